@@ -1,0 +1,85 @@
+#!/usr/bin/env bash
+# Makes .venv in this checkout and installs trpo_gail into it, editable, with the versions of constraints.txt.
+# A second call has nothing to do. To start over, delete .venv.
+#
+#   PYTHON             the interpreter to start from; default: the first on the PATH that is 3.11 or later
+#   TRPO_GAIL_EXTRAS   extras of setup.cfg; default: all. A cluster with an MPI of its own: mujoco,envpool,tensorboard
+#   TRPO_GAIL_VENV     another place than .venv; an absolute path
+#
+# pip's own settings hold. On Linux x86-64 torch comes with CUDA (GBs); for the small CPU build, put PyTorch's CPU index
+# into PIP_EXTRA_INDEX_URL.
+set -euo pipefail
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
+venv=${TRPO_GAIL_VENV:-$root/.venv}
+extras=${TRPO_GAIL_EXTRAS:-all}
+cd "$root"
+
+say() { echo "setup: $*"; }
+die() { echo "setup: error: $*" >&2; exit 1; }
+
+[[ $venv == /* ]] || die "TRPO_GAIL_VENV must be an absolute path, not $venv"
+
+is_new_enough() { "$1" -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; }
+
+# What an up-to-date venv was made from. The paths count: neither a venv nor an editable install survives a move.
+stamp() {
+    { echo "$root $venv $extras"; "$venv/bin/python" -V; cat setup.cfg pyproject.toml constraints.txt; } | sha256sum
+}
+
+# The venv's programs name its path in their first lines; other extras may mean another MPI library, so another venv.
+is_usable() {
+    is_new_enough "$venv/bin/python" && grep -qsF "$venv/bin/python" "$venv/bin/pip" &&
+        "$venv/bin/python" -m pip --version >/dev/null 2>&1 && [[ $(cat "$venv/.extras") == "$extras" ]]
+}
+
+find_python() {
+    local candidate
+    for candidate in ${PYTHON:-python3 python3.13 python3.12 python3.11 python3.14}; do
+        if is_new_enough "$candidate"; then echo "$candidate"; return; fi
+    done
+    die "no Python 3.11 or later found (tried: ${PYTHON:-python3, python3.11 to python3.14}); install one, or say which: PYTHON=/path/to/python3"
+}
+
+logged() {
+    echo "+ $*" >>"$log"
+    "$@" >>"$log" 2>&1 </dev/null || { tail -n 20 "$log" >&2; die "the step above failed; the whole log is $log"; }
+}
+
+make_venv() {
+    local python
+    python=$(find_python)
+    say "making $venv with $("$python" -V)"
+    if [[ -e $venv ]]; then
+        # Only ever delete what is a venv, or what an earlier call of this script began.
+        [[ -e $venv/pyvenv.cfg || -e $venv/setup.log ]] || die "$venv exists and is no virtual environment"
+        rm -rf "$venv"
+    fi
+    mkdir -p "$venv"
+    if "$python" -c 'import ensurepip, venv' 2>/dev/null; then  # Debian's python3 alone lacks ensurepip
+        logged "$python" -m venv "$venv"
+    elif "$python" -m virtualenv --version >/dev/null 2>&1; then
+        logged "$python" -m virtualenv "$venv"
+    elif command -v uv >/dev/null; then
+        logged uv venv --seed --allow-existing --python "$python" "$venv"
+    else
+        rmdir "$venv"
+        die "$python cannot make virtual environments; install its venv module (Debian, Ubuntu: apt-get install python3-venv), virtualenv, or uv"
+    fi
+    echo "$extras" >"$venv/.extras"
+}
+
+if [[ -x $venv/bin/python && $(cat "$venv/.stamp" 2>/dev/null) == "$(stamp)" ]]; then exit 0; fi
+
+SECONDS=0
+log=$venv/setup.log
+is_usable || make_venv
+export PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_INPUT=1 PIP_USER=0
+# torch first and alone: it is the longest step, and nothing else may choose its build.
+say "installing torch (log: $log)"
+logged "$venv/bin/python" -m pip install -c constraints.txt torch
+say "installing trpo_gail[$extras]"
+logged "$venv/bin/python" -m pip install -c constraints.txt -e ".[$extras]"
+stamp >"$venv/.stamp"
+say "done in $SECONDS s: $("$venv/bin/python" -c 'import sys, importlib.metadata as m
+print("Python", sys.version.split()[0] + ", torch", m.version("torch"))')"
