@@ -1,0 +1,1 @@
+"""Expert demonstrations: read, check, record; and the policies that they come from."""

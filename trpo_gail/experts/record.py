@@ -1,0 +1,199 @@
+"""Record demonstrations: run a policy for a number of whole episodes and write the native file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from gymnasium.spaces import Box
+
+from trpo_gail.envs.vector import Backend, EnvSpec, VectorEnv, make
+from trpo_gail.errors import UserError
+from trpo_gail.experts import dataset
+from trpo_gail.experts.policies import load_actor
+from trpo_gail.sampling.rollout import Actor, BlockedNoise, Rollout, collect_episodes, no_noise
+from trpo_gail.seeding import RECORD_NOISE, RECORD_RESET, reset_seeds
+
+NUM_ENVS = 50
+
+
+def record(
+    env_id: str,
+    policy_path: str | Path,
+    episodes: int,
+    out: str | Path,
+    *,
+    seed: int = 0,
+    deterministic: bool = False,
+    num_envs: int = NUM_ENVS,
+    backend: Backend = "auto",
+    env_kwargs: Mapping[str, Any] | None = None,
+    action_view: dataset.ActionView | None = None,
+    dtype: Literal["float32", "float64"] = "float32",
+    threads: int = 1,
+    licence: str | None = None,
+    attribution: str | None = None,
+    overwrite: bool = False,
+) -> dataset.Demonstrations:
+    """Run `episodes` whole episodes of the policy at `policy_path` and write them to `out`; returns what was written.
+
+    Each episode has random streams of its own, by its number, so that which episodes come out depends neither on
+    `num_envs` nor on `episodes`, and short ones are not favoured. `executed` actions are clipped before the
+    environment gets them and stored so, `raw` ones are neither; by default as the policy acts, the paper's raw.
+    Observations, actions and rewards are stored as `dtype`.
+
+    Raises UserError for a policy that does not fit the environment, an `out` that exists (unless `overwrite`) or cannot
+    be written, and all that `make`, `load_actor` and `save` raise.
+    """
+    _check_request(episodes, num_envs, Path(out), overwrite)
+    actor = load_actor(policy_path)
+    env = make(env_id, min(num_envs, episodes), backend, env_kwargs, threads)
+    try:
+        _check_fit(actor, env.spec, policy_path)
+        view = _view(actor, action_view, policy_path)
+        acting = _Clipped(actor, env.spec.action_space) if view == "executed" else actor
+        runs = _run(env, acting, episodes, seed, deterministic)
+        spec = env.spec
+    finally:
+        env.close()
+    demonstrations = _demonstrations(
+        runs,
+        dtype,
+        dataset.Provenance(
+            env_id=env_id,
+            env_kwargs=dict(env_kwargs or {}),
+            observation_space=dataset.space_to_json(spec.observation_space),
+            action_space=dataset.space_to_json(spec.action_space),
+            action_view="raw" if spec.discrete else view,
+            policy=getattr(actor, "description", Path(policy_path).name),
+            policy_sha256=getattr(actor, "checksum", None),
+            deterministic=deterministic,
+            seed=seed,
+            backend=spec.backend,
+            versions=_versions(spec.backend),
+            licence=licence or getattr(actor, "licence", None),
+            attribution=attribution or getattr(actor, "attribution", None),
+        ),
+    )
+    dataset.save(out, demonstrations)
+    return demonstrations
+
+
+def _check_request(episodes: int, num_envs: int, out: Path, overwrite: bool) -> None:
+    """Before the work, not after it."""
+    if episodes < 1:
+        raise UserError(f"--episodes: expected at least 1, found {episodes}")
+    if num_envs < 1:
+        raise UserError(f"--num_envs: expected at least 1, found {num_envs}")
+    if out.is_dir():
+        raise UserError(f"--out {out}: a folder, expected the name of a file")
+    if not out.parent.is_dir():
+        raise UserError(f"--out {out}: the folder {out.parent} does not exist")
+    if out.exists() and not overwrite:
+        raise UserError(f"--out {out}: the file exists; give --overwrite to replace it")
+
+
+def _check_fit(actor: Actor, spec: EnvSpec, path: str | Path) -> None:
+    """Where a policy states its sizes, they must be the environment's."""
+    expected = {
+        "observation_size": spec.observation_size,
+        "discrete": spec.discrete,
+        "action_size": spec.action_size,
+    }
+    for name, wanted in expected.items():
+        found = getattr(actor, name, wanted)
+        if found != wanted:
+            raise UserError(f"{path}: {name}: expected {wanted} as the environment {spec.id!r} has, found {found}")
+
+
+def _view(actor: Actor, asked: dataset.ActionView | None, path: str | Path) -> dataset.ActionView:
+    """A policy that clips its own actions cannot be recorded raw."""
+    own: dataset.ActionView = getattr(actor, "action_view", "raw")
+    if own == "executed" and asked == "raw":
+        raise UserError(f"{path}: action_view: expected 'executed', since the policy clips its actions, found 'raw'")
+    return asked or own
+
+
+@dataclass(frozen=True)
+class _Episode:
+    observations: np.ndarray  # [T, O]
+    actions: np.ndarray  # [T, A] or [T]
+    rewards: np.ndarray  # [T] float64
+    terminated: bool
+
+
+def _run(env: VectorEnv, actor: Actor, episodes: int, seed: int, deterministic: bool) -> list[_Episode]:
+    """One episode per environment at a time, in order of their numbers."""
+    done: list[_Episode] = []
+    while len(done) < episodes:
+        numbers = range(len(done), len(done) + env.num_envs)
+        wanted = np.array([number < episodes for number in numbers], np.int64)  # the last round may need fewer
+        draw = no_noise(actor, env.num_envs) if deterministic else BlockedNoise(actor, seed, RECORD_NOISE, 0, numbers)
+        seeds = reset_seeds(seed, RECORD_RESET, 0, numbers)
+        rollout, _ = collect_episodes(env, actor, seeds, draw, np.zeros_like(wanted), wanted)
+        done += [_episode(rollout, n, env.spec.id, numbers) for n in range(env.num_envs) if wanted[n]]
+    return done
+
+
+def _episode(rollout: Rollout, n: int, env_id: str, numbers: Sequence[int]) -> _Episode:
+    rows = rollout.valid[:, n]
+    episode = _Episode(
+        rollout.observations[:-1][rows, n],
+        rollout.actions[rows, n],
+        rollout.rewards[rows, n],
+        bool(rollout.terminated[rows, n][-1]),
+    )
+    for name in ("observations", "actions", "rewards"):
+        finite = np.isfinite(getattr(episode, name)).reshape(len(episode.rewards), -1).all(axis=1)
+        if not finite.all():
+            step = int(np.argmin(finite))
+            raise UserError(f"environment {env_id!r}: {name} not finite at step {step} of episode {numbers[n]}")
+    return episode
+
+
+def _demonstrations(runs: list[_Episode], dtype: str, provenance: dataset.Provenance) -> dataset.Demonstrations:
+    lengths = np.array([len(run.rewards) for run in runs])
+    last, terminated = np.cumsum(lengths) - 1, np.array([run.terminated for run in runs])
+    terminals, timeouts = np.zeros(lengths.sum(), bool), np.zeros(lengths.sum(), bool)
+    terminals[last], timeouts[last] = terminated, ~terminated
+    actions = np.concatenate([run.actions for run in runs])
+    return dataset.Demonstrations(
+        observations=np.concatenate([run.observations for run in runs]).astype(dtype),
+        actions=actions.astype(np.int64 if actions.ndim == 1 else dtype),
+        terminals=terminals,
+        timeouts=timeouts,
+        steps=dataset.paper_rows(lengths, 1)[1],
+        episode_lengths=lengths,
+        rewards=np.concatenate([run.rewards for run in runs]).astype(dtype),
+        episode_returns=np.array([run.rewards.sum() for run in runs]),
+        provenance=provenance,
+    )
+
+
+class _Clipped:
+    """An actor whose actions are clipped to the bounds, for the environment and the file alike."""
+
+    def __init__(self, actor: Actor, space: Any) -> None:
+        self.noise_kind, self.noise_size = actor.noise_kind, actor.noise_size
+        self._actor, self._space = actor, space
+
+    def act(self, observations: np.ndarray, noise: np.ndarray) -> np.ndarray:
+        actions = self._actor.act(observations, noise)
+        return actions.clip(self._space.low, self._space.high) if isinstance(self._space, Box) else actions
+
+
+def _versions(backend: str) -> dict[str, str]:
+    """Versions of the libraries that the numbers depend on."""
+    found = {}
+    for name in ("numpy", "gymnasium", "mujoco", "envpool", "h5py"):
+        if name == "envpool" and backend != "envpool":
+            continue
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
