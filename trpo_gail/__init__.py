@@ -1,0 +1,41 @@
+"""Generative adversarial imitation learning as Ho & Ermon (2016) ran it, with an MPI-parallel TRPO generator.
+
+A map, in the order of a first reading:
+
+    train.py         Algorithm 1
+    adversaries/     the discriminator, and the environment's own reward behind the same seam
+    generators/      TRPO and its numerics
+    critic.py        V(s): advantages and their fit
+    policy.py        distributions over actions, and the copy of a policy that samples
+    sampling/        from environments to rows
+    parallel.py      the ranks of mpirun, as a value passed down
+    learner.py       everything that a checkpoint holds;  checkpoint.py writes it
+    session.py       a run from flags to summary;  runs.py its folder;  cli.py the commands
+    experts/         demonstrations: read, write, record
+
+`load_policy(run)` gives a trained policy; `load(file)` a file of demonstrations. Importing the package starts no MPI.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+__all__ = ["Config", "UserError", "Workers", "load", "load_policy", "run"]
+
+_HOMES = {
+    "Config": "config",
+    "UserError": "errors",
+    "Workers": "parallel",
+    "load": "experts.dataset",
+    "load_policy": "evaluate",
+    "run": "session",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Public names are imported when they are asked for, so that `trpo-gail --help` needs no torch."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'trpo_gail' has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(f"trpo_gail.{_HOMES[name]}"), name)

@@ -1,0 +1,270 @@
+"""One tree of frozen dataclasses: the command line, `config.json` and a checkpoint's metadata. Imports no torch.
+
+Names are Stable-Baselines' where they exist. A preset is this tree with other defaults.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import re
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Literal, get_type_hints
+
+from tyro.conf import Positional, arg
+
+from trpo_gail.errors import UserError
+
+PresetName = Literal["default", "stable-baselines"]
+
+
+@dataclass(frozen=True)
+class PolicyConfig:
+    """The policy's network: a tanh MLP."""
+
+    hidden_sizes: tuple[int, ...] = (64, 64)
+    """Hidden layers."""
+    init_log_std: float = 0.0
+    """Log standard deviation that a Gaussian policy starts with."""
+    output_scale: float = 0.01
+    """Scale of the output layer's initial weights."""
+    observation_clip: float | None = 10.0
+    """Limit on normalised observations; None for none."""
+
+
+@dataclass(frozen=True)
+class TRPOConfig:
+    """The generator's step."""
+
+    max_kl: Annotated[float, arg(aliases=("--max_kl",))] = 0.01
+    """Trust region: mean KL(old || new), nats."""
+    cg_iters: Annotated[int, arg(aliases=("--cg_iters",))] = 10
+    """Conjugate-gradient iterations."""
+    cg_damping: Annotated[float, arg(aliases=("--cg_damping",))] = 0.1
+    """Added to the Fisher matrix's diagonal."""
+    entcoeff: Annotated[float, arg(aliases=("--entcoeff",))] = 0.0
+    """Weight of the policy's entropy in the surrogate."""
+    fvp_subsample: int = 5
+    """Fisher-vector products use every k-th row."""
+    line_search_steps: int = 10
+    """Step lengths tried."""
+    line_search_shrink: float = 0.5
+    """Each is this much of the one before."""
+    line_search_kl: float = 1.5
+    """A step is refused if its KL exceeds this multiple of max_kl."""
+    line_search_accept: float = 0.0
+    """A step is refused if it improves the surrogate by no more than this part of what the gradient promises."""
+
+
+@dataclass(frozen=True)
+class CriticConfig:
+    """The value network and its fit."""
+
+    hidden_sizes: tuple[int, ...] = (64, 64)
+    """Hidden layers (tanh)."""
+    vf_iters: Annotated[int, arg(aliases=("--vf_iters",))] = 5
+    """Passes over the batch."""
+    vf_stepsize: Annotated[float, arg(aliases=("--vf_stepsize",))] = 1e-3
+    """Adam's step size."""
+    vf_batch_size: int = 256
+    """Rows of one Adam step, over all ranks."""
+    time_input: bool = False
+    """Give the network the time within the episode."""
+    observation_clip: float | None = 10.0
+    """Limit on normalised observations; None for none."""
+
+
+@dataclass(frozen=True)
+class DiscriminatorConfig:
+    """The adversary."""
+
+    hidden_size_adversary: Annotated[int, arg(aliases=("--hidden_size_adversary",))] = 100
+    """Width of both hidden layers (tanh)."""
+    adversary_entcoeff: Annotated[float, arg(aliases=("--adversary_entcoeff",))] = 1e-3
+    """Weight of the entropy of D's decisions in its loss."""
+    d_stepsize: Annotated[float, arg(aliases=("--d_stepsize",))] = 3e-4
+    """Adam's step size."""
+    d_batch_size: int | None = None
+    """Learner rows of one update, with as many expert rows; None splits the epoch's rows into d_step minibatches."""
+    reward: Literal["-log(1-D)", "log(D)"] = "-log(1-D)"
+    """-log(1-D) is never negative and rewards staying alive; log(D), never positive, suits tasks that end on success."""
+    input_clip: float | None = 10.0
+    """Limit on normalised inputs; None for none."""
+
+
+@dataclass(frozen=True)
+class Config:
+    """Everything that decides what a run computes."""
+
+    env: Positional[str]
+    """Environment id, or module:Id."""
+    expert: str | None = None
+    """HDF5 file of demonstrations."""
+    trajectories: int | None = None
+    """Use the first N trajectories of the file; None for all."""
+    subsample: int = 1
+    """Use every K-th row of each trajectory, from a random start below K."""
+    preset: PresetName = "default"
+    """Whose defaults to start from."""
+    adversary: Literal["gail", "env_reward"] = "gail"
+    """Who pays: the discriminator, or the environment (which trains experts)."""
+    steps: int = 1_000_000
+    """Environment steps to train for, over all ranks."""
+    seed: int = 0
+    """Every random stream of the run derives from it."""
+
+    num_envs: int = 16
+    """Environments, over all ranks."""
+    backend: Literal["auto", "envpool", "gymnasium"] = "auto"
+    """What runs the environments; auto takes EnvPool where it offers the id."""
+    env_kwargs: str = "{}"
+    """Arguments of the environment, as a JSON object."""
+    actions: Literal["auto", "raw", "executed"] = "auto"
+    """What D and the environment see of an action: the sample, or the sample clipped to the bounds; auto asks the file."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """Where updates are computed; sampling is always on the CPU."""
+    dtype: Literal["float32", "float64"] = "float32"
+    """Precision of networks and updates."""
+
+    sampling: Literal["steps", "episodes"] = "steps"
+    """Fixed horizon, episodes run on over batches; or whole episodes from reset."""
+    timesteps_per_batch: int = 4096
+    """Steps per generator step, over all ranks; with whole episodes, the least."""
+    restart_every: int = 50
+    """With a fixed horizon: environments restart their random streams every so many epochs (bounds replay on resume)."""
+
+    g_step: int = 1
+    """Generator steps per epoch, each on a fresh batch."""
+    d_step: int = 8
+    """Discriminator updates (Adam steps) per epoch."""
+    gamma: float = 0.995
+    """Discount."""
+    lam: float = 0.97
+    """Lambda of generalised advantage estimation."""
+
+    policy: PolicyConfig = field(default_factory=PolicyConfig)
+    critic: CriticConfig = field(default_factory=CriticConfig)
+    trpo: TRPOConfig = field(default_factory=TRPOConfig)
+    discriminator: DiscriminatorConfig = field(default_factory=DiscriminatorConfig)
+
+    eval_every: int = 50_000
+    """Steps between deterministic evaluations; 0 for none before the last."""
+    eval_episodes: int = 20
+    """Episodes of a periodic evaluation."""
+    final_episodes: int = 50
+    """Episodes of the last one."""
+    save_every: str = "5m"
+    """Between checkpoints: iterations (20) or minutes (5m)."""
+
+    def __post_init__(self) -> None:
+        _check(self)
+
+    @property
+    def env_arguments(self) -> dict[str, Any]:
+        return json.loads(self.env_kwargs)
+
+    @property
+    def save_interval(self) -> tuple[float, Literal["iterations", "minutes"]]:
+        number, unit = _SAVE_EVERY.fullmatch(self.save_every).groups()  # type: ignore[union-attr]
+        return float(number), "minutes" if unit else "iterations"
+
+
+_SAVE_EVERY = re.compile(r"(\d+(?:\.\d+)?)(m?)")
+_AT_LEAST: dict[str, float] = {
+    "steps": 1, "seed": 0, "num_envs": 1, "timesteps_per_batch": 1, "restart_every": 1, "g_step": 1, "d_step": 1,
+    "gamma": 0, "lam": 0, "eval_every": 0, "eval_episodes": 1, "final_episodes": 1, "trajectories": 1, "subsample": 1,
+    "trpo.cg_iters": 1, "trpo.cg_damping": 0, "trpo.entcoeff": 0, "trpo.fvp_subsample": 1, "trpo.line_search_steps": 1,
+    "trpo.line_search_accept": 0, "critic.vf_iters": 0, "critic.vf_batch_size": 1,
+    "discriminator.hidden_size_adversary": 1, "discriminator.adversary_entcoeff": 0, "discriminator.d_batch_size": 1,
+}  # fmt: skip
+_AT_MOST: dict[str, float] = {"gamma": 1, "lam": 1}
+_POSITIVE = (
+    "trpo.max_kl", "trpo.line_search_shrink", "trpo.line_search_kl", "critic.vf_stepsize", "discriminator.d_stepsize",
+    "policy.output_scale", "policy.observation_clip", "critic.observation_clip", "discriminator.input_clip",
+)  # fmt: skip
+
+
+def _check(config: Config) -> None:
+    """Raise UserError for a value out of its range, naming the flag."""
+    flat = flatten(config)
+    for name, value in flat.items():
+        if isinstance(value, float) and not math.isfinite(value):
+            raise UserError(f"--{name}: {value} is not a finite number")
+    for name, least in _AT_LEAST.items():
+        if flat[name] is not None and flat[name] < least:
+            raise UserError(f"--{name}: {flat[name]} given, at least {least:g} expected")
+    for name, most in _AT_MOST.items():
+        if flat[name] > most:
+            raise UserError(f"--{name}: {flat[name]} given, at most {most:g} expected")
+    for name in _POSITIVE:
+        if flat[name] is not None and flat[name] <= 0:
+            raise UserError(f"--{name}: {flat[name]} given, more than 0 expected")
+    if any(size < 1 for size in (*config.policy.hidden_sizes, *config.critic.hidden_sizes)):
+        raise UserError("--policy.hidden_sizes, --critic.hidden_sizes: every layer has at least 1 unit")
+    match = _SAVE_EVERY.fullmatch(config.save_every)
+    if not match or float(match[1]) == 0 or (not match[2] and "." in match[1]):
+        raise UserError(f"--save_every: {config.save_every!r} given, a number of iterations (20) or minutes (5m) expected")
+    try:
+        kwargs = json.loads(config.env_kwargs)
+    except json.JSONDecodeError as error:
+        raise UserError(f"--env_kwargs: {config.env_kwargs!r} is not JSON ({error})") from error
+    if not isinstance(kwargs, dict):
+        raise UserError(f"--env_kwargs: {config.env_kwargs!r} given, a JSON object expected")
+    if config.sampling == "steps" and config.timesteps_per_batch < config.num_envs:
+        raise UserError(
+            f"--timesteps_per_batch: {config.timesteps_per_batch} is less than one step of {config.num_envs} environments"
+        )
+
+
+def flatten(config: Any, prefix: str = "") -> dict[str, Any]:
+    """The tree as one dictionary by path: {"trpo.max_kl": 0.01, ...}."""
+    flat: dict[str, Any] = {}
+    for f in dataclasses.fields(config):
+        value = getattr(config, f.name)
+        if dataclasses.is_dataclass(value):
+            flat |= flatten(value, f"{prefix}{f.name}.")
+        else:
+            flat[prefix + f.name] = value
+    return flat
+
+
+def to_dict(config: Config) -> dict[str, Any]:
+    """As JSON holds it."""
+    return dataclasses.asdict(config)
+
+
+def from_dict(cls: type, values: dict[str, Any], source: str) -> Any:
+    """Build a tree from what `to_dict` gave; unknown and missing keys are errors that name the source."""
+    hints = get_type_hints(cls)
+    names = [f.name for f in dataclasses.fields(cls)]
+    if wrong := set(values) ^ set(names):
+        raise UserError(f"{source}: the config has keys that this version does not know or lacks: {sorted(wrong)}")
+    built = {}
+    for name, value in values.items():
+        if dataclasses.is_dataclass(hints[name]):
+            value = from_dict(hints[name], value, source)  # type: ignore[arg-type]
+        built[name] = tuple(value) if isinstance(value, list) else value
+    return cls(**built)
+
+
+def preset(name: PresetName, env: str) -> Config:
+    """A preset's defaults for an environment."""
+    if name == "default":
+        return Config(env)
+    # Stable-Baselines 2.10's GAIL. Its batch of 1024 is per rank; this emulates one rank. Differs: true steps are
+    # counted (it counts one batch in g_step), advantages are standardised over all ranks, time limits bootstrap.
+    return Config(
+        env,
+        preset="stable-baselines",
+        num_envs=1,
+        timesteps_per_batch=1024,
+        g_step=3,
+        d_step=1,
+        gamma=0.99,
+        lam=0.98,
+        policy=PolicyConfig(observation_clip=None),
+        critic=CriticConfig(vf_iters=3, vf_stepsize=3e-4, vf_batch_size=128, observation_clip=None),
+        trpo=TRPOConfig(cg_damping=0.01),
+        discriminator=DiscriminatorConfig(d_batch_size=None, input_clip=None),
+    )

@@ -1,0 +1,224 @@
+"""Vector environments behind one small protocol: EnvPool where it offers the id, gymnasium's `sync` otherwise.
+
+Both reset an environment on the step *after* an episode's end (gymnasium's NEXT_STEP): the row that follows an end
+ignores its action and returns the first observation of the next episode with reward 0. It is no transition, and whoever
+consumes rows masks it (`Rollout.valid`). What is returned *at* the end is the episode's true last observation.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+import gymnasium
+import numpy as np
+from gymnasium.spaces import Box, Discrete
+
+from trpo_gail.errors import UserError
+
+Backend = Literal["auto", "envpool", "gymnasium"]
+
+
+@dataclass(frozen=True)
+class EnvSpec:
+    """What a policy, a discriminator and a data file need to know of an environment."""
+
+    id: str
+    backend: Literal["envpool", "gymnasium"]
+    kwargs: Mapping[str, Any] = field(default_factory=dict)
+    observation_space: Box = field(default_factory=lambda: Box(-1, 1, (1,)))
+    action_space: Box | Discrete = field(default_factory=lambda: Discrete(2))
+    max_episode_steps: int | None = None
+
+    @property
+    def observation_size(self) -> int:
+        return int(self.observation_space.shape[0])
+
+    @property
+    def discrete(self) -> bool:
+        return isinstance(self.action_space, Discrete)
+
+    @property
+    def action_size(self) -> int:
+        """Number of actions of a Discrete space, dimensions of a Box."""
+        space = self.action_space
+        return int(space.n) if isinstance(space, Discrete) else int(space.shape[0])
+
+
+class VectorEnv(Protocol):
+    """N environments that step together."""
+
+    spec: EnvSpec
+    num_envs: int
+
+    def restart(self, seeds: Sequence[int]) -> np.ndarray:
+        """Begin new streams, one seed per environment, each at the start of an episode: observations [N, O]."""
+        ...
+
+    def step(self, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """Step all: observations [N, O], rewards [N] float64, terminated [N] bool, truncated [N] bool."""
+        ...
+
+    def close(self) -> None: ...
+
+
+def make(
+    env_id: str,
+    num_envs: int,
+    backend: Backend = "auto",
+    kwargs: Mapping[str, Any] | None = None,
+    threads: int = 1,
+    clip: bool = False,
+) -> VectorEnv:
+    """Make `num_envs` environments; they must be restarted before the first step.
+
+    `auto` takes EnvPool where it is installed and offers the id. `threads` is EnvPool's; gymnasium's run in turn. With
+    `clip`, actions are clipped to a Box's bounds before they are executed.
+    Raises UserError for an unknown id, wrong arguments, or spaces that are not Box observations of one dimension with
+    Box actions of one dimension or Discrete ones.
+    """
+    kwargs = dict(kwargs or {})
+    resolved = resolve_backend(env_id, backend)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # v4 ids are the faithful ones: gymnasium's advice to leave them is no news
+        env: VectorEnv
+        if resolved == "envpool":
+            env = _EnvPool(env_id, num_envs, kwargs, threads)
+        else:
+            env = _Gymnasium(env_id, num_envs, kwargs)
+    return _Clipped(env) if clip and not env.spec.discrete else env
+
+
+def resolve_backend(env_id: str, backend: Backend) -> Literal["envpool", "gymnasium"]:
+    """What `auto` means for this id on this machine."""
+    if backend == "gymnasium" or (backend == "auto" and ":" in env_id):
+        return "gymnasium"
+    offered = _envpool_ids()
+    if backend == "auto":
+        return "envpool" if env_id in offered else "gymnasium"
+    if not offered:
+        raise UserError("--backend envpool: EnvPool is not installed (pip install 'trpo_gail[envpool]')")
+    if env_id not in offered:
+        raise UserError(f"--backend envpool: EnvPool does not offer the environment {env_id!r}")
+    return "envpool"
+
+
+def _envpool_ids() -> set[str]:
+    try:
+        import envpool
+    except ImportError:
+        return set()
+    return set(envpool.list_all_envs())
+
+
+def _checked_spec(
+    env_id: str,
+    backend: Literal["envpool", "gymnasium"],
+    kwargs: Mapping[str, Any],
+    observation_space: gymnasium.Space,
+    action_space: gymnasium.Space,
+    max_episode_steps: int | None,
+) -> EnvSpec:
+    if not isinstance(observation_space, Box) or len(observation_space.shape) != 1:
+        raise UserError(f"environment {env_id!r}: observations must be a Box of one dimension, not {observation_space}")
+    if isinstance(action_space, Discrete):
+        if action_space.start != 0:
+            raise UserError(f"environment {env_id!r}: Discrete actions must start at 0, not {action_space.start}")
+    elif not isinstance(action_space, Box) or len(action_space.shape) != 1:
+        raise UserError(f"environment {env_id!r}: actions must be Discrete or a Box of one dimension, not {action_space}")
+    return EnvSpec(env_id, backend, kwargs, observation_space, action_space, max_episode_steps)
+
+
+class _EnvPool:
+    def __init__(self, env_id: str, num_envs: int, kwargs: dict[str, Any], threads: int) -> None:
+        self.num_envs = num_envs
+        self._id, self._kwargs, self._threads = env_id, kwargs, max(1, min(threads, num_envs))
+        self._pool = self._make(list(range(num_envs)))
+        limit = getattr(self._pool.spec.config, "max_episode_steps", None)
+        self.spec = _checked_spec(
+            env_id, "envpool", kwargs, self._pool.observation_space, self._pool.action_space, limit
+        )
+        self._action_dtype = self.spec.action_space.dtype
+
+    def _make(self, seeds: list[int]) -> Any:
+        import envpool
+
+        try:
+            return envpool.make(
+                self._id,
+                env_type="gymnasium",
+                num_envs=self.num_envs,
+                seed=seeds,  # a list: an int would mean seed + i, so that neighbouring runs shared streams
+                num_threads=self._threads,
+                **self._kwargs,
+            )
+        except (TypeError, ValueError, KeyError, AssertionError, RuntimeError) as error:
+            raise UserError(f"environment {self._id!r} (envpool) with {self._kwargs}: {_one_line(error)}") from error
+
+    def restart(self, seeds: Sequence[int]) -> np.ndarray:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            self._pool.close()
+            self._pool = self._make([int(seed) for seed in seeds])
+            return np.asarray(self._pool.reset()[0])  # a new pool's first reset builds its spaces, which warns too
+
+    def step(self, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        observation, reward, terminated, truncated, _ = self._pool.step(actions.astype(self._action_dtype))
+        return observation, reward.astype(np.float64), terminated, truncated
+
+    def close(self) -> None:
+        self._pool.close()
+
+
+class _Gymnasium:
+    def __init__(self, env_id: str, num_envs: int, kwargs: dict[str, Any]) -> None:
+        self.num_envs = num_envs
+
+        def one() -> gymnasium.Env:
+            return gymnasium.make(env_id, disable_env_checker=True, **kwargs)
+
+        try:
+            # Not gymnasium.make_vec: its special CartPole shares one generator between the environments.
+            self._envs = gymnasium.vector.SyncVectorEnv([one for _ in range(num_envs)])
+        except (gymnasium.error.Error, TypeError, ValueError, ImportError, AttributeError) as error:
+            raise UserError(f"environment {env_id!r} with {kwargs}: {_one_line(error)}") from error
+        limit = self._envs.envs[0].spec.max_episode_steps if self._envs.envs[0].spec else None
+        self.spec = _checked_spec(
+            env_id, "gymnasium", kwargs, self._envs.single_observation_space, self._envs.single_action_space, limit
+        )
+
+    def restart(self, seeds: Sequence[int]) -> np.ndarray:
+        observation, _ = self._envs.reset(seed=[int(seed) for seed in seeds])
+        return np.array(observation)
+
+    def step(self, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        observation, reward, terminated, truncated, _ = self._envs.step(actions)
+        # An environment that says both has ended for good: there is nothing to bootstrap from.
+        return np.array(observation), np.asarray(reward, np.float64), terminated, truncated & ~terminated
+
+    def close(self) -> None:
+        self._envs.close()
+
+
+class _Clipped:
+    """The same environments, with actions clipped to their bounds."""
+
+    def __init__(self, env: VectorEnv) -> None:
+        self._env, self.spec, self.num_envs = env, env.spec, env.num_envs
+        self._low, self._high = env.spec.action_space.low, env.spec.action_space.high  # type: ignore[union-attr]
+
+    def restart(self, seeds: Sequence[int]) -> np.ndarray:
+        return self._env.restart(seeds)
+
+    def step(self, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        return self._env.step(np.clip(actions, self._low, self._high))
+
+    def close(self) -> None:
+        self._env.close()
+
+
+def _one_line(error: Exception) -> str:
+    text = " ".join(str(error).split())
+    return text or type(error).__name__

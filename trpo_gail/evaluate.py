@@ -1,0 +1,147 @@
+"""Returns of whole episodes: a fixed number per environment, so that short ones are not favoured."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from trpo_gail import checkpoint
+from trpo_gail.config import Config
+from trpo_gail.envs import vector
+from trpo_gail.envs.vector import EnvSpec
+from trpo_gail.errors import UserError
+from trpo_gail.learner import make_policy
+from trpo_gail.parallel import Workers
+from trpo_gail.policy import PolicyActor
+from trpo_gail.sampling.rollout import Actor, BlockedNoise, Episodes, Noise, collect_episodes, no_noise
+from trpo_gail.seeding import EVAL_NOISE, EVAL_RESET, generator, reset_seeds
+
+MOST_ENVS = 64  # of one evaluation, over all ranks
+PERIODIC, FINAL, RANDOM = range(3)  # streams: an evaluation meets the same starts as the others of its kind
+
+
+class Evaluator:
+    """Runs episodes split over ranks; which episodes depends on the seed and their number alone."""
+
+    def __init__(self, config: Config, backend: vector.Backend, clip: bool, workers: Workers) -> None:
+        self.config, self.backend, self.clip, self.workers = config, backend, clip, workers
+
+    def run(self, actor: Actor, episodes: int, stream: int, *, stochastic: bool = False) -> Episodes:
+        """`episodes` episodes, those of all ranks on every rank. A collective."""
+        cfg, total = self.config, min(episodes, MOST_ENVS)
+        envs = self.workers.block(total)
+        mine = Episodes(np.zeros(0), np.zeros(0, np.int64))
+        if len(envs):
+            env = vector.make(cfg.env, len(envs), self.backend, cfg.env_arguments, self.workers.threads(), self.clip)
+            each = np.array([episodes // total + (index < episodes % total) for index in envs])
+            noise = (
+                BlockedNoise(actor, cfg.seed, EVAL_NOISE, stream, envs) if stochastic else no_noise(actor, len(envs))
+            )
+            seeds = reset_seeds(cfg.seed, EVAL_RESET, stream, envs)
+            mine = collect_episodes(env, actor, seeds, noise, np.zeros_like(each), each)[1]
+            env.close()
+        parts = self.workers.gather((mine.returns, mine.lengths))
+        return Episodes(np.concatenate([p[0] for p in parts]), np.concatenate([p[1] for p in parts]))
+
+    def random(self, spec: EnvSpec, episodes: int) -> Episodes:
+        """Episodes of uniformly random actions."""
+        return self.run(RandomActor(spec), episodes, RANDOM, stochastic=True)
+
+
+class RandomActor:
+    """Uniform over the action space; unbounded dimensions are taken as [-1, 1]."""
+
+    noise_kind: Noise = "uniform"
+
+    def __init__(self, spec: EnvSpec) -> None:
+        self._spec = spec
+        self.noise_size = 1 if spec.discrete else spec.action_size
+        if not spec.discrete:
+            low, high = spec.action_space.low, spec.action_space.high  # type: ignore[union-attr]
+            self._low, self._high = np.where(np.isfinite(low), low, -1.0), np.where(np.isfinite(high), high, 1.0)
+
+    def act(self, observations: np.ndarray, noise: np.ndarray) -> np.ndarray:
+        if self._spec.discrete:
+            return (noise[:, 0] * self._spec.action_size).astype(np.int64)
+        return self._low + noise * (self._high - self._low)
+
+
+class LoadedPolicy:
+    """A trained policy: `predict` for use outside the package, `act` for our own sampler."""
+
+    def __init__(self, actor: PolicyActor, config: Config, spec: EnvSpec, bounds: tuple | None, description: str) -> None:
+        self._actor, self._bounds = actor, bounds
+        self.config, self.spec, self.env_id, self.description = config, spec, config.env, description
+        self.noise_kind, self.noise_size = actor.noise_kind, actor.noise_size
+        self._rng = generator(0, EVAL_NOISE)
+
+    def act(self, observations: np.ndarray, noise: np.ndarray) -> np.ndarray:
+        """Actions [n, A] or [n] as the environment of training saw them."""
+        actions = self._actor.act(observations, noise)
+        return np.clip(actions, *self._bounds) if self._bounds else actions
+
+    def predict(self, observation: np.ndarray, deterministic: bool = True) -> np.ndarray:
+        """Action for one observation [O], or actions for several [n, O]."""
+        rows = np.atleast_2d(observation)
+        shape = (len(rows), self.noise_size)
+        if deterministic:
+            noise = np.zeros(shape)
+        else:
+            noise = self._rng.standard_normal(shape) if self.noise_kind == "normal" else self._rng.gumbel(size=shape)
+        actions = self.act(rows, noise)
+        return actions if np.ndim(observation) > 1 else actions[0]
+
+
+def load_policy(run: str | Path, which: str = "last") -> LoadedPolicy:
+    """The policy of a run folder's last checkpoint, or of the best by evaluation.
+
+    Raises UserError where the folder holds none.
+    """
+    path = checkpoint.best_path(Path(run)) if which == "best" else checkpoint.last_path(Path(run))
+    if path is None or not path.exists():
+        raise UserError(f"{run}: no {which} checkpoint of a run here (a run folder holds checkpoints/*.pt)")
+    state = checkpoint.read(path)
+    config = checkpoint.config_of(state, path)
+    spec = checkpoint.spec_of(state)
+    policy = make_policy(config, spec)
+    policy.load_state_dict(state["learner"]["policy"])
+    space = spec.action_space
+    bounds = (space.low, space.high) if state["clip"] else None  # type: ignore[union-attr]
+    return LoadedPolicy(policy.actor(), config, spec, bounds, f"{path} (iteration {state['iteration']})")
+
+
+def evaluate_run(
+    run: str | Path, episodes: int, stochastic: bool, which: str, seed: int, workers: Workers
+) -> dict[str, Any]:
+    """Returns of a run's policy over whole episodes, in the environment that it was trained in. A collective."""
+    if episodes < 1:
+        raise UserError(f"--episodes: {episodes} given, at least 1 expected")
+    torch.set_num_threads(1)
+    policy = workers.together(lambda: load_policy(run, which))
+    config = dataclasses.replace(policy.config, seed=seed)
+    evaluator = Evaluator(config, policy.spec.backend, False, workers)  # the loaded policy clips its own actions
+    done = evaluator.run(policy, episodes, FINAL, stochastic=stochastic)
+    return {
+        "run": str(run),
+        "checkpoint": policy.description,
+        "env": policy.env_id,
+        "deterministic": not stochastic,
+        "episodes": len(done.returns),
+        "return_mean": float(done.returns.mean()),
+        "return_std": float(done.returns.std()),
+        "return_min": float(done.returns.min()),
+        "return_max": float(done.returns.max()),
+        "length_mean": float(done.lengths.mean()),
+    }
+
+
+def scaled_score(value: float | None, expert: float | None, random: float | None) -> float | None:
+    """0 at the random policy's return, 1 at the expert's (Ho & Ermon 2016, figure 1); None where it means nothing."""
+    if value is None or expert is None or random is None or math.isclose(expert, random):
+        return None
+    return (value - random) / (expert - random)

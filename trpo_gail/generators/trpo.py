@@ -1,0 +1,81 @@
+"""Trust-region policy optimisation (Schulman et al. 2015)."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from trpo_gail.config import TRPOConfig
+from trpo_gail.generators.natural_gradient import conjugate_gradient, fisher_product
+from trpo_gail.networks.mlp import FlatParameters
+from trpo_gail.parallel import Workers
+from trpo_gail.policy import Distribution, Policy
+from trpo_gail.sampling.batch import Batch
+
+Stats = dict[str, float]
+
+
+class TRPO:
+    """One natural-gradient step per batch: maximise L(theta) subject to mean KL(old || theta) <= max_kl."""
+
+    def __init__(self, config: TRPOConfig, policy: Policy, workers: Workers) -> None:
+        self.config, self.policy, self.workers = config, policy, workers
+        self.flat = FlatParameters(policy)
+
+    def step(self, batch: Batch) -> Stats:
+        """Improve the policy, or leave it bit for bit where no acceptable step exists."""
+        cfg, theta = self.config, self.flat.vector.clone()
+        z = self.policy.normaliser(batch.observations)
+        g, L_old, old, entropy = self._gradient(batch, z)
+        stats = {"entropy": entropy, "kl": 0.0, "improvement": 0.0, "backtracks": 0.0, "step_accepted": 0.0}
+        if not bool(torch.isfinite(g).all()) or float(g.abs().max()) == 0.0:
+            return stats | {"cg_residual": 0.0, "gradient_norm": float(g.norm())}
+
+        rows = batch.rows.every(cfg.fvp_subsample)
+        F, n = fisher_product(self.policy, self.flat, z[rows]), len(range(0, batch.rows.total, cfg.fvp_subsample))
+
+        def Hv(v: Tensor) -> Tensor:  # damped, averaged over all ranks' rows
+            return self.workers.sum_tensor(F(v)) / n + cfg.cg_damping * v
+
+        x, residual, _ = conjugate_gradient(Hv, g, cfg.cg_iters)
+        stats |= {"cg_residual": float(residual.norm() / g.norm()), "gradient_norm": float(g.norm())}
+        xHx = float(x @ (g - residual))
+        if not (math.isfinite(xHx) and xHx > 0.0):
+            return stats
+        full_step = x * math.sqrt(2.0 * cfg.max_kl / xHx)
+        expected = float(g @ full_step)
+
+        for k in range(cfg.line_search_steps):
+            fraction = cfg.line_search_shrink**k
+            self.flat.vector.copy_(theta + fraction * full_step)
+            L, kl = self._surrogate_and_kl(batch, z, old)
+            enough = L - L_old > cfg.line_search_accept * fraction * expected
+            if enough and kl <= cfg.line_search_kl * cfg.max_kl:  # false too where either is not a number
+                return stats | {"kl": kl, "improvement": L - L_old, "backtracks": float(k), "step_accepted": 1.0}
+        self.flat.vector.copy_(theta)
+        return stats | {"backtracks": float(cfg.line_search_steps)}
+
+    def _objective(self, batch: Batch, new: Distribution, old_log_prob: Tensor) -> Tensor:
+        """Sum over rows of ratio * A + entcoeff * entropy (ibid., eq. 14)."""
+        ratio = torch.exp(new.log_prob(batch.actions) - old_log_prob)
+        objective = (ratio * batch.advantages).sum()
+        return objective + self.config.entcoeff * new.entropy().sum() if self.config.entcoeff else objective
+
+    def _gradient(self, batch: Batch, z: Tensor) -> tuple[Tensor, float, tuple[Distribution, Tensor], float]:
+        """Gradient [P] and value of L at old; old itself with its log-probabilities; its mean entropy, nats."""
+        new = self.policy(z)
+        old = new.detach()
+        old_log_prob = old.log_prob(batch.actions)
+        objective = self._objective(batch, new, old_log_prob)
+        local = torch.stack([objective.detach(), old.entropy().sum()])
+        summed = self.workers.sum_tensor(torch.cat([self.flat.gradient(objective), local])) / batch.rows.total
+        return summed[:-2], float(summed[-2]), (old, old_log_prob), float(summed[-1])
+
+    @torch.no_grad()
+    def _surrogate_and_kl(self, batch: Batch, z: Tensor, old: tuple[Distribution, Tensor]) -> tuple[float, float]:
+        new = self.policy(z)
+        local = torch.stack([self._objective(batch, new, old[1]), old[0].kl(new).sum()])
+        L, kl = (self.workers.sum_tensor(local.double()) / batch.rows.total).tolist()
+        return L, kl

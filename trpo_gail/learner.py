@@ -1,0 +1,135 @@
+"""Everything that changes during training, and so everything that a checkpoint holds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+
+from trpo_gail.adversaries.discriminator import Discriminator, DiscriminatorNetwork
+from trpo_gail.adversaries.env_reward import EnvReward
+from trpo_gail.config import Config
+from trpo_gail.critic import Critic, ValueNetwork
+from trpo_gail.envs.vector import EnvSpec, VectorEnv
+from trpo_gail.generators.trpo import TRPO
+from trpo_gail.parallel import Workers
+from trpo_gail.policy import Policy
+from trpo_gail.sampling.batch import Batch
+from trpo_gail.sampling.rollout import Rollout
+from trpo_gail.sampling.sampler import Sampler
+from trpo_gail.seeding import INITIAL, stream_seed
+
+Stats = dict[str, float]
+
+
+class Generator(Protocol):
+    """Improves the policy on one batch."""
+
+    def step(self, batch: Batch) -> Stats: ...
+
+
+class Adversary(Protocol):
+    """Tells the expert from the learner, and pays the learner for being mistaken for the expert."""
+
+    def reward(self, rollout: Rollout) -> np.ndarray: ...  # [T, N]
+    def fit(self, rollouts: list[Rollout], rng: np.random.Generator) -> Stats: ...
+    def state_dict(self) -> dict[str, Any]: ...
+    def load_state_dict(self, state: dict[str, Any]) -> None: ...
+
+
+@dataclass(frozen=True)
+class Demonstrations:
+    """What the adversary needs of the expert."""
+
+    observations: np.ndarray  # [M, O]
+    actions: np.ndarray  # [M, A] or [M]
+
+
+@dataclass
+class Progress:
+    """Counters, global over ranks."""
+
+    iteration: int = 0  # epochs done
+    steps: int = 0  # true transitions
+    idle_rows: int = 0
+    episodes: int = 0  # finished
+    cut_episodes: int = 0  # by restarts of the environments
+    wall_s: float = 0.0  # training alone, over all sessions of the run
+    eval_steps: int = 0
+    eval_s: float = 0.0
+    best_return: float | None = None
+    next_eval: int = 0
+
+
+@dataclass
+class Learner:
+    """Policy, critic, generator, adversary, environments, counters."""
+
+    policy: Policy
+    critic: Critic
+    generator: Generator
+    adversary: Adversary
+    sampler: Sampler
+    progress: Progress = field(default_factory=Progress)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Tensors, numpy arrays and numbers only; a collective, every rank calls it."""
+        return {
+            "policy": self.policy.state_dict(),
+            "critic": self.critic.state_dict(),
+            "adversary": self.adversary.state_dict(),
+            "sampler": self.sampler.state_dict(),
+            "progress": vars(self.progress).copy(),
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.policy.load_state_dict(state["policy"])
+        self.critic.load_state_dict(state["critic"])
+        self.adversary.load_state_dict(state["adversary"])
+        self.sampler.load_state_dict(state["sampler"])
+        self.progress = Progress(**state["progress"])
+
+
+def make_policy(config: Config, spec: EnvSpec) -> Policy:
+    """The policy network as training begins, on the CPU."""
+    policy = Policy(config.policy, spec, _initial(config, 0))
+    return _place(policy, torch.device("cpu"), getattr(torch, config.dtype))
+
+
+def make_learner(
+    config: Config, env: VectorEnv, expert: Demonstrations | None, clip: bool, workers: Workers
+) -> Learner:
+    """A fresh learner. `clip`: D sees executed actions. Parameters and buffers are rank 0's."""
+    spec, device, dtype = env.spec, workers.device(config.device), getattr(torch, config.dtype)
+    policy = _place(make_policy(config, spec), device, dtype)
+    value = _place(ValueNetwork(config.critic, spec, _initial(config, 1)), device, dtype)
+    modules: list[torch.nn.Module] = [policy, value]
+    adversary: Adversary = EnvReward()
+    generator = TRPO(config.trpo, policy, workers)
+    critic = Critic(config.critic, config.gamma, config.lam, value, spec.max_episode_steps, workers)
+    if expert is not None:
+        network = _place(DiscriminatorNetwork(config.discriminator, spec, _initial(config, 2)), device, dtype)
+        modules.append(network)
+        bounds = (spec.action_space.low, spec.action_space.high) if clip else None  # type: ignore[union-attr]
+        adversary = Discriminator(
+            config.discriminator, config.d_step, network, expert.observations, expert.actions, bounds, workers
+        )
+    for module in modules:
+        for tensor in module.state_dict().values():
+            workers.share_tensor(tensor)
+    return Learner(policy, critic, generator, adversary, Sampler(config, env, workers))
+
+
+def _initial(config: Config, which: int) -> torch.Generator:
+    return torch.Generator().manual_seed(stream_seed(config.seed, INITIAL, which))
+
+
+def _place(module: Any, device: torch.device, dtype: torch.dtype) -> Any:
+    """Move parameters; statistics stay float64 whatever the dtype."""
+    statistics = {name: buffer.clone() for name, buffer in module.named_buffers()}
+    module.to(device=device, dtype=dtype)
+    for name, buffer in module.named_buffers():
+        buffer.data = statistics[name].to(device)
+    return module

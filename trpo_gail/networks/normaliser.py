@@ -1,0 +1,58 @@
+"""Running mean and standard deviation of everything a network has been fed."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+
+class Normaliser(nn.Module):
+    """z = (x - mean) / (std + 1e-6), counted over all data ever passed to `add` (Ho & Ermon's `Standardizer`).
+
+    Statistics are float64 buffers whatever the dtype of x. Until the first `add` it is the identity.
+    Differs: z is clipped to +-`clip` unless that is None, so that a feature that was constant until now cannot explode.
+    """
+
+    count: Tensor
+    mean: Tensor
+    meansq: Tensor
+
+    def __init__(self, size: int, clip: float | None = None) -> None:
+        super().__init__()
+        self.clip = clip
+        self.register_buffer("count", torch.zeros((), dtype=torch.float64))
+        self.register_buffer("mean", torch.zeros(size, dtype=torch.float64))
+        self.register_buffer("meansq", torch.ones(size, dtype=torch.float64))
+
+    def add(self, moments: Tensor) -> None:
+        """Take in the global sums [1 + 2 * size] of one batch, as `sums` gives them."""
+        moments = moments.to(self.mean)
+        count, total = moments[0], self.count + moments[0]
+        if total == 0:
+            return
+        size = self.mean.numel()
+        keep = self.count / total
+        self.mean.mul_(keep).add_(moments[1 : 1 + size] / total)
+        # Until the first batch the weight is 0, so the identity's statistics leave no trace.
+        self.meansq.mul_(keep).add_(moments[1 + size :] / total)
+        self.count.add_(count)
+
+    @property
+    def std(self) -> Tensor:  # [size]
+        return torch.sqrt(torch.clamp(self.meansq - self.mean**2, min=0.0))
+
+    def shift_and_scale(self, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+        """mean and std + 1e-6 (std alone, 1, while empty), [size] each, in the dtype of the data."""
+        return self.mean.to(dtype), (self.std + (1e-6 if self.count > 0 else 0.0)).to(dtype)
+
+    def forward(self, x: Tensor) -> Tensor:  # [B, size] -> [B, size]
+        shift, scale = self.shift_and_scale(x.dtype)
+        z = (x - shift) / scale
+        return z if self.clip is None else z.clamp_(-self.clip, self.clip)
+
+
+def sums(x: Tensor, weight: float = 1.0) -> Tensor:
+    """(count, sum x, sum x^2) of rows [B, size], each times `weight`: float64 [1 + 2 * size]."""
+    x = x.double()
+    count = torch.tensor([float(len(x))], dtype=torch.float64, device=x.device)
+    return weight * torch.cat([count, x.sum(0), (x * x).sum(0)])

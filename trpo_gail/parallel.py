@@ -1,0 +1,173 @@
+"""Workers: the processes that train together, as a value passed down; the only file that imports mpi4py.
+
+`Workers()` is this process alone and never touches MPI. `Workers.world()` wraps COMM_WORLD when a launcher started us.
+Reductions add sums in float64, one flat buffer each, and whoever needs a mean divides after; every decision that stops,
+skips or accepts is taken on reduced values, so that all ranks take the same branch.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any, TypeVar
+
+import numpy as np
+import torch
+
+from trpo_gail.errors import UserError
+
+T = TypeVar("T")
+
+# (rank, size) as launchers tell them before MPI starts. SLURM_NTASKS alone is no launcher: a batch script has it too.
+_LAUNCHERS = (
+    ("PMI_RANK", "PMI_SIZE"),
+    ("OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE"),
+    ("PMIX_RANK", "SLURM_STEP_NUM_TASKS"),
+    ("SLURM_PROCID", "SLURM_STEP_NUM_TASKS"),
+)
+
+
+def launched() -> tuple[int, int] | None:
+    """(rank, size) if a launcher started this process, else None."""
+    for rank, size in _LAUNCHERS:
+        if rank in os.environ and size in os.environ:
+            return int(os.environ[rank]), int(os.environ[size])
+    return None
+
+
+class Workers:
+    """Processes that hold shards of one batch and identical parameters."""
+
+    def __init__(self, comm: Any = None) -> None:
+        self.comm = comm
+        self.rank: int = comm.Get_rank() if comm else 0
+        self.size: int = comm.Get_size() if comm else 1
+        self.local_rank, self.local_size, self.hosts = 0, 1, [os.uname().nodename]
+        self._cores = os.sched_getaffinity(0)  # of this rank; below, those of all ranks on this machine
+        if comm:
+            from mpi4py import MPI
+
+            node = comm.Split_type(MPI.COMM_TYPE_SHARED)
+            self.local_rank, self.local_size = node.Get_rank(), node.Get_size()
+            self._cores = set().union(*node.allgather(self._cores))
+            node.Free()
+            self.hosts = sorted(set(comm.allgather(os.uname().nodename)))
+
+    @classmethod
+    def world(cls) -> Workers:
+        """All processes of the launcher, or this one alone; MPI starts only if a launcher's variables say so.
+
+        Raises UserError where the launcher says N processes and MPI finds itself alone, as happens with an MPI library
+        that is not the launcher's.
+        """
+        launcher = launched()
+        if launcher is None:
+            return cls()
+        try:
+            from mpi4py import MPI
+        except (ImportError, RuntimeError) as error:  # RuntimeError: mpi4py is there and no MPI library is
+            if launcher[1] == 1:
+                return cls()
+            raise UserError(f"started as rank {launcher[0]} of {launcher[1]}, but MPI does not load: {error}") from error
+        comm = MPI.COMM_WORLD
+        if comm.Get_size() == 1 and launcher[1] > 1:
+            raise UserError(
+                f"the launcher started {launcher[1]} processes, but MPI ({MPI.get_vendor()[0]}) sees each one alone: "
+                "use the mpirun of the MPI library that mpi4py loads (with SLURM: srun --mpi=pmix or --mpi=pmi2)"
+            )
+        workers = cls(comm)
+        if workers.size > 1:
+            sys.excepthook = workers._abort
+        return workers
+
+    @property
+    def main(self) -> bool:
+        """Whether this rank prints and writes. Never put a collective behind it."""
+        return self.rank == 0
+
+    def _abort(self, kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        """An exception on one rank ends all: the others would wait for it forever."""
+        print(f"[rank {self.rank}]", file=sys.stderr)
+        traceback.print_exception(kind, error, trace)
+        sys.stderr.flush()
+        self.comm.Abort(1)
+
+    # ---- collectives -------------------------------------------------------------------------------------------------
+
+    def sum(self, values: np.ndarray) -> np.ndarray:
+        """Sum over ranks, element by element, in float64."""
+        flat = np.ascontiguousarray(values, np.float64)
+        if self.size == 1:
+            return flat
+        total = np.empty_like(flat)
+        self.comm.Allreduce(flat, total)
+        return total
+
+    def sum_tensor(self, tensor: torch.Tensor) -> torch.Tensor:
+        """Sum over ranks of a tensor: staged through host memory, added in float64, returned as it came."""
+        if self.size == 1:
+            return tensor
+        total = self.sum(tensor.detach().double().cpu().numpy())
+        return torch.from_numpy(total).to(dtype=tensor.dtype, device=tensor.device)
+
+    def max(self, value: float) -> float:
+        """Largest of the ranks' values."""
+        if self.size == 1:
+            return value
+        from mpi4py import MPI
+
+        return float(self.comm.allreduce(value, op=MPI.MAX))
+
+    def gather(self, value: T) -> list[T]:
+        """Every rank's value, in the order of ranks, on every rank."""
+        return self.comm.allgather(value) if self.size > 1 else [value]
+
+    def share(self, value: T) -> T:
+        """Rank 0's value on every rank."""
+        return self.comm.bcast(value) if self.size > 1 else value
+
+    def share_tensor(self, tensor: torch.Tensor) -> None:
+        """Overwrite a tensor with rank 0's, in place."""
+        if self.size > 1:
+            array = tensor.detach().cpu().numpy().copy()
+            self.comm.Bcast(array)
+            tensor.data.copy_(torch.from_numpy(array))
+
+    def together(self, function: Callable[[], T]) -> T:
+        """Call on every rank; a user's error on any of them is raised on all, so that none is left waiting.
+
+        Also the rule for what rank 0 alone does and may fail at: `together(lambda: write() if workers.main else None)`.
+        """
+        result, message = None, None
+        try:
+            result = function()
+        except UserError as error:
+            message = str(error)
+        except OSError as error:
+            message = f"{error.filename or 'input/output'}: {error.strerror or error}"
+        messages = self.gather(message)
+        for text in messages:
+            if text is not None:
+                raise UserError(text)
+        return result  # type: ignore[return-value]
+
+    # ---- who does what -----------------------------------------------------------------------------------------------
+
+    def block(self, total: int) -> range:
+        """This rank's contiguous share of `total` things, for instance global environment indices."""
+        return range(self.rank * total // self.size, (self.rank + 1) * total // self.size)
+
+    def threads(self) -> int:
+        """Cores that this rank may use: those given to all ranks on this machine, over their number."""
+        return max(1, min(len(self._cores) // self.local_size, len(os.sched_getaffinity(0))))
+
+    def device(self, wanted: str) -> torch.device:
+        """`auto` and `cuda`: this rank's CUDA device (local rank modulo visible devices); auto falls back on the CPU."""
+        if wanted == "cpu" or (wanted == "auto" and not torch.cuda.is_available()):
+            return torch.device("cpu")
+        if not torch.cuda.is_available():
+            raise UserError("--device cuda: torch finds no CUDA device on this machine")
+        return torch.device("cuda", self.local_rank % torch.cuda.device_count())

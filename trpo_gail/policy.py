@@ -1,0 +1,150 @@
+"""Policies: a tanh MLP with a Gaussian or a softmax on top, and the copy of it that samples.
+
+A distribution's log-probability, KL and entropy are per row [B], summed over action dimensions: said once, here.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from trpo_gail.config import PolicyConfig
+from trpo_gail.envs.vector import EnvSpec
+from trpo_gail.networks.mlp import MLP
+from trpo_gail.networks.normaliser import Normaliser
+from trpo_gail.sampling.rollout import Noise
+
+MINIMUM_ROWS = 4  # BLAS rounds 1 to 3 rows otherwise than more: pad, so that a row's action is its own
+
+
+class Distribution(Protocol):
+    """What the generator needs of a policy's output."""
+
+    def log_prob(self, actions: Tensor) -> Tensor: ...
+    def kl(self, new: Distribution) -> Tensor: ...
+    def entropy(self) -> Tensor: ...
+    def metric(self, tangent: Tensor) -> Tensor: ...
+    def detach(self) -> Distribution: ...
+
+
+@dataclass(frozen=True)
+class Gaussian:
+    """Diagonal Gaussian with a state-independent log standard deviation."""
+
+    mean: Tensor  # [B, A]
+    log_std: Tensor  # [A]
+
+    def log_prob(self, actions: Tensor) -> Tensor:  # [B, A] -> [B]
+        z = (actions - self.mean) * torch.exp(-self.log_std)
+        return -0.5 * (z * z).sum(-1) - self.log_std.sum() - 0.5 * self.mean.shape[-1] * math.log(2 * math.pi)
+
+    def kl(self, new: Gaussian) -> Tensor:  # type: ignore[override]
+        """KL(self || new), nats [B]."""
+        ratio = torch.exp(2 * (self.log_std - new.log_std))  # [A]
+        square = ((self.mean - new.mean) * torch.exp(-new.log_std)) ** 2
+        return 0.5 * square.sum(-1) + (0.5 * (ratio - 1.0) + new.log_std - self.log_std).sum()
+
+    def entropy(self) -> Tensor:  # [B], nats
+        per_row = self.log_std.sum() + 0.5 * self.mean.shape[-1] * (1.0 + math.log(2 * math.pi))
+        return per_row.expand(self.mean.shape[0])
+
+    def metric(self, tangent: Tensor) -> Tensor:
+        """Second derivative of KL(self || .) at self with respect to the mean, times a tangent [B, A]."""
+        return tangent * torch.exp(-2 * self.log_std)
+
+    def detach(self) -> Gaussian:
+        # The standard deviation is a view of the parameters, which the line search moves: it needs a copy.
+        return Gaussian(self.mean.detach(), self.log_std.detach().clone())
+
+
+@dataclass(frozen=True)
+class Categorical:
+    """Softmax over logits."""
+
+    logits: Tensor  # [B, A]
+
+    def log_prob(self, actions: Tensor) -> Tensor:  # [B] int64 -> [B]
+        return torch.log_softmax(self.logits, -1).gather(-1, actions[:, None])[:, 0]
+
+    def kl(self, new: Categorical) -> Tensor:  # type: ignore[override]
+        """KL(self || new), nats [B]."""
+        old = torch.log_softmax(self.logits, -1)
+        return (old.exp() * (old - torch.log_softmax(new.logits, -1))).sum(-1)
+
+    def entropy(self) -> Tensor:  # [B], nats
+        log_p = torch.log_softmax(self.logits, -1)
+        return -(log_p.exp() * log_p).sum(-1)
+
+    def metric(self, tangent: Tensor) -> Tensor:
+        """Second derivative of KL(self || .) at self with respect to the logits, times a tangent [B, A]."""
+        p = torch.softmax(self.logits, -1)
+        return p * (tangent - (p * tangent).sum(-1, keepdim=True))
+
+    def detach(self) -> Categorical:
+        return Categorical(self.logits.detach())
+
+
+class Policy(nn.Module):
+    """Normalised observations -> distribution over actions."""
+
+    def __init__(self, config: PolicyConfig, spec: EnvSpec, rng: torch.Generator) -> None:
+        super().__init__()
+        self.discrete = spec.discrete
+        self.net = MLP(
+            spec.observation_size, config.hidden_sizes, spec.action_size, out_scale=config.output_scale, rng=rng
+        )
+        if not self.discrete:
+            self.log_std = nn.Parameter(torch.full((spec.action_size,), config.init_log_std))
+        self.normaliser = Normaliser(spec.observation_size, config.observation_clip)
+
+    def forward(self, z: Tensor) -> Distribution:
+        """Distribution for observations that are normalised already, [B, O]."""
+        out = self.net(z)
+        return Categorical(out) if self.discrete else Gaussian(out, self.log_std)
+
+    def actor(self) -> PolicyActor:
+        """A copy on the CPU that samples."""
+        return PolicyActor(self)
+
+
+class PolicyActor:
+    """A policy as plain BLAS calls: with 8 to 32 rows a torch module would cost several times as much."""
+
+    def __init__(self, policy: Policy) -> None:
+        def array(x: Tensor) -> np.ndarray:
+            return x.detach().cpu().numpy()
+
+        layers = policy.net.layers
+        dtype = layers[0].weight.dtype
+        shift, scale = policy.normaliser.shift_and_scale(torch.float64)
+        self._shift, self._scale, self._clip = array(shift), array(scale), policy.normaliser.clip
+        self._weights = [np.ascontiguousarray(array(layer.weight).T) for layer in layers]
+        self._biases = [array(layer.bias).copy() for layer in layers]
+        self._std = None if policy.discrete else np.exp(array(policy.log_std))
+        self._dtype = self._weights[0].dtype
+        self.noise_kind: Noise = "gumbel" if policy.discrete else "normal"
+        self.noise_size = len(self._biases[-1])
+        assert dtype in (torch.float32, torch.float64)
+
+    def act(self, observations: np.ndarray, noise: np.ndarray) -> np.ndarray:
+        """Actions [n, A] or [n] for observations [n, O] and noise [n, A]; zero noise is the deterministic action."""
+        n = len(observations)
+        z = (observations - self._shift) / self._scale
+        if self._clip is not None:
+            np.minimum(np.maximum(z, -self._clip, out=z), self._clip, out=z)
+        if n < MINIMUM_ROWS:
+            z = np.concatenate([z, np.zeros((MINIMUM_ROWS - n, z.shape[1]))])
+        h = z.astype(self._dtype)
+        for weight, bias in zip(self._weights[:-1], self._biases[:-1], strict=True):
+            h = h @ weight
+            h += bias
+            np.tanh(h, out=h)
+        out = (h @ self._weights[-1] + self._biases[-1])[:n]
+        if self._std is None:
+            return np.argmax(out + noise, axis=-1)  # Gumbel noise: a softmax sample
+        return out + (self._std * noise).astype(self._dtype)

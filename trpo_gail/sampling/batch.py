@@ -1,0 +1,75 @@
+"""Rows for learning, and which of the global rows this rank holds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from trpo_gail.parallel import Workers
+from trpo_gail.sampling.rollout import Rollout
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Valid rows are numbered over all ranks, environment by environment and in time within each.
+
+    Whatever picks rows (minibatches, subsamples) picks these numbers, the same on every rank; each uses those it holds.
+    """
+
+    offset: int
+    count: int  # B, on this rank
+    total: int  # on all ranks
+
+    @classmethod
+    def number(cls, counts: list[int], rank: int) -> Rows:
+        return cls(sum(counts[:rank]), counts[rank], sum(counts))
+
+    def mine(self, numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Positions within `numbers` that this rank holds, and the local row of each."""
+        positions = np.nonzero((numbers >= self.offset) & (numbers < self.offset + self.count))[0]
+        return positions, numbers[positions] - self.offset
+
+    def every(self, k: int) -> slice:
+        """The local rows whose global number is a multiple of k."""
+        return slice(-self.offset % k, None, k)
+
+    def minibatches(self, rng: np.random.Generator, parts: int) -> Iterator[tuple[np.ndarray, np.ndarray, int]]:
+        """A random split of all rows into `parts`: (positions in the permutation, local rows, global size) of each."""
+        order = rng.permutation(self.total)
+        edges = np.linspace(0, self.total, parts + 1).astype(int)
+        for start, stop in zip(edges[:-1], edges[1:], strict=True):
+            if stop > start:
+                positions, local = self.mine(order[start:stop])
+                yield positions + start, local, int(stop - start)
+
+
+def flat_rows(rollout: Rollout, array: np.ndarray) -> np.ndarray:
+    """Valid rows of an array [T, N, ...], environment by environment: [B, ...]."""
+    return array.swapaxes(0, 1)[rollout.valid.T]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What a generator and a critic learn from: this rank's valid rows."""
+
+    rows: Rows
+    observations: Tensor  # [B, O]
+    actions: Tensor  # [B, A] or int64 [B]: the policy's own sample, before any clipping
+    times: Tensor  # [B] step within the episode over its limit
+    advantages: Tensor  # [B], standardised over all ranks
+    targets: Tensor  # [B], what the critic is fitted to
+
+
+def action_tensor(actions: np.ndarray, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """Discrete actions stay integers."""
+    kind = torch.int64 if actions.dtype.kind in "iu" else dtype
+    return torch.as_tensor(actions, dtype=kind, device=device)
+
+
+def number_rows(rollouts: list[Rollout], workers: Workers) -> Rows:
+    """Number the valid rows of one or more rollouts over all ranks."""
+    return Rows.number(workers.gather(sum(int(r.valid.sum()) for r in rollouts)), workers.rank)

@@ -1,0 +1,136 @@
+"""One rank's environments and where they stand: what makes sampling resumable to the bit.
+
+With a fixed horizon, episodes run on across batches; environments restart their streams every `restart_every` epochs.
+The actions since the last restart are kept, and a checkpoint holds them: a resume restarts the same streams and replays
+them. Whole episodes restart before every batch, so there is nothing to keep.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from trpo_gail.config import Config
+from trpo_gail.envs.vector import VectorEnv
+from trpo_gail.parallel import Workers
+from trpo_gail.sampling.rollout import (
+    Actor,
+    BlockedNoise,
+    Episodes,
+    Rollout,
+    Stream,
+    collect_episodes,
+    collect_steps,
+    draw_noise,
+)
+from trpo_gail.seeding import TRAIN_NOISE, TRAIN_RESET, reset_seeds
+
+
+class Sampler:
+    """Collects one batch per call from this rank's share of the environments."""
+
+    def __init__(self, config: Config, env: VectorEnv, workers: Workers) -> None:
+        self.config, self.env, self.workers = config, env, workers
+        self.envs = workers.block(config.num_envs)  # global indices
+        self.restarts = 0
+        self.batches = 0
+        self.cut_episodes = 0  # by restarts, on this rank: they are in no return statistics
+        self._stream: Stream | None = None
+        self._actions: list[np.ndarray] = []  # [N, A] or [N] each, since the last restart
+
+    @property
+    def horizon(self) -> int:
+        """Steps of each environment in a batch."""
+        return -(-self.config.timesteps_per_batch // self.config.num_envs)
+
+    def begin_epoch(self, epoch: int) -> None:
+        """Restart the streams if it is time."""
+        if self.config.sampling == "steps" and epoch % self.config.restart_every == 0:
+            self.restart()
+
+    def restart(self) -> None:
+        """Begin new streams; episodes under way are cut."""
+        if self._stream is not None:
+            self.cut_episodes += int(((self._stream.step > 0) & ~self._stream.ended).sum())
+        self._begin()
+        self.restarts += 1
+        self._actions = []
+
+    def _begin(self) -> None:
+        self._stream = Stream.start(self.env, self._reset_seeds(self.restarts))
+
+    def _reset_seeds(self, restart: int) -> list[int]:
+        return reset_seeds(self.config.seed, TRAIN_RESET, restart, self.envs)
+
+    def collect(self, actor: Actor) -> tuple[Rollout, Episodes]:
+        """One batch. Raises RuntimeError where an environment gives something that is not finite."""
+        cfg = self.config
+        if cfg.sampling == "steps":
+            assert self._stream is not None, "begin_epoch comes first"
+            noise = draw_noise(
+                actor.noise_kind, actor.noise_size, self.horizon, cfg.seed, TRAIN_NOISE, self.batches, self.envs
+            )
+            rollout, episodes = collect_steps(self.env, self._stream, actor, noise)
+            self._actions.extend(rollout.actions)
+        else:
+            noise_blocks = BlockedNoise(actor, cfg.seed, TRAIN_NOISE, self.batches, self.envs)
+            steps = np.full(len(self.envs), self.horizon)
+            seeds = self._reset_seeds(self.batches)
+            rollout, episodes = collect_episodes(self.env, actor, seeds, noise_blocks, steps, np.zeros_like(steps))
+        self._check_finite(rollout)
+        self.batches += 1
+        return rollout, episodes
+
+    def _check_finite(self, rollout: Rollout) -> None:
+        bad = ~np.isfinite(rollout.observations).all(-1)
+        bad[1:] |= ~np.isfinite(rollout.rewards)
+        if bad.any():
+            t, n = (int(i) for i in np.argwhere(bad)[0])
+            what = "observation" if not np.isfinite(rollout.observations[t, n]).all() else "reward"
+            raise RuntimeError(
+                f"environment {self.config.env!r} number {self.envs[n]} gave a {what} that is not finite "
+                f"at step {t} of batch {self.batches}"
+            )
+
+    # ---- resume ------------------------------------------------------------------------------------------------------
+
+    def state_dict(self) -> dict[str, Any]:
+        """The global state; a collective, every rank calls it."""
+        actions = np.stack(self._actions) if self._actions else None  # [T, N, ...]
+        parts = [p for p in self.workers.gather(actions) if p is not None]
+        return {
+            "restarts": self.restarts,
+            "batches": self.batches,
+            "cut_episodes": int(self.workers.sum(np.array([self.cut_episodes]))[0]),
+            "actions": np.concatenate(parts, axis=1) if parts else None,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Restart the streams and replay; the number of ranks may have changed."""
+        self.batches = state["batches"]
+        self.cut_episodes = state["cut_episodes"] if self.workers.main else 0
+        self.restarts = state["restarts"]
+        if self.config.sampling == "episodes" or self.restarts == 0:
+            return
+        self.restarts -= 1
+        self._begin()
+        self.restarts += 1
+        if state["actions"] is not None:
+            own = state["actions"][:, self.envs.start : self.envs.stop]
+            assert self._stream is not None
+            collect_steps(self.env, self._stream, _Replay(own), np.zeros((len(own), len(self.envs), 0)))
+            self._actions = list(own)
+
+
+class _Replay:
+    """An actor that repeats what was done."""
+
+    noise_kind = "normal"
+    noise_size = 0
+
+    def __init__(self, actions: np.ndarray) -> None:
+        self._actions = iter(actions)
+
+    def act(self, observations: np.ndarray, noise: np.ndarray) -> np.ndarray:
+        return next(self._actions)

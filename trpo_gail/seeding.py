@@ -1,0 +1,28 @@
+"""Every environment has its own random streams, named by what they are for; no generator is shared.
+
+A stream is a 31-bit hash of (seed, purpose, restart or iteration, global environment index), so that what an environment
+does depends neither on the number of ranks nor on which environments stand beside it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+TRAIN_RESET, TRAIN_NOISE, EVAL_RESET, EVAL_NOISE, MINIBATCH, INITIAL, RECORD_RESET, RECORD_NOISE = range(8)
+
+
+def stream_seed(seed: int, purpose: int, *where: int) -> int:
+    """A 31-bit seed for one stream; any of the arguments changed gives an unrelated one."""
+    return int(np.random.SeedSequence([seed, purpose, *where]).generate_state(1)[0] >> 1)
+
+
+def generator(seed: int, purpose: int, *where: int) -> np.random.Generator:
+    """A fresh numpy generator for one stream."""
+    return np.random.Generator(np.random.SFC64(np.random.SeedSequence([seed, purpose, *where])))
+
+
+def reset_seeds(seed: int, purpose: int, restart: int, environments: Sequence[int]) -> list[int]:
+    """One reset seed per environment, by global index."""
+    return [stream_seed(seed, purpose, restart, index) for index in environments]

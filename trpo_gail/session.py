@@ -1,0 +1,284 @@
+"""One run from flags to summary: check everything, then make the folder, train, evaluate, save."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from trpo_gail import checkpoint
+from trpo_gail.config import Config, flatten, from_dict, to_dict
+from trpo_gail.console import View
+from trpo_gail.envs import vector
+from trpo_gail.envs.vector import VectorEnv
+from trpo_gail.errors import UserError
+from trpo_gail.evaluate import FINAL, PERIODIC, Evaluator, scaled_score
+from trpo_gail.experts import dataset
+from trpo_gail.experts.dataset import ExpertData
+from trpo_gail.learner import Demonstrations, Learner, make_learner
+from trpo_gail.parallel import Workers
+from trpo_gail.runs import RunFolder, default_path, provenance, read_json
+from trpo_gail.stopping import StopRequest
+from trpo_gail.train import Row, train
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What `auto` became, and where things are: recorded once, reused on resume."""
+
+    backend: vector.Backend
+    actions: str
+    reason: str  # for the choice of actions
+    expert: str | None
+    expert_sha256: str | None
+
+    @property
+    def clip(self) -> bool:
+        return self.actions == "executed"
+
+
+def run(config: Config, out: str | None, resume: bool, quiet: bool, workers: Workers) -> dict[str, Any]:
+    """Train, or go on training; returns the summary. Raises UserError, on all ranks, for what the user got wrong."""
+    torch.set_num_threads(workers.threads())
+    path = Path(workers.share(str(out or default_path(config.env, config.seed))))
+    setting, expert, env = workers.together(lambda: _prepare(config, path if resume else None, workers))
+    demonstrations = Demonstrations(expert.observations, expert.actions) if expert else None
+    learner = make_learner(config, env, demonstrations, setting.clip, workers)
+    folder = workers.together(lambda: _folder(path, resume) if workers.main else None)
+    with View(workers.main and not quiet, config.steps) as view:
+        try:
+            session = _Session(config, setting, expert, env, learner, folder, path, workers, view)
+            return session.run(resume)
+        finally:
+            env.close()
+            if folder:
+                folder.close()
+
+
+def saved_config(path: Path) -> Config:
+    """The config that a run folder was made with. Raises UserError where there is none."""
+    if not (path / "config.json").is_file():
+        raise UserError(f"--resume: {path} is not a run folder (it has no config.json)")
+    return from_dict(Config, read_json(path / "config.json").get("config", {}), f"{path}/config.json")
+
+
+def check_resume(saved: Config, given: Config, path: Path) -> None:
+    """Only --steps may differ from the run's own, and only grow. Raises UserError otherwise."""
+    before, now = flatten(saved), flatten(given)
+    for name, value in now.items():
+        if name == "steps":
+            if value < before[name]:
+                raise UserError(f"--resume: --steps {value} given, but {path} has {before[name]}: it may only grow")
+        elif value != before[name]:
+            raise UserError(f"--resume: --{name} {value} given, but {path} was made with {before[name]}")
+
+
+def _prepare(config: Config, resumed: Path | None, workers: Workers) -> tuple[Setting, ExpertData | None, VectorEnv]:
+    """Check files, environment and numbers; everything that can be the user's mistake, before any folder is made."""
+    if workers.size > config.num_envs:
+        raise UserError(
+            f"--num_envs: {config.num_envs} environments for {workers.size} ranks: every rank needs one, "
+            "so give more environments or start fewer ranks"
+        )
+    workers.device(config.device)
+    recorded = read_json(resumed / "config.json")["setting"] if resumed else None
+    expert = None
+    if config.adversary == "gail":
+        if config.expert is None:
+            raise UserError("--expert: a file of demonstrations (HDF5) is needed")
+        source = config.expert if recorded is None or Path(config.expert).exists() else recorded["expert"]
+        expert = dataset.load(source, config.trajectories, config.subsample)
+        if recorded and expert.sha256 != recorded["expert_sha256"]:
+            raise UserError(f"--resume: {source} is no longer the file that {resumed} was made with (its SHA-256 differs)")
+    backend = recorded["backend"] if recorded else vector.resolve_backend(config.env, config.backend)
+    mine, threads = len(workers.block(config.num_envs)), workers.threads()
+    env = vector.make(config.env, mine, backend, config.env_arguments, threads)
+    if recorded:
+        setting = Setting(**recorded)
+    else:
+        setting = _setting(config, expert, env, backend)
+    if setting.clip:
+        env.close()
+        env = vector.make(config.env, mine, backend, config.env_arguments, threads, clip=True)
+    return setting, expert, env
+
+
+def _setting(config: Config, expert: ExpertData | None, env: VectorEnv, backend: vector.Backend) -> Setting:
+    override = None if config.actions == "auto" else config.actions
+    if expert is None:
+        # A policy trained on the environment's reward is an expert to be: raw, as the paper's were.
+        return Setting(backend, override or "raw", "without demonstrations", None, None)
+    dataset.check(expert, env.spec)
+    actions, reason = dataset.action_view(expert, env.spec.action_space, override)
+    return Setting(backend, actions, reason, str(Path(expert.path).absolute()), expert.sha256)
+
+
+def _folder(path: Path, resume: bool) -> RunFolder:
+    return RunFolder.open(path) if resume else RunFolder.create(path)
+
+
+@dataclass
+class _Session:
+    """A run under way: what happens around the algorithm."""
+
+    config: Config
+    setting: Setting
+    expert: ExpertData | None
+    env: VectorEnv
+    learner: Learner
+    folder: RunFolder | None  # rank 0's
+    path: Path
+    workers: Workers
+    view: View
+
+    def run(self, resume: bool) -> dict[str, Any]:
+        self.evaluator = Evaluator(self.config, self.setting.backend, self.setting.clip, self.workers)
+        self._begin(resume)
+        self._saved_at, self._saved_iteration = time.monotonic(), self.learner.progress.iteration
+        with StopRequest() as self._stop:
+            try:
+                stopped = train(self.learner, self.config, self.workers, self._after)
+            except RuntimeError as error:
+                last = checkpoint.last_path(self.path)
+                error.add_note(f"last checkpoint: {last or 'none'}" + (f" (--out {self.path} --resume)" if last else ""))
+                raise
+            if self._saved_iteration != self.learner.progress.iteration:
+                self._save()
+        return self._finish(stopped)
+
+    def _begin(self, resume: bool) -> None:
+        last = self.workers.share(checkpoint.last_path(self.path) if resume else None)
+        if last:
+            self.workers.together(lambda: checkpoint.restore(last, self.learner))
+        else:
+            self.learner.progress.next_eval = self.config.eval_every
+        self.workers.together(self._begin_folder)
+        self.view.line(f"run folder {self.path}" + (f", resumed at {last.name}" if last else ""))
+        self.view.line(
+            f"{self.config.env} by {self.setting.backend}, {self.config.num_envs} environments, "
+            f"{self.workers.size} rank(s) of {self.workers.threads()} thread(s), actions {self.setting.actions} "
+            f"({self.setting.reason})"
+        )
+        if self.expert:
+            returns = f", return {self.expert.return_mean:.1f}" if self.expert.return_mean is not None else ""
+            self.view.line(f"expert: {len(self.expert.actions)} pairs of {self.expert.trajectories} trajectories{returns}")
+
+    def _begin_folder(self) -> None:
+        """Rank 0: record this session, and cut what a run that died wrote after its last checkpoint."""
+        if not self.folder:
+            return
+        here = provenance(self.workers.size, self.workers.threads(), self.workers.hosts)
+        file = self.path / "config.json"
+        sessions = read_json(file)["sessions"] if file.exists() else []
+        device = str(self.workers.device(self.config.device))
+        content = {
+            "config": to_dict(self.config),
+            "setting": dataclasses.asdict(self.setting),
+            "sessions": [*sessions, here | {"device": device, "from_iteration": self.learner.progress.iteration}],
+        }
+        self.folder.write_json("config.json", content)
+        self.folder.cut(self.learner.progress.iteration)
+
+    def _after(self, row: Row) -> str | None:
+        """Evaluate, log and save where it is time; a reason to stop, if any rank was asked to."""
+        progress = self.learner.progress
+        returns = {"eval_return_mean": None, "eval_return_std": None, "eval_length_mean": None}
+        if self.config.eval_every and progress.steps >= progress.next_eval:
+            returns = self._evaluate()
+        if self.folder:
+            self.folder.log(row | returns | {"wall_s": progress.wall_s, "eval_s": progress.eval_s})
+        self.view.update(progress.steps, f"return {row['return_mean']:.1f}" if row["return_mean"] is not None else "")
+        if self._save_is_due():
+            self._save()
+        return self._stop.agreed(self.workers)
+
+    def _evaluate(self) -> dict[str, float | None]:
+        progress, start = self.learner.progress, time.perf_counter()
+        episodes = self.evaluator.run(self.learner.policy.actor(), self.config.eval_episodes, PERIODIC)
+        progress.eval_s += time.perf_counter() - start
+        progress.eval_steps += int(episodes.lengths.sum())
+        progress.next_eval = (progress.steps // self.config.eval_every + 1) * self.config.eval_every
+        mean, std = float(episodes.returns.mean()), float(episodes.returns.std())
+        self.view.line(f"{progress.steps:>12,} steps   return {mean:10.2f} ± {std:.2f}   {progress.wall_s:8.1f} s")
+        if progress.best_return is None or mean > progress.best_return:
+            progress.best_return = mean
+            checkpoint.save_best(
+                self.path, self.learner, self.config, self.env.spec, self.setting.clip, self.workers
+            )
+        return {"eval_return_mean": mean, "eval_return_std": std, "eval_length_mean": float(episodes.lengths.mean())}
+
+    def _save_is_due(self) -> bool:
+        every, unit = self.config.save_interval
+        if unit == "iterations":
+            return self.learner.progress.iteration % int(every) == 0
+        return self.workers.share(time.monotonic() - self._saved_at >= 60.0 * every)
+
+    def _save(self) -> None:
+        checkpoint.save(self.path, self.learner, self.config, self.env.spec, self.setting.clip, self.workers)
+        self._saved_at, self._saved_iteration = time.monotonic(), self.learner.progress.iteration
+
+    def _finish(self, stopped: str) -> dict[str, Any]:
+        """Last evaluation, unless a signal asked for haste; summary and learning curve."""
+        cfg, progress, done = self.config, self.learner.progress, stopped == "steps"
+        actor = self.learner.policy.actor()
+        learned = self.evaluator.run(actor, cfg.final_episodes, FINAL).returns if done else None
+        random = float(self.evaluator.random(self.env.spec, cfg.final_episodes).returns.mean()) if done else None
+        mean = float(learned.mean()) if learned is not None else None
+        expert = self.expert.return_mean if self.expert else None
+        summary = {
+            "env": cfg.env,
+            "seed": cfg.seed,
+            "ranks": self.workers.size,
+            "iterations": progress.iteration,
+            "steps": progress.steps,
+            "idle_rows": progress.idle_rows,
+            "wall_s": progress.wall_s,
+            "env_steps_per_s": progress.steps / progress.wall_s if progress.wall_s else None,
+            "eval_steps": progress.eval_steps,
+            "eval_s": progress.eval_s,
+            "return_mean": mean,
+            "return_std": float(learned.std()) if learned is not None else None,
+            "episodes": cfg.final_episodes if done else 0,
+            "best_return": progress.best_return,
+            "expert_return_mean": expert,
+            "random_return_mean": random,
+            "scaled_score": scaled_score(mean, expert, random),
+            "stopped": stopped,
+        }
+        self.workers.together(lambda: self._write_summary(summary))
+        return summary
+
+    def _write_summary(self, summary: dict[str, Any]) -> None:
+        if not self.folder:
+            return
+        self.folder.write_json("summary.json", summary)
+        from trpo_gail.reports.plots import learning_curve  # matplotlib costs half a second, and is needed only here
+
+        picture = learning_curve(self.path, summary)
+        for line in _closing_lines(summary):
+            self.view.line(line)
+        if picture:
+            self.view.line(f"learning curve  {picture}")
+
+
+def _closing_lines(summary: dict[str, Any]) -> list[str]:
+    if summary["return_mean"] is None:
+        return [f"stopped by {summary['stopped']} at {summary['steps']:,} steps, saved; --resume goes on"]
+
+    def number(value: float | None) -> str:
+        return "unknown" if value is None else f"{value:.2f}"
+
+    return [
+        f"learned return  {number(summary['return_mean'])} ± {number(summary['return_std'])} "
+        f"(deterministic, {summary['episodes']} episodes)",
+        f"expert return   {number(summary['expert_return_mean'])}",
+        f"random return   {number(summary['random_return_mean'])}",
+        f"scaled score    {number(summary['scaled_score'])} (0 random, 1 expert)",
+    ]
