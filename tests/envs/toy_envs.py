@@ -1,0 +1,47 @@
+"""Environments whose every number is known beforehand; importing this module registers them with gymnasium."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gymnasium
+import numpy as np
+from gymnasium.spaces import Box, Dict, Discrete, MultiDiscrete, Space
+
+
+class Counter(gymnasium.Env):
+    """Observes [episodes begun, steps made]; pays its (first) action; ends after `length` steps, or 2 to 9 by seed."""
+
+    def __init__(
+        self, length: int | None = 3, observation_space: Space | None = None, action_space: Space | None = None
+    ):
+        self.observation_space = observation_space or Box(-np.inf, np.inf, (2,), np.float64)
+        self.action_space = action_space or Box(-1.0, 1.0, (1,), np.float64)
+        self._fixed, self._episode = length, 0
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[np.ndarray, dict]:
+        super().reset(seed=seed)
+        if seed is not None:
+            self._episode = 0
+        self._episode, self._step = self._episode + 1, 0
+        self._length = self._fixed or int(self.np_random.integers(2, 10))
+        return np.array([self._episode, 0.0]), {}
+
+    def step(self, action: np.ndarray) -> tuple[np.ndarray, float, bool, bool, dict]:
+        self._step += 1
+        observation = np.array([self._episode, float(self._step)])
+        return observation, float(np.ravel(action)[0]), self._step >= self._length, False, {}
+
+
+def _register(name: str, **kwargs: Any) -> None:
+    gymnasium.register(f"Toy{name}-v0", entry_point=Counter, kwargs=kwargs, max_episode_steps=100)
+
+
+_register("Counter")
+_register("Random", length=None)
+_register("Endless", length=10**9)
+_register("Picture", observation_space=Box(0, 255, (8, 8), np.uint8))
+_register("Dict", observation_space=Dict({"x": Box(-1, 1, (2,))}))
+_register("Levers", action_space=MultiDiscrete([2, 2]))
+_register("FromOne", action_space=Discrete(2, start=1))
+_register("Matrix", action_space=Box(-1, 1, (2, 2)))
