@@ -64,7 +64,8 @@ make_venv() {
         logged uv venv --seed --allow-existing --python "$python" "$venv"
     else
         rmdir "$venv"
-        die "$python cannot make virtual environments; install its venv module (Debian, Ubuntu: apt-get install python3-venv), virtualenv, or uv"
+        python=$("$python" -c 'import sys; print("python%d.%d" % sys.version_info[:2])')
+        die "$python cannot make virtual environments; install its venv module (Debian, Ubuntu: apt-get install $python-venv), virtualenv, or uv"
     fi
     echo "$extras" >"$venv/.extras"
 }
