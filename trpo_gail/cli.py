@@ -42,6 +42,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; returns the exit code."""
     # One BLAS thread for sampling's small products; torch's threads are set once the ranks on this machine are known.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    # Threads that wait asleep: on a core that something else is using, torch's would spin and take it from the environments.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     if not arguments or arguments[0] in ("-h", "--help"):
         print(_usage())

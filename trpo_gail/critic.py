@@ -102,7 +102,8 @@ class Critic:
         for _ in range(self.config.vf_iters):
             for _, local, count in batch.rows.minibatches(rng, parts):
                 index = torch.from_numpy(local).to(inputs.device)
-                self.adam.step(((network.net(inputs[index]) - targets[index]) ** 2).sum(), count)
+                wanted = targets[index]
+                self.adam.step(inputs[index], lambda value, wanted=wanted: ((value - wanted) ** 2).sum(), count)
         return stats
 
     @torch.no_grad()

@@ -104,7 +104,10 @@ class Policy(nn.Module):
 
     def forward(self, z: Tensor) -> Distribution:
         """Distribution for observations that are normalised already, [B, O]."""
-        out = self.net(z)
+        return self.distribution(self.net(z))
+
+    def distribution(self, out: Tensor) -> Distribution:
+        """Distribution for the network's output [B, A]."""
         return Categorical(out) if self.discrete else Gaussian(out, self.log_std)
 
     def actor(self) -> PolicyActor:

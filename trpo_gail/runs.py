@@ -92,7 +92,7 @@ class RunFolder:
             if new:
                 csv.writer(self._metrics).writerow(self._columns)
         assert list(row) == self._columns, "an iteration has other columns than the first"
-        csv.writer(self._metrics).writerow(["" if value is None else repr(value) for value in row.values()])
+        csv.writer(self._metrics).writerow([_cell(value) for value in row.values()])
         self._metrics.flush()
         self._write_events(row)
 
@@ -116,6 +116,13 @@ class RunFolder:
         if self._events:
             self._events.close()
         self._lock.close()
+
+
+def _cell(value: float | int | None) -> str:
+    """Every digit, so that equal runs have equal rows."""
+    if value is None:
+        return ""
+    return str(value) if isinstance(value, int) else repr(float(value))
 
 
 def _lock(path: Path) -> TextIO:

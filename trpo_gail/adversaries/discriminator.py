@@ -43,10 +43,13 @@ class DiscriminatorNetwork(nn.Module):
         """What is normalised and fed: [B, I]."""
         return observations if self.discrete else torch.cat([observations, actions], 1)
 
+    def choose(self, out: Tensor, actions: Tensor) -> Tensor:
+        """logit_expert [B] from the network's output [B, 1] or [B, A]."""
+        return out.gather(1, actions[:, None])[:, 0] if self.discrete else out[:, 0]
+
     def logit_expert(self, z: Tensor, actions: Tensor) -> Tensor:
         """log D - log(1 - D) [B] for normalised features z [B, I]."""
-        out = self.net(z)
-        return out.gather(1, actions[:, None])[:, 0] if self.discrete else out[:, 0]
+        return self.choose(self.net(z), actions)
 
 
 class Discriminator:
@@ -129,18 +132,21 @@ class Discriminator:
 
     def _update(self, zl: Tensor, al: Tensor, ze: Tensor, ae: Tensor, count: int) -> Tensor:
         """One Adam step on mean BCE(learner) + mean BCE(expert) - entropy regularisation; sums for the statistics."""
-        logit = self.network.logit_expert(torch.cat([zl, ze]), torch.cat([al, ae]))
-        on_learner, on_expert = logit[: len(zl)], logit[len(zl) :]
-        learner_loss, expert_loss = softplus(on_learner), softplus(-on_expert)
-        # Bernoulli entropy: H = softplus(x) - x sigmoid(x).
-        entropy = softplus(logit) - logit * torch.sigmoid(logit)
-        loss = learner_loss.sum() + expert_loss.sum() - self.config.adversary_entcoeff * entropy.sum()
-        self.adam.step(loss, count)
-        with torch.no_grad():
-            right = torch.cat([on_learner < 0, on_expert > 0]).to(logit.dtype)
-            parts = (learner_loss, expert_loss, entropy, on_learner, on_expert, right[: len(zl)], right[len(zl) :])
-            count_here = torch.tensor([float(len(zl))], dtype=torch.float64)
-            return torch.cat([torch.stack([x.sum() for x in parts]).double().cpu(), count_here])
+        actions, sums_ = torch.cat([al, ae]), torch.zeros(8, dtype=torch.float64)
+
+        def loss(out: Tensor) -> Tensor:
+            logit = self.network.choose(out, actions)
+            on_learner, on_expert = logit[: len(zl)], logit[len(zl) :]
+            learner_loss, expert_loss = softplus(on_learner).sum(), softplus(-on_expert).sum()
+            # Bernoulli entropy: H = softplus(x) - x sigmoid(x).
+            entropy = (softplus(logit) - logit * torch.sigmoid(logit)).sum()
+            right = (on_learner < 0).sum(), (on_expert > 0).sum()
+            parts = (learner_loss, expert_loss, entropy, on_learner.sum(), on_expert.sum(), *right)
+            sums_.copy_(torch.tensor([*(float(x) for x in parts), len(zl)]))
+            return learner_loss + expert_loss - self.config.adversary_entcoeff * entropy
+
+        self.adam.step(torch.cat([zl, ze]), loss, count)
+        return sums_
 
     def _stats(self, totals: Tensor) -> Stats:
         s = self.workers.sum(totals.numpy())

@@ -10,7 +10,7 @@ import json
 import os
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -165,7 +165,6 @@ def read(path: str | Path, name: str | Path | None = None) -> Demonstrations:
 def _from_paper(held: paper.PaperTrajectories, path: str | Path) -> Demonstrations:
     if not len(held.lengths):
         raise UserError(f"{path}: dataset 'len_B': expected at least 1 trajectory, found 0")
-    first = np.cumsum(held.lengths) - held.lengths
     unknown = np.zeros(len(held.observations), bool)
     return Demonstrations(
         observations=held.observations,
@@ -175,7 +174,7 @@ def _from_paper(held: paper.PaperTrajectories, path: str | Path) -> Demonstratio
         steps=paper_rows(held.lengths, 1)[1],
         episode_lengths=held.lengths,
         rewards=held.rewards,
-        episode_returns=np.add.reduceat(held.rewards, first, dtype=np.float64),
+        episode_returns=_returns(held.rewards, held.lengths),
     )
 
 
@@ -199,14 +198,21 @@ def _read_native(file: h5py.File, path: str | Path) -> Demonstrations:
         timeouts=hdf5.array(file, path, "timeouts", hdf5.FLAGS, "[rows]", (1,)).astype(bool),
         steps=hdf5.array(file, path, "steps", hdf5.INTEGERS, "[rows]", (1,)).astype(np.int64),
         episode_lengths=hdf5.array(file, path, "episode_lengths", "iu", "[episodes]", (1,)).astype(np.int64),
-        rewards=optional("rewards", "f", "[rows]", (1,)),
-        episode_returns=optional("episode_returns", "f", "[episodes]", (1,)),
+        rewards=optional("rewards", "fiu", "[rows]", (1,)),
+        episode_returns=optional("episode_returns", "fiu", "[episodes]", (1,)),
         next_observations=optional("next_observations", "fiu", "[rows, observation size]", images),
         subsample=int(subsample),
         provenance=_read_provenance(file, path),
     )
     _check_rows(held, path)
+    if held.episode_returns is None and held.rewards is not None and held.subsample == 1:
+        return replace(held, episode_returns=_returns(held.rewards, held.episode_lengths))
     return held
+
+
+def _returns(rewards: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+    """Sums over episodes [E] float64, of rewards [N] of which none is left out."""
+    return np.add.reduceat(rewards, np.cumsum(lengths) - lengths, dtype=np.float64)
 
 
 def _native_actions(file: h5py.File, path: str | Path) -> np.ndarray:
@@ -246,7 +252,7 @@ def _check_rows(held: Demonstrations, path: str | Path) -> None:
         )
     if not np.array_equal(held.steps, steps):
         row = int(np.argmax(held.steps != steps))
-        rule = "" if k == 1 else f" (rows start[i]::{k} with start = RandomState(0).randint(0, {k}, {len(steps)}))"
+        rule = "" if k == 1 else f" (rows start[i]::{k} with start = RandomState(0).randint(0, {k}, {episodes}))"
         raise UserError(f"{path}: dataset 'steps': expected {steps[row]} in row {row}{rule}, found {held.steps[row]}")
 
 
@@ -269,6 +275,8 @@ def _read_provenance(file: h5py.File, path: str | Path) -> Provenance:
     if view not in (None, "raw", "executed"):
         raise UserError(f"{path}: attribute 'action_view': expected 'raw' or 'executed', found {view!r}")
     deterministic, seed = file.attrs.get("deterministic"), file.attrs.get("seed")
+    if seed is not None and not isinstance(seed, (int, np.integer)):
+        raise UserError(f"{path}: attribute 'seed': expected an integer, found {seed!r}")
     return Provenance(
         **texts,
         env_kwargs=objects["env_kwargs"] or {},

@@ -33,7 +33,7 @@ def reading(path: str | Path) -> Iterator[h5py.File]:
         raise
     except (OSError, RuntimeError, KeyError) as error:
         text = " ".join(str(error).split())
-        if "lock" in text:
+        if "unable to lock" in text:
             raise UserError(f"{path}: locked by a process that is writing it; try again when it is done") from error
         raise UserError(f"{path}: damaged or truncated HDF5, expected a complete file: {text}") from error
 

@@ -1,26 +1,37 @@
-"""Adam on a module's flat parameter vector, with gradients summed over ranks."""
+"""Adam on a network's flat parameter vector, with gradients summed over ranks."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from trpo_gail.networks.mlp import FlatParameters
+from trpo_gail.networks.mlp import MLP, FlatParameters
 from trpo_gail.parallel import Workers
 
 
 class FlatAdam:
     """torch's Adam, its state and its gradient one vector each."""
 
-    def __init__(self, module: nn.Module, stepsize: float, workers: Workers) -> None:
-        self.flat, self.workers = FlatParameters(module), workers
-        self._adam = torch.optim.Adam([self.flat.vector], lr=stepsize)
+    def __init__(self, net: MLP, stepsize: float, workers: Workers) -> None:
+        self.net, self.flat, self.workers = net, FlatParameters(net), workers
+        self._adam = torch.optim.Adam([self.flat.vector], lr=stepsize, fused=True)
 
-    def step(self, loss_sum: Tensor, count: int) -> None:
-        """Descend mean loss: this rank's sum [scalar], over `count` rows of all ranks; divided after the reduction."""
-        self.flat.vector.grad = self.workers.sum_tensor(self.flat.gradient(loss_sum)) / count
+    def step(self, x: Tensor, loss: Callable[[Tensor], Tensor], count: int) -> None:
+        """Descend a mean loss over `count` rows of all ranks, divided after the reduction.
+
+        x [B, I] are this rank's rows, `loss` maps the network's output [B, O] to a sum over them. Only that formula goes
+        through autograd; the network's own reverse product takes less than half the time.
+        """
+        with torch.no_grad():
+            hidden = self.net.activations(x)
+            out = self.net.layers[-1](hidden[-1])
+        (delta,) = torch.autograd.grad(loss(out.requires_grad_()), out)
+        gradient = torch.zeros_like(self.flat.vector)
+        self.net.pullback(hidden, delta, self.flat.split(gradient))
+        self.flat.vector.grad = self.workers.sum_tensor(gradient) / count
         self._adam.step()
 
     def state_dict(self) -> dict[str, Any]:

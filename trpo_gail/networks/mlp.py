@@ -4,9 +4,31 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
+
+
+class _HostTanh(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:  # type: ignore[override]
+        y = tanh(x.detach())
+        ctx.save_for_backward(y)
+        return y
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:  # type: ignore[override]
+        (y,) = ctx.saved_tensors
+        return gradient * (1.0 - y * y)
+
+
+def tanh(x: Tensor) -> Tensor:
+    """Hyperbolic tangent; on the CPU by numpy, whose vector code takes a sixth of the time of torch's."""
+    if x.device.type != "cpu":
+        return torch.tanh(x)
+    return _HostTanh.apply(x) if x.requires_grad else torch.from_numpy(np.tanh(x.numpy()))
 
 
 class MLP(nn.Module):
@@ -29,11 +51,40 @@ class MLP(nn.Module):
         """Input and hidden layers' outputs: [B, I], then [B, H] each."""
         hidden = [x]
         for layer in self.layers[:-1]:
-            hidden.append(torch.tanh(layer(hidden[-1])))
+            hidden.append(tanh(layer(hidden[-1])))
         return hidden
 
     def forward(self, x: Tensor) -> Tensor:  # [B, I] -> [B, O]
         return self.layers[-1](self.activations(x)[-1])
+
+    @torch.no_grad()
+    def pushforward(self, hidden: list[Tensor], v: list[Tensor]) -> Tensor:
+        """J v: how the output [B, O] moves with the parameters along v, one tensor each in their order."""
+        tangent = None
+        for k, layer in enumerate(self.layers):
+            step = torch.addmm(v[2 * k + 1], hidden[k], v[2 * k].T)
+            if tangent is not None:
+                step.addmm_(tangent, layer.weight.T)
+            tangent = step.mul_(_slope(hidden[k + 1])) if k + 1 < len(hidden) else step
+        assert tangent is not None
+        return tangent
+
+    @torch.no_grad()
+    def pullback(self, hidden: list[Tensor], delta: Tensor, into: list[Tensor]) -> None:
+        """Add J^T delta, for delta [B, O], to `into`, one tensor for each parameter in their order."""
+        for k in reversed(range(len(self.layers))):
+            into[2 * k].addmm_(delta.T, hidden[k])
+            into[2 * k + 1].add_(delta.sum(0))
+            if k > 0:
+                delta = (delta @ self.layers[k].weight).mul_(_slope(hidden[k]))
+
+
+def _slope(h: Tensor) -> Tensor:
+    """tanh' where tanh is h."""
+    return torch.addcmul(_ONE.to(h), h, h, value=-1.0)
+
+
+_ONE = torch.ones(())
 
 
 class FlatParameters:
