@@ -1,0 +1,398 @@
+"""Native demonstration files: offsets and rows by hand, round trip, selection, and all that can be wrong with one."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pytest
+from gymnasium.spaces import Box, Discrete
+
+from trpo_gail.envs.vector import EnvSpec
+from trpo_gail.errors import UserError
+from trpo_gail.experts import dataset
+from trpo_gail.experts.dataset import Demonstrations
+
+# --- Closed forms -------------------------------------------------------------------------------------------------
+
+OFFSETS = {  # of the first trajectories, as the paper's code drew them
+    20: [12, 15, 0, 3, 3, 7, 9, 19, 18, 4, 6, 12, 1, 6, 7, 14, 17, 5, 13, 8, 9, 19, 16, 19, 5],
+    10: [5, 0, 3, 3, 7, 9, 3, 5, 2, 4],
+    5: [4, 0, 3, 3, 3, 1, 3, 2, 4, 0],
+}
+
+
+@pytest.mark.parametrize("subsample", OFFSETS)
+def test_the_offsets_are_the_papers(subsample: int) -> None:
+    for n in (1, 4, len(OFFSETS[subsample])):
+        episode, step = dataset.paper_rows(np.full(n, 1000), subsample)
+        first = step[np.searchsorted(episode, np.arange(n))]
+        assert first.tolist() == OFFSETS[subsample][:n]
+
+
+def test_rows_of_episodes_of_3_2_and_4_steps() -> None:
+    episode, step = dataset.paper_rows(np.array([3, 2, 4]), 1)
+    assert episode.tolist() == [0, 0, 0, 1, 1, 2, 2, 2, 2]
+    assert step.tolist() == [0, 1, 2, 0, 1, 0, 1, 2, 3]
+
+
+def test_an_episode_shorter_than_its_offset_gives_no_row() -> None:
+    # Offsets 4, 0, 3 (k = 5): steps 4 and 9; 0; and none of 3 steps.
+    episode, step = dataset.paper_rows(np.array([10, 1, 3]), 5)
+    assert episode.tolist() == [0, 0, 1] and step.tolist() == [4, 9, 0]
+
+
+def test_pairs_of_whole_mujoco_episodes_are_50_each() -> None:
+    assert [len(dataset.paper_rows(np.full(n, 1000), 20)[0]) for n in (4, 11, 18, 25)] == [200, 550, 900, 1250]
+
+
+# --- Write, read, select ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_what_is_written_is_read(tmp_path: Path, demonstrations: Demonstrations, dtype: str) -> None:
+    written = replace(demonstrations, observations=demonstrations.observations.astype(dtype))
+    dataset.save(tmp_path / "x.h5", written)
+    held = dataset.read(tmp_path / "x.h5")
+    assert held.provenance == written.provenance
+    assert held.subsample == 1 and held.next_observations is None
+    assert held.observations.dtype == dtype
+    for name, values in vars(written).items():
+        if isinstance(values, np.ndarray):
+            np.testing.assert_array_equal(getattr(held, name), values, err_msg=name)
+
+
+def test_the_same_content_gives_the_same_bytes(tmp_path: Path, demonstrations: Demonstrations) -> None:
+    for name in ("a.h5", "b.h5"):
+        dataset.save(tmp_path / name, demonstrations)
+    assert (tmp_path / "a.h5").read_bytes() == (tmp_path / "b.h5").read_bytes()
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["a.h5", "b.h5"], "a temporary file is left"
+
+
+def test_all_trajectories_are_loaded_by_default(native: Path) -> None:
+    data = dataset.load(native)
+    assert data.trajectories == 3 and data.subsample == 1 and len(data.observations) == 9
+    assert data.episode_of.tolist() == [0, 0, 0, 1, 1, 2, 2, 2, 2]
+    assert data.episode_lengths.tolist() == [3, 2, 4]
+    assert (data.return_mean, data.return_std) == (3.0, pytest.approx(np.std([3, 2, 4])))
+    assert (data.env_id, data.env_kwargs, data.action_view) == ("Toy-v0", {"gravity": 2}, "raw")
+    assert data.path == str(native) and len(data.sha256) == 64
+    assert np.flatnonzero(data.terminals).tolist() == [4] and np.flatnonzero(data.timeouts).tolist() == [2, 8]
+
+
+def test_the_first_n_trajectories_keep_the_mean_of_all(native: Path) -> None:
+    data = dataset.load(native, trajectories=2)
+    assert data.observations[:, 0].tolist() == [0, 1, 2, 10, 11]
+    assert data.episode_returns is not None and data.episode_returns.tolist() == [3, 2]
+    assert data.return_mean == 3.0, "over all the file's episodes, not only those kept"
+
+
+def test_subsampling_keeps_rows_from_the_offsets(native: Path) -> None:
+    # k = 2: offsets 0, 1, 1.
+    data = dataset.load(native, subsample=2)
+    assert data.observations[:, 0].tolist() == [0, 2, 11, 21, 23]
+    assert data.steps.tolist() == [0, 2, 1, 1, 3] and data.episode_of.tolist() == [0, 0, 1, 2, 2]
+    assert data.rewards is not None and len(data.rewards) == len(data.actions) == 5
+    assert data.episode_lengths.tolist() == [3, 2, 4], "of the whole episodes"
+
+
+def subsampled(held: Demonstrations, k: int) -> Demonstrations:
+    episode, step = dataset.paper_rows(held.episode_lengths, k)
+    rows = (np.cumsum(held.episode_lengths) - held.episode_lengths)[episode] + step
+    kept = {name: getattr(held, name)[rows] for name in ("observations", "actions", "terminals", "timeouts", "rewards")}
+    return replace(held, **kept, steps=step, subsample=k)
+
+
+def test_a_file_may_hold_subsampled_rows(tmp_path: Path, demonstrations: Demonstrations, native: Path) -> None:
+    path = tmp_path / "sub.h5"
+    dataset.save(path, subsampled(demonstrations, 2))
+    for n in (1, 2, 3):
+        stored, now = dataset.load(path, n), dataset.load(native, n, subsample=2)
+        assert stored.subsample == now.subsample == 2
+        for name in ("observations", "actions", "steps", "episode_of", "episode_lengths", "episode_returns"):
+            np.testing.assert_array_equal(getattr(stored, name), getattr(now, name), err_msg=name)
+
+
+def test_subsampling_twice_is_refused(tmp_path: Path, demonstrations: Demonstrations) -> None:
+    dataset.save(tmp_path / "sub.h5", subsampled(demonstrations, 2))
+    with pytest.raises(UserError, match=r"sub\.h5: subsample: the file already holds every 2th row, expected 1"):
+        dataset.load(tmp_path / "sub.h5", subsample=2)
+
+
+def test_without_rewards_the_return_is_unknown(tmp_path: Path, demonstrations: Demonstrations) -> None:
+    dataset.save(tmp_path / "x.h5", replace(demonstrations, rewards=None, episode_returns=None))
+    data = dataset.load(tmp_path / "x.h5")
+    assert data.rewards is None and data.return_mean is None and data.return_std is None
+    assert dict(dataset.info(tmp_path / "x.h5"))["returns"] == "unknown (no rewards)"
+
+
+def test_returns_are_summed_where_only_rewards_are_given(native: Path) -> None:
+    with h5py.File(native, "a") as file:
+        del file["episode_returns"]
+    assert dataset.read(native).episode_returns.tolist() == [3, 2, 4]  # type: ignore[union-attr]
+
+
+def test_a_failed_save_leaves_what_was_there(native: Path, demonstrations: Demonstrations) -> None:
+    before = native.read_bytes()
+    with pytest.raises(UserError, match=r"demos\.h5: dataset 'actions': expected 9 rows"):
+        dataset.save(native, replace(demonstrations, actions=demonstrations.actions[:-1]))
+    with pytest.raises(UserError, match=r"demos\.h5: dataset 'rewards': expected finite values, found nan at \[0\]"):
+        dataset.save(native, replace(demonstrations, rewards=np.full(9, np.nan)))
+    assert native.read_bytes() == before
+    assert [p.name for p in native.parent.iterdir()] == ["demos.h5"], "a temporary file is left"
+    with pytest.raises(UserError, match=r"nowhere.x\.h5: cannot be written"):
+        dataset.save(native.parent / "nowhere" / "x.h5", demonstrations)
+
+
+def test_d4rl_readers_find_what_they_read(native: Path) -> None:
+    with h5py.File(native) as file:
+        rows = {name: file[name][()] for name in ("observations", "actions", "rewards", "terminals", "timeouts")}
+        assert {len(values) for values in rows.values()} == {9}
+        assert rows["terminals"].dtype == rows["timeouts"].dtype == bool
+        assert file["observations"].compression == "gzip"
+        assert json.loads(file.attrs["env_kwargs"]) == {"gravity": 2}
+        assert file.attrs["return_mean"] == 3.0
+
+
+# --- Malformed files ----------------------------------------------------------------------------------------------
+
+
+def edit(name: str, change: Callable[[np.ndarray], Any]) -> Callable[[h5py.File], None]:
+    """Replace a dataset by what `change` makes of its values; None removes it."""
+
+    def apply(file: h5py.File) -> None:
+        values = change(file[name][()])
+        del file[name]
+        if values is not None:
+            file[name] = values
+
+    return apply
+
+
+def attribute(name: str, value: Any) -> Callable[[h5py.File], None]:
+    return lambda file: file.attrs.__setitem__(name, value)
+
+
+def with_nan(values: np.ndarray) -> np.ndarray:
+    values[4, 0] = np.nan
+    return values
+
+
+def make_group(file: h5py.File) -> None:
+    del file["actions"]
+    file.create_group("actions")
+
+
+MALFORMED = {
+    "no observations": (
+        edit("observations", lambda x: None),
+        r"'observations' is missing, .*; the file holds",
+    ),
+    "no actions": (edit("actions", lambda x: None), r"'actions' is missing, expected \[rows, action size\]"),
+    "no terminals": (edit("terminals", lambda x: None), r"'terminals' is missing, expected \[rows\]"),
+    "no timeouts": (edit("timeouts", lambda x: None), r"'timeouts' is missing, expected \[rows\]"),
+    "no steps": (edit("steps", lambda x: None), r"'steps' is missing, expected \[rows\]"),
+    "no lengths": (edit("episode_lengths", lambda x: None), r"'episode_lengths' is missing, expected \[episodes\]"),
+    "a group": (make_group, r"'actions' is a group, expected a dataset"),
+    "NaN": (edit("observations", with_nan), r"'observations': expected finite values, found nan at \[4, 0\]"),
+    "infinity": (edit("actions", lambda x: x + np.inf), r"'actions': expected finite values, found inf at \[0, 0\]"),
+    "short actions": (edit("actions", lambda x: x[:-1]), r"'actions': expected 9 rows as in 'observations', found 8"),
+    "short rewards": (edit("rewards", lambda x: x[:-1]), r"'rewards': expected 9 rows as in 'observations', found 8"),
+    "long steps": (edit("steps", lambda x: np.r_[x, 9]), r"'steps': expected 9 rows as in 'observations', found 10"),
+    "few returns": (edit("episode_returns", lambda x: x[:2]), r"'episode_returns': expected 3 .*, found 2"),
+    "wrong lengths": (edit("episode_lengths", lambda x: x + 1), r"'episode_lengths': expected .* 9 rows .*, found 12"),
+    "zero length": (edit("episode_lengths", lambda x: x * 0), r"'episode_lengths': expected 1 or more, found 0"),
+    "no row": (edit("observations", lambda x: x[:0]), r"'observations': expected at least 1 row of 1 episode, found 0"),
+    "wrong steps": (edit("steps", lambda x: x[::-1]), r"'steps': expected 0 in row 0, found 3"),
+    "flat observations": (edit("observations", lambda x: x[:, 0]), r"'observations': expected .*, found shape \[9\]"),
+    "text": (edit("observations", lambda x: x.astype("S8")), r"'observations': expected numbers .*, found dtype \|S8"),
+    "complex": (edit("observations", lambda x: x * 1j), r"'observations': expected numbers .*, found dtype complex"),
+    "float steps": (edit("steps", lambda x: x / 2), r"'steps': expected integers \[rows\], found dtype float64"),
+    "float flags": (edit("timeouts", lambda x: x / 2), r"'timeouts': expected booleans \[rows\], found dtype float"),
+    "scalar action": (
+        edit("actions", lambda x: x[:, 0]),
+        r"'actions': expected floats \[rows, action size\] or .*float32",
+    ),
+    "integer rows": (edit("actions", lambda x: x.astype(int)), r"'actions': expected floats .*, found int64 \[9, 1\]"),
+    "bad JSON": (attribute("env_kwargs", "{"), r"attribute 'env_kwargs': expected JSON, found '\{'"),
+    "JSON list": (attribute("env_kwargs", "[1]"), r"attribute 'env_kwargs': expected a JSON object, found \[1\]"),
+    "number as text": (attribute("env_id", 3), r"attribute 'env_id': expected text, found int64"),
+    "view": (attribute("action_view", "blurred"), r"'action_view': expected 'raw' or 'executed', found 'blurred'"),
+    "subsample": (attribute("subsample", 0), r"'subsample': expected an integer of at least 1, found"),
+    "claimed subsample": (attribute("subsample", 2), r"'episode_lengths': expected .* 9 rows .*, found 5 \(every 2th"),
+    "future": (attribute("format_version", 2), r"'format_version': expected 1 or less, found"),
+    "seed": (attribute("seed", "many"), r"attribute 'seed': expected an integer, found 'many'"),
+}
+
+
+@pytest.mark.parametrize(("damage", "message"), MALFORMED.values(), ids=MALFORMED)
+def test_a_malformed_file_is_one_clear_line(native: Path, damage: Callable[[h5py.File], None], message: str) -> None:
+    with h5py.File(native, "a") as file:
+        damage(file)
+    for use in (dataset.load, dataset.info):
+        with pytest.raises(UserError, match=rf"demos\.h5: .*{message}") as caught:
+            use(native)
+        assert "\n" not in str(caught.value)
+
+
+def test_a_file_that_is_not_hdf5(tmp_path: Path) -> None:
+    for name, content, message in (
+        ("text.h5", b"observations,actions\n1,2\n", "not an HDF5 file"),
+        ("empty.h5", b"", "an empty file, expected HDF5"),
+    ):
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(UserError, match=rf"{name}: {message}"):
+            dataset.load(tmp_path / name)
+    with pytest.raises(UserError, match=r"nowhere\.h5: no such file, expected an HDF5 file"):
+        dataset.load(tmp_path / "nowhere.h5")
+    with pytest.raises(UserError, match=rf"{tmp_path.name}: a folder, expected an HDF5 file"):
+        dataset.load(tmp_path)
+
+
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.95])
+def test_a_truncated_file(native: Path, share: float) -> None:
+    whole = native.read_bytes()
+    native.write_bytes(whole[: int(share * len(whole))])
+    with pytest.raises(UserError, match=r"demos\.h5: damaged or truncated HDF5, expected a complete file"):
+        dataset.load(native)
+
+
+def test_a_damaged_dataset(native: Path) -> None:
+    with h5py.File(native) as file:
+        offset = file["observations"].id.get_chunk_info(0).byte_offset
+    content = bytearray(native.read_bytes())
+    content[offset : offset + 8] = b"\xff" * 8
+    native.write_bytes(content)
+    with pytest.raises(UserError, match=r"demos\.h5: damaged or truncated HDF5"):
+        dataset.load(native)
+
+
+def test_an_hdf5_file_of_something_else(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "x.h5", "w") as file:
+        file["weather"] = [1.0]
+    with pytest.raises(UserError, match=r"x\.h5: dataset 'observations' is missing, .* the file holds weather"):
+        dataset.load(tmp_path / "x.h5")
+
+
+def test_a_policy_file_is_told_from_data(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "expert.h5", "w") as file:
+        file.create_group("snapshots/iter0000500")
+    with pytest.raises(UserError, match=r"expert\.h5: a policy file .* expected demonstrations; .*trpo-gail record"):
+        dataset.load(tmp_path / "expert.h5")
+
+
+def test_a_file_that_is_being_written(native: Path) -> None:
+    with open(native, "rb+") as writer:
+        fcntl.flock(writer, fcntl.LOCK_EX)
+        with pytest.raises(UserError, match=r"demos\.h5: locked by a process that is writing it"):
+            dataset.load(native)
+    dataset.load(native)
+
+
+@pytest.mark.parametrize("asked", [4, 0, -1])
+def test_trajectories_that_are_not_held(native: Path, asked: int) -> None:
+    with pytest.raises(UserError, match=rf"demos\.h5: trajectories: expected 1 to 3, which .*, found {asked}"):
+        dataset.load(native, trajectories=asked)
+
+
+@pytest.mark.parametrize("asked", [0, -5])
+def test_a_subsample_below_one(native: Path, asked: int) -> None:
+    with pytest.raises(UserError, match=rf"demos\.h5: subsample: expected at least 1, found {asked}"):
+        dataset.load(native, subsample=asked)
+
+
+def test_a_subsample_that_leaves_nothing(native: Path) -> None:
+    with pytest.raises(UserError, match=r"demos\.h5: subsample: 1000 leaves no row of 1 trajectories"):
+        dataset.load(native, trajectories=1, subsample=1000)
+
+
+# --- Against an environment ---------------------------------------------------------------------------------------
+
+
+def spec(observations: int = 2, actions: Box | Discrete | None = None) -> EnvSpec:
+    action_space = Box(-0.2, 0.2, (1,)) if actions is None else actions
+    return EnvSpec("Toy-v0", "gymnasium", {}, Box(-np.inf, np.inf, (observations,)), action_space)
+
+
+def test_data_that_fit_are_accepted(native: Path) -> None:
+    data = dataset.load(native)
+    dataset.check(data, spec())
+    dataset.check(replace(data, actions=np.arange(9) % 3), spec(actions=Discrete(3)))
+
+
+@pytest.mark.parametrize(
+    ("environment", "message"),
+    [
+        (spec(3), r"'observations': expected rows of shape \[3\] as the environment 'Toy-v0' has, found \[2\]"),
+        (spec(actions=Box(-1, 1, (2,))), r"'actions': expected rows of 2 floats .*'Toy-v0'.*, found float32 \[1\]"),
+        (spec(actions=Discrete(3)), r"'actions': expected integers from 0 to 2 .*, found float32 \[9, 1\]"),
+    ],
+    ids=["observations", "actions", "discrete"],
+)
+def test_data_that_do_not_fit_are_refused(native: Path, environment: EnvSpec, message: str) -> None:
+    with pytest.raises(UserError, match=rf"demos\.h5: dataset {message}"):
+        dataset.check(dataset.load(native), environment)
+
+
+def test_discrete_actions_out_of_range_or_for_a_box_are_refused(native: Path) -> None:
+    data = replace(dataset.load(native), actions=np.arange(9) - 1)
+    with pytest.raises(UserError, match=r"demos\.h5: .*'actions': expected integers from 0 to 2 .*, found -1 to 7"):
+        dataset.check(data, spec(actions=Discrete(3)))
+    with pytest.raises(UserError, match=r"demos\.h5: .*'actions': expected rows of 1 floats .*, found int64 \[\]"):
+        dataset.check(data, spec())
+
+
+# --- Which view of actions ----------------------------------------------------------------------------------------
+
+NARROW, WIDE = Box(-0.2, 0.2, (1,)), Box(-1.0, 1.0, (1,))  # the actions are 0 to 0.23
+
+
+@pytest.mark.parametrize(
+    ("stated", "space", "override", "expected", "reason"),
+    [
+        ("raw", WIDE, None, "raw", r"demos\.h5 states"),
+        ("executed", NARROW, None, "executed", r"demos\.h5 states"),
+        ("raw", WIDE, "executed", "executed", "as asked for"),
+        (None, NARROW, None, "raw", r"demos\.h5 does not say, but holds actions outside the bounds"),
+        (None, WIDE, None, "executed", r"warning: .*demos\.h5 does not say"),
+        (None, Discrete(2), None, "raw", "discrete actions have no bounds"),
+    ],
+)
+def test_the_view_of_actions(
+    native: Path, stated: Any, space: Box | Discrete, override: Any, expected: str, reason: str
+) -> None:
+    data = replace(dataset.load(native), action_view=stated)
+    view, why = dataset.action_view(data, space, override)
+    assert view == expected
+    assert re.search(reason, why)
+
+
+def test_a_float32_bound_is_not_outside_a_float64_one() -> None:
+    bound = np.float64(0.1)  # float32(0.1) is larger
+    assert not dataset._outside(np.float32([[0.1]]), -bound, bound).any()
+
+
+# --- Info ---------------------------------------------------------------------------------------------------------
+
+
+def test_info_tells_all_that_a_file_holds(native: Path) -> None:
+    lines = dict(dataset.info(native))
+    assert lines["file"] == str(native)
+    assert lines["format"] == "native, version 1"
+    assert lines["environment"] == 'Toy-v0 {"gravity": 2}'
+    assert lines["episodes"] == "3"
+    assert lines["transitions"] == "9 rows of 9 steps (subsample 1)"
+    assert lines["observations"] == "float32 [9, 2]"
+    assert lines["actions"] == "float32 [9, 1], 0 to 0.23, 33.3% of coordinates outside the bounds -0.2 to 0.2"
+    assert lines["returns"] == "3.0 +- 0.8, 2 to 4"
+    assert lines["lengths"] == "3.0 +- 0.8, 2 to 4"
+    assert lines["ends"] == "1 terminal, 2 by time limit"
+    assert lines["policy"] == "by hand (stochastic)"
+    assert (lines["seed"], lines["licence"], lines["attribution"]) == ("3", "MIT", "nobody")

@@ -1,0 +1,107 @@
+"""The demonstrations in `expert_data/`: counts that add up, returns as measured before, the README's sums."""
+
+from __future__ import annotations
+
+import math
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from trpo_gail.envs import vector
+from trpo_gail.experts import dataset, hdf5, policies
+
+FOLDER = Path(__file__).parents[2] / "expert_data"
+MEASURED = {  # return of the same experts in today's environments, mean and std over 50 episodes, measured before
+    "CartPole-v0": (200.0, 0.0),
+    "Hopper-v4": (3457.0, 393.0),
+    "HalfCheetah-v4": (4451.4, 103.5),
+}
+
+
+@pytest.fixture(scope="module", params=MEASURED)
+def held(request: pytest.FixtureRequest) -> dataset.Demonstrations:
+    return dataset.read(FOLDER / f"{request.param}.h5")
+
+
+def test_every_recorded_file_is_tested() -> None:
+    assert sorted(path.stem for path in FOLDER.glob("*.h5")) == sorted(MEASURED)
+
+
+def test_fifty_episodes_add_up(held: dataset.Demonstrations) -> None:
+    limit = 200 if held.provenance.env_id == "CartPole-v0" else 1000
+    assert len(held.episode_lengths) == 50 and held.episode_lengths.max() <= limit
+    last = np.cumsum(held.episode_lengths) - 1
+    ended = held.terminals | held.timeouts
+    assert np.flatnonzero(ended).tolist() == last.tolist() and not (held.terminals & held.timeouts).any()
+    np.testing.assert_array_equal(held.timeouts[last], held.episode_lengths == limit)
+    assert held.rewards is not None and held.episode_returns is not None
+    sums = np.add.reduceat(held.rewards, last + 1 - held.episode_lengths, dtype=np.float64)
+    np.testing.assert_allclose(held.episode_returns, sums, rtol=1e-6)
+
+
+def test_returns_are_the_experts_within_sampling_error(held: dataset.Demonstrations) -> None:
+    mean, std = MEASURED[str(held.provenance.env_id)]
+    assert held.episode_returns is not None
+    error = math.hypot(std, held.episode_returns.std()) / math.sqrt(50)  # of the difference of two means of 50
+    assert abs(held.episode_returns.mean() - mean) <= 3 * error
+
+
+def test_they_say_where_they_come_from(held: dataset.Demonstrations) -> None:
+    facts = held.provenance
+    assert (facts.action_view, facts.deterministic, facts.seed, facts.licence) == ("raw", False, 0, "MIT")
+    assert "Ho & Ermon" in str(facts.attribution) and "openai/imitation" in str(facts.attribution)
+    assert not re.search(r"(^|[\s\"'])/", str(facts)), "an absolute path of the machine that recorded it"
+
+
+def test_they_fit_their_environments(held: dataset.Demonstrations) -> None:
+    facts = held.provenance
+    pytest.importorskip("mujoco", reason="MuJoCo is not installed")
+    env = vector.make(str(facts.env_id), 1, "gymnasium")
+    data = dataset.load(FOLDER / f"{facts.env_id}.h5", trajectories=4)
+    dataset.check(data, env.spec)
+    assert dataset.action_view(data, env.spec.action_space)[0] == "raw"
+    env.close()
+
+
+def test_without_the_attribute_mujoco_actions_are_seen_to_be_raw(held: dataset.Demonstrations) -> None:
+    if held.provenance.env_id == "CartPole-v0":
+        pytest.skip("discrete actions have no bounds")
+    low, high = ((held.provenance.action_space or {})[side] for side in ("low", "high"))
+    outside = dataset._outside(held.actions, np.array(low), np.array(high)).mean()
+    assert 0.25 < outside < 0.5  # 0.3 to 0.46 where the paper's experts were measured
+
+
+def test_checksums_and_numbers_are_those_of_the_readme() -> None:
+    rows = [line.split("|")[1:-1] for line in (FOLDER / "README.md").read_text().splitlines() if ".h5` | " in line]
+    assert len(rows) == len(MEASURED)
+    for name, steps, returns, _, checksum in rows:
+        path = FOLDER / name.strip(" `")
+        assert checksum.strip(" `") == hdf5.sha256(path)
+        held = dataset.read(path)
+        assert int(steps.replace(",", "")) == len(held.observations) and held.episode_returns is not None
+        stated = [float(x) for x in re.findall(r"[\d.]+", returns)]
+        values = held.episode_returns
+        np.testing.assert_allclose(stated, [values.mean(), values.std(), values.min(), values.max()], atol=0.06)
+
+
+@pytest.mark.parametrize(
+    ("env_id", "file"),
+    [
+        ("CartPole-v0", "classic/CartPole-v0.h5"),
+        ("Hopper-v4", "modern/log_Hopper-v0_3.h5"),
+        ("HalfCheetah-v4", "modern/log_HalfCheetah-v0_2.h5"),
+    ],
+)
+def test_the_policy_is_the_papers(env_id: str, file: str, paper_experts: Path) -> None:
+    policy = policies.load_policy(paper_experts / file)
+    held = dataset.read(FOLDER / f"{env_id}.h5")
+    assert held.provenance.policy_sha256 == policy.checksum and held.provenance.policy == policy.description
+    mode = policy.act(held.observations, np.zeros((len(held.observations), policy.noise_size)))
+    if policy.stdevs is None:
+        assert (mode == held.actions).mean() > 0.6
+    else:  # what is left is the policy's noise
+        noise = (held.actions - mode) / policy.stdevs
+        np.testing.assert_allclose(noise.std(axis=0), 1, atol=0.02)
+        np.testing.assert_allclose(noise.mean(axis=0), 0, atol=0.02)

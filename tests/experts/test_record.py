@@ -1,0 +1,199 @@
+"""Recording: episodes whose lengths and returns are known beforehand, however many run at a time; refusals."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+
+import gymnasium
+import numpy as np
+import pytest
+
+from trpo_gail.envs import vector
+from trpo_gail.errors import UserError
+from trpo_gail.experts import dataset
+from trpo_gail.experts import record as recording
+from trpo_gail.experts.record import record
+from trpo_gail.seeding import RECORD_RESET, reset_seeds
+
+
+@pytest.fixture
+def toys(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(Path(__file__).parents[1] / "envs"))
+    importlib.import_module("toy_envs")
+
+
+class Doubling:
+    """Does 2 and the noise: outside the toys' bounds of [-1, 1]."""
+
+    noise_kind, noise_size = "normal", 1
+    observation_size, action_size, discrete = 2, 1, False
+    description, checksum = "doubling", "0" * 64
+
+    def act(self, observations: np.ndarray, noise: np.ndarray) -> np.ndarray:
+        return 2.0 + 0.1 * noise
+
+
+@pytest.fixture
+def doubling(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recording, "load_actor", lambda path: Doubling())
+
+
+# --- Closed forms -------------------------------------------------------------------------------------------------
+
+
+def test_every_episode_is_whole_and_none_is_favoured(tmp_path: Path, toys: None, doubling: None) -> None:
+    """Episodes of 2 to 9 steps: their lengths must be those that their numbers' seeds give, however short."""
+    held = record("ToyRandom-v0", "p", 11, tmp_path / "x.h5", num_envs=4, deterministic=True)
+    expected = []
+    for seed in reset_seeds(0, RECORD_RESET, 0, range(11)):
+        env = gymnasium.make("ToyRandom-v0")
+        env.reset(seed=seed)
+        expected.append(env.unwrapped._length)
+    assert len(set(expected)) > 3
+    assert held.episode_lengths.tolist() == expected
+    assert held.episode_returns is not None and held.episode_returns.tolist() == [2.0 * n for n in expected]
+    steps = np.concatenate([np.arange(n) for n in expected])
+    assert held.steps.tolist() == steps.tolist() and held.observations[:, 1].tolist() == steps.tolist()
+    assert (held.observations[:, 0] == 1).all(), "each episode is the first of its stream"
+    assert held.terminals.sum() == 11 and not held.timeouts.any()
+
+
+def test_a_time_limit_is_no_terminal(tmp_path: Path, toys: None, doubling: None) -> None:
+    held = record("ToyEndless-v0", "p", 3, tmp_path / "x.h5")
+    assert held.episode_lengths.tolist() == [100] * 3
+    assert held.timeouts.sum() == 3 and not held.terminals.any()
+
+
+def test_raw_actions_are_stored_as_they_are_and_executed_ones_clipped(
+    tmp_path: Path, toys: None, doubling: None
+) -> None:
+    raw = record("ToyCounter-v0", "p", 4, tmp_path / "raw.h5")
+    clipped = record("ToyCounter-v0", "p", 4, tmp_path / "clipped.h5", action_view="executed")
+    assert raw.provenance.action_view == "raw" and clipped.provenance.action_view == "executed"
+    assert raw.rewards is not None and clipped.rewards is not None
+    np.testing.assert_array_equal(raw.actions[:, 0], raw.rewards)  # the toy pays its action
+    assert raw.actions.min() > 1 and len(np.unique(raw.actions)) == 12
+    assert (clipped.actions == 1).all() and (clipped.rewards == 1).all()
+
+
+# --- Independence -------------------------------------------------------------------------------------------------
+
+
+def same(a: dataset.Demonstrations, b: dataset.Demonstrations, episodes: int | None = None) -> bool:
+    rows = None if episodes is None else int(a.episode_lengths[:episodes].sum())
+    names = ("observations", "actions", "rewards", "terminals", "timeouts", "steps")
+    return all(np.array_equal(getattr(a, name)[:rows], getattr(b, name)[:rows]) for name in names)
+
+
+def test_neither_num_envs_nor_episodes_change_an_episode(tmp_path: Path, toys: None, doubling: None) -> None:
+    runs = {
+        (episodes, num_envs): record(
+            "ToyRandom-v0", "p", episodes, tmp_path / f"{episodes}{num_envs}", num_envs=num_envs
+        )
+        for episodes, num_envs in ((7, 7), (7, 2), (7, 50), (3, 2))
+    }
+    assert same(runs[7, 7], runs[7, 2]) and same(runs[7, 7], runs[7, 50])
+    assert (tmp_path / "77").read_bytes() == (tmp_path / "72").read_bytes()
+    assert same(runs[3, 2], runs[7, 7], episodes=3)
+
+
+def test_the_seed_changes_all_of_it(tmp_path: Path, toys: None, doubling: None) -> None:
+    runs = [record("ToyCounter-v0", "p", 2, tmp_path / f"{seed}.h5", seed=seed) for seed in (0, 1)]
+    assert not np.isin(runs[0].actions, runs[1].actions).any()
+
+
+@pytest.mark.parametrize("backend", ["envpool", "gymnasium"])
+def test_the_papers_hopper_does_not_depend_on_num_envs(
+    tmp_path: Path, paper_experts: Path, backend: vector.Backend
+) -> None:
+    pytest.importorskip("envpool" if backend == "envpool" else "mujoco", reason=f"{backend}'s Hopper is not installed")
+    policy, episodes = paper_experts / "modern/log_Hopper-v0_3.h5", 3
+    few, many = (
+        record("Hopper-v4", policy, episodes, tmp_path / f"{n}.h5", num_envs=n, backend=backend) for n in (1, 3)
+    )
+    assert same(few, many)
+    assert few.episode_returns is not None and few.episode_returns.mean() > 2500
+
+
+def test_the_committed_cartpole_comes_out_again(tmp_path: Path, paper_experts: Path) -> None:
+    pytest.importorskip("envpool", reason="EnvPool is not installed")
+    again = record("CartPole-v0", paper_experts / "classic/CartPole-v0.h5", 5, tmp_path / "x.h5")
+    committed = dataset.read(Path(__file__).parents[2] / "expert_data" / "CartPole-v0.h5")
+    assert same(again, committed, episodes=5)
+
+
+# --- Provenance ---------------------------------------------------------------------------------------------------
+
+
+def test_the_file_says_how_it_was_made(tmp_path: Path, toys: None, doubling: None) -> None:
+    written = record(
+        "ToyCounter-v0",
+        "p",
+        2,
+        tmp_path / "x.h5",
+        seed=5,
+        deterministic=True,
+        env_kwargs={"length": 4},
+        dtype="float64",
+        licence="CC0",
+        attribution="me",
+    )
+    held = dataset.read(tmp_path / "x.h5")
+    facts = held.provenance
+    assert facts == written.provenance
+    assert (facts.env_id, facts.env_kwargs, facts.backend) == ("ToyCounter-v0", {"length": 4}, "gymnasium")
+    assert (facts.policy, facts.policy_sha256) == ("doubling", "0" * 64)
+    assert (facts.seed, facts.deterministic, facts.licence, facts.attribution) == (5, True, "CC0", "me")
+    assert facts.action_space == {"type": "Box", "shape": [1], "dtype": "float64", "low": [-1.0], "high": [1.0]}
+    assert facts.observation_space is not None and facts.observation_space["low"] == [None, None]
+    assert "gymnasium" in facts.versions
+    assert held.episode_lengths.tolist() == [4, 4] and held.observations.dtype == np.float64
+
+
+# --- Refusals -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"episodes": 0}, "--episodes: expected at least 1, found 0"),
+        ({"num_envs": 0}, "--num_envs: expected at least 1, found 0"),
+        ({"env_id": "NoSuch-v0"}, "NoSuch"),
+        ({"out": "nowhere/x.h5"}, r"--out .*nowhere/x\.h5: the folder .*nowhere does not exist"),
+        ({"out": "."}, "--out .*: a folder, expected the name of a file"),
+        ({"env_id": "CartPole-v0"}, "observation_size: expected 4 as the environment 'CartPole-v0' has, found 2"),
+    ],
+)
+def test_a_wrong_request_writes_nothing(tmp_path: Path, toys: None, doubling: None, wrong: dict, message: str) -> None:
+    request = {"env_id": "ToyCounter-v0", "policy_path": "p", "episodes": 1, "out": "x.h5"} | wrong
+    request["out"] = tmp_path / request["out"]
+    with pytest.raises(UserError, match=message):
+        record(**request)
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_existing_file_is_kept_unless_overwriting_is_asked_for(tmp_path: Path, toys: None, doubling: None) -> None:
+    (tmp_path / "x.h5").write_text("precious")
+    with pytest.raises(UserError, match=r"--out .*x\.h5: the file exists; give --overwrite"):
+        record("ToyCounter-v0", "p", 1, tmp_path / "x.h5")
+    assert (tmp_path / "x.h5").read_text() == "precious"
+    record("ToyCounter-v0", "p", 1, tmp_path / "x.h5", overwrite=True)
+    assert len(dataset.load(tmp_path / "x.h5").steps) == 3
+
+
+def test_a_policy_that_clips_cannot_be_recorded_raw(
+    tmp_path: Path, toys: None, doubling: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Doubling, "action_view", "executed", raising=False)
+    with pytest.raises(UserError, match=r"action_view: expected 'executed', .* found 'raw'"):
+        record("ToyCounter-v0", "p", 1, tmp_path / "x.h5", action_view="raw")
+    assert record("ToyCounter-v0", "p", 1, tmp_path / "x.h5").provenance.action_view == "executed"
+
+
+def test_actions_that_are_not_finite_are_refused(
+    tmp_path: Path, toys: None, doubling: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Doubling, "act", lambda self, observations, noise: noise * np.nan)
+    with pytest.raises(UserError, match=r"'ToyCounter-v0': actions not finite at step 0 of episode 0"):
+        record("ToyCounter-v0", "p", 1, tmp_path / "x.h5")
