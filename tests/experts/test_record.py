@@ -175,7 +175,7 @@ def test_a_wrong_request_writes_nothing(tmp_path: Path, toys: None, doubling: No
 
 def test_an_existing_file_is_kept_unless_overwriting_is_asked_for(tmp_path: Path, toys: None, doubling: None) -> None:
     (tmp_path / "x.h5").write_text("precious")
-    with pytest.raises(UserError, match=r"--out .*x\.h5: the file exists; give --overwrite"):
+    with pytest.raises(UserError, match=r"--out .*x\.h5: the file exists; remove it or choose another"):
         record("ToyCounter-v0", "p", 1, tmp_path / "x.h5")
     assert (tmp_path / "x.h5").read_text() == "precious"
     record("ToyCounter-v0", "p", 1, tmp_path / "x.h5", overwrite=True)

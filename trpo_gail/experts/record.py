@@ -94,7 +94,7 @@ def _check_request(episodes: int, num_envs: int, out: Path, overwrite: bool) -> 
     if not out.parent.is_dir():
         raise UserError(f"--out {out}: the folder {out.parent} does not exist")
     if out.exists() and not overwrite:
-        raise UserError(f"--out {out}: the file exists; give --overwrite to replace it")
+        raise UserError(f"--out {out}: the file exists; remove it or choose another name")
 
 
 def _check_fit(actor: Actor, spec: EnvSpec, path: str | Path) -> None:
