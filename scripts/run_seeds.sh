@@ -1,0 +1,19 @@
+#!/usr/bin/env bash
+# Runs one training per seed under mpirun, one after the other, and keeps what results/ needs of each:
+#
+#   scripts/run_seeds.sh results/hopper 2 "0 1 2 3 4" Hopper-v4 --expert expert_data/Hopper-v4.h5 --trajectories 4 --subsample 20
+#
+# A seed that is done is skipped, so the command can be given again after an interruption.
+set -euo pipefail
+
+out=$1 ranks=$2 seeds=$3
+shift 3
+for seed in $seeds; do
+    kept=$out/seed_$seed
+    [[ -s $kept/summary.json ]] && continue
+    run=runs/$(basename "$out")-seed$seed
+    rm -rf "$run"
+    OMP_NUM_THREADS=1 mpirun -n "$ranks" trpo-gail train "$@" --seed "$seed" --out "$run"
+    mkdir -p "$kept"
+    cp "$run"/{config.json,metrics.csv,learning_curve.png,summary.json} "$kept"
+done
