@@ -42,7 +42,8 @@ def record(
     """Run `episodes` whole episodes of the policy at `policy_path` and write them to `out`; returns what was written.
 
     Each episode has random streams of its own, by its number, so that which episodes come out depends neither on
-    `num_envs` nor on `episodes`, and short ones are not favoured. `executed` actions are clipped before the
+    `num_envs` nor on `episodes` (to the bit with the paper's policies; others may round by the batch's size), and short
+    ones are not favoured. `executed` actions are clipped before the
     environment gets them and stored so, `raw` ones are neither; by default as the policy acts, the paper's raw.
     Observations, actions and rewards are stored as `dtype`.
 
