@@ -29,8 +29,10 @@ class PolicyConfig:
     """Log standard deviation that a Gaussian policy starts with."""
     output_scale: float = 0.01
     """Scale of the output layer's initial weights."""
+    normalise_observations: bool = True
+    """Standardise observations by their running mean and standard deviation."""
     observation_clip: float | None = 10.0
-    """Limit on normalised observations; None for none."""
+    """Limit on standardised observations; None for none."""
 
 
 @dataclass(frozen=True)
@@ -71,8 +73,10 @@ class CriticConfig:
     """Rows of one Adam step, over all ranks."""
     time_input: bool = False
     """Give the network the time within the episode."""
+    normalise_observations: bool = True
+    """Standardise observations by their running mean and standard deviation."""
     observation_clip: float | None = 10.0
-    """Limit on normalised observations; None for none."""
+    """Limit on standardised observations; None for none."""
 
 
 @dataclass(frozen=True)
@@ -89,8 +93,10 @@ class DiscriminatorConfig:
     """Learner rows of one update, with as many expert rows; None splits the epoch's rows into d_step minibatches."""
     reward: Literal["-log(1-D)", "log(D)"] = "-log(1-D)"
     """-log(1-D) is never negative and rewards staying alive; log(D), never positive, suits tasks that end on success."""
+    normalise: Literal["observations-actions", "observations", "none"] = "observations-actions"
+    """Which inputs are standardised, by one running mean and standard deviation for learner and expert."""
     input_clip: float | None = 10.0
-    """Limit on normalised inputs; None for none."""
+    """Limit on standardised inputs; None for none."""
 
 
 @dataclass(frozen=True)
@@ -252,8 +258,9 @@ def preset(name: PresetName, env: str) -> Config:
     """A preset's defaults for an environment."""
     if name == "default":
         return Config(env)
-    # Stable-Baselines 2.10's GAIL. Its batch of 1024 is per rank; this emulates one rank. Differs: true steps are
-    # counted (it counts one batch in g_step), advantages are standardised over all ranks, time limits bootstrap.
+    # Stable-Baselines 2.10's GAIL with its MlpPolicy. Its batch of 1024 is per rank; this emulates one rank.
+    # Differs: true steps are counted (it counts one batch in g_step); D learns from all g_step batches (it: the last);
+    # time limits bootstrap; the critic's targets are standardised; Discrete actions choose an output of D (it: one-hot).
     return Config(
         env,
         preset="stable-baselines",
@@ -263,8 +270,12 @@ def preset(name: PresetName, env: str) -> Config:
         d_step=1,
         gamma=0.99,
         lam=0.98,
-        policy=PolicyConfig(observation_clip=None),
-        critic=CriticConfig(vf_iters=3, vf_stepsize=3e-4, vf_batch_size=128, observation_clip=None),
-        trpo=TRPOConfig(cg_damping=0.01),
-        discriminator=DiscriminatorConfig(d_batch_size=None, input_clip=None),
+        policy=PolicyConfig(normalise_observations=False, observation_clip=None),
+        critic=CriticConfig(
+            vf_iters=3, vf_stepsize=3e-4, vf_batch_size=128, normalise_observations=False, observation_clip=None
+        ),
+        trpo=TRPOConfig(max_kl=0.01, cg_iters=10, cg_damping=0.01, fvp_subsample=5),
+        discriminator=DiscriminatorConfig(
+            adversary_entcoeff=1e-3, d_stepsize=3e-4, d_batch_size=None, normalise="observations", input_clip=None
+        ),
     )

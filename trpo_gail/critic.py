@@ -29,7 +29,8 @@ class ValueNetwork(nn.Module):
         self.time_input = config.time_input
         inputs = spec.observation_size + (1 if config.time_input else 0)
         self.net = MLP(inputs, config.hidden_sizes, 1, out_scale=0.0, rng=rng)
-        self.normaliser = Normaliser(spec.observation_size, config.observation_clip)
+        active = None if config.normalise_observations else 0
+        self.normaliser = Normaliser(spec.observation_size, config.observation_clip, active)
         self.target_normaliser = Normaliser(1)
 
     def inputs(self, observations: Tensor, times: Tensor) -> Tensor:

@@ -100,7 +100,8 @@ class Policy(nn.Module):
         )
         if not self.discrete:
             self.log_std = nn.Parameter(torch.full((spec.action_size,), config.init_log_std))
-        self.normaliser = Normaliser(spec.observation_size, config.observation_clip)
+        active = None if config.normalise_observations else 0
+        self.normaliser = Normaliser(spec.observation_size, config.observation_clip, active)
 
     def forward(self, z: Tensor) -> Distribution:
         """Distribution for observations that are normalised already, [B, O]."""

@@ -37,7 +37,8 @@ class DiscriminatorNetwork(nn.Module):
         outputs = spec.action_size if spec.discrete else 1
         hidden = (config.hidden_size_adversary, config.hidden_size_adversary)
         self.net = MLP(inputs, hidden, outputs, out_scale=0.0, rng=rng)
-        self.normaliser = Normaliser(inputs, config.input_clip)
+        active = {"observations-actions": inputs, "observations": spec.observation_size, "none": 0}[config.normalise]
+        self.normaliser = Normaliser(inputs, config.input_clip, active)
 
     def features(self, observations: Tensor, actions: Tensor) -> Tensor:
         """What is normalised and fed: [B, I]."""

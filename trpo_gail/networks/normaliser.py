@@ -17,9 +17,10 @@ class Normaliser(nn.Module):
     mean: Tensor
     meansq: Tensor
 
-    def __init__(self, size: int, clip: float | None = None) -> None:
+    def __init__(self, size: int, clip: float | None = None, active: int | None = None) -> None:
+        """`active`: only the first so many features are normalised; None for all."""
         super().__init__()
-        self.clip = clip
+        self.clip, self._active = clip, size if active is None else active
         self.register_buffer("count", torch.zeros((), dtype=torch.float64))
         self.register_buffer("mean", torch.zeros(size, dtype=torch.float64))
         self.register_buffer("meansq", torch.ones(size, dtype=torch.float64))
@@ -42,8 +43,10 @@ class Normaliser(nn.Module):
         return torch.sqrt(torch.clamp(self.meansq - self.mean**2, min=0.0))
 
     def shift_and_scale(self, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
-        """mean and std + 1e-6 (std alone, 1, while empty), [size] each, in the dtype of the data."""
-        return self.mean.to(dtype), (self.std + (1e-6 if self.count > 0 else 0.0)).to(dtype)
+        """mean and std + 1e-6, [size] each, in the dtype of the data; 0 and 1 while empty and for inactive features."""
+        shift, scale = self.mean.clone(), self.std + (1e-6 if self.count > 0 else 0.0)
+        shift[self._active :], scale[self._active :] = 0.0, 1.0
+        return shift.to(dtype), scale.to(dtype)
 
     def forward(self, x: Tensor) -> Tensor:  # [B, size] -> [B, size]
         shift, scale = self.shift_and_scale(x.dtype)
