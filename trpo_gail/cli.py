@@ -237,8 +237,8 @@ class _RecordArguments:
     """What runs the environments."""
     env_kwargs: str = "{}"
     """Arguments of the environment, as a JSON object."""
-    actions: Literal["raw", "executed"] = "raw"
-    """Store the policy's sample, or what is left of it after clipping to the bounds."""
+    actions: Literal["raw", "executed"] | None = None
+    """Store and execute the policy's sample, or what clipping to the bounds leaves of it; None as the policy was trained."""
     licence: str | None = None
     """Licence of the recording, kept in the file."""
     attribution: str | None = None

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import math
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -74,9 +75,12 @@ class RandomActor:
 class LoadedPolicy:
     """A trained policy: `predict` for use outside the package, `act` for our own sampler."""
 
-    def __init__(self, actor: PolicyActor, config: Config, spec: EnvSpec, bounds: tuple | None, description: str) -> None:
+    def __init__(self, actor: PolicyActor, config: Config, spec: EnvSpec, bounds: tuple | None, path: Path) -> None:
         self._actor, self._bounds = actor, bounds
-        self.config, self.spec, self.env_id, self.description = config, spec, config.env, description
+        self.config, self.spec, self.env_id = config, spec, config.env
+        self.action_view: Literal["raw", "executed"] = "executed" if bounds else "raw"
+        self.description = f"{path.parent.parent.name}/{path.name}"  # of what a recording keeps: no path of a machine
+        self.checksum = hashlib.sha256(path.read_bytes()).hexdigest()
         self.noise_kind, self.noise_size = actor.noise_kind, actor.noise_size
         self._rng = generator(0, EVAL_NOISE)
 
@@ -112,7 +116,7 @@ def load_policy(run: str | Path, which: str = "last") -> LoadedPolicy:
     policy.load_state_dict(state["learner"]["policy"])
     space = spec.action_space
     bounds = (space.low, space.high) if state["clip"] else None  # type: ignore[union-attr]
-    return LoadedPolicy(policy.actor(), config, spec, bounds, f"{path} (iteration {state['iteration']})")
+    return LoadedPolicy(policy.actor(), config, spec, bounds, path)
 
 
 def evaluate_run(
