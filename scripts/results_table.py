@@ -18,7 +18,9 @@ def row(folder: Path) -> dict[str, Any]:
     """One run's line."""
     summary = read_json(folder / "summary.json")
     bar = 0.95 * summary["expert_return_mean"]
-    evaluations = [(r["steps"], r["eval_return_mean"]) for r in read_metrics(folder) if r["eval_return_mean"] is not None]
+    evaluations = [
+        (r["steps"], r["eval_return_mean"]) for r in read_metrics(folder) if r["eval_return_mean"] is not None
+    ]
     reached = next((int(steps) for steps, value in evaluations if value >= bar), None)  # type: ignore[arg-type]
     return summary | {
         "bar": bar,
@@ -30,9 +32,13 @@ def row(folder: Path) -> dict[str, Any]:
 
 def main(folder: Path) -> None:
     """Print markdown."""
-    rows = [row(path.parent) for path in sorted(folder.glob("seed_*/summary.json"), key=lambda p: int(p.parent.name[5:]))]
+    rows = [
+        row(path.parent) for path in sorted(folder.glob("seed_*/summary.json"), key=lambda p: int(p.parent.name[5:]))
+    ]
     print(f"95 % of the expert: {rows[0]['bar']:.1f}\n")
-    print("| seed | 95 % reached at | last three evaluations | held | final return, 50 episodes | scaled | steps/s | seconds |")
+    print(
+        "| seed | 95 % reached at | last three evaluations | held | final return, 50 episodes | scaled | steps/s | seconds |"
+    )
     print("|---|---|---|---|---|---|---|---|")
     for r in rows:
         at = f"{r['reached']:,}" if r["reached"] else "never"
@@ -42,8 +48,13 @@ def main(folder: Path) -> None:
             f"| {r['env_steps_per_s']:.0f} | {r['wall_s']:.0f} |"
         )
     reached = [r["reached"] or float("inf") for r in rows]
-    print(f"\n{len(rows)} seeds: reached in the median at {median(reached):,.0f} steps, in the worst at {max(reached):,.0f};", end=" ")
-    print(f"held in {sum(r['held'] for r in rows)}; scaled score {median(r['scaled_score'] for r in rows):.3f} in the median.")
+    print(
+        f"\n{len(rows)} seeds: reached in the median at {median(reached):,.0f} steps, in the worst at {max(reached):,.0f};",
+        end=" ",
+    )
+    print(
+        f"held in {sum(r['held'] for r in rows)}; scaled score {median(r['scaled_score'] for r in rows):.3f} in the median."
+    )
 
 
 if __name__ == "__main__":

@@ -88,7 +88,7 @@ def _measure(what: str, config: Config, ranks: int, seconds: float) -> float:
         if mpirun is None:
             raise UserError("--ranks: no mpirun found (pip install 'trpo_gail[mpich]', or --ranks 1)")
         command = [mpirun, "-n", str(ranks), *command]
-    single = {name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")}
+    single = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
     done = subprocess.run(command, capture_output=True, text=True, env=os.environ | single)
     if done.returncode:
         raise UserError(f"bench: the {what} measurement failed: {done.stderr.strip().splitlines()[-1]}")

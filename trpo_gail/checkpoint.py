@@ -74,7 +74,9 @@ def _write(path: Path, content: dict[str, Any]) -> None:
         os.replace(part, path)
     except (OSError, RuntimeError) as error:  # torch wraps a full disk in a RuntimeError
         part.unlink(missing_ok=True)
-        raise UserError(f"{path}: the checkpoint could not be written ({_reason(error)}); the one before is good") from error
+        raise UserError(
+            f"{path}: the checkpoint could not be written ({_reason(error)}); the one before is good"
+        ) from error
 
 
 def _reason(error: BaseException) -> str:
@@ -109,6 +111,7 @@ def last_path(folder: Path) -> Path | None:
 
 
 def best_path(folder: Path) -> Path:
+    """Where the best policy by evaluation is, or will be."""
     return folder / "checkpoints" / "best.pt"
 
 
@@ -117,6 +120,7 @@ def _sorted(folder: Path) -> list[Path]:
 
 
 def config_of(state: dict[str, Any], path: Path) -> Config:
+    """The config that a checkpoint was made with."""
     return from_dict(Config, state["config"], str(path))
 
 

@@ -185,7 +185,7 @@ def _peek(arguments: list[str], flag: str) -> str | None:
 
 
 def _preset_name(name: str | None) -> PresetName:
-    return name if name == "stable-baselines" else "default"  # a wrong name is the parser's to refuse
+    return "stable-baselines" if name == "stable-baselines" else "default"  # a wrong name is the parser's to refuse
 
 
 @dataclass(frozen=True)

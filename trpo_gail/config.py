@@ -210,7 +210,9 @@ def _check(config: Config) -> None:
         raise UserError("--policy.hidden_sizes, --critic.hidden_sizes: every layer has at least 1 unit")
     match = _SAVE_EVERY.fullmatch(config.save_every)
     if not match or float(match[1]) == 0 or (not match[2] and "." in match[1]):
-        raise UserError(f"--save_every: {config.save_every!r} given, a number of iterations (20) or minutes (5m) expected")
+        raise UserError(
+            f"--save_every: {config.save_every!r} given, a number of iterations (20) or minutes (5m) expected"
+        )
     try:
         kwargs = json.loads(config.env_kwargs)
     except json.JSONDecodeError as error:
@@ -249,7 +251,7 @@ def from_dict(cls: type, values: dict[str, Any], source: str) -> Any:
     built = {}
     for name, value in values.items():
         if dataclasses.is_dataclass(hints[name]):
-            value = from_dict(hints[name], value, source)  # type: ignore[arg-type]
+            value = from_dict(hints[name], value, source)
         built[name] = tuple(value) if isinstance(value, list) else value
     return cls(**built)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -54,6 +55,10 @@ class ValueNetwork(nn.Module):
             out.bias.copy_((before[1] * out.bias + before[0] - after[0]) / after[1])
 
 
+def _squares(targets: Tensor, values: Tensor) -> Tensor:
+    return ((values - targets) ** 2).sum()
+
+
 class Critic:
     """Value network and its optimiser."""
 
@@ -104,7 +109,7 @@ class Critic:
             for _, local, count in batch.rows.minibatches(rng, parts):
                 index = torch.from_numpy(local).to(inputs.device)
                 wanted = targets[index]
-                self.adam.step(inputs[index], lambda value, wanted=wanted: ((value - wanted) ** 2).sum(), count)
+                self.adam.step(inputs[index], partial(_squares, wanted), count)
         return stats
 
     @torch.no_grad()

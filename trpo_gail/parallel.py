@@ -71,7 +71,9 @@ class Workers:
         except (ImportError, RuntimeError) as error:  # RuntimeError: mpi4py is there and no MPI library is
             if launcher[1] == 1:
                 return cls()
-            raise UserError(f"started as rank {launcher[0]} of {launcher[1]}, but MPI does not load: {error}") from error
+            raise UserError(
+                f"started as rank {launcher[0]} of {launcher[1]}, but MPI does not load: {error}"
+            ) from error
         comm = MPI.COMM_WORLD
         if comm.Get_size() == 1 and launcher[1] > 1:
             raise UserError(

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 import torch
@@ -22,16 +21,6 @@ from trpo_gail.sampling.rollout import Noise
 MINIMUM_ROWS = 4  # BLAS rounds 1 to 3 rows otherwise than more: pad, so that a row's action is its own
 
 
-class Distribution(Protocol):
-    """What the generator needs of a policy's output."""
-
-    def log_prob(self, actions: Tensor) -> Tensor: ...
-    def kl(self, new: Distribution) -> Tensor: ...
-    def entropy(self) -> Tensor: ...
-    def metric(self, tangent: Tensor) -> Tensor: ...
-    def detach(self) -> Distribution: ...
-
-
 @dataclass(frozen=True)
 class Gaussian:
     """Diagonal Gaussian with a state-independent log standard deviation."""
@@ -43,7 +32,7 @@ class Gaussian:
         z = (actions - self.mean) * torch.exp(-self.log_std)
         return -0.5 * (z * z).sum(-1) - self.log_std.sum() - 0.5 * self.mean.shape[-1] * math.log(2 * math.pi)
 
-    def kl(self, new: Gaussian) -> Tensor:  # type: ignore[override]
+    def kl(self, new: Gaussian) -> Tensor:
         """KL(self || new), nats [B]."""
         ratio = torch.exp(2 * (self.log_std - new.log_std))  # [A]
         square = ((self.mean - new.mean) * torch.exp(-new.log_std)) ** 2
@@ -71,7 +60,7 @@ class Categorical:
     def log_prob(self, actions: Tensor) -> Tensor:  # [B] int64 -> [B]
         return torch.log_softmax(self.logits, -1).gather(-1, actions[:, None])[:, 0]
 
-    def kl(self, new: Categorical) -> Tensor:  # type: ignore[override]
+    def kl(self, new: Categorical) -> Tensor:
         """KL(self || new), nats [B]."""
         old = torch.log_softmax(self.logits, -1)
         return (old.exp() * (old - torch.log_softmax(new.logits, -1))).sum(-1)
@@ -87,6 +76,9 @@ class Categorical:
 
     def detach(self) -> Categorical:
         return Categorical(self.logits.detach())
+
+
+Distribution = Gaussian | Categorical
 
 
 class Policy(nn.Module):

@@ -1,11 +1,11 @@
 """The run folder: one process writes it at a time, rows after a checkpoint are cut on resume, nothing is half-written.
 
-    config.json            the config tree, what `auto` became, versions, hosts, sessions
-    metrics.csv            one row per iteration
-    events.out.tfevents.*  the same for TensorBoard, where that is installed
-    checkpoints/           the last few, and best.pt
-    summary.json           at the end
-    learning_curve.png     at the end
+config.json            the config tree, what `auto` became, versions, hosts, sessions
+metrics.csv            one row per iteration
+events.out.tfevents.*  the same for TensorBoard, where that is installed
+checkpoints/           the last few, and best.pt
+summary.json           at the end
+learning_curve.png     at the end
 """
 
 from __future__ import annotations
@@ -45,7 +45,9 @@ class RunFolder:
         try:
             path.mkdir(parents=True)
         except FileExistsError as error:
-            raise UserError(f"--out {path}: exists already; --resume goes on with it, another --out starts anew") from error
+            raise UserError(
+                f"--out {path}: exists already; --resume goes on with it, another --out starts anew"
+            ) from error
         return cls(path, _lock(path))
 
     @classmethod

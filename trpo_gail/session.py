@@ -96,7 +96,9 @@ def _prepare(config: Config, resumed: Path | None, workers: Workers) -> tuple[Se
         source = config.expert if recorded is None or Path(config.expert).exists() else recorded["expert"]
         expert = dataset.load(source, config.trajectories, config.subsample)
         if recorded and expert.sha256 != recorded["expert_sha256"]:
-            raise UserError(f"--resume: {source} is no longer the file that {resumed} was made with (its SHA-256 differs)")
+            raise UserError(
+                f"--resume: {source} is no longer the file that {resumed} was made with (its SHA-256 differs)"
+            )
     backend = recorded["backend"] if recorded else vector.resolve_backend(config.env, config.backend)
     mine, threads = len(workers.block(config.num_envs)), workers.threads()
     env = vector.make(config.env, mine, backend, config.env_arguments, threads)
@@ -147,7 +149,9 @@ class _Session:
                 stopped = train(self.learner, self.config, self.workers, self._after)
             except RuntimeError as error:
                 last = checkpoint.last_path(self.path)
-                error.add_note(f"last checkpoint: {last or 'none'}" + (f" (--out {self.path} --resume)" if last else ""))
+                error.add_note(
+                    f"last checkpoint: {last or 'none'}" + (f" (--out {self.path} --resume)" if last else "")
+                )
                 raise
             if self._saved_iteration != self.learner.progress.iteration:
                 self._save()
@@ -168,7 +172,9 @@ class _Session:
         )
         if self.expert:
             returns = f", return {self.expert.return_mean:.1f}" if self.expert.return_mean is not None else ""
-            self.view.line(f"expert: {len(self.expert.actions)} pairs of {self.expert.trajectories} trajectories{returns}")
+            self.view.line(
+                f"expert: {len(self.expert.actions)} pairs of {self.expert.trajectories} trajectories{returns}"
+            )
 
     def _begin_folder(self) -> None:
         """Rank 0: record this session, and cut what a run that died wrote after its last checkpoint."""
@@ -189,7 +195,7 @@ class _Session:
     def _after(self, row: Row) -> str | None:
         """Evaluate, log and save where it is time; a reason to stop, if any rank was asked to."""
         progress = self.learner.progress
-        returns = {"eval_return_mean": None, "eval_return_std": None, "eval_length_mean": None}
+        returns: Row = {"eval_return_mean": None, "eval_return_std": None, "eval_length_mean": None}
         if self.config.eval_every and progress.steps >= progress.next_eval:
             returns = self._evaluate()
         if self.folder:
@@ -199,7 +205,7 @@ class _Session:
             self._save()
         return self._stop.agreed(self.workers)
 
-    def _evaluate(self) -> dict[str, float | None]:
+    def _evaluate(self) -> Row:
         progress, start = self.learner.progress, time.perf_counter()
         episodes = self.evaluator.run(self.learner.policy.actor(), self.config.eval_episodes, PERIODIC)
         progress.eval_s += time.perf_counter() - start
@@ -209,9 +215,7 @@ class _Session:
         self.view.line(f"{progress.steps:>12,} steps   return {mean:10.2f} ± {std:.2f}   {progress.wall_s:8.1f} s")
         if progress.best_return is None or mean > progress.best_return:
             progress.best_return = mean
-            checkpoint.save_best(
-                self.path, self.learner, self.config, self.env.spec, self.setting.clip, self.workers
-            )
+            checkpoint.save_best(self.path, self.learner, self.config, self.env.spec, self.setting.clip, self.workers)
         return {"eval_return_mean": mean, "eval_return_std": std, "eval_length_mean": float(episodes.lengths.mean())}
 
     def _save_is_due(self) -> bool:

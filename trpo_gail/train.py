@@ -1,4 +1,4 @@
-"""Algorithm 1 of Ho & Ermon (2016), in the order of their released code: policy first, on the previous discriminator."""
+"""Algorithm 1 of Ho & Ermon (2016), in the order of their code: policy first, on the previous discriminator."""
 
 from __future__ import annotations
 
@@ -52,7 +52,8 @@ def epoch(learner: Learner, config: Config, workers: Workers) -> Row:
         # Only now: before the step the ratio is 1 and the KL 0, whatever the statistics.
         learner.policy.normaliser.add(workers.sum_tensor(sums(batch.observations)))
         rollouts.append(rollout)
-        steps.append(_sampling_stats(learner, rollout, episodes, reward, batch, workers) | generator_stats | critic_stats)
+        sampling_stats = _sampling_stats(learner, rollout, episodes, reward, batch, workers)
+        steps.append({**sampling_stats, **generator_stats, **critic_stats})
 
     with clock("adversary"):
         adversary_stats = learner.adversary.fit(rollouts, rng)  # w -> w'
@@ -66,7 +67,7 @@ def epoch(learner: Learner, config: Config, workers: Workers) -> Row:
         "idle_rows": progress.idle_rows,
         "cut_episodes": progress.cut_episodes,
     }
-    return counters | _mean(steps) | adversary_stats | dict(clock.seconds)
+    return {**counters, **_mean(steps), **adversary_stats, **clock.seconds}
 
 
 def _sampling_stats(
@@ -96,9 +97,7 @@ def _mean(rows: list[Row]) -> Row:
     return {name: float(np.mean(values)) if values else None for name, values in columns.items()}  # type: ignore[arg-type]
 
 
-def train(
-    learner: Learner, config: Config, workers: Workers, after: Callable[[Row], str | None]
-) -> str:
+def train(learner: Learner, config: Config, workers: Workers, after: Callable[[Row], str | None]) -> str:
     """Iterate until the steps are done or `after`, called with each iteration's row, gives a reason to stop."""
     while learner.progress.steps < config.steps:
         reason = after(epoch(learner, config, workers))

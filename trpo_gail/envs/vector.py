@@ -127,7 +127,9 @@ def _checked_spec(
         if action_space.start != 0:
             raise UserError(f"environment {env_id!r}: Discrete actions must start at 0, not {action_space.start}")
     elif not isinstance(action_space, Box) or len(action_space.shape) != 1:
-        raise UserError(f"environment {env_id!r}: actions must be Discrete or a Box of one dimension, not {action_space}")
+        raise UserError(
+            f"environment {env_id!r}: actions must be Discrete or a Box of one dimension, not {action_space}"
+        )
     return EnvSpec(env_id, backend, kwargs, observation_space, action_space, max_episode_steps)
 
 

@@ -1,0 +1,1 @@
+"""Networks, their statistics and their optimiser."""

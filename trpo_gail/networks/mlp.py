@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from itertools import pairwise
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -13,13 +14,13 @@ from torch import Tensor, nn
 
 class _HostTanh(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, x: Tensor) -> Tensor:  # type: ignore[override]
+    def forward(ctx: Any, x: Tensor) -> Tensor:
         y = tanh(x.detach())
         ctx.save_for_backward(y)
         return y
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> Tensor:  # type: ignore[override]
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
         (y,) = ctx.saved_tensors
         return gradient * (1.0 - y * y)
 
@@ -39,7 +40,8 @@ class MLP(nn.Module):
     ) -> None:
         super().__init__()
         sizes = [inputs, *hidden, outputs]
-        self.layers = nn.ModuleList(nn.Linear(i, o) for i, o in zip(sizes[:-1], sizes[1:], strict=True))
+        layers = nn.ModuleList(nn.Linear(i, o) for i, o in pairwise(sizes))
+        self.layers = cast("list[nn.Linear]", layers)  # ModuleList has no type for what it holds
         for k, layer in enumerate(self.layers):
             fan_out, fan_in = layer.weight.shape
             scale = math.sqrt(6.0 / (fan_in + fan_out)) * (out_scale if k == len(hidden) else 1.0)
@@ -104,7 +106,10 @@ class FlatParameters:
     def gradient(self, loss: Tensor, *, create_graph: bool = False, retain_graph: bool = False) -> Tensor:  # [P]
         """Gradient of a scalar; zeros for parameters that it does not depend on."""
         grads = torch.autograd.grad(
-            loss, self.parameters, create_graph=create_graph, retain_graph=retain_graph or create_graph,
+            loss,
+            self.parameters,
+            create_graph=create_graph,
+            retain_graph=retain_graph or create_graph,
             materialize_grads=True,
         )
         return torch.cat([g.reshape(-1) for g in grads])

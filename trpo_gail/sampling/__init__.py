@@ -1,0 +1,1 @@
+"""From environments to rows."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -41,7 +42,7 @@ class Rows:
         """A random split of all rows into `parts`: (positions in the permutation, local rows, global size) of each."""
         order = rng.permutation(self.total)
         edges = np.linspace(0, self.total, parts + 1).astype(int)
-        for start, stop in zip(edges[:-1], edges[1:], strict=True):
+        for start, stop in pairwise(edges):
             if stop > start:
                 positions, local = self.mine(order[start:stop])
                 yield positions + start, local, int(stop - start)

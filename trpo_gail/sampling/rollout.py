@@ -15,7 +15,6 @@ import numpy as np
 from trpo_gail.envs.vector import VectorEnv
 from trpo_gail.seeding import generator
 
-
 Noise = Literal["normal", "gumbel", "uniform"]
 
 

@@ -18,6 +18,7 @@ from trpo_gail.sampling.rollout import (
     Actor,
     BlockedNoise,
     Episodes,
+    Noise,
     Rollout,
     Stream,
     collect_episodes,
@@ -126,7 +127,7 @@ class Sampler:
 class _Replay:
     """An actor that repeats what was done."""
 
-    noise_kind = "normal"
+    noise_kind: Noise = "normal"
     noise_size = 0
 
     def __init__(self, actions: np.ndarray) -> None:
