@@ -75,7 +75,10 @@ class Critic:
         T, N = reward.shape
         like = self.adam.flat.vector
         observations = torch.as_tensor(rollout.observations, dtype=like.dtype, device=like.device)
-        steps = np.concatenate([rollout.steps, rollout.steps[-1:] + 1])  # where an end lies between, it is not used
+        steps = np.concatenate([rollout.steps, rollout.steps[-1:] + 1])  # [T + 1, N]
+        # A row that is no transition holds the last observation of the episode before it, which is one step on.
+        after_end = ~rollout.valid[1:]
+        steps[1:-1][after_end] = rollout.steps[:-1][after_end] + 1
         times = torch.as_tensor(steps / self._limit, dtype=like.dtype, device=like.device)
         flat = observations.reshape((T + 1) * N, -1)
         value = self.network.value(flat, times.reshape(-1)).reshape(T + 1, N).double().cpu().numpy()
