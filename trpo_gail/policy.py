@@ -18,7 +18,7 @@ from trpo_gail.networks.mlp import MLP
 from trpo_gail.networks.normaliser import Normaliser
 from trpo_gail.sampling.rollout import Noise
 
-MINIMUM_ROWS = 4  # BLAS rounds 1 to 3 rows otherwise than more: pad, so that a row's action is its own
+ROW_BLOCK = 4  # BLAS rounds the 1 to 3 rows beyond whole blocks otherwise: pad, so that a row's action is its own
 
 
 @dataclass(frozen=True)
@@ -133,8 +133,8 @@ class PolicyActor:
         z = (observations - self._shift) / self._scale
         if self._clip is not None:
             np.minimum(np.maximum(z, -self._clip, out=z), self._clip, out=z)
-        if n < MINIMUM_ROWS:
-            z = np.concatenate([z, np.zeros((MINIMUM_ROWS - n, z.shape[1]))])
+        if n % ROW_BLOCK:
+            z = np.concatenate([z, np.zeros((-n % ROW_BLOCK, z.shape[1]))])
         h = z.astype(self._dtype)
         for weight, bias in zip(self._weights[:-1], self._biases[:-1], strict=True):
             h = h @ weight
