@@ -1,0 +1,280 @@
+"""Rows of a scripted environment, known one by one; streams; exact resume."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+import pytest
+import toys
+
+from trpo_gail.config import Config
+from trpo_gail.envs import vector
+from trpo_gail.parallel import Workers
+from trpo_gail.policy import PolicyActor
+from trpo_gail.sampling import rollout as rollouts
+from trpo_gail.sampling.rollout import (
+    BlockedNoise,
+    Episodes,
+    Rollout,
+    Stream,
+    collect_episodes,
+    collect_steps,
+    no_noise,
+)
+from trpo_gail.sampling.sampler import Sampler
+from trpo_gail.seeding import TRAIN_NOISE
+
+SCRIPT = "toys:Script-v0"  # episodes of 3 (terminates), 2 (truncated), 4 (terminates), 3 (truncated), ... steps
+
+
+class Still:
+    """An actor that does nothing."""
+
+    noise_kind: rollouts.Noise = "normal"
+    noise_size = 1
+
+    def act(self, observations: np.ndarray, noise: np.ndarray) -> np.ndarray:
+        return np.zeros((len(observations), 1), np.float32)
+
+
+def script(num_envs: int, **kwargs: Any) -> vector.VectorEnv:
+    return vector.make(SCRIPT, num_envs, "gymnasium", kwargs)
+
+
+def steps(num_envs: int, length: int) -> tuple[Rollout, Episodes]:
+    env = script(num_envs)
+    return collect_steps(env, Stream.start(env, range(num_envs)), Still(), np.zeros((length, num_envs, 1)))
+
+
+# ---- a fixed horizon -------------------------------------------------------------------------------------------------
+
+
+def test_rows_are_the_scripts_with_a_reset_row_after_each_end() -> None:
+    rollout, _ = steps(2, 13)
+    #          episode 0 | reset | episode 1 | reset | episode 2  | reset | 3
+    valid = np.array([1, 1, 1, 0, 1, 1, 0, 1, 1, 1, 1, 0, 1], bool)
+    for n in range(2):
+        np.testing.assert_array_equal(rollout.valid[:, n], valid)
+        np.testing.assert_array_equal(rollout.steps[:, n], [0, 1, 2, 0, 0, 1, 0, 0, 1, 2, 3, 0, 0])
+        np.testing.assert_array_equal(np.nonzero(rollout.terminated[:, n])[0], [2, 10])
+        np.testing.assert_array_equal(np.nonzero(rollout.truncated[:, n])[0], [5])
+        expected = [0, 1, 2, 0, 100, 101, 0, 200, 201, 202, 203, 0, 300]
+        np.testing.assert_array_equal(rollout.rewards[:, n], expected)
+    # True successors: the last observation of an episode is there, though the environment has been reset since.
+    after = rollout.observations[1:][rollout.valid]
+    np.testing.assert_array_equal(after - rollout.observations[:-1][rollout.valid], [[0, 1]] * len(after))
+    np.testing.assert_array_equal(rollout.observations[3, 0], [0, 3])
+    np.testing.assert_array_equal(rollout.observations[6, 0], [1, 2])
+
+
+def test_finished_episodes_have_their_true_returns_and_lengths() -> None:
+    _, episodes = steps(2, 13)
+    np.testing.assert_array_equal(episodes.returns, [3, 201, 806] * 2)
+    np.testing.assert_array_equal(episodes.lengths, [3, 2, 4] * 2)
+
+
+def test_an_episode_runs_on_over_rollouts() -> None:
+    whole, all_episodes = steps(1, 13)
+    env = script(1)
+    stream, parts = Stream.start(env, [0]), []
+    for length in (1, 2, 1, 5, 4):  # cuts within episodes, right after an end, and right after a reset
+        parts.append(collect_steps(env, stream, Still(), np.zeros((length, 1, 1))))
+    for field in dataclasses.fields(Rollout):
+        pieces = [getattr(rollout, field.name) for rollout, _ in parts]
+        if field.name == "observations":
+            pieces = [piece[:-1] for piece in pieces[:-1]] + pieces[-1:]
+        np.testing.assert_array_equal(np.concatenate(pieces), getattr(whole, field.name), field.name)
+    np.testing.assert_array_equal(np.concatenate([e.returns for _, e in parts]), all_episodes.returns)
+    np.testing.assert_array_equal(np.concatenate([e.lengths for _, e in parts]), all_episodes.lengths)
+
+
+# ---- whole episodes --------------------------------------------------------------------------------------------------
+
+
+def whole_episodes(least_steps: list[int], least_episodes: list[int]) -> tuple[Rollout, Episodes]:
+    n, actor = len(least_steps), Still()
+    return collect_episodes(
+        script(n), actor, range(n), no_noise(actor, n), np.array(least_steps), np.array(least_episodes)
+    )
+
+
+def test_each_environment_runs_until_it_alone_has_its_minimum() -> None:
+    rollout, episodes = whole_episodes([1, 4, 6], [0, 0, 0])
+    np.testing.assert_array_equal(rollout.valid.sum(0), [3, 5, 9])  # 3; 3 + 2; 3 + 2 + 4
+    np.testing.assert_array_equal(episodes.lengths, [3, 3, 2, 3, 2, 4])
+    np.testing.assert_array_equal(episodes.returns, [3, 3, 201, 3, 201, 806])
+    ended = rollout.done & rollout.valid
+    assert len(rollout.valid) == 11 and ended[:, 2].nonzero()[0][-1] == 10  # it stops with the last
+
+
+def test_a_fixed_number_of_episodes_each() -> None:
+    rollout, episodes = whole_episodes([0, 0, 0], [2, 0, 1])
+    np.testing.assert_array_equal(episodes.lengths, [3, 2, 3])
+    np.testing.assert_array_equal(rollout.valid.sum(0), [5, 0, 3])
+
+
+def test_idle_rows_are_not_valid_though_the_environment_goes_on() -> None:
+    rollout, _ = whole_episodes([1, 9], [0, 0])
+    assert not rollout.valid[3:, 0].any()
+    assert rollout.rewards[3:, 0].any(), "the environment stood still, so that the test shows nothing"
+
+
+# ---- streams ---------------------------------------------------------------------------------------------------------
+
+CASES = [
+    ("CartPole-v0", "envpool"),
+    ("CartPole-v0", "gymnasium"),
+    ("toys:Walk-v0", "gymnasium"),
+    ("Pendulum-v1", "envpool"),
+]
+MODES = ["steps", "episodes"]
+case = pytest.mark.parametrize(("env_id", "backend"), CASES)
+mode = pytest.mark.parametrize("sampling", MODES)
+
+
+def sampler(env_id: str, backend: str, workers: Workers | None = None, **kwargs: Any) -> tuple[Sampler, PolicyActor]:
+    if backend == "envpool":
+        pytest.importorskip("envpool", reason="EnvPool is not installed")
+    workers = workers or Workers()
+    config = Config(env_id, **{"num_envs": 4, "timesteps_per_batch": 120, "seed": 11, "restart_every": 3} | kwargs)
+    env = vector.make(env_id, len(workers.block(config.num_envs)), backend)
+    return Sampler(config, env, workers), toys.policy(env.spec, (16,), dtype="float32").actor()
+
+
+def collect(made: Sampler, actor: PolicyActor, epochs: range) -> list[tuple[Rollout, Episodes]]:
+    found = []
+    for epoch in epochs:
+        made.begin_epoch(epoch)
+        found.append(made.collect(actor))
+    return found
+
+
+def assert_same(a: list[tuple[Rollout, Episodes]], b: list[tuple[Rollout, Episodes]]) -> None:
+    """Bit for bit."""
+    assert len(a) == len(b)
+    for left, right in zip(a, b, strict=True):
+        for x, y in zip(left, right, strict=True):
+            for field in dataclasses.fields(x):
+                np.testing.assert_array_equal(getattr(x, field.name), getattr(y, field.name), field.name)
+
+
+@case
+@mode
+def test_equal_seeds_give_equal_rollouts(env_id: str, backend: str, sampling: str) -> None:
+    first = collect(*sampler(env_id, backend, sampling=sampling), range(4))
+    assert_same(first, collect(*sampler(env_id, backend, sampling=sampling), range(4)))
+    other = collect(*sampler(env_id, backend, sampling=sampling, seed=12), range(1))
+    assert not np.array_equal(first[0][0].observations[0], other[0][0].observations[0])
+    assert len({rollout.observations.tobytes() for rollout, _ in first}) == 4, "a batch repeats another"
+    start = first[0][0].observations[0]
+    assert len(np.unique(start[:, 0])) == len(start), "environments share a stream"
+
+
+@case
+@mode
+def test_an_environment_does_not_depend_on_those_beside_it(env_id: str, backend: str, sampling: str) -> None:
+    """One pool of 4 is two pools of 2, as two ranks have them, in everything but the idle rows at the end."""
+    together = collect(*sampler(env_id, backend, sampling=sampling), range(4))
+    for rank in range(2):
+        apart = collect(*sampler(env_id, backend, toys.Pretend(rank, 2), sampling=sampling), range(4))
+        mine = slice(2 * rank, 2 * rank + 2)
+        for (whole, _), (part, _) in zip(together, apart, strict=True):
+            T = len(part.valid)
+            assert part.valid.sum() > 40 and not whole.valid[T:, mine].any()
+            for name in ("actions", "rewards", "terminated", "truncated", "valid", "steps"):
+                np.testing.assert_array_equal(getattr(whole, name)[:T, mine], getattr(part, name), name)
+            np.testing.assert_array_equal(whole.observations[: T + 1, mine], part.observations)
+
+
+@case
+@mode
+@pytest.mark.parametrize("saved_after", [2, 3, 4])  # within a restart's epochs, right before the next, after it
+def test_a_saved_sampler_goes_on_bit_for_bit(env_id: str, backend: str, sampling: str, saved_after: int) -> None:
+    made, actor = sampler(env_id, backend, sampling=sampling)
+    collect(made, actor, range(saved_after))
+    state = made.state_dict()
+    expected = collect(made, actor, range(saved_after, 6))
+    again, _ = sampler(env_id, backend, sampling=sampling)
+    again.load_state_dict(state)
+    assert_same(collect(again, actor, range(saved_after, 6)), expected)
+    assert again.cut_episodes == made.cut_episodes
+    assert repr(again.state_dict()) == repr(made.state_dict())
+
+
+@mode
+def test_a_saved_sampler_goes_on_with_another_number_of_ranks(sampling: str) -> None:
+    made, actor = sampler("toys:Walk-v0", "gymnasium", sampling=sampling)
+    collect(made, actor, range(2))
+    state = made.state_dict()
+    expected = collect(made, actor, range(2, 3))[0][0]
+    for rank in range(2):
+        part, _ = sampler("toys:Walk-v0", "gymnasium", toys.Pretend(rank, 2), sampling=sampling)
+        part.load_state_dict(state)
+        got = collect(part, actor, range(2, 3))[0][0]
+        T = len(got.valid)
+        np.testing.assert_array_equal(got.observations, expected.observations[: T + 1, 2 * rank : 2 * rank + 2])
+
+
+@pytest.mark.parametrize("kind", ["normal", "gumbel", "uniform"])
+def test_noise_is_an_environments_own(kind: rollouts.Noise) -> None:
+    blocks = [rollouts.draw_noise(kind, 2, 5, 0, TRAIN_NOISE, 7, envs) for envs in ([0, 1, 2], [2], [1, 0])]
+    np.testing.assert_array_equal(blocks[0][:, 2:], blocks[1])
+    np.testing.assert_array_equal(blocks[0][:, [1, 0]], blocks[2])
+    assert len(np.unique(blocks[0])) == blocks[0].size
+    assert (rollouts.draw_noise(kind, 2, 5, 0, TRAIN_NOISE, 8, [0, 1, 2]) != blocks[0]).all()
+
+
+def test_noise_drawn_in_blocks_never_repeats() -> None:
+    class Two:
+        noise_kind, noise_size = "normal", 2
+
+    draw = BlockedNoise(Two(), 0, TRAIN_NOISE, 0, [4, 5], block=3)
+    rows = np.array([draw(t).copy() for t in range(8)])
+    assert len(np.unique(rows)) == rows.size
+    alone = BlockedNoise(Two(), 0, TRAIN_NOISE, 0, [5], block=3)
+    np.testing.assert_array_equal(rows[:, 1:], np.array([alone(t).copy() for t in range(8)]))
+
+
+# ---- the sampler's duties --------------------------------------------------------------------------------------------
+
+
+def test_the_horizon_is_shared_out_and_rounded_up() -> None:
+    made, _ = sampler("toys:Walk-v0", "gymnasium", num_envs=4, timesteps_per_batch=121)
+    assert made.horizon == 31
+
+
+@pytest.mark.parametrize("what", ["observation", "reward"])
+@pytest.mark.parametrize(("batch", "step"), [(0, 7), (1, 2)])
+def test_what_is_not_finite_is_named(what: str, batch: int, step: int) -> None:
+    """Episode 1 breaks at its third step: the seventh of the stream, counting the reset, or the second of five beyond it."""
+    horizon = 10 if batch == 0 else 5
+    workers = toys.Pretend(1, 2)  # whose environments are numbers 2 and 3
+    config = Config(SCRIPT, num_envs=4, timesteps_per_batch=4 * horizon)
+    env = script(2, lengths=[3, 4], broken=what)
+    made = Sampler(config, env, workers)
+    made.begin_epoch(0)
+    for _ in range(batch):
+        made.collect(Still())
+    with pytest.raises(RuntimeError, match=rf"'{SCRIPT}' number 2 gave a {what}.* step {step} of batch {batch}"):
+        made.collect(Still())
+
+
+def test_episodes_that_a_restart_cuts_are_counted() -> None:
+    #                          steps since the restart:   an episode ends at 3, 6 and 11; 4, 7 and 12 are resets
+    for horizon, cut in [(2, 2), (3, 0), (4, 0), (5, 2), (6, 0), (9, 2)]:
+        config = Config(SCRIPT, num_envs=2, timesteps_per_batch=2 * horizon, restart_every=1)
+        made = Sampler(config, script(2), Workers())
+        for epoch in range(3):
+            made.begin_epoch(epoch)
+            rollout, _ = made.collect(Still())
+            np.testing.assert_array_equal(rollout.observations[0], np.zeros((2, 2)))
+        assert made.cut_episodes == 2 * cut, horizon  # by two restarts; the first cut nothing
+
+
+def test_streams_restart_every_so_many_epochs() -> None:
+    config = Config(SCRIPT, num_envs=1, timesteps_per_batch=2, restart_every=2)
+    made = Sampler(config, script(1), Workers())
+    starts = [rollout.observations[0, 0, 1] for rollout, _ in collect(made, Still(), range(6))]
+    assert starts == [0, 2, 0, 2, 0, 2] and made.restarts == 3
