@@ -143,7 +143,7 @@ class Discriminator:
             entropy = (softplus(logit) - logit * torch.sigmoid(logit)).sum()
             right = (on_learner < 0).sum(), (on_expert > 0).sum()
             parts = (learner_loss, expert_loss, entropy, on_learner.sum(), on_expert.sum(), *right)
-            sums_.copy_(torch.tensor([*(float(x.detach()) for x in parts), len(zl)]))
+            sums_.copy_(torch.tensor([*(float(x.detach()) for x in parts), len(zl)], dtype=sums_.dtype))
             return learner_loss + expert_loss - self.config.adversary_entcoeff * entropy
 
         self.adam.step(torch.cat([zl, ze]), loss, count)
