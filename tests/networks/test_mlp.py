@@ -1,0 +1,106 @@
+"""The flat parameter vector, and a network's own forward and reverse products."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from torch import Tensor
+
+from trpo_gail.networks.mlp import MLP, FlatParameters, tanh
+
+
+def mlp(rng: torch.Generator, hidden: tuple[int, ...] = (4, 5)) -> MLP:
+    return MLP(3, hidden, 2, out_scale=1.0, rng=rng).double()
+
+
+def assert_one_vector(net: MLP, flat: FlatParameters) -> None:
+    """The parameters are the vector: a change of either is a change of both."""
+    assert torch.equal(flat.vector, torch.cat([p.detach().reshape(-1) for p in net.parameters()]))
+    start = flat.vector.data_ptr()
+    for p in net.parameters():
+        assert p.data_ptr() == start and p.is_contiguous()
+        start += p.numel() * p.element_size()
+
+
+@pytest.mark.parametrize("hidden", [(), (4,), (4, 5)])
+def test_outputs_are_the_formula(hidden: tuple[int, ...], torch_rng: torch.Generator) -> None:
+    net, x = mlp(torch_rng, hidden), torch.randn(6, 3, generator=torch_rng, dtype=torch.float64)
+    h = x
+    for layer in net.layers[:-1]:
+        h = torch.tanh(h @ layer.weight.T + layer.bias)
+    torch.testing.assert_close(net(x), h @ net.layers[-1].weight.T + net.layers[-1].bias)
+
+
+def test_weights_begin_glorot_uniform_and_the_output_scaled(torch_rng: torch.Generator) -> None:
+    net = MLP(30, (200,), 100, out_scale=0.01, rng=torch_rng)
+    for layer, scale in zip(net.layers, (1.0, 0.01), strict=True):
+        limit = scale * math.sqrt(6 / sum(layer.weight.shape))
+        assert 0.99 * limit < layer.weight.abs().max() <= limit
+        assert layer.weight.mean().abs() < 0.02 * limit and not layer.bias.any()
+
+
+def test_a_flat_vector_survives_loading_and_optimising(torch_rng: torch.Generator) -> None:
+    net, other = mlp(torch_rng), mlp(torch_rng)
+    flat = FlatParameters(net)
+    assert_one_vector(net, flat)
+    net.load_state_dict(other.state_dict())
+    assert_one_vector(net, flat)
+    assert torch.equal(flat.vector, FlatParameters(other).vector)
+    before = flat.vector.clone()
+    optimiser = torch.optim.SGD(net.parameters(), lr=0.1)
+    net(torch.ones(2, 3, dtype=torch.float64)).sum().backward()
+    optimiser.step()
+    assert_one_vector(net, flat)
+    assert not torch.equal(flat.vector, before)
+    flat.vector.zero_()
+    assert not net(torch.ones(2, 3, dtype=torch.float64)).any()
+
+
+def test_gradient_is_autograds_and_zero_where_nothing_depends(torch_rng: torch.Generator) -> None:
+    net = mlp(torch_rng)
+    flat, x = FlatParameters(net), torch.randn(6, 3, generator=torch_rng, dtype=torch.float64)
+    gradient = flat.gradient(net(x).square().sum())
+    net(x).square().sum().backward()
+    torch.testing.assert_close(gradient, torch.cat([p.grad.reshape(-1) for p in net.parameters()]))
+    only_last = flat.gradient(net.layers[-1].bias.sum())
+    assert only_last[-2:].tolist() == [1, 1] and not only_last[:-2].any()
+
+
+def test_split_gives_views_in_the_parameters_shapes(torch_rng: torch.Generator) -> None:
+    net = mlp(torch_rng)
+    flat = FlatParameters(net)
+    vector = torch.zeros_like(flat.vector)
+    parts = flat.split(vector)
+    assert [part.shape for part in parts] == [p.shape for p in net.parameters()]
+    parts[-1].add_(1)
+    assert vector.sum() == 2
+
+
+@pytest.mark.parametrize("hidden", [(), (4,), (4, 5)])
+def test_pushforward_and_pullback_are_the_jacobian(hidden: tuple[int, ...], torch_rng: torch.Generator) -> None:
+    net = mlp(torch_rng, hidden)
+    flat, x = FlatParameters(net), torch.randn(6, 3, generator=torch_rng, dtype=torch.float64)
+    out = net(x)
+    J = torch.stack([flat.gradient(o, retain_graph=True) for o in out.reshape(-1)])  # [B * O, P]
+    hidden_rows = [h.detach() for h in net.activations(x)]
+    v = torch.randn(len(flat.vector), generator=torch_rng, dtype=torch.float64)
+    torch.testing.assert_close(net.pushforward(hidden_rows, flat.split(v)), (J @ v).view_as(out))
+    delta, into = torch.randn(6, 2, generator=torch_rng, dtype=torch.float64), v.clone()
+    net.pullback(hidden_rows, delta, flat.split(into))
+    torch.testing.assert_close(into, v + J.T @ delta.reshape(-1))  # it adds
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_tanh_is_torchs_with_both_derivatives(dtype: torch.dtype, torch_rng: torch.Generator) -> None:
+    x = 3 * torch.randn(100, generator=torch_rng, dtype=dtype)
+    torch.testing.assert_close(tanh(x), torch.tanh(x))
+
+    def derivatives(function: object) -> tuple[Tensor, Tensor]:
+        at = x.clone().requires_grad_()
+        (first,) = torch.autograd.grad(function(at).sum(), at, create_graph=True)
+        return first.detach(), torch.autograd.grad(first.sum(), at)[0]
+
+    for ours, theirs in zip(derivatives(tanh), derivatives(torch.tanh), strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-5)
