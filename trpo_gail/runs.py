@@ -75,10 +75,13 @@ class RunFolder:
             with open(path, newline="") as file:
                 lines = list(csv.reader(file))
             kept = [line for line in lines[1:] if len(line) == len(lines[0]) and int(line[0]) <= iteration]
-            part = path.with_suffix(".part")
-            with open(part, "w", newline="") as file:
-                csv.writer(file).writerows([lines[0], *kept])
-            os.replace(part, path)
+            if kept:
+                part = path.with_suffix(".part")
+                with open(part, "w", newline="") as file:
+                    csv.writer(file).writerows([lines[0], *kept])
+                os.replace(part, path)
+            else:  # there may not even be a whole header
+                path.unlink()
         for events in self.path.glob("events.out.tfevents.*"):
             events.unlink()
         for row in read_metrics(self.path):
