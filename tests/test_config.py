@@ -1,0 +1,159 @@
+"""The config tree: there and back, what is out of range, presets."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+from typing import Any
+
+import pytest
+
+from trpo_gail.config import Config, DiscriminatorConfig, PolicyConfig, TRPOConfig, flatten, from_dict, preset, to_dict
+from trpo_gail.errors import UserError
+
+
+def replaced(config: Any, path: str, value: Any) -> Any:
+    """A tree with one value changed."""
+    name, _, rest = path.partition(".")
+    return dataclasses.replace(config, **{name: replaced(getattr(config, name), rest, value) if rest else value})
+
+
+# ---- there and back --------------------------------------------------------------------------------------------------
+
+TREES = [
+    Config("Hopper-v4"),
+    preset("stable-baselines", "Hopper-v4"),
+    Config(
+        "toys:Script-v0", expert="x.h5", trajectories=4, env_kwargs='{"a": [1, 2]}', policy=PolicyConfig(hidden_sizes=()),
+        discriminator=DiscriminatorConfig(d_batch_size=3, input_clip=None),
+    ),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("tree", TREES)
+def test_a_tree_survives_json(tree: Config) -> None:
+    assert from_dict(Config, json.loads(json.dumps(to_dict(tree))), "here") == tree
+
+
+def test_flatten_names_every_leaf_by_its_path() -> None:
+    flat = flatten(Config("Hopper-v4", trpo=TRPOConfig(max_kl=0.5)))
+    assert flat["trpo.max_kl"] == 0.5 and flat["policy.hidden_sizes"] == (64, 64) and flat["env"] == "Hopper-v4"
+    assert not any(dataclasses.is_dataclass(value) for value in flat.values())
+
+
+@pytest.mark.parametrize("path", ["steps", "trpo.max_kl"])
+def test_keys_that_are_missing_or_unknown_are_named(path: str) -> None:
+    values = to_dict(Config("Hopper-v4"))
+    *above, last = path.split(".")
+    inner = values[above[0]] if above else values
+    value = inner.pop(last)
+    with pytest.raises(UserError, match=rf"run/config\.json: .*'{last}'"):
+        from_dict(Config, values, "run/config.json")
+    inner |= {last: value, "nonsense": 1}
+    with pytest.raises(UserError, match=r"run/config\.json: .*\['nonsense'\]"):
+        from_dict(Config, values, "run/config.json")
+
+
+# ---- out of range ----------------------------------------------------------------------------------------------------
+
+REFUSED = {
+    "steps": [0, -5],
+    "seed": [-1],
+    "num_envs": [0],
+    "timesteps_per_batch": [0, 15],  # fewer than one step of 16 environments
+    "restart_every": [0],
+    "g_step": [0],
+    "d_step": [0],
+    "gamma": [-0.1, 1.01, math.nan],
+    "lam": [-0.1, 1.01],
+    "trajectories": [0],
+    "subsample": [0],
+    "eval_every": [-1],
+    "eval_episodes": [0],
+    "final_episodes": [0],
+    "save_every": ["", "0", "0m", "1.5", "5h", "-1m", "m"],
+    "env_kwargs": ["{", "[1]", "1"],
+    "policy.hidden_sizes": [(64, 0)],
+    "policy.init_log_std": [math.inf],
+    "policy.output_scale": [0.0],
+    "policy.observation_clip": [0.0, -1.0],
+    "critic.hidden_sizes": [(-1,)],
+    "critic.vf_iters": [-1],
+    "critic.vf_stepsize": [0.0],
+    "critic.vf_batch_size": [0],
+    "critic.observation_clip": [0.0],
+    "trpo.max_kl": [0.0, -0.01, math.nan, math.inf],
+    "trpo.cg_iters": [0],
+    "trpo.cg_damping": [-0.1],
+    "trpo.entcoeff": [-0.1],
+    "trpo.fvp_subsample": [0],
+    "trpo.line_search_steps": [0],
+    "trpo.line_search_shrink": [0.0],
+    "trpo.line_search_kl": [0.0],
+    "trpo.line_search_accept": [-0.1],
+    "discriminator.hidden_size_adversary": [0],
+    "discriminator.adversary_entcoeff": [-1e-3],
+    "discriminator.d_stepsize": [0.0],
+    "discriminator.d_batch_size": [0],
+    "discriminator.input_clip": [0.0],
+}
+
+
+@pytest.mark.parametrize(("flag", "value"), [(flag, value) for flag, values in REFUSED.items() for value in values])
+def test_a_value_out_of_range_is_refused_by_the_name_of_its_flag(flag: str, value: Any) -> None:
+    with pytest.raises(UserError, match=f"--{flag}") as caught:
+        replaced(Config("Hopper-v4"), flag, value)
+    assert "\n" not in str(caught.value)
+
+
+def test_every_number_has_a_range_that_is_tested() -> None:
+    numbers = {
+        name for name, value in flatten(preset("default", "x")).items()
+        if isinstance(value, int | float) and not isinstance(value, bool)
+    }  # fmt: skip
+    assert numbers - set(REFUSED) == set()
+
+
+@pytest.mark.parametrize(
+    ("flag", "value"),
+    [
+        ("gamma", 1.0), ("gamma", 0.0), ("lam", 0.0), ("eval_every", 0), ("critic.vf_iters", 0), ("trpo.cg_damping", 0.0),
+        ("policy.hidden_sizes", ()), ("policy.observation_clip", None), ("timesteps_per_batch", 16), ("seed", 2**40),
+    ],
+)  # fmt: skip
+def test_the_ends_of_ranges_are_allowed(flag: str, value: Any) -> None:
+    assert flatten(replaced(Config("Hopper-v4"), flag, value))[flag] == value
+
+
+def test_whole_episodes_may_ask_for_fewer_steps_than_environments() -> None:
+    assert Config("Hopper-v4", sampling="episodes", timesteps_per_batch=1).timesteps_per_batch == 1
+
+
+# ---- what is derived -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "interval"), [("20", (20, "iterations")), ("5m", (5, "minutes")), ("0.5m", (0.5, "minutes"))]
+)
+def test_save_every_counts_iterations_or_minutes(text: str, interval: tuple[float, str]) -> None:
+    assert Config("Hopper-v4", save_every=text).save_interval == interval
+
+
+def test_environment_arguments_are_a_json_object() -> None:
+    assert Config("Hopper-v4", env_kwargs='{"a": 1}').env_arguments == {"a": 1}
+
+
+def test_presets() -> None:
+    assert preset("default", "Hopper-v4") == Config("Hopper-v4")
+    theirs = preset("stable-baselines", "Hopper-v4")
+    assert theirs.preset == "stable-baselines" and theirs.env == "Hopper-v4"
+    # Of Stable-Baselines 2.10's TRPO_MPI and GAIL signatures.
+    expected = {
+        "timesteps_per_batch": 1024, "num_envs": 1, "g_step": 3, "d_step": 1, "gamma": 0.99, "lam": 0.98,
+        "trpo.max_kl": 0.01, "trpo.cg_iters": 10, "trpo.cg_damping": 0.01, "trpo.entcoeff": 0.0, "critic.vf_iters": 3,
+        "critic.vf_stepsize": 3e-4, "discriminator.d_stepsize": 3e-4, "discriminator.hidden_size_adversary": 100,
+        "discriminator.adversary_entcoeff": 1e-3,
+    }  # fmt: skip
+    flat = flatten(theirs)
+    assert {name: flat[name] for name in expected} == expected

@@ -1,0 +1,173 @@
+"""One process without MPI, launchers' variables, shares, devices, and errors that all ranks agree on."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import types
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from trpo_gail import parallel
+from trpo_gail.errors import UserError
+from trpo_gail.parallel import Workers, launched
+
+VARIABLES = [name for pair in parallel._LAUNCHERS for name in pair] + ["SLURM_NTASKS"]
+
+
+@pytest.fixture(autouse=True)
+def _no_launcher(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+
+
+def of(rank: int, size: int, **attributes: Any) -> Workers:
+    """Rank `rank` of `size`, for what needs no communication."""
+    workers = Workers()
+    vars(workers).update(rank=rank, size=size, **attributes)
+    return workers
+
+
+# ---- one process -----------------------------------------------------------------------------------------------------
+
+
+def test_one_process_never_imports_mpi() -> None:
+    code = (
+        "import sys, numpy as np, torch; from trpo_gail.parallel import Workers; w = Workers.world();"
+        "w.sum(np.ones(2)); w.max(1.0); w.gather(1); w.share(1); w.share_tensor(torch.ones(1)); w.together(lambda: 1);"
+        "w.block(3); w.threads(); w.device('cpu'); assert w.size == 1 and w.main;"
+        "assert not any(m.startswith('mpi4py') for m in sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_collectives_of_one_process_give_back_what_they_got() -> None:
+    workers, tensor = Workers(), torch.tensor([1.5, 2.5])
+    summed = workers.sum(np.array([1, 2], np.int64))
+    assert summed.dtype == np.float64 and summed.tolist() == [1, 2]
+    assert torch.equal(workers.sum_tensor(tensor), tensor)
+    assert (workers.max(3.0), workers.gather("a"), workers.share("b")) == (3.0, ["a"], "b")
+    workers.share_tensor(tensor)
+    assert tensor.tolist() == [1.5, 2.5]
+
+
+# ---- launchers -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("variables", "expected"),
+    [
+        ({}, None),
+        ({"PMI_RANK": "2", "PMI_SIZE": "4"}, (2, 4)),
+        ({"OMPI_COMM_WORLD_RANK": "1", "OMPI_COMM_WORLD_SIZE": "2"}, (1, 2)),
+        ({"PMIX_RANK": "0", "SLURM_STEP_NUM_TASKS": "3"}, (0, 3)),
+        ({"SLURM_PROCID": "5", "SLURM_STEP_NUM_TASKS": "6"}, (5, 6)),
+        ({"SLURM_NTASKS": "8"}, None),  # a batch script has it too
+        ({"SLURM_PROCID": "0", "SLURM_NTASKS": "8"}, None),
+        ({"PMI_RANK": "2"}, None),
+    ],
+)
+def test_launchers_are_known_by_their_variables(
+    variables: dict[str, str], expected: tuple[int, int] | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert launched() == expected
+
+
+def fake_mpi(monkeypatch: pytest.MonkeyPatch, size: int | None) -> None:
+    """An mpi4py that finds `size` processes, or no MPI library if that is None."""
+    module = types.ModuleType("mpi4py")
+    if size is not None:
+        comm = types.SimpleNamespace(Get_size=lambda: size, Get_rank=lambda: 0)
+        module.MPI = types.SimpleNamespace(COMM_WORLD=comm, get_vendor=lambda: ("FakeMPI", (1, 0, 0)))
+    monkeypatch.setitem(sys.modules, "mpi4py", module)
+    monkeypatch.delitem(sys.modules, "mpi4py.MPI", raising=False)
+
+
+def test_a_launcher_of_another_mpi_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PMI_RANK", "0")
+    monkeypatch.setenv("PMI_SIZE", "4")
+    fake_mpi(monkeypatch, 1)
+    with pytest.raises(UserError, match=r"4 processes, but MPI \(FakeMPI\) sees each one alone"):
+        Workers.world()
+
+
+def test_a_missing_mpi_matters_only_to_several(monkeypatch: pytest.MonkeyPatch) -> None:
+    fake_mpi(monkeypatch, None)
+    monkeypatch.setenv("PMI_RANK", "1")
+    monkeypatch.setenv("PMI_SIZE", "2")
+    with pytest.raises(UserError, match="rank 1 of 2, but MPI does not load"):
+        Workers.world()
+    monkeypatch.setenv("PMI_RANK", "0")
+    monkeypatch.setenv("PMI_SIZE", "1")
+    assert Workers.world().size == 1
+
+
+# ---- shares and devices ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("total", "size"), [(16, 1), (16, 4), (7, 3), (3, 3), (2, 5), (100, 7)])
+def test_blocks_share_everything_out_evenly_in_order(total: int, size: int) -> None:
+    blocks = [of(rank, size).block(total) for rank in range(size)]
+    assert [i for block in blocks for i in block] == list(range(total))
+    lengths = [len(block) for block in blocks]
+    assert max(lengths) - min(lengths) <= 1
+
+
+def test_threads_are_the_machines_cores_over_its_ranks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parallel.os, "sched_getaffinity", lambda _: set(range(8)))
+    for ranks, threads in [(1, 8), (2, 4), (3, 2), (8, 1), (20, 1)]:
+        assert of(0, ranks, local_size=ranks, _cores=set(range(8))).threads() == threads
+    monkeypatch.setattr(parallel.os, "sched_getaffinity", lambda _: {3})  # each rank bound to a core of its own
+    assert of(0, 4, local_size=4, _cores=set(range(8))).threads() == 1
+
+
+def test_cuda_is_refused_where_there_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert Workers().device("auto") == Workers().device("cpu") == torch.device("cpu")
+    with pytest.raises(UserError, match="--device cuda: torch finds no CUDA device"):
+        Workers().device("cuda")
+
+
+def test_ranks_take_the_machines_gpus_in_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    devices = [of(rank, 6, local_rank=rank % 3).device(wanted) for rank in range(6) for wanted in ("auto", "cuda")]
+    assert [device.index for device in devices] == [0, 0, 1, 1, 0, 0] * 2
+    assert of(1, 2).device("cpu") == torch.device("cpu")
+
+
+# ---- errors ----------------------------------------------------------------------------------------------------------
+
+
+class Heard(Workers):
+    """A rank that hears another one's error."""
+
+    def __init__(self, message: str | None) -> None:
+        super().__init__()
+        self._message = message
+
+    def gather(self, value: Any) -> list[Any]:
+        return [value, self._message]
+
+
+def test_a_users_error_on_another_rank_is_raised_here() -> None:
+    done = []
+    with pytest.raises(UserError, match="no such file"):
+        Heard("no such file").together(lambda: done.append(1))
+    assert done == [1]
+    assert Heard(None).together(lambda: 5) == 5
+
+
+def test_what_the_system_refuses_is_the_users_error_and_what_we_got_wrong_is_not() -> None:
+    workers = Workers()
+    with pytest.raises(UserError, match="/no/such/file: No such file or directory"):
+        workers.together(lambda: open("/no/such/file"))  # noqa: SIM115
+    with pytest.raises(UserError, match="what I said"):
+        workers.together(lambda: (_ for _ in ()).throw(UserError("what I said")))
+    with pytest.raises(ZeroDivisionError):
+        workers.together(lambda: 1 / 0)
