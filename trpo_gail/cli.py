@@ -127,10 +127,14 @@ def _parse(cls: type[T], arguments: list[str], command: str, default: T | None =
 
 
 def _unboxed(text: str) -> str:
-    """What an error box says before its first rule."""
-    lines = [line.strip("│ ").strip() for line in text.splitlines()[1:]]
-    end = next((k for k, line in enumerate(lines) if line.startswith(("─", "╰"))), len(lines))
-    return " ".join(" ".join(lines[:end]).split())
+    """What an error box says below its title and before the next rule; the rules are dashes where stdout is not UTF-8."""
+    said: list[str] = []
+    for line in (line.strip("│ ") for line in text.splitlines()[1:]):
+        if line.strip("─-╰╯"):
+            said.append(line)
+        elif line and said:
+            break
+    return " ".join(" ".join(said).split())
 
 
 @dataclass(frozen=True)
