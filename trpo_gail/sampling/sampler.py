@@ -90,7 +90,7 @@ class Sampler:
             t, n = (int(i) for i in np.argwhere(bad)[0])
             what = "observation" if not np.isfinite(rollout.observations[t, n]).all() else "reward"
             raise RuntimeError(
-                f"environment {self.config.env!r} number {self.envs[n]} gave a {what} that is not finite "
+                f"environment {self.config.env!r} number {self.envs[n]} gave a non-finite {what} "
                 f"at step {t} of batch {self.batches}"
             )
 
