@@ -147,7 +147,7 @@ class _Session:
         with StopRequest() as self._stop:
             try:
                 stopped = train(self.learner, self.config, self.workers, self._after)
-            except RuntimeError as error:
+            except Exception as error:
                 last = checkpoint.last_path(self.path)
                 error.add_note(
                     f"last checkpoint: {last or 'none'}" + (f" (--out {self.path} --resume)" if last else "")
