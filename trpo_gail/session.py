@@ -155,7 +155,7 @@ class _Session:
                 raise
             if self._saved_iteration != self.learner.progress.iteration:
                 self._save()
-        return self._finish(stopped)
+            return self._finish(stopped)  # within: a signal now no longer keeps the summary from being written
 
     def _begin(self, resume: bool) -> None:
         last = self.workers.share(checkpoint.last_path(self.path) if resume else None)
