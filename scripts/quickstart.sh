@@ -25,6 +25,7 @@ SECONDS=0
 mpirun -n 2 trpo-gail train CartPole-v0 --expert expert_data/CartPole-v0.h5 --trajectories 1 --subsample 10 \
     --steps 100000 --seed 0 --out "$out" "$@"
 
+[[ -d $out ]] || exit 0  # --help makes no run
 curve=$(realpath "$out")/learning_curve.png
 [[ -s $curve ]] || { echo "quickstart: error: the run wrote no $curve" >&2; exit 1; }
 echo "quickstart: done in $SECONDS s; learning curve: $curve"
