@@ -90,7 +90,8 @@ def read(path: Path) -> dict[str, Any]:
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises many kinds, and each means the same to the user
-        raise UserError(f"{path}: not a checkpoint of trpo_gail ({str(error).splitlines()[0]})") from error
+        reason = str(error).splitlines() or [type(error).__name__]  # an empty file's error says nothing
+        raise UserError(f"{path}: not a checkpoint of trpo_gail ({reason[0]})") from error
     if not isinstance(state, dict) or state.get("format") != FORMAT:
         raise UserError(f"{path}: not a checkpoint of this version (format {FORMAT} expected)")
     return state
