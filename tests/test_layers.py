@@ -1,0 +1,156 @@
+"""Imports go downward only; what is optional or heavy is imported in one file, when it is needed."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from graphlib import TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+import trpo_gail
+
+ROOT = Path(trpo_gail.__file__).parent
+
+# From top to bottom. A module may import what is in its own row (without circles) or in one below.
+# The longest name counts: an expert to record may be a run's policy, so these two stand higher than expert data.
+LAYERS = [
+    "cli",
+    "session bench reports",
+    "train evaluate checkpoint runs stopping console experts.policies experts.record",
+    "learner",
+    "generators adversaries critic",
+    "policy networks sampling envs experts",
+    "parallel config seeding errors",
+]
+
+# Optional or heavy libraries: the one file that imports each, and only within functions.
+LAZY = {
+    "mpi4py": "parallel",
+    "envpool": "envs.vector",
+    "torch.utils.tensorboard": "runs",
+    "matplotlib": "reports.plots",
+}
+
+
+def sources() -> dict[str, ast.Module]:
+    """Every module's name within the package ("" is the package's own), and its tree."""
+    found = {}
+    for path in sorted(ROOT.rglob("*.py")):
+        parts = path.relative_to(ROOT).with_suffix("").parts
+        found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = ast.parse(path.read_text())
+    return found
+
+
+SOURCES = sources()
+
+
+def imports(tree: ast.AST) -> Iterator[tuple[str, ast.stmt]]:
+    """Everything imported, wherever it stands: `from a import b` as a.b."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from ((alias.name, node) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "a relative import"
+            yield from ((f"{node.module}.{alias.name}", node) for alias in node.names)
+
+
+def own(name: str) -> str | None:
+    """The package's module that `trpo_gail.a.b` names; None for something else's."""
+    package, *parts = name.split(".")
+    if package != "trpo_gail":
+        return None
+    while ".".join(parts) not in SOURCES:
+        parts.pop()
+    return ".".join(parts)
+
+
+GRAPH = {module: {m for name, _ in imports(tree) if (m := own(name))} for module, tree in SOURCES.items()}
+
+
+def layer(module: str) -> int:
+    """Counted from the top."""
+    parts = module.split(".")
+    for n in range(len(parts), 0, -1):
+        for number, row in enumerate(LAYERS):
+            if ".".join(parts[:n]) in row.split():
+                return number
+    pytest.fail(f"trpo_gail.{module} has no layer: add it to LAYERS in {Path(__file__).name}")
+
+
+@pytest.mark.parametrize("module", [name for name in SOURCES if name])
+def test_imports_go_downward_only(module: str) -> None:
+    upward = sorted(m for m in GRAPH[module] if layer(m) < layer(module))
+    assert not upward, f"trpo_gail.{module} imports from above it: {upward}"
+
+
+def test_no_module_imports_itself_by_a_detour() -> None:
+    list(TopologicalSorter(GRAPH).static_order())  # raises CycleError
+
+
+def test_the_package_itself_imports_nothing() -> None:
+    assert GRAPH[""] == set()
+
+
+@pytest.mark.parametrize("library", LAZY)
+def test_a_library_is_imported_in_one_file_and_lazily(library: str) -> None:
+    where = set()
+    for module, tree in SOURCES.items():
+        within = {id(n) for f in ast.walk(tree) if isinstance(f, ast.FunctionDef) for n in ast.walk(f)}
+        for name, node in imports(tree):
+            if f"{name}.".startswith(f"{library}."):
+                where.add(module)
+                assert id(node) in within, f"trpo_gail.{module} imports {library} at its top"
+    assert where == {LAZY[library]}
+
+
+def test_the_parser_of_imports_sees_them_all() -> None:
+    """A control: an import of each kind, and one from above."""
+    tree = ast.parse("import a.b\nfrom trpo_gail import session\ndef f():\n    from trpo_gail.runs import RunFolder")
+    names = [name for name, _ in imports(tree)]
+    assert names == ["a.b", "trpo_gail.session", "trpo_gail.runs.RunFolder"]
+    assert [own(name) for name in names] == [None, "session", "runs"]
+    assert layer("sampling.batch") > layer("learner") > layer("experts.record") > layer("session") > layer("cli")
+    assert "sampling.batch" in GRAPH["critic"] and "evaluate" in GRAPH["cli"]
+
+
+# ---- what an import costs --------------------------------------------------------------------------------------------
+
+
+def imported_by(code: str) -> set[str]:
+    """Names of the modules that a fresh process holds after some code."""
+    tell = "import sys; print(); print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", f"{code}\n{tell}"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return set(done.stdout.splitlines()[-1].split())
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import trpo_gail; trpo_gail.Config; trpo_gail.UserError",
+        "import trpo_gail.config, trpo_gail.cli, trpo_gail.bench",
+        "from trpo_gail.cli import main; assert main(['--help']) == 0 == main(['--version'])",
+        "from trpo_gail.cli import main\ntry: main(['train', '--help'])\nexcept SystemExit as stop: assert not stop.code",
+    ],
+)
+def test_the_command_lines_help_needs_neither_torch_nor_mpi(code: str) -> None:
+    assert imported_by(code) & {"torch", "mpi4py", "gymnasium", "h5py", "matplotlib"} == set()
+
+
+def test_importing_everything_starts_no_mpi() -> None:
+    found = imported_by("import " + ", ".join(f"trpo_gail.{name}" for name in SOURCES if name))
+    assert "torch" in found and found & {"mpi4py", "matplotlib", "envpool", "tensorboard"} == set()
+
+
+@pytest.mark.parametrize("name", trpo_gail.__all__)
+def test_public_names_are_there(name: str) -> None:
+    assert callable(getattr(trpo_gail, name))
+
+
+def test_a_name_that_is_not_public_is_refused() -> None:
+    with pytest.raises(AttributeError, match="nonsense"):
+        trpo_gail.nonsense  # noqa: B018
