@@ -18,6 +18,8 @@ class FlatAdam:
     def __init__(self, net: MLP, stepsize: float, workers: Workers) -> None:
         self.net, self.flat, self.workers = net, FlatParameters(net), workers
         self._adam = torch.optim.Adam([self.flat.vector], lr=stepsize, fused=True)
+        self._gradient = torch.zeros_like(self.flat.vector)
+        self._parts = self.flat.split(self._gradient)
 
     def step(self, x: Tensor, loss: Callable[[Tensor], Tensor], count: int) -> None:
         """Descend a mean loss over `count` rows of all ranks, divided after the reduction.
@@ -29,9 +31,9 @@ class FlatAdam:
             hidden = self.net.activations(x)
             out = self.net.layers[-1](hidden[-1])
         (delta,) = torch.autograd.grad(loss(out.requires_grad_()), out)
-        gradient = torch.zeros_like(self.flat.vector)
-        self.net.pullback(hidden, delta, self.flat.split(gradient))
-        self.flat.vector.grad = self.workers.sum_tensor(gradient) / count
+        self._gradient.zero_()
+        self.net.pullback(hidden, delta, self._parts)
+        self.flat.vector.grad = self.workers.sum_tensor(self._gradient) / count
         self._adam.step()
 
     def state_dict(self) -> dict[str, Any]:

@@ -67,7 +67,7 @@ class MLP(nn.Module):
             step = torch.addmm(v[2 * k + 1], hidden[k], v[2 * k].T)
             if tangent is not None:
                 step.addmm_(tangent, layer.weight.T)
-            tangent = step.mul_(_slope(hidden[k + 1])) if k + 1 < len(hidden) else step
+            tangent = _through_tanh(step, hidden[k + 1]) if k + 1 < len(hidden) else step
         assert tangent is not None
         return tangent
 
@@ -78,15 +78,12 @@ class MLP(nn.Module):
             into[2 * k].addmm_(delta.T, hidden[k])
             into[2 * k + 1].add_(delta.sum(0))
             if k > 0:
-                delta = (delta @ self.layers[k].weight).mul_(_slope(hidden[k]))
+                delta = _through_tanh(delta @ self.layers[k].weight, hidden[k])
 
 
-def _slope(h: Tensor) -> Tensor:
-    """tanh' where tanh is h."""
-    return torch.addcmul(_ONE.to(h), h, h, value=-1.0)
-
-
-_ONE = torch.ones(())
+def _through_tanh(x: Tensor, h: Tensor) -> Tensor:
+    """x times tanh' = 1 - h^2, in place."""
+    return x.addcmul_(x * h, h, value=-1.0)
 
 
 class FlatParameters:
