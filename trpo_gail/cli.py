@@ -263,6 +263,9 @@ def _record(arguments: list[str], workers: list[Workers]) -> int:
 
 
 def _data(arguments: list[str], workers: list[Workers]) -> int:
+    if arguments in (["-h"], ["--help"]):
+        print(f"usage: trpo-gail data info FILE\n\n{COMMANDS['data']}")
+        return 0
     if len(arguments) != 2 or arguments[0] != "info":
         raise UserError("data: usage is trpo-gail data info FILE")
     return _info(arguments[1])
