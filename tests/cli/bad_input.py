@@ -1,0 +1,166 @@
+"""What users get wrong: command lines, and what the one line about each must name. Used alone and under mpirun."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+EXPERT = str(Path(__file__).parents[2] / "expert_data" / "CartPole-v0.h5")
+NEVER = "never"  # the run folder that none of these command lines may leave behind
+
+Arrays = Mapping[str, np.ndarray | None]
+
+
+@dataclass(frozen=True)
+class Bad:
+    """A command line that must end with exit code 2 and one line that holds all of `says`."""
+
+    arguments: tuple[str, ...]
+    says: tuple[str, ...]
+
+
+def tiny_run(out: Path, *more: str) -> list[str]:
+    """A correct run of two short iterations: every mistake here is made in an otherwise good command."""
+    return [
+        "train", "CartPole-v0", "--expert", EXPERT, "--trajectories", "1", "--num_envs", "2",
+        "--timesteps_per_batch", "64", "--steps", "100", "--eval_every", "0", "--final_episodes", "1",
+        "--out", str(out), *more,
+    ]  # fmt: skip
+
+
+# ---- files -----------------------------------------------------------------------------------------------------------
+
+_GOOD: Arrays = {  # two episodes of three steps in CartPole
+    "observations": np.zeros((6, 4), np.float32),
+    "actions": np.zeros(6, np.int64),
+    "terminals": np.array([0, 0, 1, 0, 0, 1], bool),
+    "timeouts": np.zeros(6, bool),
+    "steps": np.array([0, 1, 2, 0, 1, 2]),
+    "episode_lengths": np.array([3, 3]),
+}
+_NAN = np.zeros((6, 4), np.float32)
+_NAN[4, 2] = np.nan
+_SPARSE: Arrays = {  # every second row of the same, from the offsets 0 and 1
+    name: values if name == "episode_lengths" else values[[0, 2, 4]] for name, values in _GOOD.items()
+}
+
+# Name, the arrays that differ (None leaves one out), what must be said.
+_BROKEN: dict[str, tuple[Arrays, str]] = {
+    "missing dataset": ({"actions": None}, "dataset 'actions' is missing & expected"),
+    "mismatched lengths": ({"actions": np.zeros(5, np.int64)}, "dataset 'actions' & expected 6 rows & found 5"),
+    "mismatched episodes": ({"episode_lengths": np.array([3, 4])}, "'episode_lengths' & expected & 6 rows & found 7"),
+    "NaN": ({"observations": _NAN}, "dataset 'observations' & expected finite & nan at [4, 2]"),
+    "observation size": ({"observations": np.zeros((6, 3))}, "dataset 'observations' & expected & [4] & found [3]"),
+    "floats for discrete actions": ({"actions": np.zeros((6, 1))}, "dataset 'actions' & expected integers from 0 to 1"),
+    "action out of range": ({"actions": np.arange(6) % 3}, "dataset 'actions' & integers from 0 to 1 & found 0 to 2"),
+}
+_PENDULUM: Arrays = {"observations": np.zeros((6, 3)), "actions": np.zeros((6, 2))}
+
+
+def _write(path: Path, arrays: Arrays, subsample: int = 1) -> None:
+    with h5py.File(path, "w") as file:
+        for name, values in (dict(_GOOD) | dict(arrays)).items():
+            if values is not None:
+                file[name] = values
+        file.attrs["subsample"] = subsample
+
+
+def write_files(folder: Path) -> None:
+    """The files that `files` names."""
+    (folder / "text.h5").write_text("observations,actions\n0,1\n")
+    (folder / "empty.h5").touch()
+    whole = Path(EXPERT).read_bytes()
+    (folder / "truncated.h5").write_bytes(whole[: len(whole) // 2])
+    _write(folder / "good.h5", {})
+    _write(folder / "sparse.h5", _SPARSE, subsample=2)
+    _write(folder / "pendulum.h5", _PENDULUM)
+    for name, (arrays, _) in _BROKEN.items():
+        _write(folder / f"{name}.h5", arrays)
+
+
+def files(folder: Path) -> dict[str, Bad]:
+    """Demonstrations that cannot be used."""
+
+    def train(file: str, says: str, *more: str, env: str = "CartPole-v0") -> Bad:
+        path = str(folder / file)
+        return Bad(("train", env, "--expert", path, "--out", str(folder / NEVER), *more), (path, *says.split(" & ")))
+
+    return {
+        "no such file": train("absent.h5", "no such file, expected an HDF5 file"),
+        "a folder": train("", "a folder, expected an HDF5 file"),
+        "not HDF5": train("text.h5", "not an HDF5 file"),
+        "empty file": train("empty.h5", "an empty file, expected HDF5"),
+        "truncated file": train("truncated.h5", "damaged or truncated"),
+        "action size": train("pendulum.h5", "dataset 'actions' & expected rows of 1 & [2]", env="Pendulum-v1"),
+        "too many trajectories": train("good.h5", "trajectories & expected 1 to 2 & found 3", "--trajectories", "3"),
+        "subsampled twice": train("sparse.h5", "subsample & already holds every 2", "--subsample", "2"),
+        **{name: train(f"{name}.h5", says) for name, (_, says) in _BROKEN.items()},
+    }
+
+
+# ---- flags -----------------------------------------------------------------------------------------------------------
+
+
+def flags(folder: Path) -> dict[str, Bad]:
+    """Command lines that cannot be meant."""
+    out = str(folder / NEVER)
+
+    def train(says: str, *more: str) -> Bad:
+        return Bad(tuple(tiny_run(Path(out), *more)), tuple(says.split(" & ")))
+
+    def env(name: str, says: str, *more: str) -> Bad:
+        return Bad(("train", name, "--expert", EXPERT, "--out", out, *more), tuple(says.split(" & ")))
+
+    return {
+        "unknown command": Bad(("trian", "CartPole-v0"), ("'trian'", "train, expert, evaluate")),
+        "no environment": Bad(("train", "--expert", EXPERT, "--out", out), ("train", "Environment id", "required")),
+        "unknown version": env("CartPole-v99", "'CartPole-v99'"),
+        "unknown environment": env("NoSuchThing-v0", "'NoSuchThing-v0' & doesn't exist"),
+        "unknown module": env("no_such_module:Thing-v0", "'no_such_module:Thing-v0' & No module named"),
+        "not in EnvPool": env("CartPole-v7", "--backend envpool & 'CartPole-v7'", "--backend", "envpool"),
+        "unknown flag": train("--learning_rate", "--learning_rate", "3"),
+        "unknown nested flag": train("--trpo.min_kl", "--trpo.min_kl", "3"),
+        "wrong type": train("--steps & int & 'many'", "--steps", "many"),
+        "wrong choice": train("--backend & 'cuda' & 'envpool'", "--backend", "cuda"),
+        "unknown preset": train("--preset & 'papr' & 'stable-baselines'", "--preset", "papr"),
+        "no value": train("--seed & Expected 1 value", "--seed"),
+        "out of range": train("--gamma: 1.5 & at most 1 expected", "--gamma", "1.5"),
+        "not finite": train("--trpo.max_kl: nan", "--trpo.max_kl", "nan"),
+        "no environments": train("--num_envs: 0 & at least 1 expected", "--num_envs", "0"),
+        "batch too small": train("--timesteps_per_batch: 1", "--timesteps_per_batch", "1"),
+        "save_every": train("--save_every: '5s' & 20 & 5m & expected", "--save_every", "5s"),
+        "env_kwargs not JSON": train("--env_kwargs: '{size: 1}' & JSON", "--env_kwargs", "{size: 1}"),
+        "env_kwargs no object": train("--env_kwargs: '[1]' & object expected", "--env_kwargs", "[1]"),
+        "env_kwargs unknown": train(
+            "'CartPole-v0' & {'size': 1} & unexpected", "--env_kwargs", '{"size": 1}', "--backend", "gymnasium"
+        ),
+        "no --expert": Bad(("train", "CartPole-v0", "--out", out), ("--expert", "file of demonstrations", "needed")),
+        "evaluate no run": Bad(("evaluate", str(folder)), (str(folder), "checkpoint")),
+        "inspect nothing": Bad(("data", "info"), ("data info FILE",)),
+        "record by nothing": Bad(
+            ("record", "CartPole-v0", "--policy", str(folder / "absent"), "--episodes", "1", "--out", out),
+            (str(folder / "absent"),),
+        ),
+    }
+
+
+def runs(folder: Path, run: Path) -> dict[str, Bad]:
+    """What does not fit the run that is there: `run`, made by `tiny_run`; `folder` is no run."""
+
+    def resume(says: str, *more: str) -> Bad:
+        return Bad(("train", *more, "--resume", "--out", str(run)), (str(run), *says.split(" & ")))
+
+    return {
+        "folder exists": Bad(tuple(tiny_run(run)), (str(run), "exists", "--resume")),
+        "other seed": resume("--seed 5 & made with 0", "--seed", "5"),
+        "other preset": resume("--preset stable-baselines & made with default", "--preset", "stable-baselines"),
+        "other nested flag": resume("--trpo.max_kl 0.5 & made with 0.01", "--max_kl", "0.5"),
+        "other environment": resume("CartPole-v1 & made with CartPole-v0", "CartPole-v1"),
+        "fewer steps": resume("--steps 99 & 100 & only grow", "--steps", "99"),
+        "resume what is no run": Bad(("train", "--resume", "--out", str(folder)), (str(folder), "not a run folder")),
+        "resume nothing": Bad(("train", "--resume"), ("--resume", "--out")),
+    }

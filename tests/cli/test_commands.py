@@ -1,0 +1,244 @@
+"""Every command of `trpo-gail`, as a user calls it, but in this process."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+import pytest
+from bad_input import EXPERT, tiny_run
+from run_files import checkpoints, differing, events, metrics, state
+
+from trpo_gail import load_policy
+from trpo_gail.cli import COMMANDS, main
+from trpo_gail.config import Config, flatten
+from trpo_gail.runs import RunFolder
+
+SUMMARY = {
+    "env", "seed", "ranks", "steps", "wall_s", "env_steps_per_s", "return_mean", "return_std", "episodes",
+    "expert_return_mean", "random_return_mean", "scaled_score", "stopped",
+}  # fmt: skip
+FLAGS = (  # not the defaults, so that what ignores them is seen
+    "--max_kl", "0.02", "--trpo.cg_iters", "5", "--critic.vf_batch_size", "32", "--policy.hidden_sizes", "16", "8",
+    "--hidden_size_adversary", "24", "--seed", "3", "--dtype", "float64",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of `train` with flags of all kinds."""
+    path = tmp_path_factory.mktemp("runs") / "run"
+    assert main(tiny_run(path, "--quiet", *FLAGS)) == 0
+    return path
+
+
+def read(path: Path) -> dict:
+    return json.loads(path.read_text())
+
+
+# ---- what needs no torch ---------------------------------------------------------------------------------------------
+
+_LIGHT = """
+import contextlib, io, resource, sys
+from trpo_gail.cli import COMMANDS, main
+said = {}
+for line in (["--version"], ["--help"], [], *([name, "--help"] for name in COMMANDS)):
+    out = io.StringIO()
+    with contextlib.redirect_stdout(out):
+        try:
+            code = main(line)
+        except SystemExit as stop:
+            code = stop.code
+    assert not code, (line, code)
+    said[" ".join(line)] = out.getvalue()
+heavy = {"torch", "mpi4py", "gymnasium", "envpool", "h5py", "matplotlib", "mujoco"} & set(sys.modules)
+print(repr((said, heavy, sum(resource.getrusage(resource.RUSAGE_SELF)[:2]))))
+"""
+
+
+def test_version_and_help_answer_at_once() -> None:
+    done = subprocess.run([sys.executable, "-c", _LIGHT], capture_output=True, text=True, timeout=100)
+    assert done.returncode == 0, done.stderr
+    said, heavy, seconds = eval(done.stdout)  # what our own script printed
+    assert heavy == set()
+    assert seconds < 5.0, "of processor time, for nine answers"
+    assert said["--version"] == f"trpo-gail {version('trpo_gail')}\n"
+    assert said[""] == said["--help"]
+    assert all(name in said["--help"] for name in COMMANDS)
+    for field in flatten(Config("")):
+        assert field == "env" or f"--{field}" in said["train --help"], field
+    for alias in ("--max_kl", "--hidden_size_adversary", "--out", "--resume", "--quiet"):
+        assert alias in said["train --help"]
+
+
+# ---- train -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_run_folder_holds_what_it_should(run: Path) -> None:
+    names = {path.name for path in run.iterdir() if "tfevents" not in path.name}
+    assert names == {".lock", "config.json", "metrics.csv", "summary.json", "checkpoints", "learning_curve.png"}
+    summary, rows = read(run / "summary.json"), metrics(run)
+    assert summary.keys() >= SUMMARY
+    assert summary["env"] == "CartPole-v0" and summary["seed"] == 3 and summary["ranks"] == 1
+    assert summary["stopped"] == "steps" and summary["episodes"] == 1
+    assert summary["expert_return_mean"] == 200.0
+    assert summary["scaled_score"] == pytest.approx(
+        (summary["return_mean"] - summary["random_return_mean"]) / (200.0 - summary["random_return_mean"])
+    )
+    assert [int(row["iteration"]) for row in rows] == list(range(1, len(rows) + 1))
+    assert int(rows[-1]["steps"]) == summary["steps"] >= 100 > int(rows[-2]["steps"])
+    assert 0.0 < float(rows[0]["kl"]) <= 1.5 * 0.02
+    assert events(run, "kl") == [int(row["steps"]) for row in rows]
+
+
+def test_flags_reach_the_config_by_path_and_by_alias(run: Path) -> None:
+    config = read(run / "config.json")["config"]
+    assert config["trpo"]["max_kl"] == 0.02 and config["trpo"]["cg_iters"] == 5
+    assert config["critic"]["vf_batch_size"] == 32
+    assert config["policy"]["hidden_sizes"] == [16, 8]
+    assert config["discriminator"]["hidden_size_adversary"] == 24
+    assert config["seed"] == 3 and config["dtype"] == "float64"
+    shapes = {name: value.shape for name, value in state(checkpoints(run)[-1]).items()}
+    assert shapes["policy.net.layers.1.weight"] == (8, 16)
+    assert shapes["adversary.network.net.layers.0.weight"] == (24, 4)
+
+
+def test_the_config_file_says_what_ran(run: Path) -> None:
+    content = read(run / "config.json")
+    setting, (session,) = content["setting"], content["sessions"]
+    assert setting["backend"] in ("envpool", "gymnasium")
+    assert setting["actions"] == "raw"
+    assert Path(setting["expert"]) == Path(EXPERT) and len(setting["expert_sha256"]) == 64
+    assert {"torch", "numpy", "gymnasium", "trpo_gail"} <= session["versions"].keys()
+    assert session["ranks"] == 1 and session["threads"] >= 1 and len(session["hosts"]) == 1
+    assert {"python", "commit", "time", "command", "device"} <= session.keys()
+
+
+def test_quiet_prints_nothing(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert main(tiny_run(tmp_path / "run", "--quiet")) == 0
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_run_says_what_it_does_and_ends_with_the_returns(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    line = tiny_run(Path("unused"), "--eval_every", "60", "--save_every", "1", "--eval_episodes", "2", "--steps", "400")
+    del line[line.index("--out") : line.index("--out") + 2]
+    assert main(line) == 0
+    out, err = capfd.readouterr()
+    assert err == ""
+    (folder,) = (tmp_path / "runs").iterdir()
+    assert folder.name.startswith("CartPole-v0-seed0-")
+    for words in (folder.name, "2 environments", "learned return", "expert return", "random return", "scaled score"):
+        assert words in out
+    assert "learning_curve.png" in out.splitlines()[-1]
+    rows = metrics(folder)
+    assert len(rows) >= 4 and all(row["eval_return_mean"] for row in rows)
+    assert [path.stem for path in checkpoints(folder)] == [f"iteration_{len(rows) - k:07d}" for k in (2, 1, 0)]
+    assert (folder / "checkpoints" / "best.pt").exists()
+
+
+def test_steps_may_grow_and_the_run_is_what_it_would_have_been(run: Path, tmp_path: Path) -> None:
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    assert main(tiny_run(whole, "--quiet", *FLAGS, "--steps", "300")) == 0
+    shutil.copytree(run, parts)
+    assert main(["train", "--out", str(parts), "--resume", "--steps", "300", "--quiet"]) == 0
+    assert differing(state(checkpoints(whole)[-1]), state(checkpoints(parts)[-1])) == []
+    assert metrics(parts) == metrics(whole)
+    assert len(metrics(run)) < len(metrics(whole))
+    assert events(parts, "kl") == events(whole, "kl")
+    assert [s["from_iteration"] for s in read(parts / "config.json")["sessions"]] == [0, len(metrics(run))]
+    assert read(parts / "config.json")["config"]["steps"] == 300
+
+
+def test_a_run_in_use_is_locked(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    shutil.copytree(run, tmp_path / "run")
+    folder = RunFolder.open(tmp_path / "run")
+    assert main(["train", "--out", str(tmp_path / "run"), "--resume", "--steps", "300"]) == 2
+    assert capsys.readouterr().err == f"trpo-gail: {tmp_path / 'run'}: another process is writing this run\n"
+    folder.close()
+    assert main(["train", "--out", str(tmp_path / "run"), "--resume", "--quiet"]) == 0
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGUSR1"])
+def test_a_signal_ends_the_iteration_and_saves(name: str, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    before = [signal.getsignal(number) for number in signal.Signals]
+
+    def ask() -> None:  # once the run is under way
+        deadline = time.monotonic() + 60.0
+        while not (out / "metrics.csv").exists() and time.monotonic() < deadline:
+            time.sleep(0.01)
+        signal.raise_signal(signal.Signals[name])
+
+    thread = threading.Thread(target=ask)
+    thread.start()
+    assert main(tiny_run(out, "--quiet", "--steps", "100000000")) == 0
+    thread.join()
+    summary, rows = read(out / "summary.json"), metrics(out)
+    assert summary["stopped"] == name
+    assert summary["return_mean"] is None and summary["scaled_score"] is None and summary["episodes"] == 0
+    assert checkpoints(out)[-1].stem == f"iteration_{len(rows):07d}"
+    assert [signal.getsignal(number) for number in signal.Signals] == before
+
+
+# ---- the other commands ----------------------------------------------------------------------------------------------
+
+
+def test_expert_learns_from_the_environments_reward(tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    line = ["expert", "CartPole-v0", "--steps", "16000", "--timesteps_per_batch", "1024", "--num_envs", "8"]
+    assert main([*line, "--eval_every", "0", "--out", str(out), "--quiet"]) == 0
+    rows, summary = metrics(out), read(out / "summary.json")
+    assert "d_loss" not in rows[0]
+    assert float(rows[0]["return_mean"]) < 40.0
+    assert summary["return_mean"] > 150.0
+    assert summary["expert_return_mean"] is None and summary["scaled_score"] is None
+    assert main(["expert", "--out", str(out), "--resume", "--steps", "17000", "--quiet"]) == 0
+    assert len(metrics(out)) > len(rows)
+
+
+def test_evaluate(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def evaluate(*more: str) -> dict:
+        assert main(["evaluate", str(run), "--episodes", "5", "--json", *more]) == 0
+        return json.loads(capsys.readouterr().out)
+
+    first = evaluate()
+    assert first["episodes"] == 5 and first["deterministic"] and first["env"] == "CartPole-v0"
+    assert first["return_min"] <= first["return_mean"] <= first["return_max"]
+    assert evaluate() == first
+    assert not evaluate("--stochastic")["deterministic"]
+    assert main(["evaluate", str(run), "--episodes", "5"]) == 0
+    assert f"{first['return_mean']:.4g}" in capsys.readouterr().out
+
+
+def test_record_inspect_and_train_on_a_runs_episodes(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "demos.h5"
+    assert main(["record", "CartPole-v0", "--policy", str(run), "--episodes", "3", "--out", str(file)]) == 0
+    recorded = capsys.readouterr().out
+    assert main(["data", "info", str(file)]) == 0
+    assert capsys.readouterr().out == recorded
+    facts = {line[:14].strip(): line[14:].strip() for line in recorded.splitlines()}
+    assert facts["episodes"] == "3" and facts["environment"].startswith("CartPole-v0")
+    assert main(["record", "CartPole-v0", "--policy", str(run), "--episodes", "3", "--out", str(file)]) == 2
+    assert str(file) in capsys.readouterr().err
+    line = tiny_run(tmp_path / "run", "--quiet")
+    line[line.index(EXPERT)] = str(file)
+    assert main(line) == 0
+
+
+def test_five_lines_of_python(run: Path) -> None:
+    policy = load_policy(run)
+    assert policy.predict(np.zeros(4)) in (0, 1)
+    assert policy.predict(np.zeros((3, 4))).shape == (3,)
