@@ -1,4 +1,4 @@
-"""Print a table of the runs that `scripts/run_seeds.sh` kept: python scripts/results_table.py results/hopper
+"""Print a table of the runs that `scripts/run_seeds.sh` kept: python scripts/results_table.py results/hopper [BAR]
 
 95 % of the expert is taken of the mean return stored in the demonstration file, over all its episodes. It is reached at the
 first periodic evaluation at or above it, and held if the last three are.
@@ -14,10 +14,10 @@ from typing import Any
 from trpo_gail.runs import read_json, read_metrics
 
 
-def row(folder: Path) -> dict[str, Any]:
+def row(folder: Path, bar: float | None) -> dict[str, Any]:
     """One run's line."""
     summary = read_json(folder / "summary.json")
-    bar = 0.95 * summary["expert_return_mean"]
+    bar = bar or 0.95 * summary["expert_return_mean"]
     evaluations = [
         (r["steps"], r["eval_return_mean"]) for r in read_metrics(folder) if r["eval_return_mean"] is not None
     ]
@@ -30,14 +30,15 @@ def row(folder: Path) -> dict[str, Any]:
     }
 
 
-def main(folder: Path) -> None:
+def main(folder: Path, bar: float | None) -> None:
     """Print markdown."""
     rows = [
-        row(path.parent) for path in sorted(folder.glob("seed_*/summary.json"), key=lambda p: int(p.parent.name[5:]))
+        row(path.parent, bar)
+        for path in sorted(folder.glob("seed_*/summary.json"), key=lambda p: int(p.parent.name[5:]))
     ]
-    print(f"95 % of the expert: {rows[0]['bar']:.1f}\n")
+    print(f"bar (95 % of the expert unless given): {rows[0]['bar']:.1f}\n")
     print(
-        "| seed | 95 % reached at | last three evaluations | held | final return, 50 episodes | scaled | steps/s | seconds |"
+        "| seed | bar reached at | last three evaluations | held | final return, 50 episodes | scaled | steps/s | seconds |"
     )
     print("|---|---|---|---|---|---|---|---|")
     for r in rows:
@@ -58,4 +59,4 @@ def main(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), float(sys.argv[2]) if len(sys.argv) > 2 else None)
