@@ -55,8 +55,9 @@ class ValueNetwork(nn.Module):
             out.bias.copy_((before[1] * out.bias + before[0] - after[0]) / after[1])
 
 
-def _squares(targets: Tensor, values: Tensor) -> Tensor:
-    return ((values - targets) ** 2).sum()
+def _squares_slope(targets: Tensor, values: Tensor) -> Tensor:
+    """Derivative of sum (V - target)^2 with respect to V [B, 1]."""
+    return 2.0 * (values - targets)
 
 
 class Critic:
@@ -112,7 +113,7 @@ class Critic:
             for _, local, count in batch.rows.minibatches(rng, parts):
                 index = torch.from_numpy(local).to(inputs.device)
                 wanted = targets[index]
-                self.adam.step(inputs[index], partial(_squares, wanted), count)
+                self.adam.step(inputs[index], partial(_squares_slope, wanted), count)
         return stats
 
     @torch.no_grad()

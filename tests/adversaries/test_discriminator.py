@@ -13,7 +13,13 @@ import torch
 import toys
 from torch import Tensor
 
-from trpo_gail.adversaries.discriminator import Discriminator, DiscriminatorNetwork, imitation_reward
+from trpo_gail.adversaries.discriminator import (
+    Discriminator,
+    DiscriminatorNetwork,
+    discriminator_loss,
+    imitation_reward,
+    loss_slope,
+)
 from trpo_gail.adversaries.env_reward import EnvReward
 from trpo_gail.config import DiscriminatorConfig
 from trpo_gail.parallel import Workers
@@ -59,10 +65,12 @@ def spied(discriminator: Discriminator) -> list[Step]:
     found: list[Step] = []
     step = discriminator.adam.step
 
-    def spy(x: Tensor, loss: Any, count: int) -> None:
+    def spy(x: Tensor, slope: Any, count: int) -> None:
         with torch.no_grad():
-            found.append((float(loss(discriminator.network.net(x))) / count, len(x), count))
-        step(x, loss, count)
+            logit = discriminator.network.net(x)[:, 0]
+            loss = discriminator_loss(logit, len(x) // 2, discriminator.config.adversary_entcoeff)
+            found.append((float(loss) / count, len(x), count))
+        step(x, slope, count)
 
     discriminator.adam.step = spy
     return found
@@ -276,3 +284,9 @@ def test_the_environments_reward_is_paid_for_transitions_alone() -> None:
     adversary = EnvReward()
     np.testing.assert_array_equal(adversary.reward(rollout)[:, 0], [1, 2, 0, 4])
     assert adversary.fit([rollout], np.random.default_rng(0)) == {} == adversary.state_dict()
+
+
+def test_the_slope_is_the_losses_derivative(torch_rng: torch.Generator) -> None:
+    logit = (5 * torch.randn(9, generator=torch_rng, dtype=torch.float64)).requires_grad_()
+    (expected,) = torch.autograd.grad(discriminator_loss(logit, 4, 0.3), logit)
+    torch.testing.assert_close(loss_slope(logit.detach(), 4, 0.3), expected)

@@ -48,6 +48,10 @@ class DiscriminatorNetwork(nn.Module):
         """logit_expert [B] from the network's output [B, 1] or [B, A]."""
         return out.gather(1, actions[:, None])[:, 0] if self.discrete else out[:, 0]
 
+    def choose_back(self, slope: Tensor, out: Tensor, actions: Tensor) -> Tensor:
+        """The transpose of `choose`: from one number per row [B] to the network's output [B, 1] or [B, A]."""
+        return torch.zeros_like(out).scatter_(1, actions[:, None], slope[:, None]) if self.discrete else slope[:, None]
+
     def logit_expert(self, z: Tensor, actions: Tensor) -> Tensor:
         """log D - log(1 - D) [B] for normalised features z [B, I]."""
         return self.choose(self.net(z), actions)
@@ -133,21 +137,16 @@ class Discriminator:
 
     def _update(self, zl: Tensor, al: Tensor, ze: Tensor, ae: Tensor, count: int) -> Tensor:
         """One Adam step on mean BCE(learner) + mean BCE(expert) - entropy regularisation; sums for the statistics."""
-        actions, sums_ = torch.cat([al, ae]), torch.zeros(8, dtype=torch.float64)
+        actions, totals = torch.cat([al, ae]), torch.zeros(8, dtype=torch.float64)
 
-        def loss(out: Tensor) -> Tensor:
+        def slope(out: Tensor) -> Tensor:
             logit = self.network.choose(out, actions)
-            on_learner, on_expert = logit[: len(zl)], logit[len(zl) :]
-            learner_loss, expert_loss = softplus(on_learner).sum(), softplus(-on_expert).sum()
-            # Bernoulli entropy: H = softplus(x) - x sigmoid(x).
-            entropy = (softplus(logit) - logit * torch.sigmoid(logit)).sum()
-            right = (on_learner < 0).sum(), (on_expert > 0).sum()
-            parts = (learner_loss, expert_loss, entropy, on_learner.sum(), on_expert.sum(), *right)
-            sums_.copy_(torch.tensor([*(float(x.detach()) for x in parts), len(zl)], dtype=sums_.dtype))
-            return learner_loss + expert_loss - self.config.adversary_entcoeff * entropy
+            totals.copy_(_sums(logit, len(zl)))
+            chosen = loss_slope(logit, len(zl), self.config.adversary_entcoeff)
+            return self.network.choose_back(chosen, out, actions)
 
-        self.adam.step(torch.cat([zl, ze]), loss, count)
-        return sums_
+        self.adam.step(torch.cat([zl, ze]), slope, count)
+        return totals
 
     def _stats(self, totals: Tensor) -> Stats:
         s = self.workers.sum(totals.numpy())
@@ -174,3 +173,29 @@ class Discriminator:
 def imitation_reward(logit_expert: Tensor, kind: str) -> Tensor:
     """-log(1 - D) = softplus(x) >= 0 rewards staying alive; log D = -softplus(-x) <= 0 rewards ending."""
     return softplus(logit_expert) if kind == "-log(1-D)" else logsigmoid(logit_expert)
+
+
+def discriminator_loss(logit: Tensor, learners: int, entcoeff: float) -> Tensor:
+    """Sum of BCE over rows [B], the first `learners` of them the learner's, less entcoeff times D's entropy.
+
+    The entropy of a Bernoulli variable with logit x is softplus(x) - x sigmoid(x).
+    """
+    bce = softplus(logit[:learners]).sum() + softplus(-logit[learners:]).sum()
+    return bce - entcoeff * (softplus(logit) - logit * torch.sigmoid(logit)).sum()
+
+
+def loss_slope(logit: Tensor, learners: int, entcoeff: float) -> Tensor:
+    """Derivative of `discriminator_loss` with respect to each logit [B]."""
+    d = torch.sigmoid(logit)
+    slope = d + entcoeff * logit * d * (1.0 - d)
+    slope[learners:] -= 1.0
+    return slope
+
+
+def _sums(logit: Tensor, learners: int) -> Tensor:
+    """What `_stats` divides: losses, entropy, logits and right answers of each side, rows; float64 [8]."""
+    x = logit.double().cpu()
+    on_learner, on_expert = x[:learners], x[learners:]
+    entropy = softplus(x) - x * torch.sigmoid(x)
+    sides = (softplus(on_learner), softplus(-on_expert), entropy, on_learner, on_expert, on_learner < 0, on_expert > 0)
+    return torch.stack([*(side.sum().double() for side in sides), torch.tensor(float(learners), dtype=torch.float64)])
