@@ -39,7 +39,7 @@ class PolicyConfig:
 class TRPOConfig:
     """The generator's step."""
 
-    max_kl: Annotated[float, arg(aliases=("--max_kl",))] = 0.01
+    max_kl: Annotated[float, arg(aliases=("--max_kl",))] = 0.02
     """Trust region: mean KL(old || new), nats."""
     cg_iters: Annotated[int, arg(aliases=("--cg_iters",))] = 10
     """Conjugate-gradient iterations."""
@@ -65,11 +65,11 @@ class CriticConfig:
 
     hidden_sizes: tuple[int, ...] = (64, 64)
     """Hidden layers (tanh)."""
-    vf_iters: Annotated[int, arg(aliases=("--vf_iters",))] = 5
+    vf_iters: Annotated[int, arg(aliases=("--vf_iters",))] = 10
     """Passes over the batch."""
-    vf_stepsize: Annotated[float, arg(aliases=("--vf_stepsize",))] = 1e-3
+    vf_stepsize: Annotated[float, arg(aliases=("--vf_stepsize",))] = 2e-3
     """Adam's step size."""
-    vf_batch_size: int = 256
+    vf_batch_size: int = 512
     """Rows of one Adam step, over all ranks."""
     time_input: bool = False
     """Give the network the time within the episode."""
@@ -85,7 +85,7 @@ class DiscriminatorConfig:
 
     hidden_size_adversary: Annotated[int, arg(aliases=("--hidden_size_adversary",))] = 100
     """Width of both hidden layers (tanh)."""
-    adversary_entcoeff: Annotated[float, arg(aliases=("--adversary_entcoeff",))] = 1e-3
+    adversary_entcoeff: Annotated[float, arg(aliases=("--adversary_entcoeff",))] = 0.05
     """Weight of the entropy of D's decisions in its loss."""
     d_stepsize: Annotated[float, arg(aliases=("--d_stepsize",))] = 3e-4
     """Adam's step size."""
@@ -135,14 +135,14 @@ class Config:
 
     sampling: Literal["steps", "episodes"] = "steps"
     """Fixed horizon, episodes run on over batches; or whole episodes from reset."""
-    timesteps_per_batch: int = 4096
+    timesteps_per_batch: int = 2048
     """Steps per generator step, over all ranks; with whole episodes, the least."""
-    restart_every: int = 50
+    restart_every: int = 100
     """With a fixed horizon: environments restart their random streams every so many epochs (bounds replay on resume)."""
 
     g_step: int = 1
     """Generator steps per epoch, each on a fresh batch."""
-    d_step: int = 8
+    d_step: int = 16
     """Discriminator updates (Adam steps) per epoch."""
     gamma: float = 0.995
     """Discount."""

@@ -55,7 +55,7 @@ class Progress:
     steps: int = 0  # true transitions
     idle_rows: int = 0
     episodes: int = 0  # finished
-    cut_episodes: int = 0  # by restarts of the environments
+    cut_episodes: int = 0  # by restarts and staggering
     wall_s: float = 0.0  # training alone, over all sessions of the run
     eval_steps: int = 0
     eval_s: float = 0.0

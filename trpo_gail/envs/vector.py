@@ -61,6 +61,10 @@ class VectorEnv(Protocol):
         """Step all: observations [N, O], rewards [N] float64, terminated [N] bool, truncated [N] bool."""
         ...
 
+    def cut(self, which: np.ndarray) -> None:
+        """Let the next step reset these environments, [N] bool, as if their episodes had ended."""
+        ...
+
     def close(self) -> None: ...
 
 
@@ -143,6 +147,7 @@ class _EnvPool:
             env_id, "envpool", kwargs, self._pool.observation_space, self._pool.action_space, limit
         )
         self._action_dtype = self.spec.action_space.dtype
+        self._cut: np.ndarray | None = None  # to be reset by the next step
 
     def _make(self, seeds: list[int]) -> Any:
         import envpool
@@ -167,8 +172,28 @@ class _EnvPool:
             return np.asarray(self._pool.reset()[0])  # a new pool's first reset builds its spaces, which warns too
 
     def step(self, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        observation, reward, terminated, truncated, _ = self._pool.step(actions.astype(self._action_dtype))
+        actions = actions.astype(self._action_dtype)
+        if self._cut is not None:
+            cut, self._cut = self._cut, None
+            return self._reset_some(actions, cut)
+        observation, reward, terminated, truncated, _ = self._pool.step(actions)
         return observation, reward.astype(np.float64), terminated, truncated
+
+    def cut(self, which: np.ndarray) -> None:
+        self._cut = which.copy() if which.any() else None
+
+    def _reset_some(
+        self, actions: np.ndarray, cut: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """Reset the environments of `cut` and step the others: EnvPool takes two calls for it."""
+        n, kept, reset = self.num_envs, *(np.nonzero(which)[0].astype(np.int32) for which in (~cut, cut))
+        observation = np.empty((n, self.spec.observation_size), self.spec.observation_space.dtype)
+        reward, terminated, truncated = np.zeros(n), np.zeros(n, bool), np.zeros(n, bool)
+        if len(kept):
+            some = self._pool.step(actions[kept], kept)
+            observation[kept], reward[kept], terminated[kept], truncated[kept] = some[:4]
+        observation[reset] = self._pool.reset(reset)[0]
+        return observation, reward, terminated, truncated
 
     def close(self) -> None:
         self._pool.close()
@@ -200,6 +225,9 @@ class _Gymnasium:
         # An environment that says both has ended for good: there is nothing to bootstrap from.
         return np.array(observation), np.asarray(reward, np.float64), terminated, truncated & ~terminated
 
+    def cut(self, which: np.ndarray) -> None:
+        self._envs._autoreset_envs |= which  # what NEXT_STEP autoreset goes by; there is no public way
+
     def close(self) -> None:
         self._envs.close()
 
@@ -216,6 +244,9 @@ class _Clipped:
 
     def step(self, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         return self._env.step(np.clip(actions, self._low, self._high))
+
+    def cut(self, which: np.ndarray) -> None:
+        self._env.cut(which)
 
     def close(self) -> None:
         self._env.close()

@@ -77,6 +77,13 @@ class Stream:
         n = env.num_envs
         return cls(env.restart(seeds), np.zeros(n, bool), np.zeros(n, np.int64), np.zeros(n))
 
+    def cut(self, env: VectorEnv, which: np.ndarray) -> int:
+        """Let the next step reset these environments, [N] bool; the number of episodes under way that it cuts."""
+        env.cut(which)
+        cut = int((which & ~self.ended & (self.step > 0)).sum())
+        self.ended = self.ended | which
+        return cut
+
 
 @dataclass(frozen=True)
 class Episodes:

@@ -36,7 +36,7 @@ class Sampler:
         self.envs = workers.block(config.num_envs)  # global indices
         self.restarts = 0
         self.batches = 0
-        self.cut_episodes = 0  # by restarts, on this rank: they are in no return statistics
+        self.cut_episodes = 0  # on this rank, by restarts and staggering: they are in no return statistics
         self._stream: Stream | None = None
         self._actions: list[np.ndarray] = []  # [N, A] or [N] each, since the last restart
 
@@ -44,6 +44,18 @@ class Sampler:
     def horizon(self) -> int:
         """Steps of each environment in a batch."""
         return -(-self.config.timesteps_per_batch // self.config.num_envs)
+
+    def _stagger(self, batch: int) -> int:
+        """Before the `batch`-th batch after a restart, cut the episodes of some environments; how many were under way.
+
+        A restart begins all episodes at once. Where they all last to the time limit they would stay in step, and every
+        batch would show the discriminator, the critic and the policy one stretch of the episode only. So environment i
+        is cut once, before batch i B / N of the B batches that an episode lasts.
+        """
+        assert self._stream is not None
+        per_episode = -(-(self.env.spec.max_episode_steps or 0) // self.horizon)
+        turn = np.array([index * per_episode // self.config.num_envs for index in self.envs])
+        return self._stream.cut(self.env, turn == batch) if batch > 0 else 0
 
     def begin_epoch(self, epoch: int) -> None:
         """Restart the streams if it is time."""
@@ -72,6 +84,7 @@ class Sampler:
             noise = draw_noise(
                 actor.noise_kind, actor.noise_size, self.horizon, cfg.seed, TRAIN_NOISE, self.batches, self.envs
             )
+            self.cut_episodes += self._stagger(len(self._actions) // self.horizon)
             rollout, episodes = collect_steps(self.env, self._stream, actor, noise)
             self._actions.extend(rollout.actions)
         else:
@@ -120,7 +133,9 @@ class Sampler:
         if state["actions"] is not None:
             own = state["actions"][:, self.envs.start : self.envs.stop]
             assert self._stream is not None
-            collect_steps(self.env, self._stream, _Replay(own), np.zeros((len(own), len(self.envs), 0)))
+            for batch, actions in enumerate(own.reshape(-1, self.horizon, *own.shape[1:])):
+                self._stagger(batch)
+                collect_steps(self.env, self._stream, _Replay(actions), np.zeros((*actions.shape[:2], 0)))
             self._actions = list(own)
 
 
