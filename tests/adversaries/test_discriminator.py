@@ -131,6 +131,16 @@ def test_its_optimum_is_the_log_density_ratio() -> None:
     np.testing.assert_allclose(logit, x[:, 0], atol=0.2)
 
 
+def test_its_optimum_over_actions_is_the_log_ratio_of_their_shares(rng: np.random.Generator) -> None:
+    """The expert takes actions 0 and 1 in shares 8 and 2 of 10, the learner in 2 and 8."""
+    expert = np.zeros((100, 2)), (np.arange(100) % 10 >= 8).astype(int)
+    learner = rows(np.zeros((100, 2)), (np.arange(100) % 10 >= 2).astype(int))
+    discriminator = make(expert, 400, discrete=2, adversary_entcoeff=0.0, d_stepsize=3e-2)
+    discriminator.fit([learner], rng)
+    reward = discriminator.reward(rows(np.zeros((2, 2)), np.arange(2)))[:, 0]
+    np.testing.assert_allclose(np.log(np.expm1(reward)), [math.log(4), -math.log(4)], atol=0.4)
+
+
 @pytest.mark.parametrize("x", [0.0, 1.3, -2.0])
 def test_the_entropy_of_its_decisions_is_a_bonus(x: float, rng: np.random.Generator) -> None:
     D = 1 / (1 + math.exp(-x))

@@ -1,0 +1,81 @@
+"""The value network's fit: a line that it can represent, and how much it explains before."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import toys
+
+from trpo_gail.config import CriticConfig
+from trpo_gail.critic import Critic, ValueNetwork
+from trpo_gail.parallel import Workers
+from trpo_gail.sampling.batch import Batch, Rows
+
+
+def critic(**config: Any) -> Critic:
+    cfg = CriticConfig(**{"hidden_sizes": (), "vf_batch_size": 50} | config)
+    network = ValueNetwork(cfg, toys.spec(2), torch.Generator().manual_seed(0)).double()
+    return Critic(cfg, 0.99, 0.95, network, None, Workers())
+
+
+def batch(n: int = 400, noise: float = 0.0) -> Batch:
+    """Targets are 30 + 5 x - 2 y, and noise."""
+    rng = np.random.default_rng(0)
+    x = torch.as_tensor(3.0 + rng.standard_normal((n, 2)))
+    targets = 30 + 5 * x[:, 0] - 2 * x[:, 1] + noise * torch.as_tensor(rng.standard_normal(n))
+    zeros = torch.zeros(n, dtype=torch.float64)
+    return Batch(Rows(0, n, n), x, x, zeros, zeros, targets)
+
+
+def explained(made: Critic, rows: Batch) -> float:
+    return copy.deepcopy(made).fit(rows, np.random.default_rng(0))["explained_variance"]
+
+
+def test_a_line_is_fitted_whatever_its_scale(rng: np.random.Generator) -> None:
+    made, rows = critic(vf_iters=50, vf_stepsize=5e-2), batch()
+    assert not made.network.value(rows.observations, rows.times).detach().any()
+    made.fit(rows, rng)
+    error = made.network.value(rows.observations, rows.times).detach() - rows.targets
+    assert error.abs().max() < 0.2
+
+
+@pytest.mark.parametrize("noise", [0.0, 5.0])
+def test_explained_variance_is_of_the_values_before_the_fit(noise: float, rng: np.random.Generator) -> None:
+    made, rows = critic(vf_iters=50, vf_stepsize=5e-2), batch(noise=noise)
+    assert explained(made, rows) == 0  # V is 0 everywhere
+    made.fit(rows, rng)
+    error = rows.targets - made.network.value(rows.observations, rows.times).detach()
+    expected = 1 - float(error.var() / rows.targets.var())
+    assert explained(made, rows) == pytest.approx(expected, rel=1e-9)
+    assert expected > 0.999 if noise == 0 else 0.3 < expected < 0.8
+
+
+def test_targets_that_are_all_the_same_are_explained_by_nothing(rng: np.random.Generator) -> None:
+    rows = batch()
+    rows.targets.fill_(3.0)
+    made = critic()
+    assert made.fit(rows, rng) == {"explained_variance": 0.0}
+    value = made.network.value(rows.observations, rows.times)
+    assert torch.isfinite(value).all()
+
+
+@pytest.mark.parametrize(("vf_batch_size", "parts"), [(50, 8), (400, 1), (1000, 1), (300, 1), (250, 2)])
+def test_a_pass_is_as_many_minibatches_as_fit(vf_batch_size: int, parts: int, rng: np.random.Generator) -> None:
+    made = critic(vf_iters=3, vf_batch_size=vf_batch_size)
+    counts: list[int] = []
+    made.adam.step = lambda x, slope, count: counts.append(count)  # type: ignore[method-assign]
+    made.fit(batch(), rng)
+    assert len(counts) == 3 * parts and sum(counts) == 3 * 400
+
+
+def test_a_saved_critic_goes_on_bit_for_bit() -> None:
+    made, again, rows = critic(), critic(), batch()
+    made.fit(rows, np.random.default_rng(0))
+    again.load_state_dict(copy.deepcopy(made.state_dict()))
+    for c in (made, again):
+        c.fit(rows, np.random.default_rng(1))
+    assert torch.equal(made.adam.flat.vector, again.adam.flat.vector)
