@@ -53,7 +53,7 @@ def test_gail_learns_cartpole_from_twenty_pairs() -> None:
     learner, rows = trained(CARTPOLE, Demonstrations(data.observations, data.actions))
     assert rows[0]["return_mean"] < 40
     assert deterministic_return(learner, CARTPOLE) >= 190
-    assert all(row["kl"] <= 0.015 for row in rows) and sum(row["step_accepted"] for row in rows) >= 0.9 * len(rows)
+    assert all(row["kl"] <= 1.5 * CARTPOLE.trpo.max_kl for row in rows) and sum(row["step_accepted"] for row in rows) >= 0.9 * len(rows)
 
 
 def test_trpo_learns_cartpole_from_the_environments_reward() -> None:
@@ -108,9 +108,11 @@ def test_counters_count_transitions_and_episodes() -> None:
     progress = learner.progress
     assert progress.steps + progress.idle_rows == 4 * 1024 and progress.idle_rows > 0
     assert [row["iteration"] for row in rows] == [1, 2, 3, 4] and rows[-1]["steps"] == progress.steps
-    assert rows[1]["cut_episodes"] == 0 < rows[2]["cut_episodes"] <= 8
-    # One row is lost after each end, but for ends in the last rows before a restart.
-    assert progress.episodes - 2 * 8 <= progress.idle_rows <= progress.episodes
+    # The second batch after a restart staggers: environments 4 to 7 of 8 are cut. The restart before row 2 cuts all.
+    cuts = [row["cut_episodes"] for row in rows]
+    assert cuts[0] == 0 < cuts[1] <= 4 and cuts[1] < cuts[2] <= cuts[1] + 8
+    # One row is lost after each end and each staggered cut, but for ends in the last rows before a restart.
+    assert progress.episodes - 2 * 8 <= progress.idle_rows <= progress.episodes + 2 * 4
 
 
 def test_g_steps_give_the_discriminator_all_their_rows() -> None:
