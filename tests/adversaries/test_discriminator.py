@@ -23,6 +23,7 @@ from trpo_gail.adversaries.discriminator import (
 from trpo_gail.adversaries.env_reward import EnvReward
 from trpo_gail.config import DiscriminatorConfig
 from trpo_gail.parallel import Workers
+from trpo_gail.sampling.batch import Rows
 from trpo_gail.sampling.rollout import Rollout
 
 LOG2 = math.log(2)
@@ -272,6 +273,20 @@ def test_minibatches_hold_each_learner_row_once_and_draw_the_experts(rng: np.ran
     np.testing.assert_array_equal(np.sort(everything[everything > 0]), number[:, 0])
     drawn = -everything[everything < 0]
     assert len(drawn) == 100 and 30 < len(np.unique(drawn)) < 50 and drawn.min() >= 1 and drawn.max() <= 50
+
+
+def test_ranks_together_meet_the_rows_of_one() -> None:
+    """Learner rows and the expert rows drawn beside them, in the same updates, however the learner's are split."""
+
+    def met(rows: Rows) -> list[list[tuple[int, int]]]:
+        discriminator = make((np.zeros((50, 2)), np.zeros((50, 1))), 5, d_batch_size=9)
+        batches = discriminator._minibatches(rows, 50, np.random.default_rng(0))
+        return [list(zip(local + rows.offset, drawn, strict=True)) for local, drawn, _ in batches]
+
+    whole, *parts = (met(Rows(offset, count, 30)) for offset, count in [(0, 30), (0, 13), (13, 0), (13, 17)])
+    assert len(whole) == 5
+    for update, *shares in zip(whole, *parts, strict=True):
+        assert sorted(update) == sorted(pair for share in shares for pair in share)
 
 
 def test_a_saved_discriminator_goes_on_bit_for_bit(rng: np.random.Generator) -> None:
