@@ -1,0 +1,99 @@
+"""Starting programs of ours, under mpirun where ranks are asked for, and never waiting for them forever."""
+
+from __future__ import annotations
+
+import functools
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+HERE = Path(__file__).parent
+PROGRAM = str(Path(sys.executable).with_name("trpo-gail"))
+START = 120.0  # seconds that a start may take on a busy machine
+
+
+@functools.cache
+def mpirun() -> str | None:
+    """The launcher beside this Python, else the first on the PATH: an MPI library from PyPI brings its own."""
+    beside = Path(sys.executable).with_name("mpirun")
+    return str(beside) if beside.exists() else shutil.which("mpirun")
+
+
+@functools.cache
+def is_open_mpi() -> bool:
+    said = subprocess.run([mpirun() or "", "--version"], capture_output=True, text=True, timeout=60).stdout
+    return "open mpi" in said.lower() or "open-mpi" in said.lower()
+
+
+def _prefix(ranks: int | None) -> list[str]:
+    """None is no launcher at all."""
+    if ranks is None:
+        return []
+    more = ["--oversubscribe", "--allow-run-as-root"] if is_open_mpi() else []
+    return [mpirun() or "mpirun", *more, "-n", str(ranks)]
+
+
+@dataclass
+class Job:
+    """A program that was started, with its output in files."""
+
+    process: subprocess.Popen[bytes]
+    folder: Path
+
+    @property
+    def err(self) -> str:
+        return (self.folder / "stderr").read_text()
+
+    @property
+    def out(self) -> str:
+        return (self.folder / "stdout").read_text()
+
+    def wait(self, seconds: float) -> int:
+        """The exit code. A job that takes longer is killed, and fails the test with what it said."""
+        try:
+            return self.process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            raise AssertionError(f"still running after {seconds:.0f} s\n{self.out}\n{self.err}") from None
+        finally:
+            self.end()
+
+    def wait_for(self, path: Path) -> None:
+        """Until the program has made a file."""
+        deadline = time.monotonic() + START
+        while not path.exists():
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                self.end()
+                raise AssertionError(f"no {path.name}: exit code {self.process.returncode}\n{self.out}\n{self.err}")
+            time.sleep(0.02)
+
+    def end(self) -> None:
+        """Kill what is left of it."""
+        if self.process.poll() is None:
+            os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait()
+
+
+def start(folder: Path, ranks: int | None, *command: str) -> Job:
+    """Start a command in a folder and a process group of its own; its standard output and error go to files there."""
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = [str(HERE), str(HERE.parent / "cli"), os.environ.get("PYTHONPATH", "")]
+    # Threads that wait asleep: the ranks' own waiting keeps the cores busy enough.
+    more = {"PYTHONPATH": os.pathsep.join(filter(None, paths)), "OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"}
+    with open(folder / "stdout", "wb") as out, open(folder / "stderr", "wb") as err:
+        process = subprocess.Popen(
+            [*_prefix(ranks), *command], cwd=folder, env=os.environ | more, stdin=subprocess.DEVNULL, stdout=out,
+            stderr=err, start_new_session=True,
+        )  # fmt: skip
+    return Job(process, folder)
+
+
+def work(folder: Path, ranks: int | None, script: str, *arguments: str, seconds: float = 280.0) -> None:
+    """Run one of the worker scripts here to its end."""
+    job = start(folder, ranks, sys.executable, str(HERE / script), *arguments)
+    code = job.wait(seconds)
+    assert code == 0, f"{script} on {ranks} ranks: exit code {code}\n{job.out}\n{job.err}"

@@ -1,0 +1,112 @@
+"""k + save + resume + m iterations give the bit pattern of k + m, whatever a run did after its last checkpoint."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+from launch import work
+from run_files import apart, checkpoints, differing, events, metrics, state
+
+CASES = (
+    "CartPole-v0,envpool,steps,1,float32",
+    "CartPole-v0,gymnasium,steps,3,float32",
+    "CartPole-v0,envpool,episodes,1,float32",
+    "CartPole-v0,gymnasium,episodes,1,float32",
+    "Hopper-v4,envpool,steps,1,float64",
+)
+OTHER_RANKS = ("CartPole-v0,envpool,steps,1,float32", "Hopper-v4,envpool,steps,1,float64")
+SAVED = 3  # the iteration that is resumed
+
+
+class Runs(NamedTuple):
+    """Folders of runs by case: in one go; as they were when the first checkpoint was the last; and resumed from there."""
+
+    whole: Path
+    died: Path
+    resumed: Path
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Callable[[int, int], Runs]:
+    """Runs on so many ranks, resumed on so many."""
+
+    @cache
+    def whole(ranks: int) -> Path:
+        folder = tmp_path_factory.mktemp(f"whole{ranks}")
+        work(folder, ranks, "worker_resume.py", "whole", str(folder / "runs"), *CASES)
+        return folder / "runs"
+
+    @cache
+    def died(ranks: int) -> Path:
+        """The same, killed late: metrics and events of more iterations than the checkpoint's, and half a row."""
+        folder = tmp_path_factory.mktemp(f"died{ranks}") / "runs"
+        shutil.copytree(whole(ranks), folder)
+        for case in CASES:
+            for path in checkpoints(folder / case):
+                if path.stem != f"iteration_{SAVED:07d}":
+                    path.unlink()
+            (folder / case / "summary.json").unlink()
+            with open(folder / case / "metrics.csv", "a") as file:
+                file.write("17,31")
+        return folder
+
+    @cache
+    def resumed(ranks: int, on: int) -> Runs:
+        folder = tmp_path_factory.mktemp(f"resumed{ranks}on{on}")
+        cases = CASES if ranks == on else OTHER_RANKS
+        for case in cases:
+            shutil.copytree(died(ranks) / case, folder / "runs" / case)
+        work(folder, on, "worker_resume.py", "resume", str(folder / "runs"), *cases)
+        return Runs(whole(ranks), died(ranks), folder / "runs")
+
+    return resumed
+
+
+@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("ranks", [1, 2])
+def test_resumed_on_as_many_ranks(ranks: int, case: str, runs: Callable[[int, int], Runs]) -> None:
+    whole, died, resumed = (folder / case for folder in runs(ranks, ranks))
+    rows = metrics(whole)
+    assert len(rows) > SAVED and len(metrics(died)) == len(rows) + 1
+    assert [path.stem for path in checkpoints(died)] == [f"iteration_{SAVED:07d}"]
+
+    assert checkpoints(resumed)[-1].name == checkpoints(whole)[-1].name
+    a, b = state(checkpoints(whole)[-1]), state(checkpoints(resumed)[-1])
+    assert {"policy.net.layers.0.weight", "critic.adam.state.0.exp_avg", "adversary.adam.state.0.step"} <= a.keys()
+    assert {"policy.normaliser.mean", "sampler.restarts", "progress.best_return"} <= a.keys()
+    assert differing(a, b) == []
+    assert differing(a, state(checkpoints(died)[-1])) != []
+
+    assert metrics(resumed) == rows
+    assert any(row["eval_return_mean"] for row in rows[:SAVED]) and any(row["eval_return_mean"] for row in rows[SAVED:])
+    assert events(resumed, "kl") == [int(row["steps"]) for row in rows]
+    assert differing(*(_policy(folder) for folder in (whole, resumed))) == []
+    assert _returns(resumed) == _returns(whole)
+
+
+@pytest.mark.parametrize("case", OTHER_RANKS)
+@pytest.mark.parametrize(("ranks", "on"), [(1, 2), (2, 1)])
+def test_resumed_on_another_number_of_ranks(ranks: int, on: int, case: str, runs: Callable[[int, int], Runs]) -> None:
+    whole, _, resumed = (folder / case for folder in runs(ranks, on))
+    a, b = state(checkpoints(whole)[-1]), state(checkpoints(resumed)[-1])
+    bound = {"float32": 1e-4, "float64": 1e-8}[case.split(",")[-1]]
+    gaps = {name: gap for name, gap in apart(a, b).items() if "idle_rows" not in name}
+    worst = max(gaps, key=lambda name: gaps[name])
+    assert gaps[worst] <= bound, f"{worst}: {gaps[worst]:.1e}"
+    sessions = json.loads((resumed / "config.json").read_text())["sessions"]
+    assert [(s["ranks"], s["from_iteration"]) for s in sessions] == [(ranks, 0), (on, SAVED)]
+
+
+def _policy(run: Path) -> dict:
+    return state(run / "checkpoints" / "best.pt")
+
+
+def _returns(run: Path) -> dict:
+    content = json.loads((run / "summary.json").read_text())
+    return {name: value for name, value in content.items() if not name.endswith("_s")}

@@ -1,0 +1,68 @@
+"""Training depends on the seed and the environments and, up to rounding, not on the number of ranks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+from launch import work
+from run_files import apart
+
+# environment/dtype/steps of each environment and epoch/environments over all ranks/mode
+CASES = (
+    "CartPole-v0/float32/512/8/steps",
+    "CartPole-v0/float64/512/8/steps",
+    "CartPole-v0/float32/256/8/episodes",
+    "CartPole-v0/float64/64/5/steps",
+    "Hopper-v4/float32/512/8/steps",
+    "Hopper-v4/float64/512/8/steps",
+    "Hopper-v4/float32/128/5/steps",
+    "Hopper-v4/float64/128/8/episodes",
+)
+ON_THREE = ("CartPole-v0/float32/512/8/steps", "Hopper-v4/float64/128/8/episodes")  # 8 environments as 2, 3 and 3
+BOUND = {"float32": 1e-4, "float64": 1e-8}
+
+Tensors = dict[str, np.ndarray]
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Callable[[int | None], Tensors]:
+    """Every case's tensors after three epochs, by number of ranks; None is a process without mpirun."""
+
+    @cache
+    def results(ranks: int | None) -> Tensors:
+        folder = tmp_path_factory.mktemp("ranks")
+        work(folder, ranks, "worker_invariance.py", "out.npz", *(ON_THREE if ranks == 3 else CASES))
+        with np.load(Path(folder) / "out.npz") as file:
+            assert file["ranks"] == (ranks or 1)
+            return {name: file[name] for name in file.files if name != "ranks"}
+
+    return results
+
+
+def of(tensors: Tensors, case: str, part: str) -> Tensors:
+    prefix = f"{case}.{part}."
+    return {name.removeprefix(prefix): values for name, values in tensors.items() if name.startswith(prefix)}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_the_policy_moves_and_the_discriminator_learns(case: str, trained: Callable[[int | None], Tensors]) -> None:
+    row = of(trained(None), case, "row")
+    assert row["iteration"] == 3 and row["step_accepted"] == 1.0 and row["d_logit_expert"] != 0.0
+
+
+@pytest.mark.parametrize(("ranks", "case"), [(r, c) for r in (2, 4, 3) for c in (ON_THREE if r == 3 else CASES)])
+def test_parameters(ranks: int, case: str, trained: Callable[[int | None], Tensors]) -> None:
+    alone, shared = trained(None), trained(ranks)
+    bound = BOUND[case.split("/")[1]]
+    for network in ("policy", "critic", "discriminator"):
+        a, b = of(alone, case, network), of(shared, case, network)
+        assert {"net.layers.2.bias", "normaliser.mean"} <= a.keys()
+        gaps = apart(a, b)
+        worst = max(gaps, key=lambda name: gaps[name])
+        assert gaps[worst] <= bound, f"{network}.{worst}: max|a - b| / max|a| = {gaps[worst]:.1e}, not {bound}"
+    for count in ("steps", "episodes", "cut_episodes", "backtracks"):
+        assert of(alone, case, "row")[count] == of(shared, case, "row")[count], count

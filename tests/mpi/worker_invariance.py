@@ -1,0 +1,70 @@
+"""Under mpirun: train each case for three epochs from a fresh policy; rank 0 writes every tensor to an npz file.
+
+usage: python worker_invariance.py OUT.npz CASE...
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from trpo_gail.config import Config
+from trpo_gail.envs import vector
+from trpo_gail.experts import dataset
+from trpo_gail.learner import Demonstrations, make_learner
+from trpo_gail.parallel import Workers
+from trpo_gail.train import epoch
+
+EXPERTS = Path(__file__).parents[2] / "expert_data"
+EPOCHS = 3
+
+
+def config(case: str) -> Config:
+    """ENVIRONMENT/dtype/steps/envs/mode, for instance Hopper-v4/float32/512/8/steps; steps are of each environment."""
+    env, dtype, horizon, num_envs, mode = case.split("/")
+    batch = int(horizon) * int(num_envs)
+    return Config(env, dtype=dtype, timesteps_per_batch=batch, num_envs=int(num_envs), sampling=mode, g_step=1)
+
+
+def tensors(prefix: str, state: Any) -> dict[str, np.ndarray]:
+    """A nest of dictionaries and tensors as flat names and arrays."""
+    if isinstance(state, dict):
+        return {k: v for name, value in state.items() for k, v in tensors(f"{prefix}.{name}", value).items()}
+    return {prefix: np.asarray(state)}
+
+
+def run(case: str, workers: Workers) -> dict[str, np.ndarray]:
+    """Names begin with the case."""
+    cfg = config(case)
+    torch.set_num_threads(workers.threads())
+    env = vector.make(cfg.env, len(workers.block(cfg.num_envs)), "auto")
+    expert = dataset.load(EXPERTS / f"{cfg.env}.h5", 4, 20)
+    learner = make_learner(cfg, env, Demonstrations(expert.observations, expert.actions), False, workers)
+    for _ in range(EPOCHS):
+        row = epoch(learner, cfg, workers)
+    env.close()
+    networks = {
+        "policy": learner.policy.state_dict(),
+        "critic": learner.critic.state_dict()["network"],
+        "discriminator": learner.adversary.state_dict()["network"],
+        "row": {name: value for name, value in row.items() if not name.endswith("_s") and value is not None},
+    }
+    return tensors(case, networks)
+
+
+def main() -> None:
+    """All cases in one start."""
+    workers = Workers.world()
+    found: dict[str, np.ndarray] = {}
+    for case in sys.argv[2:]:
+        found |= run(case, workers)
+    if workers.main:
+        np.savez(sys.argv[1], ranks=workers.size, **found)
+
+
+if __name__ == "__main__":
+    main()

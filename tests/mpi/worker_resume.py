@@ -1,0 +1,41 @@
+"""Under mpirun: runs whose checkpoints are compared, first from the start to the end, later resumed by new processes.
+
+usage: python worker_resume.py whole FOLDER CASE...    each to FOLDER/CASE, saved every third iteration
+       python worker_resume.py resume FOLDER CASE...   each on from its last checkpoint to its end
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from trpo_gail.config import Config
+from trpo_gail.parallel import Workers
+from trpo_gail.session import run, saved_config
+
+EXPERTS = Path(__file__).parents[2] / "expert_data"
+
+
+def config(case: str) -> Config:
+    """ENVIRONMENT,backend,mode,g_step,dtype. Streams restart in the fifth iteration, so not where a run is resumed."""
+    env, backend, mode, g_step, dtype = case.split(",")
+    steps = 2600 if mode == "episodes" else 1700  # five iterations, or a little more
+    return Config(
+        env, str(EXPERTS / f"{env}.h5"), trajectories=4, subsample=20, backend=backend, sampling=mode,
+        g_step=int(g_step), dtype=dtype, num_envs=5, timesteps_per_batch=320, steps=steps * int(g_step),
+        restart_every=4, eval_every=600, eval_episodes=3, final_episodes=2, save_every="3",
+    )  # fmt: skip
+
+
+def main() -> None:
+    """All cases in one start."""
+    what, folder, cases = sys.argv[1], Path(sys.argv[2]), sys.argv[3:]
+    workers = Workers.world()
+    for case in cases:
+        path = folder / case
+        resume = what == "resume"
+        run(saved_config(path) if resume else config(case), str(path), resume, True, workers)
+
+
+if __name__ == "__main__":
+    main()
