@@ -1,0 +1,42 @@
+"""CartPole that breaks when told to: while the file `trigger` exists, the rank that it names raises, dies or worse.
+
+The file holds "RANK KIND"; removing it heals the environment, so that the same run can be resumed.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+import gymnasium
+import numpy as np
+from gymnasium.envs.classic_control import CartPoleEnv
+
+RANK = int(os.environ.get("PMI_RANK") or os.environ.get("OMPI_COMM_WORLD_RANK") or 0)
+
+
+class FaultyCartPole(CartPoleEnv):
+    def __init__(self, trigger: str) -> None:
+        super().__init__()
+        self._trigger = Path(trigger)
+
+    def step(self, action: Any) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
+        observation, reward, terminated, truncated, info = super().step(action)
+        if self._trigger.exists():
+            rank, kind = self._trigger.read_text().split()
+            if int(rank) == RANK:
+                if kind == "raise":
+                    raise ZeroDivisionError("raised by the test's environment")
+                if kind == "kill":
+                    os.kill(os.getpid(), signal.SIGKILL)
+                if kind == "nan":
+                    observation = np.full_like(observation, np.nan)
+                if kind.startswith("SIG"):
+                    self._trigger.unlink()
+                    os.kill(os.getpid(), signal.Signals[kind])
+        return observation, float(reward), terminated, truncated, info
+
+
+gymnasium.register("FaultyCartPole-v0", entry_point=FaultyCartPole, max_episode_steps=200)

@@ -1,0 +1,119 @@
+"""A rank that fails ends the job, a signal ends it in good order, and either way the run goes on from its checkpoint."""
+
+from __future__ import annotations
+
+import json
+import signal
+import time
+from pathlib import Path
+
+import pytest
+from bad_input import EXPERT
+from launch import PROGRAM, Job, is_open_mpi, mpirun, start
+from run_files import checkpoints, metrics, state
+
+from trpo_gail import load_policy
+
+SECONDS = 10.0  # that a job may outlive its failed rank
+PATIENCE = 60.0  # for an iteration and a summary, on a busy machine
+
+# Open MPI's mpirun kills its ranks on SIGINT and SIGTERM: there a signal must reach a rank itself, or be SIGUSR1.
+FORWARDED = ("SIGUSR1",) if mpirun() and is_open_mpi() else ("SIGUSR1", "SIGTERM", "SIGINT")
+
+
+class Run:
+    """A run without an end, in an environment that fails when the file `trigger` says so."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.trigger, self.path = folder, folder / "trigger", folder / "run"
+
+    def begin(self, ranks: int | None) -> Job:
+        """Start, and wait for a checkpoint."""
+        job = start(
+            self.folder / "first", ranks, PROGRAM, "train", "faulty_envs:FaultyCartPole-v0",
+            "--env_kwargs", json.dumps({"trigger": str(self.trigger)}), "--expert", EXPERT, "--trajectories", "1",
+            "--num_envs", "4", "--timesteps_per_batch", "256", "--save_every", "2", "--eval_every", "0",
+            "--steps", "100000000", "--out", str(self.path),
+        )  # fmt: skip
+        job.wait_for(self.path / "checkpoints" / "iteration_0000002.pt")
+        return job
+
+    def go_on(self, ranks: int | None) -> Job:
+        """Resume, and wait for the next checkpoint."""
+        self.trigger.unlink(missing_ok=True)
+        done = int(checkpoints(self.path)[-1].stem.split("_")[1])
+        job = start(self.folder / "second", ranks, PROGRAM, "train", "--out", str(self.path), "--resume")
+        job.wait_for(self.path / "checkpoints" / f"iteration_{done + 2 - done % 2:07d}.pt")
+        return job
+
+    def check_last_checkpoint(self) -> None:
+        load_policy(self.path)
+        assert state(checkpoints(self.path)[-1])["progress.iteration"] > 0
+
+    def check_stopped(self, job: Job, name: str) -> None:
+        """That the job ends in good order, saves what it did, and says what stopped it."""
+        assert job.wait(PATIENCE) == 0, job.err
+        assert "Traceback" not in job.err
+        assert json.loads((self.path / "summary.json").read_text())["stopped"] == name
+        rows = [int(row["iteration"]) for row in metrics(self.path)]
+        assert rows == list(range(1, len(rows) + 1)), "a row too many, or too few"
+        assert state(checkpoints(self.path)[-1])["progress.iteration"] == len(rows)
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    return Run(tmp_path)
+
+
+def fail(run: Run, job: Job, what: str) -> int:
+    """Make a rank fail; the exit code of the job, which must end in time."""
+    run.trigger.write_text(what)
+    began = time.monotonic()
+    code = job.wait(4 * SECONDS)
+    assert time.monotonic() - began < SECONDS
+    run.check_last_checkpoint()
+    return code
+
+
+def test_a_rank_that_raises(run: Run) -> None:
+    job = run.begin(2)
+    assert fail(run, job, "1 raise") not in (0, 2)
+    assert "[rank 1]" in job.err and "[rank 0]" not in job.err
+    assert "ZeroDivisionError: raised by the test's environment" in job.err
+    assert f"last checkpoint: {checkpoints(run.path)[-1]}" in job.err
+    job = run.go_on(2)
+    job.process.send_signal(signal.Signals[FORWARDED[-1]])
+    run.check_stopped(job, FORWARDED[-1])
+
+
+def test_a_rank_that_is_killed(run: Run) -> None:
+    assert fail(run, run.begin(2), "1 kill") not in (0, 2)
+    job = run.go_on(2)
+    job.process.send_signal(signal.Signals[FORWARDED[len(FORWARDED) // 2]])
+    run.check_stopped(job, FORWARDED[len(FORWARDED) // 2])
+
+
+def test_an_observation_that_is_not_a_number(run: Run) -> None:
+    """On rank 0; then it goes on without mpirun."""
+    job = run.begin(2)
+    assert fail(run, job, "0 nan") not in (0, 2)
+    for words in (
+        "[rank 0]",
+        "'faulty_envs:FaultyCartPole-v0'",
+        "non-finite observation",
+        "at step",
+        "last checkpoint",
+    ):
+        assert words in job.err
+    job = run.go_on(None)
+    job.process.send_signal(signal.SIGTERM)
+    run.check_stopped(job, "SIGTERM")
+
+
+def test_a_signal_to_all_or_to_one(run: Run) -> None:
+    job = run.begin(2)
+    job.process.send_signal(signal.SIGUSR1)
+    run.check_stopped(job, "SIGUSR1")
+    job = run.go_on(2)
+    run.trigger.write_text("1 SIGTERM")  # what a batch system may do: one rank alone gets it
+    run.check_stopped(job, "SIGTERM")
