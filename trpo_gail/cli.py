@@ -11,6 +11,7 @@ import dataclasses
 import io
 import json
 import os
+import re
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -129,7 +130,8 @@ def _parse(cls: type[T], arguments: list[str], command: str, default: T | None =
 def _unboxed(text: str) -> str:
     """What an error box says below its title and before the next rule; the rules are dashes where stdout is not UTF-8."""
     said: list[str] = []
-    for line in (line.strip("│ ") for line in text.splitlines()[1:]):
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", text)  # a terminal gets colours
+    for line in (line.strip("│ ") for line in plain.splitlines()[1:]):
         if line.strip("─-╰╯"):
             said.append(line)
         elif line and said:
