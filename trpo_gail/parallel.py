@@ -12,12 +12,14 @@ import sys
 import traceback
 from collections.abc import Callable
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
-import torch
 
 from trpo_gail.errors import UserError
+
+if TYPE_CHECKING:
+    import torch  # costs seconds: a mistyped flag is told without it
 
 T = TypeVar("T")
 
@@ -113,7 +115,7 @@ class Workers:
         if self.size == 1:
             return tensor
         total = self.sum(tensor.detach().double().cpu().numpy())
-        return torch.from_numpy(total).to(dtype=tensor.dtype, device=tensor.device)
+        return tensor.new_tensor(total)
 
     def max(self, value: float) -> float:
         """Largest of the ranks' values."""
@@ -136,7 +138,7 @@ class Workers:
         if self.size > 1:
             array = tensor.detach().cpu().numpy().copy()
             self.comm.Bcast(array)
-            tensor.data.copy_(torch.from_numpy(array))
+            tensor.data.copy_(tensor.new_tensor(array))
 
     def together(self, function: Callable[[], T]) -> T:
         """Call on every rank; a user's error on any of them is raised on all, so that none is left waiting.
@@ -168,6 +170,8 @@ class Workers:
 
     def device(self, wanted: str) -> torch.device:
         """`auto` and `cuda`: this rank's CUDA device (local rank modulo visible devices); auto falls back on the CPU."""
+        import torch
+
         if wanted == "cpu" or (wanted == "auto" and not torch.cuda.is_available()):
             return torch.device("cpu")
         if not torch.cuda.is_available():
