@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import pty
 import subprocess
 import sys
 from pathlib import Path
@@ -62,6 +65,24 @@ def test_unknown_arguments_of_envpool(folder: Path, capsys: pytest.CaptureFixtur
     pytest.importorskip("envpool")
     line = tiny_run(folder / NEVER, "--env_kwargs", '{"size": 1}', "--backend", "envpool")
     check(Bad(tuple(line), ("'CartPole-v0'", "envpool", "{'size': 1}", "unexpected")), folder, capsys)
+
+
+def test_on_a_terminal_without_importing_torch(folder: Path) -> None:
+    """There the parser's message comes with colours and boxes, and a person waits for it."""
+    ours, theirs = pty.openpty()
+    line = "import sys; from trpo_gail.cli import main; code = main(sys.argv[1:]); print('torch' in sys.modules, code)"
+    command = [sys.executable, "-c", line, *flags(folder)["wrong type"].arguments]
+    process = subprocess.Popen(command, stdout=theirs, stderr=theirs, env=os.environ | {"TERM": "xterm"})
+    os.close(theirs)
+    said = b""
+    with contextlib.suppress(OSError):  # how Linux ends a terminal whose last process has gone
+        while more := os.read(ours, 4096):
+            said += more
+    os.close(ours)
+    assert process.wait(100) == 0
+    told, rest = said.decode().splitlines()
+    assert told.startswith("trpo-gail: train: Error parsing --steps: ") and told.endswith("(trpo-gail train --help)")
+    assert rest == "False 2"
 
 
 def test_the_program_itself(folder: Path) -> None:
