@@ -39,7 +39,7 @@ class PolicyConfig:
 class TRPOConfig:
     """The generator's step."""
 
-    max_kl: Annotated[float, arg(aliases=("--max_kl",))] = 0.02
+    max_kl: Annotated[float, arg(aliases=("--max_kl",))] = 0.01
     """Trust region: mean KL(old || new), nats."""
     cg_iters: Annotated[int, arg(aliases=("--cg_iters",))] = 10
     """Conjugate-gradient iterations."""

@@ -158,7 +158,7 @@ def runs(folder: Path, run: Path) -> dict[str, Bad]:
         "folder exists": Bad(tuple(tiny_run(run)), (str(run), "exists", "--resume")),
         "other seed": resume("--seed 5 & made with 0", "--seed", "5"),
         "other preset": resume("--preset stable-baselines & made with default", "--preset", "stable-baselines"),
-        "other nested flag": resume("--trpo.max_kl 0.5 & made with 0.02", "--max_kl", "0.5"),
+        "other nested flag": resume("--trpo.max_kl 0.5 & made with 0.01", "--max_kl", "0.5"),
         "other environment": resume("CartPole-v1 & made with CartPole-v0", "CartPole-v1"),
         "fewer steps": resume("--steps 99 & 100 & only grow", "--steps", "99"),
         "resume what is no run": Bad(("train", "--resume", "--out", str(folder)), (str(folder), "not a run folder")),
