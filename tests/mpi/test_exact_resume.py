@@ -25,7 +25,7 @@ SAVED = 3  # the iteration that is resumed
 
 
 class Runs(NamedTuple):
-    """Folders of runs by case: in one go; as they were when the first checkpoint was the last; and resumed from there."""
+    """Folders of one case: in one go; as they were when the first checkpoint was the last; and resumed from there."""
 
     whole: Path
     died: Path
@@ -33,8 +33,8 @@ class Runs(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def runs(tmp_path_factory: pytest.TempPathFactory) -> Callable[[int, int], Runs]:
-    """Runs on so many ranks, resumed on so many."""
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Callable[[int, int, str], Runs]:
+    """A case's runs on so many ranks, resumed on so many."""
 
     @cache
     def whole(ranks: int) -> Path:
@@ -57,21 +57,23 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Callable[[int, int], Runs]
         return folder
 
     @cache
-    def resumed(ranks: int, on: int) -> Runs:
-        folder = tmp_path_factory.mktemp(f"resumed{ranks}on{on}")
-        cases = CASES if ranks == on else OTHER_RANKS
-        for case in cases:
-            shutil.copytree(died(ranks) / case, folder / "runs" / case)
-        work(folder, on, "worker_resume.py", "resume", str(folder / "runs"), *cases)
-        return Runs(whole(ranks), died(ranks), folder / "runs")
+    def resumed(on: int) -> Path:
+        """All that are resumed on so many ranks, in one start: RANKS/CASE."""
+        folder, paths = tmp_path_factory.mktemp(f"resumed{on}"), []
+        for ranks in (1, 2):
+            for case in CASES if ranks == on else OTHER_RANKS:
+                paths.append(folder / str(ranks) / case)
+                shutil.copytree(died(ranks) / case, paths[-1])
+        work(folder, on, "worker_resume.py", "resume", *map(str, paths))
+        return folder
 
-    return resumed
+    return lambda ranks, on, case: Runs(whole(ranks) / case, died(ranks) / case, resumed(on) / str(ranks) / case)
 
 
 @pytest.mark.parametrize("case", CASES)
 @pytest.mark.parametrize("ranks", [1, 2])
-def test_resumed_on_as_many_ranks(ranks: int, case: str, runs: Callable[[int, int], Runs]) -> None:
-    whole, died, resumed = (folder / case for folder in runs(ranks, ranks))
+def test_resumed_on_as_many_ranks(ranks: int, case: str, runs: Callable[[int, int, str], Runs]) -> None:
+    whole, died, resumed = runs(ranks, ranks, case)
     rows = metrics(whole)
     assert len(rows) > SAVED and len(metrics(died)) == len(rows) + 1
     assert [path.stem for path in checkpoints(died)] == [f"iteration_{SAVED:07d}"]
@@ -92,8 +94,10 @@ def test_resumed_on_as_many_ranks(ranks: int, case: str, runs: Callable[[int, in
 
 @pytest.mark.parametrize("case", OTHER_RANKS)
 @pytest.mark.parametrize(("ranks", "on"), [(1, 2), (2, 1)])
-def test_resumed_on_another_number_of_ranks(ranks: int, on: int, case: str, runs: Callable[[int, int], Runs]) -> None:
-    whole, _, resumed = (folder / case for folder in runs(ranks, on))
+def test_resumed_on_another_number_of_ranks(
+    ranks: int, on: int, case: str, runs: Callable[[int, int, str], Runs]
+) -> None:
+    whole, _, resumed = runs(ranks, on, case)
     a, b = state(checkpoints(whole)[-1]), state(checkpoints(resumed)[-1])
     bound = {"float32": 1e-4, "float64": 1e-8}[case.split(",")[-1]]
     gaps = {name: gap for name, gap in apart(a, b).items() if "idle_rows" not in name}

@@ -1,7 +1,7 @@
 """Under mpirun: runs whose checkpoints are compared, first from the start to the end, later resumed by new processes.
 
 usage: python worker_resume.py whole FOLDER CASE...    each to FOLDER/CASE, saved every third iteration
-       python worker_resume.py resume FOLDER CASE...   each on from its last checkpoint to its end
+       python worker_resume.py resume RUN...           each on from its last checkpoint to its end
 """
 
 from __future__ import annotations
@@ -28,13 +28,14 @@ def config(case: str) -> Config:
 
 
 def main() -> None:
-    """All cases in one start."""
-    what, folder, cases = sys.argv[1], Path(sys.argv[2]), sys.argv[3:]
+    """All runs in one start."""
     workers = Workers.world()
-    for case in cases:
-        path = folder / case
-        resume = what == "resume"
-        run(saved_config(path) if resume else config(case), str(path), resume, True, workers)
+    if sys.argv[1] == "whole":
+        for case in sys.argv[3:]:
+            run(config(case), str(Path(sys.argv[2]) / case), False, True, workers)
+    else:
+        for path in sys.argv[2:]:
+            run(saved_config(Path(path)), path, True, True, workers)
 
 
 if __name__ == "__main__":
