@@ -10,10 +10,11 @@ out=$1 ranks=$2 seeds=$3
 shift 3
 for seed in $seeds; do
     kept=$out/seed_$seed
-    [[ -s $kept/summary.json ]] && continue
+    grep -qs '"stopped": "steps"' "$kept/summary.json" && continue
     run=runs/$(basename "$out")-seed$seed
     rm -rf "$run"
     OMP_NUM_THREADS=1 mpirun -n "$ranks" trpo-gail train "$@" --seed "$seed" --out "$run"
+    grep -q '"stopped": "steps"' "$run/summary.json"
     mkdir -p "$kept"
     cp "$run"/{config.json,metrics.csv,learning_curve.png,summary.json} "$kept"
 done

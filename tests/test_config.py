@@ -153,7 +153,7 @@ def test_presets() -> None:
         "timesteps_per_batch": 1024, "num_envs": 1, "g_step": 3, "d_step": 1, "gamma": 0.99, "lam": 0.98,
         "trpo.max_kl": 0.01, "trpo.cg_iters": 10, "trpo.cg_damping": 0.01, "trpo.entcoeff": 0.0, "critic.vf_iters": 3,
         "critic.vf_stepsize": 3e-4, "discriminator.d_stepsize": 3e-4, "discriminator.hidden_size_adversary": 100,
-        "discriminator.adversary_entcoeff": 1e-3,
+        "discriminator.adversary_entcoeff": 5e-4,
     }  # fmt: skip
     flat = flatten(theirs)
     assert {name: flat[name] for name in expected} == expected

@@ -278,6 +278,11 @@ def preset(name: PresetName, env: str) -> Config:
         ),
         trpo=TRPOConfig(max_kl=0.01, cg_iters=10, cg_damping=0.01, fvp_subsample=5),
         discriminator=DiscriminatorConfig(
-            adversary_entcoeff=1e-3, d_stepsize=3e-4, d_batch_size=None, normalise="observations", input_clip=None
+            # Its 1e-3 weighs the mean over both sides; ours, as in the paper's code, the sum of each side's mean.
+            adversary_entcoeff=5e-4,
+            d_stepsize=3e-4,
+            d_batch_size=None,
+            normalise="observations",
+            input_clip=None,
         ),
     )

@@ -87,7 +87,7 @@ class Critic:
         target = flat_rows(rollout, advantage + value[:-1])
         advantage = flat_rows(rollout, advantage)
 
-        rows = number_rows([rollout], self.workers)
+        rows = number_rows(rollout, self.workers)
         total, square = self.workers.sum(np.array([advantage.sum(), (advantage**2).sum()])) / rows.total
         advantage = (advantage - total) / (np.sqrt(max(square - total**2, 0.0)) + 1e-8)
         mine = torch.as_tensor(rollout.valid.T, device=like.device)

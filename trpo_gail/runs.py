@@ -135,9 +135,11 @@ def _lock(path: Path) -> TextIO:
     lock = open(path / ".lock", "w")  # noqa: SIM115 - held open for the run
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
+    except BlockingIOError as error:
         lock.close()
         raise UserError(f"{path}: another process is writing this run") from error
+    except OSError:
+        pass  # a filesystem without locks, as on some clusters: better an unguarded run than none
     return lock
 
 

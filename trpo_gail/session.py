@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from trpo_gail import checkpoint
@@ -56,6 +57,10 @@ def run(config: Config, out: str | None, resume: bool, quiet: bool, workers: Wor
         try:
             session = _Session(config, setting, expert, env, learner, folder, path, workers, view)
             return session.run(resume)
+        except UserError:
+            if folder and not (path / "config.json").exists():
+                folder.discard()  # nothing has begun in it
+            raise
         finally:
             env.close()
             if folder:
@@ -102,6 +107,8 @@ def _prepare(config: Config, resumed: Path | None, workers: Workers) -> tuple[Se
     backend = recorded["backend"] if recorded else vector.resolve_backend(config.env, config.backend)
     mine, threads = len(workers.block(config.num_envs)), workers.threads()
     env = vector.make(config.env, mine, backend, config.env_arguments, threads)
+    if config.env_arguments:
+        _try(env, config)
     if recorded:
         setting = Setting(**recorded)
     else:
@@ -112,8 +119,20 @@ def _prepare(config: Config, resumed: Path | None, workers: Workers) -> tuple[Se
     return setting, expert, env
 
 
+def _try(env: VectorEnv, config: Config) -> None:
+    """Some environments look at their arguments in the first step only."""
+    one = np.asarray(env.spec.action_space.sample())
+    try:
+        env.restart(range(env.num_envs))
+        env.step(np.zeros((env.num_envs, *one.shape), one.dtype))
+    except Exception as error:
+        raise UserError(f"environment {config.env!r} with {config.env_arguments}: {error}") from error
+
+
 def _setting(config: Config, expert: ExpertData | None, env: VectorEnv, backend: vector.Backend) -> Setting:
     override = None if config.actions == "auto" else config.actions
+    if env.spec.discrete:
+        override = "raw"  # there are no bounds to clip to
     if expert is None:
         # A policy trained on the environment's reward is an expert to be: raw, as the paper's were.
         return Setting(backend, override or "raw", "without demonstrations", None, None)
@@ -190,6 +209,8 @@ class _Session:
             "sessions": [*sessions, here | {"device": device, "from_iteration": self.learner.progress.iteration}],
         }
         self.folder.write_json("config.json", content)
+        for closing in ("summary.json", "learning_curve.png"):  # they told of an end that is none any more
+            (self.path / closing).unlink(missing_ok=True)
         self.folder.cut(self.learner.progress.iteration)
 
     def _after(self, row: Row) -> str | None:

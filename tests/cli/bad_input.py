@@ -138,6 +138,14 @@ def flags(folder: Path) -> dict[str, Bad]:
         "env_kwargs unknown": train(
             "'CartPole-v0' & {'size': 1} & unexpected", "--env_kwargs", '{"size": 1}', "--backend", "gymnasium"
         ),
+        "env_kwargs seen in a step only": env(
+            "Hopper-v4",
+            "'Hopper-v4' & healthy_z_range",
+            "--env_kwargs",
+            '{"healthy_z_range": 3}',
+            "--backend",
+            "gymnasium",
+        ),
         "no --expert": Bad(("train", "CartPole-v0", "--out", out), ("--expert", "file of demonstrations", "needed")),
         "evaluate no run": Bad(("evaluate", str(folder)), (str(folder), "checkpoint")),
         "inspect nothing": Bad(("data", "info"), ("data info FILE",)),

@@ -11,12 +11,13 @@ import pytest
 from launch import work
 from run_files import apart
 
-# environment/dtype/steps of each environment and epoch/environments over all ranks/mode
+# environment/dtype/steps of each environment and batch/environments over all ranks/mode[/g_step]
 CASES = (
     "CartPole-v0/float32/512/8/steps",
     "CartPole-v0/float64/512/8/steps",
     "CartPole-v0/float32/256/8/episodes",
     "CartPole-v0/float64/64/5/steps",
+    "CartPole-v0/float64/64/8/steps/2",
     "Hopper-v4/float32/512/8/steps",
     "Hopper-v4/float64/512/8/steps",
     "Hopper-v4/float32/128/5/steps",

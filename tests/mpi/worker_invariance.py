@@ -24,10 +24,12 @@ EPOCHS = 3
 
 
 def config(case: str) -> Config:
-    """ENVIRONMENT/dtype/steps/envs/mode, for instance Hopper-v4/float32/512/8/steps; steps are of each environment."""
-    env, dtype, horizon, num_envs, mode = case.split("/")
+    """ENVIRONMENT/dtype/steps/envs/mode[/g_step], for instance Hopper-v4/float32/512/8/steps; steps of each environment."""
+    env, dtype, horizon, num_envs, mode, g_step = (*case.split("/"), "1")[:6]
     batch = int(horizon) * int(num_envs)
-    return Config(env, dtype=dtype, timesteps_per_batch=batch, num_envs=int(num_envs), sampling=mode, g_step=1)
+    return Config(
+        env, dtype=dtype, timesteps_per_batch=batch, num_envs=int(num_envs), sampling=mode, g_step=int(g_step)
+    )
 
 
 def tensors(prefix: str, state: Any) -> dict[str, np.ndarray]:

@@ -9,6 +9,7 @@ import toys
 
 from trpo_gail.parallel import Workers
 from trpo_gail.sampling.batch import Rows, action_tensor, flat_rows, number_rows
+from trpo_gail.sampling.rollout import join
 
 COUNTS = [5, 0, 3, 9]  # of four ranks
 TOTAL = sum(COUNTS)
@@ -70,7 +71,7 @@ def test_valid_rows_are_flattened_environment_by_environment() -> None:
     rollout = toys.rollout([".T_.", "...."])
     number = np.arange(8).reshape(4, 2)  # t * 2 + n
     np.testing.assert_array_equal(flat_rows(rollout, number), [0, 2, 6, 1, 3, 5, 7])
-    assert number_rows([rollout, rollout], Workers()) == Rows(0, 14, 14)
+    assert number_rows(join([rollout, rollout]), Workers()) == Rows(0, 14, 14)
 
 
 def test_discrete_actions_stay_integers() -> None:

@@ -22,7 +22,7 @@ from trpo_gail.networks.mlp import MLP
 from trpo_gail.networks.normaliser import Normaliser, sums
 from trpo_gail.parallel import Workers
 from trpo_gail.sampling.batch import Rows, action_tensor, flat_rows, number_rows
-from trpo_gail.sampling.rollout import Rollout
+from trpo_gail.sampling.rollout import Rollout, join
 
 Stats = dict[str, float]
 
@@ -102,8 +102,9 @@ class Discriminator:
 
     def fit(self, rollouts: list[Rollout], rng: np.random.Generator) -> Stats:
         """`d_step` Adam steps, one per minibatch of a random split of the epoch's rows, each with as many expert rows."""
-        features, actions = (torch.cat(x) for x in zip(*(self._rows(r) for r in rollouts), strict=True))
-        rows = number_rows(rollouts, self.workers)
+        whole = join(rollouts)
+        features, actions = self._rows(whole)
+        rows = number_rows(whole, self.workers)
         self._update_normaliser(features, rows.total)
         learner = self.network.normaliser(features)
         expert = self.network.normaliser(self._expert)

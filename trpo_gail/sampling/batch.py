@@ -71,6 +71,6 @@ def action_tensor(actions: np.ndarray, dtype: torch.dtype, device: torch.device)
     return torch.as_tensor(actions, dtype=kind, device=device)
 
 
-def number_rows(rollouts: list[Rollout], workers: Workers) -> Rows:
-    """Number the valid rows of one or more rollouts over all ranks."""
-    return Rows.number(workers.gather(sum(int(r.valid.sum()) for r in rollouts)), workers.rank)
+def number_rows(rollout: Rollout, workers: Workers) -> Rows:
+    """Number the valid rows of a rollout over all ranks."""
+    return Rows.number(workers.gather(int(rollout.valid.sum())), workers.rank)
