@@ -14,6 +14,7 @@ def learning_curve(run: Path, summary: dict[str, Any]) -> Path | None:
     if not rows:
         return None
     from matplotlib.figure import Figure  # not pyplot: no global state, no display
+    from matplotlib.ticker import EngFormatter
 
     figure = Figure(figsize=(7, 4), layout="constrained", facecolor="white")
     axes = figure.add_subplot()
@@ -36,7 +37,8 @@ def learning_curve(run: Path, summary: dict[str, Any]) -> Path | None:
             axes.axhline(summary[name], color=colour, ls="--", lw=1.2, label=label)
     axes.set(xlabel="environment steps", ylabel="return", title=f"{summary['env']}, seed {summary['seed']}")
     axes.grid(alpha=0.3)
-    axes.legend(frameon=False, fontsize=8)
+    axes.xaxis.set_major_formatter(EngFormatter(sep=""))
+    figure.legend(loc="outside lower center", ncol=4, frameon=False, fontsize=8)
     path = run / "learning_curve.png"
     figure.savefig(path, dpi=150)
     return path
