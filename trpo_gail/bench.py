@@ -1,8 +1,8 @@
 """How fast this machine trains, against how fast it steps the same environments.
 
-Three rates, in environment steps per second, each measured in a process of its own and in turn, so that a machine whose
-speed drifts does not favour one: random actions alone, full training on one core, and full training on several ranks, with
-the work per rank kept (weak scaling) or the work in total (strong scaling). Medians and the medians of paired ratios count.
+Rates, in environment steps per second, each measured in a process of its own and in turn, so that a machine whose speed
+drifts does not favour one: random actions alone, full training on one core, and both on several ranks, with the work per rank
+kept (weak scaling) or, for training, the work in total (strong scaling). Medians and the medians of paired ratios count.
 """
 
 from __future__ import annotations
@@ -35,11 +35,12 @@ def bench(env: str, expert: str | None, seconds: float, repeats: int, ranks: int
     one = dataclasses.replace(preset("default", env), expert=path, trajectories=4, subsample=20)
     rates: dict[str, list[float]] = {"random": [], "training": []}
     if ranks > 1:
-        rates |= {"weak": [], "strong": []}
+        rates |= {"random on all": [], "weak": [], "strong": []}
     for _ in range(repeats):
         rates["random"].append(_measure("random", one, 1, seconds))
         rates["training"].append(_measure("training", one, 1, seconds))
         if ranks > 1:
+            rates["random on all"].append(_measure("random", _grown(one, ranks), ranks, seconds))
             rates["weak"].append(_measure("training", _grown(one, ranks), ranks, seconds))
             rates["strong"].append(_measure("training", one, ranks, seconds))
     return _result(env, one, ranks, rates)
@@ -61,6 +62,9 @@ def _result(env: str, one: Config, ranks: int, rates: dict[str, list[float]]) ->
     if ranks > 1:
         result |= {
             "ranks": ranks,
+            "random actions on all ranks / one core": ratio(
+                "random on all", "random"
+            ),  # what the machine itself allows
             "training, weak scaling, steps/s": median(rates["weak"]),
             "weak scaling / one core": ratio("weak", "training"),
             "training, strong scaling, steps/s": median(rates["strong"]),
@@ -107,32 +111,35 @@ def _child(what: str, seconds: float, config: Config) -> None:
     cores = sorted(os.sched_getaffinity(0))
     os.sched_setaffinity(0, {cores[workers.local_rank % len(cores)]})
     torch.set_num_threads(1)
-    rate = _random_rate(config, seconds) if what == "random" else _training_rate(config, seconds, workers)
+    rate = _random_rate(config, seconds, workers) if what == "random" else _training_rate(config, seconds, workers)
     if workers.main:
         print(rate)
 
 
-def _random_rate(config: Config, seconds: float) -> float:
+def _random_rate(config: Config, seconds: float, workers: Any) -> float:
+    """Of all ranks together; they do not wait for each other but at the start."""
     import numpy as np
 
     from trpo_gail.envs import vector
     from trpo_gail.evaluate import RandomActor
 
-    env = vector.make(config.env, config.num_envs)
-    observations = env.restart(range(config.num_envs))
+    num_envs = len(workers.block(config.num_envs))
+    env = vector.make(config.env, num_envs)
+    observations = env.restart(range(num_envs))
     actor, rng, steps = RandomActor(env.spec), np.random.default_rng(0), 0
-    block = rng.random((1024, config.num_envs, actor.noise_size))
+    block = rng.random((1024, num_envs, actor.noise_size))
     actions = [actor.act(observations, noise) for noise in block]
     for t in range(64):
         env.step(actions[t])
+    workers.gather(None)
     start = time.perf_counter()
-    valid = np.ones(config.num_envs, bool)
+    valid = np.ones(num_envs, bool)
     while (passed := time.perf_counter() - start) < seconds:
         for t in range(64):
             _, _, terminated, truncated = env.step(actions[(steps + t) % 1024])
             steps += int(valid.sum())
             valid = ~(terminated | truncated)
-    return steps / passed
+    return float(workers.sum(np.array([steps / passed]))[0])
 
 
 def _training_rate(config: Config, seconds: float, workers: Any) -> float:
