@@ -38,6 +38,12 @@ class Run:
         job.wait_for(self.path / "checkpoints" / "iteration_0000002.pt")
         return job
 
+    def fire(self, what: str) -> None:
+        """All at once: the ranks look at the file at every step."""
+        part = self.trigger.with_suffix(".part")
+        part.write_text(what)
+        part.replace(self.trigger)
+
     def go_on(self, ranks: int | None) -> Job:
         """Resume, and wait for the next checkpoint."""
         self.trigger.unlink(missing_ok=True)
@@ -67,7 +73,7 @@ def run(tmp_path: Path) -> Run:
 
 def fail(run: Run, job: Job, what: str) -> int:
     """Make a rank fail; the exit code of the job, which must end in time."""
-    run.trigger.write_text(what)
+    run.fire(what)
     began = time.monotonic()
     code = job.wait(4 * SECONDS)
     assert time.monotonic() - began < SECONDS
@@ -115,5 +121,5 @@ def test_a_signal_to_all_or_to_one(run: Run) -> None:
     job.process.send_signal(signal.SIGUSR1)
     run.check_stopped(job, "SIGUSR1")
     job = run.go_on(2)
-    run.trigger.write_text("1 SIGTERM")  # what a batch system may do: one rank alone gets it
+    run.fire("1 SIGTERM")  # what a batch system may do: one rank alone gets it
     run.check_stopped(job, "SIGTERM")
