@@ -16,5 +16,6 @@ for seed in $seeds; do
     OMP_NUM_THREADS=1 mpirun -n "$ranks" trpo-gail train "$@" --seed "$seed" --out "$run"
     grep -q '"stopped": "steps"' "$run/summary.json"
     mkdir -p "$kept"
-    cp "$run"/{config.json,metrics.csv,learning_curve.png,summary.json} "$kept"
+    cp "$run"/{metrics.csv,learning_curve.png,summary.json} "$kept"
+    sed "s|$PWD/||" "$run/config.json" >"$kept/config.json" # where the checkout lies is nobody's business
 done

@@ -10,6 +10,8 @@ cd "$root"
 # The processes are the parallelism: pytest's two workers, or the ranks of a test.
 export OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 export MPLBACKEND=Agg
+# Threads of a test that has several wait asleep, as they do in a run: on a busy machine they would spin.
+export OMP_WAIT_POLICY=PASSIVE
 
 failed=()
 step() {

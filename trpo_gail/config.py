@@ -103,7 +103,7 @@ class DiscriminatorConfig:
 class Config:
     """Everything that decides what a run computes."""
 
-    env: Positional[str]
+    env: Positional[Annotated[str, arg(metavar="ENV")]]
     """Environment id, or module:Id."""
     expert: str | None = None
     """HDF5 file of demonstrations."""
