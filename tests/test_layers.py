@@ -18,7 +18,8 @@ ROOT = Path(trpo_gail.__file__).parent
 # From top to bottom. A module may import what is in its own row (without circles) or in one below.
 # The longest name counts: an expert to record may be a run's policy, so these two stand higher than expert data.
 LAYERS = [
-    "cli",
+    "cli __main__",
+    "commands",
     "session bench reports",
     "train evaluate checkpoint runs stopping console experts.policies experts.record",
     "learner",
@@ -114,7 +115,7 @@ def test_the_parser_of_imports_sees_them_all() -> None:
     assert names == ["a.b", "trpo_gail.session", "trpo_gail.runs.RunFolder"]
     assert [own(name) for name in names] == [None, "session", "runs"]
     assert layer("sampling.batch") > layer("learner") > layer("experts.record") > layer("session") > layer("cli")
-    assert "sampling.batch" in GRAPH["critic"] and "evaluate" in GRAPH["cli"]
+    assert "sampling.batch" in GRAPH["critic"] and "evaluate" in GRAPH["commands.evaluate"]
 
 
 # ---- what an import costs --------------------------------------------------------------------------------------------

@@ -1,0 +1,11 @@
+"""One file per command: `run(arguments, workers)` parses its flags, calls one function and prints."""
+
+# name: (module within trpo_gail.commands, its function, what it does)
+COMMANDS = {
+    "train": ("train", "run", "train a policy from a file of demonstrations (GAIL), alone or under mpirun"),
+    "expert": ("train", "expert", "train a policy on the environment's own reward"),
+    "evaluate": ("evaluate", "run", "evaluate the policy of a run folder"),
+    "record": ("record", "run", "run a policy and write its episodes to a file of demonstrations"),
+    "data": ("data", "run", "data info FILE: print what a file of demonstrations holds"),
+    "bench": ("bench", "run", "measure the speed of training on this machine"),
+}

@@ -1,0 +1,46 @@
+"""`trpo-gail evaluate`."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tyro.conf import Positional
+
+from trpo_gail.commands.parsing import parse, print_table, world
+
+if TYPE_CHECKING:
+    from trpo_gail.parallel import Workers
+
+
+@dataclass(frozen=True)
+class _EvaluateArguments:
+    run: Positional[str]
+    """Run folder."""
+    episodes: int = 50
+    """Episodes."""
+    stochastic: bool = False
+    """Sample actions instead of taking the likeliest."""
+    best: bool = False
+    """The best policy by periodic evaluation instead of the last."""
+    seed: int = 0
+    """Seed of the episodes' starts."""
+    json: bool = False
+    """Print JSON."""
+
+
+def run(arguments: list[str], workers: list[Workers]) -> int:
+    """Evaluate, and print."""
+    given = parse(_EvaluateArguments, arguments, "evaluate")
+    from trpo_gail.evaluate import evaluate_run
+
+    result = evaluate_run(
+        given.run, given.episodes, given.stochastic, "best" if given.best else "last", given.seed, world(workers)
+    )
+    if workers[0].main:
+        if given.json:
+            print(json.dumps(result))
+        else:
+            print_table(result.items())
+    return 0

@@ -1,0 +1,55 @@
+"""`trpo-gail record`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from tyro.conf import Positional
+
+from trpo_gail.commands.data import print_info
+from trpo_gail.commands.parsing import parse
+from trpo_gail.config import Config
+
+if TYPE_CHECKING:
+    from trpo_gail.parallel import Workers
+
+
+@dataclass(frozen=True)
+class _RecordArguments:
+    env: Positional[str]
+    """Environment id, or module:Id."""
+    policy: str
+    """A run folder, or a policy file of Ho & Ermon (FILE.h5, or FILE.h5:iter0000500 for one snapshot)."""
+    episodes: int
+    """Episodes to record."""
+    out: str
+    """HDF5 file to write; it must not exist."""
+    seed: int = 0
+    """Seed of starts and noise."""
+    deterministic: bool = False
+    """Take the likeliest action instead of sampling."""
+    backend: Literal["auto", "envpool", "gymnasium"] = "auto"
+    """What runs the environments."""
+    env_kwargs: str = "{}"
+    """Arguments of the environment, as a JSON object."""
+    actions: Literal["raw", "executed"] | None = None
+    """Store and execute the policy's sample, or what clipping to the bounds leaves of it; None as the policy was trained."""
+    licence: str | None = None
+    """Licence of the recording, kept in the file."""
+    attribution: str | None = None
+    """Whose policy it is, kept in the file."""
+
+
+def run(arguments: list[str], workers: list[Workers]) -> int:
+    """Record, and print what the file holds."""
+    given = parse(_RecordArguments, arguments, "record")
+    kwargs = Config("", env_kwargs=given.env_kwargs).env_arguments
+    from trpo_gail.experts.record import record
+
+    record(
+        given.env, given.policy, given.episodes, given.out, seed=given.seed, deterministic=given.deterministic,
+        backend=given.backend, env_kwargs=kwargs, action_view=given.actions, licence=given.licence,
+        attribution=given.attribution,
+    )  # fmt: skip
+    return print_info(given.out)
