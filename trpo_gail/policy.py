@@ -26,20 +26,20 @@ class Gaussian:
     """Diagonal Gaussian with a state-independent log standard deviation."""
 
     mean: Tensor  # [B, A]
-    log_std: Tensor  # [A]
+    log_std: Tensor  # [A], or [B, A]
 
     def log_prob(self, actions: Tensor) -> Tensor:  # [B, A] -> [B]
         z = (actions - self.mean) * torch.exp(-self.log_std)
-        return -0.5 * (z * z).sum(-1) - self.log_std.sum() - 0.5 * self.mean.shape[-1] * math.log(2 * math.pi)
+        return -0.5 * (z * z).sum(-1) - self.log_std.sum(-1) - 0.5 * self.mean.shape[-1] * math.log(2 * math.pi)
 
     def kl(self, new: Gaussian) -> Tensor:
         """KL(self || new), nats [B]."""
         ratio = torch.exp(2 * (self.log_std - new.log_std))  # [A]
         square = ((self.mean - new.mean) * torch.exp(-new.log_std)) ** 2
-        return 0.5 * square.sum(-1) + (0.5 * (ratio - 1.0) + new.log_std - self.log_std).sum()
+        return 0.5 * square.sum(-1) + (0.5 * (ratio - 1.0) + new.log_std - self.log_std).sum(-1)
 
     def entropy(self) -> Tensor:  # [B], nats
-        per_row = self.log_std.sum() + 0.5 * self.mean.shape[-1] * (1.0 + math.log(2 * math.pi))
+        per_row = self.log_std.sum(-1) + 0.5 * self.mean.shape[-1] * (1.0 + math.log(2 * math.pi))
         return per_row.expand(self.mean.shape[0])
 
     def metric(self, tangent: Tensor) -> Tensor:
@@ -102,6 +102,14 @@ class Policy(nn.Module):
     def distribution(self, out: Tensor) -> Distribution:
         """Distribution for the network's output [B, A]."""
         return Categorical(out) if self.discrete else Gaussian(out, self.log_std)
+
+    def by_row(self, out: Tensor) -> tuple[Distribution, list[Tensor]]:
+        """The same with parameters of its own in every row, and those [B, A] each: the network's output comes first."""
+        rows = [out.detach().requires_grad_()]
+        if self.discrete:
+            return Categorical(*rows), rows
+        rows.append(self.log_std.detach().expand_as(out).clone().requires_grad_())
+        return Gaussian(*rows), rows
 
     def actor(self) -> PolicyActor:
         """A copy on the CPU that samples."""

@@ -104,3 +104,19 @@ def test_tanh_is_torchs_with_both_derivatives(dtype: torch.dtype, torch_rng: tor
 
     for ours, theirs in zip(derivatives(tanh), derivatives(torch.tanh), strict=True):
         torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-5)
+
+
+def test_in_float64_a_sum_over_float32_rows_does_not_depend_on_how_they_are_shared(torch_rng: torch.Generator) -> None:
+    net = MLP(7, (32,), 3, out_scale=1.0, rng=torch_rng)
+    x, delta = torch.randn(400, 7, generator=torch_rng), torch.randn(400, 3, generator=torch_rng)
+
+    def summed(dtype: torch.dtype, *shares: slice) -> Tensor:
+        flat = FlatParameters(net)
+        into = torch.zeros(len(flat.vector), dtype=dtype)
+        for share in shares:
+            net.pullback(net.activations(x[share]), delta[share], flat.split(into))
+        return into.float()
+
+    whole, halves = (slice(None),), (slice(0, 144), slice(144, 400))
+    assert torch.equal(summed(torch.float64, *whole), summed(torch.float64, *halves))
+    assert not torch.equal(summed(torch.float32, *whole), summed(torch.float32, *halves))

@@ -51,7 +51,7 @@ def fisher_product(policy: Policy, flat: FlatParameters, z: Tensor) -> Product:
             chunks.append((hidden, policy.distribution(net.layers[-1](hidden[-1])).detach()))
 
     def product(v: Tensor) -> Tensor:
-        result = torch.zeros_like(v)
+        result = torch.zeros_like(v, dtype=torch.float64)
         parts, into = flat.split(v), flat.split(result)
         for hidden, distribution in chunks:
             tangent = net.pushforward(hidden, parts[log_std_parts:])

@@ -37,7 +37,7 @@ class TRPO:
         F, n = fisher_product(self.policy, self.flat, z[rows]), len(range(0, batch.rows.total, cfg.fvp_subsample))
 
         def Hv(v: Tensor) -> Tensor:  # damped, averaged over all ranks' rows
-            return self.workers.sum_tensor(F(v)) / n + cfg.cg_damping * v
+            return (self.workers.sum_tensor(F(v)) / n).to(v.dtype) + cfg.cg_damping * v
 
         x, residual, _ = conjugate_gradient(Hv, g, cfg.cg_iters)
         stats |= {"cg_residual": float(residual.norm() / g.norm()), "gradient_norm": float(g.norm())}
@@ -58,24 +58,33 @@ class TRPO:
         return stats | {"backtracks": float(cfg.line_search_steps)}
 
     def _objective(self, batch: Batch, new: Distribution, old_log_prob: Tensor) -> Tensor:
-        """Sum over rows of ratio * A + entcoeff * entropy (ibid., eq. 14)."""
+        """ratio * A + entcoeff * entropy (ibid., eq. 14), by row [B]."""
         ratio = torch.exp(new.log_prob(batch.actions) - old_log_prob)
-        objective = (ratio * batch.advantages).sum()
-        return objective + self.config.entcoeff * new.entropy().sum() if self.config.entcoeff else objective
+        objective = ratio * batch.advantages
+        return objective + self.config.entcoeff * new.entropy() if self.config.entcoeff else objective
 
     def _gradient(self, batch: Batch, z: Tensor) -> tuple[Tensor, float, tuple[Distribution, Tensor], float]:
         """Gradient [P] and value of L at old; old itself with its log-probabilities; its mean entropy, nats."""
-        new = self.policy(z)
+        net = self.policy.net
+        with torch.no_grad():
+            hidden = net.activations(z)
+            new, (out, *others) = self.policy.by_row(net.layers[-1](hidden[-1]))
         old = new.detach()
         old_log_prob = old.log_prob(batch.actions)
         objective = self._objective(batch, new, old_log_prob)
-        local = torch.stack([objective.detach(), old.entropy().sum()])
-        summed = self.workers.sum_tensor(torch.cat([self.flat.gradient(objective), local])) / batch.rows.total
-        return summed[:-2], float(summed[-2]), (old, old_log_prob), float(summed[-1])
+        by_out, *by_others = torch.autograd.grad(objective.sum(), [out, *others])
+        gradient = torch.zeros_like(self.flat.vector, dtype=torch.float64)
+        parts = self.flat.split(gradient)  # a policy's own parameters come before its network's
+        net.pullback(hidden, by_out, parts[len(others) :])
+        for part, rows in zip(parts, by_others, strict=False):
+            part.add_(rows.double().sum(0))
+        local = torch.stack([objective.detach().double().sum(), old.entropy().double().sum()])
+        summed = self.workers.sum_tensor(torch.cat([gradient, local])) / batch.rows.total
+        return summed[:-2].to(z.dtype), float(summed[-2]), (old, old_log_prob), float(summed[-1])
 
     @torch.no_grad()
     def _surrogate_and_kl(self, batch: Batch, z: Tensor, old: tuple[Distribution, Tensor]) -> tuple[float, float]:
         new = self.policy(z)
-        local = torch.stack([self._objective(batch, new, old[1]), old[0].kl(new).sum()])
-        L, kl = (self.workers.sum_tensor(local.double()) / batch.rows.total).tolist()
+        local = torch.stack([x.double().sum() for x in (self._objective(batch, new, old[1]), old[0].kl(new))])
+        L, kl = (self.workers.sum_tensor(local) / batch.rows.total).tolist()
         return L, kl

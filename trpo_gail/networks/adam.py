@@ -18,7 +18,7 @@ class FlatAdam:
     def __init__(self, net: MLP, stepsize: float, workers: Workers) -> None:
         self.net, self.flat, self.workers = net, FlatParameters(net), workers
         self._adam = torch.optim.Adam([self.flat.vector], lr=stepsize, fused=True)
-        self._gradient = torch.zeros_like(self.flat.vector)
+        self._gradient = torch.zeros_like(self.flat.vector, dtype=torch.float64)
         self._parts = self.flat.split(self._gradient)
 
     @torch.no_grad()
@@ -31,7 +31,7 @@ class FlatAdam:
         hidden = self.net.activations(x)
         self._gradient.zero_()
         self.net.pullback(hidden, slope(self.net.layers[-1](hidden[-1])), self._parts)
-        self.flat.vector.grad = self.workers.sum_tensor(self._gradient) / count
+        self.flat.vector.grad = (self.workers.sum_tensor(self._gradient) / count).to(self.flat.vector.dtype)
         self._adam.step()
 
     def state_dict(self) -> dict[str, Any]:

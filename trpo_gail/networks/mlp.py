@@ -73,10 +73,15 @@ class MLP(nn.Module):
 
     @torch.no_grad()
     def pullback(self, hidden: list[Tensor], delta: Tensor, into: list[Tensor]) -> None:
-        """Add J^T delta, for delta [B, O], to `into`, one tensor for each parameter in their order."""
+        """Add J^T delta, for delta [B, O], to `into`, one tensor for each parameter in their order.
+
+        Sums over rows are taken in the dtype of `into`. In float64 the sum of float32 rows is exact, nearly always, once it
+        is rounded to float32 again; so it does not depend on which rank holds which of the rows.
+        """
         for k in reversed(range(len(self.layers))):
-            into[2 * k].addmm_(delta.T, hidden[k])
-            into[2 * k + 1].add_(delta.sum(0))
+            rows = delta.to(into[2 * k].dtype)
+            into[2 * k].addmm_(rows.T, hidden[k].to(rows.dtype))
+            into[2 * k + 1].add_(rows.sum(0))
             if k > 0:
                 delta = _through_tanh(delta @ self.layers[k].weight, hidden[k])
 
