@@ -24,6 +24,7 @@ def replaced(config: Any, path: str, value: Any) -> Any:
 TREES = [
     Config("Hopper-v4"),
     preset("stable-baselines", "Hopper-v4"),
+    preset("paper", "Hopper-v4"),
     Config(
         "toys:Script-v0", expert="x.h5", trajectories=4, env_kwargs='{"a": [1, 2]}', policy=PolicyConfig(hidden_sizes=()),
         discriminator=DiscriminatorConfig(d_batch_size=3, input_clip=None),
@@ -76,7 +77,7 @@ REFUSED = {
     "env_kwargs": ["{", "[1]", "1"],
     "policy.hidden_sizes": [(64, 0)],
     "policy.init_log_std": [math.inf],
-    "policy.output_scale": [0.0],
+    "policy.output_scale": [-0.1],
     "policy.observation_clip": [0.0, -1.0],
     "critic.hidden_sizes": [(-1,)],
     "critic.vf_iters": [-1],
@@ -89,14 +90,23 @@ REFUSED = {
     "trpo.entcoeff": [-0.1],
     "trpo.fvp_subsample": [0],
     "trpo.line_search_steps": [0],
-    "trpo.line_search_shrink": [0.0],
+    "trpo.line_search_shrink": [0.0, 1.0],
     "trpo.line_search_kl": [0.0],
     "trpo.line_search_accept": [-0.1],
+    "trpo.least_gradient": [-1e-9],
+    "iterations": [0],
+    "causal_entcoeff": [-1e-3],
+    "critic.target_lam": [-0.1, 1.1],
     "discriminator.hidden_size_adversary": [0],
     "discriminator.adversary_entcoeff": [-1e-3],
     "discriminator.d_stepsize": [0.0],
     "discriminator.d_batch_size": [0],
     "discriminator.input_clip": [0.0],
+}
+REFUSED |= {
+    name.replace("trpo", "critic.natural_gradient"): values
+    for name, values in REFUSED.items()
+    if name.startswith("trpo.") and name != "trpo.entcoeff"
 }
 
 

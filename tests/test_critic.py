@@ -10,16 +10,17 @@ import pytest
 import torch
 import toys
 
-from trpo_gail.config import CriticConfig
-from trpo_gail.critic import Critic, ValueNetwork
+from trpo_gail.config import Config, CriticConfig, TrustRegionConfig
+from trpo_gail.critic import Critic
 from trpo_gail.parallel import Workers
 from trpo_gail.sampling.batch import Batch, Rows
+from trpo_gail.value import ValueNetwork
 
 
 def critic(**config: Any) -> Critic:
     cfg = CriticConfig(**{"hidden_sizes": (), "vf_batch_size": 50} | config)
     network = ValueNetwork(cfg, toys.spec(2), torch.Generator().manual_seed(0)).double()
-    return Critic(cfg, 0.99, 0.95, network, None, Workers())
+    return Critic(Config("toys:any", critic=cfg, gamma=0.99, lam=0.95), network, None, Workers())
 
 
 def batch(n: int = 400, noise: float = 0.0) -> Batch:
@@ -28,7 +29,7 @@ def batch(n: int = 400, noise: float = 0.0) -> Batch:
     x = torch.as_tensor(3.0 + rng.standard_normal((n, 2)))
     targets = 30 + 5 * x[:, 0] - 2 * x[:, 1] + noise * torch.as_tensor(rng.standard_normal(n))
     zeros = torch.zeros(n, dtype=torch.float64)
-    return Batch(Rows(0, n, n), x, x, zeros, zeros, targets)
+    return Batch(Rows(0, n, n), x, x, zeros, zeros, targets, np.zeros((0, 0)))
 
 
 def explained(made: Critic, rows: Batch) -> float:
@@ -79,3 +80,49 @@ def test_a_saved_critic_goes_on_bit_for_bit() -> None:
     for c in (made, again):
         c.fit(rows, np.random.default_rng(1))
     assert torch.equal(made.adam.flat.vector, again.adam.flat.vector)
+
+
+def natural(**config: Any) -> Critic:
+    region = TrustRegionConfig(**{"fvp_subsample": 1, "cg_damping": 0.0} | config)
+    return critic(fit="natural-gradient", natural_gradient=region, preserve_values=False)
+
+
+def normalised(made: Critic, rows: Batch) -> torch.Tensor:
+    return made.network.net(made.network.inputs(rows.observations, rows.times))[:, 0].detach()
+
+
+def test_a_natural_step_of_a_linear_value_ends_on_the_line_to_least_squares(rng: np.random.Generator) -> None:
+    made, rows = natural(max_kl=0.01), batch(noise=3.0)
+    stats = made.fit(rows, rng)
+    targets = (rows.targets - rows.targets.mean()) / rows.targets.std(unbiased=False)
+    x = torch.column_stack([rows.observations, torch.ones(len(targets), dtype=torch.float64)])
+    best = x @ torch.linalg.lstsq(x, targets[:, None]).solution[:, 0]
+    # V began at 0, and F = 2 E[x x^T] turns the gradient into the least-squares solution, cut to the trust region.
+    torch.testing.assert_close(
+        normalised(made, rows), best * (0.01 / best.square().mean()).sqrt(), rtol=1e-4, atol=1e-5
+    )
+    assert stats["vf_kl"] == pytest.approx(0.01, rel=1e-6)
+    assert stats["vf_improvement"] > 0 == stats["vf_backtracks"]
+
+
+def test_natural_steps_explain_what_can_be_explained(rng: np.random.Generator) -> None:
+    made, rows = natural(max_kl=0.1, line_search_kl=2.0), batch()
+    for _ in range(40):
+        made.fit(rows, rng)
+    assert explained(made, rows) > 0.99
+
+
+def test_new_statistics_may_move_the_values(rng: np.random.Generator) -> None:
+    kept, moved = (critic(vf_iters=0, preserve_values=preserve) for preserve in (True, False))
+    first, second = batch(), batch(noise=50.0)
+    for made in (kept, moved):
+        made.adam.flat.vector.fill_(0.5)
+        made.fit(first, rng)
+    before = [made.network.value(first.observations, first.times).detach() for made in (kept, moved)]
+    for made in (kept, moved):
+        made.network.target_normaliser.add(torch.zeros(3, dtype=torch.float64))
+        made.network.normaliser.add = lambda moments: None  # type: ignore[method-assign]
+        made.fit(second, rng)
+    after = [made.network.value(first.observations, first.times).detach() for made in (kept, moved)]
+    torch.testing.assert_close(after[0], before[0])
+    assert (after[1] - before[1]).abs().max() > 1.0

@@ -24,7 +24,7 @@ LAYERS = [
     "train evaluate checkpoint runs stopping console experts.policies experts.record",
     "learner",
     "generators adversaries critic",
-    "policy networks sampling envs experts",
+    "policy value networks sampling envs experts",
     "parallel config seeding errors",
 ]
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from trpo_gail.config import Config, CriticConfig, DiscriminatorConfig, PolicyConfig
+from trpo_gail.config import Config, CriticConfig, DiscriminatorConfig, PolicyConfig, preset
 from trpo_gail.envs import vector
 from trpo_gail.evaluate import FINAL, Evaluator
 from trpo_gail.experts import dataset
@@ -163,3 +163,54 @@ def test_g_steps_give_the_discriminator_all_their_rows() -> None:
     assert seen == [learner.progress.steps] == [row["steps"]]
     assert row["steps"] + row["idle_rows"] == 3 * 64
     assert learner.sampler.batches == 3
+
+
+# ---- the paper's way -------------------------------------------------------------------------------------------------
+
+
+def papers(**config: Any) -> Config:
+    return dataclasses.replace(preset("paper", "CartPole-v0"), num_envs=25, timesteps_per_batch=5000, **config)
+
+
+def twenty_pairs() -> Demonstrations:
+    data = dataset.load(EXPERT, 1, 10)
+    return Demonstrations(data.observations, data.actions)
+
+
+def test_normalisers_start_from_the_expert() -> None:
+    expert = twenty_pairs()
+    learner = learner_of(papers(dtype="float64"), expert)
+    for network in (learner.policy, learner.critic.network, learner.adversary.network):  # type: ignore[attr-defined]
+        assert network.normaliser.count == len(expert.actions)
+        np.testing.assert_allclose(network.normaliser.mean, expert.observations.mean(0, np.float64), rtol=1e-12)
+        np.testing.assert_allclose(network.normaliser.std, expert.observations.std(0, np.float64), rtol=1e-9)
+
+
+def test_all_networks_begin_at_zero_so_the_first_reward_is_log_2_and_lambda_times_the_entropy() -> None:
+    config = papers(causal_entcoeff=0.25)
+    row = epoch(learner_of(config, twenty_pairs()), config, WORKERS)
+    assert row["entropy"] == pytest.approx(np.log(2))
+    assert row["reward_mean"] == pytest.approx(1.25 * np.log(2))
+
+
+def test_the_papers_preset_learns_cartpole() -> None:
+    config = papers(iterations=8, seed=SEED)
+    learner, rows = learner_of(config, twenty_pairs()), []
+    assert train(learner, config, WORKERS, rows.append) == "iterations"
+    assert len(rows) == 8 and rows[-1]["return_mean"] > 4 * rows[0]["return_mean"]
+    assert all(row["vf_kl"] <= 2 * 0.01 for row in rows)
+    assert rows[0]["explained_variance"] == 0 < rows[1]["explained_variance"]
+
+
+def test_the_critic_may_be_fitted_last_on_the_new_reward(monkeypatch: pytest.MonkeyPatch) -> None:
+    config = papers()
+    learner, done = learner_of(config, twenty_pairs()), []
+    adversary, fit, retarget = learner.adversary, learner.critic.fit, learner.critic.retarget
+    own_fit, reward = adversary.fit, adversary.reward
+    monkeypatch.setattr(adversary, "reward", lambda r: (done.append("reward"), reward(r))[1])
+    monkeypatch.setattr(adversary, "fit", lambda *a: (done.append("adversary"), own_fit(*a))[1])
+    monkeypatch.setattr(learner.generator, "step", lambda *a: (done.append("policy"), {})[1])
+    monkeypatch.setattr(learner.critic, "retarget", lambda *a: (done.append("retarget"), retarget(*a))[1])
+    monkeypatch.setattr(learner.critic, "fit", lambda *a: (done.append("critic"), fit(*a))[1])
+    epoch(learner, config, WORKERS)
+    assert done == ["reward", "policy", "adversary", "reward", "retarget", "critic"]

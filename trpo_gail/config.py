@@ -16,7 +16,7 @@ from tyro.conf import Positional, arg
 
 from trpo_gail.errors import UserError
 
-PresetName = Literal["default", "stable-baselines"]
+PresetName = Literal["default", "stable-baselines", "paper"]
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,35 @@ class PolicyConfig:
 
 
 @dataclass(frozen=True)
-class TRPOConfig:
+class TrustRegionConfig:
+    """One natural-gradient step within a trust region."""
+
+    max_kl: float = 0.01
+    """Trust region: mean KL(old || new), nats."""
+    cg_iters: int = 10
+    """Conjugate-gradient iterations."""
+    cg_damping: float = 0.1
+    """Added to the Fisher matrix's diagonal."""
+    fvp_subsample: int = 5
+    """Fisher-vector products use every k-th row."""
+    fvp_draw: bool = False
+    """They use as many rows drawn at random, with replacement."""
+    line_search_steps: int = 10
+    """Step lengths tried."""
+    line_search_shrink: float = 0.5
+    """Each is this much of the one before."""
+    line_search_kl: float = 1.5
+    """A step is refused if its KL exceeds this multiple of max_kl."""
+    line_search_accept: float = 0.0
+    """A step is refused if it improves the objective by no more than this part of what the gradient promises."""
+    line_search_failure: Literal["restore", "shrink"] = "restore"
+    """Where every length is refused: restore the parameters, or shrink once more and keep that step untested."""
+    least_gradient: float = 0.0
+    """No step is taken if no entry of the gradient exceeds this."""
+
+
+@dataclass(frozen=True)
+class TRPOConfig(TrustRegionConfig):
     """The generator's step."""
 
     max_kl: Annotated[float, arg(aliases=("--max_kl",))] = 0.01
@@ -47,16 +75,6 @@ class TRPOConfig:
     """Added to the Fisher matrix's diagonal."""
     entcoeff: Annotated[float, arg(aliases=("--entcoeff",))] = 0.0
     """Weight of the policy's entropy in the surrogate."""
-    fvp_subsample: int = 5
-    """Fisher-vector products use every k-th row."""
-    line_search_steps: int = 10
-    """Step lengths tried."""
-    line_search_shrink: float = 0.5
-    """Each is this much of the one before."""
-    line_search_kl: float = 1.5
-    """A step is refused if its KL exceeds this multiple of max_kl."""
-    line_search_accept: float = 0.0
-    """A step is refused if it improves the surrogate by no more than this part of what the gradient promises."""
 
 
 @dataclass(frozen=True)
@@ -65,8 +83,18 @@ class CriticConfig:
 
     hidden_sizes: tuple[int, ...] = (64, 64)
     """Hidden layers (tanh)."""
+    fit: Literal["adam", "natural-gradient"] = "adam"
+    """Adam over minibatches, or one natural-gradient step on the whole batch."""
+    natural_gradient: TrustRegionConfig = field(default_factory=TrustRegionConfig)
+    """That step; its "KL" is the mean squared change of normalised values."""
+    target_lam: float | None = None
+    """Lambda of the targets: 1 for Monte-Carlo returns; None for --lam."""
+    after_adversary: bool = False
+    """Fit last in an epoch, on the rewards of the updated adversary, instead of on those that the policy was paid."""
+    preserve_values: bool = True
+    """Rescale the output layer when the targets' statistics move, so that the values stay."""
     vf_iters: Annotated[int, arg(aliases=("--vf_iters",))] = 10
-    """Passes over the batch."""
+    """Adam's passes over the batch."""
     vf_stepsize: Annotated[float, arg(aliases=("--vf_stepsize",))] = 2e-3
     """Adam's step size."""
     vf_batch_size: int = 512
@@ -117,6 +145,8 @@ class Config:
     """Who pays: the discriminator, or the environment (which trains experts)."""
     steps: int = 1_000_000
     """Environment steps to train for, over all ranks."""
+    iterations: int | None = None
+    """Stop after so many epochs, if that comes first."""
     seed: int = 0
     """Every random stream of the run derives from it."""
 
@@ -148,6 +178,12 @@ class Config:
     """Discount."""
     lam: float = 0.97
     """Lambda of generalised advantage estimation."""
+    time_limits: Literal["bootstrap", "terminal"] = "bootstrap"
+    """At a time limit: the value of the last observation counts on, or nothing follows."""
+    causal_entcoeff: float = 0.0
+    """Weight of the policy's causal entropy: -causal_entcoeff log pi(a|s) is added to the adversary's reward."""
+    normalise_from_expert: bool = False
+    """Start the normalisers of all networks from the demonstrations."""
 
     policy: PolicyConfig = field(default_factory=PolicyConfig)
     critic: CriticConfig = field(default_factory=CriticConfig)
@@ -171,6 +207,12 @@ class Config:
         return json.loads(self.env_kwargs)
 
     @property
+    def expected_steps(self) -> int:
+        """Steps at the end, by `steps` and `iterations`; whole episodes may make it some more."""
+        per_epoch = self.timesteps_per_batch * self.g_step
+        return self.steps if self.iterations is None else min(self.steps, self.iterations * per_epoch)
+
+    @property
     def save_interval(self) -> tuple[float, Literal["iterations", "minutes"]]:
         number, unit = _SAVE_EVERY.fullmatch(self.save_every).groups()  # type: ignore[union-attr]
         return float(number), "minutes" if unit else "iterations"
@@ -178,17 +220,24 @@ class Config:
 
 _SAVE_EVERY = re.compile(r"(\d+(?:\.\d+)?)(m?)")
 _AT_LEAST: dict[str, float] = {
-    "steps": 1, "seed": 0, "num_envs": 1, "timesteps_per_batch": 1, "restart_every": 1, "g_step": 1, "d_step": 1,
-    "gamma": 0, "lam": 0, "eval_every": 0, "eval_episodes": 1, "final_episodes": 1, "trajectories": 1, "subsample": 1,
-    "trpo.cg_iters": 1, "trpo.cg_damping": 0, "trpo.entcoeff": 0, "trpo.fvp_subsample": 1, "trpo.line_search_steps": 1,
-    "trpo.line_search_accept": 0, "critic.vf_iters": 0, "critic.vf_batch_size": 1,
+    "steps": 1, "iterations": 1, "seed": 0, "num_envs": 1, "timesteps_per_batch": 1, "restart_every": 1, "g_step": 1,
+    "d_step": 1, "gamma": 0, "lam": 0, "eval_every": 0, "eval_episodes": 1, "final_episodes": 1, "trajectories": 1,
+    "subsample": 1, "trpo.entcoeff": 0, "critic.vf_iters": 0, "critic.vf_batch_size": 1, "critic.target_lam": 0,
+    "causal_entcoeff": 0,
+    "policy.output_scale": 0,
     "discriminator.hidden_size_adversary": 1, "discriminator.adversary_entcoeff": 0, "discriminator.d_batch_size": 1,
 }  # fmt: skip
-_AT_MOST: dict[str, float] = {"gamma": 1, "lam": 1}
-_POSITIVE = (
-    "trpo.max_kl", "trpo.line_search_shrink", "trpo.line_search_kl", "critic.vf_stepsize", "discriminator.d_stepsize",
-    "policy.output_scale", "policy.observation_clip", "critic.observation_clip", "discriminator.input_clip",
-)  # fmt: skip
+_AT_MOST: dict[str, float] = {"gamma": 1, "lam": 1, "critic.target_lam": 1}
+_POSITIVE = [
+    "critic.vf_stepsize", "discriminator.d_stepsize", "policy.observation_clip", "critic.observation_clip",
+    "discriminator.input_clip",
+]  # fmt: skip
+_BELOW_ONE = []
+for _region in ("trpo", "critic.natural_gradient"):
+    _AT_LEAST |= {f"{_region}.{name}": 1 for name in ("cg_iters", "fvp_subsample", "line_search_steps")}
+    _AT_LEAST |= {f"{_region}.{name}": 0 for name in ("cg_damping", "line_search_accept", "least_gradient")}
+    _POSITIVE += [f"{_region}.{name}" for name in ("max_kl", "line_search_shrink", "line_search_kl")]
+    _BELOW_ONE.append(f"{_region}.line_search_shrink")
 
 
 def _check(config: Config) -> None:
@@ -201,11 +250,14 @@ def _check(config: Config) -> None:
         if flat[name] is not None and flat[name] < least:
             raise UserError(f"--{name}: {flat[name]} given, at least {least:g} expected")
     for name, most in _AT_MOST.items():
-        if flat[name] > most:
+        if flat[name] is not None and flat[name] > most:
             raise UserError(f"--{name}: {flat[name]} given, at most {most:g} expected")
     for name in _POSITIVE:
         if flat[name] is not None and flat[name] <= 0:
             raise UserError(f"--{name}: {flat[name]} given, more than 0 expected")
+    for name in _BELOW_ONE:
+        if flat[name] >= 1:
+            raise UserError(f"--{name}: {flat[name]} given, less than 1 expected")
     if any(size < 1 for size in (*config.policy.hidden_sizes, *config.critic.hidden_sizes)):
         raise UserError("--policy.hidden_sizes, --critic.hidden_sizes: every layer has at least 1 unit")
     match = _SAVE_EVERY.fullmatch(config.save_every)
@@ -219,6 +271,8 @@ def _check(config: Config) -> None:
         raise UserError(f"--env_kwargs: {config.env_kwargs!r} is not JSON ({error})") from error
     if not isinstance(kwargs, dict):
         raise UserError(f"--env_kwargs: {config.env_kwargs!r} given, a JSON object expected")
+    if config.normalise_from_expert and config.expert is None and config.adversary != "gail":
+        raise UserError("--normalise_from_expert: there are no demonstrations (--expert) to start from")
     if config.sampling == "steps" and config.timesteps_per_batch < config.num_envs:
         raise UserError(
             f"--timesteps_per_batch: {config.timesteps_per_batch} is less than one step of {config.num_envs} environments"
@@ -258,8 +312,49 @@ def from_dict(cls: type, values: dict[str, Any], source: str) -> Any:
 
 def preset(name: PresetName, env: str) -> Config:
     """A preset's defaults for an environment."""
-    if name == "default":
-        return Config(env)
+    return {"default": Config, "stable-baselines": _stable_baselines, "paper": _paper}[name](env)
+
+
+def _paper(env: str) -> Config:
+    """Ho & Ermon's code with its defaults, as on MuJoCo; what differs by task is in the reproduction's grid.
+
+    docs/fidelity.md lists what is the same and what is not.
+    """
+    # Differs: their row draws weigh each worker's trajectories as they come; ours are over one global order of rows.
+    step = TrustRegionConfig(
+        max_kl=0.01, cg_iters=10, cg_damping=0.1, fvp_subsample=10, fvp_draw=True, line_search_steps=10,
+        line_search_shrink=0.5, line_search_kl=2.0, line_search_accept=0.1, line_search_failure="shrink",
+        least_gradient=1e-6,
+    )  # fmt: skip
+    return Config(
+        env,
+        preset="paper",
+        steps=1_000_000_000,
+        iterations=501,
+        # Differs: 10 environments, each with whole episodes until it has a tenth of the steps; theirs stopped together
+        # once the sum was reached, and kept what was under way.
+        num_envs=10,
+        sampling="episodes",
+        timesteps_per_batch=50_000,
+        d_step=1,
+        gamma=0.995,
+        lam=0.97,
+        time_limits="terminal",
+        normalise_from_expert=True,
+        policy=PolicyConfig(hidden_sizes=(100, 100), output_scale=0.0, observation_clip=None),
+        critic=CriticConfig(
+            hidden_sizes=(100, 100), fit="natural-gradient", natural_gradient=step, target_lam=1.0, after_adversary=True,
+            preserve_values=False, time_input=True, observation_clip=None,
+        ),
+        trpo=TRPOConfig(**dataclasses.asdict(step)),
+        discriminator=DiscriminatorConfig(
+            hidden_size_adversary=100, adversary_entcoeff=1e-3, d_stepsize=0.01, d_batch_size=None, input_clip=None
+        ),
+        eval_every=0,
+    )  # fmt: skip
+
+
+def _stable_baselines(env: str) -> Config:
     # Stable-Baselines 2.10's GAIL with its MlpPolicy. Its batch of 1024 is per rank; this emulates one rank.
     # Differs: true steps are counted (it counts one batch in g_step); D learns from all g_step batches (it: the last);
     # time limits bootstrap; the critic's targets are standardised; Discrete actions choose an output of D (it: one-hot).

@@ -2,57 +2,25 @@
 
 from __future__ import annotations
 
+import dataclasses
 from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from trpo_gail.config import CriticConfig
-from trpo_gail.envs.vector import EnvSpec
+from trpo_gail.config import Config
+from trpo_gail.generators.natural_gradient import damped_mean, gauss_newton_product, trust_region_step
 from trpo_gail.networks.adam import FlatAdam
-from trpo_gail.networks.mlp import MLP
-from trpo_gail.networks.normaliser import Normaliser, sums
+from trpo_gail.networks.normaliser import sums
 from trpo_gail.parallel import Workers
 from trpo_gail.sampling.batch import Batch, action_tensor, flat_rows, number_rows
 from trpo_gail.sampling.returns import gae
 from trpo_gail.sampling.rollout import Rollout
+from trpo_gail.value import ValueNetwork
 
 Stats = dict[str, float]
-
-
-class ValueNetwork(nn.Module):
-    """Observations, and the time within the episode if asked for, -> normalised value."""
-
-    def __init__(self, config: CriticConfig, spec: EnvSpec, rng: torch.Generator) -> None:
-        super().__init__()
-        self.time_input = config.time_input
-        inputs = spec.observation_size + (1 if config.time_input else 0)
-        self.net = MLP(inputs, config.hidden_sizes, 1, out_scale=0.0, rng=rng)
-        active = None if config.normalise_observations else 0
-        self.normaliser = Normaliser(spec.observation_size, config.observation_clip, active)
-        self.target_normaliser = Normaliser(1)
-
-    def inputs(self, observations: Tensor, times: Tensor) -> Tensor:
-        """[B, O], [B] -> [B, I]."""
-        z = self.normaliser(observations)
-        return torch.cat([z, times[:, None]], 1) if self.time_input else z
-
-    def value(self, observations: Tensor, times: Tensor) -> Tensor:
-        """V(s) in units of reward: [B]."""
-        shift, scale = self.target_normaliser.shift_and_scale(observations.dtype)
-        return self.net(self.inputs(observations, times))[:, 0] * scale + shift
-
-    def update_target_normaliser(self, moments: Tensor) -> None:
-        """Take in targets' sums and rescale the output layer, so that V stays what it was (van Hasselt et al. 2016)."""
-        before = self.target_normaliser.shift_and_scale(torch.float64)
-        self.target_normaliser.add(moments)
-        after = self.target_normaliser.shift_and_scale(torch.float64)
-        out = self.net.layers[-1]
-        with torch.no_grad():
-            out.weight.mul_((before[1] / after[1]).to(out.weight.dtype))
-            out.bias.copy_((before[1] * out.bias + before[0] - after[0]) / after[1])
 
 
 def _squares_slope(targets: Tensor, values: Tensor) -> Tensor:
@@ -63,30 +31,22 @@ def _squares_slope(targets: Tensor, values: Tensor) -> Tensor:
 class Critic:
     """Value network and its optimiser."""
 
-    def __init__(
-        self, config: CriticConfig, gamma: float, lam: float, network: ValueNetwork, limit: int | None, workers: Workers
-    ) -> None:
-        self.config, self.gamma, self.lam, self.workers = config, gamma, lam, workers
-        self.network, self.adam = network, FlatAdam(network.net, config.vf_stepsize, workers)
-        self._limit = limit or 1000  # steps that one unit of the time input stands for
+    def __init__(self, config: Config, network: ValueNetwork, limit: int | None, workers: Workers) -> None:
+        """`limit`: steps that one unit of the time input stands for."""
+        self.config, self.gamma, self.lam, self.workers = config.critic, config.gamma, config.lam, workers
+        self.bootstrap = config.time_limits == "bootstrap"
+        self.network, self.adam = network, FlatAdam(network.net, config.critic.vf_stepsize, workers)
+        self._limit = limit or 1000
 
     @torch.no_grad()
     def batch(self, rollout: Rollout, reward: np.ndarray) -> Batch:
         """Advantages by GAE on `reward` [T, N], standardised over all ranks' valid rows."""
-        T, N = reward.shape
-        like = self.adam.flat.vector
+        like, T = self.adam.flat.vector, len(reward)
         observations = torch.as_tensor(rollout.observations, dtype=like.dtype, device=like.device)
-        steps = np.concatenate([rollout.steps, rollout.steps[-1:] + 1])  # [T + 1, N]
-        # A row that is no transition holds the last observation of the episode before it, which is one step on.
-        after_end = ~rollout.valid[1:]
-        steps[1:-1][after_end] = rollout.steps[:-1][after_end] + 1
-        times = torch.as_tensor(steps / self._limit, dtype=like.dtype, device=like.device)
-        flat = observations.reshape((T + 1) * N, -1)
-        value = self.network.value(flat, times.reshape(-1)).reshape(T + 1, N).double().cpu().numpy()
-        advantage = gae(reward, value, rollout.terminated, rollout.done | ~rollout.valid, self.gamma, self.lam)
-        target = flat_rows(rollout, advantage + value[:-1])
-        advantage = flat_rows(rollout, advantage)
-
+        times = self._times(rollout)
+        flat = observations.reshape(-1, observations.shape[-1])
+        value = self.network.value(flat, times.reshape(-1)).reshape(T + 1, -1).double().cpu().numpy()
+        advantage = flat_rows(rollout, self._advantage(rollout, reward, value, self.lam))
         rows = number_rows(rollout, self.workers)
         total, square = self.workers.sum(np.array([advantage.sum(), (advantage**2).sum()])) / rows.total
         advantage = (advantage - total) / (np.sqrt(max(square - total**2, 0.0)) + 1e-8)
@@ -97,24 +57,81 @@ class Critic:
             action_tensor(flat_rows(rollout, rollout.actions), like.dtype, like.device),
             times[:-1].T[mine],
             torch.as_tensor(advantage, dtype=like.dtype, device=like.device),
-            torch.as_tensor(target, dtype=like.dtype, device=like.device),
+            torch.as_tensor(self._targets(rollout, reward, value), dtype=like.dtype, device=like.device),
+            value,
         )
 
+    def retarget(self, batch: Batch, rollout: Rollout, reward: np.ndarray) -> Batch:
+        """The batch with targets for another reward [T, N], by the values that it was made with."""
+        targets = torch.as_tensor(self._targets(rollout, reward, batch.values)).to(batch.targets)
+        return dataclasses.replace(batch, targets=targets)
+
+    def _times(self, rollout: Rollout) -> Tensor:
+        """The time input [T + 1, N]."""
+        steps = np.concatenate([rollout.steps, rollout.steps[-1:] + 1])
+        # A row that is no transition holds the last observation of the episode before it, which is one step on.
+        after_end = ~rollout.valid[1:]
+        steps[1:-1][after_end] = rollout.steps[:-1][after_end] + 1
+        return torch.as_tensor(steps / self._limit).to(self.adam.flat.vector)
+
+    def _advantage(self, rollout: Rollout, reward: np.ndarray, value: np.ndarray, lam: float) -> np.ndarray:
+        """GAE [T, N] with this lambda."""
+        nothing_follows = rollout.terminated if self.bootstrap else rollout.done
+        return gae(reward, value, nothing_follows, rollout.done | ~rollout.valid, self.gamma, lam)
+
+    def _targets(self, rollout: Rollout, reward: np.ndarray, value: np.ndarray) -> np.ndarray:
+        """Lambda returns of the valid rows [B]."""
+        lam = self.lam if self.config.target_lam is None else self.config.target_lam
+        return flat_rows(rollout, self._advantage(rollout, reward, value, lam) + value[:-1])
+
     def fit(self, batch: Batch, rng: np.random.Generator) -> Stats:
-        """`vf_iters` passes of Adam on the squared error of normalised targets, in minibatches of `vf_batch_size`."""
+        """Squared error of normalised targets: passes of Adam in minibatches, or one natural-gradient step."""
         stats = self._explained_variance(batch)
         network, workers = self.network, self.workers
         network.normaliser.add(workers.sum_tensor(sums(batch.observations)))
-        network.update_target_normaliser(workers.sum_tensor(sums(batch.targets[:, None])))
+        moments = workers.sum_tensor(sums(batch.targets[:, None]))
+        network.update_target_normaliser(moments, self.config.preserve_values)
         inputs = network.inputs(batch.observations, batch.times)
         targets = network.target_normaliser(batch.targets[:, None])
+        if self.config.fit == "adam":
+            self._fit_adam(batch, inputs, targets, rng)
+            return stats
+        return stats | self._fit_natural(batch, inputs, targets, rng)
+
+    def _fit_adam(self, batch: Batch, inputs: Tensor, targets: Tensor, rng: np.random.Generator) -> None:
+        """`vf_iters` passes in minibatches of `vf_batch_size`."""
         parts = max(1, round(batch.rows.total / self.config.vf_batch_size))
         for _ in range(self.config.vf_iters):
             for _, local, count in batch.rows.minibatches(rng, parts):
                 index = torch.from_numpy(local).to(inputs.device)
                 wanted = targets[index]
                 self.adam.step(inputs[index], partial(_squares_slope, wanted), count)
-        return stats
+
+    @torch.no_grad()
+    def _fit_natural(self, batch: Batch, inputs: Tensor, targets: Tensor, rng: np.random.Generator) -> Stats:
+        """One step up -mean (V - target)^2, limited by mean (V_old - V)^2, both of normalised values [B, 1]."""
+        net, flat, workers, total = self.network.net, self.adam.flat, self.workers, batch.rows.total
+        hidden = net.activations(inputs)
+        old = net.layers[-1](hidden[-1])
+        gradient = torch.zeros_like(flat.vector, dtype=torch.float64)
+        net.pullback(hidden, -_squares_slope(targets, old), flat.split(gradient))
+        local = -((old - targets) ** 2).double().sum().reshape(1)
+        g, value = (workers.sum_tensor(torch.cat([gradient, local])) / total).split([len(gradient), 1])
+
+        def evaluate() -> tuple[float, float]:
+            new = net(inputs)
+            here = torch.stack([-((new - targets) ** 2).double().sum(), ((new - old) ** 2).double().sum()])
+            L, kl = (workers.sum_tensor(here) / total).tolist()
+            return L, kl
+
+        H = damped_mean(
+            self.config.natural_gradient, batch.rows, rng, workers,
+            lambda rows: gauss_newton_product(net, inputs[rows], lambda out: lambda v: 2.0 * v, flat.split),
+        )  # fmt: skip
+        step = trust_region_step(
+            self.config.natural_gradient, flat.vector, g.to(flat.vector), float(value), H, evaluate
+        )
+        return {f"vf_{name}": step[name] for name in ("kl", "improvement", "backtracks", "gradient_norm")}
 
     @torch.no_grad()
     def _explained_variance(self, batch: Batch) -> Stats:

@@ -11,15 +11,17 @@ import torch
 from trpo_gail.adversaries.discriminator import Discriminator, DiscriminatorNetwork
 from trpo_gail.adversaries.env_reward import EnvReward
 from trpo_gail.config import Config
-from trpo_gail.critic import Critic, ValueNetwork
+from trpo_gail.critic import Critic
 from trpo_gail.envs.vector import EnvSpec, VectorEnv
 from trpo_gail.generators.trpo import TRPO
+from trpo_gail.networks.normaliser import sums
 from trpo_gail.parallel import Workers
 from trpo_gail.policy import Policy
 from trpo_gail.sampling.batch import Batch
 from trpo_gail.sampling.rollout import Rollout
 from trpo_gail.sampling.sampler import Sampler
 from trpo_gail.seeding import INITIAL, stream_seed
+from trpo_gail.value import ValueNetwork
 
 Stats = dict[str, float]
 
@@ -27,7 +29,7 @@ Stats = dict[str, float]
 class Generator(Protocol):
     """Improves the policy on one batch."""
 
-    def step(self, batch: Batch) -> Stats: ...
+    def step(self, batch: Batch, rng: np.random.Generator) -> Stats: ...
 
 
 class Adversary(Protocol):
@@ -108,7 +110,7 @@ def make_learner(
     modules: list[torch.nn.Module] = [policy, value]
     adversary: Adversary = EnvReward()
     generator = TRPO(config.trpo, policy, workers)
-    critic = Critic(config.critic, config.gamma, config.lam, value, spec.max_episode_steps, workers)
+    critic = Critic(config, value, spec.max_episode_steps, workers)
     if expert is not None:
         network = _place(DiscriminatorNetwork(config.discriminator, spec, _initial(config, 2)), device, dtype)
         modules.append(network)
@@ -116,6 +118,11 @@ def make_learner(
         adversary = Discriminator(
             config.discriminator, config.d_step, network, expert.observations, expert.actions, bounds, workers
         )
+        if config.normalise_from_expert:
+            observations, actions = torch.as_tensor(expert.observations), torch.as_tensor(expert.actions)
+            policy.normaliser.add(sums(observations))
+            value.normaliser.add(sums(observations))
+            network.normaliser.add(sums(network.features(observations, actions)))
     for module in modules:
         for tensor in module.state_dict().values():
             workers.share_tensor(tensor)

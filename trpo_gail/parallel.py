@@ -114,8 +114,9 @@ class Workers:
         """Sum over ranks of a tensor: staged through host memory, added in float64, returned as it came."""
         if self.size == 1:
             return tensor
-        total = self.sum(tensor.detach().double().cpu().numpy())
-        return tensor.new_tensor(total)
+        import torch
+
+        return torch.from_numpy(self.sum(tensor.detach().double().cpu().numpy())).to(tensor)
 
     def max(self, value: float) -> float:
         """Largest of the ranks' values."""

@@ -53,7 +53,7 @@ def run(config: Config, out: str | None, resume: bool, quiet: bool, workers: Wor
     demonstrations = Demonstrations(expert.observations, expert.actions) if expert else None
     learner = make_learner(config, env, demonstrations, setting.clip, workers)
     folder = workers.together(lambda: _folder(path, resume) if workers.main else None)
-    with View(workers.main and not quiet, config.steps) as view:
+    with View(workers.main and not quiet, config.expected_steps) as view:
         try:
             session = _Session(config, setting, expert, env, learner, folder, path, workers, view)
             return session.run(resume)
@@ -75,12 +75,12 @@ def saved_config(path: Path) -> Config:
 
 
 def check_resume(saved: Config, given: Config, path: Path) -> None:
-    """Only --steps may differ from the run's own, and only grow. Raises UserError otherwise."""
+    """Only --steps and --iterations may differ from the run's own, and only grow. Raises UserError otherwise."""
     before, now = flatten(saved), flatten(given)
     for name, value in now.items():
-        if name == "steps":
+        if name == "steps" or (name == "iterations" and None not in (value, before[name])):
             if value < before[name]:
-                raise UserError(f"--resume: --steps {value} given, but {path} has {before[name]}: it may only grow")
+                raise UserError(f"--resume: --{name} {value} given, but {path} has {before[name]}: it may only grow")
         elif value != before[name]:
             raise UserError(f"--resume: --{name} {value} given, but {path} was made with {before[name]}")
 
@@ -251,7 +251,7 @@ class _Session:
 
     def _finish(self, stopped: str) -> dict[str, Any]:
         """Last evaluation, unless a signal asked for haste; summary and learning curve."""
-        cfg, progress, done = self.config, self.learner.progress, stopped == "steps"
+        cfg, progress, done = self.config, self.learner.progress, stopped in ("steps", "iterations")
         actor = self.learner.policy.actor()
         learned = self.evaluator.run(actor, cfg.final_episodes, FINAL).returns if done else None
         random = float(self.evaluator.random(self.env.spec, cfg.final_episodes).returns.mean()) if done else None

@@ -35,7 +35,8 @@ class Clock:
 
 def epoch(learner: Learner, config: Config, workers: Workers) -> Row:
     """g_step generator steps, each on a fresh batch, then d_step discriminator updates on all their rows."""
-    progress, clock, rollouts, steps = learner.progress, Clock(), [], []
+    progress, clock, rollouts, batches = learner.progress, Clock(), [], []
+    steps: list[Row] = []
     rng = generator(config.seed, MINIBATCH, progress.iteration)
     learner.sampler.begin_epoch(progress.iteration)
 
@@ -44,19 +45,28 @@ def epoch(learner: Learner, config: Config, workers: Workers) -> Row:
             rollout, episodes = learner.sampler.collect(learner.policy.actor())  # tau ~ pi_theta
         with clock("reward"):
             reward = learner.adversary.reward(rollout)  # r(s, a) from D_w, frozen while it is sampled
+            if config.causal_entcoeff:  # the gradient of the causal entropy is that of a reward -log pi (lemma A.1)
+                reward = reward - config.causal_entcoeff * learner.policy.log_prob(rollout)
             batch = learner.critic.batch(rollout, reward)  # A by GAE(gamma, lambda)
         with clock("generator"):
-            generator_stats = learner.generator.step(batch)  # theta -> theta'
-        with clock("critic"):
-            critic_stats = learner.critic.fit(batch, rng)
+            stats = learner.generator.step(batch, rng)  # theta -> theta'
+        if not config.critic.after_adversary:
+            with clock("critic"):
+                stats |= learner.critic.fit(batch, rng)
         # Only now: before the step the ratio is 1 and the KL 0, whatever the statistics.
         learner.policy.normaliser.add(workers.sum_tensor(sums(batch.observations)))
         rollouts.append(rollout)
-        sampling_stats = _sampling_stats(learner, rollout, episodes, reward, batch, workers)
-        steps.append({**sampling_stats, **generator_stats, **critic_stats})
+        batches.append(batch)
+        steps.append({**_sampling_stats(learner, rollout, episodes, reward, batch, workers), **stats})
 
     with clock("adversary"):
         adversary_stats = learner.adversary.fit(rollouts, rng)  # w -> w'
+
+    if config.critic.after_adversary:  # the original's order: its targets are the new reward's, without the entropy's
+        with clock("critic"):
+            for rollout, batch, row in zip(rollouts, batches, steps, strict=True):
+                reward = learner.adversary.reward(rollout)
+                row |= learner.critic.fit(learner.critic.retarget(batch, rollout, reward), rng)
 
     progress.iteration += 1
     progress.wall_s += sum(clock.seconds.values())
@@ -76,12 +86,13 @@ def _sampling_stats(
     """Count rows and episodes over all ranks; true returns and lengths of the episodes that finished, None without."""
     returns, rows = episodes.returns, rollout.valid.size
     local = [len(returns), returns.sum(), (returns**2).sum(), episodes.lengths.sum(), rows, reward.sum()]
-    n, total, square, length, rows, paid = workers.sum(np.array([*local], np.float64))
+    local += [learner.sampler.cut_episodes]
+    n, total, square, length, rows, paid, cut = workers.sum(np.array(local, np.float64))
     progress = learner.progress
     progress.steps += batch.rows.total
     progress.idle_rows += int(rows) - batch.rows.total
     progress.episodes += int(n)
-    progress.cut_episodes = int(workers.sum(np.array([learner.sampler.cut_episodes]))[0])
+    progress.cut_episodes = int(cut)
     mean = total / n if n else None
     return {
         "return_mean": mean,
@@ -98,8 +109,10 @@ def _mean(rows: list[Row]) -> Row:
 
 
 def train(learner: Learner, config: Config, workers: Workers, after: Callable[[Row], str | None]) -> str:
-    """Iterate until the steps are done or `after`, called with each iteration's row, gives a reason to stop."""
+    """Iterate until steps or iterations are done or `after`, called with each iteration's row, gives a reason to stop."""
     while learner.progress.steps < config.steps:
+        if config.iterations is not None and learner.progress.iteration >= config.iterations:
+            return "iterations"
         reason = after(epoch(learner, config, workers))
         if reason:
             return reason

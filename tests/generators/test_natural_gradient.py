@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,16 +12,21 @@ import torch
 import toys
 from torch import Tensor
 
+from trpo_gail.config import TrustRegionConfig
 from trpo_gail.generators import natural_gradient
 from trpo_gail.generators.natural_gradient import (
-    CHUNK,
     Product,
     conjugate_gradient,
+    damped_mean,
     fisher_product,
     fisher_product_autograd,
+    trust_region_step,
 )
-from trpo_gail.networks.mlp import FlatParameters
+from trpo_gail.networks import mlp
+from trpo_gail.networks.mlp import ROW_CHUNK, FlatParameters
+from trpo_gail.parallel import Workers
 from trpo_gail.policy import Policy
+from trpo_gail.sampling.batch import Rows
 
 # ---- conjugate gradient ----------------------------------------------------------------------------------------------
 
@@ -172,10 +178,11 @@ def test_the_matrix_is_the_expected_outer_product_of_scores(kind: str) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_chunks_add_up(kind: str, monkeypatch: pytest.MonkeyPatch, torch_rng: torch.Generator) -> None:
-    policy, flat, z = made(kind, rows=2 * CHUNK + 7)
+    policy, flat, z = made(kind, rows=2 * ROW_CHUNK + 7)
     v = torch.randn(len(flat.vector), generator=torch_rng, dtype=torch.float64)
     chunked = fisher_product(policy, flat, z)(v)
-    monkeypatch.setattr(natural_gradient, "CHUNK", len(z))
+    monkeypatch.setattr(natural_gradient, "ROW_CHUNK", len(z))
+    monkeypatch.setattr(mlp, "ROW_CHUNK", len(z))
     torch.testing.assert_close(chunked, fisher_product(policy, flat, z)(v), rtol=1e-10, atol=1e-12)
     torch.testing.assert_close(chunked, fisher_product_autograd(policy, flat, z)(v), rtol=1e-9, atol=1e-11)
 
@@ -184,3 +191,55 @@ def test_chunks_add_up(kind: str, monkeypatch: pytest.MonkeyPatch, torch_rng: to
 def test_no_rows_give_zero(kind: str) -> None:  # a rank may hold none of a subsample
     policy, flat, z = made(kind)
     assert not fisher_product(policy, flat, z[:0])(torch.ones_like(flat.vector)).any()
+
+
+# ---- the step --------------------------------------------------------------------------------------------------------
+
+
+def climb(theta: Tensor, limit: float = 1e9, **config: Any) -> dict[str, float]:
+    """One step up L = -|theta - 1|^2 / 2, with |theta - old|^2 / 2 for the KL, which is refused beyond `limit`."""
+    old, one = theta.clone(), torch.ones_like(theta)
+
+    def evaluate() -> tuple[float, float]:
+        kl = float((theta - old).square().sum()) / 2
+        return -float((theta - one).square().sum()) / 2, kl if kl <= limit else math.inf
+
+    settings = TrustRegionConfig(**{"max_kl": 0.02, "cg_damping": 0.0} | config)
+    return trust_region_step(settings, theta, one - theta, evaluate()[0], lambda v: v, evaluate)
+
+
+def test_a_step_goes_to_the_edge_of_the_trust_region() -> None:
+    theta = torch.zeros(4, dtype=torch.float64)
+    stats = climb(theta)
+    torch.testing.assert_close(theta, torch.full((4,), 0.1, dtype=torch.float64))  # |theta|^2 / 2 = 0.02
+    assert stats["kl"] == pytest.approx(0.02) and stats["step_accepted"] == 1 and stats["backtracks"] == 0
+
+
+@pytest.mark.parametrize(("failure", "expected"), [("restore", 0.0), ("shrink", 0.1 / 2**3)])
+def test_where_every_length_is_refused(failure: str, expected: float) -> None:
+    theta = torch.zeros(4, dtype=torch.float64)
+    stats = climb(theta, limit=-1.0, line_search_steps=3, line_search_failure=failure)
+    torch.testing.assert_close(theta, torch.full((4,), expected, dtype=torch.float64))
+    assert stats["step_accepted"] == 0 and stats["backtracks"] == 3
+
+
+@pytest.mark.parametrize(("least", "moved"), [(0.0, True), (0.9, True), (1.0, False)])
+def test_a_gradient_that_is_too_small_is_not_followed(least: float, moved: bool) -> None:
+    theta = torch.zeros(4, dtype=torch.float64)  # where the gradient is 1
+    climb(theta, least_gradient=least)
+    assert bool(theta.any()) == moved
+
+
+def test_drawn_rows_are_global_and_with_replacement() -> None:
+    rows, taken = Rows(offset=30, count=40, total=100), []
+
+    def of_rows(chosen: Any) -> Product:
+        taken.append(chosen)
+        return lambda v: len(chosen) * v
+
+    config = TrustRegionConfig(fvp_subsample=2, fvp_draw=True, cg_damping=0.5)
+    H = damped_mean(config, rows, np.random.default_rng(4), Workers(), of_rows)
+    numbers = np.random.default_rng(4).integers(0, 100, 50)
+    mine = [n - 30 for n in numbers if 30 <= n < 70]
+    assert taken[0].tolist() == mine and len(set(mine)) < len(mine)
+    torch.testing.assert_close(H(torch.ones(2)), torch.full((2,), len(mine) / 50 + 0.5))

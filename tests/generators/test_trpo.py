@@ -13,7 +13,7 @@ import toys
 from torch import Tensor
 
 from trpo_gail.config import TRPOConfig
-from trpo_gail.generators import trpo
+from trpo_gail.generators import natural_gradient, trpo
 from trpo_gail.generators.trpo import TRPO
 from trpo_gail.parallel import Workers
 from trpo_gail.policy import Policy
@@ -33,7 +33,7 @@ def batch_of(policy: Policy, observations: Tensor, advantages: Tensor, actions: 
         )
         actions = torch.as_tensor(noise.act(observations.numpy(), draws))
     zeros = torch.zeros(n, dtype=observations.dtype)
-    return Batch(Rows(0, n, n), observations, actions, zeros, advantages, zeros)
+    return Batch(Rows(0, n, n), observations, actions, zeros, advantages, zeros, np.zeros((0, 0)))
 
 
 def case(kind: str, seed: int = 0, rows: int = 200) -> tuple[Policy, Batch]:
@@ -57,7 +57,7 @@ def same_bits(a: Tensor, b: Tensor) -> bool:
 
 
 def step(policy: Policy, batch: Batch, **config: Any) -> dict[str, float]:
-    return TRPO(TRPOConfig(**config), policy, Workers()).step(batch)
+    return TRPO(TRPOConfig(**config), policy, Workers()).step(batch, np.random.default_rng(0))
 
 
 def judge(policy: Policy, batch: Batch, old: dict[str, Tensor]) -> tuple[float, float]:
@@ -261,16 +261,16 @@ def test_the_subsample_takes_global_row_numbers(monkeypatch: pytest.MonkeyPatch)
 
     monkeypatch.setattr(trpo, "fisher_product", spy)
     divided = []
-    true_cg = trpo.conjugate_gradient
+    true_cg = natural_gradient.conjugate_gradient
 
     def cg(Av: Any, b: Tensor, iters: int) -> Any:
         divided.append(Av(b))
         return true_cg(Av, b, iters)
 
-    monkeypatch.setattr(trpo, "conjugate_gradient", cg)
+    monkeypatch.setattr(natural_gradient, "conjugate_gradient", cg)
     generator = TRPO(TRPOConfig(fvp_subsample=4, cg_damping=0.0), policy, Workers())
     theta = parameters(policy)
-    generator.step(batch)
+    generator.step(batch, np.random.default_rng(0))
     assert torch.equal(taken[0], batch.observations[[1, 5]])  # global rows 4 and 8
     generator.flat.vector.copy_(theta)
     g = generator._gradient(batch, batch.observations)[0]

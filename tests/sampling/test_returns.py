@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,12 +11,13 @@ import torch
 import toys
 
 from trpo_gail.adversaries.discriminator import Discriminator, DiscriminatorNetwork
-from trpo_gail.config import CriticConfig, DiscriminatorConfig
-from trpo_gail.critic import Critic, ValueNetwork
+from trpo_gail.config import Config, CriticConfig, DiscriminatorConfig
+from trpo_gail.critic import Critic
 from trpo_gail.parallel import Workers
 from trpo_gail.sampling.batch import flat_rows
 from trpo_gail.sampling.returns import gae
 from trpo_gail.sampling.rollout import Rollout
+from trpo_gail.value import ValueNetwork
 
 GAMMA = 0.9
 
@@ -85,12 +87,18 @@ def test_a_boundary_lets_nothing_through(rng: np.random.Generator) -> None:
 
 
 def critic(
-    lam: float = 0.95, *, time_input: bool = False, weights: tuple[float, ...] = (1.0,), limit: int | None = None
+    lam: float = 0.95,
+    *,
+    time_input: bool = False,
+    weights: tuple[float, ...] = (1.0,),
+    limit: int | None = None,
+    target_lam: float | None = None,
+    **config: Any,
 ) -> Critic:
     """V(s) = weights . (observation, time): linear, so that every value is known."""
-    config = CriticConfig(hidden_sizes=(), time_input=time_input)
-    network = ValueNetwork(config, toys.spec(len(weights) - time_input, 1), torch.Generator()).double()
-    made = Critic(config, GAMMA, lam, network, limit, Workers())
+    settings = CriticConfig(hidden_sizes=(), time_input=time_input, target_lam=target_lam)
+    network = ValueNetwork(settings, toys.spec(len(weights) - time_input, 1), torch.Generator()).double()
+    made = Critic(Config("toys:any", critic=settings, gamma=GAMMA, lam=lam, **config), network, limit, Workers())
     with torch.no_grad():
         network.net.layers[0].weight.copy_(torch.tensor([weights]))
     return made
@@ -110,6 +118,34 @@ def test_a_time_limit_bootstraps_and_a_termination_does_not() -> None:
     expected[2] = r[2]
     np.testing.assert_allclose(targets(critic(lam=0.0), terminated), expected, atol=1e-12)
     assert abs(v[3]) > 0.1, "the control would be blind"
+
+
+def test_a_time_limit_may_end_all_as_a_termination_does() -> None:
+    limited, terminated = toys.rollout(["..L_.."]), toys.rollout(["..T_.."])
+    terminal = targets(critic(lam=0.5, time_limits="terminal"), limited)
+    np.testing.assert_array_equal(terminal, targets(critic(lam=0.5), terminated))
+    assert terminal[2] != targets(critic(lam=0.5), limited)[2]
+
+
+def test_targets_with_lambda_1_are_discounted_returns() -> None:
+    rollout = toys.rollout(["..T_.L"])
+    r = rollout.rewards[:, 0]
+    made = critic(lam=0.0, target_lam=1.0, time_limits="terminal")
+    returns = [r[0] + GAMMA * (r[1] + GAMMA * r[2]), r[1] + GAMMA * r[2], r[2], r[4] + GAMMA * r[5], r[5]]
+    np.testing.assert_allclose(targets(made, rollout), returns, atol=1e-12)
+    np.testing.assert_array_equal(
+        made.batch(rollout, rollout.rewards).advantages,
+        critic(lam=0.0, time_limits="terminal").batch(rollout, rollout.rewards).advantages,
+    )
+
+
+def test_a_batch_may_get_targets_for_another_reward() -> None:
+    rollout, other = toys.rollout(["..T_.L"]), toys.rollout(["..T_.L"]).rewards + 1.0
+    made = critic()
+    batch = made.batch(rollout, rollout.rewards)
+    changed = made.retarget(batch, rollout, other)
+    assert torch.equal(changed.targets, made.batch(rollout, other).targets)
+    assert changed.advantages is batch.advantages and not torch.equal(changed.targets, batch.targets)
 
 
 def test_advantages_are_standardised_over_valid_rows_alone() -> None:
@@ -170,7 +206,7 @@ def test_rows_that_are_not_valid_have_no_influence_on_a_batch(time_input: bool) 
     other = perturbed(rollout)
     weights = (1.0, 0.5) if time_input else (1.0,)
     a, b = (critic(time_input=time_input, weights=weights).batch(r, r.rewards) for r in (rollout, other))
-    for field in dataclasses.fields(a):
+    for field in (field for field in dataclasses.fields(a) if field.name != "values"):  # which are of all rows
         x, y = getattr(a, field.name), getattr(b, field.name)
         assert torch.equal(x, y) if isinstance(x, torch.Tensor) else x == y, field.name
     valid_changed = dataclasses.replace(rollout, rewards=rollout.rewards + rollout.valid)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, get_args
 
 from tyro.conf import arg
 
@@ -23,7 +23,7 @@ class _TrainArguments:
     out: str | None = None
     """Run folder; without it runs/<environment>-seed<seed>-<time>."""
     resume: bool = False
-    """Go on with the run in --out, from its last checkpoint; of the other flags only --steps may differ, and grow."""
+    """Go on with the run in --out, from its last checkpoint; only --steps and --iterations may differ, and grow."""
     quiet: bool = False
     """Print nothing but errors."""
 
@@ -42,7 +42,7 @@ def run(arguments: list[str], workers: list[Workers], command: str = "train") ->
         saved = saved_config(Path(out))
     base = saved or preset(_preset_name(name), tyro.MISSING)
     if command == "expert" and not saved:
-        base = dataclasses.replace(base, adversary="env_reward")
+        base = dataclasses.replace(base, adversary="env_reward", normalise_from_expert=False)
     given = parse(_TrainArguments, arguments, command, _TrainArguments(base))
     from trpo_gail.session import check_resume
     from trpo_gail.session import run as run_session
@@ -69,4 +69,4 @@ def _peek(arguments: list[str], flag: str) -> str | None:
 
 
 def _preset_name(name: str | None) -> PresetName:
-    return "stable-baselines" if name == "stable-baselines" else "default"  # a wrong name is the parser's to refuse
+    return name if name in get_args(PresetName) else "default"  # type: ignore[return-value]  # a wrong one is the parser's

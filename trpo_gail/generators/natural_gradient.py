@@ -1,17 +1,65 @@
-"""The numerics of a natural-gradient step: conjugate gradient and Fisher-vector products."""
+"""The numerics of a natural-gradient step: conjugate gradient, Fisher-vector products, line search."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from trpo_gail.networks.mlp import FlatParameters
+from trpo_gail.config import TrustRegionConfig
+from trpo_gail.networks.mlp import MLP, ROW_CHUNK, FlatParameters
+from trpo_gail.parallel import Workers
 from trpo_gail.policy import Policy
+from trpo_gail.sampling.batch import Rows
 
+Stats = dict[str, float]
 Product = Callable[[Tensor], Tensor]
-CHUNK = 1024  # rows whose activations stay in the cache between two products
+
+
+def trust_region_step(
+    config: TrustRegionConfig,
+    theta: Tensor,
+    g: Tensor,
+    value: float,
+    product: Product,
+    evaluate: Callable[[], tuple[float, float]],
+) -> Stats:
+    """Move parameters theta [P], in place, up an objective L subject to mean KL(old || theta) <= max_kl.
+
+    `g` [P] and `value` are L's gradient and value at theta; `product` is the damped Fisher matrix there; `evaluate` gives
+    L and the KL at wherever theta stands. Theta is left bit for bit where there is no acceptable step, unless the config
+    says otherwise.
+    """
+    stats = {"kl": 0.0, "improvement": 0.0, "backtracks": 0.0, "step_accepted": 0.0, "cg_residual": 0.0}
+    stats |= {"gradient_norm": float(g.norm())}
+    largest = float(g.abs().max())
+    if not math.isfinite(largest) or largest <= config.least_gradient:
+        return stats
+    x, residual, _ = conjugate_gradient(product, g, config.cg_iters)
+    stats |= {"cg_residual": float(residual.norm() / g.norm())}
+    xHx = float(x @ (g - residual))
+    if not (math.isfinite(xHx) and xHx > 0.0):
+        return stats
+    # Differs: the original adds 1e-8 to xHx / (2 max_kl), so as not to divide by zero, which is decided above.
+    full_step = x * math.sqrt(2.0 * config.max_kl / xHx)
+    expected, start = float(g @ full_step), theta.clone()
+
+    for k in range(config.line_search_steps):
+        fraction = config.line_search_shrink**k
+        theta.copy_(start + fraction * full_step)
+        L, kl = evaluate()
+        enough = L - value > config.line_search_accept * fraction * expected
+        if enough and kl <= config.line_search_kl * config.max_kl:  # false too where either is not a number
+            return stats | {"kl": kl, "improvement": L - value, "backtracks": float(k), "step_accepted": 1.0}
+    stats |= {"backtracks": float(config.line_search_steps)}
+    if config.line_search_failure == "shrink" and bool(torch.isfinite(full_step).all()):
+        theta.copy_(start + config.line_search_shrink**config.line_search_steps * full_step)
+    else:
+        theta.copy_(start)
+    return stats
 
 
 def conjugate_gradient(Av: Product, b: Tensor, iters: int, tol: float = 1e-10) -> tuple[Tensor, Tensor, int]:
@@ -37,27 +85,64 @@ def conjugate_gradient(Av: Product, b: Tensor, iters: int, tol: float = 1e-10) -
     return x, r, taken
 
 
-def fisher_product(policy: Policy, flat: FlatParameters, z: Tensor) -> Product:
-    """v -> sum over the rows of z [B, O] of F v, F being the second derivative of KL(old || .) at old.
+def damped_mean(
+    config: TrustRegionConfig,
+    rows: Rows,
+    rng: np.random.Generator,
+    workers: Workers,
+    of_rows: Callable[[slice | Tensor], Product],
+) -> Product:
+    """v -> (F / n + damping) v over a subsample of n rows of all ranks; `of_rows` sums F v over some local rows."""
+    k = config.fvp_subsample
+    chosen: slice | Tensor
+    if config.fvp_draw:
+        numbers = rng.integers(0, rows.total, max(1, rows.total // k))
+        n, chosen = len(numbers), torch.from_numpy(rows.mine(numbers)[1])
+    else:
+        n, chosen = len(range(0, rows.total, k)), rows.every(k)
+    F = of_rows(chosen)
+    return lambda v: (workers.sum_tensor(F(v)) / n).to(v.dtype) + config.cg_damping * v
 
-    F = J^T M J (Schulman et al. 2015, appendix C.1): J v by a forward product, J^T by a reverse one, both over the
-    activations of a single forward pass. Not averaged over rows, not damped. Valid until the parameters move.
+
+def gauss_newton_product(
+    net: MLP, inputs: Tensor, metric: Callable[[Tensor], Product], into: Callable[[Tensor], list[Tensor]]
+) -> Product:
+    """v -> sum over the rows of inputs [B, I] of J^T M J v (Schulman et al. 2015, appendix C.1), float64 [P].
+
+    `metric` makes M from the network's output [B, O]; `into` splits a vector [P] into the network's parameters. J v is a
+    forward product and J^T a reverse one, both over the activations of a single forward pass. Valid until the parameters
+    move.
     """
-    net, log_std_parts = policy.net, 0 if policy.discrete else 1  # a policy's own parameter comes before its network's
     chunks = []
     with torch.no_grad():
-        for rows in torch.split(z, CHUNK):
+        for rows in torch.split(inputs, ROW_CHUNK):
             hidden = net.activations(rows)
-            chunks.append((hidden, policy.distribution(net.layers[-1](hidden[-1])).detach()))
+            chunks.append((hidden, metric(net.layers[-1](hidden[-1]))))
 
     def product(v: Tensor) -> Tensor:
         result = torch.zeros_like(v, dtype=torch.float64)
-        parts, into = flat.split(v), flat.split(result)
-        for hidden, distribution in chunks:
-            tangent = net.pushforward(hidden, parts[log_std_parts:])
-            net.pullback(hidden, distribution.metric(tangent), into[log_std_parts:])
-        if log_std_parts:  # d^2 KL / d log_std^2 = 2 in every row
-            into[0].add_(parts[0], alpha=2.0 * len(z))
+        parts, sums = into(v), into(result)
+        for hidden, M in chunks:
+            net.pullback(hidden, M(net.pushforward(hidden, parts)), sums)
+        return result
+
+    return product
+
+
+def fisher_product(policy: Policy, flat: FlatParameters, z: Tensor) -> Product:
+    """v -> sum over the rows of z [B, O] of F v, F being the second derivative of KL(old || .) at old.
+
+    Not averaged over rows, not damped.
+    """
+    own = 0 if policy.discrete else 1  # a policy's own parameter comes before its network's
+    through_network = gauss_newton_product(
+        policy.net, z, lambda out: policy.distribution(out).detach().metric, lambda v: flat.split(v)[own:]
+    )
+
+    def product(v: Tensor) -> Tensor:
+        result = through_network(v)
+        if own:  # d^2 KL / d log_std^2 = 2 in every row
+            flat.split(result)[0].add_(flat.split(v)[0], alpha=2.0 * len(z))
         return result
 
     return product

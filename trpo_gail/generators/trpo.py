@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
-
+import numpy as np
 import torch
 from torch import Tensor
 
 from trpo_gail.config import TRPOConfig
-from trpo_gail.generators.natural_gradient import conjugate_gradient, fisher_product
+from trpo_gail.generators.natural_gradient import damped_mean, fisher_product, trust_region_step
 from trpo_gail.networks.mlp import FlatParameters
 from trpo_gail.parallel import Workers
 from trpo_gail.policy import Distribution, Policy
@@ -24,38 +23,16 @@ class TRPO:
         self.config, self.policy, self.workers = config, policy, workers
         self.flat = FlatParameters(policy)
 
-    def step(self, batch: Batch) -> Stats:
+    def step(self, batch: Batch, rng: np.random.Generator) -> Stats:
         """Improve the policy, or leave it bit for bit where no acceptable step exists."""
-        cfg, theta = self.config, self.flat.vector.clone()
+        cfg = self.config
         z = self.policy.normaliser(batch.observations)
         g, L_old, old, entropy = self._gradient(batch, z)
-        stats = {"entropy": entropy, "kl": 0.0, "improvement": 0.0, "backtracks": 0.0, "step_accepted": 0.0}
-        if not bool(torch.isfinite(g).all()) or float(g.abs().max()) == 0.0:
-            return stats | {"cg_residual": 0.0, "gradient_norm": float(g.norm())}
-
-        rows = batch.rows.every(cfg.fvp_subsample)
-        F, n = fisher_product(self.policy, self.flat, z[rows]), len(range(0, batch.rows.total, cfg.fvp_subsample))
-
-        def Hv(v: Tensor) -> Tensor:  # damped, averaged over all ranks' rows
-            return (self.workers.sum_tensor(F(v)) / n).to(v.dtype) + cfg.cg_damping * v
-
-        x, residual, _ = conjugate_gradient(Hv, g, cfg.cg_iters)
-        stats |= {"cg_residual": float(residual.norm() / g.norm()), "gradient_norm": float(g.norm())}
-        xHx = float(x @ (g - residual))
-        if not (math.isfinite(xHx) and xHx > 0.0):
-            return stats
-        full_step = x * math.sqrt(2.0 * cfg.max_kl / xHx)
-        expected = float(g @ full_step)
-
-        for k in range(cfg.line_search_steps):
-            fraction = cfg.line_search_shrink**k
-            self.flat.vector.copy_(theta + fraction * full_step)
-            L, kl = self._surrogate_and_kl(batch, z, old)
-            enough = L - L_old > cfg.line_search_accept * fraction * expected
-            if enough and kl <= cfg.line_search_kl * cfg.max_kl:  # false too where either is not a number
-                return stats | {"kl": kl, "improvement": L - L_old, "backtracks": float(k), "step_accepted": 1.0}
-        self.flat.vector.copy_(theta)
-        return stats | {"backtracks": float(cfg.line_search_steps)}
+        H = damped_mean(
+            cfg, batch.rows, rng, self.workers, lambda rows: fisher_product(self.policy, self.flat, z[rows])
+        )
+        stats = trust_region_step(cfg, self.flat.vector, g, L_old, H, lambda: self._surrogate_and_kl(batch, z, old))
+        return {"entropy": entropy, **stats}
 
     def _objective(self, batch: Batch, new: Distribution, old_log_prob: Tensor) -> Tensor:
         """ratio * A + entcoeff * entropy (ibid., eq. 14), by row [B]."""

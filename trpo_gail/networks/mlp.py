@@ -11,6 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+ROW_CHUNK = 1024  # rows whose activations stay in the cache from one product to the next
+
 
 class _HostTanh(torch.autograd.Function):
     @staticmethod
@@ -78,6 +80,11 @@ class MLP(nn.Module):
         Sums over rows are taken in the dtype of `into`. In float64 the sum of float32 rows is exact, nearly always, once it
         is rounded to float32 again; so it does not depend on which rank holds which of the rows.
         """
+        for start in range(0, len(delta), ROW_CHUNK):
+            rows = slice(start, start + ROW_CHUNK)
+            self._pullback([h[rows] for h in hidden], delta[rows], into)
+
+    def _pullback(self, hidden: list[Tensor], delta: Tensor, into: list[Tensor]) -> None:
         for k in reversed(range(len(self.layers))):
             rows = delta.to(into[2 * k].dtype)
             into[2 * k].addmm_(rows.T, hidden[k].to(rows.dtype))

@@ -53,6 +53,13 @@ def flat_rows(rollout: Rollout, array: np.ndarray) -> np.ndarray:
     return array.swapaxes(0, 1)[rollout.valid.T]
 
 
+def grid(rollout: Rollout, values: Tensor) -> np.ndarray:
+    """The inverse, for one number per valid row [B]: float64 [T, N], 0 in rows that are no transitions."""
+    array = np.zeros(rollout.valid.shape[::-1])
+    array[rollout.valid.T] = values.double().cpu().numpy()
+    return array.T
+
+
 @dataclass(frozen=True)
 class Batch:
     """What a generator and a critic learn from: this rank's valid rows."""
@@ -63,6 +70,7 @@ class Batch:
     times: Tensor  # [B] step within the episode over its limit
     advantages: Tensor  # [B], standardised over all ranks
     targets: Tensor  # [B], what the critic is fitted to
+    values: np.ndarray  # [T + 1, N] float64: V where the rollout went, before the fit
 
 
 def action_tensor(actions: np.ndarray, dtype: torch.dtype, device: torch.device) -> Tensor:
