@@ -35,6 +35,8 @@ class _RecordArguments:
     """Arguments of the environment, as a JSON object."""
     actions: Literal["raw", "executed"] | None = None
     """Store and execute the policy's sample, or what clipping to the bounds leaves of it; None as the policy was trained."""
+    subsample: int = 1
+    """Store only every so many-th row, from the paper's random offsets; lengths and returns stay those of whole episodes."""
     licence: str | None = None
     """Licence of the recording, kept in the file."""
     attribution: str | None = None
@@ -49,7 +51,7 @@ def run(arguments: list[str], workers: list[Workers]) -> int:
 
     record(
         given.env, given.policy, given.episodes, given.out, seed=given.seed, deterministic=given.deterministic,
-        backend=given.backend, env_kwargs=kwargs, action_view=given.actions, licence=given.licence,
-        attribution=given.attribution,
+        backend=given.backend, env_kwargs=kwargs, action_view=given.actions, subsample=given.subsample,
+        licence=given.licence, attribution=given.attribution,
     )  # fmt: skip
     return print_info(given.out)

@@ -16,6 +16,7 @@ import gymnasium
 import numpy as np
 from gymnasium.spaces import Box, Discrete
 
+from trpo_gail.envs import paper
 from trpo_gail.errors import UserError
 
 Backend = Literal["auto", "envpool", "gymnasium"]
@@ -114,7 +115,8 @@ def _envpool_ids() -> set[str]:
         import envpool
     except ImportError:
         return set()
-    return set(envpool.list_all_envs())
+    offered = set(envpool.list_all_envs())
+    return offered | {task.id for task in paper.TASKS.values() if task.envpool_id in offered}
 
 
 def _checked_spec(
@@ -140,26 +142,27 @@ def _checked_spec(
 class _EnvPool:
     def __init__(self, env_id: str, num_envs: int, kwargs: dict[str, Any], threads: int) -> None:
         self.num_envs = num_envs
-        self._id, self._kwargs, self._threads = env_id, kwargs, max(1, min(threads, num_envs))
+        self._id, self._variant, self._threads = env_id, paper.envpool_variant(env_id), max(1, min(threads, num_envs))
+        self._kwargs = kwargs
         self._pool = self._make(list(range(num_envs)))
         limit = getattr(self._pool.spec.config, "max_episode_steps", None)
-        self.spec = _checked_spec(
-            env_id, "envpool", kwargs, self._pool.observation_space, self._pool.action_space, limit
-        )
+        observation_space = self._variant.observation_space or self._pool.observation_space
+        self.spec = _checked_spec(env_id, "envpool", kwargs, observation_space, self._pool.action_space, limit)
         self._action_dtype = self.spec.action_space.dtype
         self._cut: np.ndarray | None = None  # to be reset by the next step
+        self._ended = np.zeros(num_envs, bool)  # the next row is a reset
 
     def _make(self, seeds: list[int]) -> Any:
         import envpool
 
         try:
             return envpool.make(
-                self._id,
+                self._variant.id,
                 env_type="gymnasium",
                 num_envs=self.num_envs,
                 seed=seeds,  # a list: an int would mean seed + i, so that neighbouring runs shared streams
                 num_threads=self._threads,
-                **self._kwargs,
+                **{**self._variant.kwargs, **self._kwargs},
             )
         except (TypeError, ValueError, KeyError, AssertionError, RuntimeError) as error:
             raise UserError(f"environment {self._id!r} (envpool) with {self._kwargs}: {_one_line(error)}") from error
@@ -169,30 +172,48 @@ class _EnvPool:
             warnings.simplefilter("ignore")
             self._pool.close()
             self._pool = self._make([int(seed) for seed in seeds])
-            return np.asarray(self._pool.reset()[0])  # a new pool's first reset builds its spaces, which warns too
+            first = self._pool.reset()[0]  # a new pool's first reset builds its spaces, which warns too
+        self._ended[:] = False
+        return self._observed(first, began=np.ones(self.num_envs, bool))
 
     def step(self, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         actions = actions.astype(self._action_dtype)
+        if self._variant.clamp:
+            space = self.spec.action_space
+            actions = actions.clip(space.low, space.high)  # type: ignore[union-attr]
         if self._cut is not None:
             cut, self._cut = self._cut, None
-            return self._reset_some(actions, cut)
-        observation, reward, terminated, truncated, _ = self._pool.step(actions)
-        return observation, reward.astype(np.float64), terminated, truncated
+            began = self._ended | cut
+            observation, reward, terminated, truncated = self._reset_some(actions, cut)
+        else:
+            began = self._ended
+            observation, reward, terminated, truncated, _ = self._pool.step(actions)
+        self._ended = terminated | truncated
+        return self._observed(observation, began), reward.astype(np.float64), terminated, truncated
 
     def cut(self, which: np.ndarray) -> None:
         self._cut = which.copy() if which.any() else None
+
+    def _observed(self, observation: np.ndarray, began: np.ndarray) -> np.ndarray:
+        """The variant's view [N, O] of EnvPool's observations; where an episode `began`, one with a start it accepts."""
+        accepts, observe = self._variant.accepts, self._variant.observe
+        if accepts is not None:
+            while len(again := np.nonzero(began & ~accepts(observation))[0].astype(np.int32)):
+                observation[again] = self._pool.reset(again)[0]
+        return observation if observe is None else observe(observation)
 
     def _reset_some(
         self, actions: np.ndarray, cut: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         """Reset the environments of `cut` and step the others: EnvPool takes two calls for it."""
-        n, kept, reset = self.num_envs, *(np.nonzero(which)[0].astype(np.int32) for which in (~cut, cut))
-        observation = np.empty((n, self.spec.observation_size), self.spec.observation_space.dtype)
-        reward, terminated, truncated = np.zeros(n), np.zeros(n, bool), np.zeros(n, bool)
+        kept, reset = (np.nonzero(which)[0].astype(np.int32) for which in (~cut, cut))
+        first = self._pool.reset(reset)[0]
+        observation = np.empty((self.num_envs, *first.shape[1:]), first.dtype)
+        reward, terminated, truncated = (np.zeros(self.num_envs, kind) for kind in (float, bool, bool))
+        observation[reset] = first
         if len(kept):
             some = self._pool.step(actions[kept], kept)
             observation[kept], reward[kept], terminated[kept], truncated[kept] = some[:4]
-        observation[reset] = self._pool.reset(reset)[0]
         return observation, reward, terminated, truncated
 
     def close(self) -> None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
 from typing import Any, Literal
@@ -34,6 +34,7 @@ def record(
     env_kwargs: Mapping[str, Any] | None = None,
     action_view: dataset.ActionView | None = None,
     dtype: Literal["float32", "float64"] = "float32",
+    subsample: int = 1,
     threads: int = 1,
     licence: str | None = None,
     attribution: str | None = None,
@@ -45,25 +46,26 @@ def record(
     `num_envs` nor on `episodes` (to the bit with the paper's policies; others may round by the batch's size), and short
     ones are not favoured. `executed` actions are clipped before the
     environment gets them and stored so, `raw` ones are neither; by default as the policy acts, the paper's raw.
-    Observations, actions and rewards are stored as `dtype`.
+    Observations, actions and rewards are stored as `dtype`; of the rows, those that the paper keeps with `subsample`.
 
     Raises UserError for a policy that does not fit the environment, an `out` that exists (unless `overwrite`) or cannot
     be written, and all that `make`, `load_actor` and `save` raise.
     """
-    _check_request(episodes, num_envs, Path(out), overwrite)
+    _check_request(episodes, num_envs, subsample, Path(out), overwrite)
     actor = load_actor(policy_path)
     env = make(env_id, min(num_envs, episodes), backend, env_kwargs, threads)
     try:
         _check_fit(actor, env.spec, policy_path)
         view = _view(actor, action_view, policy_path)
         acting = _Clipped(actor, env.spec.action_space) if view == "executed" else actor
-        runs = _run(env, acting, episodes, seed, deterministic)
+        runs = _run(env, acting, episodes, seed, deterministic, subsample)
         spec = env.spec
     finally:
         env.close()
     demonstrations = _demonstrations(
         runs,
         dtype,
+        subsample,
         dataset.Provenance(
             env_id=env_id,
             env_kwargs=dict(env_kwargs or {}),
@@ -84,12 +86,14 @@ def record(
     return demonstrations
 
 
-def _check_request(episodes: int, num_envs: int, out: Path, overwrite: bool) -> None:
+def _check_request(episodes: int, num_envs: int, subsample: int, out: Path, overwrite: bool) -> None:
     """Before the work, not after it."""
     if episodes < 1:
         raise UserError(f"--episodes: expected at least 1, found {episodes}")
     if num_envs < 1:
         raise UserError(f"--num_envs: expected at least 1, found {num_envs}")
+    if subsample < 1:
+        raise UserError(f"--subsample: expected at least 1, found {subsample}")
     if out.is_dir():
         raise UserError(f"--out {out}: a folder, expected the name of a file")
     if not out.parent.is_dir():
@@ -121,56 +125,78 @@ def _view(actor: Actor, asked: dataset.ActionView | None, path: str | Path) -> d
 
 @dataclass(frozen=True)
 class _Episode:
-    observations: np.ndarray  # [T, O]
-    actions: np.ndarray  # [T, A] or [T]
-    rewards: np.ndarray  # [T] float64
+    """K rows of T steps."""
+
+    observations: np.ndarray  # [K, O]
+    actions: np.ndarray  # [K, A] or [K]
+    rewards: np.ndarray  # [K] float64
+    length: int  # T
+    ret: float  # of all T steps
     terminated: bool
 
+    def every(self, subsample: int, start: int) -> _Episode:
+        """Rows `start::subsample` alone, copied, so that the others take no memory."""
+        kept = slice(start, None, subsample)
+        return replace(
+            self,
+            observations=self.observations[kept].copy(),
+            actions=self.actions[kept].copy(),
+            rewards=self.rewards[kept].copy(),
+        )
 
-def _run(env: VectorEnv, actor: Actor, episodes: int, seed: int, deterministic: bool) -> list[_Episode]:
+
+def _run(env: VectorEnv, actor: Actor, episodes: int, seed: int, deterministic: bool, subsample: int) -> list[_Episode]:
     """One episode per environment at a time, in order of their numbers."""
     done: list[_Episode] = []
+    start = dataset.paper_offsets(episodes, subsample)
     while len(done) < episodes:
         numbers = range(len(done), len(done) + env.num_envs)
         wanted = np.array([number < episodes for number in numbers], np.int64)  # the last round may need fewer
         draw = no_noise(actor, env.num_envs) if deterministic else BlockedNoise(actor, seed, RECORD_NOISE, 0, numbers)
         seeds = reset_seeds(seed, RECORD_RESET, 0, numbers)
         rollout, _ = collect_episodes(env, actor, seeds, draw, np.zeros_like(wanted), wanted)
-        done += [_episode(rollout, n, env.spec.id, numbers) for n in range(env.num_envs) if wanted[n]]
+        for n, number in enumerate(numbers):
+            if wanted[n]:
+                done.append(_episode(rollout, n, env.spec.id, number).every(subsample, start[number]))
     return done
 
 
-def _episode(rollout: Rollout, n: int, env_id: str, numbers: Sequence[int]) -> _Episode:
+def _episode(rollout: Rollout, n: int, env_id: str, number: int) -> _Episode:
     rows = rollout.valid[:, n]
+    rewards = rollout.rewards[rows, n]
     episode = _Episode(
         rollout.observations[:-1][rows, n],
         rollout.actions[rows, n],
-        rollout.rewards[rows, n],
+        rewards,
+        len(rewards),
+        float(rewards.sum()),
         bool(rollout.terminated[rows, n][-1]),
     )
     for name in ("observations", "actions", "rewards"):
-        finite = np.isfinite(getattr(episode, name)).reshape(len(episode.rewards), -1).all(axis=1)
+        finite = np.isfinite(getattr(episode, name)).reshape(len(rewards), -1).all(axis=1)
         if not finite.all():
             step = int(np.argmin(finite))
-            raise UserError(f"environment {env_id!r}: {name} not finite at step {step} of episode {numbers[n]}")
+            raise UserError(f"environment {env_id!r}: {name} not finite at step {step} of episode {number}")
     return episode
 
 
-def _demonstrations(runs: list[_Episode], dtype: str, provenance: dataset.Provenance) -> dataset.Demonstrations:
-    lengths = np.array([len(run.rewards) for run in runs])
-    last, terminated = np.cumsum(lengths) - 1, np.array([run.terminated for run in runs])
-    terminals, timeouts = np.zeros(lengths.sum(), bool), np.zeros(lengths.sum(), bool)
-    terminals[last], timeouts[last] = terminated, ~terminated
+def _demonstrations(
+    runs: list[_Episode], dtype: str, subsample: int, provenance: dataset.Provenance
+) -> dataset.Demonstrations:
+    lengths, terminated = np.array([run.length for run in runs]), np.array([run.terminated for run in runs])
+    episode, steps = dataset.paper_rows(lengths, subsample)
+    last = steps == lengths[episode] - 1
     actions = np.concatenate([run.actions for run in runs])
     return dataset.Demonstrations(
         observations=np.concatenate([run.observations for run in runs]).astype(dtype),
         actions=actions.astype(np.int64 if actions.ndim == 1 else dtype),
-        terminals=terminals,
-        timeouts=timeouts,
-        steps=dataset.paper_rows(lengths, 1)[1],
+        terminals=last & terminated[episode],
+        timeouts=last & ~terminated[episode],
+        steps=steps,
         episode_lengths=lengths,
         rewards=np.concatenate([run.rewards for run in runs]).astype(dtype),
-        episode_returns=np.array([run.rewards.sum() for run in runs]),
+        episode_returns=np.array([run.ret for run in runs]),
+        subsample=subsample,
         provenance=provenance,
     )
 
