@@ -53,6 +53,22 @@ def flat_rows(rollout: Rollout, array: np.ndarray) -> np.ndarray:
     return array.swapaxes(0, 1)[rollout.valid.T]
 
 
+def to_rollout(rollout: Rollout, rows: np.ndarray) -> np.ndarray:
+    """The inverse of `flat_rows` for numbers [B]: [T, N] float64, 0 in rows that are no transitions."""
+    array = np.zeros(rollout.valid.shape[::-1])
+    array[rollout.valid.T] = rows
+    return array.T
+
+
+def seen_rows(rollout: Rollout, bounds: tuple[np.ndarray, np.ndarray] | None) -> tuple[np.ndarray, np.ndarray]:
+    """What an adversary sees of a rollout's valid rows: observations [B, O] float64 and actions [B, A] or [B], those
+    clipped to `bounds` if the environment executed them so."""
+    actions = flat_rows(rollout, rollout.actions)
+    if bounds is not None:
+        actions = np.clip(actions, *bounds)
+    return flat_rows(rollout, rollout.observations[:-1]).astype(np.float64), actions
+
+
 @dataclass(frozen=True)
 class Batch:
     """What a generator and a critic learn from: this rank's valid rows."""
