@@ -76,7 +76,7 @@ REFUSED = {
     "env_kwargs": ["{", "[1]", "1"],
     "policy.hidden_sizes": [(64, 0)],
     "policy.init_log_std": [math.inf],
-    "policy.output_scale": [0.0],
+    "policy.output_scale": [-0.1],
     "policy.observation_clip": [0.0, -1.0],
     "critic.hidden_sizes": [(-1,)],
     "critic.vf_iters": [-1],

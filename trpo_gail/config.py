@@ -17,6 +17,7 @@ from tyro.conf import Positional, arg
 from trpo_gail.errors import UserError
 
 PresetName = Literal["default", "stable-baselines"]
+Adversary = Literal["gail", "fem", "gtal", "constant", "env_reward"]
 
 
 @dataclass(frozen=True)
@@ -92,7 +93,8 @@ class DiscriminatorConfig:
     d_batch_size: int | None = None
     """Learner rows of one update, with as many expert rows; None splits the epoch's rows into d_step minibatches."""
     reward: Literal["-log(1-D)", "log(D)"] = "-log(1-D)"
-    """-log(1-D) is never negative and rewards staying alive; log(D), never positive, suits tasks that end on success."""
+    """-log(1-D) is never negative and rewards staying alive; log(D), never positive, suits tasks that end on success.
+    The linear rewards of fem and gtal, and the constant one, take the same sign."""
     normalise: Literal["observations-actions", "observations", "none"] = "observations-actions"
     """Which inputs are standardised, by one running mean and standard deviation for learner and expert."""
     input_clip: float | None = 10.0
@@ -113,8 +115,9 @@ class Config:
     """Use every K-th row of each trajectory, from a random start below K."""
     preset: PresetName = "default"
     """Whose defaults to start from."""
-    adversary: Literal["gail", "env_reward"] = "gail"
-    """Who pays: the discriminator, or the environment (which trains experts)."""
+    adversary: Adversary = "gail"
+    """Who pays: the discriminator; a linear reward, by feature expectation matching (fem) or game-theoretic apprenticeship
+    learning (gtal); the same for every step (constant); or the environment, which trains experts."""
     steps: int = 1_000_000
     """Environment steps to train for, over all ranks."""
     seed: int = 0
@@ -167,6 +170,11 @@ class Config:
         _check(self)
 
     @property
+    def imitates(self) -> bool:
+        """Whether the adversary needs demonstrations."""
+        return self.adversary in ("gail", "fem", "gtal")
+
+    @property
     def env_arguments(self) -> dict[str, Any]:
         return json.loads(self.env_kwargs)
 
@@ -182,12 +190,13 @@ _AT_LEAST: dict[str, float] = {
     "gamma": 0, "lam": 0, "eval_every": 0, "eval_episodes": 1, "final_episodes": 1, "trajectories": 1, "subsample": 1,
     "trpo.cg_iters": 1, "trpo.cg_damping": 0, "trpo.entcoeff": 0, "trpo.fvp_subsample": 1, "trpo.line_search_steps": 1,
     "trpo.line_search_accept": 0, "critic.vf_iters": 0, "critic.vf_batch_size": 1,
+    "policy.output_scale": 0,
     "discriminator.hidden_size_adversary": 1, "discriminator.adversary_entcoeff": 0, "discriminator.d_batch_size": 1,
 }  # fmt: skip
 _AT_MOST: dict[str, float] = {"gamma": 1, "lam": 1}
 _POSITIVE = (
     "trpo.max_kl", "trpo.line_search_shrink", "trpo.line_search_kl", "critic.vf_stepsize", "discriminator.d_stepsize",
-    "policy.output_scale", "policy.observation_clip", "critic.observation_clip", "discriminator.input_clip",
+    "policy.observation_clip", "critic.observation_clip", "discriminator.input_clip",
 )  # fmt: skip
 
 
