@@ -17,6 +17,7 @@ from tyro.conf import Positional, arg
 from trpo_gail.errors import UserError
 
 PresetName = Literal["default", "stable-baselines", "paper"]
+Adversary = Literal["gail", "fem", "gtal", "constant", "env_reward"]
 
 
 @dataclass(frozen=True)
@@ -120,7 +121,8 @@ class DiscriminatorConfig:
     d_batch_size: int | None = None
     """Learner rows of one update, with as many expert rows; None splits the epoch's rows into d_step minibatches."""
     reward: Literal["-log(1-D)", "log(D)"] = "-log(1-D)"
-    """-log(1-D) is never negative and rewards staying alive; log(D), never positive, suits tasks that end on success."""
+    """-log(1-D) is never negative and rewards staying alive; log(D), never positive, suits tasks that end on success.
+    The linear rewards of fem and gtal, and the constant one, take the same sign."""
     normalise: Literal["observations-actions", "observations", "none"] = "observations-actions"
     """Which inputs are standardised, by one running mean and standard deviation for learner and expert."""
     input_clip: float | None = 10.0
@@ -141,8 +143,9 @@ class Config:
     """Use every K-th row of each trajectory, from a random start below K."""
     preset: PresetName = "default"
     """Whose defaults to start from."""
-    adversary: Literal["gail", "env_reward"] = "gail"
-    """Who pays: the discriminator, or the environment (which trains experts)."""
+    adversary: Adversary = "gail"
+    """Who pays: the discriminator; a linear reward, by feature expectation matching (fem) or game-theoretic apprenticeship
+    learning (gtal); the same for every step (constant); or the environment, which trains experts."""
     steps: int = 1_000_000
     """Environment steps to train for, over all ranks."""
     iterations: int | None = None
@@ -201,6 +204,11 @@ class Config:
 
     def __post_init__(self) -> None:
         _check(self)
+
+    @property
+    def imitates(self) -> bool:
+        """Whether the adversary needs demonstrations."""
+        return self.adversary in ("gail", "fem", "gtal")
 
     @property
     def env_arguments(self) -> dict[str, Any]:

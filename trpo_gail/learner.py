@@ -8,6 +8,8 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 
+from trpo_gail.adversaries.apprenticeship import Apprenticeship
+from trpo_gail.adversaries.constant import ConstantReward
 from trpo_gail.adversaries.discriminator import Discriminator, DiscriminatorNetwork
 from trpo_gail.adversaries.env_reward import EnvReward
 from trpo_gail.config import Config
@@ -107,26 +109,46 @@ def make_learner(
     spec, device, dtype = env.spec, workers.device(config.device), getattr(torch, config.dtype)
     policy = _place(make_policy(config, spec), device, dtype)
     value = _place(ValueNetwork(config.critic, spec, _initial(config, 1)), device, dtype)
-    modules: list[torch.nn.Module] = [policy, value]
-    adversary: Adversary = EnvReward()
     generator = TRPO(config.trpo, policy, workers)
+    if config.normalise_from_expert and expert is not None:
+        moments = sums(torch.as_tensor(expert.observations, device=device))
+        policy.normaliser.add(moments)
+        value.normaliser.add(moments)
     critic = Critic(config, value, spec.max_episode_steps, workers)
-    if expert is not None:
-        network = _place(DiscriminatorNetwork(config.discriminator, spec, _initial(config, 2)), device, dtype)
-        modules.append(network)
-        bounds = (spec.action_space.low, spec.action_space.high) if clip else None  # type: ignore[union-attr]
-        adversary = Discriminator(
-            config.discriminator, config.d_step, network, expert.observations, expert.actions, bounds, workers
-        )
-        if config.normalise_from_expert:
-            observations, actions = torch.as_tensor(expert.observations), torch.as_tensor(expert.actions)
-            policy.normaliser.add(sums(observations))
-            value.normaliser.add(sums(observations))
-            network.normaliser.add(sums(network.features(observations, actions)))
+    adversary = make_adversary(config, spec, expert, clip, workers)
+    _share(workers, policy, value)
+    return Learner(policy, critic, generator, adversary, Sampler(config, env, workers))
+
+
+def make_adversary(
+    config: Config, spec: EnvSpec, expert: Demonstrations | None, clip: bool, workers: Workers
+) -> Adversary:
+    """Who pays, as training begins. A collective."""
+    kind = config.discriminator.reward
+    if config.adversary == "env_reward":
+        return EnvReward()
+    if config.adversary == "constant":
+        return ConstantReward(kind)
+    assert expert is not None
+    bounds = (spec.action_space.low, spec.action_space.high) if clip else None  # type: ignore[union-attr]
+    demonstrations = (expert.observations, expert.actions, bounds)
+    if config.adversary != "gail":
+        rng = np.random.default_rng(stream_seed(config.seed, INITIAL, 2))
+        return Apprenticeship(config.adversary, kind, spec, *demonstrations, rng, workers)
+    network = DiscriminatorNetwork(config.discriminator, spec, _initial(config, 2))
+    network = _place(network, workers.device(config.device), getattr(torch, config.dtype))
+    if config.normalise_from_expert:
+        observations, actions = torch.as_tensor(expert.observations), torch.as_tensor(expert.actions)
+        network.normaliser.add(sums(network.features(observations, actions)))
+    _share(workers, network)
+    return Discriminator(config.discriminator, config.d_step, network, *demonstrations, workers)
+
+
+def _share(workers: Workers, *modules: torch.nn.Module) -> None:
+    """Parameters and buffers are rank 0's."""
     for module in modules:
         for tensor in module.state_dict().values():
             workers.share_tensor(tensor)
-    return Learner(policy, critic, generator, adversary, Sampler(config, env, workers))
 
 
 def _initial(config: Config, which: int) -> torch.Generator:

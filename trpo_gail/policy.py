@@ -16,7 +16,7 @@ from trpo_gail.config import PolicyConfig
 from trpo_gail.envs.vector import EnvSpec
 from trpo_gail.networks.mlp import MLP
 from trpo_gail.networks.normaliser import Normaliser
-from trpo_gail.sampling.batch import action_tensor, flat_rows, grid
+from trpo_gail.sampling.batch import action_tensor, flat_rows, to_rollout
 from trpo_gail.sampling.rollout import Noise, Rollout
 
 ROW_BLOCK = 4  # BLAS rounds the 1 to 3 rows beyond whole blocks otherwise: pad, so that a row's action is its own
@@ -118,7 +118,8 @@ class Policy(nn.Module):
         like = self.net.layers[0].weight
         observations = torch.as_tensor(flat_rows(rollout, rollout.observations[:-1]), dtype=like.dtype).to(like.device)
         actions = action_tensor(flat_rows(rollout, rollout.actions), like.dtype, like.device)
-        return grid(rollout, self(self.normaliser(observations)).log_prob(actions))
+        log_prob = self(self.normaliser(observations)).log_prob(actions)
+        return to_rollout(rollout, log_prob.double().cpu().numpy())
 
     def actor(self) -> PolicyActor:
         """A copy on the CPU that samples."""

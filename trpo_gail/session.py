@@ -95,9 +95,9 @@ def _prepare(config: Config, resumed: Path | None, workers: Workers) -> tuple[Se
     workers.device(config.device)
     recorded = read_json(resumed / "config.json")["setting"] if resumed else None
     expert = None
-    if config.adversary == "gail":
-        if config.expert is None:
-            raise UserError("--expert: a file of demonstrations (HDF5) is needed")
+    if config.expert is None and config.imitates:
+        raise UserError("--expert: a file of demonstrations (HDF5) is needed")
+    if config.expert is not None:  # the others are only compared with it
         source = config.expert if recorded is None or Path(config.expert).exists() else recorded["expert"]
         expert = dataset.load(source, config.trajectories, config.subsample)
         if recorded and expert.sha256 != recorded["expert_sha256"]:

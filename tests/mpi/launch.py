@@ -81,7 +81,7 @@ class Job:
 def start(folder: Path, ranks: int | None, *command: str) -> Job:
     """Start a command in a folder and a process group of its own; its standard output and error go to files there."""
     folder.mkdir(parents=True, exist_ok=True)
-    paths = [str(HERE), str(HERE.parent / "cli"), os.environ.get("PYTHONPATH", "")]
+    paths = [str(HERE), str(HERE.parent), str(HERE.parent / "cli"), os.environ.get("PYTHONPATH", "")]
     # Threads that wait asleep: the ranks' own waiting keeps the cores busy enough.
     more = {"PYTHONPATH": os.pathsep.join(filter(None, paths)), "OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"}
     with open(folder / "stdout", "wb") as out, open(folder / "stderr", "wb") as err:

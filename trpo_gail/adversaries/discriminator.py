@@ -21,7 +21,7 @@ from trpo_gail.networks.adam import FlatAdam
 from trpo_gail.networks.mlp import MLP
 from trpo_gail.networks.normaliser import Normaliser, sums
 from trpo_gail.parallel import Workers
-from trpo_gail.sampling.batch import Rows, action_tensor, flat_rows, grid, number_rows
+from trpo_gail.sampling.batch import Rows, action_tensor, number_rows, seen_rows, to_rollout
 from trpo_gail.sampling.rollout import Rollout, join
 
 Stats = dict[str, float]
@@ -84,10 +84,7 @@ class Discriminator:
 
     def _rows(self, rollout: Rollout) -> tuple[Tensor, Tensor]:
         """Features [B, I] and actions of a rollout's valid rows, as the environment saw them."""
-        actions = flat_rows(rollout, rollout.actions)
-        if self._bounds is not None:
-            actions = np.clip(actions, *self._bounds)
-        observations = flat_rows(rollout, rollout.observations[:-1]).astype(np.float64)
+        observations, actions = seen_rows(rollout, self._bounds)
         tensor = self._tensor(actions)
         return self.network.features(self._tensor(observations), tensor), tensor
 
@@ -96,7 +93,7 @@ class Discriminator:
         """[T, N] float64, 0 in rows that are no transitions; one forward pass, since D is frozen while it is sampled."""
         features, actions = self._rows(rollout)
         logit = self.network.logit_expert(self.network.normaliser(features), actions)
-        return grid(rollout, imitation_reward(logit, self.config.reward))
+        return to_rollout(rollout, imitation_reward(logit, self.config.reward).double().cpu().numpy())
 
     def fit(self, rollouts: list[Rollout], rng: np.random.Generator) -> Stats:
         """`d_step` Adam steps, one per minibatch of a random split of the epoch's rows, each with as many expert rows."""

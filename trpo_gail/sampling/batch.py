@@ -53,11 +53,20 @@ def flat_rows(rollout: Rollout, array: np.ndarray) -> np.ndarray:
     return array.swapaxes(0, 1)[rollout.valid.T]
 
 
-def grid(rollout: Rollout, values: Tensor) -> np.ndarray:
-    """The inverse, for one number per valid row [B]: float64 [T, N], 0 in rows that are no transitions."""
+def to_rollout(rollout: Rollout, rows: np.ndarray) -> np.ndarray:
+    """The inverse of `flat_rows` for numbers [B]: [T, N] float64, 0 in rows that are no transitions."""
     array = np.zeros(rollout.valid.shape[::-1])
-    array[rollout.valid.T] = values.double().cpu().numpy()
+    array[rollout.valid.T] = rows
     return array.T
+
+
+def seen_rows(rollout: Rollout, bounds: tuple[np.ndarray, np.ndarray] | None) -> tuple[np.ndarray, np.ndarray]:
+    """What an adversary sees of a rollout's valid rows: observations [B, O] float64 and actions [B, A] or [B], those
+    clipped to `bounds` if the environment executed them so."""
+    actions = flat_rows(rollout, rollout.actions)
+    if bounds is not None:
+        actions = np.clip(actions, *bounds)
+    return flat_rows(rollout, rollout.observations[:-1]).astype(np.float64), actions
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,136 @@
+"""Apprenticeship learning with linear rewards r = w . phi(s, a), the paper's baselines (Ho & Ermon 2016, section 6).
+
+Feature expectation matching (FEM; Abbeel & Ng 2004): w in the l2 ball, so the game's value is |mu_E - mu_pi|_2.
+Game-theoretic apprenticeship learning (GTAL; Syed & Schapire 2007, Syed et al. 2008): w in the simplex over the features
+and their negations, so it is the largest difference of any one feature. mu are means of phi over rows: over the expert's,
+and over those of the epoch. The learner is the same TRPO as the discriminator's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Literal
+
+import numpy as np
+import torch
+
+from trpo_gail.envs.vector import EnvSpec
+from trpo_gail.networks.normaliser import Normaliser, sums
+from trpo_gail.parallel import Workers
+from trpo_gail.sampling.batch import seen_rows, to_rollout
+from trpo_gail.sampling.rollout import Rollout, join
+
+SQUARES = 0.01  # scale of what is squared: with it the squares of standardised inputs weigh little until they are large
+BLOCK = 8192  # rows whose features are in memory at a time
+
+
+class Features:
+    """phi(s, a): standardised inputs, their squares times SQUARES^2, and 1. [B, F] float64.
+
+    Inputs are the observation and a Box action. A Discrete action has no input but a block of its own: the others are 0.
+    Inputs are standardised by the expert's rows alone, for good; one that the expert never varies is divided by 1e-6.
+    """
+
+    def __init__(self, spec: EnvSpec, observations: np.ndarray, actions: np.ndarray) -> None:
+        """Expert rows: [M, O], and [M, A] or [M]."""
+        self._blocks = spec.action_size if spec.discrete else 1
+        self._discrete = spec.discrete
+        inputs = self._inputs(observations, actions)
+        standard = Normaliser(inputs.shape[1])
+        standard.add(sums(torch.from_numpy(inputs)))
+        self._shift, self._scale = (x.numpy() for x in standard.shift_and_scale(torch.float64))
+        self.size = self._blocks * 2 * inputs.shape[1] + 1  # F
+
+    def _inputs(self, observations: np.ndarray, actions: np.ndarray) -> np.ndarray:
+        inputs = observations if self._discrete else np.hstack([observations, actions])
+        return inputs.astype(np.float64)
+
+    def __call__(self, observations: np.ndarray, actions: np.ndarray) -> np.ndarray:
+        z = (self._inputs(observations, actions) - self._shift) / self._scale
+        phi = np.ones((len(z), self.size))
+        blocks = np.zeros((len(z), self._blocks, 2 * z.shape[1]))
+        blocks[np.arange(len(z)), actions if self._discrete else 0] = np.hstack([z, (SQUARES * z) ** 2])
+        phi[:, :-1] = blocks.reshape(len(z), -1)
+        return phi
+
+    def in_blocks(self, observations: np.ndarray, actions: np.ndarray) -> Iterator[np.ndarray]:
+        """phi of consecutive rows, some at a time: a Humanoid's batch would fill hundreds of megabytes."""
+        for start in range(0, len(observations), BLOCK):
+            yield self(observations[start : start + BLOCK], actions[start : start + BLOCK])
+
+
+class Apprenticeship:
+    """Pays w . phi / dim(phi), shifted to one sign, for the w that tells the expert's mean from the learner's best."""
+
+    def __init__(
+        self,
+        method: Literal["fem", "gtal"],
+        kind: str,
+        spec: EnvSpec,
+        observations: np.ndarray,
+        actions: np.ndarray,
+        action_bounds: tuple[np.ndarray, np.ndarray] | None,
+        rng: np.random.Generator,
+        workers: Workers,
+    ) -> None:
+        """Expert rows: observations [M, O], actions [M, A] or [M]; `action_bounds` clip the learner's actions if the
+        expert's are executed ones. `kind` is the discriminator's reward whose sign to take. `rng`, the same on all ranks,
+        draws the first w: until a learner has been seen, any is as good, and the original code too takes a random one."""
+        self.method, self.workers, self._bounds = method, workers, action_bounds
+        self.features = Features(spec, observations, actions)
+        total, count = self._sums(observations, actions)
+        self._expert = total / count  # mu_E [F]
+        # Of a random gap: for FEM a direction, for GTAL a vertex, each as likely as any other.
+        self.weights = self._worst(rng.standard_normal(self.features.size))  # w [F]
+        self._sign = 1.0 if kind == "-log(1-D)" else -1.0
+        self._bound = (
+            0.0  # least (or, of the other sign, greatest) reward that was ever paid before the shift; 0 counts
+        )
+
+    def _sums(self, observations: np.ndarray, actions: np.ndarray) -> tuple[np.ndarray, int]:
+        """Sum of phi over rows [F], and their number."""
+        total = np.zeros(self.features.size)
+        for phi in self.features.in_blocks(observations, actions):
+            total += phi.sum(0)
+        return total, len(observations)
+
+    def _worst(self, gap: np.ndarray) -> np.ndarray:
+        """The w for which w . (mu_E - mu_pi) is greatest: [F] from the gap [F].
+
+        GTAL's simplex over phi and -phi has 2 F vertices; of those, -1 at a feature stands for 1 at its negation.
+        """
+        if self.method == "fem":
+            return gap / (np.linalg.norm(gap) + 1e-8)
+        weights = np.zeros_like(gap)
+        worst = int(np.argmax(np.abs(gap)))
+        weights[worst] = 1.0 if gap[worst] >= 0.0 else -1.0
+        return weights
+
+    def reward(self, rollout: Rollout) -> np.ndarray:
+        """[T, N] float64, 0 in rows that are no transitions, else never of the other sign. A collective.
+
+        The shift is by the least reward of the run so far, this rollout's included, and at most 0.
+        """
+        dim = self.features.size * (1 if self.method == "fem" else 2)
+        blocks = [phi @ self.weights / dim for phi in self.features.in_blocks(*seen_rows(rollout, self._bounds))]
+        paid = np.concatenate([np.zeros(0), *blocks])
+        lowest = -self.workers.max(float((-self._sign * paid).max(initial=0.0)))  # of sign * reward, over all ranks
+        self._bound = self._sign * min(self._sign * self._bound, lowest)
+        return to_rollout(rollout, paid - self._bound)
+
+    def fit(self, rollouts: list[Rollout], rng: np.random.Generator) -> dict[str, float]:
+        """Take the worst w for the learner, as it was in these rollouts."""
+        total, count = self._sums(*seen_rows(join(rollouts), self._bounds))
+        summed = self.workers.sum(np.append(total, count))
+        gap = self._expert - summed[:-1] / summed[-1]
+        self.weights = self._worst(gap)
+        return {
+            "feature_distance": float(self.weights @ gap),  # the game's value: |gap|_2, or max |gap|
+            "reward_bound": self._bound,
+        }
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"weights": self.weights, "bound": self._bound}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.weights, self._bound = np.array(state["weights"], np.float64), float(state["bound"])
