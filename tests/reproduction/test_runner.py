@@ -85,15 +85,27 @@ def test_a_learning_curve_is_thinned() -> None:
 
 
 def test_a_cell_that_was_interrupted_resumes(places: Places) -> None:
+    cloned, trained, half = CELLS[0], CELLS[2], CELLS[1]
+    assert (cloned.algorithm, trained.algorithm) == ("bc", "gail")
+    for cell in (cloned, trained):
+        places.run(cell).mkdir()
+        (places.run(cell) / "config.json").write_text("{}")
+    places.run(half).mkdir()  # died before it wrote anything
+    (places.run(half) / ".lock").touch()
+    assert [state(cell, GRID, places) for cell in (cloned, trained, half)] == ["begun", "begun", "open"]
+    assert run(places).done == 8
+    assert {f"{trained.name} resume", f"{half.name} new", f"{cloned.name} new"} < set(calls(places))
+
+
+def test_a_clone_under_way_elsewhere_is_not_thrown_away(places: Places, capsys: pytest.CaptureFixture[str]) -> None:
     folder = places.run(FIRST)
     folder.mkdir()
     (folder / "config.json").write_text("{}")
-    half = places.run(CELLS[1])  # died before it wrote anything
-    half.mkdir()
-    (half / ".lock").touch()
-    assert [state(cell, GRID, places) for cell in CELLS[:3]] == ["begun", "open", "open"]
-    assert run(places).done == 8
-    assert {f"{CELLS[0].name} resume", f"{CELLS[1].name} new"} < set(calls(places))
+    with open(folder / ".lock", "w") as held:  # as `trpo-gail clone` by hand would
+        fcntl.flock(held, fcntl.LOCK_EX)
+        assert run(places, [FIRST]) == Outcome(failed=1)
+    assert "another process is writing this run" in capsys.readouterr().out
+    assert (folder / "config.json").exists()
 
 
 def test_a_run_that_ended_without_a_runner_is_harvested(places: Places) -> None:
@@ -132,9 +144,12 @@ def test_another_runners_cell_is_left_alone(places: Places) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGUSR1])
-def test_a_signal_lets_running_cells_save(places: Places, number: signal.Signals) -> None:
-    order(places, CELLS[1], "hang")
-    waiting = places.run(CELLS[1]) / "ready"
+def test_a_signal_lets_running_cells_save(
+    places: Places, number: signal.Signals, capsys: pytest.CaptureFixture[str]
+) -> None:
+    hanging = CELLS[2]
+    order(places, hanging, "hang")
+    waiting = places.run(hanging) / "ready"
 
     def send() -> None:
         while not waiting.exists():
@@ -145,12 +160,12 @@ def test_a_signal_lets_running_cells_save(places: Places, number: signal.Signals
     sender.start()
     outcome = run(places, CELLS, jobs=1)
     sender.join()
-    assert outcome == Outcome(done=1, stopped=number.name)
-    assert state(CELLS[1], GRID, places) == "begun"
-    assert runner.part_done(GRID, Cell("cartpole", "gail", 1, 0), places) == 0.0
-    order(places, CELLS[1], "")
+    assert outcome == Outcome(done=2, stopped=number.name)
+    assert state(hanging, GRID, places) == "begun"
+    assert f"{hanging.name}: stopped at 50%" in capsys.readouterr().out
+    order(places, hanging, "")
     assert run(places) == Outcome(done=8)
-    assert f"{CELLS[1].name} resume" in calls(places)
+    assert f"{hanging.name} resume" in calls(places)
 
 
 def test_a_runner_that_dies_leaves_its_cells_claimed_until_they_end(places: Places) -> None:

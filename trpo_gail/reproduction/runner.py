@@ -22,8 +22,9 @@ from typing import TextIO
 from trpo_gail.errors import UserError
 from trpo_gail.parallel import Workers
 from trpo_gail.reproduction import results
-from trpo_gail.reproduction.grid import CONSTANT, Cell, Grid, Places, command
+from trpo_gail.reproduction.grid import CLONE, CONSTANT, Cell, Grid, Places, command
 from trpo_gail.reproduction.view import Forecast, GridView, duration
+from trpo_gail.runs import RunFolder
 from trpo_gail.stopping import StopRequest
 
 TAIL = 5  # lines of a failed cell's log that are shown
@@ -172,8 +173,11 @@ class Runner:
         return self._launch(cell, run, claim)
 
     def _launch(self, cell: Cell, run: Path, claim: TextIO) -> Job:
-        resume = (run / "config.json").exists()
-        if run.exists() and not resume:
+        begun = (run / "config.json").exists()
+        resume = begun and cell.algorithm != CLONE  # cloning takes minutes at most, and starts anew
+        if begun and not resume:
+            RunFolder.open(run).discard()
+        elif run.exists() and not begun:
             shutil.rmtree(run)  # it died before anything had begun
         # All flags again: a run folder that was made with others refuses.
         words = [*self._program, *command(self._grid, cell, self._places), *(["--resume"] if resume else [])]
