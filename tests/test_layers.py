@@ -20,7 +20,7 @@ ROOT = Path(trpo_gail.__file__).parent
 LAYERS = [
     "cli __main__",
     "commands",
-    "session bench reports",
+    "session bench reproduction reports",
     "train evaluate checkpoint runs stopping console experts.policies experts.record",
     "learner",
     "generators adversaries critic",

@@ -119,9 +119,12 @@ def test_blocks_share_everything_out_evenly_in_order(total: int, size: int) -> N
 
 
 def test_threads_are_the_machines_cores_over_its_ranks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     monkeypatch.setattr(parallel.os, "sched_getaffinity", lambda _: set(range(8)))
     for ranks, threads in [(1, 8), (2, 4), (3, 2), (8, 1), (20, 1)]:
         assert of(0, ranks, local_size=ranks, _cores=set(range(8))).threads() == threads
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    assert [of(0, ranks, local_size=ranks, _cores=set(range(8))).threads() for ranks in (1, 2, 4)] == [3, 3, 2]
     monkeypatch.setattr(parallel.os, "sched_getaffinity", lambda _: {3})  # each rank bound to a core of its own
     assert of(0, 4, local_size=4, _cores=set(range(8))).threads() == 1
 

@@ -166,8 +166,13 @@ class Workers:
         return range(self.rank * total // self.size, (self.rank + 1) * total // self.size)
 
     def threads(self) -> int:
-        """Cores that this rank may use: those given to all ranks on this machine, over their number."""
-        return max(1, min(len(self._cores) // self.local_size, len(os.sched_getaffinity(0))))
+        """Cores that this rank may use: those given to all ranks on this machine, over their number.
+
+        OMP_NUM_THREADS, where it is set, is a limit: other runs may share the machine.
+        """
+        limit = os.environ.get("OMP_NUM_THREADS", "")
+        most = max(1, int(limit)) if limit.isdecimal() else len(self._cores)
+        return max(1, min(len(self._cores) // self.local_size, len(os.sched_getaffinity(0)), most))
 
     def device(self, wanted: str) -> torch.device:
         """`auto` and `cuda`: this rank's CUDA device (local rank modulo visible devices); auto falls back on the CPU."""

@@ -253,9 +253,9 @@ class _Session:
         """Last evaluation, unless a signal asked for haste; summary and learning curve."""
         cfg, progress, done = self.config, self.learner.progress, stopped in ("steps", "iterations")
         actor = self.learner.policy.actor()
-        learned = self.evaluator.run(actor, cfg.final_episodes, FINAL).returns if done else None
+        learned = self.evaluator.run(actor, cfg.final_episodes, FINAL) if done else None
         random = float(self.evaluator.random(self.env.spec, cfg.final_episodes).returns.mean()) if done else None
-        mean = float(learned.mean()) if learned is not None else None
+        mean = float(learned.returns.mean()) if learned else None
         expert = self.expert.return_mean if self.expert else None
         summary = {
             "env": cfg.env,
@@ -269,13 +269,15 @@ class _Session:
             "eval_steps": progress.eval_steps,
             "eval_s": progress.eval_s,
             "return_mean": mean,
-            "return_std": float(learned.std()) if learned is not None else None,
+            "return_std": float(learned.returns.std()) if learned else None,
             "episodes": cfg.final_episodes if done else 0,
             "best_return": progress.best_return,
             "expert_return_mean": expert,
             "random_return_mean": random,
             "scaled_score": scaled_score(mean, expert, random),
             "stopped": stopped,
+            "returns": learned.returns.tolist() if learned else [],
+            "lengths": learned.lengths.tolist() if learned else [],
         }
         self.workers.together(lambda: self._write_summary(summary))
         return summary

@@ -24,7 +24,7 @@ from trpo_gail.runs import RunFolder
 
 SUMMARY = {
     "env", "seed", "ranks", "steps", "wall_s", "env_steps_per_s", "return_mean", "return_std", "episodes",
-    "expert_return_mean", "random_return_mean", "scaled_score", "stopped",
+    "expert_return_mean", "random_return_mean", "scaled_score", "stopped", "returns", "lengths",
 }  # fmt: skip
 FLAGS = (  # not the defaults, so that what ignores them is seen
     "--max_kl", "0.02", "--trpo.cg_iters", "5", "--critic.vf_batch_size", "32", "--policy.hidden_sizes", "16", "8",

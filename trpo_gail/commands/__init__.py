@@ -7,5 +7,6 @@ COMMANDS = {
     "evaluate": ("evaluate", "run", "evaluate the policy of a run folder"),
     "record": ("record", "run", "run a policy and write its episodes to a file of demonstrations"),
     "data": ("data", "run", "data info FILE: print what a file of demonstrations holds"),
+    "paper": ("paper", "run", "list, run and report the paper's experiments"),
     "bench": ("bench", "run", "measure the speed of training on this machine"),
 }

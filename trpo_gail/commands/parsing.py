@@ -33,7 +33,7 @@ def parse(cls: type[T], arguments: list[str], command: str, default: T | None = 
     try:
         with contextlib.redirect_stderr(errors):
             return tyro.cli(
-                cls, args=arguments, prog=f"trpo-gail {command}", description=COMMANDS[command][-1],
+                cls, args=arguments, prog=f"trpo-gail {command}", description=COMMANDS[command.split()[0]][-1],
                 use_underscores=True, **kwargs,
             )  # fmt: skip
     except SystemExit as stop:

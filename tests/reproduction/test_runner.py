@@ -1,0 +1,279 @@
+"""The runner with a stand-in for training: what is done is skipped, what was begun goes on, and nothing is lost."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from trpo_gail.cli import main
+from trpo_gail.errors import UserError
+from trpo_gail.reproduction import results, runner
+from trpo_gail.reproduction.grid import Cell, Places, Selection, load_grid, select
+from trpo_gail.reproduction.runner import Outcome, Runner
+from trpo_gail.reproduction.status import state, status
+
+GRID = load_grid()
+FAKE = Path(__file__).with_name("fake_cell.py")
+CELLS = select(GRID, Selection(("cartpole",), ("gail", "bc"), (1, 4), (0, 1)))
+FIRST = CELLS[0]
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runner, "POLL_S", 0.01)
+
+
+@pytest.fixture
+def places(tmp_path: Path) -> Places:
+    """With a file where the demonstrations would be."""
+    found = Places(tmp_path / "experts", tmp_path / "runs", tmp_path / "results")
+    found.expert_data.mkdir()
+    found.runs.mkdir()
+    (found.expert_data / "CartPole-v0.h5").touch()
+    return found
+
+
+def run(places: Places, cells: list[Cell] = CELLS, jobs: int = 3) -> Outcome:
+    return Runner(GRID, cells, places, jobs, 1, (sys.executable, str(FAKE))).run()
+
+
+def calls(places: Places) -> list[str]:
+    file = places.runs / "calls.txt"
+    return sorted(file.read_text().splitlines()) if file.exists() else []
+
+
+def order(places: Places, cell: Cell, what: str) -> None:
+    (places.runs / f"{cell.name}.order").write_text(what)
+
+
+def test_all_cells_run_once(places: Places, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(places) == Outcome(done=8)
+    assert calls(places) == sorted(f"{cell.name} new" for cell in CELLS)
+    assert "cartpole-gail-4-seed1: return 195.50 ± 4.50" in capsys.readouterr().out
+    found = results.read_all(places.results, GRID)
+    assert {result.cell for result in found} == set(CELLS)
+    one = results.read(results.path(places.results, Cell("cartpole", "gail", 4, 1)), GRID)
+    assert (one.returns, one.lengths, one.return_mean, one.grid) == ([200.0, 191.0], [200, 190], 195.5, GRID.version)
+    assert one.peak_memory_mb and 1 < one.peak_memory_mb < 1000
+    assert one.command[:3] == ["trpo-gail", "train", "Paper/CartPole-v0"]
+    assert str(places.runs.parent) not in json.dumps(one.command), "a path of this machine in a result"
+    assert not list(places.results.rglob("*.part"))
+    assert run(places) == Outcome(done=8)
+    assert len(calls(places)) == 8, "what is done ran again"
+
+
+def test_a_learning_curve_is_thinned() -> None:
+    rows = [{"iteration": float(k), "steps": 10.0 * k, "return_mean": None if k == 3 else k / 3} for k in range(1, 302)]
+    thin = results.curve(rows)
+    assert len(thin["iteration"]) == results.CURVE_POINTS and thin["iteration"][-1] == 301
+    assert thin["iteration"] == sorted(set(thin["iteration"])) and thin["steps"][-1] == 3010
+    assert results.curve(rows[:3]) == {
+        "iteration": [1, 2, 3],
+        "steps": [10, 20, 30],
+        "return_mean": [0.333, 0.667, None],
+    }
+    assert results.curve([]) == {"iteration": [], "steps": [], "return_mean": []}
+
+
+def test_a_cell_that_was_interrupted_resumes(places: Places) -> None:
+    cloned, trained, half = CELLS[0], CELLS[2], CELLS[1]
+    assert (cloned.algorithm, trained.algorithm) == ("bc", "gail")
+    for cell in (cloned, trained):
+        places.run(cell).mkdir()
+        (places.run(cell) / "config.json").write_text("{}")
+    places.run(half).mkdir()  # died before it wrote anything
+    (places.run(half) / ".lock").touch()
+    assert [state(cell, GRID, places) for cell in (cloned, trained, half)] == ["begun", "begun", "open"]
+    assert run(places).done == 8
+    assert {f"{trained.name} resume", f"{half.name} new", f"{cloned.name} new"} < set(calls(places))
+
+
+def test_a_clone_under_way_elsewhere_is_not_thrown_away(places: Places, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = places.run(FIRST)
+    folder.mkdir()
+    (folder / "config.json").write_text("{}")
+    with open(folder / ".lock", "w") as held:  # as `trpo-gail clone` by hand would
+        fcntl.flock(held, fcntl.LOCK_EX)
+        assert run(places, [FIRST]) == Outcome(failed=1)
+    assert "another process is writing this run" in capsys.readouterr().out
+    assert (folder / "config.json").exists()
+
+
+def test_a_run_that_ended_without_a_runner_is_harvested(places: Places) -> None:
+    assert run(places, [FIRST]).done == 1
+    results.path(places.results, FIRST).unlink()
+    assert run(places, [FIRST]).done == 1
+    assert len(calls(places)) == 1
+
+
+def test_a_failing_cell_is_told_and_the_others_go_on(places: Places, capsys: pytest.CaptureFixture[str]) -> None:
+    order(places, CELLS[2], "fail")
+    assert run(places) == Outcome(done=7, failed=1)
+    out = capsys.readouterr().out
+    assert f"{CELLS[2].name}: failed: exit code 2" in out and "trpo-gail: the last line" in out
+    order(places, CELLS[2], "")
+    assert run(places) == Outcome(done=8)
+
+
+def test_a_summary_that_lacks_something_is_a_failure(places: Places, capsys: pytest.CaptureFixture[str]) -> None:
+    run(places, [FIRST])
+    results.path(places.results, FIRST).unlink()
+    file = places.run(FIRST) / "summary.json"
+    file.write_text(json.dumps({k: v for k, v in json.loads(file.read_text()).items() if k != "lengths"}))
+    assert run(places) == Outcome(done=7, failed=1)
+    assert "lacks the field 'lengths'" in capsys.readouterr().out
+
+
+def test_another_runners_cell_is_left_alone(places: Places) -> None:
+    with open(places.runs / f"{FIRST.name}.lock", "w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        assert state(FIRST, GRID, places) == "running"
+        assert f"running: {FIRST.name}" in status(GRID, CELLS, places)
+        assert run(places) == Outcome(done=7, elsewhere=1)
+    assert state(FIRST, GRID, places) == "open"
+    assert run(places) == Outcome(done=8)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGUSR1])
+def test_a_signal_lets_running_cells_save(
+    places: Places, number: signal.Signals, capsys: pytest.CaptureFixture[str]
+) -> None:
+    hanging = CELLS[2]
+    order(places, hanging, "hang")
+    waiting = places.run(hanging) / "ready"
+
+    def send() -> None:
+        while not waiting.exists():
+            time.sleep(0.01)
+        os.kill(os.getpid(), number)
+
+    sender = threading.Thread(target=send)
+    sender.start()
+    outcome = run(places, CELLS, jobs=1)
+    sender.join()
+    assert outcome == Outcome(done=2, stopped=number.name)
+    assert state(hanging, GRID, places) == "begun"
+    assert f"{hanging.name}: stopped at 50%" in capsys.readouterr().out
+    order(places, hanging, "")
+    assert run(places) == Outcome(done=8)
+    assert f"{hanging.name} resume" in calls(places)
+
+
+def test_a_runner_that_dies_leaves_its_cells_claimed_until_they_end(places: Places) -> None:
+    order(places, FIRST, "hang")
+    code = (
+        "import sys; from pathlib import Path; from trpo_gail.reproduction.runner import Runner\n"
+        "from trpo_gail.reproduction.grid import *\n"
+        f"places = Places(*map(Path, {[str(places.expert_data), str(places.runs), str(places.results)]}))\n"
+        f"Runner(load_grid(), [{FIRST!r}], places, 1, 1, (sys.executable, {str(FAKE)!r})).run()"
+    )
+    other = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.DEVNULL)
+    while not (places.run(FIRST) / "ready").exists():
+        time.sleep(0.02)
+    other.kill()
+    other.wait()
+    assert state(FIRST, GRID, places) == "running"
+    assert run(places, [FIRST]) == Outcome(elsewhere=1)
+    [child] = [
+        int(p.parent.name) for p in Path("/proc").glob("[0-9]*/cmdline")
+        if str(places.run(FIRST)).encode() in _bytes(p)
+    ]  # fmt: skip
+    os.kill(child, signal.SIGUSR1)
+    while state(FIRST, GRID, places) == "running":
+        time.sleep(0.02)
+    order(places, FIRST, "")
+    assert run(places, [FIRST]) == Outcome(done=1)
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError:
+        return b""
+
+
+def test_part_done(places: Places) -> None:
+    cell = Cell("cartpole", "gail", 1, 0)
+    assert runner.part_done(GRID, cell, places) == 0.0
+    run(places, [cell])
+    assert runner.part_done(GRID, cell, places) == pytest.approx(151 / 301)
+    with open(places.run(cell) / "metrics.csv", "a") as file:
+        file.write("1x")  # a line half written
+    assert runner.part_done(GRID, cell, places) == pytest.approx(151 / 301)
+
+
+# ---- what a user gets wrong ------------------------------------------------------------------------------------------
+
+
+def test_a_result_of_another_grid_is_refused_and_kept(places: Places, capsys: pytest.CaptureFixture[str]) -> None:
+    run(places, [FIRST])
+    file = results.path(places.results, FIRST)
+    old = file.read_text().replace(f'"grid": {GRID.version}', '"grid": 0')
+    file.write_text(old)
+    capsys.readouterr()
+    folders = ["--expert_data", str(places.expert_data), "--runs", str(places.runs), "--results", str(places.results)]
+    for words in (["run", "--task", "cartpole", *folders], ["status", "--task", "cartpole", *folders]):
+        assert main(["paper", *words]) == 2
+        out, err = capsys.readouterr()
+        assert out == "" and err.count("\n") == 1
+        assert err.startswith(f"trpo-gail: {file}: made with version 0 of the grid, and this is version {GRID.version}")
+    assert file.read_text() == old
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        ("{", "not a readable JSON file"),
+        ("[]", "made with version None of the grid"),
+        (f'{{"grid": {GRID.version}}}', "fields missing or unknown: algorithm"),
+    ],
+)
+def test_a_damaged_result_is_refused(places: Places, content: str, says: str) -> None:
+    file = results.path(places.results, FIRST)
+    file.parent.mkdir(parents=True)
+    file.write_text(content)
+    with pytest.raises(UserError, match=says) as error:
+        run(places)
+    assert str(file) in str(error.value) and file.read_text() == content
+
+
+def test_a_result_under_another_cells_name_is_refused(places: Places) -> None:
+    run(places, [FIRST])
+    results.path(places.results, FIRST).rename(results.path(places.results, CELLS[1]))
+    with pytest.raises(UserError, match=f"holds the cell {FIRST.name}, which its name does not say"):
+        run(places)
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["nonsense"], "paper: unknown subcommand 'nonsense'"),
+        (["run", "--task", "swimmer"], "--task: 'swimmer' is not in the grid"),
+        (["run", "--task", "hopper", "--jobs", "0"], "--jobs 0, --ranks 1: each must be at least 1"),
+        (["run", "--task", "hopper", "--expert_data", "nowhere"], "--expert_data: nowhere/Hopper-v1.h5 does not exist"),
+        (["list", "--seeds", "x"], "paper list: Error parsing --seeds"),
+    ],
+)
+def test_mistakes_on_the_command_line(
+    words: list[str], says: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["paper", *words]) == 2
+    out, err = capsys.readouterr()
+    assert out == "" and err.count("\n") == 1 and says in err
+    assert not list(tmp_path.iterdir()), "something was made"
+
+
+def test_list(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["paper", "list", "--task", "acrobot", "--algorithm", "constant", "--seeds", "0", "--commands"]) == 0
+    line = capsys.readouterr().out
+    assert line.startswith("trpo-gail train Paper/Acrobot-v0 ") and "--discriminator.reward 'log(D)'" in line

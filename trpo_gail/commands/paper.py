@@ -1,0 +1,106 @@
+"""`trpo-gail paper`: the paper's experiments."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from trpo_gail.commands import COMMANDS
+from trpo_gail.commands.parsing import parse
+from trpo_gail.errors import UserError
+from trpo_gail.reproduction.grid import Cell, Places, Selection, command, load_grid, parse_shard, select
+
+if TYPE_CHECKING:
+    from trpo_gail.parallel import Workers
+
+
+@dataclass(frozen=True)
+class _Cells:
+    """Which cells of the grid; without a flag, all of its values."""
+
+    task: tuple[str, ...] = ()
+    """Tasks."""
+    algorithm: tuple[str, ...] = ()
+    """Algorithms."""
+    trajectories: tuple[int, ...] = ()
+    """Numbers of demonstrated trajectories; 0 is the control without any."""
+    seeds: tuple[int, ...] = ()
+    """Seeds; any, also beyond the grid's own."""
+    shard: str | None = None
+    """i/n: the i-th of n parts of the cells, to split a grid over a cluster."""
+    expert_data: str = "expert_data/paper"
+    """Folder of the demonstrations."""
+    runs: str = "runs/paper"
+    """Folder of the cells' run folders and logs."""
+    results: str = "results/paper"
+    """Folder of the finished cells' results."""
+
+    def cells(self) -> list[Cell]:
+        """Raises UserError for what is not in the grid."""
+        shard = (1, 1) if self.shard is None else parse_shard(self.shard)
+        return select(load_grid(), Selection(self.task, self.algorithm, self.trajectories, self.seeds, shard))
+
+    def places(self) -> Places:
+        return Places(Path(self.expert_data), Path(self.runs), Path(self.results))
+
+
+@dataclass(frozen=True)
+class _ListArguments(_Cells):
+    commands: bool = False
+    """Print the command line that runs each cell by hand."""
+
+
+@dataclass(frozen=True)
+class _RunArguments(_Cells):
+    jobs: int | None = None
+    """Cells at once; without it as many as the cores have room for."""
+    ranks: int = 1
+    """Ranks of each cell; more than one run under mpirun."""
+
+
+def run(arguments: list[str], workers: list[Workers]) -> int:
+    """Find the subcommand."""
+    commands: dict[str, tuple[Callable[[list[str]], int], str]] = {
+        "list": (_list, "print the cells, or the commands that run them"),
+        "run": (_run, "run the cells that are not done, several at once"),
+        "status": (_status, "tell which cells are done, running, begun"),
+    }
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print(f"usage: trpo-gail paper {{{','.join(commands)}}} ...\n\n{COMMANDS['paper'][-1]}\n")
+        for name, (_, text) in commands.items():
+            print(f"  {name:<8}{text}")
+        return 0
+    if arguments[0] not in commands:
+        raise UserError(f"paper: unknown subcommand {arguments[0]!r}; there are {', '.join(commands)}")
+    return commands[arguments[0]][0](arguments[1:])
+
+
+def _list(arguments: list[str]) -> int:
+    given = parse(_ListArguments, arguments, "paper list")
+    for cell in given.cells():
+        words = ["trpo-gail", *command(load_grid(), cell, given.places())]
+        print(shlex.join(words) if given.commands else cell.name)
+    return 0
+
+
+def _run(arguments: list[str]) -> int:
+    given = parse(_RunArguments, arguments, "paper run")
+    from trpo_gail.reproduction.runner import Runner
+
+    outcome = Runner(load_grid(), given.cells(), given.places(), given.jobs, given.ranks).run()
+    print(
+        f"{outcome.done} done, {outcome.failed} failed, {outcome.elsewhere} with another runner"
+        + (f", stopped by {outcome.stopped}: the same command goes on" if outcome.stopped else "")
+    )
+    return 1 if outcome.failed else 0
+
+
+def _status(arguments: list[str]) -> int:
+    given = parse(_Cells, arguments, "paper status")
+    from trpo_gail.reproduction.status import status
+
+    print(status(load_grid(), given.cells(), given.places()))
+    return 0

@@ -1,0 +1,159 @@
+"""The small file that stays of a finished cell: one JSON per cell, written whole or not at all."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from trpo_gail.errors import UserError
+from trpo_gail.reproduction.grid import Cell, Grid, Places, command
+from trpo_gail.runs import read_json, read_metrics
+
+CURVE_POINTS = 100  # at most, of a learning curve
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a cell's run came to. Returns are of the last policy acting deterministically, over whole episodes."""
+
+    grid: int  # version
+    task: str
+    algorithm: str
+    trajectories: int
+    seed: int
+    env: str
+    returns: list[float]  # [episodes]
+    lengths: list[int]  # [episodes], steps
+    return_mean: float
+    return_std: float  # of the population
+    expert_return_mean: float | None  # of the demonstrations' file; None without demonstrations
+    random_return_mean: float | None  # of uniformly random actions
+    iterations: int
+    steps: int | None  # environment steps, over all ranks; None where none were taken
+    wall_s: float  # of training
+    eval_s: float | None
+    env_steps_per_s: float | None
+    ranks: int
+    peak_memory_mb: float | None  # of the largest process of the last session, where the runner saw it
+    command: list[str]  # from a checkout, with the usual folders
+    commit: str | None
+    python: str
+    versions: dict[str, str]
+    curve: dict[str, list[float | None]]  # iteration, steps, return_mean (true return of the training episodes)
+
+    @property
+    def cell(self) -> Cell:
+        return Cell(self.task, self.algorithm, self.trajectories, self.seed)
+
+
+def path(results: Path, cell: Cell) -> Path:
+    """Where a cell's result is, or will be."""
+    return results / "cells" / f"{cell.name}.json"
+
+
+def read(file: Path, grid: Grid) -> Result:
+    """One result. Raises UserError where it is damaged, or of another version of the grid."""
+    raw = read_json(file)
+    version = raw.get("grid") if isinstance(raw, dict) else None
+    if version != grid.version:
+        raise UserError(
+            f"{file}: made with version {version} of the grid, and this is version {grid.version}; "
+            "move it away to run the cell again, or name another --results folder"
+        )
+    fields = {f.name for f in dataclasses.fields(Result)}
+    if wrong := fields ^ set(raw):
+        raise UserError(f"{file}: fields missing or unknown: {', '.join(sorted(wrong))}")
+    result = Result(**raw)
+    if path(file.parent.parent, result.cell).name != file.name:
+        raise UserError(f"{file}: holds the cell {result.cell.name}, which its name does not say")
+    if not result.returns or not all(math.isfinite(value) for value in result.returns):
+        raise UserError(f"{file}: field 'returns': finite numbers expected, {result.returns[:3]} found")
+    return result
+
+
+def read_all(results: Path, grid: Grid) -> list[Result]:
+    """Every result in a folder, in the order of the grid. Raises UserError for one that cannot be used."""
+    found = [read(file, grid) for file in sorted((results / "cells").glob("*.json"))]
+    order = {group: k for k, group in enumerate(grid.groups())}
+    for result in found:
+        if result.cell.group not in order:
+            raise UserError(f"{path(results, result.cell)}: the grid has no such cell")
+    return sorted(found, key=lambda result: (order[result.cell.group], result.seed))
+
+
+def write(results: Path, result: Result) -> None:
+    """Write a result: one field a line, atomically."""
+    file = path(results, result.cell)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    lines = [f"  {json.dumps(name)}: {json.dumps(value)}" for name, value in dataclasses.asdict(result).items()]
+    part = file.with_suffix(".part")
+    part.write_text("{\n" + ",\n".join(lines) + "\n}\n")
+    os.replace(part, file)
+
+
+def finished(run: Path) -> bool:
+    """Whether a run folder's training came to its own end: only then is the last policy evaluated."""
+    file = run / "summary.json"
+    return file.is_file() and read_json(file).get("return_mean") is not None
+
+
+def harvest(run: Path, cell: Cell, grid: Grid, peak_memory_mb: float | None = None) -> Result:
+    """The result of a finished run folder. Raises UserError where it lacks something."""
+    summary, session = read_json(run / "summary.json"), read_json(run / "config.json")["sessions"][-1]
+    try:
+        returns = [round(float(value), 6) for value in summary["returns"]]
+        return Result(
+            grid=grid.version,
+            **dataclasses.asdict(cell),
+            env=summary["env"],
+            returns=returns,
+            lengths=[int(value) for value in summary["lengths"]],
+            return_mean=summary["return_mean"],
+            return_std=summary["return_std"],
+            expert_return_mean=summary["expert_return_mean"],
+            random_return_mean=summary["random_return_mean"],
+            iterations=summary["iterations"],
+            steps=summary.get("steps"),
+            wall_s=round(summary["wall_s"], 2),
+            eval_s=_rounded(summary.get("eval_s"), 2),
+            env_steps_per_s=_rounded(summary.get("env_steps_per_s"), 1),
+            ranks=summary["ranks"],
+            peak_memory_mb=_rounded(peak_memory_mb, 1),
+            command=_command(grid, cell, summary["ranks"]),
+            commit=session["commit"],
+            python=session["python"],
+            versions=session["versions"],
+            curve=curve(read_metrics(run)),
+        )
+    except KeyError as error:
+        raise UserError(f"{run}: summary.json or config.json lacks the field {error}") from error
+
+
+def _rounded(value: float | None, digits: int) -> float | None:
+    return None if value is None else round(value, digits)
+
+
+def _command(grid: Grid, cell: Cell, ranks: int) -> list[str]:
+    """As from a checkout: where this machine keeps its folders is nobody's business."""
+    return [*(["mpirun", "-n", str(ranks)] if ranks > 1 else []), "trpo-gail", *command(grid, cell, Places())]
+
+
+def curve(rows: Sequence[dict[str, float | None]]) -> dict[str, list[Any]]:
+    """At most CURVE_POINTS of a run's iterations, evenly spread, the last among them."""
+    count = min(len(rows), CURVE_POINTS)
+    kept = [rows[(k + 1) * len(rows) // count - 1] for k in range(count)]
+    columns = ("iteration", "steps", "return_mean")
+    return {
+        name: [_rounded(row.get(name), 3) if name == "return_mean" else _whole(row.get(name)) for row in kept]
+        for name in columns
+    }
+
+
+def _whole(value: float | None) -> int | None:
+    return None if value is None else int(value)

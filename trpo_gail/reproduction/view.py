@@ -1,0 +1,69 @@
+"""What a person sees while a grid runs: cells done, those running, the time left; lines alone where there is no terminal."""
+
+from __future__ import annotations
+
+import time
+from types import TracebackType
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn
+
+
+class GridView:
+    """One bar for the grid and one for every running cell."""
+
+    def __init__(self, cells: int) -> None:
+        self._console = Console(highlight=False)
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=24),
+            TextColumn("{task.fields[note]}"),
+            console=self._console,
+            disable=not self._console.is_terminal,
+        )
+        self._cells, self._began = cells, time.monotonic()
+        self._all = self._progress.add_task("cells", total=max(cells, 1), note="")
+        self._running: dict[str, TaskID] = {}
+
+    def __enter__(self) -> GridView:
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._progress.stop()
+
+    def line(self, text: str) -> None:
+        self._console.print(text, soft_wrap=True, markup=False)
+
+    def update(self, done: int, running: dict[str, float], left_s: float | None) -> None:
+        """`running` maps the names of cells to the part that each has done, 0 to 1; `left_s` is None while unknown."""
+        passed = duration(time.monotonic() - self._began)
+        left = "" if left_s is None else f", about {duration(left_s)} left"
+        self._progress.update(
+            self._all, completed=done, note=f"{done}/{self._cells} done, {len(running)} running, {passed}{left}"
+        )
+        for name in self._running.keys() - running.keys():
+            self._progress.remove_task(self._running.pop(name))
+        for name, part in running.items():
+            if name not in self._running:
+                self._running[name] = self._progress.add_task(name, total=1.0, note="")
+            self._progress.update(self._running[name], completed=part, note=f"{part:.0%}")
+
+
+class Forecast:
+    """The time left, if work goes on as it has since the start."""
+
+    def __init__(self) -> None:
+        self._began = time.monotonic()
+
+    def left_s(self, gained: float, missing: float) -> float | None:
+        """Seconds for the work `missing`, from the work `gained` since the start; None while nothing is gained."""
+        return (time.monotonic() - self._began) * missing / gained if gained > 0 else None
+
+
+def duration(seconds: float) -> str:
+    """Hours, minutes and seconds: 1:02:03."""
+    minutes, s = divmod(int(seconds), 60)
+    return f"{minutes // 60}:{minutes % 60:02}:{s:02}"
