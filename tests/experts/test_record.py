@@ -123,6 +123,20 @@ def test_the_committed_cartpole_comes_out_again(tmp_path: Path, paper_experts: P
     assert same(again, committed, episodes=5)
 
 
+def test_subsampled_rows_are_those_of_the_whole_episodes(tmp_path: Path, toys: None, doubling: None) -> None:
+    paths = [tmp_path / f"{k}.h5" for k in (1, 3)]
+    whole, few = (
+        record("ToyRandom-v0", "p", 9, path, num_envs=4, subsample=k) for path, k in zip(paths, (1, 3), strict=True)
+    )
+    for size in (9, 4):
+        expected, found = dataset.load(paths[0], size, 3), dataset.load(paths[1], size)
+        for name in ("observations", "actions", "rewards", "terminals", "timeouts", "steps", "episode_of"):
+            np.testing.assert_array_equal(getattr(found, name), getattr(expected, name), err_msg=name)
+        np.testing.assert_array_equal(found.episode_returns, expected.episode_returns)
+    assert few.subsample == 3 and len(few.steps) < len(whole.steps) / 2
+    assert few.terminals.any() and not few.terminals.all()
+
+
 # --- Provenance ---------------------------------------------------------------------------------------------------
 
 
@@ -159,6 +173,7 @@ def test_the_file_says_how_it_was_made(tmp_path: Path, toys: None, doubling: Non
     [
         ({"episodes": 0}, "--episodes: expected at least 1, found 0"),
         ({"num_envs": 0}, "--num_envs: expected at least 1, found 0"),
+        ({"subsample": 0}, "--subsample: expected at least 1, found 0"),
         ({"env_id": "NoSuch-v0"}, "NoSuch"),
         ({"out": "nowhere/x.h5"}, r"--out .*nowhere/x\.h5: the folder .*nowhere does not exist"),
         ({"out": "."}, "--out .*: a folder, expected the name of a file"),
