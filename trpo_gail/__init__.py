@@ -20,12 +20,14 @@ from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["Config", "UserError", "Workers", "load", "load_policy", "run"]
+__all__ = ["CloningConfig", "Config", "UserError", "Workers", "clone", "load", "load_policy", "run"]
 
 _HOMES = {
+    "CloningConfig": "config",
     "Config": "config",
     "UserError": "errors",
     "Workers": "parallel",
+    "clone": "cloning_run",
     "load": "experts.dataset",
     "load_policy": "evaluate",
     "run": "session",
