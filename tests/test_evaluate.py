@@ -113,7 +113,7 @@ def test_random_episodes_do_not_depend_on_a_policy() -> None:
 @pytest.fixture
 def run(tmp_path: Path) -> Path:
     """A run folder with an untrained policy."""
-    config = Config(WALK, num_envs=2, policy=PolicyConfig(hidden_sizes=(4,), output_scale=1.0))
+    config = Config(WALK, adversary="env_reward", num_envs=2, policy=PolicyConfig(hidden_sizes=(4,), output_scale=1.0))
     learner = make_learner(config, vector.make(WALK, 2, "gymnasium"), None, False, Workers())
     checkpoint.save(tmp_path, learner, config, learner.sampler.env.spec, False, Workers())
     return tmp_path

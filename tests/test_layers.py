@@ -20,10 +20,11 @@ ROOT = Path(trpo_gail.__file__).parent
 LAYERS = [
     "cli __main__",
     "commands",
+    "cloning_run",
     "session bench reproduction reports",
     "train evaluate checkpoint runs stopping console experts.policies experts.record",
     "learner",
-    "generators adversaries critic",
+    "generators adversaries critic cloning",
     "policy value networks sampling envs experts",
     "parallel config seeding errors",
 ]

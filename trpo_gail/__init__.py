@@ -3,7 +3,7 @@
 A map, in the order of a first reading:
 
     train.py         Algorithm 1
-    adversaries/     the discriminator, and the environment's own reward behind the same seam
+    adversaries/     the discriminator; behind the same seam FEM, GTAL, a constant and the environment's own reward
     generators/      TRPO and its numerics
     critic.py        V(s): advantages and their fit
     policy.py        distributions over actions, and the copy of a policy that samples
@@ -11,6 +11,7 @@ A map, in the order of a first reading:
     parallel.py      the ranks of mpirun, as a value passed down
     learner.py       everything that a checkpoint holds;  checkpoint.py writes it
     session.py       a run from flags to summary;  runs.py its folder;  cli.py the commands
+    cloning.py       behavioural cloning, the baseline without an environment;  cloning_run.py a run of it
     experts/         demonstrations: read, write, record
 
 `load_policy(run)` gives a trained policy; `load(file)` a file of demonstrations. Importing the package starts no MPI.
@@ -20,12 +21,14 @@ from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["Config", "UserError", "Workers", "load", "load_policy", "run"]
+__all__ = ["CloningConfig", "Config", "UserError", "Workers", "clone", "load", "load_policy", "run"]
 
 _HOMES = {
+    "CloningConfig": "config",
     "Config": "config",
     "UserError": "errors",
     "Workers": "parallel",
+    "clone": "cloning_run",
     "load": "experts.dataset",
     "load_policy": "evaluate",
     "run": "session",

@@ -18,6 +18,7 @@ from trpo_gail.envs.vector import EnvSpec
 from trpo_gail.errors import UserError
 from trpo_gail.learner import Learner
 from trpo_gail.parallel import Workers
+from trpo_gail.policy import Policy
 
 FORMAT = 1
 KEEP = 3  # of the last checkpoints, beside the best
@@ -32,7 +33,7 @@ def save(folder: Path, learner: Learner, config: Config, spec: EnvSpec, clip: bo
     """
     _assert_synced(learner, workers)
     iteration = learner.progress.iteration
-    path = folder / "checkpoints" / f"iteration_{iteration:07d}.pt"
+    path = iteration_path(folder, iteration)
     content = _content(learner.state_dict(), iteration, config, spec, clip)
 
     def write() -> None:
@@ -47,9 +48,13 @@ def save(folder: Path, learner: Learner, config: Config, spec: EnvSpec, clip: bo
 
 def save_best(folder: Path, learner: Learner, config: Config, spec: EnvSpec, clip: bool, workers: Workers) -> None:
     """Save the policy alone as the best so far. Rank 0 writes."""
-    state = {"policy": learner.policy.state_dict()}
-    content = _content(state, learner.progress.iteration, config, spec, clip)
-    workers.together(lambda: _write(folder / "checkpoints" / "best.pt", content) if workers.main else None)
+    path, iteration = best_path(folder), learner.progress.iteration
+    workers.together(lambda: save_policy(path, learner.policy, iteration, config, spec, clip) if workers.main else None)
+
+
+def save_policy(path: Path, policy: Policy, iteration: int, config: Config, spec: EnvSpec, clip: bool) -> None:
+    """Save a policy without the rest of a learner: it can be loaded and evaluated, not trained on. Raises UserError."""
+    _write(path, _content({"policy": policy.state_dict()}, iteration, config, spec, clip))
 
 
 def _content(state: dict[str, Any], iteration: int, config: Config, spec: EnvSpec, clip: bool) -> dict[str, Any]:
@@ -98,8 +103,13 @@ def read(path: Path) -> dict[str, Any]:
 
 
 def restore(path: Path, learner: Learner) -> None:
-    """Put a checkpoint's state into a learner made from the same config; environments are replayed to where they were."""
+    """Put a checkpoint's state into a learner made from the same config; environments are replayed to where they were.
+
+    Raises UserError for one that holds a policy alone.
+    """
     state = read(path)["learner"]
+    if "sampler" not in state:
+        raise UserError(f"{path}: holds a policy alone (of behavioural cloning?), which training cannot go on with")
     actions = state["sampler"]["actions"]
     state["sampler"]["actions"] = None if actions is None else actions.numpy()
     learner.load_state_dict(state)
@@ -109,6 +119,11 @@ def last_path(folder: Path) -> Path | None:
     """The newest checkpoint of a run, if there is one."""
     paths = _sorted(folder)
     return paths[-1] if paths else None
+
+
+def iteration_path(folder: Path, iteration: int) -> Path:
+    """Where an iteration's checkpoint is, or will be."""
+    return folder / "checkpoints" / f"iteration_{iteration:07d}.pt"
 
 
 def best_path(folder: Path) -> Path:

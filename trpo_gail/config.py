@@ -287,6 +287,73 @@ def _check(config: Config) -> None:
         )
 
 
+@dataclass(frozen=True)
+class CloningConfig:
+    """Everything that decides what behavioural cloning computes. The defaults are the paper's for MuJoCo."""
+
+    env: Positional[Annotated[str, arg(metavar="ENV")]]
+    """Environment id, or module:Id."""
+    expert: str
+    """HDF5 file of demonstrations."""
+    trajectories: int | None = None
+    """Use the first N trajectories of the file; None for all."""
+    subsample: int = 1
+    """Use every K-th row of each trajectory, from a random start below K."""
+    seed: int = 0
+    """Every random stream of the run derives from it."""
+    iterations: int = 20_001
+    """Adam steps."""
+    eval_every: int = 1000
+    """Steps between looks at the validation score, the first look after the first step; the best policy seen is kept."""
+    batch_size: int = 128
+    """Pairs of one step, drawn with replacement."""
+    stepsize: float = 1e-3
+    """Adam's step size."""
+    train_share: float = 0.7
+    """Share of the pairs to learn from; the others are for validation."""
+    hidden_sizes: tuple[int, ...] = (100, 100)
+    """The policy's hidden layers (tanh)."""
+    dtype: Literal["float32", "float64"] = "float32"
+    """Precision of the network and its updates."""
+    backend: Literal["auto", "envpool", "gymnasium"] = "auto"
+    """What runs the environments of the evaluation; auto takes EnvPool where it offers the id."""
+    env_kwargs: str = "{}"
+    """Arguments of the environment, as a JSON object."""
+    actions: Literal["auto", "raw", "executed"] = "auto"
+    """What the environment sees of an action: the policy's, or that clipped to the bounds; auto asks the file."""
+    final_episodes: int = 50
+    """Episodes of the evaluation."""
+
+    def __post_init__(self) -> None:
+        for name in ("iterations", "eval_every", "batch_size"):
+            if getattr(self, name) < 1:
+                raise UserError(f"--{name}: {getattr(self, name)} given, at least 1 expected")
+        if not (math.isfinite(self.stepsize) and self.stepsize > 0):
+            raise UserError(f"--stepsize: {self.stepsize} given, a number of more than 0 expected")
+        if not 0 < self.train_share < 1:
+            raise UserError(f"--train_share: {self.train_share} given, more than 0 and less than 1 expected")
+        self.run_config()  # checks the others
+
+    def run_config(self) -> Config:
+        """The policy, environment and demonstrations as a training run's config states them: with it a run folder's
+        policy is loaded. Nothing else in it is used."""
+        return Config(
+            self.env,
+            expert=self.expert,
+            trajectories=self.trajectories,
+            subsample=self.subsample,
+            seed=self.seed,
+            num_envs=1,
+            backend=self.backend,
+            env_kwargs=self.env_kwargs,
+            actions=self.actions,
+            device="cpu",
+            dtype=self.dtype,
+            policy=PolicyConfig(self.hidden_sizes, init_log_std=0.0, output_scale=0.0, observation_clip=None),
+            final_episodes=self.final_episodes,
+        )
+
+
 def flatten(config: Any, prefix: str = "") -> dict[str, Any]:
     """The tree as one dictionary by path: {"trpo.max_kl": 0.01, ...}."""
     flat: dict[str, Any] = {}

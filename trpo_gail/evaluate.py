@@ -144,6 +144,26 @@ def evaluate_run(
     }
 
 
+def final_scores(
+    evaluator: Evaluator, actor: Actor, spec: EnvSpec, episodes: int, expert: float | None
+) -> dict[str, Any]:
+    """What a run's summary says of its policy: the deterministic return over `episodes`, beside the expert's (as given)
+    and the random policy's; None where there are no episodes. A collective."""
+    learned = evaluator.run(actor, episodes, FINAL) if episodes else None
+    random = float(evaluator.random(spec, episodes).returns.mean()) if episodes else None
+    mean = float(learned.returns.mean()) if learned else None
+    return {
+        "return_mean": mean,
+        "return_std": float(learned.returns.std()) if learned else None,
+        "episodes": episodes,
+        "expert_return_mean": expert,
+        "random_return_mean": random,
+        "scaled_score": scaled_score(mean, expert, random),
+        "returns": learned.returns.tolist() if learned else [],
+        "lengths": learned.lengths.tolist() if learned else [],
+    }
+
+
 def scaled_score(value: float | None, expert: float | None, random: float | None) -> float | None:
     """0 at the random policy's return, 1 at the expert's (Ho & Ermon 2016, figure 1); None where it means nothing."""
     if value is None or expert is None or random is None or math.isclose(expert, random):

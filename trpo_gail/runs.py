@@ -112,7 +112,7 @@ class RunFolder:
         if self._events:
             for name, value in row.items():
                 if value is not None and name not in ("iteration", "steps"):
-                    self._events.add_scalar(name, value, int(row["steps"] or 0))
+                    self._events.add_scalar(name, value, int(row.get("steps", row["iteration"]) or 0))
 
     def close(self) -> None:
         """Release the lock; nothing may be written after."""

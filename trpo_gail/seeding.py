@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-TRAIN_RESET, TRAIN_NOISE, EVAL_RESET, EVAL_NOISE, MINIBATCH, INITIAL, RECORD_RESET, RECORD_NOISE = range(8)
+TRAIN_RESET, TRAIN_NOISE, EVAL_RESET, EVAL_NOISE, MINIBATCH, INITIAL, RECORD_RESET, RECORD_NOISE, CLONING = range(9)
 
 
 def stream_seed(seed: int, purpose: int, *where: int) -> int:

@@ -18,7 +18,7 @@ from trpo_gail.console import View
 from trpo_gail.envs import vector
 from trpo_gail.envs.vector import VectorEnv
 from trpo_gail.errors import UserError
-from trpo_gail.evaluate import FINAL, PERIODIC, Evaluator, scaled_score
+from trpo_gail.evaluate import PERIODIC, Evaluator, final_scores
 from trpo_gail.experts import dataset
 from trpo_gail.experts.dataset import ExpertData
 from trpo_gail.learner import Demonstrations, Learner, make_learner
@@ -49,7 +49,7 @@ def run(config: Config, out: str | None, resume: bool, quiet: bool, workers: Wor
     """Train, or go on training; returns the summary. Raises UserError, on all ranks, for what the user got wrong."""
     torch.set_num_threads(workers.threads())
     path = Path(workers.share(str(out or default_path(config.env, config.seed))))
-    setting, expert, env = workers.together(lambda: _prepare(config, path if resume else None, workers))
+    setting, expert, env = workers.together(lambda: prepare(config, path if resume else None, workers))
     demonstrations = Demonstrations(expert.observations, expert.actions) if expert else None
     learner = make_learner(config, env, demonstrations, setting.clip, workers)
     folder = workers.together(lambda: _folder(path, resume) if workers.main else None)
@@ -85,7 +85,7 @@ def check_resume(saved: Config, given: Config, path: Path) -> None:
             raise UserError(f"--resume: --{name} {value} given, but {path} was made with {before[name]}")
 
 
-def _prepare(config: Config, resumed: Path | None, workers: Workers) -> tuple[Setting, ExpertData | None, VectorEnv]:
+def prepare(config: Config, resumed: Path | None, workers: Workers) -> tuple[Setting, ExpertData | None, VectorEnv]:
     """Check files, environment and numbers; everything that can be the user's mistake, before any folder is made."""
     if workers.size > config.num_envs:
         raise UserError(
@@ -252,11 +252,9 @@ class _Session:
     def _finish(self, stopped: str) -> dict[str, Any]:
         """Last evaluation, unless a signal asked for haste; summary and learning curve."""
         cfg, progress, done = self.config, self.learner.progress, stopped in ("steps", "iterations")
-        actor = self.learner.policy.actor()
-        learned = self.evaluator.run(actor, cfg.final_episodes, FINAL) if done else None
-        random = float(self.evaluator.random(self.env.spec, cfg.final_episodes).returns.mean()) if done else None
-        mean = float(learned.returns.mean()) if learned else None
         expert = self.expert.return_mean if self.expert else None
+        actor = self.learner.policy.actor()
+        scores = final_scores(self.evaluator, actor, self.env.spec, cfg.final_episodes if done else 0, expert)
         summary = {
             "env": cfg.env,
             "seed": cfg.seed,
@@ -268,16 +266,9 @@ class _Session:
             "env_steps_per_s": progress.steps / progress.wall_s if progress.wall_s else None,
             "eval_steps": progress.eval_steps,
             "eval_s": progress.eval_s,
-            "return_mean": mean,
-            "return_std": float(learned.returns.std()) if learned else None,
-            "episodes": cfg.final_episodes if done else 0,
             "best_return": progress.best_return,
-            "expert_return_mean": expert,
-            "random_return_mean": random,
-            "scaled_score": scaled_score(mean, expert, random),
             "stopped": stopped,
-            "returns": learned.returns.tolist() if learned else [],
-            "lengths": learned.lengths.tolist() if learned else [],
+            **scores,
         }
         self.workers.together(lambda: self._write_summary(summary))
         return summary
@@ -289,13 +280,14 @@ class _Session:
         from trpo_gail.reports.plots import learning_curve  # matplotlib costs half a second, and is needed only here
 
         picture = learning_curve(self.path, summary)
-        for line in _closing_lines(summary):
+        for line in closing_lines(summary):
             self.view.line(line)
         if picture:
             self.view.line(f"learning curve  {picture}")
 
 
-def _closing_lines(summary: dict[str, Any]) -> list[str]:
+def closing_lines(summary: dict[str, Any]) -> list[str]:
+    """What a person is told at the end."""
     if summary["return_mean"] is None:
         return [f"stopped by {summary['stopped']} at {summary['steps']:,} steps, saved; --resume goes on"]
 

@@ -130,7 +130,7 @@ class Apprenticeship:
         }
 
     def state_dict(self) -> dict[str, Any]:
-        return {"weights": self.weights, "bound": self._bound}
+        return {"weights": torch.from_numpy(self.weights), "bound": self._bound}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.weights, self._bound = np.array(state["weights"], np.float64), float(state["bound"])
+        self.weights, self._bound = state["weights"].numpy(), float(state["bound"])

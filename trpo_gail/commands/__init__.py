@@ -4,6 +4,7 @@
 COMMANDS = {
     "train": ("train", "run", "train a policy from a file of demonstrations (GAIL), alone or under mpirun"),
     "expert": ("train", "expert", "train a policy on the environment's own reward"),
+    "clone": ("clone", "run", "fit a policy to demonstrations by behavioural cloning"),
     "evaluate": ("evaluate", "run", "evaluate the policy of a run folder"),
     "record": ("record", "run", "run a policy and write its episodes to a file of demonstrations"),
     "data": ("data", "run", "data info FILE: print what a file of demonstrations holds"),

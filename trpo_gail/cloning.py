@@ -1,0 +1,102 @@
+"""Behavioural cloning, a baseline of Ho & Ermon (2016): supervised learning of the expert's actions, no environment."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from trpo_gail.config import CloningConfig
+from trpo_gail.networks.mlp import FlatParameters
+from trpo_gail.networks.normaliser import sums
+from trpo_gail.policy import Distribution, Gaussian, Policy
+from trpo_gail.sampling.batch import action_tensor
+from trpo_gail.seeding import CLONING, generator
+
+Row = dict[str, float]
+
+
+def clone(
+    policy: Policy,
+    observations: np.ndarray,
+    actions: np.ndarray,
+    config: CloningConfig,
+    log: Callable[[Row], None],
+) -> Row:
+    """Fit a fresh policy to pairs, observations [M, O] and actions [M, A] or [M], at least two of them.
+
+    Minimises mean -log pi(a|s), the log standard deviation included, on a random share of the pairs. Every so many steps
+    the others score the policy; `log` gets a row of it. The policy is left as it was at its best score, whose row is
+    returned. As in the original code the number of steps is fixed; the paper's text stops as validation stops improving.
+    """
+    assert len(observations) >= 2
+    policy.normaliser.add(sums(torch.from_numpy(observations.astype(np.float64))))  # validation pairs too, and for good
+    rng = generator(config.seed, CLONING)
+    order = rng.permutation(len(observations))
+    edge = min(max(int(config.train_share * len(order)), 1), len(order) - 1)
+    train, validation = (_Pairs(policy, observations[part], actions[part]) for part in (order[:edge], order[edge:]))
+    flat = FlatParameters(policy)
+    adam = torch.optim.Adam([flat.vector], lr=config.stepsize, fused=True)
+    best: Row | None = None
+    for iteration in range(1, config.iterations + 1):
+        drawn = torch.from_numpy(rng.integers(0, edge, config.batch_size))
+        flat.vector.grad = loss_gradient(policy, flat, train.z[drawn], train.actions[drawn])
+        adam.step()
+        if iteration % config.eval_every == 1 % config.eval_every or iteration == config.iterations:
+            row = {"iteration": iteration, **_scores(policy, train, validation)}
+            log(row)
+            if best is None or row["validation_score"] > best["validation_score"]:
+                best, theta = row, flat.vector.clone()
+    flat.vector.copy_(theta)
+    assert best is not None
+    return best
+
+
+class _Pairs:
+    """Normalised observations [B, O] and actions [B, A] or int64 [B]."""
+
+    def __init__(self, policy: Policy, observations: np.ndarray, actions: np.ndarray) -> None:
+        dtype, device = policy.net.layers[0].weight.dtype, policy.net.layers[0].weight.device
+        self.z = policy.normaliser(torch.as_tensor(observations, dtype=torch.float64, device=device)).to(dtype)
+        self.actions = action_tensor(actions, dtype, device)
+
+
+@torch.no_grad()
+def loss_gradient(policy: Policy, flat: FlatParameters, z: Tensor, actions: Tensor) -> Tensor:
+    """Gradient [P] of mean -log pi(a|s) over rows: normalised observations [B, O] and actions [B, A] or [B].
+
+    By hand, since with so few rows autograd would take most of the time.
+    """
+    gradient = torch.zeros_like(flat.vector)
+    parts = flat.split(gradient)
+    hidden = policy.net.activations(z)
+    distribution = policy.distribution(policy.net.layers[-1](hidden[-1]))
+    if isinstance(distribution, Gaussian):
+        precision = torch.exp(-distribution.log_std)
+        error = (distribution.mean - actions) * precision
+        slope, own = error * precision, parts.pop(0)  # a policy's own parameter comes before its network's
+        own.add_((1.0 - error * error).sum(0))
+    else:
+        slope = torch.softmax(distribution.logits, -1)
+        slope[torch.arange(len(slope)), actions] -= 1.0
+    policy.net.pullback(hidden, slope, parts)
+    return gradient.div_(len(z))
+
+
+@torch.no_grad()
+def _scores(policy: Policy, train: _Pairs, validation: _Pairs) -> dict[str, float]:
+    fitted, held = policy(train.z), policy(validation.z)
+    return {
+        "train_nll": -float(fitted.log_prob(train.actions).double().mean()),  # nats
+        "validation_nll": -float(held.log_prob(validation.actions).double().mean()),
+        "validation_score": validation_score(held, validation.actions),
+    }
+
+
+def validation_score(distribution: Distribution, actions: Tensor) -> float:
+    """-mean ||mean(s) - a||^2 of a Gaussian policy, whatever its spread, and mean log pi(a|s) of a discrete one."""
+    if isinstance(distribution, Gaussian):
+        return -float(((distribution.mean - actions).double() ** 2).sum(-1).mean())
+    return float(distribution.log_prob(actions).double().mean())

@@ -1,0 +1,32 @@
+"""`trpo-gail clone`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated
+
+from tyro.conf import arg
+
+from trpo_gail.commands.parsing import parse, world
+from trpo_gail.config import CloningConfig
+
+if TYPE_CHECKING:
+    from trpo_gail.parallel import Workers
+
+
+@dataclass(frozen=True)
+class _CloneArguments:
+    config: Annotated[CloningConfig, arg(name="")]
+    out: str | None = None
+    """Run folder; without it runs/<environment>-seed<seed>-<time>."""
+    quiet: bool = False
+    """Print nothing but errors."""
+
+
+def run(arguments: list[str], workers: list[Workers]) -> int:
+    """Clone and evaluate."""
+    given = parse(_CloneArguments, arguments, "clone")
+    from trpo_gail.cloning_run import clone
+
+    clone(given.config, given.out, given.quiet, world(workers))
+    return 0
