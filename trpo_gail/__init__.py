@@ -12,6 +12,7 @@ A map, in the order of a first reading:
     learner.py       everything that a checkpoint holds;  checkpoint.py writes it
     session.py       a run from flags to summary;  runs.py its folder;  cli.py the commands
     experts/         demonstrations: read, write, record
+    reproduction/    the paper's experiments: the grid, a runner, the tables
 
 `load_policy(run)` gives a trained policy; `load(file)` a file of demonstrations. Importing the package starts no MPI.
 """

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import math
 from pathlib import Path
 from typing import Any, Literal
 
@@ -142,10 +141,3 @@ def evaluate_run(
         "return_max": float(done.returns.max()),
         "length_mean": float(done.lengths.mean()),
     }
-
-
-def scaled_score(value: float | None, expert: float | None, random: float | None) -> float | None:
-    """0 at the random policy's return, 1 at the expert's (Ho & Ermon 2016, figure 1); None where it means nothing."""
-    if value is None or expert is None or random is None or math.isclose(expert, random):
-        return None
-    return (value - random) / (expert - random)

@@ -18,12 +18,13 @@ from trpo_gail.console import View
 from trpo_gail.envs import vector
 from trpo_gail.envs.vector import VectorEnv
 from trpo_gail.errors import UserError
-from trpo_gail.evaluate import FINAL, PERIODIC, Evaluator, scaled_score
+from trpo_gail.evaluate import FINAL, PERIODIC, Evaluator
 from trpo_gail.experts import dataset
 from trpo_gail.experts.dataset import ExpertData
 from trpo_gail.learner import Demonstrations, Learner, make_learner
 from trpo_gail.parallel import Workers
 from trpo_gail.runs import RunFolder, default_path, provenance, read_json
+from trpo_gail.scores import scaled_score
 from trpo_gail.stopping import StopRequest
 from trpo_gail.train import Row, train
 
