@@ -16,10 +16,11 @@ from trpo_gail.config import Config, PolicyConfig
 from trpo_gail.envs import vector
 from trpo_gail.envs.vector import EnvSpec
 from trpo_gail.errors import UserError
-from trpo_gail.evaluate import FINAL, PERIODIC, Evaluator, RandomActor, evaluate_run, load_policy, scaled_score
+from trpo_gail.evaluate import FINAL, PERIODIC, Evaluator, RandomActor, evaluate_run, load_policy
 from trpo_gail.learner import make_learner
 from trpo_gail.parallel import Workers
 from trpo_gail.policy import PolicyActor
+from trpo_gail.scores import scaled_score
 
 SCRIPT, WALK = "toys:Script-v0", "toys:Walk-v0"
 LENGTHS, RETURNS = [3, 2, 4, 3], [3, 201, 806, 903]  # of the script's first episodes

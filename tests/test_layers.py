@@ -1,4 +1,4 @@
-"""Imports go downward only; what is optional or heavy is imported in one file, when it is needed."""
+"""Imports go downward only; what is optional or heavy is imported where this file says, when it is needed."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ LAYERS = [
     "learner",
     "generators adversaries critic cloning",
     "policy value networks sampling envs experts",
-    "parallel config seeding errors",
+    "parallel config seeding errors scores",
 ]
 
-# Optional or heavy libraries: the one file that imports each, and only within functions.
+# Optional or heavy libraries: the files that import each, and only within functions.
 LAZY = {
-    "mpi4py": "parallel",
-    "envpool": "envs.vector",
-    "torch.utils.tensorboard": "runs",
-    "matplotlib": "reports.plots",
+    "mpi4py": {"parallel"},
+    "envpool": {"envs.vector"},
+    "torch.utils.tensorboard": {"runs"},
+    "matplotlib": {"reports.plots", "reports.paper_figure"},
 }
 
 
@@ -98,7 +98,7 @@ def test_the_package_itself_imports_nothing() -> None:
 
 
 @pytest.mark.parametrize("library", LAZY)
-def test_a_library_is_imported_in_one_file_and_lazily(library: str) -> None:
+def test_a_library_is_imported_where_it_should_be_and_lazily(library: str) -> None:
     where = set()
     for module, tree in SOURCES.items():
         within = {id(n) for f in ast.walk(tree) if isinstance(f, ast.FunctionDef) for n in ast.walk(f)}
@@ -106,7 +106,7 @@ def test_a_library_is_imported_in_one_file_and_lazily(library: str) -> None:
             if f"{name}.".startswith(f"{library}."):
                 where.add(module)
                 assert id(node) in within, f"trpo_gail.{module} imports {library} at its top"
-    assert where == {LAZY[library]}
+    assert where == LAZY[library]
 
 
 def test_the_parser_of_imports_sees_them_all() -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import math
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,6 +19,7 @@ from trpo_gail.learner import make_policy
 from trpo_gail.parallel import Workers
 from trpo_gail.policy import PolicyActor
 from trpo_gail.sampling.rollout import Actor, BlockedNoise, Episodes, Noise, collect_episodes, no_noise
+from trpo_gail.scores import scaled_score
 from trpo_gail.seeding import EVAL_NOISE, EVAL_RESET, generator, reset_seeds
 
 MOST_ENVS = 64  # of one evaluation, over all ranks
@@ -162,10 +162,3 @@ def final_scores(
         "returns": learned.returns.tolist() if learned else [],
         "lengths": learned.lengths.tolist() if learned else [],
     }
-
-
-def scaled_score(value: float | None, expert: float | None, random: float | None) -> float | None:
-    """0 at the random policy's return, 1 at the expert's (Ho & Ermon 2016, figure 1); None where it means nothing."""
-    if value is None or expert is None or random is None or math.isclose(expert, random):
-        return None
-    return (value - random) / (expert - random)

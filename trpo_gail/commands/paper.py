@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from trpo_gail.commands import COMMANDS
 from trpo_gail.commands.parsing import parse
@@ -15,6 +15,7 @@ from trpo_gail.reproduction.grid import Cell, Places, Selection, command, load_g
 
 if TYPE_CHECKING:
     from trpo_gail.parallel import Workers
+    from trpo_gail.reproduction.table import Row, Scale
 
 
 @dataclass(frozen=True)
@@ -61,12 +62,30 @@ class _RunArguments(_Cells):
     """Ranks of each cell; more than one run under mpirun."""
 
 
+@dataclass(frozen=True)
+class _TableArguments:
+    results: str = "results/paper"
+    """Folder of the finished cells' results."""
+    format: Literal["md", "csv", "latex"] = "md"
+    """Markdown, CSV, or LaTeX (booktabs)."""
+
+
+@dataclass(frozen=True)
+class _FigureArguments:
+    results: str = "results/paper"
+    """Folder of the finished cells' results."""
+    out: str | None = None
+    """PNG to write; without it figure1.png in the folder of results."""
+
+
 def run(arguments: list[str], workers: list[Workers]) -> int:
     """Find the subcommand."""
     commands: dict[str, tuple[Callable[[list[str]], int], str]] = {
         "list": (_list, "print the cells, or the commands that run them"),
         "run": (_run, "run the cells that are not done, several at once"),
         "status": (_status, "tell which cells are done, running, begun"),
+        "table": (_table, "print our results beside the paper's, with verdicts"),
+        "figure": (_figure, "draw the paper's Figure 1 with our results over it"),
     }
     if not arguments or arguments[0] in ("-h", "--help"):
         print(f"usage: trpo-gail paper {{{','.join(commands)}}} ...\n\n{COMMANDS['paper'][-1]}\n")
@@ -104,3 +123,34 @@ def _status(arguments: list[str]) -> int:
 
     print(status(load_grid(), given.cells(), given.places()))
     return 0
+
+
+def _table(arguments: list[str]) -> int:
+    given = parse(_TableArguments, arguments, "paper table")
+    from trpo_gail.reproduction.table import FORMATS
+
+    print(FORMATS[given.format](_rows(Path(given.results))[0], load_grid()), end="")
+    return 0
+
+
+def _figure(arguments: list[str]) -> int:
+    given = parse(_FigureArguments, arguments, "paper figure")
+    from trpo_gail.reports.paper_figure import paper_figure
+
+    path = Path(given.out or f"{given.results}/figure1.png")
+    rows, scales = _rows(Path(given.results))
+    paper_figure(load_grid(), rows, scales, path)
+    print(path)
+    return 0
+
+
+def _rows(results: Path) -> tuple[list[Row], dict[str, Scale]]:
+    """The table, and the scale of each task. Raises UserError where there are no results, or some of another grid."""
+    from trpo_gail.reproduction.paper import load_paper
+    from trpo_gail.reproduction.results import read_all
+    from trpo_gail.reproduction.table import make_table, our_scales
+
+    found = read_all(results, load_grid())
+    if not found:
+        raise UserError(f"--results: {results}/cells holds no results (trpo-gail paper run makes them)")
+    return make_table(load_grid(), found, load_paper()), our_scales(found)
