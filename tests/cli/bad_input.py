@@ -116,7 +116,7 @@ def flags(folder: Path) -> dict[str, Bad]:
         return Bad(("train", name, "--expert", EXPERT, "--out", out, *more), tuple(says.split(" & ")))
 
     return {
-        "unknown command": Bad(("trian", "CartPole-v0"), ("'trian'", "train, expert, evaluate")),
+        "unknown command": Bad(("trian", "CartPole-v0"), ("'trian'", "train, expert, clone, evaluate")),
         "no environment": Bad(("train", "--expert", EXPERT, "--out", out), ("train", "Environment id", "required")),
         "unknown version": env("CartPole-v99", "'CartPole-v99'"),
         "unknown environment": env("NoSuchThing-v0", "'NoSuchThing-v0' & doesn't exist"),
