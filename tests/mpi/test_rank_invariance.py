@@ -11,7 +11,7 @@ import pytest
 from launch import work
 from run_files import apart
 
-# environment/dtype/steps of each environment and batch/environments over all ranks/mode[/g_step]
+# [preset:]environment/dtype/steps of each environment and batch/environments over all ranks/mode[/g_step]
 CASES = (
     "CartPole-v0/float32/512/8/steps",
     "CartPole-v0/float64/512/8/steps",
@@ -22,6 +22,8 @@ CASES = (
     "Hopper-v4/float64/512/8/steps",
     "Hopper-v4/float32/128/5/steps",
     "Hopper-v4/float64/128/8/episodes",
+    "paper:CartPole-v0/float64/64/8/episodes",
+    "paper:Hopper-v4/float64/64/8/episodes",
 )
 ON_THREE = ("CartPole-v0/float32/512/8/steps", "Hopper-v4/float64/128/8/episodes")  # 8 environments as 2, 3 and 3
 BOUND = {"float32": 1e-4, "float64": 1e-8}

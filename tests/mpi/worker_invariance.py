@@ -5,6 +5,7 @@ usage: python worker_invariance.py OUT.npz CASE...
 
 from __future__ import annotations
 
+import dataclasses
 import sys
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from trpo_gail.config import Config
+from trpo_gail.config import Config, preset
 from trpo_gail.envs import vector
 from trpo_gail.experts import dataset
 from trpo_gail.learner import Demonstrations, make_learner
@@ -24,12 +25,14 @@ EPOCHS = 3
 
 
 def config(case: str) -> Config:
-    """ENVIRONMENT/dtype/steps/envs/mode[/g_step], for instance Hopper-v4/float32/512/8/steps; steps of each environment."""
+    """[paper:]ENVIRONMENT/dtype/steps/envs/mode[/g_step], for instance Hopper-v4/float32/512/8/steps; steps of each one."""
     env, dtype, horizon, num_envs, mode, g_step = (*case.split("/"), "1")[:6]
+    name, _, env = env.rpartition(":")
     batch = int(horizon) * int(num_envs)
-    return Config(
-        env, dtype=dtype, timesteps_per_batch=batch, num_envs=int(num_envs), sampling=mode, g_step=int(g_step)
-    )
+    return dataclasses.replace(
+        preset(name or "default", env),  # type: ignore[arg-type]
+        dtype=dtype, timesteps_per_batch=batch, num_envs=int(num_envs), sampling=mode, g_step=int(g_step), expert="any",
+    )  # fmt: skip
 
 
 def tensors(prefix: str, state: Any) -> dict[str, np.ndarray]:
