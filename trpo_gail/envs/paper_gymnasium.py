@@ -73,7 +73,7 @@ class Humanoid(_OldModel, HumanoidEnv):
 
 
 class Reacher(_OldModel, ReacherEnv):
-    """Reacher-v1: targets anywhere in the square, a third of them out of reach of today's disc."""
+    """Reacher-v1: targets anywhere in the square, a fifth of them outside today's disc."""
 
     model_name = "reacher"
 
