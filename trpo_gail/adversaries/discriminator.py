@@ -128,6 +128,7 @@ class Discriminator:
 
     def _update_normaliser(self, features: Tensor, total: int) -> None:
         """Both sides with equal weight, whatever the number of demonstrations."""
+        # Differs: the original takes in the expert pairs that it draws for the update; these are their expectation.
         moments = self.workers.sum_tensor(sums(features))
         self.network.normaliser.add(moments + sums(self._expert, total / len(self._expert)))
 

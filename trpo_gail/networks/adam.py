@@ -13,7 +13,10 @@ from trpo_gail.parallel import Workers
 
 
 class FlatAdam:
-    """torch's Adam, its state and its gradient one vector each."""
+    """torch's Adam, its state and its gradient one vector each.
+
+    Differs: the original adds epsilon to the root of the second moment before its correction, torch after it.
+    """
 
     def __init__(self, net: MLP, stepsize: float, workers: Workers) -> None:
         self.net, self.flat, self.workers = net, FlatParameters(net), workers
