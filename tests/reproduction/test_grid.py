@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 from itertools import product
+from pathlib import Path
 
+import h5py
 import pytest
+import tyro
 
+from trpo_gail.commands.parsing import parse
+from trpo_gail.commands.train import _TrainArguments
+from trpo_gail.config import preset
 from trpo_gail.errors import UserError
 from trpo_gail.reproduction.grid import Cell, Places, Selection, command, load_grid, parse_shard, select
 
 GRID = load_grid()
+EXPERTS = Path(__file__).parents[2] / "expert_data" / "paper"
 CLASSIC, MUJOCO = ("cartpole", "acrobot", "mountaincar"), ("halfcheetah", "hopper", "walker", "ant")
 FOUR = ("bc", "fem", "gtal", "gail")
 TABLE_3 = {
@@ -68,6 +75,29 @@ def test_what_sets_cells_apart() -> None:
     assert {task for task, reward in rewards.items() if reward == "log(D)"} == {"acrobot", "mountaincar"}
     constant = flags(Cell("ant", "constant", 0, 0))
     assert constant["--adversary"] == "constant" and not constant.keys() & {"--expert", "--trajectories"}
+
+
+def test_train_takes_these_flags() -> None:
+    """One cell of every task and every algorithm."""
+    by_task = {task: Cell(task, "gail", GRID.tasks[task].trajectories[0], 0) for task in GRID.tasks}
+    by_algorithm = {group[1]: Cell(*group, 1) for group in GRID.groups() if group[1] != "bc"}
+    for cell in (*by_task.values(), *by_algorithm.values()):
+        words = command(GRID, cell, Places())
+        config = parse(_TrainArguments, words[1:], "train", _TrainArguments(preset("paper", tyro.MISSING))).config
+        task = GRID.tasks[cell.task]
+        assert (config.env, config.preset, config.iterations) == (task.env, "paper", task.iterations)
+        assert (config.expert is None, config.adversary == "constant") == (cell.algorithm == "constant",) * 2
+        assert config.timesteps_per_batch * task.iterations == GRID.work(cell)
+
+
+def test_the_demonstrations_are_there() -> None:
+    """Enough of them, of the right environment, and the right pairs left of each."""
+    spacing = {"cartpole": 10, "acrobot": 5, "mountaincar": 5, "reacher": 1}  # the others: every 20th pair
+    for name, task in GRID.tasks.items():
+        with h5py.File(EXPERTS / task.demonstrations) as file:
+            assert file.attrs["env_id"] == task.env
+            assert len(file["episode_lengths"]) >= max(task.trajectories)
+            assert int(file.attrs["subsample"]) * task.subsample == spacing.get(name, 20)
 
 
 def test_every_cell_has_a_name_of_its_own() -> None:
