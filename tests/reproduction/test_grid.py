@@ -9,6 +9,7 @@ import h5py
 import pytest
 import tyro
 
+from trpo_gail.commands.clone import _CloneArguments
 from trpo_gail.commands.parsing import parse
 from trpo_gail.commands.train import _TrainArguments
 from trpo_gail.config import preset
@@ -88,6 +89,14 @@ def test_train_takes_these_flags() -> None:
         assert (config.env, config.preset, config.iterations) == (task.env, "paper", task.iterations)
         assert (config.expert is None, config.adversary == "constant") == (cell.algorithm == "constant",) * 2
         assert config.timesteps_per_batch * task.iterations == GRID.work(cell)
+
+
+def test_clone_takes_these_flags() -> None:
+    for name, task in GRID.tasks.items():
+        words = command(GRID, Cell(name, "bc", max(task.trajectories), 1), Places())
+        config = parse(_CloneArguments, words[1:], "clone").config
+        assert (config.env, config.trajectories, config.seed) == (task.env, max(task.trajectories), 1)
+        assert (config.iterations, config.eval_every) == (task.clone_iterations, task.clone_eval_every)
 
 
 def test_the_demonstrations_are_there() -> None:

@@ -81,7 +81,8 @@ def test_a_learning_curve_is_thinned() -> None:
         "steps": [10, 20, 30],
         "return_mean": [0.333, 0.667, None],
     }
-    assert results.curve([]) == {"iteration": [], "steps": [], "return_mean": []}
+    none = {"iteration": [], "steps": [], "return_mean": []}
+    assert results.curve([]) == none == results.curve([{"iteration": 1.0, "validation_score": 0.5}])
 
 
 def test_a_cell_that_was_interrupted_resumes(places: Places) -> None:

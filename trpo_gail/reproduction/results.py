@@ -145,12 +145,13 @@ def _command(grid: Grid, cell: Cell, ranks: int) -> list[str]:
 
 
 def curve(rows: Sequence[dict[str, float | None]]) -> dict[str, list[Any]]:
-    """At most CURVE_POINTS of a run's iterations, evenly spread, the last among them."""
+    """At most CURVE_POINTS of a run's iterations, evenly spread, the last among them; none of cloning (it has no returns)."""
+    rows = [row for row in rows if "return_mean" in row]
     count = min(len(rows), CURVE_POINTS)
     kept = [rows[(k + 1) * len(rows) // count - 1] for k in range(count)]
     columns = ("iteration", "steps", "return_mean")
     return {
-        name: [_rounded(row.get(name), 3) if name == "return_mean" else _whole(row.get(name)) for row in kept]
+        name: [_rounded(row[name], 3) if name == "return_mean" else _whole(row[name]) for row in kept]
         for name in columns
     }
 
