@@ -27,6 +27,9 @@ CASES = (
 )
 ON_THREE = ("CartPole-v0/float32/512/8/steps", "Hopper-v4/float64/128/8/episodes")  # 8 environments as 2, 3 and 3
 BOUND = {"float32": 1e-4, "float64": 1e-8}
+# At the paper's zero output layer one eigenvalue of the Fisher matrix stands far above the others, and conjugate gradient
+# carries roundings of 1e-15 to 1e-7 of the step within its 10 iterations.
+PAPER_BOUND = 1e-5
 
 Tensors = dict[str, np.ndarray]
 
@@ -60,7 +63,7 @@ def test_the_policy_moves_and_the_discriminator_learns(case: str, trained: Calla
 @pytest.mark.parametrize(("ranks", "case"), [(r, c) for r in (2, 4, 3) for c in (ON_THREE if r == 3 else CASES)])
 def test_parameters(ranks: int, case: str, trained: Callable[[int | None], Tensors]) -> None:
     alone, shared = trained(None), trained(ranks)
-    bound = BOUND[case.split("/")[1]]
+    bound = PAPER_BOUND if case.startswith("paper:") else BOUND[case.split("/")[1]]
     for network in ("policy", "critic", "discriminator"):
         a, b = of(alone, case, network), of(shared, case, network)
         assert {"net.layers.2.bias", "normaliser.mean"} <= a.keys()
