@@ -5,6 +5,7 @@ usage: python worker_invariance.py OUT.npz CASE...
 
 from __future__ import annotations
 
+import dataclasses
 import sys
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from trpo_gail.config import Config
+from trpo_gail.config import Config, PPOConfig
 from trpo_gail.envs import vector
 from trpo_gail.experts import dataset
 from trpo_gail.learner import Demonstrations, make_learner
@@ -24,12 +25,16 @@ EPOCHS = 3
 
 
 def config(case: str) -> Config:
-    """ENVIRONMENT/dtype/steps/envs/mode[/g_step], for instance Hopper-v4/float32/512/8/steps; steps of each environment."""
-    env, dtype, horizon, num_envs, mode, g_step = (*case.split("/"), "1")[:6]
-    batch = int(horizon) * int(num_envs)
-    return Config(
-        env, dtype=dtype, timesteps_per_batch=batch, num_envs=int(num_envs), sampling=mode, g_step=int(g_step)
-    )
+    """ENVIRONMENT/dtype/steps/envs/mode[/ppo], for instance Hopper-v4/float32/512/8/steps; steps of each environment.
+    A number in place of ppo is TRPO's g_step."""
+    env, dtype, horizon, num_envs, mode, last = (*case.split("/"), "1")[:6]
+    batch, g_step = int(horizon) * int(num_envs), int(last) if last.isdecimal() else 1
+    made = Config(env, dtype=dtype, timesteps_per_batch=batch, num_envs=int(num_envs), sampling=mode, g_step=g_step)
+    if last.isdecimal():
+        return made
+    # With the options that add anything up over ranks, and stopped early in the second or the third epoch.
+    options = PPOConfig(normalise_advantages="minibatch", recompute_advantages=True, target_kl=0.004)
+    return dataclasses.replace(made, generator="ppo", ppo=options)
 
 
 def tensors(prefix: str, state: Any) -> dict[str, np.ndarray]:
