@@ -9,7 +9,20 @@ from typing import Any
 
 import pytest
 
-from trpo_gail.config import Config, DiscriminatorConfig, PolicyConfig, TRPOConfig, flatten, from_dict, preset, to_dict
+from trpo_gail.config import (
+    Config,
+    CriticConfig,
+    DiscriminatorConfig,
+    GeneratorName,
+    PolicyConfig,
+    PPOConfig,
+    PresetName,
+    TRPOConfig,
+    flatten,
+    from_dict,
+    preset,
+    to_dict,
+)
 from trpo_gail.errors import UserError
 
 
@@ -25,6 +38,8 @@ TREES = [
     Config("Hopper-v4"),
     preset("stable-baselines", "Hopper-v4"),
     preset("paper", "Hopper-v4"),
+    preset("paper", "Hopper-v4", "ppo"),
+    Config("Hopper-v4", generator="ppo", ppo=PPOConfig(dual_clip=3.0, target_kl=0.02)),
     Config(
         "toys:Script-v0", expert="x.h5", trajectories=4, env_kwargs='{"a": [1, 2]}', policy=PolicyConfig(hidden_sizes=()),
         discriminator=DiscriminatorConfig(d_batch_size=3, input_clip=None),
@@ -102,6 +117,17 @@ REFUSED = {
     "discriminator.d_stepsize": [0.0],
     "discriminator.d_batch_size": [0],
     "discriminator.input_clip": [0.0],
+    "critic.clip_range_vf": [0.0],
+    "ppo.n_epochs": [0],
+    "ppo.batch_size": [0],
+    "ppo.learning_rate": [0.0, math.nan],
+    "ppo.clip_range": [0.0],
+    "ppo.dual_clip": [1.0],
+    "ppo.kl_coeff": [0.0],
+    "ppo.kl_target": [0.0],
+    "ppo.target_kl": [0.0],
+    "ppo.entcoeff": [-0.1],
+    "ppo.max_grad_norm": [0.0],
 }
 REFUSED |= {
     name.replace("trpo", "critic.natural_gradient"): values
@@ -113,7 +139,7 @@ REFUSED |= {
 @pytest.mark.parametrize(("flag", "value"), [(flag, value) for flag, values in REFUSED.items() for value in values])
 def test_a_value_out_of_range_is_refused_by_the_name_of_its_flag(flag: str, value: Any) -> None:
     with pytest.raises(UserError, match=f"--{flag}") as caught:
-        replaced(Config("Hopper-v4"), flag, value)
+        replaced(Config("Hopper-v4", generator="ppo" if flag.startswith("ppo.") else "trpo"), flag, value)
     assert "\n" not in str(caught.value)
 
 
@@ -138,6 +164,44 @@ def test_the_ends_of_ranges_are_allowed(flag: str, value: Any) -> None:
 
 def test_whole_episodes_may_ask_for_fewer_steps_than_environments() -> None:
     assert Config("Hopper-v4", sampling="episodes", timesteps_per_batch=1).timesteps_per_batch == 1
+
+
+# ---- what does not go together ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("generator", "flag", "value"),
+    [("trpo", "ppo.n_epochs", 3), ("trpo", "ppo.dual_clip", 3.0), ("ppo", "trpo.max_kl", 0.02)],
+)
+def test_the_other_generators_fields_may_not_be_set(generator: GeneratorName, flag: str, value: Any) -> None:
+    with pytest.raises(UserError, match=rf"--{flag}: {value} given, but --generator is {generator}"):
+        replaced(Config("Hopper-v4", generator=generator), flag, value)
+    other: GeneratorName = "ppo" if generator == "trpo" else "trpo"
+    assert flatten(replaced(Config("Hopper-v4", generator=other), flag, value))[flag] == value
+
+
+@pytest.mark.parametrize(
+    ("flag", "base", "value"),
+    [
+        ("ppo.dual_clip", PPOConfig(objective="kl-penalty"), 3.0),
+        ("critic.clip_range_vf", CriticConfig(fit="natural-gradient"), 0.2),
+        ("ppo.recompute_advantages", CriticConfig(fit="natural-gradient"), True),
+        ("ppo.recompute_advantages", CriticConfig(after_adversary=True), True),
+    ],
+)
+def test_a_setting_that_could_do_nothing_is_refused(flag: str, base: Any, value: Any) -> None:
+    section = "ppo" if isinstance(base, PPOConfig) else "critic"
+    config = Config("Hopper-v4", generator="ppo", **{section: base})
+    with pytest.raises(UserError, match=f"--{flag}: ") as caught:
+        replaced(config, flag, value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["default", "stable-baselines", "paper"])
+def test_a_preset_with_ppo_differs_in_the_generator_alone(name: PresetName) -> None:
+    trpo, ppo = (flatten(preset(name, "Hopper-v4", generator)) for generator in ("trpo", "ppo"))
+    differing = {key for key in trpo if trpo[key] != ppo[key]}
+    assert ppo["generator"] == "ppo" and {key.split(".")[0] for key in differing} <= {"generator", "trpo"}
 
 
 # ---- what is derived -------------------------------------------------------------------------------------------------

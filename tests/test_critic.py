@@ -11,7 +11,7 @@ import torch
 import toys
 
 from trpo_gail.config import Config, CriticConfig, TrustRegionConfig
-from trpo_gail.critic import Critic
+from trpo_gail.critic import Critic, _clipped_squares_slope
 from trpo_gail.parallel import Workers
 from trpo_gail.sampling.batch import Batch, Rows
 from trpo_gail.value import ValueNetwork
@@ -80,6 +80,48 @@ def test_a_saved_critic_goes_on_bit_for_bit() -> None:
     for c in (made, again):
         c.fit(rows, np.random.default_rng(1))
     assert torch.equal(made.adam.flat.vector, again.adam.flat.vector)
+
+
+# ---- how far a fit may move a value ----------------------------------------------------------------------------------
+
+
+def test_the_clipped_slope_is_that_of_the_larger_error() -> None:
+    rng = torch.Generator().manual_seed(0)
+    targets, old, values = (torch.randn(200, 1, generator=rng, dtype=torch.float64) for _ in range(3))
+    values.requires_grad_()
+    moved = old + (values - old).clamp(-0.3, 0.3)
+    loss = torch.maximum((values - targets) ** 2, (moved - targets) ** 2).sum()
+    (expected,) = torch.autograd.grad(loss, values)
+    inside = ((values - old).abs() < 0.3).squeeze()
+    slope = _clipped_squares_slope(targets, old, 0.3, values.detach())
+    torch.testing.assert_close(slope, expected)
+    assert slope[inside].all() and 20 < (slope[~inside] == 0).sum() < (~inside).sum() - 20
+
+
+@pytest.mark.parametrize("limit", [None, 0.2])
+def test_a_fit_gains_nothing_from_moving_values_farther(limit: float | None, rng: np.random.Generator) -> None:
+    made, rows = critic(vf_iters=30, vf_stepsize=1e-2, clip_range_vf=limit), batch()
+    made.fit(rows, rng)
+    typical = float(normalised(made, rows).abs().median())  # V began at 0
+    assert typical > 0.5 if limit is None else 0.1 < typical < 0.3
+
+
+# ---- advantages computed anew while it is fitted ---------------------------------------------------------------------
+
+
+def test_passes_may_be_made_before_the_fit_and_count() -> None:
+    """As many passes, the same normalisers, and after each the advantages of the values as they then are."""
+    made, again = critic(vf_iters=3), critic(vf_iters=3)
+    rollout = toys.rollout(["....T....L", "..L......."], observations=2, actions=2)
+    made.fit(made.batch(rollout, rollout.rewards), np.random.default_rng(0))
+    early, rng = again.batch(rollout, rollout.rewards), np.random.default_rng(0)
+    assert early.readvantage is not None
+    first, second = early.readvantage(rng), early.readvantage(rng)
+    torch.testing.assert_close(second, copy.deepcopy(again).batch(rollout, rollout.rewards).advantages)
+    assert not torch.allclose(first, early.advantages) and not torch.allclose(first, second)
+    assert again.fit(early, rng)["explained_variance"] == 0  # of the values before any pass
+    assert torch.equal(made.adam.flat.vector, again.adam.flat.vector)
+    assert made.network.normaliser.count == again.network.normaliser.count == 20
 
 
 def natural(**config: Any) -> Critic:

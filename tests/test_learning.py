@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from trpo_gail.config import Config, CriticConfig, DiscriminatorConfig, PolicyConfig, preset
+from trpo_gail.config import Config, CriticConfig, DiscriminatorConfig, PolicyConfig, PPOConfig, preset
 from trpo_gail.envs import vector
 from trpo_gail.evaluate import FINAL, Evaluator
 from trpo_gail.experts import dataset
@@ -55,6 +55,27 @@ def test_gail_learns_cartpole_from_twenty_pairs() -> None:
     assert deterministic_return(learner, CARTPOLE) >= 190
     assert all(row["kl"] <= CARTPOLE.trpo.line_search_kl * CARTPOLE.trpo.max_kl for row in rows)
     assert sum(row["step_accepted"] for row in rows) >= 0.9 * len(rows)
+
+
+def test_ppo_learns_cartpole_from_twenty_pairs() -> None:
+    data = dataset.load(EXPERT, 1, 10)
+    config = dataclasses.replace(CARTPOLE, generator="ppo")
+    learner, rows = trained(config, Demonstrations(data.observations, data.actions))
+    assert rows[0]["return_mean"] < 40
+    assert deterministic_return(learner, config) >= 190
+    assert all(0 < row["kl"] < 0.1 and row["epochs"] == config.ppo.n_epochs for row in rows)
+
+
+def test_ppo_learns_with_all_of_its_options() -> None:
+    options = PPOConfig(
+        objective="kl-penalty", schedule="linear", target_kl=0.05, normalise_advantages="minibatch", entcoeff=1e-3,
+        recompute_advantages=True,
+    )  # fmt: skip
+    critic = dataclasses.replace(CARTPOLE.critic, clip_range_vf=0.5)
+    config = dataclasses.replace(CARTPOLE, generator="ppo", ppo=options, critic=critic, adversary="env_reward")
+    learner, rows = trained(config)
+    assert deterministic_return(learner, config) >= 190
+    assert rows[-1]["learning_rate"] < 0.1 * options.learning_rate and rows[-1]["kl_coeff"] != options.kl_coeff
 
 
 def test_trpo_learns_cartpole_from_the_environments_reward() -> None:

@@ -18,6 +18,7 @@ from trpo_gail.errors import UserError
 
 PresetName = Literal["default", "stable-baselines", "paper"]
 Adversary = Literal["gail", "fem", "gtal", "constant", "env_reward"]
+GeneratorName = Literal["trpo", "ppo"]
 
 
 @dataclass(frozen=True)
@@ -79,6 +80,41 @@ class TRPOConfig(TrustRegionConfig):
 
 
 @dataclass(frozen=True)
+class PPOConfig:
+    """The step of --generator ppo. The value loss has no weight here, for the critic is fitted apart: critic.vf_iters,
+    critic.vf_stepsize, critic.clip_range_vf."""
+
+    n_epochs: int = 10
+    """Passes over the batch."""
+    batch_size: int = 256
+    """Rows of a minibatch, over all ranks."""
+    learning_rate: float = 3e-4
+    """Adam's step size."""
+    schedule: Literal["constant", "linear"] = "constant"
+    """The step size stays, or falls to 0 by the end of --steps."""
+    objective: Literal["clip", "kl-penalty"] = "clip"
+    """The clipped surrogate, or the surrogate less kl_coeff times KL(old || new)."""
+    clip_range: float = 0.2
+    """How far the ratio of probabilities may gain from leaving 1."""
+    dual_clip: float | None = None
+    """With clip and a negative advantage: the ratio beyond which nothing more is lost; None for none."""
+    kl_coeff: float = 1.0
+    """With kl-penalty: its first weight, which then doubles or halves to keep the KL near kl_target."""
+    kl_target: float = 0.01
+    """With kl-penalty: mean KL(old || new) of a step, nats."""
+    target_kl: float | None = None
+    """Stop the epochs once a minibatch's mean KL(old || new), nats, exceeds 1.5 times this; None for never."""
+    normalise_advantages: Literal["batch", "minibatch"] = "batch"
+    """Standardise advantages over the batch, or again over each minibatch."""
+    recompute_advantages: bool = False
+    """After each epoch the critic makes one of its vf_iters passes, and the advantages are computed anew from it."""
+    entcoeff: float = 0.0
+    """Weight of the policy's entropy in the objective."""
+    max_grad_norm: float | None = 0.5
+    """Limit on the gradient's norm; None for none."""
+
+
+@dataclass(frozen=True)
 class CriticConfig:
     """The value network and its fit."""
 
@@ -100,6 +136,8 @@ class CriticConfig:
     """Adam's step size."""
     vf_batch_size: int = 512
     """Rows of one Adam step, over all ranks."""
+    clip_range_vf: float | None = None
+    """With Adam: how far a fit may gain from moving a value, in standard deviations of the targets; None for any way."""
     time_input: bool = False
     """Give the network the time within the episode."""
     normalise_observations: bool = True
@@ -143,6 +181,8 @@ class Config:
     """Use every K-th row of each trajectory, from a random start below K."""
     preset: PresetName = "default"
     """Whose defaults to start from."""
+    generator: GeneratorName = "trpo"
+    """Who improves the policy; the other's fields may not be set."""
     adversary: Adversary = "gail"
     """Who pays: the discriminator; a linear reward, by feature expectation matching (fem) or game-theoretic apprenticeship
     learning (gtal); the same for every step (constant); or the environment, which trains experts."""
@@ -191,6 +231,7 @@ class Config:
     policy: PolicyConfig = field(default_factory=PolicyConfig)
     critic: CriticConfig = field(default_factory=CriticConfig)
     trpo: TRPOConfig = field(default_factory=TRPOConfig)
+    ppo: PPOConfig = field(default_factory=PPOConfig)
     discriminator: DiscriminatorConfig = field(default_factory=DiscriminatorConfig)
 
     eval_every: int = 50_000
@@ -231,14 +272,14 @@ _AT_LEAST: dict[str, float] = {
     "steps": 1, "iterations": 1, "seed": 0, "num_envs": 1, "timesteps_per_batch": 1, "restart_every": 1, "g_step": 1,
     "d_step": 1, "gamma": 0, "lam": 0, "eval_every": 0, "eval_episodes": 1, "final_episodes": 1, "trajectories": 1,
     "subsample": 1, "trpo.entcoeff": 0, "critic.vf_iters": 0, "critic.vf_batch_size": 1, "critic.target_lam": 0,
-    "causal_entcoeff": 0,
-    "policy.output_scale": 0,
+    "causal_entcoeff": 0, "policy.output_scale": 0, "ppo.n_epochs": 1, "ppo.batch_size": 1, "ppo.entcoeff": 0,
     "discriminator.hidden_size_adversary": 1, "discriminator.adversary_entcoeff": 0, "discriminator.d_batch_size": 1,
 }  # fmt: skip
 _AT_MOST: dict[str, float] = {"gamma": 1, "lam": 1, "critic.target_lam": 1}
 _POSITIVE = [
     "critic.vf_stepsize", "discriminator.d_stepsize", "policy.observation_clip", "critic.observation_clip",
-    "discriminator.input_clip",
+    "discriminator.input_clip", "critic.clip_range_vf", "ppo.learning_rate", "ppo.clip_range", "ppo.kl_coeff",
+    "ppo.kl_target", "ppo.target_kl", "ppo.max_grad_norm",
 ]  # fmt: skip
 _BELOW_ONE = []
 for _region in ("trpo", "critic.natural_gradient"):
@@ -285,6 +326,33 @@ def _check(config: Config) -> None:
         raise UserError(
             f"--timesteps_per_batch: {config.timesteps_per_batch} is less than one step of {config.num_envs} environments"
         )
+    _check_generator(config)
+
+
+def _check_generator(config: Config) -> None:
+    """Raise UserError for a field that would decide nothing, or that does not go with another."""
+    idle = other_generator(config.generator)
+    untouched = flatten({"trpo": TRPOConfig(), "ppo": PPOConfig()}[idle])
+    for name, value in flatten(getattr(config, idle)).items():
+        if value != untouched[name]:
+            raise UserError(f"--{idle}.{name}: {value} given, but --generator is {config.generator}")
+    ppo, critic = config.ppo, config.critic
+    if ppo.dual_clip is not None and not ppo.dual_clip > 1:
+        raise UserError(f"--ppo.dual_clip: {ppo.dual_clip} given, more than 1 expected")
+    if ppo.dual_clip is not None and ppo.objective != "clip":
+        raise UserError(f"--ppo.dual_clip: {ppo.dual_clip} given, but --ppo.objective is {ppo.objective}")
+    if critic.clip_range_vf is not None and critic.fit != "adam":
+        raise UserError(f"--critic.clip_range_vf: {critic.clip_range_vf} given, but --critic.fit is {critic.fit}")
+    if ppo.recompute_advantages and (critic.after_adversary or critic.fit != "adam"):
+        raise UserError(
+            "--ppo.recompute_advantages: the critic is fitted pass by pass between the epochs then, so that "
+            "--critic.fit adam and --critic.no_after_adversary are expected"
+        )
+
+
+def other_generator(name: GeneratorName) -> GeneratorName:
+    """The one whose fields decide nothing."""
+    return "ppo" if name == "trpo" else "trpo"
 
 
 @dataclass(frozen=True)
@@ -385,9 +453,10 @@ def from_dict(cls: type, values: dict[str, Any], source: str) -> Any:
     return cls(**built)
 
 
-def preset(name: PresetName, env: str) -> Config:
-    """A preset's defaults for an environment."""
-    return {"default": Config, "stable-baselines": _stable_baselines, "paper": _paper}[name](env)
+def preset(name: PresetName, env: str, generator: GeneratorName = "trpo") -> Config:
+    """A preset's defaults for an environment. With PPO they are the same, but for the generator's own."""
+    made = {"default": Config, "stable-baselines": _stable_baselines, "paper": _paper}[name](env)
+    return made if generator == "trpo" else dataclasses.replace(made, generator=generator, trpo=TRPOConfig())
 
 
 def _paper(env: str) -> Config:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -28,6 +29,27 @@ def _squares_slope(targets: Tensor, values: Tensor) -> Tensor:
     return 2.0 * (values - targets)
 
 
+def _clipped_squares_slope(targets: Tensor, old: Tensor, limit: float, values: Tensor) -> Tensor:
+    """The same for the larger of (V - target)^2 and (old + clip(V - old, -limit, limit) - target)^2.
+
+    So 0 where V is nearer to its target than a move of `limit` would bring it.
+    """
+    moved = old + (values - old).clamp(-limit, limit)
+    counts = ((values - old).abs() <= limit) | ((values - targets).abs() > (moved - targets).abs())
+    return _squares_slope(targets, values) * counts
+
+
+@dataclass
+class _Fit:
+    """One batch's fit by Adam under way: normalised inputs [B, I], targets and the values at its start [B, 1]."""
+
+    inputs: Tensor
+    targets: Tensor
+    old: Tensor
+    stats: Stats
+    passes: int = 0  # made
+
+
 class Critic:
     """Value network and its optimiser."""
 
@@ -37,29 +59,50 @@ class Critic:
         self.bootstrap = config.time_limits == "bootstrap"
         self.network, self.adam = network, FlatAdam(network.net, config.critic.vf_stepsize, workers)
         self._limit = limit or 1000
+        self._fit: _Fit | None = None  # begun before `fit`, by a generator that has advantages computed anew
 
     @torch.no_grad()
     def batch(self, rollout: Rollout, reward: np.ndarray) -> Batch:
         """Advantages by GAE on `reward` [T, N], standardised over all ranks' valid rows."""
-        like, T = self.adam.flat.vector, len(reward)
-        observations = torch.as_tensor(rollout.observations, dtype=like.dtype, device=like.device)
-        times = self._times(rollout)
-        flat = observations.reshape(-1, observations.shape[-1])
-        value = self.network.value(flat, times.reshape(-1)).reshape(T + 1, -1).double().cpu().numpy()
-        advantage = flat_rows(rollout, self._advantage(rollout, reward, value, self.lam))
+        like = self.adam.flat.vector
+        observations, times = self._tensor(rollout.observations), self._times(rollout)
+        value = self._values(observations, times)
         rows = number_rows(rollout, self.workers)
-        total, square = self.workers.sum(np.array([advantage.sum(), (advantage**2).sum()])) / rows.total
-        advantage = (advantage - total) / (np.sqrt(max(square - total**2, 0.0)) + 1e-8)
         mine = torch.as_tensor(rollout.valid.T, device=like.device)
-        return Batch(
+        batch = Batch(
             rows,
             observations[:-1].transpose(0, 1)[mine],
             action_tensor(flat_rows(rollout, rollout.actions), like.dtype, like.device),
             times[:-1].T[mine],
-            torch.as_tensor(advantage, dtype=like.dtype, device=like.device),
-            torch.as_tensor(self._targets(rollout, reward, value), dtype=like.dtype, device=like.device),
+            self._standardised(rollout, reward, value, rows.total),
+            self._tensor(self._targets(rollout, reward, value)),
             value,
         )
+        self._fit = None
+
+        def readvantage(rng: np.random.Generator) -> Tensor:
+            """One pass of the fit ahead of time, and the advantages [B] by the critic as it then is. Targets stay."""
+            self._fit = self._fit or self._begin(batch)
+            self._pass(batch, self._fit, rng)
+            return self._standardised(rollout, reward, self._values(observations, times), rows.total)
+
+        return dataclasses.replace(batch, readvantage=readvantage)
+
+    def _tensor(self, array: np.ndarray) -> Tensor:
+        like = self.adam.flat.vector
+        return torch.as_tensor(array, dtype=like.dtype, device=like.device)
+
+    @torch.no_grad()
+    def _values(self, observations: Tensor, times: Tensor) -> np.ndarray:
+        """V [T + 1, N] float64 for observations [T + 1, N, O]."""
+        flat = observations.reshape(-1, observations.shape[-1])
+        return self.network.value(flat, times.reshape(-1)).reshape(times.shape).double().cpu().numpy()
+
+    def _standardised(self, rollout: Rollout, reward: np.ndarray, value: np.ndarray, total: int) -> Tensor:
+        """Advantages of the valid rows [B], over the `total` of all ranks to mean 0 and variance 1."""
+        advantage = flat_rows(rollout, self._advantage(rollout, reward, value, self.lam))
+        mean, square = self.workers.sum(np.array([advantage.sum(), (advantage**2).sum()])) / total
+        return self._tensor((advantage - mean) / (np.sqrt(max(square - mean**2, 0.0)) + 1e-8))
 
     def retarget(self, batch: Batch, rollout: Rollout, reward: np.ndarray) -> Batch:
         """The batch with targets for another reward [T, N], by the values that it was made with."""
@@ -86,6 +129,16 @@ class Critic:
 
     def fit(self, batch: Batch, rng: np.random.Generator) -> Stats:
         """Squared error of normalised targets: passes of Adam in minibatches, or one natural-gradient step."""
+        fit, self._fit = self._fit or self._begin(batch), None
+        if self.config.fit == "natural-gradient":
+            return fit.stats | self._fit_natural(batch, fit.inputs, fit.targets, rng)
+        while fit.passes < self.config.vf_iters:
+            self._pass(batch, fit, rng)
+        return fit.stats
+
+    @torch.no_grad()
+    def _begin(self, batch: Batch) -> _Fit:
+        """Take the batch into the normalisers."""
         stats = self._explained_variance(batch)
         network, workers = self.network, self.workers
         network.normaliser.add(workers.sum_tensor(sums(batch.observations)))
@@ -93,19 +146,19 @@ class Critic:
         network.update_target_normaliser(moments, self.config.preserve_values)
         inputs = network.inputs(batch.observations, batch.times)
         targets = network.target_normaliser(batch.targets[:, None])
-        if self.config.fit == "adam":
-            self._fit_adam(batch, inputs, targets, rng)
-            return stats
-        return stats | self._fit_natural(batch, inputs, targets, rng)
+        old = targets if self.config.clip_range_vf is None else network.net(inputs)
+        return _Fit(inputs, targets, old, stats)
 
-    def _fit_adam(self, batch: Batch, inputs: Tensor, targets: Tensor, rng: np.random.Generator) -> None:
-        """`vf_iters` passes in minibatches of `vf_batch_size`."""
-        parts = max(1, round(batch.rows.total / self.config.vf_batch_size))
-        for _ in range(self.config.vf_iters):
-            for _, local, count in batch.rows.minibatches(rng, parts):
-                index = torch.from_numpy(local).to(inputs.device)
-                wanted = targets[index]
-                self.adam.step(inputs[index], partial(_squares_slope, wanted), count)
+    def _pass(self, batch: Batch, fit: _Fit, rng: np.random.Generator) -> None:
+        """One pass of Adam in minibatches of `vf_batch_size`."""
+        parts, limit = max(1, round(batch.rows.total / self.config.vf_batch_size)), self.config.clip_range_vf
+        for _, local, count in batch.rows.minibatches(rng, parts):
+            index = torch.from_numpy(local).to(fit.inputs.device)
+            slope = partial(_squares_slope, fit.targets[index])
+            if limit is not None:
+                slope = partial(_clipped_squares_slope, fit.targets[index], fit.old[index], limit)
+            self.adam.step(fit.inputs[index], slope, count)
+        fit.passes += 1
 
     @torch.no_grad()
     def _fit_natural(self, batch: Batch, inputs: Tensor, targets: Tensor, rng: np.random.Generator) -> Stats:

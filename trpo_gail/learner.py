@@ -15,6 +15,7 @@ from trpo_gail.adversaries.env_reward import EnvReward
 from trpo_gail.config import Config
 from trpo_gail.critic import Critic
 from trpo_gail.envs.vector import EnvSpec, VectorEnv
+from trpo_gail.generators.ppo import PPO
 from trpo_gail.generators.trpo import TRPO
 from trpo_gail.networks.normaliser import sums
 from trpo_gail.parallel import Workers
@@ -32,6 +33,8 @@ class Generator(Protocol):
     """Improves the policy on one batch."""
 
     def step(self, batch: Batch, rng: np.random.Generator) -> Stats: ...
+    def state_dict(self) -> dict[str, Any]: ...
+    def load_state_dict(self, state: dict[str, Any]) -> None: ...
 
 
 class Adversary(Protocol):
@@ -83,6 +86,7 @@ class Learner:
         return {
             "policy": self.policy.state_dict(),
             "critic": self.critic.state_dict(),
+            "generator": self.generator.state_dict(),
             "adversary": self.adversary.state_dict(),
             "sampler": self.sampler.state_dict(),
             "progress": vars(self.progress).copy(),
@@ -91,6 +95,7 @@ class Learner:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.policy.load_state_dict(state["policy"])
         self.critic.load_state_dict(state["critic"])
+        self.generator.load_state_dict(state["generator"])
         self.adversary.load_state_dict(state["adversary"])
         self.sampler.load_state_dict(state["sampler"])
         self.progress = Progress(**state["progress"])
@@ -109,7 +114,11 @@ def make_learner(
     spec, device, dtype = env.spec, workers.device(config.device), getattr(torch, config.dtype)
     policy = _place(make_policy(config, spec), device, dtype)
     value = _place(ValueNetwork(config.critic, spec, _initial(config, 1)), device, dtype)
-    generator = TRPO(config.trpo, policy, workers)
+    generator: Generator = (
+        TRPO(config.trpo, policy, workers)
+        if config.generator == "trpo"
+        else PPO(config.ppo, policy, config.expected_steps, workers)
+    )
     if config.normalise_from_expert and expert is not None:
         moments = sums(torch.as_tensor(expert.observations, device=device))
         policy.normaliser.add(moments)

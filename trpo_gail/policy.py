@@ -6,6 +6,7 @@ A distribution's log-probability, KL and entropy are per row [B], summed over ac
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -43,6 +44,10 @@ class Gaussian:
         per_row = self.log_std.sum(-1) + 0.5 * self.mean.shape[-1] * (1.0 + math.log(2 * math.pi))
         return per_row.expand(self.mean.shape[0])
 
+    def rows(self, index: Tensor) -> Gaussian:
+        """Some of the rows; the standard deviation has none [A]."""
+        return Gaussian(self.mean[index], self.log_std)
+
     def metric(self, tangent: Tensor) -> Tensor:
         """Second derivative of KL(self || .) at self with respect to the mean, times a tangent [B, A]."""
         return tangent * torch.exp(-2 * self.log_std)
@@ -69,6 +74,10 @@ class Categorical:
     def entropy(self) -> Tensor:  # [B], nats
         log_p = torch.log_softmax(self.logits, -1)
         return -(log_p.exp() * log_p).sum(-1)
+
+    def rows(self, index: Tensor) -> Categorical:
+        """Some of the rows."""
+        return Categorical(self.logits[index])
 
     def metric(self, tangent: Tensor) -> Tensor:
         """Second derivative of KL(self || .) at self with respect to the logits, times a tangent [B, A]."""
@@ -111,6 +120,17 @@ class Policy(nn.Module):
             return Categorical(*rows), rows
         rows.append(self.log_std.detach().expand_as(out).clone().requires_grad_())
         return Gaussian(*rows), rows
+
+    @torch.no_grad()
+    def pullback(self, hidden: list[Tensor], by_row: Sequence[Tensor], into: list[Tensor]) -> None:
+        """Add the gradient of a sum over rows to `into`, one float64 tensor for each parameter in their order.
+
+        `hidden` are the network's activations; `by_row` [B, A] each the derivatives with respect to what `by_row()` gives.
+        """
+        by_out, *by_own = by_row  # a policy's own parameters come before its network's
+        self.net.pullback(hidden, by_out, into[len(by_own) :])
+        for part, rows in zip(into, by_own, strict=False):
+            part.add_(rows.double().sum(0))
 
     @torch.no_grad()
     def log_prob(self, rollout: Rollout) -> np.ndarray:

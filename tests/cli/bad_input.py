@@ -124,6 +124,16 @@ def flags(folder: Path) -> dict[str, Bad]:
         "not in EnvPool": env("CartPole-v7", "--backend envpool & 'CartPole-v7'", "--backend", "envpool"),
         "unknown flag": train("--learning_rate", "--learning_rate", "3"),
         "unknown nested flag": train("--trpo.min_kl", "--trpo.min_kl", "3"),
+        "PPO's flag with TRPO, though the default": train(
+            "--ppo.clip_range & --generator is trpo", "--ppo.clip_range", "0.2"
+        ),
+        "TRPO's flag with PPO, though the default": train(
+            "--trpo.max_kl & --generator is ppo", "--trpo.max_kl=0.01", "--generator", "ppo"
+        ),
+        "TRPO's short flag with PPO": train(
+            "--trpo.max_kl: 0.02 & --generator is ppo", "--max_kl", "0.02", "--generator", "ppo"
+        ),
+        "unknown generator": train("--generator & 'npg' & 'ppo'", "--generator", "npg"),
         "wrong type": train("--steps & int & 'many'", "--steps", "many"),
         "wrong choice": train("--backend & 'cuda' & 'envpool'", "--backend", "cuda"),
         "unknown preset": train("--preset & 'papr' & 'stable-baselines'", "--preset", "papr"),
@@ -166,6 +176,7 @@ def runs(folder: Path, run: Path) -> dict[str, Bad]:
         "folder exists": Bad(tuple(tiny_run(run)), (str(run), "exists", "--resume")),
         "other seed": resume("--seed 5 & made with 0", "--seed", "5"),
         "other preset": resume("--preset stable-baselines & made with default", "--preset", "stable-baselines"),
+        "other generator": resume("--generator ppo & made with trpo", "--generator", "ppo"),
         "other nested flag": resume("--trpo.max_kl 0.5 & made with 0.01", "--max_kl", "0.5"),
         "other environment": resume("CartPole-v1 & made with CartPole-v0", "CartPole-v1"),
         "fewer steps": resume("--steps 99 & 100 & only grow", "--steps", "99"),

@@ -19,8 +19,9 @@ CASES = (
     "CartPole-v0,envpool,episodes,1,float32",
     "CartPole-v0,gymnasium,episodes,1,float32",
     "Hopper-v4,envpool,steps,1,float64",
+    "Hopper-v4,envpool,steps,2,float64,ppo",
 )
-OTHER_RANKS = ("CartPole-v0,envpool,steps,1,float32", "Hopper-v4,envpool,steps,1,float64")
+OTHER_RANKS = ("CartPole-v0,envpool,steps,1,float32", "Hopper-v4,envpool,steps,1,float64", CASES[-1])
 SAVED = 3  # the iteration that is resumed
 
 
@@ -82,6 +83,7 @@ def test_resumed_on_as_many_ranks(ranks: int, case: str, runs: Callable[[int, in
     a, b = state(checkpoints(whole)[-1]), state(checkpoints(resumed)[-1])
     assert {"policy.net.layers.0.weight", "critic.adam.state.0.exp_avg", "adversary.adam.state.0.step"} <= a.keys()
     assert {"policy.normaliser.mean", "sampler.restarts", "progress.best_return"} <= a.keys()
+    assert ("generator.adam.state.0.exp_avg_sq" in a) == ("generator.kl_coeff" in a) == case.endswith("ppo")
     assert differing(a, b) == []
     assert differing(a, state(checkpoints(died)[-1])) != []
 
@@ -99,7 +101,7 @@ def test_resumed_on_another_number_of_ranks(
 ) -> None:
     whole, _, resumed = runs(ranks, on, case)
     a, b = state(checkpoints(whole)[-1]), state(checkpoints(resumed)[-1])
-    bound = {"float32": 1e-4, "float64": 1e-8}[case.split(",")[-1]]
+    bound = {"float32": 1e-4, "float64": 1e-8}[case.split(",")[4]]
     gaps = {name: gap for name, gap in apart(a, b).items() if "idle_rows" not in name}
     worst = max(gaps, key=lambda name: gaps[name])
     assert gaps[worst] <= bound, f"{worst}: {gaps[worst]:.1e}"

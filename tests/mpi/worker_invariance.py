@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from trpo_gail.config import Config, preset
+from trpo_gail.config import Config, PPOConfig, preset
 from trpo_gail.envs import vector
 from trpo_gail.experts import dataset
 from trpo_gail.learner import Demonstrations, make_learner
@@ -25,14 +25,20 @@ EPOCHS = 3
 
 
 def config(case: str) -> Config:
-    """[paper:]ENVIRONMENT/dtype/steps/envs/mode[/g_step], for instance Hopper-v4/float32/512/8/steps; steps of each one."""
-    env, dtype, horizon, num_envs, mode, g_step = (*case.split("/"), "1")[:6]
+    """[paper:]ENVIRONMENT/dtype/steps/envs/mode[/ppo], for instance Hopper-v4/float32/512/8/steps; steps of each one.
+    A number in place of ppo is TRPO's g_step."""
+    env, dtype, horizon, num_envs, mode, last = (*case.split("/"), "1")[:6]
     name, _, env = env.rpartition(":")
-    batch = int(horizon) * int(num_envs)
-    return dataclasses.replace(
+    batch, g_step = int(horizon) * int(num_envs), int(last) if last.isdecimal() else 1
+    made = dataclasses.replace(
         preset(name or "default", env),  # type: ignore[arg-type]
-        dtype=dtype, timesteps_per_batch=batch, num_envs=int(num_envs), sampling=mode, g_step=int(g_step), expert="any",
+        dtype=dtype, timesteps_per_batch=batch, num_envs=int(num_envs), sampling=mode, g_step=g_step, expert="any",
     )  # fmt: skip
+    if last.isdecimal():
+        return made
+    # With the options that add anything up over ranks, and stopped early in the second or the third epoch.
+    options = PPOConfig(normalise_advantages="minibatch", recompute_advantages=True, target_kl=0.004)
+    return dataclasses.replace(made, generator="ppo", ppo=options)
 
 
 def tensors(prefix: str, state: Any) -> dict[str, np.ndarray]:

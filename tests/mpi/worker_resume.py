@@ -6,10 +6,11 @@ usage: python worker_resume.py whole FOLDER CASE...    each to FOLDER/CASE, save
 
 from __future__ import annotations
 
+import dataclasses
 import sys
 from pathlib import Path
 
-from trpo_gail.config import Config
+from trpo_gail.config import Config, CriticConfig, PPOConfig
 from trpo_gail.parallel import Workers
 from trpo_gail.session import run, saved_config
 
@@ -17,14 +18,19 @@ EXPERTS = Path(__file__).parents[2] / "expert_data"
 
 
 def config(case: str) -> Config:
-    """ENVIRONMENT,backend,mode,g_step,dtype. Streams restart in the fifth iteration, so not where a run is resumed."""
-    env, backend, mode, g_step, dtype = case.split(",")
+    """ENVIRONMENT,backend,mode,g_step,dtype[,ppo]. Streams restart in the fifth iteration, so not where it is resumed."""
+    env, backend, mode, g_step, dtype, *ppo = case.split(",")
     steps = 2600 if mode == "episodes" else 1700  # five iterations, or a little more
-    return Config(
+    made = Config(
         env, str(EXPERTS / f"{env}.h5"), trajectories=4, subsample=20, backend=backend, sampling=mode,
         g_step=int(g_step), dtype=dtype, num_envs=5, timesteps_per_batch=320, steps=steps * int(g_step),
         restart_every=4, eval_every=600, eval_episodes=3, final_episodes=2, save_every="3",
     )  # fmt: skip
+    if not ppo:
+        return made
+    options = PPOConfig(objective="kl-penalty", schedule="linear", recompute_advantages=True)  # all that is carried on
+    critic = CriticConfig(clip_range_vf=0.5)
+    return dataclasses.replace(made, generator="ppo", ppo=options, critic=critic)
 
 
 def main() -> None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, get_args
+from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 from tyro.conf import arg
 
 from trpo_gail.commands.parsing import parse, world
-from trpo_gail.config import Config, PresetName, preset
+from trpo_gail.config import Config, GeneratorName, PresetName, other_generator, preset
 from trpo_gail.errors import UserError
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def run(arguments: list[str], workers: list[Workers], command: str = "train") ->
     """Train, or go on with a run. `command` is the name that help and errors show."""
     import tyro
 
-    resume, out, name = (_peek(arguments, flag) for flag in ("--resume", "--out", "--preset"))
+    resume, out, name, generator = (_peek(arguments, f"--{flag}") for flag in ("resume", "out", "preset", "generator"))
     saved = None
     if resume is not None:
         if not out:
@@ -40,10 +40,11 @@ def run(arguments: list[str], workers: list[Workers], command: str = "train") ->
         from trpo_gail.session import saved_config
 
         saved = saved_config(Path(out))
-    base = saved or preset(_preset_name(name), tyro.MISSING)
+    base = saved or preset(_one_of(PresetName, name), tyro.MISSING, _one_of(GeneratorName, generator))
     if command == "expert" and not saved:
         base = dataclasses.replace(base, adversary="env_reward", normalise_from_expert=False)
     given = parse(_TrainArguments, arguments, command, _TrainArguments(base))
+    _refuse_idle_fields(arguments, given.config)
     from trpo_gail.session import check_resume
     from trpo_gail.session import run as run_session
 
@@ -68,5 +69,13 @@ def _peek(arguments: list[str], flag: str) -> str | None:
     return None
 
 
-def _preset_name(name: str | None) -> PresetName:
-    return name if name in get_args(PresetName) else "default"  # type: ignore[return-value]  # a wrong one is the parser's
+def _one_of(choices: Any, value: str | None) -> Any:
+    """The value if it is one of a Literal's, else the first of them: a wrong one is the parser's."""
+    return value if value in get_args(choices) else get_args(choices)[0]
+
+
+def _refuse_idle_fields(arguments: list[str], config: Config) -> None:
+    """A field of the other generator is refused even where it says what is its default."""
+    for argument in arguments:
+        if argument.startswith(f"--{other_generator(config.generator)}."):
+            raise UserError(f"{argument.partition('=')[0]}: given, but --generator is {config.generator}")

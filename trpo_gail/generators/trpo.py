@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -45,16 +47,13 @@ class TRPO:
         net = self.policy.net
         with torch.no_grad():
             hidden = net.activations(z)
-            new, (out, *others) = self.policy.by_row(net.layers[-1](hidden[-1]))
+            new, parameters = self.policy.by_row(net.layers[-1](hidden[-1]))
         old = new.detach()
         old_log_prob = old.log_prob(batch.actions)
         objective = self._objective(batch, new, old_log_prob)
-        by_out, *by_others = torch.autograd.grad(objective.sum(), [out, *others])
+        by_row = torch.autograd.grad(objective.sum(), parameters)
         gradient = torch.zeros_like(self.flat.vector, dtype=torch.float64)
-        parts = self.flat.split(gradient)  # a policy's own parameters come before its network's
-        net.pullback(hidden, by_out, parts[len(others) :])
-        for part, rows in zip(parts, by_others, strict=False):
-            part.add_(rows.double().sum(0))
+        self.policy.pullback(hidden, by_row, self.flat.split(gradient))
         local = torch.stack([objective.detach().double().sum(), old.entropy().double().sum()])
         summed = self.workers.sum_tensor(torch.cat([gradient, local])) / batch.rows.total
         return summed[:-2].to(z.dtype), float(summed[-2]), (old, old_log_prob), float(summed[-1])
@@ -65,3 +64,10 @@ class TRPO:
         local = torch.stack([x.double().sum() for x in (self._objective(batch, new, old[1]), old[0].kl(new))])
         L, kl = (self.workers.sum_tensor(local) / batch.rows.total).tolist()
         return L, kl
+
+    def state_dict(self) -> dict[str, Any]:
+        """Nothing is carried from one step to the next."""
+        return {}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        pass

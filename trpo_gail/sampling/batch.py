@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -80,6 +80,7 @@ class Batch:
     advantages: Tensor  # [B], standardised over all ranks
     targets: Tensor  # [B], what the critic is fitted to
     values: np.ndarray  # [T + 1, N] float64: V where the rollout went, before the fit
+    readvantage: Callable[[np.random.Generator], Tensor] | None = None  # fits the critic a little; new advantages [B]
 
 
 def action_tensor(actions: np.ndarray, dtype: torch.dtype, device: torch.device) -> Tensor:

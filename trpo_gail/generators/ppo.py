@@ -1,0 +1,169 @@
+"""Proximal policy optimisation (Schulman et al. 2017)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from trpo_gail.config import PPOConfig
+from trpo_gail.networks.mlp import FlatParameters
+from trpo_gail.parallel import Workers
+from trpo_gail.policy import Distribution, Policy
+from trpo_gail.sampling.batch import Batch
+
+Stats = dict[str, float]
+
+
+class Part(NamedTuple):
+    """This rank's rows of a batch or of a minibatch."""
+
+    z: Tensor  # normalised observations [B, O]
+    actions: Tensor  # [B, A] or int64 [B]
+    advantages: Tensor  # [B]
+    old: Distribution  # the policy that acted
+    old_log_prob: Tensor  # [B]
+    total: int  # of all ranks
+
+
+class PPO:
+    """Epochs of Adam steps on minibatches of all ranks' rows, with one reduction for each.
+
+    The critic stands outside: no value loss here, and no weight for one. Its step size and the clip of its values are
+    `critic.vf_stepsize` and `critic.clip_range_vf`.
+    """
+
+    def __init__(self, config: PPOConfig, policy: Policy, run_steps: int, workers: Workers) -> None:
+        """`run_steps`: environment steps of the whole run, over which the step size may fall."""
+        self.config, self.policy, self.run_steps, self.workers = config, policy, run_steps, workers
+        self.flat = FlatParameters(policy)
+        self.kl_coeff = config.kl_coeff  # beta
+        self.steps = 0  # environment steps learned from, of all ranks
+        self._adam = torch.optim.Adam([self.flat.vector], lr=config.learning_rate, eps=1e-5, fused=True)
+
+    def step(self, batch: Batch, rng: np.random.Generator) -> Stats:
+        """Improve the policy. Stops before an update where the minibatch's KL is beyond 1.5 target_kl, or not finite."""
+        cfg = self.config
+        rate = self._adam.param_groups[0]["lr"] = self._learning_rate()
+        rows, norms, epochs = self._rows(batch), list[float](), 0
+        while epochs < cfg.n_epochs and all(self._update(part, norms) for part in self._minibatches(batch, rows, rng)):
+            epochs += 1
+            if cfg.recompute_advantages and epochs < cfg.n_epochs:
+                assert batch.readvantage is not None
+                rows = rows._replace(advantages=batch.readvantage(rng))
+        stats = self._judge(rows)
+        self.steps += rows.total
+        stats |= {"epochs": float(epochs), "updates": float(len(norms)), "learning_rate": rate}
+        stats |= {"gradient_norm": float(np.mean(norms)) if norms else 0.0}
+        if cfg.objective == "kl-penalty":
+            stats |= {"kl_coeff": self.kl_coeff}
+            self.kl_coeff = adapted(self.kl_coeff, stats["kl"], cfg.kl_target)
+        return stats
+
+    def _learning_rate(self) -> float:
+        linear = self.config.schedule == "linear"
+        return self.config.learning_rate * (max(0.0, 1.0 - self.steps / self.run_steps) if linear else 1.0)
+
+    @torch.no_grad()
+    def _rows(self, batch: Batch) -> Part:
+        z = self.policy.normaliser(batch.observations)
+        old = self.policy(z).detach()
+        return Part(z, batch.actions, batch.advantages, old, old.log_prob(batch.actions), batch.rows.total)
+
+    def _minibatches(self, batch: Batch, rows: Part, rng: np.random.Generator) -> Iterator[Part]:
+        """A random split of all ranks' rows."""
+        parts = max(1, round(rows.total / self.config.batch_size))
+        split = [
+            (torch.from_numpy(local).to(rows.z.device), count) for _, local, count in batch.rows.minibatches(rng, parts)
+        ]
+        advantages = [rows.advantages[index] for index, _ in split]
+        if self.config.normalise_advantages == "minibatch":
+            advantages = self._standardised(advantages, [count for _, count in split])
+        for (index, count), A in zip(split, advantages, strict=True):
+            z, actions, old_log_prob = (x[index] for x in (rows.z, rows.actions, rows.old_log_prob))
+            yield Part(z, actions, A, rows.old.rows(index), old_log_prob, count)
+
+    def _standardised(self, advantages: list[Tensor], counts: list[int]) -> list[Tensor]:
+        """Each minibatch's to mean 0 and variance 1 over all ranks; one reduction for all of them."""
+        local = np.array([[A.double().sum().item(), (A.double() ** 2).sum().item()] for A in advantages])
+        mean, square = (self.workers.sum(local) / np.array(counts)[:, None]).T
+        std = np.sqrt(np.maximum(square - mean**2, 0.0)) + 1e-8
+        return [(A - m) / s for A, m, s in zip(advantages, mean.tolist(), std.tolist(), strict=True)]
+
+    def _update(self, rows: Part, norms: list[float]) -> bool:
+        """One Adam step; False, and no step, where it is time to stop. Decided on what is reduced, so by all ranks alike."""
+        cfg = self.config
+        gradient, kl = self.gradient(rows)
+        norm = float(gradient.norm())
+        if not math.isfinite(norm) or (cfg.target_kl is not None and not kl <= 1.5 * cfg.target_kl):
+            return False
+        norms.append(norm)
+        if cfg.max_grad_norm is not None:
+            gradient *= min(1.0, cfg.max_grad_norm / (norm + 1e-6))
+        self.flat.vector.grad = -gradient.to(self.flat.vector.dtype)
+        self._adam.step()
+        return True
+
+    def gradient(self, rows: Part) -> tuple[Tensor, float]:
+        """Gradient of the mean objective over all ranks' rows, float64 [P], and mean KL(old || now), 0 if unused."""
+        net = self.policy.net
+        with torch.no_grad():
+            hidden = net.activations(rows.z)
+            new, parameters = self.policy.by_row(net.layers[-1](hidden[-1]))
+        objective, kl = self._objective(rows, new)
+        by_row = torch.autograd.grad(objective.sum(), parameters)
+        summed = torch.zeros(len(self.flat.vector) + 1, dtype=torch.float64, device=rows.z.device)
+        self.policy.pullback(hidden, by_row, self.flat.split(summed[:-1]))
+        summed[-1] = kl.detach().double().sum()
+        mean = self.workers.sum_tensor(summed) / rows.total
+        return mean[:-1], float(mean[-1])
+
+    def _objective(self, rows: Part, new: Distribution) -> tuple[Tensor, Tensor]:
+        """What is maximised and KL(old || new), by row [B] each; the KL only where something depends on it, else 0."""
+        cfg = self.config
+        watched = cfg.objective == "kl-penalty" or cfg.target_kl is not None
+        kl = rows.old.kl(new) if watched else torch.zeros_like(rows.advantages)  # type: ignore[arg-type]  # of one kind
+        ratio = torch.exp(new.log_prob(rows.actions) - rows.old_log_prob)
+        if cfg.objective == "clip":
+            objective = clipped(ratio, rows.advantages, cfg.clip_range, cfg.dual_clip)
+        else:
+            objective = ratio * rows.advantages - self.kl_coeff * kl  # ibid., eq. 8
+        return (objective + cfg.entcoeff * new.entropy() if cfg.entcoeff else objective), kl
+
+    @torch.no_grad()
+    def _judge(self, rows: Part) -> Stats:
+        """Entropy before; KL, gain of the surrogate and rows outside the clip after; over the whole batch."""
+        new = self.policy(rows.z)
+        change = torch.exp(new.log_prob(rows.actions) - rows.old_log_prob) - 1.0
+        outside = change.abs() > self.config.clip_range
+        local = [rows.old.entropy(), rows.old.kl(new), change * rows.advantages, outside]
+        means = self.workers.sum_tensor(torch.stack([x.double().sum() for x in local])) / rows.total
+        return dict(zip(("entropy", "kl", "improvement", "clip_fraction"), means.tolist(), strict=True))
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"adam": self._adam.state_dict(), "kl_coeff": self.kl_coeff, "steps": self.steps}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self._adam.load_state_dict(state["adam"])
+        self.kl_coeff, self.steps = state["kl_coeff"], state["steps"]
+
+
+def clipped(ratio: Tensor, advantages: Tensor, clip_range: float, dual_clip: float | None) -> Tensor:
+    """The clipped surrogate by row [B] (Schulman et al. 2017, eq. 7); bounded below where the advantage is negative by
+    `dual_clip` times it (Ye et al. 2020, eq. 5)."""
+    surrogate = torch.minimum(ratio * advantages, ratio.clamp(1.0 - clip_range, 1.0 + clip_range) * advantages)
+    if dual_clip is None:
+        return surrogate
+    return torch.where(advantages < 0, torch.maximum(surrogate, dual_clip * advantages), surrogate)
+
+
+def adapted(kl_coeff: float, kl: float, target: float) -> float:
+    """The penalty's weight for the next batch (Schulman et al. 2017, section 4)."""
+    # Differs: bounded, so that it can come back from wherever batches without a step have brought it.
+    if kl > 1.5 * target:
+        return min(2.0 * kl_coeff, 1e6)
+    return max(0.5 * kl_coeff, 1e-6) if kl < target / 1.5 else kl_coeff
