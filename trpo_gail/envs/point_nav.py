@@ -115,7 +115,7 @@ class PointNavVector(gymnasium.vector.VectorEnv):
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self.action_space = batch_space(self.single_action_space, num_envs)
         self._continuous, self._noise, self._limit = continuous, _checked_noise(noise), max_episode_steps
-        self._rngs = [seeding.np_random()[0] for _ in range(num_envs)]
+        self._rngs: list[np.random.Generator] = []  # one per environment, from the first reset on
         self._position = np.zeros((num_envs, 2))
         self._steps = np.zeros(num_envs, np.int64)
         self._autoreset_envs = np.zeros(num_envs, bool)  # sync's name for those that the next step resets
@@ -127,7 +127,8 @@ class PointNavVector(gymnasium.vector.VectorEnv):
         if seed is None or isinstance(seed, int):  # as gymnasium's: one seed means it and the numbers after it
             seed = [None if seed is None else seed + i for i in range(self.num_envs)]
         self._rngs = [
-            rng if own is None else seeding.np_random(own)[0] for rng, own in zip(self._rngs, seed, strict=True)
+            seeding.np_random(own)[0] if own is not None or not self._rngs else self._rngs[i]
+            for i, own in enumerate(seed)
         ]
         self._begin(np.ones(self.num_envs, bool))
         self._autoreset_envs = np.zeros(self.num_envs, bool)

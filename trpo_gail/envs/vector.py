@@ -226,11 +226,9 @@ class _Gymnasium:
     def __init__(self, env_id: str, num_envs: int, kwargs: dict[str, Any]) -> None:
         self.num_envs = num_envs
         try:
-            self._envs = _gymnasium_envs(env_id, num_envs, kwargs)
+            self._envs, limit = _gymnasium_envs(env_id, num_envs, kwargs)
         except (gymnasium.error.Error, TypeError, ValueError, ImportError, AttributeError) as error:
             raise UserError(f"environment {env_id!r} with {kwargs}: {_one_line(error)}") from error
-        made = self._envs.spec
-        limit = made.kwargs.get("max_episode_steps", made.max_episode_steps) if made else None
         self.spec = _checked_spec(
             env_id, "gymnasium", kwargs, self._envs.single_observation_space, self._envs.single_action_space, limit
         )
@@ -251,15 +249,21 @@ class _Gymnasium:
         self._envs.close()
 
 
-def _gymnasium_envs(env_id: str, num_envs: int, kwargs: dict[str, Any]) -> Any:
-    """Vectorised where that is our own work, else `sync`: gymnasium's CartPole shares one generator between its rows."""
+def _gymnasium_envs(env_id: str, num_envs: int, kwargs: dict[str, Any]) -> tuple[Any, int | None]:
+    """Environments and their time limit. Vectorised where that is our own work, else `sync`.
+
+    Gymnasium's own vectorised CartPole shares one generator between the environments.
+    """
     if env_id in (point_nav.DISCRETE, point_nav.CONTINUOUS):
-        return gymnasium.make_vec(env_id, num_envs, "vector_entry_point", **kwargs)
+        envs = gymnasium.make_vec(env_id, num_envs, "vector_entry_point", **kwargs)
+        return envs, kwargs.get("max_episode_steps", point_nav.LIMIT)
 
     def one() -> gymnasium.Env:
         return gymnasium.make(env_id, disable_env_checker=True, **kwargs)
 
-    return gymnasium.vector.SyncVectorEnv([one for _ in range(num_envs)])
+    sync = gymnasium.vector.SyncVectorEnv([one for _ in range(num_envs)])
+    spec = sync.envs[0].spec
+    return sync, spec.max_episode_steps if spec else None
 
 
 class _Clipped:
