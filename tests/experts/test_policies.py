@@ -174,14 +174,14 @@ def test_a_snapshot_that_is_not_held(tmp_path: Path, snapshot: str) -> None:
 
 def test_a_file_that_is_no_policy(tmp_path: Path, native: Path) -> None:
     with pytest.raises(UserError, match=r"demos\.h5: group 'snapshots' is missing, expected a policy file"):
-        policies.load_actor(native)
+        policies.load_actor(native, "CartPole-v0")
     with pytest.raises(UserError, match=r"nowhere\.h5: no such file"):
-        policies.load_actor(tmp_path / "nowhere.h5")
+        policies.load_actor(tmp_path / "nowhere.h5", "CartPole-v0")
     (tmp_path / "text.h5").write_text("no")
     with pytest.raises(UserError, match=r"text\.h5: not an HDF5 file"):
-        policies.load_actor(tmp_path / "text.h5")
+        policies.load_actor(tmp_path / "text.h5", "CartPole-v0")
 
 
 def test_a_folder_that_is_no_run(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=rf"{tmp_path.name}.*no .*checkpoint"):
-        policies.load_actor(tmp_path)
+        policies.load_actor(tmp_path, "CartPole-v0")

@@ -36,7 +36,7 @@ class Doubling:
 
 @pytest.fixture
 def doubling(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(recording, "load_actor", lambda path: Doubling())
+    monkeypatch.setattr(recording, "load_actor", lambda path, env_id: Doubling())
 
 
 # --- Closed forms -------------------------------------------------------------------------------------------------

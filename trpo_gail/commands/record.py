@@ -20,7 +20,8 @@ class _RecordArguments:
     env: Positional[str]
     """Environment id, or module:Id."""
     policy: str
-    """A run folder, or a policy file of Ho & Ermon (FILE.h5, or FILE.h5:iter0000500 for one snapshot)."""
+    """A run folder, or a policy file of Ho & Ermon (FILE.h5, or FILE.h5:iter0000500 for one snapshot), or greedy: the
+    greedy expert of PointNav2D-v0 and PointNav2DContinuous-v0."""
     episodes: int
     """Episodes to record."""
     out: str

@@ -1,4 +1,6 @@
-"""Vector environments behind one small protocol: EnvPool where it offers the id, gymnasium's `sync` otherwise.
+"""Vector environments behind one small protocol: EnvPool where it offers the id, gymnasium otherwise.
+
+Gymnasium's run by its `sync`, one after the other; ours, of `point_nav`, all at once.
 
 Both reset an environment on the step *after* an episode's end (gymnasium's NEXT_STEP): the row that follows an end
 ignores its action and returns the first observation of the next episode with reward 0. It is no transition, and whoever
@@ -16,7 +18,7 @@ import gymnasium
 import numpy as np
 from gymnasium.spaces import Box, Discrete
 
-from trpo_gail.envs import paper
+from trpo_gail.envs import paper, point_nav
 from trpo_gail.errors import UserError
 
 Backend = Literal["auto", "envpool", "gymnasium"]
@@ -223,16 +225,10 @@ class _EnvPool:
 class _Gymnasium:
     def __init__(self, env_id: str, num_envs: int, kwargs: dict[str, Any]) -> None:
         self.num_envs = num_envs
-
-        def one() -> gymnasium.Env:
-            return gymnasium.make(env_id, disable_env_checker=True, **kwargs)
-
         try:
-            # Not gymnasium.make_vec: its special CartPole shares one generator between the environments.
-            self._envs = gymnasium.vector.SyncVectorEnv([one for _ in range(num_envs)])
+            self._envs, limit = _gymnasium_envs(env_id, num_envs, kwargs)
         except (gymnasium.error.Error, TypeError, ValueError, ImportError, AttributeError) as error:
             raise UserError(f"environment {env_id!r} with {kwargs}: {_one_line(error)}") from error
-        limit = self._envs.envs[0].spec.max_episode_steps if self._envs.envs[0].spec else None
         self.spec = _checked_spec(
             env_id, "gymnasium", kwargs, self._envs.single_observation_space, self._envs.single_action_space, limit
         )
@@ -251,6 +247,23 @@ class _Gymnasium:
 
     def close(self) -> None:
         self._envs.close()
+
+
+def _gymnasium_envs(env_id: str, num_envs: int, kwargs: dict[str, Any]) -> tuple[Any, int | None]:
+    """Environments and their time limit. Vectorised where that is our own work, else `sync`.
+
+    Gymnasium's own vectorised CartPole shares one generator between the environments.
+    """
+    if env_id in (point_nav.DISCRETE, point_nav.CONTINUOUS):
+        envs = gymnasium.make_vec(env_id, num_envs, "vector_entry_point", **kwargs)
+        return envs, kwargs.get("max_episode_steps", point_nav.LIMIT)
+
+    def one() -> gymnasium.Env:
+        return gymnasium.make(env_id, disable_env_checker=True, **kwargs)
+
+    sync = gymnasium.vector.SyncVectorEnv([one for _ in range(num_envs)])
+    spec = sync.envs[0].spec
+    return sync, spec.max_episode_steps if spec else None
 
 
 class _Clipped:

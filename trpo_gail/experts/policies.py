@@ -1,4 +1,4 @@
-"""Run an expert policy: the paper's policy files, or a run folder of this project.
+"""Run an expert policy: the paper's policy files, a run folder of this project, or the greedy expert of a task.
 
 A policy file of Ho & Ermon's code is an HDF5 tree of network snapshots, `/snapshots/iter0000500/GaussianPolicy/...`.
 Evaluated in numpy and float64, as the original was.
@@ -15,7 +15,7 @@ import h5py
 import numpy as np
 
 from trpo_gail.errors import UserError
-from trpo_gail.experts import hdf5
+from trpo_gail.experts import greedy, hdf5
 from trpo_gail.sampling.rollout import Actor, Noise
 
 STD_FLOOR = 1e-6  # added to the normaliser's standard deviations, as the original does
@@ -72,11 +72,13 @@ def _product(x: np.ndarray, W: np.ndarray) -> np.ndarray:
     return np.einsum("bi,ij->bj", x, W)
 
 
-def load_actor(path: str | Path) -> Actor:
-    """The policy at `path`: a policy file of the paper, with `:iter0000500` for a snapshot, or a run folder.
+def load_actor(path: str | Path, env_id: str) -> Actor:
+    """The policy at `path`: a policy file of the paper, with `:iter0000500` for a snapshot, or a run folder; or `greedy`.
 
-    Raises UserError if it is neither.
+    Raises UserError if it is none of these, or the environment has no greedy expert.
     """
+    if str(path) == greedy.NAME:
+        return greedy.greedy(env_id)
     if Path(path).is_dir():
         # Late: the reader of run folders stands above this module, and needs torch.
         from trpo_gail.evaluate import load_policy as load_run

@@ -52,7 +52,7 @@ def record(
     be written, and all that `make`, `load_actor` and `save` raise.
     """
     _check_request(episodes, num_envs, subsample, Path(out), overwrite)
-    actor = load_actor(policy_path)
+    actor = load_actor(policy_path, env_id)
     env = make(env_id, min(num_envs, episodes), backend, env_kwargs, threads)
     try:
         _check_fit(actor, env.spec, policy_path)
@@ -74,7 +74,7 @@ def record(
             action_view="raw" if spec.discrete else view,
             policy=getattr(actor, "description", Path(policy_path).name),
             policy_sha256=getattr(actor, "checksum", None),
-            deterministic=deterministic,
+            deterministic=deterministic or actor.noise_size == 0,
             seed=seed,
             backend=spec.backend,
             versions=_versions(spec.backend),

@@ -1,0 +1,168 @@
+"""A point that walks to the origin of a square: ids PointNav2D-v0 (five discrete actions) and PointNav2DContinuous-v0.
+
+The position (x, y) in [-1, 1]^2 is the observation; an episode starts anywhere in the square, uniformly. Actions 0 to 4
+are stay, up (+y), down, left, right, by 0.2; a continuous action a, clipped to [-1, 1]^2, moves by 0.2 a. Walls clip. A
+step costs 0.01; one that ends within 0.12 of the origin pays 1 as well, and the episode is over: `terminated`. After 60
+steps it is `truncated`. So an episode's return is above 0 if and only if the goal was reached, and over several episodes
+
+    success rate = mean return + 0.01 * mean length.
+
+Not every start leads to the goal by steps of 0.2: moves keep x and y in lattices of that pitch, and where neither comes
+nearer than about 0.1 to 0 the point can only jump over the goal (unless it walks into a wall, which shifts its lattice).
+
+Importing this module registers both ids with gymnasium, for `make` and, vectorised, for `make_vec`. Environment i of the
+vectorised one does to the bit what a single one does with the same seed.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import gymnasium
+import numpy as np
+from gymnasium.spaces import Box, Discrete
+from gymnasium.utils import seeding
+from gymnasium.vector import AutoresetMode
+from gymnasium.vector.utils import batch_space
+
+DISCRETE, CONTINUOUS = "PointNav2D-v0", "PointNav2DContinuous-v0"
+STEP, RADIUS, LIMIT = 0.2, 0.12, 60
+STEP_REWARD, GOAL_REWARD = -0.01, 1.0
+DIRECTIONS = np.array([[0, 0], [0, 1], [0, -1], [-1, 0], [1, 0]], np.float64)  # stay, up, down, left, right
+PIXELS = 160  # of a rendered picture's sides
+
+
+def _spaces(continuous: bool) -> tuple[Box, Box | Discrete]:
+    """Of observations and of actions."""
+    return Box(-1.0, 1.0, (2,)), Box(-1.0, 1.0, (2,)) if continuous else Discrete(len(DIRECTIONS))
+
+
+def _checked_noise(noise: float) -> float:
+    if not (isinstance(noise, int | float) and math.isfinite(noise) and noise >= 0):
+        raise ValueError(f"noise: expected a standard deviation of at least 0, found {noise!r}")
+    return float(noise)
+
+
+def _directions(actions: np.ndarray, continuous: bool) -> np.ndarray:
+    """Moves [N, 2], in steps, of actions [N] or [N, 2]."""
+    return np.clip(np.asarray(actions, np.float64), -1, 1) if continuous else DIRECTIONS[actions]
+
+
+def _move(
+    position: np.ndarray, directions: np.ndarray, disturbance: np.ndarray | float
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """One step of N points, all float64: positions [N, 2], rewards [N], whether at the goal [N]."""
+    moved = np.clip(position + STEP * directions + disturbance, -1, 1)
+    goal = moved[:, 0] ** 2 + moved[:, 1] ** 2 <= RADIUS**2
+    return moved, STEP_REWARD + GOAL_REWARD * goal, goal
+
+
+def _start(rng: np.random.Generator) -> np.ndarray:
+    return rng.uniform(-1, 1, 2)
+
+
+class PointNav(gymnasium.Env):
+    """One point. `noise` is the standard deviation of a Gaussian added to both coordinates in every step."""
+
+    metadata = {"render_modes": ["rgb_array"], "render_fps": 10}  # noqa: RUF012
+
+    def __init__(self, continuous: bool = False, noise: float = 0.0, render_mode: str | None = None) -> None:
+        self.observation_space, self.action_space = _spaces(continuous)
+        self.render_mode = render_mode
+        self._continuous, self._noise = continuous, _checked_noise(noise)
+        self._position = np.zeros((1, 2))
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[np.ndarray, dict]:
+        super().reset(seed=seed)
+        self._position = _start(self.np_random)[None]
+        return self._observation(), {}
+
+    def step(self, action: Any) -> tuple[np.ndarray, float, bool, bool, dict]:
+        disturbance = self._noise * self.np_random.standard_normal(2) if self._noise else 0.0
+        directions = _directions(np.asarray(action)[None], self._continuous)
+        self._position, reward, goal = _move(self._position, directions, disturbance)
+        return self._observation(), float(reward[0]), bool(goal[0]), False, {}
+
+    def _observation(self) -> np.ndarray:
+        return self._position[0].astype(np.float32)
+
+    def render(self) -> np.ndarray | None:
+        """The square [160, 160, 3] uint8, y upward: the goal a green disc, the point a dark one."""
+        if self.render_mode is None:
+            return None
+        centres = (np.arange(PIXELS) + 0.5) / PIXELS * 2 - 1
+        x, y = centres[None, :], -centres[:, None]
+        picture = np.full((PIXELS, PIXELS, 3), 255, np.uint8)
+        picture[x**2 + y**2 <= RADIUS**2] = (120, 200, 120)
+        picture[(x - self._position[0, 0]) ** 2 + (y - self._position[0, 1]) ** 2 <= 0.04**2] = (40, 40, 90)
+        return picture
+
+
+class PointNavVector(gymnasium.vector.VectorEnv):
+    """N points. As gymnasium's `sync` with NEXT_STEP: an environment is reset in the step after its episode's end."""
+
+    metadata = {"autoreset_mode": AutoresetMode.NEXT_STEP}  # noqa: RUF012
+
+    def __init__(
+        self, num_envs: int, continuous: bool = False, noise: float = 0.0, max_episode_steps: int = LIMIT
+    ) -> None:
+        if max_episode_steps < 1:
+            raise ValueError(f"max_episode_steps: expected at least 1, found {max_episode_steps}")
+        self.num_envs = num_envs
+        self.single_observation_space, self.single_action_space = _spaces(continuous)
+        self.observation_space = batch_space(self.single_observation_space, num_envs)
+        self.action_space = batch_space(self.single_action_space, num_envs)
+        self._continuous, self._noise, self._limit = continuous, _checked_noise(noise), max_episode_steps
+        self._rngs: list[np.random.Generator] = []  # one per environment, from the first reset on
+        self._position = np.zeros((num_envs, 2))
+        self._steps = np.zeros(num_envs, np.int64)
+        self._autoreset_envs = np.zeros(num_envs, bool)  # sync's name for those that the next step resets
+
+    def reset(
+        self, *, seed: int | Sequence[int | None] | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[np.ndarray, dict]:
+        """Begin an episode in each environment: observations [N, 2]. A seed begins its random stream anew."""
+        if seed is None or isinstance(seed, int):  # as gymnasium's: one seed means it and the numbers after it
+            seed = [None if seed is None else seed + i for i in range(self.num_envs)]
+        self._rngs = [
+            seeding.np_random(own)[0] if own is not None or not self._rngs else self._rngs[i]
+            for i, own in enumerate(seed)
+        ]
+        self._begin(np.ones(self.num_envs, bool))
+        self._autoreset_envs = np.zeros(self.num_envs, bool)
+        return self._position.astype(np.float32), {}
+
+    def step(self, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, dict]:
+        """Observations [N, 2], rewards [N], terminated [N], truncated [N]."""
+        begin = self._autoreset_envs
+        disturbance: np.ndarray | float = 0.0
+        if self._noise:
+            disturbance = np.zeros((self.num_envs, 2))
+            for i in np.flatnonzero(~begin):
+                disturbance[i] = self._noise * self._rngs[i].standard_normal(2)
+        directions = _directions(actions, self._continuous)
+        self._position, reward, terminated = _move(self._position, directions, disturbance)
+        self._steps = self._steps + 1
+        if begin.any():
+            self._begin(begin)
+            reward[begin], terminated[begin] = 0.0, False
+        truncated = self._steps >= self._limit
+        self._autoreset_envs = terminated | truncated
+        return self._position.astype(np.float32), reward, terminated, truncated, {}
+
+    def _begin(self, which: np.ndarray) -> None:
+        for i in np.flatnonzero(which):
+            self._position[i] = _start(self._rngs[i])
+        self._steps[which] = 0
+
+
+for _id, _kwargs in {DISCRETE: {}, CONTINUOUS: {"continuous": True}}.items():
+    gymnasium.register(
+        _id,
+        entry_point=f"{__name__}:PointNav",
+        vector_entry_point=f"{__name__}:PointNavVector",
+        max_episode_steps=LIMIT,
+        kwargs=_kwargs,
+    )
