@@ -1,0 +1,44 @@
+"""Print success rates of point-navigation runs that `scripts/run_seeds.sh` kept, with an `evaluation.json` beside each:
+
+    python scripts/success_rates.py results/pointnav/discrete_4096 [...]
+
+A return is 1 if the goal was reached, less 0.01 per step; so the mean return plus 0.01 times the mean length is the rate.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from statistics import median
+
+from trpo_gail.runs import read_json, read_metrics
+
+
+def main(folder: Path) -> None:
+    """Markdown of one folder of seeds."""
+    print(f"\n{folder.name}\n")
+    print("| seed | steps | iterations | success rate | mean return | mean length | periodic evaluations | seconds |")
+    print("|---|---|---|---|---|---|---|---|")
+    rates = []
+    for path in sorted(folder.glob("seed_*/evaluation.json")):
+        found, summary = read_json(path), read_json(path.parent / "summary.json")
+        rates.append(_rate(found["return_mean"], found["length_mean"]))
+        during = ", ".join(
+            f"{_rate(r['eval_return_mean'], r['eval_length_mean']):.3f}"  # type: ignore[arg-type]
+            for r in read_metrics(path.parent)
+            if r["eval_return_mean"] is not None
+        )
+        print(
+            f"| {summary['seed']} | {summary['steps']:,} | {summary['iterations']} | {rates[-1]:.3f} "
+            f"| {found['return_mean']:.3f} | {found['length_mean']:.1f} | {during} | {summary['wall_s']:.0f} |"
+        )
+    print(f"\n{len(rates)} seeds: {median(rates):.3f} in the median, {min(rates):.3f} in the worst.")
+
+
+def _rate(return_mean: float, length_mean: float) -> float:
+    return return_mean + 0.01 * length_mean
+
+
+if __name__ == "__main__":
+    for name in sys.argv[1:]:
+        main(Path(name))
