@@ -32,8 +32,8 @@ def config(case: str) -> Config:
     made = Config(env, dtype=dtype, timesteps_per_batch=batch, num_envs=int(num_envs), sampling=mode, g_step=g_step)
     if last.isdecimal():
         return made
-    # With the options that add anything up over ranks, and stopped early in the second or the third epoch.
-    options = PPOConfig(normalise_advantages="minibatch", recompute_advantages=True, target_kl=0.004)
+    # With the options that add anything up over ranks, and stopped early in one of the first epochs.
+    options = PPOConfig(normalise_advantages="minibatch", recompute_advantages=True, target_kl=0.003)
     return dataclasses.replace(made, generator="ppo", ppo=options)
 
 
