@@ -36,8 +36,8 @@ def config(case: str) -> Config:
     )  # fmt: skip
     if last.isdecimal():
         return made
-    # With the options that add anything up over ranks, and stopped early in the second or the third epoch.
-    options = PPOConfig(normalise_advantages="minibatch", recompute_advantages=True, target_kl=0.004)
+    # With the options that add anything up over ranks, and stopped early in one of the first epochs.
+    options = PPOConfig(normalise_advantages="minibatch", recompute_advantages=True, target_kl=0.003)
     return dataclasses.replace(made, generator="ppo", ppo=options)
 
 
