@@ -22,7 +22,7 @@ LAYERS = [
     "commands",
     "cloning_run",
     "session bench reproduction reports",
-    "train evaluate checkpoint runs stopping console experts.policies experts.record",
+    "train evaluate checkpoint runs stopping console video experts.policies experts.record",
     "learner",
     "generators adversaries critic cloning",
     "policy value networks sampling envs experts",
@@ -34,7 +34,9 @@ LAZY = {
     "mpi4py": {"parallel"},
     "envpool": {"envs.vector"},
     "torch.utils.tensorboard": {"runs"},
-    "matplotlib": {"reports.plots", "reports.paper_figure"},
+    "matplotlib": {"reports.style", "reports.plots", "reports.paper_figure"},
+    "imageio_ffmpeg": {"video"},
+    "PIL": {"video"},
 }
 
 

@@ -18,7 +18,7 @@ from trpo_gail.errors import UserError
 from trpo_gail.learner import make_policy
 from trpo_gail.parallel import Workers
 from trpo_gail.policy import PolicyActor
-from trpo_gail.sampling.rollout import Actor, BlockedNoise, Episodes, Noise, collect_episodes, no_noise
+from trpo_gail.sampling.rollout import Actor, BlockedNoise, Episodes, Noise, Rollout, collect_episodes, no_noise
 from trpo_gail.scores import scaled_score
 from trpo_gail.seeding import EVAL_NOISE, EVAL_RESET, generator, reset_seeds
 
@@ -34,20 +34,25 @@ class Evaluator:
 
     def run(self, actor: Actor, episodes: int, stream: int, *, stochastic: bool = False) -> Episodes:
         """`episodes` episodes, those of all ranks on every rank. A collective."""
-        cfg, total = self.config, min(episodes, MOST_ENVS)
-        envs = self.workers.block(total)
         mine = Episodes(np.zeros(0), np.zeros(0, np.int64))
-        if len(envs):
-            env = vector.make(cfg.env, len(envs), self.backend, cfg.env_arguments, self.workers.threads(), self.clip)
-            each = np.array([episodes // total + (index < episodes % total) for index in envs])
-            noise = (
-                BlockedNoise(actor, cfg.seed, EVAL_NOISE, stream, envs) if stochastic else no_noise(actor, len(envs))
-            )
-            seeds = reset_seeds(cfg.seed, EVAL_RESET, stream, envs)
-            mine = collect_episodes(env, actor, seeds, noise, np.zeros_like(each), each)[1]
-            env.close()
+        if self.workers.block(min(episodes, MOST_ENVS)):
+            mine = self.rollout(actor, episodes, stream, stochastic=stochastic)[1]
         parts = self.workers.gather((mine.returns, mine.lengths))
         return Episodes(np.concatenate([p[0] for p in parts]), np.concatenate([p[1] for p in parts]))
+
+    def rollout(
+        self, actor: Actor, episodes: int, stream: int, *, stochastic: bool = False
+    ) -> tuple[Rollout, Episodes]:
+        """This rank's share of the same episodes, of which there must be one, with all their rows."""
+        cfg, total = self.config, min(episodes, MOST_ENVS)
+        envs = self.workers.block(total)
+        env = vector.make(cfg.env, len(envs), self.backend, cfg.env_arguments, self.workers.threads(), self.clip)
+        each = np.array([episodes // total + (index < episodes % total) for index in envs])
+        noise = BlockedNoise(actor, cfg.seed, EVAL_NOISE, stream, envs) if stochastic else no_noise(actor, len(envs))
+        seeds = reset_seeds(cfg.seed, EVAL_RESET, stream, envs)
+        done = collect_episodes(env, actor, seeds, noise, np.zeros_like(each), each)
+        env.close()
+        return done
 
     def random(self, spec: EnvSpec, episodes: int) -> Episodes:
         """Episodes of uniformly random actions."""

@@ -149,12 +149,12 @@ def _header(path: Path) -> list[str]:
 
 
 def read_metrics(path: Path) -> list[dict[str, float | None]]:
-    """A run's rows; cells that are empty are None."""
+    """A run's rows; cells that are empty are None. A row without its line's end was cut while it was written."""
     file = path / "metrics.csv"
     if not file.exists():
         return []
     with open(file, newline="") as lines:
-        rows = csv.DictReader(lines)
+        rows = csv.DictReader(line for line in lines if line.endswith("\n"))
         return [{name: float(value) if value else None for name, value in row.items()} for row in rows]
 
 

@@ -277,9 +277,9 @@ class _Session:
         if not self.folder:
             return
         self.folder.write_json("summary.json", summary)
-        from trpo_gail.reports.plots import learning_curve  # matplotlib costs half a second, and is needed only here
+        from trpo_gail.reports.run_report import save_learning_curve
 
-        picture = learning_curve(self.path, summary)
+        picture = save_learning_curve(self.path)
         for line in closing_lines(summary):
             self.view.line(line)
         if picture:

@@ -6,6 +6,7 @@ COMMANDS = {
     "expert": ("train", "expert", "train a policy on the environment's own reward"),
     "clone": ("clone", "run", "fit a policy to demonstrations by behavioural cloning"),
     "evaluate": ("evaluate", "run", "evaluate the policy of a run folder"),
+    "report": ("report", "run", "write a page of one run or several: returns, curves, states, time"),
     "record": ("record", "run", "run a policy and write its episodes to a file of demonstrations"),
     "data": ("data", "run", "data info FILE: print what a file of demonstrations holds"),
     "paper": ("paper", "run", "list, run and report the paper's experiments"),

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from tyro.conf import Positional
 
@@ -26,6 +27,8 @@ class _EvaluateArguments:
     """The best policy by periodic evaluation instead of the last."""
     seed: int = 0
     """Seed of the episodes' starts."""
+    video: str | None = None
+    """Film one deterministic episode, too: FILE.mp4 or FILE.gif."""
     json: bool = False
     """Print JSON."""
 
@@ -35,12 +38,18 @@ def run(arguments: list[str], workers: list[Workers]) -> int:
     given = parse(_EvaluateArguments, arguments, "evaluate")
     from trpo_gail.evaluate import evaluate_run
 
-    result = evaluate_run(
-        given.run, given.episodes, given.stochastic, "best" if given.best else "last", given.seed, world(workers)
-    )
-    if workers[0].main:
+    which, ranks = "best" if given.best else "last", world(workers)
+    film = ranks.together(lambda: _film(given, which) if ranks.main and given.video else {})
+    result = evaluate_run(given.run, given.episodes, given.stochastic, which, given.seed, ranks) | film
+    if ranks.main:
         if given.json:
             print(json.dumps(result))
         else:
             print_table(result.items())
     return 0
+
+
+def _film(given: _EvaluateArguments, which: str) -> dict[str, Any]:
+    from trpo_gail.video import record_video
+
+    return record_video(given.run, Path(str(given.video)), which, given.seed)

@@ -1,44 +1,207 @@
-"""Plots that read well in print and on a dark screen."""
+"""The pictures of runs. Each takes one run or several, a line per run, and gives a figure's PNG.
+
+Shapes: O observation size; a run's place in the sequence decides its colour in all pictures.
+"""
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from trpo_gail.runs import read_metrics
+import numpy as np
+
+from trpo_gail.reports import style
+from trpo_gail.reports.run_data import RunData, by_environment
+from trpo_gail.reports.visits import Visits, bin_edges, shares
+
+WINDOW = 40  # a running mean is over this part of a run's rows
+MOST_PATHS = 10  # trajectories drawn of each side
 
 
-def learning_curve(run: Path, summary: dict[str, Any]) -> Path | None:
-    """Draw a run's returns against environment steps, with the expert's and the random policy's; None without rows."""
-    rows = read_metrics(run)
-    if not rows:
-        return None
-    from matplotlib.figure import Figure  # not pyplot: no global state, no display
-    from matplotlib.ticker import EngFormatter
+@dataclass(frozen=True)
+class Panel:
+    """One quantity of the metrics."""
 
-    figure = Figure(figsize=(7, 4), layout="constrained", facecolor="white")
-    axes = figure.add_subplot()
-    sampled = [(r["steps"], r["return_mean"]) for r in rows if r["return_mean"] is not None]
-    evaluated = [
-        (r["steps"], r["eval_return_mean"], r["eval_return_std"]) for r in rows if r["eval_return_mean"] is not None
-    ]
-    if sampled:
-        axes.plot(*zip(*sampled, strict=True), color="#9aa7b5", lw=1, label="episodes of training (stochastic)")
-    if evaluated:
-        steps, mean, std = zip(*evaluated, strict=True)
-        low, high = [m - s for m, s in zip(mean, std, strict=True)], [m + s for m, s in zip(mean, std, strict=True)]
-        axes.fill_between(steps, low, high, color="#1f6fb4", alpha=0.2, lw=0)
-        axes.plot(steps, mean, color="#1f6fb4", marker="o", ms=3, label="evaluation (deterministic, ± std)")
-    for name, label, colour in (
-        ("expert_return_mean", "expert", "#2a9d4a"),
-        ("random_return_mean", "random", "#c0392b"),
-    ):
-        if summary.get(name) is not None:
-            axes.axhline(summary[name], color=colour, ls="--", lw=1.2, label=label)
-    axes.set(xlabel="environment steps", ylabel="return", title=f"{summary['env']}, seed {summary['seed']}")
-    axes.grid(alpha=0.3)
-    axes.xaxis.set_major_formatter(EngFormatter(sep=""))
-    figure.legend(loc="outside lower center", ncol=4, frameon=False, fontsize=8)
-    path = run / "learning_curve.png"
-    figure.savefig(path, dpi=150)
-    return path
+    title: str
+    column: str
+    level: Callable[[RunData], float | None] = lambda run: None  # something to compare it with, and its name
+    level_name: str = ""
+    bottom: float | None = None  # where the axis begins and ends, if the numbers do not decide it
+    top: float | None = None
+
+
+RETURNS = (Panel("", "return_mean"), Panel("", "eval_return_mean"))  # what a learning curve is drawn from
+
+
+def has(runs: Sequence[RunData], panels: Sequence[Panel]) -> list[Panel]:
+    """Those panels that any of the runs has values for."""
+    return [panel for panel in panels if any(len(run.column(panel.column)[1]) for run in runs)]
+
+
+def metrics(runs: Sequence[RunData], panels: Sequence[Panel], columns: int = 2) -> bytes:
+    """A panel per quantity against steps: each iteration thin, the running mean thick."""
+    figure, grid = style.grid(len(panels), columns, 2.5)
+    drawn = [place for place, run in enumerate(runs) if has([run], panels)]
+    for axes, panel in zip(grid, panels, strict=True):
+        for place in drawn:
+            x, values = runs[place].column(panel.column)
+            look = style.line_look(place)
+            axes.plot(x, values, lw=0.6, alpha=0.3, color=look["color"])
+            axes.plot(x, running_mean(values, len(values) // WINDOW), lw=1.6, **look)
+        for level in sorted({value for place in drawn if (value := panel.level(runs[place])) is not None}):
+            style.reference(axes, level, panel.level_name)
+        flat = panel.bottom == 0.0 and axes.dataLim.y1 <= 0.0  # all 0: any scale will do
+        axes.set_ylim(panel.bottom, 1.0 if flat else panel.top)
+        axes.set_title(panel.title, fontsize=10)
+        style.count_axis(axes.xaxis)
+        axes.set_xlabel("environment steps" if runs[drawn[0]].x_name == "steps" else "iterations", fontsize=9)
+    _run_legend(figure, runs, drawn)
+    return style.png(figure)
+
+
+def running_mean(values: np.ndarray, window: int) -> np.ndarray:
+    """The mean of the `window` values around each [R], of fewer at the ends."""
+    half = window // 2
+    total = np.concatenate([[0.0], np.cumsum(values)])
+    last = np.arange(1, len(values) + 1)
+    low, high = np.maximum(last - 1 - half, 0), np.minimum(last + half, len(values))
+    return (total[high] - total[low]) / (high - low)
+
+
+def _run_legend(figure: Any, runs: Sequence[RunData], places: Sequence[int]) -> None:
+    if len(runs) > 1:
+        from matplotlib.lines import Line2D
+
+        handles = [Line2D([], [], lw=1.8, **style.line_look(place)) for place in places]
+        style.legend(figure, handles, [runs[place].label for place in places])
+
+
+def learning_curve(runs: Sequence[RunData], expert: Mapping[str, float]) -> bytes:
+    """Returns against steps, a panel per environment, with the expert's (by environment) and the random policy's."""
+    drawn = [place for place, run in enumerate(runs) if has([run], RETURNS)]
+    groups = by_environment(runs, drawn)
+    figure, grid = style.grid(len(groups), 1, 4.0 if len(groups) == 1 else 3.2)
+    for axes, (env, places) in zip(grid, groups.items(), strict=True):
+        for place in places:
+            _returns(axes, runs[place], style.line_look(place))
+        if env in expert:
+            style.reference(axes, expert[env], "expert", style.EXPERT)
+        random = [value for place in places if (value := runs[place].summary.get("random_return_mean")) is not None]
+        if random:
+            style.reference(axes, float(np.mean(random)), "random", style.RANDOM, ":")
+        axes.set_title(env, fontsize=10)
+        axes.set_ylabel("return", fontsize=9)
+        style.count_axis(axes.xaxis)
+    grid[-1].set_xlabel("environment steps", fontsize=9)
+    _run_legend(figure, runs, drawn)
+    return style.png(figure)
+
+
+def _returns(axes: Any, run: RunData, look: dict[str, Any]) -> None:
+    """Episodes of training thin; periodic evaluations thick, with a band of one standard deviation."""
+    axes.plot(*run.column("return_mean"), lw=0.7, alpha=0.45, color=look["color"])
+    steps, mean = run.column("eval_return_mean")
+    if len(steps):
+        spread = run.column("eval_return_std")[1]
+        axes.fill_between(steps, mean - spread, mean + spread, color=look["color"], alpha=0.18, lw=0)
+        axes.plot(steps, mean, lw=1.8, marker="o", ms=3, **look)
+
+
+def episode_returns(
+    runs: Sequence[RunData], learned: Mapping[int, np.ndarray], expert: Mapping[str, np.ndarray]
+) -> bytes:
+    """A dot per episode: the expert's of each environment, then those of its runs (by place); a bar at each mean."""
+    groups = by_environment(runs, list(learned))
+    figure, grid = style.grid(len(groups), 1, 0.0)
+    lines = sum(len(places) + (env in expert) for env, places in groups.items())
+    figure.set_figheight(0.32 * lines + 0.75 * len(groups) + 0.2)
+    for axes, (env, places) in zip(grid, groups.items(), strict=True):
+        shown = [("expert", expert[env], style.EXPERT)] if env in expert else []
+        shown += [(runs[p].label, learned[p], style.line_look(p)["color"]) for p in places]
+        for row, (_, returns, colour) in enumerate(shown):
+            height = row + np.linspace(-0.28, 0.28, len(returns)) if len(returns) > 1 else np.full(len(returns), row)
+            axes.scatter(returns, height, s=9, color=colour, alpha=0.55, lw=0)
+            axes.plot([returns.mean()] * 2, [row - 0.4, row + 0.4], color=colour, lw=2.2)
+        random = [value for p in places if (value := runs[p].summary.get("random_return_mean")) is not None]
+        if random:
+            axes.axvline(float(np.mean(random)), color=style.RANDOM, ls=":", lw=1.1)
+            axes.annotate(
+                "random", (float(np.mean(random)), 1.0), (3, -2), xycoords=("data", "axes fraction"),
+                textcoords="offset points", va="top", fontsize=8, color=style.RANDOM,
+            )  # fmt: skip
+        axes.set_yticks(range(len(shown)), [name for name, *_ in shown])
+        axes.set_ylim(len(shown) - 0.4, -0.6)
+        axes.set_title(env, fontsize=10)
+    grid[-1].set_xlabel("return of an episode", fontsize=9)
+    return style.png(figure)
+
+
+def phases(labels: Sequence[str], seconds: Sequence[Mapping[str, float]]) -> bytes:
+    """The share of each phase in a run's time, a bar per run; seconds by phase."""
+    names = list(dict.fromkeys(name for times in seconds for name in times))
+    colours = {name: style.FILLS[index % len(style.FILLS)] for index, name in enumerate(names)}
+    figure, (axes,) = style.grid(1, 1, 0.4 * len(labels) + 1.3)
+    for place, times in enumerate(seconds):
+        left, total = 0.0, sum(times.values()) or 1.0
+        for name, colour in colours.items():
+            width = 100 * times.get(name, 0.0) / total
+            axes.barh(place, width, left=left, color=colour, edgecolor="white")
+            if width >= 5:
+                look = {"color": style.ink(colour), "fontsize": 8}
+                axes.text(left + width / 2, place, f"{width:.0f} %", ha="center", va="center", **look)
+            left += width
+    axes.set_yticks(range(len(labels)), labels)
+    axes.set_ylim(len(labels) - 0.5, -0.5)
+    axes.set_xlim(0, 100)
+    axes.set_xlabel("% of the time", fontsize=9)
+    style.legend(figure, axes.patches[: len(names)], names)
+    return style.png(figure)
+
+
+def histograms(expert: Visits | None, learners: Mapping[int, tuple[str, Visits]], dimensions: Sequence[int]) -> bytes:
+    """How often each observation dimension takes which value: the expert filled, learners (by place) as lines."""
+    columns = 4
+    figure, grid = style.grid(len(dimensions), columns, 1.75)
+    for axes, dimension in zip(grid, dimensions, strict=True):
+        samples = {place: visits.rows[:, dimension] for place, (_, visits) in learners.items()}
+        reference = None if expert is None else expert.rows[:, dimension]
+        edges = bin_edges([*samples.values(), *([] if reference is None else [reference])])
+        if reference is not None:
+            axes.stairs(100 * shares(reference, edges), edges, fill=True, color="#b5b5b5")
+        for place, sample in samples.items():
+            axes.stairs(100 * shares(sample, edges), edges, lw=1.3, **style.line_look(place))
+        axes.set_title(f"observation {dimension}", fontsize=9)
+        axes.tick_params(labelsize=7)
+        axes.locator_params(axis="x", nbins=5)
+    for axes in grid[::columns]:
+        axes.set_ylabel("% of steps", fontsize=8)
+    from matplotlib.lines import Line2D
+    from matplotlib.patches import Patch
+
+    handles: list[Any] = [] if expert is None else [Patch(color="#b5b5b5")]
+    handles += [Line2D([], [], lw=1.5, **style.line_look(place)) for place in learners]
+    style.legend(figure, handles, ["expert"] * (expert is not None) + [name for name, _ in learners.values()])
+    return style.png(figure)
+
+
+def trajectories(expert: Visits | None, learners: Mapping[int, tuple[str, Visits]]) -> bytes:
+    """Two-dimensional observations as paths: a panel per learner (by place), the expert's paths behind them."""
+    figure, grid = style.grid(len(learners), min(2, len(learners)), 4.2)
+    for axes, (place, (label, visits)) in zip(grid, learners.items(), strict=True):
+        if expert is not None:
+            for episode in expert.episodes[:MOST_PATHS]:
+                look = {"lw": 1.6} if expert.whole else {"lw": 0.0, "marker": "o", "ms": 3}
+                axes.plot(*episode.T, color="#9a9a9a", alpha=0.7, **look)
+        for episode in visits.episodes[:MOST_PATHS]:
+            axes.plot(*episode.T, lw=0.9, alpha=0.85, color=style.line_look(place)["color"])
+            axes.plot(*episode[0], marker="o", ms=4, color=style.line_look(place)["color"])
+        axes.set_title(label, fontsize=10)
+        axes.set_xlabel("observation 0", fontsize=9)
+        axes.set_ylabel("observation 1", fontsize=9)
+    from matplotlib.lines import Line2D
+
+    handles = [Line2D([], [], lw=2, color="#9a9a9a")] if expert is not None else []
+    handles += [Line2D([], [], lw=1.5, color=style.line_look(place)["color"]) for place in learners]
+    style.legend(figure, handles, ["expert"] * (expert is not None) + [name for name, _ in learners.values()])
+    return style.png(figure)

@@ -1,0 +1,37 @@
+"""`trpo-gail report`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tyro.conf import Positional
+
+from trpo_gail.commands.parsing import parse
+from trpo_gail.errors import UserError
+
+if TYPE_CHECKING:
+    from trpo_gail.parallel import Workers
+
+
+@dataclass(frozen=True)
+class _ReportArguments:
+    runs: Positional[tuple[str, ...]]
+    """Run folders."""
+    out: str | None = None
+    """HTML file to write; None for report.html in the one run's folder, or here for several."""
+    png: str | None = None
+    """A folder to put the pictures into, too, as PNG files."""
+    episodes: int = 10
+    """Episodes to roll out of each run's policy, to see which states it visits."""
+
+
+def run(arguments: list[str], workers: list[Workers]) -> int:
+    """Write the page, and say where it is."""
+    given = parse(_ReportArguments, arguments, "report")
+    if not given.runs:
+        raise UserError("report: no run folder given, at least 1 expected (trpo-gail report --help)")
+    from trpo_gail.reports.run_report import write_report
+
+    print(f"report  {write_report(given.runs, given.out, given.png, given.episodes)}")
+    return 0

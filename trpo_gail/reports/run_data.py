@@ -1,0 +1,103 @@
+"""What a run folder says, as far as it says anything: a run may go on still, have been stopped, or be an old one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from trpo_gail.errors import UserError
+from trpo_gail.runs import read_json, read_metrics
+
+
+@dataclass(frozen=True)
+class RunData:
+    """A run's folder, read."""
+
+    path: Path
+    label: str  # what tells it apart from the others on its page
+    config: Mapping[str, Any]  # by path: {"trpo.max_kl": 0.01, ...}
+    setting: Mapping[str, Any]
+    sessions: Sequence[Mapping[str, Any]]
+    rows: Sequence[Mapping[str, float | None]]
+    summary: Mapping[str, Any]  # empty while a run has not ended
+
+    @property
+    def env(self) -> str:
+        return str(self.config.get("env", "unknown environment"))
+
+    @property
+    def cloned(self) -> bool:
+        """Whether it is a run of behavioural cloning."""
+        return "train_share" in self.config
+
+    @property
+    def x_name(self) -> str:
+        """What its rows count: steps, or for behavioural cloning iterations."""
+        return "steps" if self.rows and "steps" in self.rows[0] else "iteration"
+
+    def column(self, name: str) -> tuple[np.ndarray, np.ndarray]:
+        """A column of the metrics against `x_name`: (x [R], values [R]), the rows that have it. Old runs lack columns."""
+        pairs = [(row[self.x_name], row[name]) for row in self.rows if row.get(name) is not None]
+        x, values = np.array(pairs, np.float64).reshape(-1, 2).T
+        return x, values
+
+    def last(self, name: str) -> float | None:
+        """A column's last value, if it has any."""
+        values = self.column(name)[1]
+        return float(values[-1]) if len(values) else None
+
+
+def load(paths: Sequence[str | Path]) -> list[RunData]:
+    """Read the folders of one run or several. Raises UserError for one that is no run folder, or given twice."""
+    folders = [Path(path) for path in paths]
+    seen = set()
+    for folder in folders:
+        if not (folder / "config.json").is_file():
+            raise UserError(f"{folder}: not a run folder (it has no config.json)")
+        if folder.resolve() in seen:
+            raise UserError(f"{folder}: given twice, different runs expected")
+        seen.add(folder.resolve())
+    return [_load(folder, label) for folder, label in zip(folders, _labels(folders), strict=True)]
+
+
+def _load(path: Path, label: str) -> RunData:
+    content, summary = read_json(path / "config.json"), path / "summary.json"
+    return RunData(
+        path=path,
+        label=label,
+        config=_flat(content.get("cloning") or content.get("config", {})),
+        setting=content.get("setting", {}),
+        sessions=content.get("sessions", []),
+        rows=read_metrics(path),
+        summary=read_json(summary) if summary.exists() else {},
+    )
+
+
+def _flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """By path, like `config.flatten`, but for what another version wrote too."""
+    flat: dict[str, Any] = {}
+    for name, value in tree.items():
+        flat |= _flat(value, f"{prefix}{name}.") if isinstance(value, Mapping) else {prefix + name: value}
+    return flat
+
+
+def _labels(folders: Sequence[Path]) -> list[str]:
+    """Names of the folders, with as many of those above as it takes to tell them apart."""
+    parts = [folder.resolve().parts[1:] for folder in folders]
+    for count in range(1, max(map(len, parts)) + 1):
+        labels = ["/".join(p[-count:]) for p in parts]
+        if len(set(labels)) == len(labels):
+            break
+    return labels
+
+
+def by_environment(runs: Sequence[RunData], places: Sequence[int]) -> dict[str, list[int]]:
+    """Those places in `runs` by environment: returns and states can be compared within one only."""
+    groups: dict[str, list[int]] = {}
+    for place in places:
+        groups.setdefault(runs[place].env, []).append(place)
+    return groups

@@ -1,0 +1,328 @@
+"""What the page of one run or several holds: `trpo-gail report`."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from trpo_gail.config import Config, flatten
+from trpo_gail.errors import UserError
+from trpo_gail.reports import page, plots
+from trpo_gail.reports.page import Cell, Figure, Section, Table
+from trpo_gail.reports.plots import Panel
+from trpo_gail.reports.run_data import RunData, load
+from trpo_gail.reports.state_section import States, look_at_states, states_section
+from trpo_gail.reports.visits import Visits
+from trpo_gail.scores import scaled_score
+
+NOT_RECORDED = "None of these runs recorded this."
+THIN = "Thin lines are single iterations, thick ones running means over a fortieth of the run."
+PHASES = {
+    "sample_s": "sampling", "reward_s": "rewards, advantages", "generator_s": "policy", "critic_s": "critic",
+    "adversary_s": "adversary",
+}  # fmt: skip
+
+
+def write_report(paths: Sequence[str], out: str | None, pictures: str | None, episodes: int) -> Path:
+    """Write the page of some run folders, and its pictures as PNG files to a folder `pictures`; returns its path.
+
+    By default it is report.html within the one run's folder, or here for several. `episodes` are rolled out of each
+    run's policy. Raises UserError for what is no run folder, and where the page cannot be written.
+    """
+    if episodes < 1:
+        raise UserError(f"--episodes: {episodes} given, at least 1 expected")
+    runs = load(paths)
+    path = Path(out) if out else (runs[0].path if len(runs) == 1 else Path()) / "report.html"
+    if path.is_dir():
+        raise UserError(f"--out {path}: a folder, the HTML file to write expected")
+    title = f"{runs[0].env}: {runs[0].label}" if len(runs) == 1 else f"{len(runs)} runs"
+    sections = report(runs, episodes)
+    page.write(path, title, "", sections)
+    if pictures:
+        page.write_pictures(Path(pictures), sections)
+    return path
+
+
+def save_learning_curve(path: Path) -> Path | None:
+    """Draw a run's learning curve into its folder; None where it has no row yet."""
+    runs = load([path])
+    if not runs[0].rows:
+        return None
+    picture = Figure("learning_curve", plots.learning_curve(runs, _expert_means(runs, None)), "")
+    return page.write_pictures(path, [Section("", parts=[picture])])[0]
+
+
+def report(runs: Sequence[RunData], episodes: int) -> list[Section]:
+    """All sections of a page, in the order of the questions that a reader has."""
+    states = look_at_states(runs, episodes)
+    expert = _expert_means(runs, states)
+    return [
+        _returns(runs, expert, states),
+        _learning_curve(runs, expert),
+        _episodic(runs),
+        _discriminator(runs),
+        _policy(runs),
+        _trust_region(runs),
+        *_cloning(runs),
+        states_section(runs, states),
+        _time(runs),
+        _settings(runs),
+    ]
+
+
+# ---- returns ---------------------------------------------------------------------------------------------------------
+
+
+def _expert_means(runs: Sequence[RunData], states: States | None) -> dict[str, float]:
+    """The expert's mean return by environment: as the runs state it, or from the file."""
+    means: dict[str, float] = {}
+    for place, run in enumerate(runs):
+        value = run.summary.get("expert_return_mean")
+        if value is None and states and (visits := states.experts.get(place)) and visits.returns is not None:
+            value = float(visits.returns.mean())
+        if value is not None:
+            means.setdefault(run.env, value)
+    return means
+
+
+def _returns(runs: Sequence[RunData], expert: Mapping[str, float], states: States) -> Section:
+    header = [
+        "run", "environment", "learns by", "seed", "demonstrations", "steps", "learned", "±", "expert", "random",
+        "scaled", "ended by",
+    ]  # fmt: skip
+    text = (
+        "Learned: the deterministic policy's mean return ± standard deviation over episodes of the last evaluation. "
+        "Scaled: 0 is the random policy's return, 1 the expert's."
+    )
+    unfinished = [run.label for run in runs if run.summary.get("return_mean") is None]
+    if unfinished:
+        text += (
+            f"\n\nWithout a last evaluation (stopped early, or going on still): {', '.join(unfinished)}. "
+            "Their return is that of the last periodic evaluation."
+        )
+    learned = {place: r for place, run in enumerate(runs) if len(r := _episodes_of(run, states.learners.get(place)))}
+    demonstrated = {
+        runs[place].env: visits.returns for place, visits in states.experts.items() if visits.returns is not None
+    }
+    parts: list[Table | Figure] = [Table(header, [_returns_row(run, expert) for run in runs])]
+    if learned:
+        parts.append(
+            Figure(
+                "episodes",
+                plots.episode_returns(runs, learned, demonstrated),
+                "returns of single episodes, the expert's and the learned policies'",
+                "A dot per episode, a bar at the mean. The last evaluation's, or for a run without one "
+                "those rolled out for this page.",
+            )
+        )
+    return Section("Returns", text, parts)
+
+
+def _episodes_of(run: RunData, visits: Visits | None) -> np.ndarray:
+    """Returns of the last evaluation's episodes, or else of those rolled out; none where there are neither."""
+    if run.summary.get("returns"):
+        return np.array(run.summary["returns"], np.float64)
+    return np.zeros(0) if visits is None or visits.returns is None else visits.returns
+
+
+def _returns_row(run: RunData, expert: Mapping[str, float]) -> list[Cell]:
+    summary = run.summary
+    mean, std = summary.get("return_mean"), summary.get("return_std")
+    if mean is None:
+        mean, std = run.last("eval_return_mean"), run.last("eval_return_std")
+    random, steps = summary.get("random_return_mean"), summary.get("steps", run.last("steps"))
+    scaled = scaled_score(mean, expert.get(run.env), random)
+    return [
+        run.label, run.env, _method(run), run.config.get("seed"), _demonstrations(run),
+        None if steps is None else int(steps), mean, std, expert.get(run.env), random,
+        None if scaled is None else round(scaled, 3), summary.get("stopped"),
+    ]  # fmt: skip
+
+
+def _method(run: RunData) -> str:
+    if run.cloned:
+        return "behavioural cloning"
+    return f"TRPO, {run.config.get('adversary', 'gail')}"
+
+
+def _demonstrations(run: RunData) -> str | None:
+    if not run.config.get("expert"):
+        return None
+    trajectories, every = run.config.get("trajectories"), run.config.get("subsample", 1)
+    kept = "all" if trajectories is None else f"{trajectories}"
+    return f"{kept} trajectories" + (f", every {every}th row" if every > 1 else "")
+
+
+def _learning_curve(runs: Sequence[RunData], expert: Mapping[str, float]) -> Section:
+    if not plots.has(runs, plots.RETURNS):
+        return Section("Learning curve", NOT_RECORDED)
+    picture = plots.learning_curve(runs, expert)
+    caption = (
+        "Thick: periodic evaluations of the deterministic policy, with a band of one standard deviation over their "
+        "episodes. Thin: episodes of training, with sampled actions."
+    )
+    return Section("Learning curve", "", [Figure("learning_curve", picture, "returns against steps", caption)])
+
+
+# ---- metrics ---------------------------------------------------------------------------------------------------------
+
+
+def _metrics(
+    title: str, name: str, text: str, runs: Sequence[RunData], panels: Sequence[Panel], columns: int = 2
+) -> Section:
+    """A section of one picture, of those panels that there is something to show in."""
+    shown = plots.has(runs, panels)
+    if not shown:
+        return Section(title, NOT_RECORDED)
+    titles = ", ".join(panel.title for panel in shown)
+    return Section(title, text, [Figure(name, plots.metrics(runs, shown, columns), f"{titles} against steps", THIN)])
+
+
+def _episodic(runs: Sequence[RunData]) -> Section:
+    text = "Episodes that finished in an iteration, under the environment's own reward, which the learner never sees."
+    panels = [
+        Panel("mean return of an episode", "return_mean"),
+        Panel("its standard deviation", "return_std", bottom=0.0),
+        Panel("mean length, steps", "length_mean", bottom=0.0),
+        Panel("reward paid per step", "reward_mean"),
+    ]
+    return _metrics("Episodic returns", "episodic_returns", text, runs, panels)
+
+
+def _discriminator(runs: Sequence[RunData]) -> Section:
+    text = (
+        "Loss: mean cross-entropy on the learner's pairs plus that on the expert's, nats; 2 ln 2 where D cannot tell "
+        "them apart. Accuracy: the share of each side's pairs that D takes for what they are."
+    )
+
+    def chance(run: RunData) -> float:
+        return 2 * math.log(2)
+
+    def half(run: RunData) -> float:
+        return 0.5
+
+    panels = [
+        Panel("discriminator loss, nats", "d_loss", chance, "2 ln 2", bottom=0.0),
+        Panel("entropy of its decisions, nats", "d_entropy", bottom=0.0),
+        Panel("accuracy on the learner's pairs", "d_accuracy_learner", half, "chance", 0.0, 1.04),
+        Panel("accuracy on the expert's pairs", "d_accuracy_expert", half, "chance", 0.0, 1.04),
+        Panel("distance of mean features", "feature_distance", bottom=0.0),
+    ]
+    return _metrics("Discriminator", "discriminator", text, runs, panels)
+
+
+def _policy(runs: Sequence[RunData]) -> Section:
+    text = (
+        "What a step promises: the surrogate's rise at the step that was taken, in units of the standardised advantage. "
+        "Explained variance: the share of the targets' variance that the critic predicts, before its fit."
+    )
+    panels = [
+        Panel("rise of the surrogate", "improvement"),
+        Panel("entropy of the policy, nats", "entropy"),
+        Panel("norm of the gradient", "gradient_norm", bottom=0.0),
+        Panel("explained variance of the critic", "explained_variance"),
+    ]
+    return _metrics("Policy learning", "policy", text, runs, panels)
+
+
+def _trust_region(runs: Sequence[RunData]) -> Section:
+    text = "The KL divergence is that of the step that was taken, 0 where the line search refused all."
+
+    def max_kl(run: RunData) -> float | None:
+        return run.config.get("trpo.max_kl")
+
+    panels = [
+        Panel("mean KL(old || new), nats", "kl", max_kl, "max_kl", bottom=0.0),
+        Panel("share of accepted steps", "step_accepted", bottom=0.0, top=1.04),
+        Panel("backtracks of the line search", "backtracks", bottom=0.0),
+        Panel("residual of conjugate gradients", "cg_residual", bottom=0.0),
+    ]
+    return _metrics("KL and step acceptance", "trust_region", text, runs, panels)
+
+
+def _cloning(runs: Sequence[RunData]) -> list[Section]:
+    """Only where a run has cloned."""
+    panels = [
+        Panel("negative log-likelihood, training pairs, nats", "train_nll"),
+        Panel("negative log-likelihood, validation pairs, nats", "validation_nll"),
+    ]
+    if not plots.has(runs, panels):
+        return []
+    return [_metrics("Behavioural cloning", "cloning", "", runs, panels)]
+
+
+# ---- time, settings --------------------------------------------------------------------------------------------------
+
+
+def _time(runs: Sequence[RunData]) -> Section:
+    timed = {run.label: times for run in runs if (times := _phases(run))}
+    names = list(dict.fromkeys(name for times in timed.values() for name in times))
+    rows: list[list[Cell]] = []
+    for run in runs:
+        wall, steps = run.last("wall_s"), run.last("steps")
+        rate, times = steps / wall if steps and wall else None, timed.get(run.label, {})
+        rows.append([run.label, *(times.get(name) for name in names), wall, rate])
+    header = ["run", *(f"{name}, s" for name in names), "training, s", "steps per second"]
+    text = (
+        "Seconds of rank 0. Training leaves evaluations out, and so do steps per second, which are the environment's."
+    )
+    parts: list[Table | Figure] = [Table(header, rows)]
+    if timed:
+        picture = plots.phases(list(timed), list(timed.values()))
+        parts.insert(0, Figure("time", picture, "share of each phase in the time of a run"))
+    return Section("Time", text, parts)
+
+
+def _phases(run: RunData) -> dict[str, float]:
+    """Seconds by phase, over all iterations. `wall_s` and `eval_s` count up, the others are an iteration's own."""
+    names = [
+        name for name in (run.rows[0] if run.rows else {}) if name.endswith("_s") and name not in ("wall_s", "eval_s")
+    ]
+    times = {PHASES.get(name, name.removesuffix("_s")): float(run.column(name)[1].sum()) for name in names}
+    evaluation = run.last("eval_s")
+    return times | ({"evaluation": evaluation} if evaluation else {})
+
+
+def _settings(runs: Sequence[RunData]) -> Section:
+    default = flatten(Config(""))
+    always = ("env", "expert", "trajectories", "subsample", "steps", "seed")
+    names = list(dict.fromkeys(name for run in runs for name in run.config))
+    rows: list[list[Cell]] = []
+    for name in names:
+        values = [_text(run.config[name]) if name in run.config else None for run in runs]
+        if name in always or set(values) - {None, _text(default.get(name))}:  # an old run may lack what is the default
+            rows.append([name, *values])
+    return Section(
+        "Settings",
+        "What differs from the defaults, or between the runs; each run's config.json has the rest.",
+        [
+            Table(["setting", *(run.label for run in runs)], rows),
+            Table(
+                ["run", "begun", "sessions", "ranks", "threads", "device", "commit"], [_session(run) for run in runs]
+            ),
+            Table(["run", "command"], [[run.label, " ".join(_last(run).get("command", []))] for run in runs]),
+            Table(["run", "versions"], [[run.label, _versions(run)] for run in runs]),
+        ],
+    )
+
+
+def _text(value: object) -> str:
+    return " ".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
+
+
+def _last(run: RunData) -> Mapping[str, Any]:
+    return run.sessions[-1] if run.sessions else {}
+
+
+def _session(run: RunData) -> list[Cell]:
+    begun = run.sessions[0].get("time") if run.sessions else None
+    facts = [_last(run).get(name) for name in ("ranks", "threads", "device", "commit")]
+    return [run.label, begun, len(run.sessions), *facts]
+
+
+def _versions(run: RunData) -> str:
+    return ", ".join(f"{name} {version}" for name, version in _last(run).get("versions", {}).items())

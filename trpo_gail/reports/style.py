@@ -1,0 +1,77 @@
+"""How pictures look. Dark on white, as print wants them; the page turns them over on a dark screen.
+
+Runs are told apart by colours of Okabe and Ito, which the colour-blind can tell apart too, and then by dashes; what they
+are compared with is black or grey. Lines have a contrast of 3 to 1 at least, on white and turned over on the dark page.
+"""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import numpy as np
+
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7")
+FILLS = (*COLOURS, "#E69F00", "#56B4E9")  # too pale for lines
+DASHES = ("-", "--", "-.", ":")
+EXPERT, RANDOM, REFERENCE = "#111111", "#7a7a7a", "#555555"
+WIDTH = 9.6  # inches
+DPI = 130
+
+
+def line_look(index: int) -> dict[str, Any]:
+    """Colour and dashes of the run in place `index`."""
+    return {"color": COLOURS[index % len(COLOURS)], "ls": DASHES[index // len(COLOURS) % len(DASHES)]}
+
+
+def grid(panels: int, columns: int, height: float) -> tuple[Any, list[Any]]:
+    """A figure and its axes, `columns` in a row; `height` of a row in inches. Places without a panel stay empty."""
+    from matplotlib.figure import Figure  # not pyplot: no global state, no display
+
+    rows = -(-panels // columns)
+    figure = Figure(figsize=(WIDTH, height * rows), layout="constrained", facecolor="white")
+    axes = list(figure.subplots(rows, columns, squeeze=False).flat)
+    for empty in axes[panels:]:
+        empty.set_axis_off()
+    for used in axes[:panels]:
+        used.grid(color="#dddddd", lw=0.6)
+        used.set_axisbelow(True)
+        used.spines[["top", "right"]].set_visible(False)
+        used.tick_params(labelsize=8)
+    return figure, axes[:panels]
+
+
+def count_axis(axis: Any) -> None:
+    """Ticks like 200k and 1M; axis: `axes.xaxis` or `axes.yaxis`."""
+    from matplotlib.ticker import EngFormatter
+
+    axis.set_major_formatter(EngFormatter(sep=""))
+
+
+def reference(axes: Any, value: float, label: str, colour: str = REFERENCE, dashes: str = "--") -> None:
+    """A level line with its name at its right end."""
+    axes.axhline(value, color=colour, ls=dashes, lw=1.1, zorder=1.5)
+    axes.annotate(
+        label, (1.0, value), (4, 0), xycoords=("axes fraction", "data"), textcoords="offset points",
+        va="center", fontsize=8, color=colour, annotation_clip=False,
+    )  # fmt: skip
+
+
+def ink(colour: str) -> str:
+    """Black or white, whichever is read better on a colour."""
+    from matplotlib.colors import to_rgb
+
+    return "black" if np.dot(to_rgb(colour), (0.299, 0.587, 0.114)) > 0.45 else "white"
+
+
+def legend(figure: Any, handles: list[Any], names: list[str]) -> None:
+    """One legend below all panels, in as many columns as the longest name leaves room for."""
+    columns = max(1, min(len(names), int(100 // (max(map(len, names), default=1) + 8))))
+    figure.legend(handles, names, loc="outside lower center", ncol=columns, frameon=False, fontsize=8)
+
+
+def png(figure: Any) -> bytes:
+    """The picture as a file's content; the same figure gives the same bytes."""
+    file = io.BytesIO()
+    figure.savefig(file, format="png", dpi=DPI, metadata={"Software": None})
+    return file.getvalue()
