@@ -16,9 +16,11 @@ import pytest
 
 from trpo_gail.cli import main
 from trpo_gail.errors import UserError
-from trpo_gail.reproduction import results, runner
+from trpo_gail.experiments import runner
+from trpo_gail.experiments.runner import Outcome, Runner
+from trpo_gail.reproduction import results
+from trpo_gail.reproduction.experiment import GridExperiment
 from trpo_gail.reproduction.grid import Cell, Places, Selection, load_grid, select
-from trpo_gail.reproduction.runner import Outcome, Runner
 from trpo_gail.reproduction.status import state, status
 
 GRID = load_grid()
@@ -43,7 +45,7 @@ def places(tmp_path: Path) -> Places:
 
 
 def run(places: Places, cells: list[Cell] = CELLS, jobs: int = 3) -> Outcome:
-    return Runner(GRID, cells, places, jobs, 1, (sys.executable, str(FAKE))).run()
+    return Runner(GridExperiment(GRID, places), cells, jobs, 1, (sys.executable, str(FAKE))).run()
 
 
 def calls(places: Places) -> list[str]:
@@ -172,10 +174,10 @@ def test_a_signal_lets_running_cells_save(
 def test_a_runner_that_dies_leaves_its_cells_claimed_until_they_end(places: Places) -> None:
     order(places, FIRST, "hang")
     code = (
-        "import sys; from pathlib import Path; from trpo_gail.reproduction.runner import Runner\n"
-        "from trpo_gail.reproduction.grid import *\n"
+        "import sys; from pathlib import Path; from trpo_gail.experiments.runner import Runner\n"
+        "from trpo_gail.reproduction.experiment import GridExperiment; from trpo_gail.reproduction.grid import *\n"
         f"places = Places(*map(Path, {[str(places.expert_data), str(places.runs), str(places.results)]}))\n"
-        f"Runner(load_grid(), [{FIRST!r}], places, 1, 1, (sys.executable, {str(FAKE)!r})).run()"
+        f"Runner(GridExperiment(load_grid(), places), [{FIRST!r}], 1, 1, (sys.executable, {str(FAKE)!r})).run()"
     )
     other = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.DEVNULL)
     while not (places.run(FIRST) / "ready").exists():
@@ -204,12 +206,12 @@ def _bytes(path: Path) -> bytes:
 
 def test_part_done(places: Places) -> None:
     cell = Cell("cartpole", "gail", 1, 0)
-    assert runner.part_done(GRID, cell, places) == 0.0
+    assert runner.part_done(GridExperiment(GRID, places), cell) == 0.0
     run(places, [cell])
-    assert runner.part_done(GRID, cell, places) == pytest.approx(151 / 301)
+    assert runner.part_done(GridExperiment(GRID, places), cell) == pytest.approx(151 / 301)
     with open(places.run(cell) / "metrics.csv", "a") as file:
         file.write("1x")  # a line half written
-    assert runner.part_done(GRID, cell, places) == pytest.approx(151 / 301)
+    assert runner.part_done(GridExperiment(GRID, places), cell) == pytest.approx(151 / 301)
 
 
 # ---- what a user gets wrong ------------------------------------------------------------------------------------------

@@ -107,9 +107,11 @@ def _list(arguments: list[str]) -> int:
 
 def _run(arguments: list[str]) -> int:
     given = parse(_RunArguments, arguments, "paper run")
-    from trpo_gail.reproduction.runner import Runner
+    from trpo_gail.experiments.runner import Runner
+    from trpo_gail.reproduction.experiment import GridExperiment
 
-    outcome = Runner(load_grid(), given.cells(), given.places(), given.jobs, given.ranks).run()
+    experiment = GridExperiment(load_grid(), given.places())
+    outcome = Runner(experiment, given.cells(), given.jobs, given.ranks).run()
     print(
         f"{outcome.done} done, {outcome.failed} failed, {outcome.elsewhere} with another runner"
         + (f", stopped by {outcome.stopped}: the same command goes on" if outcome.stopped else "")

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import math
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from trpo_gail.errors import UserError
+from trpo_gail.experiments.result_files import from_fields, rounded, write_fields
 from trpo_gail.reproduction.grid import Cell, Grid, Places, command
 from trpo_gail.runs import read_json, read_metrics
 
@@ -66,10 +65,7 @@ def read(file: Path, grid: Grid) -> Result:
             f"{file}: made with version {version} of the grid, and this is version {grid.version}; "
             "move it away to run the cell again, or name another --results folder"
         )
-    fields = {f.name for f in dataclasses.fields(Result)}
-    if wrong := fields ^ set(raw):
-        raise UserError(f"{file}: fields missing or unknown: {', '.join(sorted(wrong))}")
-    result = Result(**raw)
+    result = from_fields(Result, raw, file)
     if path(file.parent.parent, result.cell).name != file.name:
         raise UserError(f"{file}: holds the cell {result.cell.name}, which its name does not say")
     if not result.returns or not all(math.isfinite(value) for value in result.returns):
@@ -88,19 +84,8 @@ def read_all(results: Path, grid: Grid) -> list[Result]:
 
 
 def write(results: Path, result: Result) -> None:
-    """Write a result: one field a line, atomically."""
-    file = path(results, result.cell)
-    file.parent.mkdir(parents=True, exist_ok=True)
-    lines = [f"  {json.dumps(name)}: {json.dumps(value)}" for name, value in dataclasses.asdict(result).items()]
-    part = file.with_suffix(".part")
-    part.write_text("{\n" + ",\n".join(lines) + "\n}\n")
-    os.replace(part, file)
-
-
-def finished(run: Path) -> bool:
-    """Whether a run folder's training came to its own end: only then is the last policy evaluated."""
-    file = run / "summary.json"
-    return file.is_file() and read_json(file).get("return_mean") is not None
+    """Write a result, atomically."""
+    write_fields(path(results, result.cell), result)
 
 
 def harvest(run: Path, cell: Cell, grid: Grid, peak_memory_mb: float | None = None) -> Result:
@@ -121,10 +106,10 @@ def harvest(run: Path, cell: Cell, grid: Grid, peak_memory_mb: float | None = No
             iterations=summary["iterations"],
             steps=summary.get("steps"),
             wall_s=round(summary["wall_s"], 2),
-            eval_s=_rounded(summary.get("eval_s"), 2),
-            env_steps_per_s=_rounded(summary.get("env_steps_per_s"), 1),
+            eval_s=rounded(summary.get("eval_s"), 2),
+            env_steps_per_s=rounded(summary.get("env_steps_per_s"), 1),
             ranks=summary["ranks"],
-            peak_memory_mb=_rounded(peak_memory_mb, 1),
+            peak_memory_mb=rounded(peak_memory_mb, 1),
             command=_command(grid, cell, summary["ranks"]),
             commit=session["commit"],
             python=session["python"],
@@ -133,10 +118,6 @@ def harvest(run: Path, cell: Cell, grid: Grid, peak_memory_mb: float | None = No
         )
     except KeyError as error:
         raise UserError(f"{run}: summary.json or config.json lacks the field {error}") from error
-
-
-def _rounded(value: float | None, digits: int) -> float | None:
-    return None if value is None else round(value, digits)
 
 
 def _command(grid: Grid, cell: Cell, ranks: int) -> list[str]:
@@ -151,7 +132,7 @@ def curve(rows: Sequence[dict[str, float | None]]) -> dict[str, list[Any]]:
     kept = [rows[(k + 1) * len(rows) // count - 1] for k in range(count)]
     columns = ("iteration", "steps", "return_mean")
     return {
-        name: [_rounded(row[name], 3) if name == "return_mean" else _whole(row[name]) for row in kept]
+        name: [rounded(row[name], 3) if name == "return_mean" else _whole(row[name]) for row in kept]
         for name in columns
     }
 

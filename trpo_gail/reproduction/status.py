@@ -5,17 +5,19 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 
+from trpo_gail.experiments.runner import is_claimed
+from trpo_gail.reproduction.experiment import GridExperiment
 from trpo_gail.reproduction.grid import Cell, Grid, Places
-from trpo_gail.reproduction.runner import is_claimed, is_done
 
 STATES = ("done", "running", "begun", "open")
 
 
 def state(cell: Cell, grid: Grid, places: Places) -> str:
     """done, running (a runner has it), begun (the next `run` resumes it) or open. Raises UserError for a useless result."""
-    if is_done(cell, grid, places):
+    experiment = GridExperiment(grid, places)
+    if experiment.is_done(cell):
         return "done"
-    if is_claimed(cell, places):
+    if is_claimed(experiment, cell):
         return "running"
     return "begun" if (places.run(cell) / "config.json").exists() else "open"
 

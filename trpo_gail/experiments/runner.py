@@ -1,7 +1,9 @@
-"""Runs cells of the grid side by side, each a process of its own (or `mpirun`): skips what is done, resumes what was begun.
+"""Runs cells of an experiment side by side, each a process of its own (or `mpirun`): skips what is done, resumes what was
+begun.
 
-A cell is done when its result file is there. While a cell runs, this process and its child hold a lock on the cell, so that
-a second runner on the same folders takes others. A signal asks the children to save and end; nothing is lost.
+An `Experiment` says what its cells are; a cell is done when its result is there. While it runs, this process and its child
+hold a lock on it, so that a second runner on the same folders takes others. A signal asks the children to save and end;
+nothing is lost.
 """
 
 from __future__ import annotations
@@ -14,16 +16,15 @@ import subprocess
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TextIO
+from typing import Generic, Protocol, TextIO, TypeVar
 
 from trpo_gail.errors import UserError
+from trpo_gail.experiments.result_files import finished
+from trpo_gail.experiments.view import Forecast, GridView, duration
 from trpo_gail.parallel import Workers
-from trpo_gail.reproduction import results
-from trpo_gail.reproduction.grid import CLONE, CONSTANT, Cell, Grid, Places, command
-from trpo_gail.reproduction.view import Forecast, GridView, duration
 from trpo_gail.runs import RunFolder
 from trpo_gail.stopping import StopRequest
 
@@ -31,7 +32,45 @@ TAIL = 5  # lines of a failed cell's log that are shown
 POLL_S = 0.2
 CLAIM_TRIES, CLAIM_PAUSE_S = 3, 0.02
 
-Command = Callable[[Grid, Cell, Places], list[str]]
+
+class Named(Protocol):
+    """A cell: one run, by a name that is a file's too."""
+
+    @property
+    def name(self) -> str: ...
+
+
+CellT = TypeVar("CellT", bound=Named)
+CellIn = TypeVar("CellIn", bound=Named, contravariant=True)
+
+
+class Experiment(Protocol[CellIn]):
+    """What the runner must know of an experiment."""
+
+    @property
+    def runs(self) -> Path:
+        """Folder of the cells' run folders, logs and locks."""
+
+    def command(self, cell: CellIn) -> list[str]:
+        """Arguments of `trpo-gail` that run the cell into the run folder runs/NAME."""
+
+    def iterations(self, cell: CellIn) -> float:
+        """Rows that the run's metrics will have."""
+
+    def work(self, cell: CellIn) -> float:
+        """What the cell's time is roughly in proportion to."""
+
+    def restarts(self, cell: CellIn) -> bool:
+        """Whether a run that was begun starts anew instead of going on."""
+
+    def is_done(self, cell: CellIn) -> bool:
+        """Whether its result is there. Raises UserError if it is and cannot be used: it is not ours to overwrite."""
+
+    def finish(self, cell: CellIn, peak_memory_mb: float | None) -> str:
+        """Write the result of a finished run folder; what to tell of it. Raises UserError where the folder lacks some."""
+
+    def check(self, cells: Sequence[CellIn]) -> None:
+        """Raise UserError where something is not there that these cells need."""
 
 
 @dataclass
@@ -45,10 +84,10 @@ class Outcome:
 
 
 @dataclass
-class Job:
+class Job(Generic[CellT]):
     """A cell under way."""
 
-    cell: Cell
+    cell: CellT
     process: subprocess.Popen[bytes]
     claim: TextIO
     log: Path
@@ -84,35 +123,34 @@ class Job:
             return file.read().decode(errors="replace").strip().splitlines()[-TAIL:]
 
 
-class Runner:
-    """Runs a selection; `program` are the words before a cell's arguments."""
+class Runner(Generic[CellT]):
+    """Runs cells of an experiment; `program` are the words before a cell's arguments."""
 
     def __init__(
         self,
-        grid: Grid,
-        cells: Sequence[Cell],
-        places: Places,
+        experiment: Experiment[CellT],
+        cells: Sequence[CellT],
         jobs: int | None,
         ranks: int,
         program: Sequence[str] = (),
     ) -> None:
-        """Raises UserError for numbers that do not work, missing demonstrations, and results that cannot be used."""
+        """Raises UserError for numbers that do not work, for what cells need and is missing, and for results that cannot
+        be used."""
         cores = len(os.sched_getaffinity(0))
         if ranks < 1 or (jobs is not None and jobs < 1):
             raise UserError(f"--jobs {jobs}, --ranks {ranks}: each must be at least 1")
-        self._grid, self._places = grid, places
+        self._experiment, self._cells = experiment, cells
         self._jobs = jobs or max(1, cores // ranks)
         self._program = [*_mpirun(ranks), *(program or (sys.executable, "-m", "trpo_gail"))]
-        self._cells = cells
-        self._missing = [cell for cell in cells if not is_done(cell, grid, places)]
-        _check_demonstrations(grid, self._missing, places)
+        self._missing = [cell for cell in cells if not experiment.is_done(cell)]
+        experiment.check(self._missing)
 
     def run(self) -> Outcome:
         """Run what is missing, until all is done or a signal comes. A second Ctrl-C ends the children at once."""
         self._outcome = Outcome(done=len(self._cells) - len(self._missing))
-        self._pending, self._running = deque(self._missing), list[Job]()
+        self._pending, self._running = deque(self._missing), list[Job[CellT]]()
         self._gained, self._forecast = 0.0, Forecast()
-        self._places.runs.mkdir(parents=True, exist_ok=True)
+        self._experiment.runs.mkdir(parents=True, exist_ok=True)
         with StopRequest() as stop, GridView(len(self._cells)) as self._view:
             self._view.line(f"{len(self._cells)} cells, {self._outcome.done} done, {self._jobs} at once")
             try:
@@ -145,9 +183,9 @@ class Runner:
             except (UserError, OSError) as error:
                 self._fail(cell, [str(error)])
 
-    def _start(self, cell: Cell) -> None:
+    def _start(self, cell: CellT) -> None:
         """Begin or resume a cell, unless another runner has it or nothing is left to do."""
-        claim = _claim(self._places, cell)
+        claim = _claim(self._experiment, cell)
         if claim is None:
             self._outcome.elsewhere += 1
             self._view.line(f"{cell.name}: another runner has it")
@@ -161,27 +199,27 @@ class Runner:
             else:
                 claim.close()
 
-    def _begin(self, cell: Cell, claim: TextIO) -> Job | None:
+    def _begin(self, cell: CellT, claim: TextIO) -> Job[CellT] | None:
         """The cell's process; None where there is none to start."""
-        run = self._places.run(cell)
-        if is_done(cell, self._grid, self._places):  # by another runner, since we looked
+        run = self._experiment.runs / cell.name
+        if self._experiment.is_done(cell):  # by another runner, since we looked
             self._outcome.done += 1
             return None
-        if results.finished(run):  # a runner died between its end and its result
+        if finished(run):  # a runner died between its end and its result
             self._finish(cell, None)
             return None
         return self._launch(cell, run, claim)
 
-    def _launch(self, cell: Cell, run: Path, claim: TextIO) -> Job:
+    def _launch(self, cell: CellT, run: Path, claim: TextIO) -> Job[CellT]:
         begun = (run / "config.json").exists()
-        resume = begun and cell.algorithm != CLONE  # cloning takes minutes at most, and starts anew
+        resume = begun and not self._experiment.restarts(cell)
         if begun and not resume:
             RunFolder.open(run).discard()
         elif run.exists() and not begun:
             shutil.rmtree(run)  # it died before anything had begun
         # All flags again: a run folder that was made with others refuses.
-        words = [*self._program, *command(self._grid, cell, self._places), *(["--resume"] if resume else [])]
-        log = self._places.runs / f"{cell.name}.log"
+        words = [*self._program, *self._experiment.command(cell), *(["--resume"] if resume else [])]
+        log = self._experiment.runs / f"{cell.name}.log"
         with open(log, "ab") as out:
             start = out.tell()
             process = subprocess.Popen(
@@ -189,7 +227,7 @@ class Runner:
                 start_new_session=True,  # a terminal's Ctrl-C is ours to pass on, once
                 pass_fds=[claim.fileno()],  # the claim lasts as long as the run, whatever becomes of us
             )  # fmt: skip
-        return Job(cell, process, claim, log, start, time.monotonic(), part_done(self._grid, cell, self._places))
+        return Job(cell, process, claim, log, start, time.monotonic(), part_done(self._experiment, cell))
 
     def _settle_ended(self) -> None:
         for job in [job for job in self._running if job.ended()]:
@@ -201,86 +239,76 @@ class Runner:
             finally:
                 job.claim.close()
 
-    def _settle(self, job: Job) -> None:
-        if job.process.returncode == 0 and results.finished(self._places.run(job.cell)):
-            self._gained += self._grid.work(job.cell) * (1.0 - job.part_at_start)
+    def _settle(self, job: Job[CellT]) -> None:
+        if job.process.returncode == 0 and finished(self._experiment.runs / job.cell.name):
+            self._gained += self._experiment.work(job.cell) * (1.0 - job.part_at_start)
             self._finish(job.cell, job)
         elif self._outcome.stopped:
-            self._view.line(f"{job.cell.name}: stopped at {part_done(self._grid, job.cell, self._places):.0%}")
+            self._view.line(f"{job.cell.name}: stopped at {part_done(self._experiment, job.cell):.0%}")
         elif job.process.returncode == 0:  # somebody signalled the child itself
-            self._fail(job.cell, ["ended before it was done; the next `run` resumes it"])
+            self._fail(job.cell, ["ended before it was done; the same command resumes it"])
         else:
             self._fail(job.cell, [f"exit code {job.process.returncode}", *job.tail(), f"log: {job.log}"])
 
-    def _finish(self, cell: Cell, job: Job | None) -> None:
-        result = results.harvest(self._places.run(cell), cell, self._grid, job.peak_memory_mb if job else None)
-        results.write(self._places.results, result)
+    def _finish(self, cell: CellT, job: Job[CellT] | None) -> None:
+        told = self._experiment.finish(cell, job.peak_memory_mb if job else None)
         self._outcome.done += 1
         took = f" in {duration(time.monotonic() - job.began)}" if job else ""
-        self._view.line(
-            f"{cell.name}: return {result.return_mean:.2f} ± {result.return_std:.2f}{took} "
-            f"({self._outcome.done}/{len(self._cells)})"
-        )
+        self._view.line(f"{cell.name}: {told}{took} ({self._outcome.done}/{len(self._cells)})")
 
-    def _fail(self, cell: Cell, lines: list[str]) -> None:
+    def _fail(self, cell: CellT, lines: list[str]) -> None:
         self._outcome.failed += 1
         self._view.line("\n    ".join([f"{cell.name}: failed: {lines[0]}", *lines[1:]]))
 
     def _show(self) -> None:
         """Progress, and the time left if all work takes as long as that of this session."""
-        parts = {job.cell.name: part_done(self._grid, job.cell, self._places) for job in self._running}
-        work = {job.cell.name: self._grid.work(job.cell) for job in self._running}
+        parts = {job.cell.name: part_done(self._experiment, job.cell) for job in self._running}
+        work = {job.cell.name: self._experiment.work(job.cell) for job in self._running}
         gained = self._gained + sum(
             work[job.cell.name] * max(parts[job.cell.name] - job.part_at_start, 0.0) for job in self._running
         )
-        missing = sum(self._grid.work(cell) for cell in self._pending) + sum(
+        missing = sum(self._experiment.work(cell) for cell in self._pending) + sum(
             work[name] * (1.0 - part) for name, part in parts.items()
         )
         self._view.update(self._outcome.done, parts, self._forecast.left_s(gained, missing))
 
 
-def is_done(cell: Cell, grid: Grid, places: Places) -> bool:
-    """Whether the cell's result is there. Raises UserError if it is and cannot be used: it is not ours to overwrite."""
-    file = results.path(places.results, cell)
-    return file.exists() and results.read(file, grid) is not None
-
-
-def is_claimed(cell: Cell, places: Places) -> bool:
+def is_claimed(experiment: Experiment[CellT], cell: CellT) -> bool:
     """Whether a runner has the cell now."""
-    if not _lock_path(places, cell).exists():
+    if not _lock_path(experiment, cell).exists():
         return False
-    claim = _claim(places, cell)
+    claim = _claim(experiment, cell)
     if claim:
         claim.close()
     return claim is None
 
 
-def part_done(grid: Grid, cell: Cell, places: Places) -> float:
+def part_done(experiment: Experiment[CellT], cell: CellT) -> float:
     """From 0 to 1: iterations in the run's metrics over those that it will have."""
     try:
-        with open(places.run(cell) / "metrics.csv", "rb") as file:
+        with open(experiment.runs / cell.name / "metrics.csv", "rb") as file:
             file.seek(max(0, file.seek(0, os.SEEK_END) - 4096))
             lines = file.read().decode(errors="replace").splitlines()
     except OSError:
         return 0.0
     first = [line.split(",")[0] for line in lines if line.split(",")[0].isdecimal()]
-    return min(1.0, int(first[-1]) / grid.tasks[cell.task].iterations_of(cell.algorithm)) if first else 0.0
+    return min(1.0, int(first[-1]) / experiment.iterations(cell)) if first else 0.0
 
 
-def _lock_path(places: Places, cell: Cell) -> Path:
-    return places.runs / f"{cell.name}.lock"
+def _lock_path(experiment: Experiment[CellT], cell: CellT) -> Path:
+    return experiment.runs / f"{cell.name}.lock"
 
 
-def _claim(places: Places, cell: Cell) -> TextIO | None:
+def _claim(experiment: Experiment[CellT], cell: CellT) -> TextIO | None:
     """The cell's lock, or None if another runner has it; the system takes it back however its holders end."""
-    lock = open(_lock_path(places, cell), "w")  # noqa: SIM115 - held open while the cell runs
+    lock = open(_lock_path(experiment, cell), "w")  # noqa: SIM115 - held open while the cell runs
     for _ in range(CLAIM_TRIES):  # `status` holds it for an instant
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             time.sleep(CLAIM_PAUSE_S)
         except OSError:
-            return lock  # a filesystem without locks: there, --shard keeps runners apart
+            return lock  # a filesystem without locks: there, selections of cells keep runners apart (`paper --shard`)
         else:
             return lock
     lock.close()
@@ -301,10 +329,3 @@ def _mpirun(ranks: int) -> list[str]:
     if found is None:
         raise UserError("--ranks: no mpirun found (pip install 'trpo_gail[mpich]', or --ranks 1)")
     return [found, "-n", str(ranks)]
-
-
-def _check_demonstrations(grid: Grid, cells: Sequence[Cell], places: Places) -> None:
-    for cell in cells:
-        file = places.expert_data / grid.tasks[cell.task].demonstrations
-        if cell.algorithm != CONSTANT and not file.is_file():
-            raise UserError(f"--expert_data: {file} does not exist, and {cell.name} needs it")

@@ -1,0 +1,1 @@
+"""Experiments of many runs: the runner that the paper's grid and comparisons share."""
