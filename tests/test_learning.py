@@ -219,7 +219,6 @@ def test_the_papers_preset_learns_cartpole() -> None:
     learner, rows = learner_of(config, twenty_pairs()), []
     assert train(learner, config, WORKERS, rows.append) == "iterations"
     assert len(rows) == 8 and rows[-1]["return_mean"] > 4 * rows[0]["return_mean"]
-    assert all(row["vf_kl"] <= 2 * 0.01 for row in rows)
     assert rows[0]["explained_variance"] == 0 < rows[1]["explained_variance"]
 
 

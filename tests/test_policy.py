@@ -193,3 +193,16 @@ def test_observations_are_left_alone_where_normalisation_is_off() -> None:
     policy.normaliser.add(sums(torch.full((10, 5), 7.0)))
     x = 100 * torch.randn(4, 5, generator=torch.Generator().manual_seed(0))
     assert torch.equal(policy.normaliser(x), x)
+
+
+def test_a_feature_that_hardly_varies_is_the_same_to_the_copy(rng: np.random.Generator) -> None:
+    """Humanoid's observation holds masses: constants, whose float32 rounding a division by 1e-6 makes large."""
+    policy = toys.policy(toys.spec(2, 1), dtype="float32")
+    constant = 8.907462
+    expert = np.column_stack([rng.standard_normal(50), np.full(50, constant)]).astype(np.float32)
+    policy.normaliser.add(sums(torch.from_numpy(expert)))
+    observations = np.column_stack([rng.standard_normal(8), np.full(8, constant)])
+    seen = policy.normaliser(torch.as_tensor(observations, dtype=torch.float32))
+    acted = policy.actor().act(observations, np.zeros((8, 1)))
+    assert abs(constant - np.float32(constant)) / 1e-6 > 0.1, "the control would be blind"
+    np.testing.assert_allclose(acted, policy(seen).mean.detach().numpy(), atol=1e-6)

@@ -320,8 +320,10 @@ def _check(config: Config) -> None:
         raise UserError(f"--env_kwargs: {config.env_kwargs!r} is not JSON ({error})") from error
     if not isinstance(kwargs, dict):
         raise UserError(f"--env_kwargs: {config.env_kwargs!r} given, a JSON object expected")
-    if config.normalise_from_expert and config.expert is None and config.adversary != "gail":
-        raise UserError("--normalise_from_expert: there are no demonstrations (--expert) to start from")
+    if config.normalise_from_expert and config.expert is None and not config.imitates:
+        raise UserError(
+            "--normalise_from_expert: there are no demonstrations (--expert) to start from (--no_normalise_from_expert)"
+        )
     if config.sampling == "steps" and config.timesteps_per_batch < config.num_envs:
         raise UserError(
             f"--timesteps_per_batch: {config.timesteps_per_batch} is less than one step of {config.num_envs} environments"
@@ -476,6 +478,7 @@ def _paper(env: str) -> Config:
         iterations=501,
         # Differs: theirs computes in float64. `--dtype float64` does; float32 sums over rows in float64 and is faster.
         dtype="float32",
+        # Differs: seeds. Theirs set none, and workers took theirs from the system.
         # Differs: 10 environments, each with whole episodes until it has a tenth of the steps; theirs stopped together
         # once the sum was reached, and kept what was under way.
         num_envs=10,

@@ -193,6 +193,22 @@ def test_executed_actions_are_clipped_before_it_sees_them(rng: np.random.Generat
     assert (raw != seen[1].reward(rows(observations, np.clip(actions, -1.0, 0.5)))).any()
 
 
+def test_it_sees_observations_as_the_demonstrations_were_kept(rng: np.random.Generator) -> None:
+    """A constant that the file holds in float32 and the environment gives in float64 tells nothing of who acts."""
+    observations, actions = random_rows(rng, 40)
+    observations[:, 0] = 8.907462
+    kept = observations.astype(np.float32)
+    discriminator = make((kept, actions), 5)
+    np.testing.assert_array_equal(
+        discriminator.reward(rows(observations, actions)), discriminator.reward(rows(kept.astype(np.float64), actions))
+    )
+    discriminator.fit([rows(observations, actions)], np.random.default_rng(0))
+    discriminator.fit([rows(observations, actions)], np.random.default_rng(1))
+    np.testing.assert_array_equal(
+        discriminator.reward(rows(observations, actions)), discriminator.reward(rows(kept.astype(np.float64), actions))
+    )
+
+
 def test_both_sides_are_normalised_by_the_same_statistics(rng: np.random.Generator) -> None:
     """Each side counts half, whatever its number of rows; Tianshou's example normalised one side alone."""
     expert, learner = random_rows(rng, 15), random_rows(rng, 60)

@@ -66,6 +66,15 @@ def test_only_inertials_differ_from_todays_model() -> None:
     assert abs(compiled("half_cheetah").body_mass.sum() - 14) < 1e-12  # its file asks for 14 kg in all
 
 
+def test_environments_restart_though_their_model_file_has_been_tidied_away() -> None:
+    pytest.importorskip("envpool", reason="EnvPool is not installed")
+    env = vector.make("Paper/Hopper-v1", 2, "envpool")
+    first = env.restart([1, 2])
+    legacy_model.model_file("hopper").unlink()
+    np.testing.assert_array_equal(env.restart([1, 2]), first)
+    env.close()
+
+
 def test_the_model_file_is_there_whenever_it_is_asked_for() -> None:
     path = legacy_model.model_file("hopper")
     content = path.read_bytes()

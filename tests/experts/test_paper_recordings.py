@@ -129,8 +129,8 @@ def test_the_policy_is_the_papers(name: str, paper_experts: Path) -> None:
 
 
 @pytest.mark.parametrize("name", [name for name in TASKS if name not in ("Humanoid-v1", "Ant-v1")])
-def test_the_committed_episodes_come_out_again(name: str, paper_experts: Path, tmp_path: Path) -> None:
-    """The first two; to the bit with the recorded versions and kind of processor, and in their returns elsewhere."""
+def test_a_new_recording_returns_what_the_committed_one_does(name: str, paper_experts: Path, tmp_path: Path) -> None:
+    """Two episodes, roughly: their bits depend on versions and on the kind of processor."""
     pytest.importorskip("envpool", reason="EnvPool is not installed")
     pytest.importorskip("mujoco", reason="MuJoCo is not installed")
     again = record(f"Paper/{name}", paper_experts / POLICIES[name], 2, tmp_path / "x.h5")

@@ -221,6 +221,7 @@ def test_where_every_length_is_refused(failure: str, expected: float) -> None:
     stats = climb(theta, limit=-1.0, line_search_steps=3, line_search_failure=failure)
     torch.testing.assert_close(theta, torch.full((4,), expected, dtype=torch.float64))
     assert stats["step_accepted"] == 0 and stats["backtracks"] == 3
+    assert stats["improvement"] > 0 if expected else stats["improvement"] == 0  # what was done is told
 
 
 @pytest.mark.parametrize(("least", "moved"), [(0.0, True), (0.9, True), (1.0, False)])

@@ -25,7 +25,7 @@ def main(arguments: list[str]) -> int:
         print("some line\ntrpo-gail: the last line", file=sys.stderr)
         return 2
     run.mkdir(exist_ok="--resume" in arguments)
-    session = {"commit": "abc", "python": "3.11.0", "versions": {"numpy": "2"}}
+    session = {"command": ["trpo-gail", *arguments], "commit": "abc", "python": "3.11.0", "versions": {"numpy": "2"}}
     (run / "config.json").write_text(json.dumps({"sessions": [session]}))
     rows = "".join(f"{k},{5000 * k},{k / 2}\n" for k in range(1, 152))
     (run / "metrics.csv").write_text("iteration,steps,return_mean\n" + rows)

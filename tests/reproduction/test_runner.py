@@ -118,6 +118,19 @@ def test_a_run_that_ended_without_a_runner_is_harvested(places: Places) -> None:
     assert len(calls(places)) == 1
 
 
+def test_a_run_that_ended_with_other_flags_is_not_taken_for_this_one(
+    places: Places, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(places, [FIRST]).done == 1
+    file = results.path(places.results, FIRST)
+    file.unlink()
+    config = places.run(FIRST) / "config.json"
+    config.write_text(config.read_text().replace('"301"', '"300"').replace('"1001"', '"1000"'))
+    assert run(places, [FIRST]).failed == 1
+    assert "finished by another command line; move it away" in capsys.readouterr().out
+    assert not file.exists() and len(calls(places)) == 1
+
+
 def test_a_failing_cell_is_told_and_the_others_go_on(places: Places, capsys: pytest.CaptureFixture[str]) -> None:
     order(places, CELLS[2], "fail")
     assert run(places) == Outcome(done=7, failed=1)

@@ -17,7 +17,7 @@ import torch
 from trpo_gail.envs.vector import EnvSpec
 from trpo_gail.networks.normaliser import Normaliser, sums
 from trpo_gail.parallel import Workers
-from trpo_gail.sampling.batch import seen_rows, to_rollout
+from trpo_gail.sampling.batch import View, to_rollout
 from trpo_gail.sampling.rollout import Rollout, join
 
 SQUARES = 0.01  # scale of what is squared: with it the squares of standardised inputs weigh little until they are large
@@ -76,7 +76,8 @@ class Apprenticeship:
         """Expert rows: observations [M, O], actions [M, A] or [M]; `action_bounds` clip the learner's actions if the
         expert's are executed ones. `kind` is the discriminator's reward whose sign to take. `rng`, the same on all ranks,
         draws the first w: until a learner has been seen, any is as good, and the original code too takes a random one."""
-        self.method, self.workers, self._bounds = method, workers, action_bounds
+        self.method, self.workers = method, workers
+        self._view = View(observations.dtype, actions.dtype, action_bounds)
         self.features = Features(spec, observations, actions)
         total, count = self._sums(observations, actions)
         self._expert = total / count  # mu_E [F]
@@ -112,7 +113,7 @@ class Apprenticeship:
         The shift is by the least reward of the run so far, this rollout's included, and at most 0.
         """
         dim = self.features.size * (1 if self.method == "fem" else 2)
-        blocks = [phi @ self.weights / dim for phi in self.features.in_blocks(*seen_rows(rollout, self._bounds))]
+        blocks = [phi @ self.weights / dim for phi in self.features.in_blocks(*self._view.rows(rollout))]
         paid = np.concatenate([np.zeros(0), *blocks])
         lowest = -self.workers.max(float((-self._sign * paid).max(initial=0.0)))  # of sign * reward, over all ranks
         self._bound = self._sign * min(self._sign * self._bound, lowest)
@@ -120,7 +121,7 @@ class Apprenticeship:
 
     def fit(self, rollouts: list[Rollout], rng: np.random.Generator) -> dict[str, float]:
         """Take the worst w for the learner, as it was in these rollouts."""
-        total, count = self._sums(*seen_rows(join(rollouts), self._bounds))
+        total, count = self._sums(*self._view.rows(join(rollouts)))
         summed = self.workers.sum(np.append(total, count))
         gap = self._expert - summed[:-1] / summed[-1]
         self.weights = self._worst(gap)

@@ -21,7 +21,7 @@ from trpo_gail.networks.adam import FlatAdam
 from trpo_gail.networks.mlp import MLP
 from trpo_gail.networks.normaliser import Normaliser, sums
 from trpo_gail.parallel import Workers
-from trpo_gail.sampling.batch import Rows, action_tensor, number_rows, seen_rows, to_rollout
+from trpo_gail.sampling.batch import Rows, View, action_tensor, number_rows, to_rollout
 from trpo_gail.sampling.rollout import Rollout, join
 
 Stats = dict[str, float]
@@ -74,7 +74,7 @@ class Discriminator:
         expert's are executed ones."""
         self.config, self.d_step, self.network, self.workers = config, d_step, network, workers
         self.adam = FlatAdam(network.net, config.d_stepsize, workers)
-        self._bounds = action_bounds
+        self._view = View(observations.dtype, actions.dtype, action_bounds)
         self._expert_actions = self._tensor(actions)
         self._expert = network.features(self._tensor(observations), self._expert_actions)
 
@@ -84,7 +84,7 @@ class Discriminator:
 
     def _rows(self, rollout: Rollout) -> tuple[Tensor, Tensor]:
         """Features [B, I] and actions of a rollout's valid rows, as the environment saw them."""
-        observations, actions = seen_rows(rollout, self._bounds)
+        observations, actions = self._view.rows(rollout)
         tensor = self._tensor(actions)
         return self.network.features(self._tensor(observations), tensor), tensor
 

@@ -157,6 +157,7 @@ class _EnvPool:
     def _make(self, seeds: list[int]) -> Any:
         import envpool
 
+        self._variant = paper.envpool_variant(self._id)  # writes the model's file again should it be gone
         try:
             return envpool.make(
                 self._variant.id,

@@ -25,7 +25,7 @@ from trpo_gail.errors import UserError
 from trpo_gail.experiments.result_files import finished
 from trpo_gail.experiments.view import Forecast, GridView, duration
 from trpo_gail.parallel import Workers
-from trpo_gail.runs import RunFolder
+from trpo_gail.runs import RunFolder, read_json
 from trpo_gail.stopping import StopRequest
 
 TAIL = 5  # lines of a failed cell's log that are shown
@@ -206,6 +206,8 @@ class Runner(Generic[CellT]):
             self._outcome.done += 1
             return None
         if finished(run):  # a runner died between its end and its result
+            if not _made_by(run, self._experiment.command(cell)):
+                raise UserError(f"{run} was finished by another command line; move it away to run the cell anew")
             self._finish(cell, None)
             return None
         return self._launch(cell, run, claim)
@@ -234,7 +236,7 @@ class Runner(Generic[CellT]):
             self._running.remove(job)
             try:
                 self._settle(job)
-            except UserError as error:
+            except (UserError, OSError) as error:  # a full disk, say: the other cells go on
                 self._fail(job.cell, [str(error)])
             finally:
                 job.claim.close()
@@ -281,6 +283,17 @@ def is_claimed(experiment: Experiment[CellT], cell: CellT) -> bool:
     if claim:
         claim.close()
     return claim is None
+
+
+def _made_by(run: Path, command: Sequence[str]) -> bool:
+    """Whether a run folder was begun with these words; where files are does not matter."""
+
+    def essence(words: Sequence[str]) -> list[str]:
+        places = {k + 1 for k, word in enumerate(words) if word in ("--out", "--expert")}
+        return [word for k, word in enumerate(words) if k not in places and word != "--resume"]
+
+    sessions = read_json(run / "config.json").get("sessions") or [{}]
+    return essence(sessions[0].get("command", [])[1:]) == essence(command)
 
 
 def part_done(experiment: Experiment[CellT], cell: CellT) -> float:

@@ -47,6 +47,7 @@ def trust_region_step(
     full_step = x * math.sqrt(2.0 * config.max_kl / xHx)
     expected, start = float(g @ full_step), theta.clone()
 
+    # Differs: the original sets L to minus infinity beyond the KL limit; here the step is refused, which comes to the same.
     for k in range(config.line_search_steps):
         fraction = config.line_search_shrink**k
         theta.copy_(start + fraction * full_step)
@@ -57,8 +58,9 @@ def trust_region_step(
     stats |= {"backtracks": float(config.line_search_steps)}
     if config.line_search_failure == "shrink" and bool(torch.isfinite(full_step).all()):
         theta.copy_(start + config.line_search_shrink**config.line_search_steps * full_step)
-    else:
-        theta.copy_(start)
+        L, kl = evaluate()  # to tell of it only
+        return stats | {"kl": kl, "improvement": L - value}
+    theta.copy_(start)
     return stats
 
 
@@ -68,6 +70,7 @@ def conjugate_gradient(Av: Product, b: Tensor, iters: int, tol: float = 1e-10) -
     Returns x, the residual b - A x, and the products taken. Stops when |residual|^2 <= tol |b|^2, and before a direction
     along which A is not positive.
     """
+    # Differs: the original's scipy routine does not look at the sign.
     x, r, p = torch.zeros_like(b), b.clone(), b.clone()
     rr = rr_start = float(r @ r)
     taken = 0

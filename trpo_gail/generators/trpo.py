@@ -26,7 +26,7 @@ class TRPO:
         self.flat = FlatParameters(policy)
 
     def step(self, batch: Batch, rng: np.random.Generator) -> Stats:
-        """Improve the policy, or leave it bit for bit where no acceptable step exists."""
+        """Improve the policy; where no acceptable step exists, do as the config says (by default leave it bit for bit)."""
         cfg = self.config
         z = self.policy.normaliser(batch.observations)
         g, L_old, old, entropy = self._gradient(batch, z)

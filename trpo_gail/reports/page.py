@@ -109,7 +109,7 @@ def _table(table: Table) -> str:
 
 def _cell(cell: Cell, numeric: bool, tag: str) -> str:
     text = cell if isinstance(cell, str) else format_number(cell)
-    return f"<{tag}{' class="number"' if numeric else ''}>{escape(text)}</{tag}>"
+    return f"<{tag}{' class=number' if numeric else ''}>{escape(text)}</{tag}>"
 
 
 def format_number(value: float | int | None) -> str:

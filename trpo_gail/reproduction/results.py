@@ -68,8 +68,11 @@ def read(file: Path, grid: Grid) -> Result:
     result = from_fields(Result, raw, file)
     if path(file.parent.parent, result.cell).name != file.name:
         raise UserError(f"{file}: holds the cell {result.cell.name}, which its name does not say")
-    if not result.returns or not all(math.isfinite(value) for value in result.returns):
-        raise UserError(f"{file}: field 'returns': finite numbers expected, {result.returns[:3]} found")
+    numbers = isinstance(result.returns, list) and all(
+        isinstance(x, int | float) and math.isfinite(x) for x in result.returns
+    )
+    if not (numbers and result.returns):
+        raise UserError(f"{file}: field 'returns': a list of finite numbers expected")
     return result
 
 

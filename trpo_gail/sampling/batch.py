@@ -60,13 +60,21 @@ def to_rollout(rollout: Rollout, rows: np.ndarray) -> np.ndarray:
     return array.T
 
 
-def seen_rows(rollout: Rollout, bounds: tuple[np.ndarray, np.ndarray] | None) -> tuple[np.ndarray, np.ndarray]:
-    """What an adversary sees of a rollout's valid rows: observations [B, O] float64 and actions [B, A] or [B], those
-    clipped to `bounds` if the environment executed them so."""
-    actions = flat_rows(rollout, rollout.actions)
-    if bounds is not None:
-        actions = np.clip(actions, *bounds)
-    return flat_rows(rollout, rollout.observations[:-1]).astype(np.float64), actions
+@dataclass(frozen=True)
+class View:
+    """How an adversary sees both sides alike: as the demonstrations were kept."""
+
+    observations: np.dtype  # theirs: a feature that never varies would tell the sides apart by its rounding
+    actions: np.dtype
+    bounds: tuple[np.ndarray, np.ndarray] | None  # actions are clipped to them if the environment executed them so
+
+    def rows(self, rollout: Rollout) -> tuple[np.ndarray, np.ndarray]:
+        """A rollout's valid rows: observations [B, O] float64 and actions [B, A] or [B]."""
+        actions = flat_rows(rollout, rollout.actions)
+        if self.bounds is not None:
+            actions = np.clip(actions, *self.bounds)
+        observations = flat_rows(rollout, rollout.observations[:-1]).astype(self.observations)
+        return observations.astype(np.float64), actions.astype(self.actions)
 
 
 @dataclass(frozen=True)
