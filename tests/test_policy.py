@@ -204,5 +204,5 @@ def test_a_feature_that_hardly_varies_is_the_same_to_the_copy(rng: np.random.Gen
     observations = np.column_stack([rng.standard_normal(8), np.full(8, constant)])
     seen = policy.normaliser(torch.as_tensor(observations, dtype=torch.float32))
     acted = policy.actor().act(observations, np.zeros((8, 1)))
-    assert abs(constant - np.float32(constant)) / 1e-6 > 0.1, "the control would be blind"
+    assert abs(constant - float(np.float32(constant))) / 1e-6 > 0.1, "the control would be blind"
     np.testing.assert_allclose(acted, policy(seen).mean.detach().numpy(), atol=1e-6)

@@ -26,8 +26,8 @@ from trpo_gail.session import Setting, closing_lines, prepare
 def clone(config: CloningConfig, out: str | None, quiet: bool, workers: Workers) -> dict[str, Any]:
     """Clone the expert, evaluate, save; returns the summary. Raises UserError, on all ranks, for the user's mistakes.
 
-    Rank 0 alone learns, for there is little to share out; all evaluate. A run takes a minute at most, so one that is
-    interrupted leaves no folder: there is nothing to go on with.
+    Rank 0 alone learns, for there is little to share out; all evaluate. A run takes a minute at most and cannot be
+    resumed: Ctrl-C or an error leaves no folder, a signal that ends the process at once leaves one without a summary.
     """
     torch.set_num_threads(1)  # the products are small
     path = Path(workers.share(str(out or default_path(config.env, config.seed))))

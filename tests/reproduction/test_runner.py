@@ -290,6 +290,15 @@ def test_mistakes_on_the_command_line(
     assert not list(tmp_path.iterdir()), "something was made"
 
 
+def test_folders_that_cannot_be_written_are_told_in_a_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "CartPole-v0.h5").touch()
+    words = ["--runs", str(tmp_path / "file" / "x"), "--results", str(tmp_path), "--expert_data", str(tmp_path)]
+    assert main(["paper", "run", "--task", "cartpole", *words]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith(f"trpo-gail: {tmp_path}/file/x: ") and error.count("\n") == 1
+
+
 def test_list(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["paper", "list", "--task", "acrobot", "--algorithm", "constant", "--seeds", "0", "--commands"]) == 0
     line = capsys.readouterr().out

@@ -75,7 +75,8 @@ class Apprenticeship:
     ) -> None:
         """Expert rows: observations [M, O], actions [M, A] or [M]; `action_bounds` clip the learner's actions if the
         expert's are executed ones. `kind` is the discriminator's reward whose sign to take. `rng`, the same on all ranks,
-        draws the first w: until a learner has been seen, any is as good, and the original code too takes a random one."""
+        draws the first w: until a learner has been seen, any is as good, and the original code too takes a random one.
+        Differs: ours is the seed's."""
         self.method, self.workers = method, workers
         self._view = View(observations.dtype, actions.dtype, action_bounds)
         self.features = Features(spec, observations, actions)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from trpo_gail.commands import COMMANDS
-from trpo_gail.commands.parsing import parse
+from trpo_gail.commands.parsing import file_errors, parse
 from trpo_gail.errors import UserError
 from trpo_gail.reproduction.grid import Cell, Places, Selection, command, load_grid, parse_shard, select
 
@@ -94,7 +94,8 @@ def run(arguments: list[str], workers: list[Workers]) -> int:
         return 0
     if arguments[0] not in commands:
         raise UserError(f"paper: unknown subcommand {arguments[0]!r}; there are {', '.join(commands)}")
-    return commands[arguments[0]][0](arguments[1:])
+    with file_errors():
+        return commands[arguments[0]][0](arguments[1:])
 
 
 def _list(arguments: list[str]) -> int:

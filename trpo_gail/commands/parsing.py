@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import re
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from trpo_gail.commands import COMMANDS
@@ -52,6 +53,15 @@ def _unboxed(text: str) -> str:
         elif line and said:
             break
     return " ".join(" ".join(said).split())
+
+
+@contextlib.contextmanager
+def file_errors() -> Iterator[None]:
+    """What the system says of a file or folder that a user named, as a UserError."""
+    try:
+        yield
+    except OSError as error:
+        raise UserError(f"{error.filename or 'input/output'}: {error.strerror or error}") from error
 
 
 def print_table(rows: Any) -> None:
