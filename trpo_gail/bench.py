@@ -18,13 +18,15 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from trpo_gail.config import Config, from_dict, preset, to_dict
+from trpo_gail.config import Config, PresetName, from_dict, preset, to_dict
 from trpo_gail.errors import UserError
 
 
-def bench(env: str, expert: str | None, seconds: float, repeats: int, ranks: int) -> dict[str, Any]:
+def bench(
+    env: str, expert: str | None, seconds: float, repeats: int, ranks: int, name: PresetName = "default"
+) -> dict[str, Any]:
     """Run all measurements; prints nothing. Raises UserError where a file or `mpirun` is missing, or a child fails."""
-    path = expert or f"expert_data/{env}.h5"
+    path = expert or f"expert_data/{env.replace('Paper/', 'paper/')}.h5"
     if not Path(path).exists():
         raise UserError(f"--expert: {path} does not exist; bench trains on a file of demonstrations")
     if seconds <= 0 or repeats < 1 or ranks < 1:
@@ -32,7 +34,7 @@ def bench(env: str, expert: str | None, seconds: float, repeats: int, ranks: int
     cores = sorted(os.sched_getaffinity(0))
     if ranks > len(cores):
         raise UserError(f"--ranks: {ranks} given, but this process may use {len(cores)} core(s) only")
-    one = dataclasses.replace(preset("default", env), expert=path, trajectories=4, subsample=20)
+    one = dataclasses.replace(preset(name, env), expert=path, trajectories=4, subsample=20)
     rates: dict[str, list[float]] = {"random": [], "training": []}
     if ranks > 1:
         rates |= {"random on all": [], "weak": [], "strong": []}
@@ -52,6 +54,7 @@ def _result(env: str, one: Config, ranks: int, rates: dict[str, list[float]]) ->
 
     result: dict[str, Any] = {
         "env": env,
+        "preset": one.preset,
         "num_envs": one.num_envs,
         "timesteps_per_batch": one.timesteps_per_batch,
         "repeats": len(rates["random"]),

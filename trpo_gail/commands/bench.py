@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from tyro.conf import Positional
 
 from trpo_gail.commands.parsing import parse, print_table
+from trpo_gail.config import PresetName
 
 if TYPE_CHECKING:
     from trpo_gail.parallel import Workers
@@ -20,6 +21,8 @@ class _BenchArguments:
     """Environment id."""
     expert: str | None = None
     """HDF5 file of demonstrations; without it expert_data/<env>.h5."""
+    preset: PresetName = "default"
+    """Whose settings to train with; an iteration of `paper` takes seconds, so measure for longer."""
     seconds: float = 20.0
     """Seconds of each measurement."""
     repeats: int = 3
@@ -35,7 +38,7 @@ def run(arguments: list[str], workers: list[Workers]) -> int:
     given = parse(_BenchArguments, arguments, "bench")
     from trpo_gail.bench import bench
 
-    result = bench(given.env, given.expert, given.seconds, given.repeats, given.ranks)
+    result = bench(given.env, given.expert, given.seconds, given.repeats, given.ranks, given.preset)
     if given.json:
         print(json.dumps(result))
     else:
