@@ -206,7 +206,9 @@ def test_rows_that_are_not_valid_have_no_influence_on_a_batch(time_input: bool) 
     other = perturbed(rollout)
     weights = (1.0, 0.5) if time_input else (1.0,)
     a, b = (critic(time_input=time_input, weights=weights).batch(r, r.rewards) for r in (rollout, other))
-    for field in (f for f in dataclasses.fields(a) if f.name not in ("values", "readvantage")):  # values are of all rows
+    for field in (
+        f for f in dataclasses.fields(a) if f.name not in ("values", "readvantage")
+    ):  # values are of all rows
         x, y = getattr(a, field.name), getattr(b, field.name)
         assert torch.equal(x, y) if isinstance(x, torch.Tensor) else x == y, field.name
     valid_changed = dataclasses.replace(rollout, rewards=rollout.rewards + rollout.valid)
