@@ -78,7 +78,6 @@ class Critic:
             self._tensor(self._targets(rollout, reward, value)),
             value,
         )
-        self._fit = None
 
         def readvantage(rng: np.random.Generator) -> Tensor:
             """One pass of the fit ahead of time, and the advantages [B] by the critic as it then is. Targets stay."""
