@@ -6,6 +6,7 @@ events.out.tfevents.*  the same for TensorBoard, where that is installed
 checkpoints/           the last few, and best.pt
 summary.json           at the end
 learning_curve.png     at the end
+report.html            where `trpo-gail report` was asked for it
 """
 
 from __future__ import annotations

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -68,15 +69,23 @@ def _without_display() -> None:
 
 
 def _make(policy: LoadedPolicy) -> gymnasium.Env:
-    arguments = policy.config.env_arguments
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), _drawing(policy.env_id):
         warnings.simplefilter("ignore")  # as in envs.vector: the old ids are the faithful ones
-        try:
-            return gymnasium.make(policy.env_id, render_mode="rgb_array", disable_env_checker=True, **arguments)
-        except Exception as error:
-            raise UserError(
-                f"--video: environment {policy.env_id!r}: gymnasium cannot make it to be drawn: {error}"
-            ) from error
+        arguments = policy.config.env_arguments
+        return gymnasium.make(policy.env_id, render_mode="rgb_array", disable_env_checker=True, **arguments)
+
+
+@contextmanager
+def _drawing(env_id: str) -> Iterator[None]:
+    """Whatever goes wrong here is told to the user: each environment draws with a library of its own."""
+    try:
+        yield
+    except Exception as error:
+        raise UserError(
+            f"--video: environment {env_id!r} cannot be drawn: {' '.join(str(error).split())} (classic control needs "
+            "pip install 'trpo_gail[video]'; MuJoCo on a machine without a screen needs MUJOCO_GL=egl and libegl1, or "
+            "MUJOCO_GL=osmesa and libosmesa6)"
+        ) from error
 
 
 class _Episode:
@@ -97,14 +106,8 @@ class _Episode:
         yield self._frame()
 
     def _frame(self) -> np.ndarray:
-        try:
+        with _drawing(self._policy.env_id):
             frame: Any = self._env.render()
-        except Exception as error:  # each environment's own library, and each has its own kinds
-            raise UserError(
-                f"--video: environment {self._policy.env_id!r} cannot be drawn: {' '.join(str(error).split())} (classic "
-                "control needs pip install 'trpo_gail[video]'; MuJoCo on a machine without a screen needs MUJOCO_GL=egl "
-                "and libegl1, or MUJOCO_GL=osmesa and libosmesa6)"
-            ) from error
         if not isinstance(frame, np.ndarray):
             raise UserError(f"--video: environment {self._policy.env_id!r} draws no pictures (rgb_array)")
         return frame

@@ -96,7 +96,8 @@ def _anchor(title: str) -> str:
 
 
 def _table(table: Table) -> str:
-    numeric = [not any(isinstance(cell, str) for cell in column) for column in zip(*table.rows, strict=True)]
+    columns = range(len(table.header))
+    numeric = [bool(table.rows) and not any(isinstance(row[k], str) for row in table.rows) for k in columns]
 
     def line(cells: Sequence[Cell], tag: str) -> str:
         return "<tr>" + "".join(_cell(*pair, tag) for pair in zip(cells, numeric, strict=True)) + "</tr>"

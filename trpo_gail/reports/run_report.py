@@ -48,9 +48,9 @@ def write_report(paths: Sequence[str], out: str | None, pictures: str | None, ep
 
 
 def save_learning_curve(path: Path) -> Path | None:
-    """Draw a run's learning curve into its folder; None where it has no row yet."""
+    """Draw a run's learning curve into its folder; None where no episode has ended yet."""
     runs = load([path])
-    if not runs[0].rows:
+    if not plots.has(runs, plots.RETURNS):
         return None
     picture = Figure("learning_curve", plots.learning_curve(runs, _expert_means(runs, None)), "")
     return page.write_pictures(path, [Section("", parts=[picture])])[0]

@@ -1,0 +1,80 @@
+"""The page in a real browser without a window: nothing to complain of, every image there, nothing asked of the network."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import browser
+import pytest
+from browser import Browser
+
+from trpo_gail.cli import main
+
+PROGRAM = browser.find()
+pytestmark = pytest.mark.skipif(
+    PROGRAM is None, reason="no chromium on this machine (Debian: apt-get install chromium)"
+)
+
+
+@pytest.fixture(scope="module")
+def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    with Browser(str(PROGRAM), tmp_path_factory.mktemp("profile")) as opened:
+        yield opened
+
+
+def test_the_browser_tells_what_is_wrong(chromium: Browser, tmp_path: Path) -> None:
+    """A control: a page with an error of each kind."""
+    page = tmp_path / "bad.html"
+    page.write_text(
+        "<!DOCTYPE html><title>bad</title><img alt='gone' src='gone.png'><img alt='torn' src='data:image/png;base64,AAAA'>"
+        "<script>console.error('said'); throw Error('thrown')</script>"
+    )
+    chromium.open(page)
+    assert chromium.images() == [("gone", True, 0), ("torn", True, 0)]
+    complaints = chromium.complaints()
+    assert "console.error" in complaints and any("Uncaught" in told for told in complaints)
+    assert chromium.requested() == [page.as_uri(), (tmp_path / "gone.png").as_uri()]
+
+
+@pytest.fixture(scope="module")
+def pages(
+    cartpole: Path, mountain_car: Path, cloned: Path, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, tuple[Path, int]]:
+    """A page of one run and one of several, and the number of pictures on each."""
+    made = {}
+    for name, runs in (("one", [cartpole]), ("several", [cartpole, mountain_car, cloned])):
+        folder = tmp_path_factory.mktemp(name)
+        page, png = folder / "report.html", folder / "png"
+        line = ["report", *map(str, runs), "--out", str(page), "--png", str(png), "--episodes", "2"]
+        assert main(line) == 0
+        made[name] = page, len(list(png.iterdir()))
+    return made
+
+
+@pytest.mark.parametrize("name", ["one", "several"])
+def test_a_report_opens_without_complaint(name: str, chromium: Browser, pages: dict[str, tuple[Path, int]]) -> None:
+    page, pictures = pages[name]
+    chromium.open(page)
+    images = chromium.images()
+    assert len(images) == pictures > 0
+    assert all(complete and width > 1000 for _, complete, width in images), images
+    assert chromium.complaints() == []
+    assert chromium.requested() == [page.as_uri()]
+    shown = chromium.evaluate("[document.documentElement.scrollWidth, window.innerWidth]")
+    assert shown[0] <= shown[1], "the page is wider than the window"
+
+
+def test_a_dark_screen_gets_a_dark_page_with_its_pictures_turned_over(
+    chromium: Browser, pages: dict[str, tuple[Path, int]]
+) -> None:
+    chromium.open(pages["one"][0])
+    code = "[getComputedStyle(document.body).backgroundColor, getComputedStyle(document.images[0]).filter]"
+    for scheme, media, background, filters in (
+        ("light", "screen", "rgb(255, 255, 255)", "none"),
+        ("dark", "screen", "rgb(18, 18, 18)", "invert(0.93) hue-rotate(180deg)"),
+        ("dark", "print", "rgb(255, 255, 255)", "none"),
+    ):
+        features = [{"name": "prefers-color-scheme", "value": scheme}]
+        chromium.call("Emulation.setEmulatedMedia", media=media, features=features)
+        assert chromium.evaluate(code) == [background, filters], (scheme, media)

@@ -1,0 +1,222 @@
+"""The report of runs: every section for a run that is whole, and as much as there is for one that is not."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from test_page import check_alone
+
+from trpo_gail.cli import main
+from trpo_gail.errors import UserError
+from trpo_gail.reports import style
+from trpo_gail.reports.page import Figure, Section, Table
+from trpo_gail.reports.run_data import load
+from trpo_gail.reports.run_report import NOT_RECORDED, report, save_learning_curve
+from trpo_gail.runs import read_metrics
+
+SECTIONS = [
+    "Returns", "Learning curve", "Episodic returns", "Discriminator", "Policy learning", "KL and step acceptance",
+    "States visited, expert and learner", "Time", "Settings",
+]  # fmt: skip
+PICTURES = ["episodes", "learning_curve", "episodic_returns", "discriminator", "policy", "trust_region", "time"]
+
+
+@pytest.fixture
+def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pictures are laid out, but not painted, which takes the most time; other tests paint them."""
+    monkeypatch.setattr(style, "png", lambda figure: b"")
+
+
+def pictures(sections: list[Section]) -> list[str]:
+    return [part.name for section in sections for part in section.parts if isinstance(part, Figure)]
+
+
+def table(sections: list[Section], title: str, number: int = 0) -> list[dict[str, Any]]:
+    (section,) = (s for s in sections if s.title == title)
+    found = [part for part in section.parts if isinstance(part, Table)][number]
+    return [dict(zip(found.header, row, strict=True)) for row in found.rows]
+
+
+def text(sections: list[Section], title: str) -> str:
+    return next(section.text for section in sections if section.title == title)
+
+
+# ---- runs that are whole ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_a_run_has_every_section_and_picture(cartpole: Path) -> None:
+    sections = report(load([cartpole]), 2)
+    assert [section.title for section in sections] == SECTIONS
+    assert sorted(pictures(sections)) == sorted([*PICTURES, "states_CartPole_v0"])
+    assert not any(NOT_RECORDED in section.text for section in sections)
+    summary = json.loads((cartpole / "summary.json").read_text())
+    (row,) = table(sections, "Returns")
+    assert row["learned"] == summary["return_mean"] and row["random"] == summary["random_return_mean"]
+    assert row["expert"] == 200.0 and row["steps"] == summary["steps"]
+    assert row["scaled"] == pytest.approx(summary["scaled_score"], abs=1e-3)
+    (seconds,) = table(sections, "Time")
+    phases = [value for name, value in seconds.items() if name.endswith(", s") and "evaluation" not in name]
+    assert sum(phases[:-1]) == pytest.approx(phases[-1], rel=1e-6)  # they add up to the training's
+    (states,) = table(sections, "States visited, expert and learner")
+    assert states["episodes"] == 2 and 0.0 < states["mean distance"] <= states["greatest distance"] <= 1.0
+
+
+def test_the_command_writes_one_file_that_stands_alone(
+    copy: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = {path.name for path in copy.iterdir()}
+    assert main(["report", str(copy), "--episodes", "1", "--png", str(tmp_path / "png")]) == 0
+    assert capsys.readouterr().out == f"report  {copy / 'report.html'}\n"
+    assert {path.name for path in copy.iterdir()} == before | {"report.html"}
+    page = check_alone((copy / "report.html").read_text())
+    images = [attributes for tag, attributes in page.tags if tag == "img"]
+    assert len(images) == len(list((tmp_path / "png").iterdir())) == len(PICTURES) + 1
+    assert all(image["alt"] for image in images)
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_the_same_run_gives_the_same_page(cartpole: Path, tmp_path: Path) -> None:
+    for name in "ab":
+        assert main(["report", str(cartpole), "--episodes", "1", "--out", str(tmp_path / name)]) == 0
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_several_runs_have_a_row_each_and_a_picture_per_environment(
+    cartpole: Path, mountain_car: Path, cloned: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sections = report(load([cartpole, mountain_car, cloned]), 2)
+    assert [s.title for s in sections] == [*SECTIONS[:6], "Behavioural cloning", *SECTIONS[6:]]
+    drawn = pictures(sections)
+    assert sorted(drawn) == sorted([*PICTURES, "cloning", "states_CartPole_v0", "states_Paper_MountainCar_v0"])
+    for title in ("Returns", "Time", "States visited, expert and learner"):
+        labels = [row["run"] for row in table(sections, title)]
+        assert labels == ["/".join(path.parts[-2:]) for path in (cartpole, mountain_car, cloned)]
+    assert [row["learns by"] for row in table(sections, "Returns")] == ["TRPO, gail"] * 2 + ["behavioural cloning"]
+    monkeypatch.chdir(tmp_path)
+    assert main(["report", str(cartpole), str(mountain_car), "--episodes", "1"]) == 0
+    check_alone((tmp_path / "report.html").read_text())
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_two_dimensions_are_drawn_as_paths(mountain_car: Path) -> None:
+    (section,) = (s for s in report(load([mountain_car]), 2) if s.title.startswith("States"))
+    assert "trajectories" in section.parts[0].alt  # type: ignore[union-attr]
+
+
+# ---- runs that are not -----------------------------------------------------------------------------------------------
+
+
+def test_a_run_that_was_cut_short_is_reported_as_far_as_it_went(copy: Path) -> None:
+    """No summary, and a row that was being written."""
+    (copy / "summary.json").unlink()
+    whole = read_metrics(copy)
+    with open(copy / "metrics.csv", "a") as file:
+        file.write("9,600,1,0.")
+    assert read_metrics(copy) == whole
+    sections = report(load([copy]), 2)
+    assert [section.title for section in sections] == SECTIONS
+    assert sorted(pictures(sections)) == sorted([*PICTURES, "states_CartPole_v0"])
+    (row,) = table(sections, "Returns")
+    evaluated = [r for r in whole if r["eval_return_mean"] is not None]
+    assert row["learned"] == evaluated[-1]["eval_return_mean"]
+    assert row["steps"] == whole[-1]["steps"] and row["random"] is None and row["ended by"] is None
+    assert row["expert"] == 200.0  # of the file
+    assert "Without a last evaluation" in text(sections, "Returns")
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_a_run_that_has_just_begun_is_reported(copy: Path) -> None:
+    for name in ("summary.json", "metrics.csv", "learning_curve.png"):
+        (copy / name).unlink()
+    shutil.rmtree(copy / "checkpoints")
+    sections = report(load([copy]), 2)
+    assert [section.title for section in sections] == SECTIONS
+    assert pictures(sections) == []
+    assert text(sections, "Learning curve") == NOT_RECORDED
+    assert save_learning_curve(copy) is None and not (copy / "learning_curve.png").exists()
+    assert "no last checkpoint" in text(sections, "States visited, expert and learner")
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_without_the_experts_file_the_learner_is_shown_alone(
+    copy: Path, change: Callable[[Callable[[dict[str, Any]], Any]], None]
+) -> None:
+    change(lambda content: (content["setting"].update(expert="gone.h5"), content["config"].update(expert="gone.h5")))
+    sections = report(load([copy]), 2)
+    assert "states_CartPole_v0" in pictures(sections)
+    assert "gone.h5, is no longer where" in text(sections, "States visited, expert and learner")
+    (states,) = table(sections, "States visited, expert and learner")
+    assert states["mean distance"] is None
+    assert table(sections, "Returns")[0]["expert"] == 200.0  # the summary's
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_an_old_run_lacks_columns_and_settings(
+    copy: Path, change: Callable[[Callable[[dict[str, Any]], Any]], None]
+) -> None:
+    def forget(content: dict[str, Any]) -> None:
+        del content["config"]["trpo"], content["setting"], content["sessions"]
+
+    change(forget)
+    summary = json.loads((copy / "summary.json").read_text())
+    (copy / "summary.json").write_text(json.dumps({"return_mean": summary["return_mean"]}))
+    keep = ["iteration", "steps", "return_mean", "kl"]
+    with open(copy / "metrics.csv", newline="") as file:
+        rows = [{name: row[name] for name in keep} for row in csv.DictReader(file)]
+    with open(copy / "metrics.csv", "w", newline="") as file:
+        writer = csv.DictWriter(file, keep)
+        writer.writeheader()
+        writer.writerows(rows)
+    sections = report(load([copy]), 2)
+    assert [section.title for section in sections] == SECTIONS
+    assert text(sections, "Discriminator") == text(sections, "Policy learning") == NOT_RECORDED
+    assert {"learning_curve", "episodic_returns", "trust_region"} <= set(pictures(sections))
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_a_setting_that_is_no_default_is_shown(
+    copy: Path, change: Callable[[Callable[[dict[str, Any]], Any]], None]
+) -> None:
+    change(lambda content: content["config"]["trpo"].update(max_kl=0.5))
+    shown = {row["setting"]: row["copy"] for row in table(report(load([copy]), 1), "Settings")}
+    assert shown["trpo.max_kl"] == "0.5" and shown["env"] == "CartPole-v0" and shown["num_envs"] == "2"
+    assert "gamma" not in shown
+
+
+# ---- what users get wrong --------------------------------------------------------------------------------------------
+
+
+def test_a_users_mistakes_are_one_line(cartpole: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for line, says in (
+        ([], "no run folder given"),
+        ([str(tmp_path)], f"{tmp_path}: not a run folder"),
+        ([str(cartpole), str(cartpole)], "given twice"),
+        ([str(cartpole), "--episodes", "0"], "--episodes: 0 given"),
+        ([str(cartpole), "--out", str(tmp_path)], f"--out {tmp_path}: a folder"),
+    ):
+        assert main(["report", *line]) == 2
+        told = capsys.readouterr().err
+        assert says in told and told.count("\n") == 1, told
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_labels_are_as_long_as_it_takes(cartpole: Path, mountain_car: Path, copy: Path) -> None:
+    assert [run.label for run in load([cartpole])] == ["run"]
+    assert [run.label for run in load([cartpole, copy])] == ["run", "copy"]
+    assert [run.label for run in load([cartpole, mountain_car])] == [
+        "/".join(path.parts[-2:]) for path in (cartpole, mountain_car)
+    ]
+
+
+def test_a_damaged_summary_is_the_users_error(copy: Path) -> None:
+    (copy / "summary.json").write_text("{")
+    with pytest.raises(UserError, match=r"summary\.json: not a readable JSON file"):
+        load([copy])

@@ -1,0 +1,135 @@
+"""Films of an episode: as long as the episode, and of the same episode that an evaluation begins with."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import toys  # noqa: F401 - registers its environments
+
+from trpo_gail import video
+from trpo_gail.cli import main
+from trpo_gail.errors import UserError
+from trpo_gail.evaluate import LoadedPolicy
+from trpo_gail.video import MOST_FPS, record_video
+
+TINY = (
+    "--backend", "gymnasium", "--num_envs", "2", "--timesteps_per_batch", "64", "--steps", "64", "--eval_every", "0",
+    "--final_episodes", "1", "--quiet",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("runs") / "run"
+    assert main(["expert", "Paper/CartPole-v0", "--out", str(out), *TINY]) == 0
+    return out
+
+
+@pytest.fixture
+def drawable(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("pygame", reason="pygame is not installed (the extra `video`)")
+    monkeypatch.setenv("SDL_VIDEODRIVER", "dummy")
+
+
+def frames(length: int, fps: float = 50.0) -> int:
+    """Of an episode of so many steps: every so many-th from the first, and the last observation's."""
+    return -(-length // int(np.ceil(fps / MOST_FPS))) + 1
+
+
+@pytest.mark.usefixtures("drawable")
+def test_a_gif_shows_the_first_episode_of_an_evaluation(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from PIL import Image
+
+    path = tmp_path / "film.gif"
+    assert main(["evaluate", str(run), "--episodes", "1", "--seed", "4", "--video", str(path), "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["video"] == str(path)
+    assert told["video_return"] == told["return_mean"] and told["video_length"] == told["length_mean"] > 1
+    with Image.open(path) as film:
+        shown = []
+        for number in range(film.n_frames):
+            film.seek(number)
+            shown.append(film.info["duration"])
+        assert film.size == (600, 400)
+    assert sum(shown) == 40 * frames(told["video_length"])  # ms: every second of 50 frames a second
+    assert [p.name for p in tmp_path.iterdir()] == ["film.gif"]
+
+
+@pytest.mark.usefixtures("drawable")
+def test_an_mp4_is_as_long_as_its_episode(run: Path, tmp_path: Path) -> None:
+    ffmpeg = pytest.importorskip("imageio_ffmpeg", reason="imageio-ffmpeg is not installed (the extra `video`)")
+    told = record_video(run, tmp_path / "film.mp4", "last", 0)
+    count, seconds = ffmpeg.count_frames_and_secs(str(tmp_path / "film.mp4"))
+    assert count == frames(told["video_length"]) and seconds == pytest.approx(count / 25, abs=0.05)
+
+
+def test_what_cannot_be_filmed_is_said_before_anything_is_run(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "imageio_ffmpeg", None)
+    for name, says in (
+        ("film.avi", "a file that ends in .mp4 or .gif expected"),
+        ("nowhere/film.gif", "there is no folder"),
+        ("film.mp4", "imageio_ffmpeg is not installed (pip install 'trpo_gail[video]')"),
+    ):
+        assert main(["evaluate", str(run), "--video", str(tmp_path / name)]) == 2
+        told = capsys.readouterr()
+        assert f"--video {tmp_path / name}" in told.err and says in told.err
+        assert told.err.count("\n") == 1 and told.out == ""
+    assert list(tmp_path.iterdir()) == []
+
+
+class Undrawable:
+    """A CartPole whose drawing fails, as MuJoCo's does without a library to draw with."""
+
+    def __init__(self, env: Any) -> None:
+        self._env, self.metadata = env, env.metadata
+
+    def reset(self, seed: int) -> Any:
+        return self._env.reset(seed=seed)
+
+    def render(self) -> None:
+        raise AttributeError("'NoneType' object has\nno attribute 'glGetError'")
+
+    def close(self) -> None:
+        self._env.close()
+
+
+def test_drawing_that_fails_is_one_line_that_says_what_to_do(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make = video._make
+
+    def made(policy: LoadedPolicy) -> Any:
+        return Undrawable(make(policy))
+
+    monkeypatch.setattr(video, "_make", made)
+    path = tmp_path / "film.gif"
+    path.write_bytes(b"before")
+    with pytest.raises(UserError, match=r"cannot be drawn: 'NoneType' object has no attribute .*MUJOCO_GL=egl"):
+        record_video(run, path, "last", 0)
+    assert path.read_bytes() == b"before" and [p.name for p in tmp_path.iterdir()] == ["film.gif"]
+
+
+def test_an_environment_that_has_no_picture_is_said(tmp_path: Path) -> None:
+    assert main(["expert", "toys:Script-v0", "--out", str(tmp_path / "run"), *TINY]) == 0
+    with pytest.raises(UserError, match="toys:Script-v0"):
+        record_video(tmp_path / "run", tmp_path / "film.gif", "last", 0)
+
+
+@pytest.mark.parametrize(
+    ("display", "given", "expected"), [("", None, "egl"), ("", "osmesa", "osmesa"), (":0", None, None)]
+)
+def test_without_a_screen_mujoco_draws_without_one(
+    display: str, given: str | None, expected: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(video.os, "environ", {"DISPLAY": display} | ({"MUJOCO_GL": given} if given else {}))
+    video._without_display()
+    assert video.os.environ.get("MUJOCO_GL") == expected
