@@ -60,7 +60,7 @@ class _Arguments:
     final_episodes: int = 50
     """Episodes of the last one, which scores are of."""
     runs: str | None = None
-    """Folder of the run folders and logs; without it `runs` within --out."""
+    """Folder of the run folders and logs; without it runs/compare/NAME, with the name of --out."""
     jobs: int | None = None
     """Runs at once; without it as many as the cores have room for. More make each slower, and times noisier."""
     ranks: int = 1
@@ -93,7 +93,7 @@ def _compare(given: _Arguments, program: Sequence[str] = ()) -> int:
     out = Path(given.out)
     experts = {env: Path(expert) for env, expert in zip(given.env, given.expert, strict=True)}
     keep(plan, out)
-    experiment = ComparisonExperiment(plan, experts, out, Path(given.runs) if given.runs else out / "runs")
+    experiment = ComparisonExperiment(plan, experts, out, Path(given.runs or f"runs/compare/{out.name}"))
     outcome = Runner(experiment, plan.cells(), given.jobs, given.ranks, program).run()
     print(_told(outcome))
     if outcome.stopped:

@@ -10,6 +10,8 @@ import numpy as np
 from trpo_gail.comparison.analysis import ALL, NEAR, Analysis, Curve
 from trpo_gail.reports import style
 
+MARKERS = "osD^vP"
+EVERY = 12  # points of a line from one marker to the next
 COLUMNS = 2  # of panels
 
 
@@ -57,7 +59,7 @@ def _curves(axes: Any, found: Analysis, curves: Sequence[Curve], env: str) -> No
         look = _look(found, curve.contestant)
         middle, low, high = (v if scale is None else scale.value(v) for v in (curve.score, curve.low, curve.high))
         axes.fill_between(curve.x, low, high, color=look["color"], alpha=0.16, lw=0)
-        axes.plot(curve.x, middle, lw=1.9, **look)
+        axes.plot(curve.x, middle, lw=1.9, markevery=EVERY, **look)
     for score, name, colour, dashes in (
         (1.0, "expert", style.EXPERT, "--"), (NEAR, "", style.REFERENCE, ":"), (0.0, "random", style.RANDOM, ":"),
     ):  # fmt: skip
@@ -100,7 +102,7 @@ def profiles(found: Analysis) -> bytes:
         axes.fill_between(
             profile.thresholds, profile.low, profile.high, color=look["color"], alpha=0.16, lw=0, step="post"
         )
-        axes.step(profile.thresholds, profile.part, where="post", lw=1.9, **look)
+        axes.step(profile.thresholds, profile.part, where="post", lw=1.9, markevery=EVERY, **look)
     axes.axvline(1.0, color=style.EXPERT, ls="--", lw=1.1, zorder=1.5)
     axes.annotate(
         "expert", (1.0, 1.0), (3, 2), xycoords=("data", "axes fraction"), textcoords="offset points", fontsize=8
@@ -136,9 +138,9 @@ def _place(found: Analysis, contestant: str) -> int:
 
 
 def _look(found: Analysis, contestant: str) -> dict[str, Any]:
-    """Colour, dashes and markers: told apart in print without colours too."""
+    """Colour, and for prints without colours a marker."""
     place = _place(found, contestant)
-    return style.line_look(place)
+    return style.line_look(place) | {"marker": MARKERS[place % len(MARKERS)], "ms": 5}
 
 
 def _legend(figure: Any, found: Analysis) -> None:
