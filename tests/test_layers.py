@@ -34,7 +34,7 @@ LAZY = {
     "mpi4py": {"parallel"},
     "envpool": {"envs.vector"},
     "torch.utils.tensorboard": {"runs"},
-    "matplotlib": {"reports.style", "reports.plots", "reports.paper_figure"},
+    "matplotlib": {"reports.style", "reports.plots", "reports.paper_figure", "reports.comparison_plots"},
     "imageio_ffmpeg": {"video"},
     "PIL": {"video"},
 }

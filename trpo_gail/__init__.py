@@ -13,7 +13,9 @@ A map, in the order of a first reading:
     session.py       a run from flags to summary;  runs.py its folder;  cli.py the commands
     cloning.py       behavioural cloning, the baseline without an environment;  cloning_run.py a run of it
     experts/         demonstrations: read, write, record
-    reproduction/    the paper's experiments: the grid, a runner, the tables
+    experiments/     many runs side by side: the runner
+    reproduction/    the paper's experiments: the grid, the tables
+    comparison/      configurations on equal terms: the plan, the statistics
 
 `load_policy(run)` gives a trained policy; `load(file)` a file of demonstrations. Importing the package starts no MPI.
 """

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class _TrainArguments:
+class TrainArguments:
+    """Flags of `train`."""
+
     config: Annotated[Config, arg(name="")] = dataclasses.field(default_factory=lambda: Config(""))
     out: str | None = None
     """Run folder; without it runs/<environment>-seed<seed>-<time>."""
@@ -30,9 +32,7 @@ class _TrainArguments:
 
 def run(arguments: list[str], workers: list[Workers], command: str = "train") -> int:
     """Train, or go on with a run. `command` is the name that help and errors show."""
-    import tyro
-
-    resume, out, name, generator = (_peek(arguments, f"--{flag}") for flag in ("resume", "out", "preset", "generator"))
+    resume, out = (_peek(arguments, flag) for flag in ("--resume", "--out"))
     saved = None
     if resume is not None:
         if not out:
@@ -40,11 +40,7 @@ def run(arguments: list[str], workers: list[Workers], command: str = "train") ->
         from trpo_gail.session import saved_config
 
         saved = saved_config(Path(out))
-    base = saved or preset(_one_of(PresetName, name), tyro.MISSING, _one_of(GeneratorName, generator))
-    if command == "expert" and not saved:
-        base = dataclasses.replace(base, adversary="env_reward", normalise_from_expert=False)
-    given = parse(_TrainArguments, arguments, command, _TrainArguments(base))
-    _refuse_idle_fields(arguments, given.config)
+    given = parse_flags(arguments, command, saved)
     from trpo_gail.session import check_resume
     from trpo_gail.session import run as run_session
 
@@ -52,6 +48,19 @@ def run(arguments: list[str], workers: list[Workers], command: str = "train") ->
         check_resume(saved, given.config, Path(str(out)))
     run_session(given.config, given.out, given.resume, given.quiet, world(workers))
     return 0
+
+
+def parse_flags(arguments: list[str], command: str = "train", saved: Config | None = None) -> TrainArguments:
+    """Flags over the defaults that their --preset and --generator choose, or over those of a run. Raises UserError."""
+    import tyro
+
+    name, generator = (_peek(arguments, flag) for flag in ("--preset", "--generator"))
+    base = saved or preset(_one_of(PresetName, name), tyro.MISSING, _one_of(GeneratorName, generator))
+    if command == "expert" and not saved:
+        base = dataclasses.replace(base, adversary="env_reward", normalise_from_expert=False)
+    given = parse(TrainArguments, arguments, command, TrainArguments(base))
+    _refuse_idle_fields(arguments, given.config)
+    return given
 
 
 def expert(arguments: list[str], workers: list[Workers]) -> int:

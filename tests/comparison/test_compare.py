@@ -1,0 +1,237 @@
+"""`trpo-gail compare` with a stand-in for training: what it writes, that an interruption changes nothing, what it refuses."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import re
+import shutil
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from trpo_gail.cli import main
+from trpo_gail.commands import compare
+from trpo_gail.comparison import results
+from trpo_gail.comparison.plan import Cell, load
+from trpo_gail.experiments import runner
+
+EXPERT = Path(__file__).parents[2] / "expert_data" / "CartPole-v0.h5"
+FAKE = (sys.executable, str(Path(__file__).with_name("fake_run.py")))
+HALF = Cell("CartPole-v0", "small", 0)  # the one that is interrupted
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _quick() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(runner, "POLL_S", 0.01)
+        yield
+
+
+def words(out: Path, *more: str) -> list[str]:
+    return [
+        "--env", "CartPole-v0", "--expert", str(EXPERT), "--trajectories", "3", "--seeds", "2", "--steps", "10000",
+        "--eval_every", "1000", "--contestant", "small: --max_kl 0.001", "--contestant", "ppo: --generator ppo",
+        "--jobs", "2", "--out", str(out), "--runs", str(out / "runs"), *more,
+    ]  # fmt: skip
+
+
+def run(out: Path, *more: str) -> int:
+    return compare._compare(compare.parse(compare._Arguments, words(out, *more), "compare"), FAKE)
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A comparison that nothing interrupted."""
+    out = tmp_path_factory.mktemp("compare") / "out"
+    assert run(out) == 0
+    return out
+
+
+def table(file: Path) -> list[dict[str, str]]:
+    with open(file, newline="") as lines:
+        return list(csv.DictReader(lines))
+
+
+def tables(out: Path) -> dict[str, bytes]:
+    """All that is written, but for times: files by name, the page without that section."""
+    found = {f.name: f.read_bytes() for f in out.iterdir() if f.is_file() and not f.name.startswith("times")}
+    page = found["index.html"].decode()
+    assert page.count('<section id="time">') == 1
+    return found | {"index.html": re.sub(r'<section id="time">.*?</section>', "", page, flags=re.DOTALL).encode()}
+
+
+def test_scores_by_hand(done: Path) -> None:
+    """`small` climbs to 140 + 3 seed of 200, random is 20; `ppo` to 195 + seed, at 95 % of the expert (191) in the last."""
+    found = {(row["contestant"], row["seed"]): row for row in table(done / "runs.csv")}
+    assert float(found["small", "1"]["score"]) == pytest.approx((143 - 20) / 180, abs=1e-6)
+    assert float(found["ppo", "1"]["score"]) == pytest.approx((196 - 20) / 180, abs=1e-6)
+    assert (found["ppo", "0"]["steps_to_95"], found["small", "0"]["steps_to_95"]) == ("10064", "")
+    rows = {row["contestant"]: row for row in table(done / "comparison.csv")}
+    assert (rows["small"]["runs"], rows["small"]["reached_95"], rows["small"]["steps_to_95_median"]) == ("2", "0", "")
+    assert float(rows["small"]["score_iqm"]) == pytest.approx((141.5 - 20) / 180, abs=1e-6)
+    assert float(rows["ppo"]["steps_to_95_median"]) == pytest.approx(10032)
+    [row] = table(done / "improvement.csv")
+    assert (row["first"], row["second"], row["probability_first_is_higher"], row["high"]) == ("small", "ppo", "0", "0")
+    curve = [row for row in table(done / "curves.csv") if row["contestant"] == "small"]
+    assert (curve[0]["steps"], curve[-1]["steps"]) == ("1064", "10000"), "not where all runs were evaluated"
+    assert {p.name for p in done.glob("*.png")} == {
+        "scores.png", "curves.png", "profiles.png", "improvement.png", "times_curves.png"
+    }  # fmt: skip
+
+
+def test_every_run_has_the_same_terms(done: Path) -> None:
+    plan = load(done)
+    for cell in plan.cells():
+        result = results.read(results.path(done, cell), plan, cell)
+        text = " ".join(result.command)
+        assert text.startswith("trpo-gail train CartPole-v0 ") and f"--seed {cell.seed}" in text
+        assert "--expert CartPole-v0.h5 --d_step 16 --trajectories 3 --subsample 1 --steps 10000" in text
+        assert str(done.parent) not in results.path(done, cell).read_text(), "a path of this machine in a result"
+    assert str(EXPERT.parent) not in (done / "plan.json").read_text() + (done / "index.html").read_text()
+
+
+def test_the_page_stands_alone(done: Path) -> None:
+    page = (done / "index.html").read_text()
+    assert page.count("data:image/png;base64,") == 5
+    assert not re.findall(r'(?:src|href)="(?!data:|#)', page) and "<script" not in page
+    for title in (
+        "Scores",
+        "Performance profiles",
+        "Probability of improvement",
+        "Failures",
+        "Terms",
+        "Time",
+        "Method",
+    ):
+        assert f">{title}</h2>" in page
+    assert "best evaluation 0.667, last policy 0.667" in page, "a failure is not listed"
+    assert "trpo.max_kl" in page and "ppo.clip_range" in page
+
+
+def test_an_interruption_changes_nothing_but_times(done: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    runs = out / "runs"
+    runs.mkdir(parents=True)
+    (runs / f"{HALF.name}.order").write_text("hang")
+    sender = threading.Thread(target=_signal_when, args=(runs / HALF.name / "ready",))
+    sender.start()
+    assert run(out, "--jobs", "1") == 0
+    sender.join()
+    assert not (out / "index.html").exists() and not (out / "comparison.csv").exists()
+    assert len(list((out / "cells").glob("*.json") if (out / "cells").exists() else [])) < 4
+    (runs / f"{HALF.name}.order").unlink()
+    assert run(out) == 0
+    ours, theirs = tables(out), tables(done)
+    assert ours.keys() == theirs.keys()
+    assert [name for name in ours if ours[name] != theirs[name]] == []
+    assert (out / "times.csv").read_bytes() != (done / "times.csv").read_bytes(), "the stand-in's seconds are all alike"
+
+
+def _signal_when(ready: Path) -> None:
+    while not ready.exists():
+        time.sleep(0.01)
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def test_a_run_that_fails_is_listed_and_tried_again(done: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    shutil.copytree(done, out)
+    results.path(out, HALF).unlink()
+    shutil.rmtree(out / "runs" / HALF.name)
+    order = out / "runs" / f"{HALF.name}.order"
+    order.write_text("fail")
+    assert run(out) == 1
+    page = (out / "index.html").read_text()
+    assert "1 of them have no result: see Failures" in page and "no result" in page
+    assert [row["runs"] for row in table(out / "comparison.csv")] == ["1", "2"]
+    order.unlink()
+    assert run(out) == 0
+    assert tables(out) == tables(done)
+
+
+def test_the_report_alone(done: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("plan.json", "cells"):  # what is kept under version control is enough
+        source = done / name
+        (shutil.copytree if source.is_dir() else shutil.copy)(source, tmp_path / name)  # type: ignore[operator]
+    assert main(["compare", "report", "--out", str(tmp_path)]) == 0
+    assert capsys.readouterr().out == f"{tmp_path}/index.html\n"
+    assert tables(tmp_path) == tables(done)
+
+
+# ---- what a user gets wrong ------------------------------------------------------------------------------------------
+
+
+def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    capsys.readouterr()
+    assert main(["compare", *arguments]) == 2
+    out, err = capsys.readouterr()
+    assert out == "" and err.count("\n") == 1
+    return err
+
+
+def test_another_plan_in_the_same_folder(done: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = tables(done)
+    assert "holds another comparison (seeds: 0 1 there, 0 1 2 here)" in refused(capsys, *words(done, "--seeds", "3"))
+    assert "tasks[0].steps: 10000 there, 12000 here" in refused(capsys, *words(done, "--steps", "12000"))
+    assert "contestants[0].config.gamma" in refused(capsys, *words(done, "--flags=--gamma 0.9"))
+    assert "contestants: small, ppo there, small, ppo, x here" in refused(capsys, *words(done, "--contestant", "x:"))
+    assert tables(done) == before
+
+
+@pytest.mark.parametrize(
+    ("more", "says"),
+    [
+        (["--contestant", "small"], '"NAME: FLAGS" expected'),
+        (["--contestant", "x: --nonsense 3"], "--contestant x: train: "),
+        (["--contestant", "x: --steps 3"], "--contestant x: --steps is the same for all"),
+        (["--contestant", "x: 'a"], "No closing quotation"),
+        (["--contestant", "x: --max_kl -1"], "--contestant x: --trpo.max_kl: -1.0 given, more than 0 expected"),
+        (["--flags=--seed 3"], "--flags: --seed is the same for all"),
+        (["--generators", "ppo"], "'ppo' given twice"),
+        (["--generators", "dqn"], "--contestant dqn: train: "),
+        (["--expert", "a.h5", "b.h5"], "--expert: 2 given, one for each of 1 environments expected"),
+        (["--expert", "nowhere.h5"], "nowhere.h5"),
+        (["--trajectories", "1000"], "trajectories: expected 1 to"),
+        (["--steps", "1", "2"], "--steps: 2 given, 1 or one for each of 1 environments"),
+        (["--steps", "1000"], "--steps: 1000 given for CartPole-v0, but one epoch of small has 2048"),
+        (["--seeds", "0"], "--seeds: 0 given, at least 1"),
+        (["--seeds", "3", "3"], "--seeds: 3 3 given, different numbers"),
+        (["--eval_every", "20000"], "--eval_every: 20000 given, at most --steps 10000"),
+        (["--final_episodes", "0"], "--final_episodes: 0 given, at least 1"),
+        (["--ranks", "17"], "--ranks: 17 given, but small has 16 environments"),
+    ],
+)
+def test_mistakes(more: list[str], says: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert says in refused(capsys, *words(tmp_path / "out", *more))
+    assert not (tmp_path / "out").exists(), "something was made"
+
+
+def test_a_folder_that_holds_no_comparison(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert "holds no comparison (no plan.json)" in refused(capsys, "report", "--out", str(tmp_path))
+    (tmp_path / "plan.json").write_text('{"format": 0}')
+    assert "field 'format': 1 expected, 0 found" in refused(capsys, "report", "--out", str(tmp_path))
+    (tmp_path / "plan.json").write_text('{"format": 1}')
+    assert "fields missing or unknown" in refused(capsys, "report", "--out", str(tmp_path))
+
+
+def test_results_that_are_not_the_plans(done: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    shutil.copy(done / "plan.json", tmp_path)
+    assert "no run of the comparison has a result" in refused(capsys, "report", "--out", str(tmp_path))
+    content = json.loads(results.path(done, HALF).read_text())
+    file = results.path(tmp_path, HALF)
+    file.parent.mkdir()
+    for wrong, says in (
+        (content | {"setup": "x"}, "field 'setup'"),
+        (content | {"seed": 9}, "holds the cell CartPole-v0-small-seed9"),
+        ({"setup": "x"}, "fields missing or unknown"),
+        (content | {"returns": []}, "finite numbers expected"),
+    ):
+        file.write_text(json.dumps(wrong))
+        assert says in refused(capsys, "report", "--out", str(tmp_path))

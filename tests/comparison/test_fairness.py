@@ -1,0 +1,138 @@
+"""Equal terms: updates of the discriminator by hand, and what is refused."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from trpo_gail.commands.train import parse_flags
+from trpo_gail.comparison.fairness import Entry, check_flags, check_lengths, contestants, differing, flag_names
+from trpo_gail.comparison.plan import Contestant, check_names, difference
+from trpo_gail.config import Config
+from trpo_gail.errors import UserError
+
+BASE = Config("CartPole-v0")  # 16 updates per 2048 steps
+
+
+def entry(*flags: str, name: str = "a") -> Entry:
+    return Entry(name, flags, parse_flags(["CartPole-v0", *flags]).config)
+
+
+def made(*flags: str, base: Config = BASE) -> Contestant:
+    [found] = contestants(base, [entry(*flags)])
+    return found
+
+
+@pytest.mark.parametrize(
+    ("flags", "d_step"),
+    [
+        ((), 16),
+        (("--timesteps_per_batch", "1024"), 8),
+        (("--timesteps_per_batch", "1024", "--g_step", "3"), 24),
+        (("--preset", "stable-baselines"), 24),
+        (("--timesteps_per_batch", "128"), 1),
+        (("--timesteps_per_batch", "4096", "--d_step", "32"), 32),
+    ],
+)
+def test_as_many_updates_per_step(flags: tuple[str, ...], d_step: int) -> None:
+    found = made(*flags)
+    assert found.config["d_step"] == d_step and found.notes == ()
+    assert d_step / found.epoch_steps == 16 / 2048
+
+
+def test_a_rate_that_does_not_divide_is_rounded_and_said() -> None:
+    found = made("--timesteps_per_batch", "2000")  # 15.625
+    assert found.config["d_step"] == 16
+    assert found.notes == (
+        "Its discriminator updates per step are +2.4% from the common number: 15.62 per epoch were rounded to 16.",
+    )
+
+
+@pytest.mark.parametrize(
+    ("flags", "says"),
+    [
+        (("--timesteps_per_batch", "64"), "1 discriminator updates per 64 steps are +100% from the common 16 per 2048"),
+        (("--d_step", "8"), "8 discriminator updates per 2048 steps are -50%"),
+        (("--preset", "paper"), "--iterations 501 would end it early; --iterations None expected"),
+        (
+            ("--preset", "paper", "--iterations", "None"),
+            "--policy.hidden_sizes is 100 100 by its preset, 64 64 for all",
+        ),
+        (("--actions", "raw"), "--actions raw given, auto as for all expected"),
+        (("--env_kwargs", '{"a": 1}'), "--env_kwargs"),
+    ],
+)
+def test_unequal_terms_are_refused(flags: tuple[str, ...], says: str) -> None:
+    with pytest.raises(UserError) as error:
+        made(*flags)
+    assert "--contestant a: " in str(error.value) and says in str(error.value)
+
+
+def test_a_network_that_differs_by_its_flag_is_said() -> None:
+    assert made("--hidden_size_adversary", "32").notes == (
+        "--discriminator.hidden_size_adversary is 32 by its own flag; without that, 100.",
+    )
+    assert made("--policy.hidden_sizes", "32", "32").notes[0].startswith("--policy.hidden_sizes is 32 32")
+    wide = dataclasses.replace(BASE, policy=dataclasses.replace(BASE.policy, hidden_sizes=(32, 32)))
+    assert made("--policy.hidden_sizes", "32", "32", base=wide).notes == ()
+
+
+def test_the_common_flags_decide_the_number_of_updates() -> None:
+    assert made("--timesteps_per_batch", "512", base=dataclasses.replace(BASE, d_step=4)).config["d_step"] == 1
+
+
+def test_an_adversary_in_closed_form_is_left_as_it_is() -> None:
+    found = made("--adversary", "fem", "--timesteps_per_batch", "64")
+    assert found.notes == ("--adversary fem is fitted once per epoch of 64 steps.",)
+
+
+def test_settings_that_differ() -> None:
+    two = contestants(BASE, [entry("--max_kl", "0.02"), entry("--generator", "ppo", name="b")])
+    found = differing(two)
+    assert found["trpo.max_kl"] == [0.02, None] and found["generator"] == ["trpo", "ppo"]
+    assert found["ppo.clip_range"] == [None, 0.2] and "gamma" not in found
+    assert not {"seed", "steps", "expert", "eval_every"} & {name for c in two for name in c.config}
+
+
+def test_flags_that_are_no_contestants() -> None:
+    assert flag_names(["--a.b", "3", "-x", "--c=4", "--d-e"]) == {"a.b", "c", "d_e"}
+    for flag in ("--steps", "--expert=x", "--seed", "--eval-every"):
+        with pytest.raises(UserError, match="is the same for all, and no flag of a contestant"):
+            check_flags("--contestant a", [flag, "1"])
+    check_flags("--contestant a", ["--num_envs", "4"])
+
+
+def test_lengths_and_ranks() -> None:
+    check_lengths([made()], {"x": 2048}, 16)
+    with pytest.raises(UserError, match="--steps: 2000 given for x, but one epoch of a has 2048"):
+        check_lengths([made()], {"x": 2000}, 1)
+    with pytest.raises(UserError, match="--ranks: 17 given, but a has 16 environments"):
+        check_lengths([made()], {"x": 2048}, 17)
+
+
+@pytest.mark.parametrize(
+    ("names", "envs", "says"),
+    [
+        (["a"], ["x"], "1 given, at least 2 to compare"),
+        (["a", "a"], ["x"], "--contestant: 'a' given twice"),
+        (["a", "b"], ["x", "x"], "--env: 'x' given twice"),
+        (["a", "b/c"], ["x"], "'b/c' is no name"),
+        (["a", ""], ["x"], "'' is no name"),
+    ],
+)
+def test_names(names: list[str], envs: list[str], says: str) -> None:
+    with pytest.raises(UserError) as error:
+        check_names(names, envs)
+    assert says in str(error.value)
+
+
+def test_the_difference_of_two_plans_in_words() -> None:
+    there = {"seeds": [0, 1], "contestants": [{"name": "a", "config": {"x": 1}}, {"name": "b", "config": {}}]}
+    assert difference(there, there) is None
+    assert difference(there, there | {"seeds": [0]}) == "seeds: 0 1 there, 0 here"
+    assert difference(there, there | {"contestants": there["contestants"][:1]}) == "contestants: a, b there, a here"
+    other = [{"name": "a", "config": {"x": 2}}, there["contestants"][1]]
+    assert difference(there, there | {"contestants": other}) == "contestants[0].config.x: 1 there, 2 here"
+    assert difference({"expert": "a.h5", "n": 1}, {"expert": "b.h5", "n": 1}) is None
+    assert difference({}, {"n": 1}) == "n: None there, 1 here"

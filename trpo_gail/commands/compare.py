@@ -1,0 +1,228 @@
+"""`trpo-gail compare`: configurations side by side on equal terms.
+
+    trpo-gail compare --env Hopper-v4 --expert expert_data/Hopper-v4.h5 --generators trpo,ppo --seeds 5 \\
+        --steps 1000000 --out results/compare/hopper
+    trpo-gail compare report --out results/compare/hopper
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tyro.conf import UseAppendAction
+
+from trpo_gail.commands.parsing import parse
+from trpo_gail.commands.train import parse_flags
+from trpo_gail.config import Config
+from trpo_gail.errors import UserError
+
+if TYPE_CHECKING:
+    from trpo_gail.comparison.fairness import Entry
+    from trpo_gail.comparison.plan import Contestant, Plan, Task
+    from trpo_gail.experiments.runner import Outcome
+    from trpo_gail.parallel import Workers
+
+EVALUATIONS = 20  # of a run, where --eval_every does not say
+
+
+@dataclass(frozen=True)
+class _Arguments:
+    """`compare report --out DIR` writes the tables and the page of the results that are there, and runs nothing."""
+
+    env: tuple[str, ...]
+    """Environments."""
+    expert: tuple[str, ...]
+    """A file of demonstrations for each of them, in their order."""
+    out: str
+    """Folder of the plan, the results, the tables and the page (index.html)."""
+    generators: str = ""
+    """Contestants by their generators alone: trpo,ppo."""
+    contestant: UseAppendAction[tuple[str, ...]] = ()
+    """A contestant, "NAME: FLAGS" with flags of `train`, such as "big: --trpo.max_kl 0.02"; once for each."""
+    flags: str = ""
+    """Flags of `train` for all contestants: --flags="--num_envs 8 --gamma 0.99"."""
+    seeds: tuple[int, ...] = (5,)
+    """How many (N stands for 0 to N-1); or, where several numbers are given, which."""
+    steps: tuple[int, ...] = (1_000_000,)
+    """Environment steps of each run: one number for all environments, or one each."""
+    trajectories: tuple[int, ...] = ()
+    """Use the first N trajectories of the file, likewise; without it all."""
+    subsample: tuple[int, ...] = (1,)
+    """Use every K-th row of each trajectory, likewise."""
+    eval_every: tuple[int, ...] = ()
+    """Steps between evaluations, likewise; without it a twentieth of --steps."""
+    eval_episodes: int = 20
+    """Episodes of a periodic evaluation."""
+    final_episodes: int = 50
+    """Episodes of the last one, which scores are of."""
+    runs: str | None = None
+    """Folder of the run folders and logs; without it runs/compare/NAME, with the name of --out."""
+    jobs: int | None = None
+    """Runs at once; without it as many as the cores have room for. More make each slower, and times noisier."""
+    ranks: int = 1
+    """Ranks of each run; more than one run under mpirun."""
+
+
+@dataclass(frozen=True)
+class _ReportArguments:
+    out: str
+    """Folder of a comparison."""
+
+
+def run(arguments: list[str], workers: list[Workers]) -> int:
+    """Run what is missing, then write tables and page; or these alone."""
+    if arguments[:1] == ["report"]:
+        given = parse(_ReportArguments, arguments[1:], "compare report")
+        from trpo_gail.comparison.plan import load
+
+        return _write(load(Path(given.out)), Path(given.out))
+    return _compare(parse(_Arguments, arguments, "compare"))
+
+
+def _compare(given: _Arguments, program: Sequence[str] = ()) -> int:
+    """`program` are the words before a run's arguments, as the runner takes them."""
+    plan = _plan(given)
+    from trpo_gail.comparison.experiment import ComparisonExperiment
+    from trpo_gail.comparison.plan import keep
+    from trpo_gail.experiments.runner import Runner
+
+    out = Path(given.out)
+    experts = {env: Path(expert) for env, expert in zip(given.env, given.expert, strict=True)}
+    keep(plan, out)
+    experiment = ComparisonExperiment(plan, experts, out, Path(given.runs or f"runs/compare/{out.name}"))
+    outcome = Runner(experiment, plan.cells(), given.jobs, given.ranks, program).run()
+    print(_told(outcome))
+    if outcome.stopped:
+        return 0
+    return (_write(plan, out) if outcome.done else 0) or (1 if outcome.failed else 0)
+
+
+def _told(outcome: Outcome) -> str:
+    stopped = f", stopped by {outcome.stopped}: the same command goes on" if outcome.stopped else ""
+    return f"{outcome.done} done, {outcome.failed} failed, {outcome.elsewhere} with another runner{stopped}"
+
+
+def _write(plan: Plan, out: Path) -> int:
+    from trpo_gail.comparison.analysis import analyse
+    from trpo_gail.comparison.results import read_all
+    from trpo_gail.comparison.tables import write_tables
+    from trpo_gail.reports.comparison_page import write_page
+
+    found = analyse(plan, read_all(out, plan))
+    write_tables(found, out)
+    print(write_page(found, out))
+    return 0
+
+
+# ---- from flags to a plan --------------------------------------------------------------------------------------------
+
+
+def _plan(given: _Arguments) -> Plan:
+    """What is to be compared. Raises UserError for all that is wrong with it."""
+    from trpo_gail.comparison.fairness import check_lengths
+    from trpo_gail.comparison.plan import Plan, check_names
+
+    named = _named(given)
+    check_names([name for name, _ in named], given.env)
+    for flag, least in (("eval_episodes", 1), ("final_episodes", 1), ("ranks", 1)):
+        if getattr(given, flag) < least:
+            raise UserError(f"--{flag}: {getattr(given, flag)} given, at least {least} expected")
+    common = tuple(_words("--flags", given.flags))
+    contestants = _contestants(given, common, named)
+    plan = Plan(
+        contestants, _tasks(given), _seeds(given.seeds), common, given.eval_episodes, given.final_episodes, given.ranks
+    )
+    check_lengths(contestants, {task.env: task.steps for task in plan.tasks}, given.ranks)
+    return plan
+
+
+def _named(given: _Arguments) -> list[tuple[str, tuple[str, ...]]]:
+    """Names and flags of the contestants."""
+    named = [(name.strip(), ("--generator", name.strip())) for name in given.generators.split(",") if name.strip()]
+    for text in given.contestant:
+        name, colon, flags = text.partition(":")
+        if not colon:
+            raise UserError(f'--contestant: {text!r} given, "NAME: FLAGS" expected')
+        named.append((name.strip(), tuple(_words(f"--contestant {name.strip()}", flags))))
+    return named  # type: ignore[return-value]
+
+
+def _words(source: str, text: str) -> list[str]:
+    try:
+        words = shlex.split(text)
+    except ValueError as error:
+        raise UserError(f"{source}: {text!r}: {error}") from error
+    from trpo_gail.comparison.fairness import check_flags
+
+    check_flags(source, words)
+    return words
+
+
+def _contestants(
+    given: _Arguments, common: tuple[str, ...], named: Sequence[tuple[str, tuple[str, ...]]]
+) -> tuple[Contestant, ...]:
+    from trpo_gail.comparison.fairness import Entry, contestants
+
+    base = _settings("--flags", given, common)
+    entries: list[Entry] = [
+        Entry(name, flags, _settings(f"--contestant {name}", given, (*common, *flags))) for name, flags in named
+    ]
+    return contestants(base, entries)
+
+
+def _settings(source: str, given: _Arguments, flags: Sequence[str]) -> Config:
+    """What flags come to, as `train` would read them."""
+    try:
+        return parse_flags([given.env[0], "--expert", given.expert[0], *flags]).config
+    except UserError as error:
+        raise UserError(f"{source}: {error}") from None
+
+
+def _tasks(given: _Arguments) -> tuple[Task, ...]:
+    """Environments with their demonstrations, which are read once here: what is wrong with them is said before a run."""
+    from trpo_gail.comparison.plan import Task
+    from trpo_gail.experts import dataset
+
+    count = len(given.env)
+    if len(given.expert) != count:
+        raise UserError(f"--expert: {len(given.expert)} given, one for each of {count} environments expected")
+    steps, subsample = _each("--steps", given.steps, count), _each("--subsample", given.subsample, count)
+    trajectories = _each("--trajectories", given.trajectories, count) if given.trajectories else [None] * count
+    every = (
+        _each("--eval_every", given.eval_every, count)
+        if given.eval_every
+        else [max(1, n // EVALUATIONS) for n in steps]
+    )
+    tasks = []
+    for k, (env, file) in enumerate(zip(given.env, given.expert, strict=True)):
+        data = dataset.load(file, trajectories[k], subsample[k])
+        if data.return_mean is None:
+            raise UserError(f"--expert: {file} holds no rewards, which scores need to know the expert's return by")
+        if every[k] > steps[k]:
+            raise UserError(f"--eval_every: {every[k]} given, at most --steps {steps[k]} expected")
+        expert = Path(file).name, data.sha256, data.return_mean
+        tasks.append(Task(env, *expert, trajectories[k], subsample[k], steps[k], every[k]))
+    return tuple(tasks)
+
+
+def _each(flag: str, values: Sequence[int], count: int) -> list[int]:
+    """One value per environment."""
+    if len(values) not in (1, count):
+        raise UserError(f"{flag}: {len(values)} given, 1 or one for each of {count} environments expected")
+    if min(values) < 1:
+        raise UserError(f"{flag}: {min(values)} given, at least 1 expected")
+    return list(values) * (count if len(values) == 1 else 1)
+
+
+def _seeds(values: Sequence[int]) -> tuple[int, ...]:
+    if len(values) == 1:
+        if values[0] < 1:
+            raise UserError(f"--seeds: {values[0]} given, at least 1 expected")
+        return tuple(range(values[0]))
+    if not values or min(values) < 0 or len(set(values)) < len(values):
+        raise UserError(f"--seeds: {' '.join(map(str, values)) or 'none'} given, different numbers from 0 on expected")
+    return tuple(values)

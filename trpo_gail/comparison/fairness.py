@@ -1,0 +1,128 @@
+"""Equal terms: what all contestants must have in common, checked; the discriminator's updates, scaled to each one's batch."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from trpo_gail.comparison.plan import Contestant
+from trpo_gail.config import Config, flatten, other_generator
+from trpo_gail.errors import UserError
+
+OWNED = (  # the comparison's own flags, or the seed's
+    "env", "expert", "trajectories", "subsample", "steps", "seed", "eval_every", "eval_episodes", "final_episodes", "out",
+    "resume", "quiet",
+)  # fmt: skip
+SAME = ("env_kwargs", "backend", "actions")  # the environment and what it sees
+NETWORKS = ("policy.hidden_sizes", "critic.hidden_sizes", "discriminator.hidden_size_adversary")
+ROUNDING = 0.05  # of the discriminator's updates per step: a departure of more is refused
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A contestant as it was named, and the settings that its flags come to, after the common ones."""
+
+    name: str
+    flags: tuple[str, ...]
+    config: Config
+
+
+def flag_names(words: Iterable[str]) -> set[str]:
+    """Of "--a.b 3 --c=4": a.b and c."""
+    return {word.partition("=")[0][2:].replace("-", "_") for word in words if word.startswith("--")}
+
+
+def check_flags(source: str, words: Sequence[str]) -> None:
+    """Raise UserError for a flag that is not a contestant's to set; `source` names it."""
+    for name in OWNED:
+        if name in flag_names(words):
+            raise UserError(f"{source}: --{name} is the same for all, and no flag of a contestant")
+
+
+def contestants(base: Config, entries: Sequence[Entry]) -> tuple[Contestant, ...]:
+    """The contestants on equal terms with `base`, the settings that the common flags alone come to.
+
+    Raises UserError where they are not: another environment, an early end, networks that differ although no flag of the
+    contestant says so, or another number of discriminator updates per environment step.
+    """
+    return tuple(_contestant(base, entry) for entry in entries)
+
+
+def _contestant(base: Config, entry: Entry) -> Contestant:
+    where, config = f"--contestant {entry.name}", entry.config
+    flat, common = flatten(config), flatten(base)
+    for name in SAME:
+        if flat[name] != common[name]:
+            raise UserError(f"{where}: --{name} {flat[name]} given, {common[name]} as for all expected")
+    if config.iterations is not None:
+        raise UserError(f"{where}: --iterations {config.iterations} would end it early; --iterations None expected")
+    notes = list(_networks(where, entry, flat, common))
+    d_step, note = _updates(where, base, entry)
+    settings = {name: value for name, value in flat.items() if name not in (*OWNED, "save_every", "iterations")}
+    idle = other_generator(config.generator)
+    settings = {n: v for n, v in settings.items() if not n.startswith(f"{idle}.")} | {"d_step": d_step}
+    return Contestant(entry.name, entry.flags, json.loads(json.dumps(settings)), (*notes, *note))
+
+
+def _networks(where: str, entry: Entry, flat: Mapping[str, object], common: Mapping[str, object]) -> Iterable[str]:
+    """A note on each network that differs, by the contestant's flag."""
+    given = flag_names(entry.flags)
+    for name in NETWORKS:
+        if flat[name] == common[name]:
+            continue
+        if not any(name == flag or name.endswith(f".{flag}") for flag in given):
+            raise UserError(
+                f"{where}: --{name} is {_sizes(flat[name])} by its preset, {_sizes(common[name])} for all expected; "
+                f"give --{name} if it is to differ, or for all by --flags"
+            )
+        yield f"--{name} is {_sizes(flat[name])} by its own flag; without that, {_sizes(common[name])}."
+
+
+def _sizes(value: object) -> str:
+    return " ".join(map(str, value)) if isinstance(value, tuple) else str(value)
+
+
+def _updates(where: str, base: Config, entry: Entry) -> tuple[int, tuple[str, ...]]:
+    """Discriminator updates per epoch, so that they are as many per step as the common flags have; a note where not."""
+    config = entry.config
+    if config.adversary != "gail":
+        return config.d_step, (f"--adversary {config.adversary} is fitted once per epoch of {_steps(config)} steps.",)
+    rate = base.d_step / _steps(base)
+    exact = rate * _steps(config)
+    d_step = config.d_step if "d_step" in flag_names(entry.flags) else max(1, round(exact))
+    off = d_step / exact - 1.0
+    if abs(off) > ROUNDING:
+        raise UserError(
+            f"{where}: {d_step} discriminator updates per {_steps(config)} steps are {off:+.0%} from the common "
+            f"{base.d_step} per {_steps(base)}; another --timesteps_per_batch or --d_step expected"
+        )
+    if abs(off) < 1e-9:
+        return d_step, ()
+    return d_step, (f"Its discriminator updates per step are {off:+.1%} from the common number: {exact:.4g} per epoch "
+                    f"were rounded to {d_step}.",)  # fmt: skip
+
+
+def _steps(config: Config) -> int:
+    return config.timesteps_per_batch * config.g_step
+
+
+def check_lengths(made: Sequence[Contestant], steps: Mapping[str, int], ranks: int) -> None:
+    """Raise UserError where an epoch is longer than a whole run (`steps` by environment), or has too few environments."""
+    for contestant in made:
+        for env, total in steps.items():
+            if contestant.epoch_steps > total:
+                raise UserError(
+                    f"--steps: {total} given for {env}, but one epoch of {contestant.name} has {contestant.epoch_steps}"
+                )
+        if contestant.config["num_envs"] < ranks:
+            raise UserError(
+                f"--ranks: {ranks} given, but {contestant.name} has {contestant.config['num_envs']} environments"
+            )
+
+
+def differing(made: Sequence[Contestant]) -> dict[str, list[object]]:
+    """Settings that are not the same for all, by path: a value each; None where a contestant has no such setting."""
+    names = list(dict.fromkeys(name for contestant in made for name in contestant.config))
+    values = {name: [contestant.config.get(name) for contestant in made] for name in names}
+    return {name: found for name, found in values.items() if any(value != found[0] for value in found)}

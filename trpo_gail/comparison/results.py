@@ -1,0 +1,121 @@
+"""What stays of a finished run of a comparison: one small JSON file per cell."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from trpo_gail.comparison.plan import Cell, Plan
+from trpo_gail.errors import UserError
+from trpo_gail.experiments.result_files import from_fields, rounded, write_fields
+from trpo_gail.runs import read_json, read_metrics
+
+
+@dataclass(frozen=True)
+class Result:
+    """A run's numbers. Returns are of the policy acting deterministically, over whole episodes."""
+
+    setup: str  # of the plan: its hash
+    contestant: str
+    env: str
+    seed: int
+    returns: list[float]  # [episodes], of the last policy
+    return_mean: float
+    expert_return_mean: float
+    random_return_mean: float  # of uniformly random actions
+    iterations: int
+    steps: int  # environment steps, over all ranks
+    curve: dict[str, list[float]]  # steps and return_mean of the periodic evaluations, wall_s of training until each
+    wall_s: float  # of training alone
+    eval_s: float
+    env_steps_per_s: float
+    ranks: int
+    peak_memory_mb: float | None  # of the largest process of the last session, where the runner saw it
+    command: list[str]
+    commit: str | None
+    python: str
+    versions: dict[str, str]
+
+    @property
+    def cell(self) -> Cell:
+        return Cell(self.env, self.contestant, self.seed)
+
+
+def path(out: Path, cell: Cell) -> Path:
+    """Where a cell's result is, or will be."""
+    return out / "cells" / f"{cell.name}.json"
+
+
+def read(file: Path, plan: Plan, cell: Cell) -> Result:
+    """One result. Raises UserError where it is damaged, another cell's or another plan's."""
+    raw = read_json(file)
+    result = from_fields(Result, raw if isinstance(raw, dict) else {}, file)
+    if result.cell != cell:
+        raise UserError(f"{file}: holds the cell {result.cell.name}, which its name does not say")
+    if result.setup != plan.setup(cell):
+        raise UserError(
+            f"{file}: field 'setup': {plan.setup(cell)} by the plan expected, {result.setup} found; move the file away to "
+            "run the cell again"
+        )
+    numbers = [*result.returns, *result.curve["return_mean"]]
+    if not result.returns or not all(math.isfinite(value) for value in numbers):
+        raise UserError(f"{file}: fields 'returns' and 'curve': finite numbers expected")
+    return result
+
+
+def read_all(out: Path, plan: Plan) -> list[Result]:
+    """Those of the plan's cells that have a result, in the plan's order. Raises UserError for one that cannot be used."""
+    return [read(file, plan, cell) for cell in plan.cells() if (file := path(out, cell)).exists()]
+
+
+def write(out: Path, result: Result) -> None:
+    """Write a result, atomically."""
+    write_fields(path(out, result.cell), result)
+
+
+def harvest(run: Path, cell: Cell, plan: Plan, command: Sequence[str], peak_memory_mb: float | None) -> Result:
+    """The result of a finished run folder. Raises UserError where it lacks something, or learnt from other data."""
+    summary, config = read_json(run / "summary.json"), read_json(run / "config.json")
+    task = plan.task(cell.env)
+    try:
+        if config["setting"]["expert_sha256"] != task.expert_sha256:
+            raise UserError(f"{run}: its demonstrations are not those of the plan (their SHA-256 differs)")
+        session = config["sessions"][-1]
+        return Result(
+            setup=plan.setup(cell),
+            contestant=cell.contestant,
+            env=cell.env,
+            seed=cell.seed,
+            returns=[round(float(value), 6) for value in summary["returns"]],
+            return_mean=summary["return_mean"],
+            expert_return_mean=summary["expert_return_mean"],
+            random_return_mean=summary["random_return_mean"],
+            iterations=summary["iterations"],
+            steps=summary["steps"],
+            curve=curve(run),
+            wall_s=round(summary["wall_s"], 3),
+            eval_s=round(summary["eval_s"], 3),
+            env_steps_per_s=round(summary["env_steps_per_s"], 1),
+            ranks=summary["ranks"],
+            peak_memory_mb=rounded(peak_memory_mb, 1),
+            command=list(command),
+            commit=session["commit"],
+            python=session["python"],
+            versions=session["versions"],
+        )
+    except KeyError as error:
+        raise UserError(f"{run}: summary.json or config.json lacks the field {error}") from error
+
+
+def curve(run: Path) -> dict[str, list[float]]:
+    """A run's periodic evaluations. Raises UserError where there is none."""
+    rows = [row for row in read_metrics(run) if row.get("eval_return_mean") is not None]
+    if not rows:
+        raise UserError(f"{run}: metrics.csv: periodic evaluations (eval_return_mean) expected, none found")
+    return {
+        "steps": [int(row["steps"] or 0) for row in rows],
+        "return_mean": [round(row["eval_return_mean"] or 0.0, 6) for row in rows],
+        "wall_s": [round(row["wall_s"] or 0.0, 3) for row in rows],
+    }
