@@ -16,6 +16,7 @@ A map, in the order of a first reading:
     experiments/     many runs side by side: the runner
     reproduction/    the paper's experiments: the grid, the tables
     comparison/      configurations on equal terms: the plan, the statistics
+    reports/         pictures, and the page of a run or several
 
 `load_policy(run)` gives a trained policy; `load(file)` a file of demonstrations. Importing the package starts no MPI.
 """

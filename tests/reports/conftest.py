@@ -32,10 +32,11 @@ def cartpole(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def mountain_car(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Observations of two numbers, so trajectories are drawn; its folder has the other's name."""
-    out = tmp_path_factory.mktemp("mountain_car") / "run"
-    return train(out, "Paper/MountainCar-v0", "--expert", str(DATA / "paper" / "MountainCar-v0.h5"), "--steps", "200")
+def point_nav(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Observations of two numbers, so trajectories are drawn; by PPO; its folder has the other's name."""
+    out = tmp_path_factory.mktemp("point_nav") / "run"
+    expert = str(DATA / "PointNav2D-v0.h5")
+    return train(out, "PointNav2D-v0", "--expert", expert, "--steps", "200", "--generator", "ppo")
 
 
 @pytest.fixture(scope="session")

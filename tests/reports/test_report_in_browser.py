@@ -39,11 +39,11 @@ def test_the_browser_tells_what_is_wrong(chromium: Browser, tmp_path: Path) -> N
 
 @pytest.fixture(scope="module")
 def pages(
-    cartpole: Path, mountain_car: Path, cloned: Path, tmp_path_factory: pytest.TempPathFactory
+    cartpole: Path, point_nav: Path, cloned: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> dict[str, tuple[Path, int]]:
     """A page of one run and one of several, and the number of pictures on each."""
     made = {}
-    for name, runs in (("one", [cartpole]), ("several", [cartpole, mountain_car, cloned])):
+    for name, runs in (("one", [cartpole]), ("several", [cartpole, point_nav, cloned])):
         folder = tmp_path_factory.mktemp(name)
         page, png = folder / "report.html", folder / "png"
         line = ["report", *map(str, runs), "--out", str(page), "--png", str(png), "--episodes", "2"]

@@ -90,24 +90,28 @@ def test_the_same_run_gives_the_same_page(cartpole: Path, tmp_path: Path) -> Non
 
 @pytest.mark.usefixtures("undrawn")
 def test_several_runs_have_a_row_each_and_a_picture_per_environment(
-    cartpole: Path, mountain_car: Path, cloned: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    cartpole: Path, point_nav: Path, cloned: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    sections = report(load([cartpole, mountain_car, cloned]), 2)
+    sections = report(load([cartpole, point_nav, cloned]), 2)
     assert [s.title for s in sections] == [*SECTIONS[:6], "Behavioural cloning", *SECTIONS[6:]]
     drawn = pictures(sections)
-    assert sorted(drawn) == sorted([*PICTURES, "cloning", "states_CartPole_v0", "states_Paper_MountainCar_v0"])
+    assert sorted(drawn) == sorted([*PICTURES, "cloning", "states_CartPole_v0", "states_PointNav2D_v0"])
     for title in ("Returns", "Time", "States visited, expert and learner"):
         labels = [row["run"] for row in table(sections, title)]
-        assert labels == ["/".join(path.parts[-2:]) for path in (cartpole, mountain_car, cloned)]
-    assert [row["learns by"] for row in table(sections, "Returns")] == ["TRPO, gail"] * 2 + ["behavioural cloning"]
+        assert labels == ["/".join(path.parts[-2:]) for path in (cartpole, point_nav, cloned)]
+    assert [row["learns by"] for row in table(sections, "Returns")] == [
+        "TRPO, gail",
+        "PPO, gail",
+        "behavioural cloning",
+    ]
     monkeypatch.chdir(tmp_path)
-    assert main(["report", str(cartpole), str(mountain_car), "--episodes", "1"]) == 0
+    assert main(["report", str(cartpole), str(point_nav), "--episodes", "1"]) == 0
     check_alone((tmp_path / "report.html").read_text())
 
 
 @pytest.mark.usefixtures("undrawn")
-def test_two_dimensions_are_drawn_as_paths(mountain_car: Path) -> None:
-    (section,) = (s for s in report(load([mountain_car]), 2) if s.title.startswith("States"))
+def test_two_dimensions_are_drawn_as_paths(point_nav: Path) -> None:
+    (section,) = (s for s in report(load([point_nav]), 2) if s.title.startswith("States"))
     assert "trajectories" in section.parts[0].alt  # type: ignore[union-attr]
 
 
@@ -208,11 +212,11 @@ def test_a_users_mistakes_are_one_line(cartpole: Path, tmp_path: Path, capsys: p
     assert list(tmp_path.iterdir()) == []
 
 
-def test_labels_are_as_long_as_it_takes(cartpole: Path, mountain_car: Path, copy: Path) -> None:
+def test_labels_are_as_long_as_it_takes(cartpole: Path, point_nav: Path, copy: Path) -> None:
     assert [run.label for run in load([cartpole])] == ["run"]
     assert [run.label for run in load([cartpole, copy])] == ["run", "copy"]
-    assert [run.label for run in load([cartpole, mountain_car])] == [
-        "/".join(path.parts[-2:]) for path in (cartpole, mountain_car)
+    assert [run.label for run in load([cartpole, point_nav])] == [
+        "/".join(path.parts[-2:]) for path in (cartpole, point_nav)
     ]
 
 

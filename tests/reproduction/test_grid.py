@@ -7,12 +7,10 @@ from pathlib import Path
 
 import h5py
 import pytest
-import tyro
 
 from trpo_gail.commands.clone import _CloneArguments
 from trpo_gail.commands.parsing import parse
-from trpo_gail.commands.train import _TrainArguments
-from trpo_gail.config import preset
+from trpo_gail.commands.train import parse_flags
 from trpo_gail.errors import UserError
 from trpo_gail.reproduction.grid import Cell, Places, Selection, command, load_grid, parse_shard, select
 
@@ -84,7 +82,7 @@ def test_train_takes_these_flags() -> None:
     by_algorithm = {group[1]: Cell(*group, 1) for group in GRID.groups() if group[1] != "bc"}
     for cell in (*by_task.values(), *by_algorithm.values()):
         words = command(GRID, cell, Places())
-        config = parse(_TrainArguments, words[1:], "train", _TrainArguments(preset("paper", tyro.MISSING))).config
+        config = parse_flags(words[1:]).config
         task = GRID.tasks[cell.task]
         assert (config.env, config.preset, config.iterations) == (task.env, "paper", task.iterations)
         assert (config.expert is None, config.adversary == "constant") == (cell.algorithm == "constant",) * 2

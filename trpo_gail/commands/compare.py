@@ -142,13 +142,14 @@ def _plan(given: _Arguments) -> Plan:
 
 def _named(given: _Arguments) -> list[tuple[str, tuple[str, ...]]]:
     """Names and flags of the contestants."""
-    named = [(name.strip(), ("--generator", name.strip())) for name in given.generators.split(",") if name.strip()]
+    generators = [name.strip() for name in given.generators.split(",") if name.strip()]
+    named: list[tuple[str, tuple[str, ...]]] = [(name, ("--generator", name)) for name in generators]
     for text in given.contestant:
         name, colon, flags = text.partition(":")
         if not colon:
             raise UserError(f'--contestant: {text!r} given, "NAME: FLAGS" expected')
         named.append((name.strip(), tuple(_words(f"--contestant {name.strip()}", flags))))
-    return named  # type: ignore[return-value]
+    return named
 
 
 def _words(source: str, text: str) -> list[str]:

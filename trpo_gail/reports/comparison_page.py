@@ -42,7 +42,7 @@ def comparison(found: Analysis) -> list[Section]:
 def _lead(found: Analysis) -> str:
     plan = found.plan
     tasks = ", ".join(f"{task.env} ({task.steps:,} steps)" for task in plan.tasks)
-    missing = f" {len(found.missing)} of them have no result: see Failures." if found.missing else ""
+    missing = f" Without a result, and told of under Failures: {len(found.missing)}." if found.missing else ""
     return (
         f"{len(plan.contestants)} contestants on {tasks}, {len(plan.seeds)} seeds each: {len(plan.cells())} runs.{missing} "
         "All have the same demonstrations, environment steps, discriminator updates per step and evaluations."
@@ -97,7 +97,7 @@ def _curves(found: Analysis) -> Section:
     several = len(found.plan.tasks) > 1
     text = (
         f"IQM over runs of the periodic evaluations, {found.plan.eval_episodes} deterministic episodes each, between which "
-        f"lines are straight. {BAND} The dotted line below the expert's is at {NEAR:.0%} of the way from random to it."
+        f"lines are straight. {BAND} The dotted line below the expert's is at a score of {NEAR}."
         + (" Over all tasks, scores against the part of each task's steps." if several else "")
     )
     picture = Figure("curves", comparison_plots.step_curves(found), "Returns against environment steps, by contestant.")
@@ -252,7 +252,7 @@ def _time(found: Analysis) -> Section:
                 ]
             )  # fmt: skip
     header = [
-        "task", "contestant", "training, s", "environment steps per s", f"s to {NEAR:.0%} of the expert, median",
+        "task", "contestant", "training, s", "environment steps per s", "s to 95 % of the expert, median",
         "evaluations, s", "peak memory, MB",
     ]  # fmt: skip
     picture = Figure(
@@ -272,8 +272,8 @@ def _method(found: Analysis) -> Section:
     text = (
         f"Intervals are percentile bootstraps: within each task as many runs as there are, are drawn with replacement, "
         f"{RESAMPLES:,} times (curves: 2,000). They say how much the numbers would vary with other seeds, not with other "
-        "tasks or demonstrations; from few seeds they are too narrow. The statistics are those of Agarwal et al. (2021), "
-        "Deep reinforcement learning at the edge of the statistical precipice.\n\n"
+        "tasks or demonstrations; from few seeds they are too narrow, and from one a point. The statistics are those of "
+        "Agarwal et al. (2021), Deep reinforcement learning at the edge of the statistical precipice.\n\n"
         f"The numbers are in {', '.join(f'{name}.csv' for name in TABLES)}, each run's in cells/."
     )
     return Section("Method", text, [Table(["runs", "commit", "Python", "versions"], _versions(found.results))])

@@ -196,6 +196,8 @@ def trajectories(expert: Visits | None, learners: Mapping[int, tuple[str, Visits
         for episode in visits.episodes[:MOST_PATHS]:
             axes.plot(*episode.T, lw=0.9, alpha=0.85, color=style.line_look(place)["color"])
             axes.plot(*episode[0], marker="o", ms=4, color=style.line_look(place)["color"])
+        if 1 / 3 < axes.dataLim.width / axes.dataLim.height < 3:  # a plane, rather than a position and a speed
+            axes.set_aspect("equal")
         axes.set_title(label, fontsize=10)
         axes.set_xlabel("observation 0", fontsize=9)
         axes.set_ylabel("observation 1", fontsize=9)

@@ -146,7 +146,11 @@ def _returns_row(run: RunData, expert: Mapping[str, float]) -> list[Cell]:
 def _method(run: RunData) -> str:
     if run.cloned:
         return "behavioural cloning"
-    return f"TRPO, {run.config.get('adversary', 'gail')}"
+    return f"{_generator(run).upper()}, {run.config.get('adversary', 'gail')}"
+
+
+def _generator(run: RunData) -> str:
+    return run.config.get("generator", "trpo")  # an old run knows no other
 
 
 def _demonstrations(run: RunData) -> str | None:
@@ -230,16 +234,21 @@ def _policy(runs: Sequence[RunData]) -> Section:
 
 
 def _trust_region(runs: Sequence[RunData]) -> Section:
-    text = "The KL divergence is that of the step that was taken, 0 where the line search refused all."
+    text = (
+        "The KL divergence from the policy that sampled to the one that the step left; for TRPO, 0 where the line search "
+        "refused all."
+    )
 
     def max_kl(run: RunData) -> float | None:
-        return run.config.get("trpo.max_kl")
+        return run.config.get("trpo.max_kl") if _generator(run) == "trpo" else None
 
     panels = [
         Panel("mean KL(old || new), nats", "kl", max_kl, "max_kl", bottom=0.0),
         Panel("share of accepted steps", "step_accepted", bottom=0.0, top=1.04),
         Panel("backtracks of the line search", "backtracks", bottom=0.0),
         Panel("residual of conjugate gradients", "cg_residual", bottom=0.0),
+        Panel("share of rows outside PPO's clip", "clip_fraction", bottom=0.0),
+        Panel("PPO's updates per step", "updates", bottom=0.0),
     ]
     return _metrics("KL and step acceptance", "trust_region", text, runs, panels)
 
