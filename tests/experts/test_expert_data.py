@@ -17,7 +17,10 @@ MEASURED = {  # return of the same experts in today's environments, mean and std
     "CartPole-v0": (200.0, 0.0),
     "Hopper-v4": (3457.0, 393.0),
     "HalfCheetah-v4": (4451.4, 103.5),
+    "CartPole-v1": (459.7, 62.5),
+    "Walker2d-v4": (5054.0, 2233.0),
 }
+LIMIT = {"CartPole-v0": 200, "CartPole-v1": 500}  # steps of an episode; the others' 1000
 OURS = ["PointNav2D-v0", "PointNav2DContinuous-v0"]  # tests/envs/test_point_nav.py records these again
 
 
@@ -31,7 +34,7 @@ def test_every_recorded_file_is_tested() -> None:
 
 
 def test_fifty_episodes_add_up(held: dataset.Demonstrations) -> None:
-    limit = 200 if held.provenance.env_id == "CartPole-v0" else 1000
+    limit = LIMIT.get(str(held.provenance.env_id), 1000)
     assert len(held.episode_lengths) == 50 and held.episode_lengths.max() <= limit
     last = np.cumsum(held.episode_lengths) - 1
     ended = held.terminals | held.timeouts
@@ -67,7 +70,7 @@ def test_they_fit_their_environments(held: dataset.Demonstrations) -> None:
 
 
 def test_without_the_attribute_mujoco_actions_are_seen_to_be_raw(held: dataset.Demonstrations) -> None:
-    if held.provenance.env_id == "CartPole-v0":
+    if held.provenance.env_id in LIMIT:
         pytest.skip("discrete actions have no bounds")
     low, high = ((held.provenance.action_space or {})[side] for side in ("low", "high"))
     outside = dataset._outside(held.actions, np.array(low), np.array(high)).mean()
@@ -93,6 +96,8 @@ def test_checksums_and_numbers_are_those_of_the_readme() -> None:
         ("CartPole-v0", "classic/CartPole-v0.h5"),
         ("Hopper-v4", "modern/log_Hopper-v0_3.h5"),
         ("HalfCheetah-v4", "modern/log_HalfCheetah-v0_2.h5"),
+        ("CartPole-v1", "classic/CartPole-v0.h5"),
+        ("Walker2d-v4", "modern/walker_eb5b2e_1.h5"),
     ],
 )
 def test_the_policy_is_the_papers(env_id: str, file: str, paper_experts: Path) -> None:
