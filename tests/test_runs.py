@@ -187,3 +187,23 @@ def test_provenance_says_what_ran_without_paths() -> None:
     assert what["versions"]["torch"] and what["ranks"] == 2 and what["hosts"] == ["a"]
     assert "/" not in what["command"][0]
     assert math.isfinite(len(json.dumps(what)))
+
+
+def test_only_changes_of_the_package_make_the_commit_dirty(tmp_path: Path) -> None:
+    package = tmp_path / "package"
+    package.mkdir()
+    (package / "code.py").write_text("1")
+    assert runs._commit(package) is None
+
+    def git(*words: str) -> str:
+        names = ["-c", "user.name=a", "-c", "user.email=a@b.c"]
+        return subprocess.run(["git", "-C", str(tmp_path), *names, *words], check=True, capture_output=True, text=True).stdout
+
+    git("init")
+    git("add", ".")
+    git("commit", "-m", "one")
+    commit = git("rev-parse", "HEAD").strip()
+    (tmp_path / "result.txt").write_text("a run's")
+    assert runs._commit(package) == commit
+    (package / "code.py").write_text("2")
+    assert runs._commit(package) == commit + "-dirty"

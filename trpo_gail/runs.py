@@ -197,14 +197,14 @@ def provenance(ranks: int, threads: int, hosts: list[str]) -> dict[str, Any]:
     }
 
 
-def _commit() -> str | None:
-    """The package's commit, if it runs from a checkout."""
-    folder = Path(__file__).parent
+def _commit(folder: Path = Path(__file__).parent) -> str | None:
+    """The package's commit, if it runs from a checkout; `-dirty` if the package itself, not its surroundings, differs."""
+
+    def git(*words: str) -> str:
+        line = ["git", "-C", str(folder), *words]
+        return subprocess.run(line, capture_output=True, text=True, timeout=10, check=True).stdout.strip()
+
     try:
-        done = subprocess.run(
-            ["git", "-C", str(folder), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"],
-            capture_output=True, text=True, timeout=10,
-        )  # fmt: skip
-    except (OSError, subprocess.TimeoutExpired):
+        return git("rev-parse", "HEAD") + ("-dirty" if git("status", "--porcelain", "--", ".") else "")
+    except (OSError, subprocess.SubprocessError):
         return None
-    return done.stdout.strip() or None
