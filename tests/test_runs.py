@@ -197,7 +197,9 @@ def test_only_changes_of_the_package_make_the_commit_dirty(tmp_path: Path) -> No
 
     def git(*words: str) -> str:
         names = ["-c", "user.name=a", "-c", "user.email=a@b.c"]
-        return subprocess.run(["git", "-C", str(tmp_path), *names, *words], check=True, capture_output=True, text=True).stdout
+        return subprocess.run(
+            ["git", "-C", str(tmp_path), *names, *words], check=True, capture_output=True, text=True
+        ).stdout
 
     git("init")
     git("add", ".")
