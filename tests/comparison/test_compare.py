@@ -97,6 +97,14 @@ def test_every_run_has_the_same_terms(done: Path) -> None:
     assert str(EXPERT.parent) not in (done / "plan.json").read_text() + (done / "index.html").read_text()
 
 
+def test_a_contestants_preset_overrides_the_common_one(tmp_path: Path) -> None:
+    line = words(tmp_path, "--flags=--preset stable-baselines --d_step 24", "--contestant", "x: --preset default")
+    plan = compare._plan(compare.parse(compare._Arguments, line, "compare"))
+    small, x = plan.contestant("small").config, plan.contestant("x").config
+    assert (small["preset"], small["gamma"], small["timesteps_per_batch"]) == ("stable-baselines", 0.99, 1024)
+    assert (x["preset"], x["gamma"], x["timesteps_per_batch"]) == ("default", 0.995, 2048)
+
+
 def test_the_page_stands_alone(done: Path) -> None:
     page = (done / "index.html").read_text()
     assert page.count("data:image/png;base64,") == 5

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, get_args
 
@@ -69,10 +70,11 @@ def expert(arguments: list[str], workers: list[Workers]) -> int:
 
 
 def _peek(arguments: list[str], flag: str) -> str | None:
-    """A flag's value before the parse whose defaults depend on it; '' if it stands without one."""
-    for k, argument in enumerate(arguments):
+    """A flag's value before the parse whose defaults depend on it; '' if it stands without one. Of several the last, which
+    the parser takes, too."""
+    for argument, following in reversed([*pairwise([*arguments, "--"])]):
         if argument == flag:
-            return arguments[k + 1] if k + 1 < len(arguments) and not arguments[k + 1].startswith("--") else ""
+            return "" if following.startswith("--") else following
         if argument.startswith(flag + "="):
             return argument.partition("=")[2]
     return None
