@@ -173,6 +173,26 @@ def test_the_report_alone(done: Path, tmp_path: Path, capsys: pytest.CaptureFixt
     assert tables(tmp_path) == tables(done)
 
 
+def test_unequal_updates_are_told_of_where_they_happened(
+    done: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As whole episodes may make them: `small` had twice the epochs, and so the updates, in as many steps."""
+    assert (
+        "updates per step, as counted, are the same for all that have a discriminator, to 0.0%"
+        in (done / "index.html").read_text()
+    )
+    shutil.copy(done / "plan.json", tmp_path)
+    shutil.copytree(done / "cells", tmp_path / "cells")
+    for file in (tmp_path / "cells").glob("*-small-*.json"):
+        content = json.loads(file.read_text())
+        file.write_text(json.dumps(content | {"iterations": 2 * content["iterations"]}))
+    assert main(["compare", "report", "--out", str(tmp_path)]) == 0
+    said = capsys.readouterr().err
+    assert said.startswith("CartPole-v0: unequal discriminator updates per 1000 steps, ") and said.count("\n") == 1
+    page = (tmp_path / "index.html").read_text()
+    assert f"They are not on equal terms. {said.strip()}" in page and "as counted, are the same" not in page
+
+
 # ---- what a user gets wrong ------------------------------------------------------------------------------------------
 
 

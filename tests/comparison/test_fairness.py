@@ -3,12 +3,24 @@
 from __future__ import annotations
 
 import dataclasses
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from trpo_gail.commands.train import parse_flags
-from trpo_gail.comparison.fairness import Entry, check_flags, check_lengths, contestants, differing, flag_names
-from trpo_gail.comparison.plan import Contestant, check_names, difference
+from trpo_gail.comparison.fairness import (
+    Entry,
+    check_flags,
+    check_lengths,
+    contestants,
+    counted,
+    differing,
+    flag_names,
+    spread,
+    unequal,
+)
+from trpo_gail.comparison.plan import Contestant, Plan, check_names, difference
 from trpo_gail.config import Config
 from trpo_gail.errors import UserError
 
@@ -33,6 +45,7 @@ def made(*flags: str, base: Config = BASE) -> Contestant:
         (("--preset", "stable-baselines"), 24),
         (("--timesteps_per_batch", "128"), 1),
         (("--timesteps_per_batch", "4096", "--d_step", "32"), 32),
+        (("--timesteps_per_batch", "1000", "--num_envs", "512"), 8),  # two rounds of 512
     ],
 )
 def test_as_many_updates_per_step(flags: tuple[str, ...], d_step: int) -> None:
@@ -54,13 +67,16 @@ def test_a_rate_that_does_not_divide_is_rounded_and_said() -> None:
     [
         (("--timesteps_per_batch", "64"), "1 discriminator updates per 64 steps are +100% from the common 16 per 2048"),
         (("--d_step", "8"), "8 discriminator updates per 2048 steps are -50%"),
-        (("--preset", "paper"), "--iterations 501 would end it early; --iterations None expected"),
+        (("--iterations", "501"), "--iterations 501 would end it early; --iterations None expected"),
         (
-            ("--preset", "paper", "--iterations", "None"),
+            ("--preset", "paper", "--iterations", "None", "--sampling", "steps"),
             "--policy.hidden_sizes is 100 100 by its preset, 64 64 for all",
         ),
         (("--actions", "raw"), "--actions raw given, auto as for all expected"),
         (("--env_kwargs", '{"a": 1}'), "--env_kwargs"),
+        (("--sampling", "episodes"), "--sampling episodes given, steps as for all expected"),
+        # Two rounds of 100 environments, so 1.56 updates by the common rate, not 1.
+        (("--timesteps_per_batch", "128", "--num_envs", "100"), "2 discriminator updates per 200 steps are +28%"),
     ],
 )
 def test_unequal_terms_are_refused(flags: tuple[str, ...], says: str) -> None:
@@ -80,6 +96,30 @@ def test_a_network_that_differs_by_its_flag_is_said() -> None:
 
 def test_the_common_flags_decide_the_number_of_updates() -> None:
     assert made("--timesteps_per_batch", "512", base=dataclasses.replace(BASE, d_step=4)).config["d_step"] == 1
+
+
+def test_whole_episodes_of_another_batch_cannot_be_foreseen_and_are_said() -> None:
+    whole = dataclasses.replace(BASE, sampling="episodes")
+    assert made("--sampling", "episodes", base=whole).notes == ()
+    [note] = made("--sampling", "episodes", "--timesteps_per_batch", "4096", base=whole).notes
+    assert "more than 4096 steps" in note
+
+
+def test_updates_are_counted_and_unequal_ones_told_of() -> None:
+    """16 updates an epoch: of 2048 steps 7.8125 per 1000; of 2000 8, which is 2.4 % more; of 1024 15.625."""
+    named = tuple(contestants(BASE, [entry(), entry(name="b"), entry("--adversary", "constant", name="c")]))
+    plan = Plan(named, (), (0,), (), 1, 1, 1)
+
+    def run(contestant: str, env: str, steps: int) -> Any:
+        return SimpleNamespace(contestant=contestant, env=env, iterations=10, steps=10 * steps)
+
+    equal = [run("a", "x", 2048), run("b", "x", 2000), run("c", "x", 3)]
+    assert counted(plan, equal) == {"x": {"a": 16 / 2048, "b": 16 / 2000}}
+    assert spread({"a": 16 / 2048, "b": 16 / 2000}) == pytest.approx(0.024)
+    assert unequal(plan, equal) == []
+    assert unequal(plan, [*equal, run("a", "y", 2048), run("b", "y", 1024)]) == [
+        "y: unequal discriminator updates per 1000 steps, 7.812 of a, 15.62 of b."
+    ]
 
 
 def test_an_adversary_in_closed_form_is_left_as_it_is() -> None:

@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 import shlex
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -108,11 +109,14 @@ def _told(outcome: Outcome) -> str:
 
 def _write(plan: Plan, out: Path) -> int:
     from trpo_gail.comparison.analysis import analyse
+    from trpo_gail.comparison.fairness import unequal
     from trpo_gail.comparison.results import read_all
     from trpo_gail.comparison.tables import write_tables
     from trpo_gail.reports.comparison_page import write_page
 
     found = analyse(plan, read_all(out, plan))
+    for said in unequal(plan, found.results):
+        print(said, file=sys.stderr)
     write_tables(found, out)
     print(write_page(found, out))
     return 0

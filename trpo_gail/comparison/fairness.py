@@ -1,4 +1,5 @@
-"""Equal terms: what all contestants must have in common, checked; the discriminator's updates, scaled to each one's batch."""
+"""Equal terms: what all contestants must have in common, checked; the discriminator's updates, scaled to each one's batch
+beforehand and counted afterwards."""
 
 from __future__ import annotations
 
@@ -6,7 +7,8 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from trpo_gail.comparison.plan import Contestant
+from trpo_gail.comparison.plan import Contestant, Plan, epoch_steps
+from trpo_gail.comparison.results import Result
 from trpo_gail.config import Config, flatten, other_generator
 from trpo_gail.errors import UserError
 
@@ -14,9 +16,11 @@ OWNED = (  # the comparison's own flags, or the seed's
     "env", "expert", "trajectories", "subsample", "steps", "seed", "eval_every", "eval_episodes", "final_episodes", "out",
     "resume", "quiet",
 )  # fmt: skip
-SAME = ("env_kwargs", "backend", "actions")  # the environment and what it sees
+SAME = ("env_kwargs", "backend", "actions", "sampling")  # the environment, what it sees, and what counts as a batch
 NETWORKS = ("policy.hidden_sizes", "critic.hidden_sizes", "discriminator.hidden_size_adversary")
-ROUNDING = 0.05  # of the discriminator's updates per step: a departure of more is refused
+ROUNDING = (
+    0.05  # of the discriminator's updates per step: a departure of more is refused, and told of where it happened
+)
 
 
 @dataclass(frozen=True)
@@ -85,26 +89,29 @@ def _sizes(value: object) -> str:
 
 def _updates(where: str, base: Config, entry: Entry) -> tuple[int, tuple[str, ...]]:
     """Discriminator updates per epoch, so that they are as many per step as the common flags have; a note where not."""
-    config = entry.config
+    config, steps, common = entry.config, epoch_steps(flatten(entry.config)), epoch_steps(flatten(base))
     if config.adversary != "gail":
-        return config.d_step, (f"--adversary {config.adversary} is fitted once per epoch of {_steps(config)} steps.",)
-    rate = base.d_step / _steps(base)
-    exact = rate * _steps(config)
+        return config.d_step, (f"--adversary {config.adversary} is fitted once per epoch of {steps} steps.",)
+    exact = base.d_step / common * steps
     d_step = config.d_step if "d_step" in flag_names(entry.flags) else max(1, round(exact))
     off = d_step / exact - 1.0
     if abs(off) > ROUNDING:
         raise UserError(
-            f"{where}: {d_step} discriminator updates per {_steps(config)} steps are {off:+.0%} from the common "
-            f"{base.d_step} per {_steps(base)}; another --timesteps_per_batch or --d_step expected"
+            f"{where}: {d_step} discriminator updates per {steps} steps are {off:+.0%} from the common "
+            f"{base.d_step} per {common}; another --timesteps_per_batch or --d_step expected"
         )
-    if abs(off) < 1e-9:
-        return d_step, ()
-    return d_step, (f"Its discriminator updates per step are {off:+.1%} from the common number: {exact:.4g} per epoch "
-                    f"were rounded to {d_step}.",)  # fmt: skip
-
-
-def _steps(config: Config) -> int:
-    return config.timesteps_per_batch * config.g_step
+    notes = []
+    if abs(off) > 1e-9:
+        notes.append(
+            f"Its discriminator updates per step are {off:+.1%} from the common number: {exact:.4g} per epoch were rounded "
+            f"to {d_step}."
+        )
+    if config.sampling == "episodes" and steps != common:
+        notes.append(
+            f"Its batches are of whole episodes, so that an epoch has more than {steps} steps, by what nobody knows "
+            "beforehand; the updates that were counted tell."
+        )
+    return d_step, tuple(notes)
 
 
 def check_lengths(made: Sequence[Contestant], steps: Mapping[str, int], ranks: int) -> None:
@@ -126,3 +133,37 @@ def differing(made: Sequence[Contestant]) -> dict[str, list[object]]:
     names = list(dict.fromkeys(name for contestant in made for name in contestant.config))
     values = {name: [contestant.config.get(name) for contestant in made] for name in names}
     return {name: found for name, found in values.items() if any(value != found[0] for value in found)}
+
+
+# ---- afterwards ------------------------------------------------------------------------------------------------------
+
+
+def updates_per_step(plan: Plan, result: Result) -> float | None:
+    """A run's discriminator updates per environment step, as it came; None where there is no discriminator."""
+    config = plan.contestant(result.contestant).config
+    return config["d_step"] * result.iterations / result.steps if config["adversary"] == "gail" else None
+
+
+def counted(plan: Plan, results: Sequence[Result]) -> dict[str, dict[str, float]]:
+    """The same by task and contestant, means over runs."""
+    rates: dict[str, dict[str, list[float]]] = {}
+    for result in results:
+        if (rate := updates_per_step(plan, result)) is not None:
+            rates.setdefault(result.env, {}).setdefault(result.contestant, []).append(rate)
+    return {env: {name: sum(r) / len(r) for name, r in by_name.items()} for env, by_name in rates.items()}
+
+
+def spread(rates: Mapping[str, float]) -> float:
+    """By how much the highest of a task's rates exceeds the lowest: 0.05 for 5 %."""
+    return max(rates.values()) / min(rates.values()) - 1.0
+
+
+def unequal(plan: Plan, results: Sequence[Result]) -> list[str]:
+    """A sentence on each task where these rates are further apart than rounding would explain."""
+    return [
+        f"{env}: unequal discriminator updates per 1000 steps, "
+        + ", ".join(f"{1000 * rate:.4g} of {name}" for name, rate in rates.items())
+        + "."
+        for env, rates in counted(plan, results).items()
+        if spread(rates) > ROUNDING
+    ]

@@ -20,6 +20,13 @@ NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
 Config = dict[str, Any]  # settings by path, {"trpo.max_kl": 0.01, ...}, as JSON holds them
 
 
+def epoch_steps(settings: Config) -> int:
+    """Environment steps of one epoch: all environments step together, so a batch is rounded up to whole rounds of them.
+    With whole episodes, the least."""
+    rounds = -(-settings["timesteps_per_batch"] // settings["num_envs"])
+    return rounds * settings["num_envs"] * settings["g_step"]
+
+
 @dataclass(frozen=True)
 class Contestant:
     """A configuration of `trpo-gail train`, by a name."""
@@ -31,8 +38,7 @@ class Contestant:
 
     @property
     def epoch_steps(self) -> int:
-        """Environment steps of one epoch; with whole episodes, the least."""
-        return self.config["timesteps_per_batch"] * self.config["g_step"]
+        return epoch_steps(self.config)
 
 
 @dataclass(frozen=True)

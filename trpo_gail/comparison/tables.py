@@ -11,8 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from trpo_gail.comparison.analysis import ALL, Analysis, Curve, to_near
-from trpo_gail.comparison.plan import Plan
-from trpo_gail.comparison.results import Result
+from trpo_gail.comparison.fairness import updates_per_step
 from trpo_gail.errors import UserError
 
 Cells = Sequence[str | int | float | None]
@@ -67,15 +66,11 @@ def _runs(found: Analysis) -> Iterable[Cells]:
     )  # fmt: skip
     for r in found.results:
         scale = found.scales[r.env]
+        rate = updates_per_step(found.plan, r)
         yield (
-            r.contestant, r.env, r.seed, r.steps, r.iterations, updates_per_step(found.plan, r) * 1000, r.return_mean,
+            r.contestant, r.env, r.seed, r.steps, r.iterations, None if rate is None else 1000 * rate, r.return_mean,
             scale.score(r.return_mean), to_near(r, scale, "steps"),
         )  # fmt: skip
-
-
-def updates_per_step(plan: Plan, result: Result) -> float:
-    """The discriminator's, as it came: environment steps are counted truly, and a batch may have a few more or less."""
-    return plan.contestant(result.contestant).config["d_step"] * result.iterations / result.steps
 
 
 def _curves(found: Analysis) -> Iterable[Cells]:

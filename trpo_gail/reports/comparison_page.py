@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 
 from trpo_gail.comparison.analysis import ALL, NEAR, Analysis, Estimate, Row, near
-from trpo_gail.comparison.fairness import differing
+from trpo_gail.comparison.fairness import counted, differing, spread, unequal, updates_per_step
 from trpo_gail.comparison.results import Result
 from trpo_gail.comparison.statistics import RESAMPLES
-from trpo_gail.comparison.tables import TABLES, updates_per_step
+from trpo_gail.comparison.tables import TABLES
 from trpo_gail.reports import comparison_plots, page
 from trpo_gail.reports.page import Cell, Figure, Section, Table, format_number
 
@@ -45,8 +45,19 @@ def _lead(found: Analysis) -> str:
     missing = f" Without a result, and told of under Failures: {len(found.missing)}." if found.missing else ""
     return (
         f"{len(plan.contestants)} contestants on {tasks}, {len(plan.seeds)} seeds each: {len(plan.cells())} runs.{missing} "
-        "All have the same demonstrations, environment steps, discriminator updates per step and evaluations."
+        "All have the same demonstrations, the same number of environment steps to go, and the same evaluations. "
+        + _updates(found)
     )
+
+
+def _updates(found: Analysis) -> str:
+    """What was counted of the discriminator's updates."""
+    if said := unequal(found.plan, found.results):
+        return " ".join(["They are not on equal terms.", *said])
+    apart = [spread(rates) for rates in counted(found.plan, found.results).values() if len(rates) > 1]
+    if not apart:
+        return ""
+    return f"Discriminator updates per step, as counted, are the same for all that have a discriminator, to {max(apart):.1%}."
 
 
 # ---- results ---------------------------------------------------------------------------------------------------------
@@ -174,7 +185,7 @@ def _terms(found: Analysis) -> Section:
     text = "\n\n".join(
         [
             f"Flags of all: {' '.join(plan.flags) or 'none'}. Ranks of each run: {plan.ranks}. Seeds: {seeds}.",
-            *(notes or ["Networks are the same for all, and so are the discriminator's updates per step."]),
+            *(notes or ["Networks are the same for all."]),
         ]
     )
     return Section("Terms", text, [_contestants(found), _tasks(found), _settings(found)])
@@ -184,7 +195,7 @@ def _contestants(found: Analysis) -> Table:
     rows: list[list[Cell]] = []
     for c in found.plan.contestants:
         mine = [r for r in found.results if r.contestant == c.name]
-        rates = [1000 * updates_per_step(found.plan, r) for r in mine]
+        rates = [1000 * rate for r in mine if (rate := updates_per_step(found.plan, r)) is not None]
         rows.append(
             [
                 c.name, " ".join(c.flags) or "none", c.epoch_steps, c.config["d_step"], _range(rates, 4),
