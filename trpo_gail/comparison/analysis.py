@@ -24,7 +24,7 @@ from trpo_gail.comparison.statistics import (
 from trpo_gail.errors import UserError
 from trpo_gail.scores import scaled_score
 
-ALL = "all"  # instead of an environment: over all of them
+ALL = "all"  # instead of an environment: over all that every contestant has results for
 NEAR = 0.95  # the score that counts as the expert's
 POINTS = 61  # of curves and profiles
 LOWEST, HIGHEST = -0.5, 1.5  # a profile looks at scores within, at most
@@ -121,6 +121,12 @@ class Analysis:
     def of(self, contestant: str, env: str) -> list[Result]:
         return [r for r in self.results if (r.contestant, r.env) == (contestant, env)]
 
+    @property
+    def shared(self) -> list[str]:
+        """Tasks that every contestant has results for: over others, whoever failed the hardest would come off best."""
+        names = [contestant.name for contestant in self.plan.contestants]
+        return [task.env for task in self.plan.tasks if all(self.of(name, task.env) for name in names)]
+
 
 def analyse(plan: Plan, results: Sequence[Result]) -> Analysis:
     """Everything, from the results there are. Raises UserError where there are none, or where a scale means nothing."""
@@ -162,9 +168,10 @@ def to_near(result: Result, scale: Scale, column: str) -> float | None:
     return None if k is None else result.curve[column][k]
 
 
-def _envs(found: Analysis, contestant: str) -> list[str]:
-    """Tasks that a contestant has results for."""
-    return [task.env for task in found.plan.tasks if found.of(contestant, task.env)]
+def _groups(found: Analysis) -> dict[str, list[str]]:
+    """Tasks by what numbers are of: each one with a result, then all together where that is more than one."""
+    shared = found.shared
+    return {env: [env] for env in found.scales} | ({ALL: shared} if len(shared) > 1 else {})
 
 
 def _strata(found: Analysis, contestant: str, envs: Sequence[str]) -> Strata:
@@ -172,14 +179,13 @@ def _strata(found: Analysis, contestant: str, envs: Sequence[str]) -> Strata:
 
 
 def _rows(found: Analysis) -> list[Row]:
-    """Per task, then over all tasks where there are several."""
-    plan, rows = found.plan, []
-    for env in [*(task.env for task in plan.tasks), *([ALL] if len(plan.tasks) > 1 else [])]:
-        for contestant in plan.contestants:
-            envs = [e for e in _envs(found, contestant.name) if env in (e, ALL)]
-            if envs:
-                rows.append(_row(found, contestant.name, env, envs))
-    return rows
+    """Per task, then over all."""
+    return [
+        _row(found, contestant.name, env, envs)
+        for env, envs in _groups(found).items()
+        for contestant in found.plan.contestants
+        if found.of(contestant.name, envs[0])
+    ]
 
 
 def _row(found: Analysis, contestant: str, env: str, envs: Sequence[str]) -> Row:
@@ -189,7 +195,7 @@ def _row(found: Analysis, contestant: str, env: str, envs: Sequence[str]) -> Row
     steps, seconds = ([to_near(r, scale, column) for r, scale in mine] for column in ("steps", "wall_s"))
     single = env != ALL  # steps and seconds of different tasks have no common median
     return Row(
-        contestant, env, len(mine), len(found.plan.seeds) * (1 if single else len(found.plan.tasks)),
+        contestant, env, len(mine), len(found.plan.seeds) * len(envs),
         np.concatenate(strata), np.array([r.return_mean for r, _ in mine]) if single else None,
         Estimate(value, *ends), sum(value is not None for value in steps),
         _median(steps) if single else None, _median(seconds) if single else None,
@@ -221,15 +227,14 @@ def _step_curves(found: Analysis) -> list[Curve]:
         for contestant in found.plan.contestants
         if found.of(contestant.name, env)
     ]
-    if len(found.plan.tasks) > 1:
-        steps = {task.env: task.steps for task in found.plan.tasks}
-        first = max(low / steps[env] for env, (low, _) in ends.items())
-        last = min(high / steps[env] for env, (_, high) in ends.items())
+    if shared := _groups(found).get(ALL):
+        steps = {env: found.plan.task(env).steps for env in shared}
+        first = max(ends[env][0] / steps[env] for env in shared)
+        last = min(ends[env][1] / steps[env] for env in shared)
         parts = np.linspace(first, last, POINTS)
         for contestant in found.plan.contestants:
-            if envs := _envs(found, contestant.name):
-                strata = [_matrix(found, contestant.name, env, parts * steps[env]) for env in envs]
-                curves.append(Curve(contestant.name, ALL, parts, *iqm_curve(strata)))
+            strata = [_matrix(found, contestant.name, env, parts * steps[env]) for env in shared]
+            curves.append(Curve(contestant.name, ALL, parts, *iqm_curve(strata)))
     return curves
 
 
@@ -261,25 +266,26 @@ def _time_curves(found: Analysis) -> list[Curve]:
 
 
 def _profiles(found: Analysis) -> list[Profile]:
-    everything = np.concatenate([scores(found, r.contestant, r.env) for r in found.results])
+    if not found.shared:
+        return []
+    everything = np.concatenate([scores(found, c.name, env) for c in found.plan.contestants for env in found.shared])
     low = max(LOWEST, min(0.0, np.floor(10 * everything.min()) / 10))
     high = min(HIGHEST, max(1.0, np.ceil(10 * everything.max()) / 10) + 0.1)
     thresholds = np.linspace(low, high, POINTS)
     made: list[Profile] = []
     for contestant in found.plan.contestants:
-        if envs := _envs(found, contestant.name):
-            strata = _strata(found, contestant.name, envs)
-            ends = profile_interval(strata, thresholds)
-            made.append(Profile(contestant.name, thresholds, profile(strata, thresholds), *ends))
+        strata = _strata(found, contestant.name, found.shared)
+        ends = profile_interval(strata, thresholds)
+        made.append(Profile(contestant.name, thresholds, profile(strata, thresholds), *ends))
     return made
 
 
 def _improvements(found: Analysis) -> list[Improvement]:
-    """Each pair of contestants, per task that both have results for, then over these."""
+    """Each pair of contestants, per task that both have results for, then over all."""
     made = []
     for a, b in combinations((c.name for c in found.plan.contestants), 2):
-        envs = [env for env in _envs(found, a) if env in _envs(found, b)]
-        for env, chosen in [*((env, [env]) for env in envs), *([(ALL, envs)] if len(envs) > 1 else [])]:
-            value, ends = improvement_interval(_strata(found, a, chosen), _strata(found, b, chosen))
-            made.append(Improvement(a, b, env, Estimate(value, *ends)))
+        for env, envs in _groups(found).items():
+            if found.of(a, envs[0]) and found.of(b, envs[0]):
+                value, ends = improvement_interval(_strata(found, a, envs), _strata(found, b, envs))
+                made.append(Improvement(a, b, env, Estimate(value, *ends)))
     return made

@@ -47,6 +47,7 @@ def _lead(found: Analysis) -> str:
         f"{len(plan.contestants)} contestants on {tasks}, {len(plan.seeds)} seeds each: {len(plan.cells())} runs.{missing} "
         "All have the same demonstrations, the same number of environment steps to go, and the same evaluations. "
         + _updates(found)
+        + _over(found)
     )
 
 
@@ -58,6 +59,15 @@ def _updates(found: Analysis) -> str:
     if not apart:
         return ""
     return f"Discriminator updates per step, as counted, are the same for all that have a discriminator, to {max(apart):.1%}."
+
+
+def _over(found: Analysis) -> str:
+    """Which tasks "all tasks" stands for, where that is not all."""
+    shared = found.shared
+    if len(shared) == len(found.plan.tasks):
+        return ""
+    left_out = ", ".join(task.env for task in found.plan.tasks if task.env not in shared)
+    return f" Numbers over all tasks leave out {left_out}: not every contestant has a result there."
 
 
 # ---- results ---------------------------------------------------------------------------------------------------------
@@ -105,7 +115,7 @@ def _estimate(estimate: Estimate) -> tuple[str, str]:
 
 
 def _curves(found: Analysis) -> Section:
-    several = len(found.plan.tasks) > 1
+    several = any(curve.env == ALL for curve in found.curves)
     text = (
         f"IQM over runs of the periodic evaluations, {found.plan.eval_episodes} deterministic episodes each, between which "
         f"lines are straight. {BAND} The dotted line below the expert's is at a score of {NEAR}."
@@ -116,13 +126,14 @@ def _curves(found: Analysis) -> Section:
 
 
 def _profiles(found: Analysis) -> Section:
+    text = "The part of a contestant's runs whose score is above each value."
+    if not found.profiles:
+        return Section("Performance profiles", f"{text} No task has results of every contestant.")
     picture = Figure(
         "profiles", comparison_plots.profiles(found), "The part of runs above each score, by contestant.",
         f"{BAND} Tasks weigh alike. A line that lies above another everywhere is that of the better contestant.",
     )  # fmt: skip
-    return Section(
-        "Performance profiles", "The part of a contestant's runs whose score is above each value.", [picture]
-    )
+    return Section("Performance profiles", text, [picture])
 
 
 def _improvements(found: Analysis) -> Section:

@@ -1,0 +1,61 @@
+"""From results to numbers, by hand: random actions return 0 and the expert 100, so that a score is a hundredth of a return."""
+
+from __future__ import annotations
+
+from trpo_gail.comparison.analysis import ALL, Analysis, analyse
+from trpo_gail.comparison.fairness import Entry, contestants
+from trpo_gail.comparison.plan import Plan, Task
+from trpo_gail.comparison.results import Result
+from trpo_gail.config import Config
+from trpo_gail.reports import comparison_page
+
+ENVS = ("easy", "hard", "other")
+
+
+def result(contestant: str, env: str, seed: int, value: float) -> Result:
+    """A run whose two evaluations and last policy all return `value`."""
+    return Result(
+        "", contestant, env, seed, [value], value, 100.0, 0.0, iterations=10, steps=10 * 2048,
+        curve={"steps": [5000, 10000], "return_mean": [value, value], "wall_s": [1.0, 2.0]}, wall_s=2.0, eval_s=0.1,
+        env_steps_per_s=1000.0, ranks=1, peak_memory_mb=None, command=[], commit=None, python="3", versions={},
+    )  # fmt: skip
+
+
+def plan(*envs: str, expert: float = 100.0) -> Plan:
+    both = contestants(Config("x"), [Entry("a", (), Config("x")), Entry("b", (), Config("x"))])
+    tasks = tuple(Task(env, "f.h5", "0" * 64, expert, None, 1, 10000, 5000) for env in envs)
+    return Plan(both, tasks, (0, 1), (), 1, 1, 1)
+
+
+def found(values: dict[tuple[str, str], float], *envs: str) -> Analysis:
+    """Two seeds of each contestant and task that has a value."""
+    return analyse(plan(*envs), [result(*key, seed, value) for key, value in values.items() for seed in (0, 1)])
+
+
+def test_over_all_tasks_only_those_count_that_every_contestant_has_results_for() -> None:
+    """`b` has failed on the hard task, where `a` scores 0.1: on the tasks of both `a` is better."""
+    values = {("a", "easy"): 90.0, ("b", "easy"): 80.0, ("a", "hard"): 10.0, ("a", "other"): 70.0, ("b", "other"): 50.0}
+    analysis = found(values, *ENVS)
+    assert analysis.shared == ["easy", "other"]
+    rows = {(row.contestant, row.env): row for row in analysis.rows}
+    assert {name: rows[name, ALL].iqm.value for name in "ab"} == {"a": 0.8, "b": 0.65}
+    assert (rows["a", ALL].runs, rows["a", ALL].planned) == (4, 4)
+    assert rows["a", "hard"].iqm.value == 0.1 and ("b", "hard") not in rows
+    curves = {(curve.contestant, curve.env): curve for curve in analysis.curves}
+    assert curves["a", ALL].score.tolist() == [0.8] * 61 and ("a", "hard") in curves
+    parts = {profile.contestant: profile.part[profile.thresholds < 0.6][-1] for profile in analysis.profiles}
+    assert parts == {"a": 1.0, "b": 0.5}
+    assert {(i.env, i.probability.value) for i in analysis.improvements} == {("easy", 1), ("other", 1), (ALL, 1)}
+    assert "Numbers over all tasks leave out hard: not every" in comparison_page._lead(analysis)
+
+
+def test_one_task_that_all_have_is_not_all_tasks() -> None:
+    analysis = found({("a", "easy"): 90.0, ("b", "easy"): 80.0, ("a", "hard"): 10.0}, "easy", "hard")
+    assert ALL not in {row.env for row in analysis.rows} | {i.env for i in analysis.improvements}
+    assert len(analysis.profiles) == 2
+
+
+def test_contestants_without_a_task_in_common_have_no_profiles() -> None:
+    analysis = found({("a", "easy"): 90.0, ("b", "hard"): 10.0}, "easy", "hard")
+    assert analysis.shared == [] == [*analysis.profiles] == [*analysis.improvements]
+    assert "No task has results of every contestant." in comparison_page._profiles(analysis).text
