@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import types
@@ -13,7 +14,7 @@ import torch
 
 from trpo_gail import parallel
 from trpo_gail.errors import UserError
-from trpo_gail.parallel import Workers, launched
+from trpo_gail.parallel import Workers, launched, unlaunched_environment
 
 VARIABLES = [name for pair in parallel._LAUNCHERS for name in pair] + ["SLURM_NTASKS"]
 
@@ -76,6 +77,18 @@ def test_launchers_are_known_by_their_variables(
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
     assert launched() == expected
+
+
+def test_children_that_are_no_ranks_see_no_launcher(monkeypatch: pytest.MonkeyPatch) -> None:
+    """But for one, all is kept; a batch script's variables are no launcher's."""
+    for name in ("SLURM_ARRAY_TASK_ID", "SLURM_PROCID", "OMPI_MCA_btl"):
+        monkeypatch.setenv(name, "0")
+    assert unlaunched_environment() == os.environ
+    for name in ("PMI_RANK", "PMI_SIZE", "PMI_FD", "PMIX_RANK", "OMPI_COMM_WORLD_RANK", "SLURM_STEP_NUM_TASKS"):
+        monkeypatch.setenv(name, "1")
+    found = unlaunched_environment()
+    assert not {name for name in found if name.startswith(("PMI", "OMPI", "SLURM"))}
+    assert found["PATH"] == os.environ["PATH"] and len(found) == len(os.environ) - 9
 
 
 def fake_mpi(monkeypatch: pytest.MonkeyPatch, size: int | None) -> None:

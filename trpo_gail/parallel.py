@@ -31,6 +31,9 @@ _LAUNCHERS = (
     ("SLURM_PROCID", "SLURM_STEP_NUM_TASKS"),
 )
 
+# Beginnings of the names of what MPICH, Open MPI and SLURM tell those that they start.
+_TOLD = ("PMI", "MPI_LOCAL", "HYDI_", "OMPI_", "PRTE_", "SLURM_")
+
 
 def launched() -> tuple[int, int] | None:
     """(rank, size) if a launcher started this process, else None."""
@@ -38,6 +41,12 @@ def launched() -> tuple[int, int] | None:
         if rank in os.environ and size in os.environ:
             return int(os.environ[rank]), int(os.environ[size])
     return None
+
+
+def unlaunched_environment() -> dict[str, str]:
+    """This process's environment without what a launcher told it: for children that are no ranks of ours."""
+    told = _TOLD if launched() else ()
+    return {name: value for name, value in os.environ.items() if not name.startswith(told)}
 
 
 class Workers:

@@ -1,4 +1,4 @@
-"""From results to numbers, by hand: random actions return 0 and the expert 100, so that a score is a hundredth of a return."""
+"""From results to numbers, by hand: random actions return 0, the expert 100, so that a score is a hundredth of a return."""
 
 from __future__ import annotations
 

@@ -69,7 +69,17 @@ def unknown_flag(folder: Path) -> tuple[list[str], str]:
     return tiny_run(folder / NEVER, "--learning_rate", "3"), "trpo-gail: train: Unrecognized options: --learning_rate"
 
 
-@pytest.mark.parametrize("mistake", [few_environments, not_hdf5, unknown_flag])
+def several_compare(folder: Path) -> tuple[list[str], str]:
+    line = ["--env", "CartPole-v0", "--expert", EXPERT, "--generators", "trpo,ppo", "--out", str(folder / NEVER)]
+    return ["compare", *line], "trpo-gail: compare: started as 2 processes; start it alone: --ranks N runs each"
+
+
+def several_papers(folder: Path) -> tuple[list[str], str]:
+    line = ["paper", "run", "--task", "cartpole", "--runs", str(folder / NEVER), "--results", str(folder / NEVER)]
+    return line, "trpo-gail: paper run: started as 2 processes; start it alone"
+
+
+@pytest.mark.parametrize("mistake", [few_environments, not_hdf5, unknown_flag, several_compare, several_papers])
 def test_the_program_itself(mistake: Any, folder: Path) -> None:
     line, says = mistake(folder)
     job = start(folder / mistake.__name__, 2, PROGRAM, *line)

@@ -217,6 +217,12 @@ def _bytes(path: Path) -> bytes:
         return b""
 
 
+def test_a_launcher_of_the_runner_is_none_of_its_cells(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PMI_RANK", "0")
+    monkeypatch.setenv("PMI_SIZE", "1")
+    assert not {"PMI_RANK", "PMI_SIZE"} & runner._environment().keys()
+
+
 def test_part_done(places: Places) -> None:
     cell = Cell("cartpole", "gail", 1, 0)
     assert runner.part_done(GridExperiment(GRID, places), cell) == 0.0

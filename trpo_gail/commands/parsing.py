@@ -55,6 +55,16 @@ def _unboxed(text: str) -> str:
     return " ".join(" ".join(said).split())
 
 
+def check_alone(command: str) -> None:
+    """Raise UserError under a launcher of several processes, for a command whose runs are processes of their own."""
+    from trpo_gail.parallel import launched
+
+    if (launcher := launched()) and launcher[1] > 1:
+        raise UserError(
+            f"{command}: started as {launcher[1]} processes; start it alone: --ranks N runs each of its runs under mpirun"
+        )
+
+
 @contextlib.contextmanager
 def file_errors() -> Iterator[None]:
     """What the system says of a file or folder that a user named, as a UserError."""

@@ -24,7 +24,7 @@ from typing import Generic, Protocol, TextIO, TypeVar
 from trpo_gail.errors import UserError
 from trpo_gail.experiments.result_files import finished
 from trpo_gail.experiments.view import Forecast, GridView, duration
-from trpo_gail.parallel import Workers
+from trpo_gail.parallel import Workers, unlaunched_environment
 from trpo_gail.runs import RunFolder, read_json
 from trpo_gail.stopping import StopRequest
 
@@ -329,10 +329,11 @@ def _claim(experiment: Experiment[CellT], cell: CellT) -> TextIO | None:
 
 
 def _environment() -> dict[str, str]:
-    """One thread a rank: cells fill the cores already. And Open MPI shall not bind every cell to the same ones."""
+    """One thread a rank: cells fill the cores already. Open MPI shall not bind every cell to the same ones. And a launcher
+    that started us, alone, has not started them."""
     unbound = dict.fromkeys(("OMPI_MCA_hwloc_base_binding_policy", "PRTE_MCA_hwloc_default_binding_policy"), "none")
     single = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
-    return unbound | os.environ | single
+    return unbound | unlaunched_environment() | single
 
 
 def _mpirun(ranks: int) -> list[str]:
