@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,8 +11,10 @@ import pytest
 from browser import Browser
 
 from trpo_gail.cli import main
+from trpo_gail.commands import compare
 
 PROGRAM = browser.find()
+TESTS = Path(__file__).parents[1]
 pytestmark = pytest.mark.skipif(
     PROGRAM is None, reason="no chromium on this machine (Debian: apt-get install chromium)"
 )
@@ -41,7 +44,7 @@ def test_the_browser_tells_what_is_wrong(chromium: Browser, tmp_path: Path) -> N
 def pages(
     cartpole: Path, point_nav: Path, cloned: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> dict[str, tuple[Path, int]]:
-    """A page of one run and one of several, and the number of pictures on each."""
+    """A page of one run, one of several and one of a comparison, and the number of pictures on each."""
     made = {}
     for name, runs in (("one", [cartpole]), ("several", [cartpole, point_nav, cloned])):
         folder = tmp_path_factory.mktemp(name)
@@ -49,10 +52,37 @@ def pages(
         line = ["report", *map(str, runs), "--out", str(page), "--png", str(png), "--episodes", "2"]
         assert main(line) == 0
         made[name] = page, len(list(png.iterdir()))
+    made["comparison"] = compared(tmp_path_factory.mktemp("comparison")), 5
     return made
 
 
-@pytest.mark.parametrize("name", ["one", "several"])
+def compared(out: Path) -> Path:
+    """The page of a comparison, of a stand-in's numbers, on two tasks."""
+    fake = (sys.executable, str(TESTS / "comparison" / "fake_run.py"))
+    line = [
+        "--env",
+        "CartPole-v0",
+        "CartPole-v1",
+        "--expert",
+        *[str(TESTS.parent / "expert_data" / "CartPole-v0.h5")] * 2,
+    ]
+    line += [
+        "--seeds",
+        "2",
+        "--generators",
+        "trpo,ppo",
+        "--steps",
+        "50000",
+        "--out",
+        str(out),
+        "--runs",
+        str(out / "runs"),
+    ]
+    assert compare._compare(compare.parse(compare._Arguments, line, "compare"), fake) == 0
+    return out / "index.html"
+
+
+@pytest.mark.parametrize("name", ["one", "several", "comparison"])
 def test_a_report_opens_without_complaint(name: str, chromium: Browser, pages: dict[str, tuple[Path, int]]) -> None:
     page, pictures = pages[name]
     chromium.open(page)

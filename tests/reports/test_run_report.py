@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from test_page import check_alone
+from pages import check_alone
 
 from trpo_gail.cli import main
 from trpo_gail.errors import UserError
