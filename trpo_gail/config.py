@@ -341,8 +341,9 @@ def _check_generator(config: Config) -> None:
     ppo, critic = config.ppo, config.critic
     if ppo.dual_clip is not None and not ppo.dual_clip > 1:
         raise UserError(f"--ppo.dual_clip: {ppo.dual_clip} given, more than 1 expected")
-    if ppo.dual_clip is not None and ppo.objective != "clip":
-        raise UserError(f"--ppo.dual_clip: {ppo.dual_clip} given, but --ppo.objective is {ppo.objective}")
+    for name in {"clip": ("kl_coeff", "kl_target"), "kl-penalty": ("clip_range", "dual_clip")}[ppo.objective]:
+        if getattr(ppo, name) != getattr(PPOConfig, name):
+            raise UserError(f"--ppo.{name}: {getattr(ppo, name)} given, but --ppo.objective is {ppo.objective}")
     if critic.clip_range_vf is not None and critic.fit != "adam":
         raise UserError(f"--critic.clip_range_vf: {critic.clip_range_vf} given, but --critic.fit is {critic.fit}")
     if ppo.recompute_advantages and (critic.after_adversary or critic.fit != "adam"):
