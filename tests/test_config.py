@@ -200,6 +200,13 @@ def test_a_setting_that_could_do_nothing_is_refused(flag: str, base: Any, value:
     assert "\n" not in str(caught.value)
 
 
+def test_recomputed_advantages_need_a_pass_of_the_critic_between_epochs() -> None:
+    config = Config("Hopper-v4", generator="ppo", ppo=PPOConfig(n_epochs=5, recompute_advantages=True))
+    assert replaced(config, "critic.vf_iters", 4).critic.vf_iters == 4
+    with pytest.raises(UserError, match=r"--critic\.vf_iters: 3 given, .* at least 4 expected"):
+        replaced(config, "critic.vf_iters", 3)
+
+
 @pytest.mark.parametrize("name", ["default", "stable-baselines", "paper"])
 def test_a_preset_with_ppo_differs_in_the_generator_alone(name: PresetName) -> None:
     trpo, ppo = (flatten(preset(name, "Hopper-v4", generator)) for generator in ("trpo", "ppo"))

@@ -107,7 +107,8 @@ class PPOConfig:
     normalise_advantages: Literal["batch", "minibatch"] = "batch"
     """Standardise advantages over the batch, or again over each minibatch."""
     recompute_advantages: bool = False
-    """After each epoch the critic makes one of its vf_iters passes, and the advantages are computed anew from it."""
+    """Between epochs the critic makes one of its vf_iters passes, and the advantages are computed anew from it; so
+    critic.vf_iters must be at least n_epochs - 1."""
     entcoeff: float = 0.0
     """Weight of the policy's entropy in the objective."""
     max_grad_norm: float | None = 0.5
@@ -350,6 +351,11 @@ def _check_generator(config: Config) -> None:
         raise UserError(
             "--ppo.recompute_advantages: the critic is fitted pass by pass between the epochs then, so that "
             "--critic.fit adam and --critic.no_after_adversary are expected"
+        )
+    if ppo.recompute_advantages and critic.vf_iters < ppo.n_epochs - 1:
+        raise UserError(
+            f"--critic.vf_iters: {critic.vf_iters} given, but --ppo.recompute_advantages makes a pass after each of "
+            f"--ppo.n_epochs {ppo.n_epochs} but the last: at least {ppo.n_epochs - 1} expected"
         )
 
 
