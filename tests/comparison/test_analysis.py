@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import pytest
+
 from trpo_gail.comparison.analysis import ALL, Analysis, analyse
 from trpo_gail.comparison.fairness import Entry, contestants
 from trpo_gail.comparison.plan import Plan, Task
 from trpo_gail.comparison.results import Result
 from trpo_gail.config import Config
+from trpo_gail.errors import UserError
 from trpo_gail.reports import comparison_page
 
 ENVS = ("easy", "hard", "other")
@@ -59,3 +62,9 @@ def test_contestants_without_a_task_in_common_have_no_profiles() -> None:
     analysis = found({("a", "easy"): 90.0, ("b", "hard"): 10.0}, "easy", "hard")
     assert analysis.shared == [] == [*analysis.profiles] == [*analysis.improvements]
     assert "No task has results of every contestant." in comparison_page._profiles(analysis).text
+
+
+@pytest.mark.parametrize("expert", [0.0, -5.0])
+def test_demonstrations_no_better_than_random_actions_give_no_scale(expert: float) -> None:
+    with pytest.raises(UserError, match=f"easy: its demonstrations return {expert:g} and random actions 0,"):
+        analyse(plan("easy", expert=expert), [result("a", "easy", 0, 50.0)])

@@ -146,8 +146,11 @@ def analyse(plan: Plan, results: Sequence[Result]) -> Analysis:
 def _scale(task: Task, results: Sequence[Result]) -> Scale:
     """The demonstrations' mean return, and that of random actions over all runs."""
     scale = Scale(task.expert_return_mean, float(np.mean([r.random_return_mean for r in results if r.env == task.env])))
-    if scaled_score(0.0, scale.expert, scale.random) is None:
-        raise UserError(f"{task.env}: its expert returns {scale.expert} like random actions, which gives no scale")
+    if scaled_score(0.0, scale.expert, scale.random) is None or scale.expert < scale.random:
+        raise UserError(
+            f"{task.env}: its demonstrations return {scale.expert:g} and random actions {scale.random:g}, of which no scale "
+            "can be made; demonstrations that return more expected"
+        )
     return scale
 
 
