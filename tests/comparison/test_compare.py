@@ -226,6 +226,9 @@ def test_another_plan_in_the_same_folder(done: Path, capsys: pytest.CaptureFixtu
         (["--generators", "ppo"], "'ppo' given twice"),
         (["--generators", "dqn"], "--contestant dqn: train: "),
         (["--expert", "a.h5", "b.h5"], "--expert: 2 given, one for each of 1 environments expected"),
+        (["--expert"], "--expert: 0 given, one for each of 1 environments expected"),
+        (["--env", "--expert"], "--env: none given, at least 1 expected"),
+        (["--steps"], "--steps: 0 given, 1 or one for each of 1 environments"),
         (["--expert", "nowhere.h5"], "nowhere.h5"),
         (["--trajectories", "1000"], "trajectories: expected 1 to"),
         (["--steps", "1", "2"], "--steps: 2 given, 1 or one for each of 1 environments"),
@@ -240,6 +243,14 @@ def test_another_plan_in_the_same_folder(done: Path, capsys: pytest.CaptureFixtu
 def test_mistakes(more: list[str], says: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert says in refused(capsys, *words(tmp_path / "out", *more))
     assert not (tmp_path / "out").exists(), "something was made"
+
+
+def test_folders_that_are_files(done: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "file").touch()
+    name = str(tmp_path / "file")
+    shutil.copy(done / "plan.json", tmp_path)
+    assert f"{name}: File exists" in refused(capsys, *words(tmp_path, "--runs", name))
+    assert f"{name}/plan.json cannot be written: File exists" in refused(capsys, *words(Path(name)))
 
 
 def test_a_folder_that_holds_no_comparison(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

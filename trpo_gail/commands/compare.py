@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from tyro.conf import UseAppendAction
 
-from trpo_gail.commands.parsing import check_alone, parse
+from trpo_gail.commands.parsing import check_alone, file_errors, parse
 from trpo_gail.commands.train import parse_flags
 from trpo_gail.config import Config
 from trpo_gail.errors import UserError
@@ -76,12 +76,13 @@ class _ReportArguments:
 
 def run(arguments: list[str], workers: list[Workers]) -> int:
     """Run what is missing, then write tables and page; or these alone."""
-    if arguments[:1] == ["report"]:
-        given = parse(_ReportArguments, arguments[1:], "compare report")
-        from trpo_gail.comparison.plan import load
+    with file_errors():
+        if arguments[:1] == ["report"]:
+            given = parse(_ReportArguments, arguments[1:], "compare report")
+            from trpo_gail.comparison.plan import load
 
-        return _write(load(Path(given.out)), Path(given.out))
-    return _compare(parse(_Arguments, arguments, "compare"))
+            return _write(load(Path(given.out)), Path(given.out))
+        return _compare(parse(_Arguments, arguments, "compare"))
 
 
 def _compare(given: _Arguments, program: Sequence[str] = ()) -> int:
@@ -131,6 +132,10 @@ def _plan(given: _Arguments) -> Plan:
     from trpo_gail.comparison.fairness import check_lengths
     from trpo_gail.comparison.plan import Plan, check_names
 
+    if not given.env:
+        raise UserError("--env: none given, at least 1 expected")
+    if len(given.expert) != len(given.env):
+        raise UserError(f"--expert: {len(given.expert)} given, one for each of {len(given.env)} environments expected")
     named = _named(given)
     check_names([name for name, _ in named], given.env)
     for flag, least in (("eval_episodes", 1), ("final_episodes", 1), ("ranks", 1)):
@@ -194,8 +199,6 @@ def _tasks(given: _Arguments) -> tuple[Task, ...]:
     from trpo_gail.experts import dataset
 
     count = len(given.env)
-    if len(given.expert) != count:
-        raise UserError(f"--expert: {len(given.expert)} given, one for each of {count} environments expected")
     steps, subsample = _each("--steps", given.steps, count), _each("--subsample", given.subsample, count)
     trajectories = _each("--trajectories", given.trajectories, count) if given.trajectories else [None] * count
     every = (
