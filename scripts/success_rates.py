@@ -2,6 +2,8 @@
 
     python scripts/success_rates.py results/pointnav/discrete_4096 [...]
 
+What holds no such run is skipped.
+
 A return is 1 if the goal was reached, less 0.01 per step; so the mean return plus 0.01 times the mean length is the rate.
 """
 
@@ -16,13 +18,17 @@ from trpo_gail.runs import read_json, read_metrics
 
 def main(folder: Path) -> None:
     """Markdown of one folder of seeds."""
+    paths = sorted(folder.glob("seed_*/evaluation.json"))
+    if not paths:
+        print(f"{folder}: no seed_*/evaluation.json, skipped", file=sys.stderr)
+        return
     print(f"\n{folder.name}\n")
     print("| seed | steps | iterations | success rate | mean return | mean length | periodic evaluations | seconds |")
     print("|---|---|---|---|---|---|---|---|")
     rates = []
-    for path in sorted(folder.glob("seed_*/evaluation.json")):
-        found, summary = read_json(path), read_json(path.parent / "summary.json")
-        rates.append(_rate(found["return_mean"], found["length_mean"]))
+    for path in paths:
+        evaluation, summary = read_json(path), read_json(path.parent / "summary.json")
+        rates.append(_rate(evaluation["return_mean"], evaluation["length_mean"]))
         during = ", ".join(
             f"{_rate(r['eval_return_mean'], r['eval_length_mean']):.3f}"  # type: ignore[arg-type]
             for r in read_metrics(path.parent)
@@ -30,7 +36,7 @@ def main(folder: Path) -> None:
         )
         print(
             f"| {summary['seed']} | {summary['steps']:,} | {summary['iterations']} | {rates[-1]:.3f} "
-            f"| {found['return_mean']:.3f} | {found['length_mean']:.1f} | {during} | {summary['wall_s']:.0f} |"
+            f"| {evaluation['return_mean']:.3f} | {evaluation['length_mean']:.1f} | {during} | {summary['wall_s']:.0f} |"
         )
     print(f"\n{len(rates)} seeds: {median(rates):.3f} in the median, {min(rates):.3f} in the worst.")
 
