@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
 from trpo_gail.comparison.analysis import ALL, Analysis, analyse
@@ -68,3 +70,18 @@ def test_contestants_without_a_task_in_common_have_no_profiles() -> None:
 def test_demonstrations_no_better_than_random_actions_give_no_scale(expert: float) -> None:
     with pytest.raises(UserError, match=f"easy: its demonstrations return {expert:g} and random actions 0,"):
         analyse(plan("easy", expert=expert), [result("a", "easy", 0, 50.0)])
+
+
+def test_the_page_says_what_is_so() -> None:
+    values = {("a", "easy"): 99.0, ("b", "easy"): 98.0}
+    whole, part = found(values, "easy"), analyse(plan("easy"), [result("a", "easy", 0, 99.0)])
+    lead, failures = comparison_page._lead(whole), comparison_page._failures(whole)
+    assert "Without a result" not in lead and "departures" not in lead and failures.parts == []
+    assert "are the same for all that have a discriminator, to 0.0%." in lead
+    assert failures.text == "None: every run came to 95 % of the expert."
+    missing = comparison_page._failures(part)
+    assert missing.text == "None: every run that has a result came to 95 % of the expert."
+    assert [table.rows for table in missing.parts] == [[["easy", "b", "0"], ["easy", "a", "1"], ["easy", "b", "1"]]]
+    noted = [dataclasses.replace(contestant, notes=("x",)) for contestant in whole.plan.contestants]
+    departing = dataclasses.replace(whole, plan=dataclasses.replace(whole.plan, contestants=tuple(noted)))
+    assert "Terms tells of other departures from equal terms." in comparison_page._lead(departing)

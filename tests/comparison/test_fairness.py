@@ -125,6 +125,7 @@ def test_updates_are_counted_and_unequal_ones_told_of() -> None:
 def test_an_adversary_in_closed_form_is_left_as_it_is() -> None:
     found = made("--adversary", "fem", "--timesteps_per_batch", "64")
     assert found.notes == ("--adversary fem is fitted once per epoch of 64 steps.",)
+    assert made("--adversary", "constant").notes == ("--adversary constant is fitted to nothing.",)
 
 
 def test_settings_that_differ() -> None:

@@ -91,7 +91,8 @@ def _updates(where: str, base: Config, entry: Entry) -> tuple[int, tuple[str, ..
     """Discriminator updates per epoch, so that they are as many per step as the common flags have; a note where not."""
     config, steps, common = entry.config, epoch_steps(flatten(entry.config)), epoch_steps(flatten(base))
     if config.adversary != "gail":
-        return config.d_step, (f"--adversary {config.adversary} is fitted once per epoch of {steps} steps.",)
+        how = f"is fitted once per epoch of {steps} steps" if config.imitates else "is fitted to nothing"
+        return config.d_step, (f"--adversary {config.adversary} {how}.",)
     exact = base.d_step / common * steps
     d_step = config.d_step if "d_step" in flag_names(entry.flags) else max(1, round(exact))
     off = d_step / exact - 1.0

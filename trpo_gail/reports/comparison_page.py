@@ -42,13 +42,15 @@ def comparison(found: Analysis) -> list[Section]:
 def _lead(found: Analysis) -> str:
     plan = found.plan
     tasks = ", ".join(f"{task.env} ({task.steps:,} steps)" for task in plan.tasks)
-    missing = f" Without a result, and told of under Failures: {len(found.missing)}." if found.missing else ""
-    return (
-        f"{len(plan.contestants)} contestants on {tasks}, {len(plan.seeds)} seeds each: {len(plan.cells())} runs.{missing} "
-        "All have the same demonstrations, the same number of environment steps to go, and the same evaluations. "
-        + _updates(found)
-        + _over(found)
-    )
+    sentences = [
+        f"{len(plan.contestants)} contestants on {tasks}, {len(plan.seeds)} seeds each: {len(plan.cells())} runs.",
+        f"Without a result, and in no number here: {len(found.missing)}." if found.missing else "",
+        "All have the same demonstrations, the same number of environment steps to go, and the same evaluations.",
+        _updates(found),
+        "Terms tells of other departures from equal terms." if any(c.notes for c in plan.contestants) else "",
+        _over(found),
+    ]
+    return " ".join(filter(None, sentences))
 
 
 def _updates(found: Analysis) -> str:
@@ -67,7 +69,7 @@ def _over(found: Analysis) -> str:
     if len(shared) == len(found.plan.tasks):
         return ""
     left_out = ", ".join(task.env for task in found.plan.tasks if task.env not in shared)
-    return f" Numbers over all tasks leave out {left_out}: not every contestant has a result there."
+    return f"Numbers over all tasks leave out {left_out}: not every contestant has a result there."
 
 
 # ---- results ---------------------------------------------------------------------------------------------------------
@@ -156,8 +158,8 @@ def _improvements(found: Analysis) -> Section:
 
 def _near(found: Analysis) -> Section:
     text = (
-        f"The first periodic evaluation with a score of at least {NEAR}. The median is over all runs, those that never came "
-        "there counting as later than the others; a dash where it is one of them."
+        f"The first periodic evaluation with a score of at least {NEAR}. The median is over the runs with a result, those "
+        "that never came there counting as later than the others; a dash where it is one of them."
     )
     rows: list[list[Cell]] = [
         [row.env, row.contestant, f"{row.reached} of {row.runs}", _steps(row.steps_to_near)]
@@ -173,17 +175,21 @@ def _steps(value: float | None) -> int | None:
 
 
 def _failures(found: Analysis) -> Section:
-    rows: list[list[Cell]] = [[cell.env, cell.contestant, str(cell.seed), "no result"] for cell in found.missing]
+    rows: list[list[Cell]] = []
     for r in found.results:
         scale = found.scales[r.env]
         if near(r, scale) is None:
             best = max(scale.score(value) for value in r.curve["return_mean"])
             score = scale.score(r.return_mean)
             rows.append([r.env, r.contestant, str(r.seed), f"best evaluation {best:.3f}, last policy {score:.3f}"])
-    if not rows:
-        return Section("Failures", "None: every run has a result and came to 95 % of the expert.")
-    text = "Runs without a result, which no number above includes, and runs that never came to 95 % of the expert."
-    return Section("Failures", text, [Table(["task", "contestant", "seed", "score"], rows)])
+    missing: list[list[Cell]] = [[cell.env, cell.contestant, str(cell.seed)] for cell in found.missing]
+    which = "that has a result " if missing else ""
+    text = (
+        "Runs that never came to 95 % of the expert." if rows else f"None: every run {which}came to 95 % of the expert."
+    )
+    why = "Without a result: failed, not run yet, or with another runner."
+    tables = [Table(["task", "contestant", "seed", "score"], rows), Table(["task", "contestant", "seed"], missing, why)]
+    return Section("Failures", text, [table for table in tables if table.rows])
 
 
 # ---- terms -----------------------------------------------------------------------------------------------------------
@@ -258,9 +264,9 @@ def _value(value: object) -> str:
 
 def _time(found: Analysis) -> Section:
     text = (
-        "Seconds are of training alone, as the clock on the wall has them; evaluations are left out. Runs were side by side "
-        "on one machine: what else it did is in these numbers, and they are noisier than their intervals say. Curves end "
-        "with the last run of a contestant; a run that has ended keeps its score."
+        "Seconds are of training alone, as the clock on the wall has them; evaluations are left out. Whatever else "
+        "the machines did meanwhile, such as other runs, is in these numbers, and they are noisier than their intervals say. "
+        "Curves end with the last run of a contestant; a run that has ended keeps its score."
     )
     rows: list[list[Cell]] = []
     for row in found.rows:
