@@ -1,10 +1,10 @@
-"""Generative adversarial imitation learning as Ho & Ermon (2016) ran it, with an MPI-parallel TRPO generator.
+"""Generative adversarial imitation learning as Ho & Ermon (2016) ran it, with an MPI-parallel TRPO or PPO generator.
 
 A map, in the order of a first reading:
 
     train.py         Algorithm 1
     adversaries/     the discriminator; behind the same seam FEM, GTAL, a constant and the environment's own reward
-    generators/      TRPO and its numerics
+    generators/      TRPO and its numerics; PPO
     critic.py        V(s): advantages and their fit
     policy.py        distributions over actions, and the copy of a policy that samples
     sampling/        from environments to rows

@@ -62,7 +62,7 @@ def _usage() -> str:
         [
             "usage: [mpirun -n RANKS] trpo-gail COMMAND ...",
             "",
-            "Generative adversarial imitation learning with an MPI-parallel TRPO generator.",
+            "Generative adversarial imitation learning with an MPI-parallel TRPO or PPO generator.",
             "",
             *lines,
             "",

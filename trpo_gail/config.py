@@ -67,7 +67,7 @@ class TrustRegionConfig:
 
 @dataclass(frozen=True)
 class TRPOConfig(TrustRegionConfig):
-    """The generator's step."""
+    """The step of --generator trpo."""
 
     max_kl: Annotated[float, arg(aliases=("--max_kl",))] = 0.01
     """Trust region: mean KL(old || new), nats."""
