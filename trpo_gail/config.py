@@ -91,7 +91,7 @@ class PPOConfig:
     learning_rate: float = 3e-4
     """Adam's step size."""
     schedule: Literal["constant", "linear"] = "constant"
-    """The step size stays, or falls to 0 by the end of --steps."""
+    """The step size stays, or falls to 0 by the end of --steps. A --resume with more --steps lifts it to the longer line."""
     objective: Literal["clip", "kl-penalty"] = "clip"
     """The clipped surrogate, or the surrogate less kl_coeff times KL(old || new)."""
     clip_range: float = 0.2
