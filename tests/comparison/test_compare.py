@@ -37,8 +37,8 @@ def _quick() -> Iterator[None]:
 
 def words(out: Path, *more: str) -> list[str]:
     return [
-        "--env", "CartPole-v0", "--expert", str(EXPERT), "--trajectories", "3", "--seeds", "2", "--steps", "10000",
-        "--eval_every", "1000", "--contestant", "small: --max_kl 0.001", "--contestant", "ppo: --generator ppo",
+        "--env", "CartPole-v0", "--expert", str(EXPERT), "--trajectories", "3", "--seeds", "2", "--steps", "50000",
+        "--eval_every", "5000", "--contestant", "small: --max_kl 0.001", "--contestant", "ppo: --generator ppo",
         "--jobs", "2", "--out", str(out), "--runs", str(out / "runs"), *more,
     ]  # fmt: skip
 
@@ -73,15 +73,15 @@ def test_scores_by_hand(done: Path) -> None:
     found = {(row["contestant"], row["seed"]): row for row in table(done / "runs.csv")}
     assert float(found["small", "1"]["score"]) == pytest.approx((143 - 20) / 180, abs=1e-6)
     assert float(found["ppo", "1"]["score"]) == pytest.approx((196 - 20) / 180, abs=1e-6)
-    assert (found["ppo", "0"]["steps_to_95"], found["small", "0"]["steps_to_95"]) == ("10064", "")
+    assert (found["ppo", "0"]["steps_to_95"], found["small", "0"]["steps_to_95"]) == ("50064", "")
     rows = {row["contestant"]: row for row in table(done / "comparison.csv")}
     assert (rows["small"]["runs"], rows["small"]["reached_95"], rows["small"]["steps_to_95_median"]) == ("2", "0", "")
     assert float(rows["small"]["score_iqm"]) == pytest.approx((141.5 - 20) / 180, abs=1e-6)
-    assert float(rows["ppo"]["steps_to_95_median"]) == pytest.approx(10032)
+    assert float(rows["ppo"]["steps_to_95_median"]) == pytest.approx(50032)
     [row] = table(done / "improvement.csv")
     assert (row["first"], row["second"], row["probability_first_is_higher"], row["high"]) == ("small", "ppo", "0", "0")
     curve = [row for row in table(done / "curves.csv") if row["contestant"] == "small"]
-    assert (curve[0]["steps"], curve[-1]["steps"]) == ("1064", "10000"), "not where all runs were evaluated"
+    assert (curve[0]["steps"], curve[-1]["steps"]) == ("5064", "50000"), "not where all runs were evaluated"
     assert {p.name for p in done.glob("*.png")} == {
         "scores.png", "curves.png", "profiles.png", "improvement.png", "times_curves.png"
     }  # fmt: skip
@@ -93,9 +93,15 @@ def test_every_run_has_the_same_terms(done: Path) -> None:
         result = results.read(results.path(done, cell), plan, cell)
         text = " ".join(result.command)
         assert text.startswith("trpo-gail train CartPole-v0 ") and f"--seed {cell.seed}" in text
-        assert "--expert CartPole-v0.h5 --d_step 16 --trajectories 3 --subsample 1 --steps 10000" in text
+        assert "--expert CartPole-v0.h5 --d_step 16 --trajectories 3 --subsample 1 --steps 50000" in text
         assert str(done.parent) not in results.path(done, cell).read_text(), "a path of this machine in a result"
     assert str(EXPERT.parent) not in (done / "plan.json").read_text() + (done / "index.html").read_text()
+
+
+def test_evaluations_are_a_twentieth_or_an_epoch_apart(tmp_path: Path) -> None:
+    for steps, every in (("100000", 5000), ("20000", 2048)):
+        given = compare.parse(compare._Arguments, words(tmp_path, "--steps", steps, "--eval_every"), "compare")
+        assert compare._plan(given).tasks[0].eval_every == every
 
 
 def test_a_contestants_preset_overrides_the_common_one(tmp_path: Path) -> None:
@@ -209,7 +215,7 @@ def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
 def test_another_plan_in_the_same_folder(done: Path, capsys: pytest.CaptureFixture[str]) -> None:
     before = tables(done)
     assert "holds another comparison (seeds: 0 1 there, 0 1 2 here)" in refused(capsys, *words(done, "--seeds", "3"))
-    assert "tasks[0].steps: 10000 there, 12000 here" in refused(capsys, *words(done, "--steps", "12000"))
+    assert "tasks[0].steps: 50000 there, 12000 here" in refused(capsys, *words(done, "--steps", "12000"))
     assert "contestants[0].config.gamma" in refused(capsys, *words(done, "--flags=--gamma 0.9"))
     assert "contestants: small, ppo there, small, ppo, x here" in refused(capsys, *words(done, "--contestant", "x:"))
     assert tables(done) == before
@@ -233,10 +239,14 @@ def test_another_plan_in_the_same_folder(done: Path, capsys: pytest.CaptureFixtu
         (["--expert", "nowhere.h5"], "nowhere.h5"),
         (["--trajectories", "1000"], "trajectories: expected 1 to"),
         (["--steps", "1", "2"], "--steps: 2 given, 1 or one for each of 1 environments"),
-        (["--steps", "1000"], "--steps: 1000 given for CartPole-v0, but one epoch of small has 2048"),
+        (["--eval_every", "2000"], "--eval_every: 2000 given for CartPole-v0, but one epoch of small has 2048"),
+        (
+            ["--steps", "1000", "--eval_every", "1000"],
+            "--steps: 1000 given for CartPole-v0, but one epoch of small has 2048",
+        ),
         (["--seeds", "0"], "--seeds: 0 given, at least 1"),
         (["--seeds", "3", "3"], "--seeds: 3 3 given, different numbers"),
-        (["--eval_every", "20000"], "--eval_every: 20000 given, at most --steps 10000"),
+        (["--eval_every", "60000"], "--eval_every: 60000 given, at most --steps 50000"),
         (["--final_episodes", "0"], "--final_episodes: 0 given, at least 1"),
         (["--ranks", "17"], "--ranks: 17 given, but small has 16 environments"),
     ],

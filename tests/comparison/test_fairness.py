@@ -20,7 +20,7 @@ from trpo_gail.comparison.fairness import (
     spread,
     unequal,
 )
-from trpo_gail.comparison.plan import Contestant, Plan, check_names, difference
+from trpo_gail.comparison.plan import Contestant, Plan, Task, check_names, difference
 from trpo_gail.config import Config
 from trpo_gail.errors import UserError
 
@@ -145,11 +145,16 @@ def test_flags_that_are_no_contestants() -> None:
 
 
 def test_lengths_and_ranks() -> None:
-    check_lengths([made()], {"x": 2048}, 16)
+    def task(steps: int, eval_every: int) -> Task:
+        return Task("x", "f.h5", "", 1.0, None, 1, steps, eval_every)
+
+    check_lengths([made()], [task(2048, 2048)], 16)
     with pytest.raises(UserError, match="--steps: 2000 given for x, but one epoch of a has 2048"):
-        check_lengths([made()], {"x": 2000}, 1)
+        check_lengths([made()], [task(2000, 2000)], 1)
+    with pytest.raises(UserError, match="--eval_every: 2000 given for x, but one epoch of a has 2048"):
+        check_lengths([made()], [task(9000, 2000)], 1)
     with pytest.raises(UserError, match="--ranks: 17 given, but a has 16 environments"):
-        check_lengths([made()], {"x": 2048}, 17)
+        check_lengths([made()], [task(2048, 2048)], 17)
 
 
 @pytest.mark.parametrize(

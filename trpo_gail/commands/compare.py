@@ -55,7 +55,7 @@ class _Arguments:
     subsample: tuple[int, ...] = (1,)
     """Use every K-th row of each trajectory, likewise."""
     eval_every: tuple[int, ...] = ()
-    """Steps between evaluations, likewise; without it a twentieth of --steps."""
+    """Steps between evaluations, likewise; without it a twentieth of --steps, or one epoch where that is longer."""
     eval_episodes: int = 20
     """Episodes of a periodic evaluation."""
     final_episodes: int = 50
@@ -143,11 +143,9 @@ def _plan(given: _Arguments) -> Plan:
             raise UserError(f"--{flag}: {getattr(given, flag)} given, at least {least} expected")
     common = tuple(_words("--flags", given.flags))
     contestants = _contestants(given, common, named)
-    plan = Plan(
-        contestants, _tasks(given), _seeds(given.seeds), common, given.eval_episodes, given.final_episodes, given.ranks
-    )
-    check_lengths(contestants, {task.env: task.steps for task in plan.tasks}, given.ranks)
-    return plan
+    tasks = _tasks(given, max(contestant.epoch_steps for contestant in contestants))
+    check_lengths(contestants, tasks, given.ranks)
+    return Plan(contestants, tasks, _seeds(given.seeds), common, given.eval_episodes, given.final_episodes, given.ranks)
 
 
 def _named(given: _Arguments) -> list[tuple[str, tuple[str, ...]]]:
@@ -193,8 +191,9 @@ def _settings(source: str, given: _Arguments, flags: Sequence[str]) -> Config:
         raise UserError(f"{source}: {error}") from None
 
 
-def _tasks(given: _Arguments) -> tuple[Task, ...]:
-    """Environments with their demonstrations, which are read once here: what is wrong with them is said before a run."""
+def _tasks(given: _Arguments, epoch: int) -> tuple[Task, ...]:
+    """Environments with their demonstrations, which are read once here: what is wrong with them is said before a run.
+    `epoch` is the steps of the longest one."""
     from trpo_gail.comparison.plan import Task
     from trpo_gail.experts import dataset
 
@@ -204,7 +203,7 @@ def _tasks(given: _Arguments) -> tuple[Task, ...]:
     every = (
         _each("--eval_every", given.eval_every, count)
         if given.eval_every
-        else [max(1, n // EVALUATIONS) for n in steps]
+        else [min(n, max(epoch, n // EVALUATIONS)) for n in steps]
     )
     tasks = []
     for k, (env, file) in enumerate(zip(given.env, given.expert, strict=True)):

@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from trpo_gail.comparison.plan import Contestant, Plan, epoch_steps
+from trpo_gail.comparison.plan import Contestant, Plan, Task, epoch_steps
 from trpo_gail.comparison.results import Result
 from trpo_gail.config import Config, flatten, other_generator
 from trpo_gail.errors import UserError
@@ -115,14 +115,17 @@ def _updates(where: str, base: Config, entry: Entry) -> tuple[int, tuple[str, ..
     return d_step, tuple(notes)
 
 
-def check_lengths(made: Sequence[Contestant], steps: Mapping[str, int], ranks: int) -> None:
-    """Raise UserError where an epoch is longer than a whole run (`steps` by environment), or has too few environments."""
+def check_lengths(made: Sequence[Contestant], tasks: Iterable[Task], ranks: int) -> None:
+    """Raise UserError where an epoch is longer than a whole run, or than the steps between evaluations, of which its
+    contestant would then have fewer than others; or where there are too few environments."""
     for contestant in made:
-        for env, total in steps.items():
-            if contestant.epoch_steps > total:
-                raise UserError(
-                    f"--steps: {total} given for {env}, but one epoch of {contestant.name} has {contestant.epoch_steps}"
-                )
+        for task in tasks:
+            for flag, steps in (("steps", task.steps), ("eval_every", task.eval_every)):
+                if contestant.epoch_steps > steps:
+                    raise UserError(
+                        f"--{flag}: {steps} given for {task.env}, but one epoch of {contestant.name} has "
+                        f"{contestant.epoch_steps}"
+                    )
         if contestant.config["num_envs"] < ranks:
             raise UserError(
                 f"--ranks: {ranks} given, but {contestant.name} has {contestant.config['num_envs']} environments"
