@@ -50,7 +50,7 @@ def made(*flags: str, base: Config = BASE) -> Contestant:
 )
 def test_as_many_updates_per_step(flags: tuple[str, ...], d_step: int) -> None:
     found = made(*flags)
-    assert found.config["d_step"] == d_step and found.notes == ()
+    assert found.config["d_step"] == d_step and not any("updates" in note for note in found.notes)
     assert d_step / found.epoch_steps == 16 / 2048
 
 
@@ -87,7 +87,11 @@ def test_unequal_terms_are_refused(flags: tuple[str, ...], says: str) -> None:
 
 def test_a_network_that_differs_by_its_flag_is_said() -> None:
     assert made("--hidden_size_adversary", "32").notes == (
-        "--discriminator.hidden_size_adversary is 32 by its own flag; without that, 100.",
+        "--discriminator.hidden_size_adversary is 32; by the flags of all, 100.",
+    )
+    assert made("--critic.time_input").notes == ("--critic.time_input is True; by the flags of all, False.",)
+    assert made("--policy.observation_clip", "None").notes == (
+        "--policy.observation_clip is None; by the flags of all, 10.0.",
     )
     assert made("--policy.hidden_sizes", "32", "32").notes[0].startswith("--policy.hidden_sizes is 32 32")
     wide = dataclasses.replace(BASE, policy=dataclasses.replace(BASE.policy, hidden_sizes=(32, 32)))
@@ -181,4 +185,5 @@ def test_the_difference_of_two_plans_in_words() -> None:
     other = [{"name": "a", "config": {"x": 2}}, there["contestants"][1]]
     assert difference(there, there | {"contestants": other}) == "contestants[0].config.x: 1 there, 2 here"
     assert difference({"expert": "a.h5", "n": 1}, {"expert": "b.h5", "n": 1}) is None
+    assert difference({"notes": ["a"], "n": 1}, {"notes": [], "n": 1}) is None
     assert difference({}, {"n": 1}) == "n: None there, 1 here"

@@ -17,10 +17,13 @@ OWNED = (  # the comparison's own flags, or the seed's
     "resume", "quiet",
 )  # fmt: skip
 SAME = ("env_kwargs", "backend", "actions", "sampling")  # the environment, what it sees, and what counts as a batch
-NETWORKS = ("policy.hidden_sizes", "critic.hidden_sizes", "discriminator.hidden_size_adversary")
-ROUNDING = (
-    0.05  # of the discriminator's updates per step: a departure of more is refused, and told of where it happened
-)
+WIDTHS = ("policy.hidden_sizes", "critic.hidden_sizes", "discriminator.hidden_size_adversary")
+NETWORKS = (*WIDTHS,  # and how they begin, and what they are given
+    "policy.init_log_std", "policy.output_scale", "policy.normalise_observations", "policy.observation_clip",
+    "critic.time_input", "critic.normalise_observations", "critic.observation_clip", "discriminator.normalise",
+    "discriminator.input_clip", "normalise_from_expert",
+)  # fmt: skip
+ROUNDING = 0.05  # of the discriminator's updates per step: more is refused beforehand, and told of afterwards
 
 
 @dataclass(frozen=True)
@@ -70,17 +73,17 @@ def _contestant(base: Config, entry: Entry) -> Contestant:
 
 
 def _networks(where: str, entry: Entry, flat: Mapping[str, object], common: Mapping[str, object]) -> Iterable[str]:
-    """A note on each network that differs, by the contestant's flag."""
+    """A note on each setting of the networks that differs. Widths may do so by the contestant's own flag alone."""
     given = flag_names(entry.flags)
     for name in NETWORKS:
         if flat[name] == common[name]:
             continue
-        if not any(name == flag or name.endswith(f".{flag}") for flag in given):
+        if name in WIDTHS and not any(name == flag or name.endswith(f".{flag}") for flag in given):
             raise UserError(
                 f"{where}: --{name} is {_sizes(flat[name])} by its preset, {_sizes(common[name])} for all expected; "
                 f"give --{name} if it is to differ, or for all by --flags"
             )
-        yield f"--{name} is {_sizes(flat[name])} by its own flag; without that, {_sizes(common[name])}."
+        yield f"--{name} is {_sizes(flat[name])}; by the flags of all, {_sizes(common[name])}."
 
 
 def _sizes(value: object) -> str:

@@ -159,10 +159,10 @@ def _tuples(values: dict[str, Any], *names: str) -> dict[str, Any]:
 
 def difference(there: Any, asked: Any, where: str = "") -> str | None:
     """The first place in which two JSON trees differ, in words; None where they are the same. The name of a file of
-    demonstrations may differ, its content may not."""
+    demonstrations may differ, its content may not; and so may the words of notes."""
     if isinstance(there, dict) and isinstance(asked, dict):
         for name in [*asked, *(name for name in there if name not in asked)]:
-            if name != "expert" and (
+            if name not in ("expert", "notes") and (
                 found := difference(there.get(name), asked.get(name), f"{where}.{name}" if where else name)
             ):
                 return found
