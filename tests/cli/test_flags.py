@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
+
 from trpo_gail.commands.train import parse_flags
 from trpo_gail.config import preset
+from trpo_gail.errors import UserError
 
 
 def test_of_a_flag_given_twice_the_last_decides_the_defaults_too() -> None:
@@ -11,3 +14,17 @@ def test_of_a_flag_given_twice_the_last_decides_the_defaults_too() -> None:
     assert given.config == preset("default", "Hopper-v4")
     given = parse_flags(["Hopper-v4", "--generator=trpo", "--preset=default", "--preset=paper", "--generator", "ppo"])
     assert given.config == preset("paper", "Hopper-v4", "ppo")
+
+
+@pytest.mark.parametrize("flag", ["--max_kl", "--max-kl", "--trpo.max_kl", "--cg_iters=10", "--entcoeff=0"])
+def test_the_other_generators_fields_are_refused_by_any_name_and_value(flag: str) -> None:
+    words = [flag] if "=" in flag else [flag, "0.01"]
+    assert parse_flags(["Hopper-v4", *words]).config == preset("default", "Hopper-v4")
+    with pytest.raises(UserError, match=f"^{flag.partition('=')[0]}: given, but --generator is ppo$"):
+        parse_flags(["Hopper-v4", *words, "--generator", "ppo"])
+
+
+def test_the_critics_short_names_go_with_either_generator() -> None:
+    for generator in ("trpo", "ppo"):
+        given = parse_flags(["Hopper-v4", "--generator", generator, "--vf_iters", "3"])
+        assert given.config.critic.vf_iters == 3

@@ -6,7 +6,7 @@ import dataclasses
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, get_args
+from typing import TYPE_CHECKING, Annotated, Any, get_args, get_type_hints
 
 from tyro.conf import arg
 
@@ -86,7 +86,11 @@ def _one_of(choices: Any, value: str | None) -> Any:
 
 
 def _refuse_idle_fields(arguments: list[str], config: Config) -> None:
-    """A field of the other generator is refused even where it says what is its default."""
+    """A field of the other generator, by its path or its short name, is refused even where it says what is its default."""
+    idle = other_generator(config.generator)
+    hints = get_type_hints(type(getattr(config, idle)), include_extras=True).values()
+    short = {alias for hint in hints for extra in get_args(hint)[1:] for alias in getattr(extra, "aliases", None) or ()}
     for argument in arguments:
-        if argument.startswith(f"--{other_generator(config.generator)}."):
-            raise UserError(f"{argument.partition('=')[0]}: given, but --generator is {config.generator}")
+        flag = argument.partition("=")[0]
+        if flag.startswith(f"--{idle}.") or flag.replace("-", "_").replace("__", "--", 1) in short:
+            raise UserError(f"{flag}: given, but --generator is {config.generator}")
