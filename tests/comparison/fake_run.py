@@ -1,12 +1,15 @@
 """Stands in for `trpo-gail train`: makes a run folder at once, or fails, or stops half way when told to, as a file in the
 folder of the runs says. Its numbers depend on its flags alone, its seconds on the clock."""
 
+import dataclasses
 import hashlib
 import json
 import signal
 import sys
 import time
 from pathlib import Path
+
+from trpo_gail.commands.train import parse_flags
 
 
 def main(arguments: list[str]) -> int:
@@ -21,6 +24,7 @@ def main(arguments: list[str]) -> int:
         return 2
     run.mkdir(exist_ok="--resume" in arguments)
     config = {
+        "config": dataclasses.asdict(parse_flags(arguments[1:]).config),
         "setting": {"expert_sha256": hashlib.sha256(Path(flag("--expert")).read_bytes()).hexdigest()},
         "sessions": [
             {"command": ["trpo-gail", *arguments], "commit": "abc", "python": "3.11.0", "versions": {"numpy": "2"}}

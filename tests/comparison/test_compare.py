@@ -172,6 +172,24 @@ def test_a_run_that_fails_is_listed_and_tried_again(done: Path, tmp_path: Path) 
     assert tables(out) == tables(done)
 
 
+def test_a_run_of_another_plan_is_not_taken_for_this_ones(
+    done: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As where two comparisons of one name share a folder of runs."""
+    runs = tmp_path / "runs"
+    (runs / HALF.name).mkdir(parents=True)
+    for name in ("config.json", "summary.json", "metrics.csv"):
+        shutil.copy(done / "runs" / HALF.name / name, runs / HALF.name)
+    file = runs / HALF.name / "config.json"
+    content = json.loads(file.read_text())
+    content["config"]["trpo"]["max_kl"] = 0.5
+    file.write_text(json.dumps(content))
+    out = tmp_path / "out"
+    assert run(out, "--runs", str(runs)) == 1
+    assert f"{runs / HALF.name}: made with --trpo.max_kl 0.5, 0.001 by the plan" in capsys.readouterr().out
+    assert not results.path(out, HALF).exists()
+
+
 def test_the_report_alone(done: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for name in ("plan.json", "cells"):  # what is kept under version control is enough
         source = done / name

@@ -95,6 +95,13 @@ class Plan:
     def contestant(self, name: str) -> Contestant:
         return next(contestant for contestant in self.contestants if contestant.name == name)
 
+    def config(self, cell: Cell) -> Config:
+        """All settings that a cell's run has, but for files and times."""
+        task = self.task(cell.env)
+        own = {"env": cell.env, "trajectories": task.trajectories, "subsample": task.subsample, "steps": task.steps}
+        own |= {"seed": cell.seed, "eval_every": task.eval_every, "eval_episodes": self.eval_episodes}
+        return self.contestant(cell.contestant).config | own | {"final_episodes": self.final_episodes}
+
     def setup(self, cell: Cell) -> str:
         """A hash of all that decides a cell's numbers, but for its seed and the versions of the software."""
         task = dataclasses.asdict(self.task(cell.env)) | {"expert": None}

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from trpo_gail.comparison.plan import Cell, Plan
+from trpo_gail.config import Config, flatten, from_dict
 from trpo_gail.errors import UserError
 from trpo_gail.experiments.result_files import from_fields, rounded, write_fields
 from trpo_gail.runs import read_json, read_metrics
@@ -76,12 +78,19 @@ def write(out: Path, result: Result) -> None:
 
 
 def harvest(run: Path, cell: Cell, plan: Plan, command: Sequence[str], peak_memory_mb: float | None) -> Result:
-    """The result of a finished run folder. Raises UserError where it lacks something, or learnt from other data."""
+    """The result of a finished run folder. Raises UserError where it lacks something, or is of other data or settings."""
     summary, config = read_json(run / "summary.json"), read_json(run / "config.json")
     task = plan.task(cell.env)
     try:
         if config["setting"]["expert_sha256"] != task.expert_sha256:
             raise UserError(f"{run}: its demonstrations are not those of the plan (their SHA-256 differs)")
+        made = json.loads(json.dumps(flatten(from_dict(Config, config["config"], f"{run}/config.json"))))
+        for name, value in plan.config(cell).items():
+            if made[name] != value:
+                raise UserError(
+                    f"{run}: made with --{name} {made[name]}, {value} by the plan; does another comparison keep its runs "
+                    "there? (--runs)"
+                )
         session = config["sessions"][-1]
         return Result(
             setup=plan.setup(cell),
