@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 RESAMPLES = 5000
+CURVE_RESAMPLES = 2000
 LEVEL = 0.95  # of the intervals
 CHUNK = 4_000_000  # numbers held at once
 Strata = Sequence[np.ndarray]
@@ -79,7 +80,7 @@ def profile_interval(strata: Strata, thresholds: np.ndarray, count: int = RESAMP
     return interval(_in_chunks(sum(map(len, strata)) * len(thresholds), count, draw))
 
 
-def iqm_curve(strata: Strata, count: int = 2000) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def iqm_curve(strata: Strata, count: int = CURVE_RESAMPLES) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """IQM of curves, per task [R, G], point by point, and its pointwise interval: (iqm, low, high), each [G].
 
     Whole curves are resampled.

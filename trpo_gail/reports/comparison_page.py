@@ -13,7 +13,7 @@ import numpy as np
 from trpo_gail.comparison.analysis import ALL, NEAR, Analysis, Estimate, Row, near
 from trpo_gail.comparison.fairness import counted, differing, spread, unequal, updates_per_step
 from trpo_gail.comparison.results import Result
-from trpo_gail.comparison.statistics import RESAMPLES
+from trpo_gail.comparison.statistics import CURVE_RESAMPLES, RESAMPLES
 from trpo_gail.comparison.tables import TABLES
 from trpo_gail.reports import comparison_plots, page
 from trpo_gail.reports.page import Cell, Figure, Section, Table, format_number
@@ -299,9 +299,9 @@ def _mean(values: Sequence[float]) -> float | None:
 def _method(found: Analysis) -> Section:
     text = (
         f"Intervals are percentile bootstraps: within each task as many runs as there are, are drawn with replacement, "
-        f"{RESAMPLES:,} times (curves: 2,000). They say how much the numbers would vary with other seeds, not with other "
-        "tasks or demonstrations; from few seeds they are too narrow, and from one a point. The statistics are those of "
-        "Agarwal et al. (2021), Deep reinforcement learning at the edge of the statistical precipice.\n\n"
+        f"{RESAMPLES:,} times (curves: {CURVE_RESAMPLES:,}). They say how much the numbers would vary with other seeds, "
+        "not with other tasks or demonstrations; from few seeds they are too narrow, and from one a point. The statistics "
+        "are those of Agarwal et al. (2021), Deep reinforcement learning at the edge of the statistical precipice.\n\n"
         f"The numbers are in {', '.join(f'{name}.csv' for name in TABLES)}, each run's in cells/."
     )
     return Section("Method", text, [Table(["runs", "commit", "Python", "versions"], _versions(found.results))])
