@@ -87,6 +87,16 @@ def test_scores_by_hand(done: Path) -> None:
     }  # fmt: skip
 
 
+def test_a_task_may_have_flags_of_its_own(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    assert run(out, "--seeds", "1", "--task_flags", "CartPole-v0: --gamma 0.9") == 0
+    plan = load(out)
+    assert plan.tasks[0].settings == {"gamma": 0.9} and {c.config["gamma"] for c in plan.contestants} == {0.995}
+    for cell in plan.cells():  # `finish` has compared the runs' settings with the plan's
+        assert "--gamma 0.9" in " ".join(results.read(results.path(out, cell), plan, cell).command)
+    assert "--gamma 0.9" in (out / "index.html").read_text()
+
+
 def test_every_run_has_the_same_terms(done: Path) -> None:
     plan = load(done)
     for cell in plan.cells():
@@ -266,6 +276,12 @@ def test_another_plan_in_the_same_folder(done: Path, capsys: pytest.CaptureFixtu
         (["--seeds", "3", "3"], "--seeds: 3 3 given, different numbers"),
         (["--eval_every", "60000"], "--eval_every: 60000 given, at most --steps 50000"),
         (["--final_episodes", "0"], "--final_episodes: 0 given, at least 1"),
+        (["--task_flags", "CartPole-v0"], "--task_flags: 'CartPole-v0' given, \"ENV: FLAGS\" expected"),
+        (["--task_flags", "Hopper-v4: --gamma 0.9"], "--task_flags: 'Hopper-v4' given, one of CartPole-v0 expected"),
+        (["--task_flags", "CartPole-v0: --gamma 0.9", "--task_flags", "CartPole-v0: --lam 0.9"], "given twice"),
+        (["--task_flags", "CartPole-v0: --seed 3"], "--task_flags CartPole-v0: --seed is the same for all"),
+        (["--task_flags", "CartPole-v0: --num_envs 4"], "--task_flags CartPole-v0: --num_envs is for all tasks"),
+        (["--task_flags", "CartPole-v0: --max_kl 0.1"], "--task_flags CartPole-v0: "),  # PPO has no such field
         (["--ranks", "17"], "--ranks: 17 given, but small has 16 environments"),
     ],
 )

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from trpo_gail.experiments.runner import Outcome
     from trpo_gail.parallel import Workers
 
+Named = tuple[str, tuple[str, ...]]  # flags, and whose they are
 EVALUATIONS = 20  # of a run, where --eval_every does not say
 
 
@@ -46,6 +47,8 @@ class _Arguments:
     """A contestant, "NAME: FLAGS" with flags of `train`, such as "big: --trpo.max_kl 0.02"; once for each."""
     flags: str = ""
     """Flags of `train` for all contestants: --flags="--num_envs 8 --gamma 0.99"."""
+    task_flags: UseAppendAction[tuple[str, ...]] = ()
+    """Flags of `train` for all contestants on one environment, "ENV: FLAGS"; once for each such environment."""
     seeds: tuple[int, ...] = (5,)
     """How many (N stands for 0 to N-1); or, where several numbers are given, which."""
     steps: tuple[int, ...] = (1_000_000,)
@@ -143,21 +146,25 @@ def _plan(given: _Arguments) -> Plan:
             raise UserError(f"--{flag}: {getattr(given, flag)} given, at least {least} expected")
     common = tuple(_words("--flags", given.flags))
     contestants = _contestants(given, common, named)
-    tasks = _tasks(given, max(contestant.epoch_steps for contestant in contestants))
+    tasks = _tasks(given, max(contestant.epoch_steps for contestant in contestants), common, named)
     check_lengths(contestants, tasks, given.ranks)
     return Plan(contestants, tasks, _seeds(given.seeds), common, given.eval_episodes, given.final_episodes, given.ranks)
 
 
-def _named(given: _Arguments) -> list[tuple[str, tuple[str, ...]]]:
+def _named(given: _Arguments) -> list[Named]:
     """Names and flags of the contestants."""
     generators = [name.strip() for name in given.generators.split(",") if name.strip()]
-    named: list[tuple[str, tuple[str, ...]]] = [(name, ("--generator", name)) for name in generators]
-    for text in given.contestant:
-        name, colon, flags = text.partition(":")
-        if not colon:
-            raise UserError(f'--contestant: {text!r} given, "NAME: FLAGS" expected')
-        named.append((name.strip(), tuple(_words(f"--contestant {name.strip()}", flags))))
-    return named
+    return [(name, ("--generator", name)) for name in generators] + [
+        _split("--contestant", "NAME", text, ":") for text in given.contestant
+    ]
+
+
+def _split(flag: str, what: str, text: str, colon: str) -> Named:
+    """Of "NAME: FLAGS" both parts."""
+    name, found, flags = text.partition(colon)
+    if not found:
+        raise UserError(f'{flag}: {text!r} given, "{what}: FLAGS" expected')
+    return name.strip(), tuple(_words(f"{flag} {name.strip()}", flags))
 
 
 def _words(source: str, text: str) -> list[str]:
@@ -171,9 +178,7 @@ def _words(source: str, text: str) -> list[str]:
     return words
 
 
-def _contestants(
-    given: _Arguments, common: tuple[str, ...], named: Sequence[tuple[str, tuple[str, ...]]]
-) -> tuple[Contestant, ...]:
+def _contestants(given: _Arguments, common: tuple[str, ...], named: Sequence[Named]) -> tuple[Contestant, ...]:
     from trpo_gail.comparison.fairness import Entry, contestants
 
     base = _settings("--flags", given, common)
@@ -183,15 +188,37 @@ def _contestants(
     return contestants(base, entries)
 
 
-def _settings(source: str, given: _Arguments, flags: Sequence[str]) -> Config:
+def _settings(source: str, given: _Arguments, flags: Sequence[str], task: int = 0) -> Config:
     """What flags come to, as `train` would read them."""
     try:
-        return parse_flags([given.env[0], "--expert", given.expert[0], *flags]).config
+        return parse_flags([given.env[task], "--expert", given.expert[task], *flags]).config
     except UserError as error:
         raise UserError(f"{source}: {error}") from None
 
 
-def _tasks(given: _Arguments, epoch: int) -> tuple[Task, ...]:
+def _task_flags(
+    given: _Arguments, common: tuple[str, ...], named: Sequence[Named]
+) -> Iterator[tuple[tuple[str, ...], dict[str, object]]]:
+    """Of each environment the flags of its own, and the settings that these come to."""
+    from trpo_gail.comparison.fairness import task_settings
+
+    flags: dict[str, tuple[str, ...]] = {}
+    for env, words in (_split("--task_flags", "ENV", text, ": ") for text in given.task_flags):
+        if env in flags:
+            raise UserError(f"--task_flags: {env!r} given twice, all flags of a task in one expected")
+        if env not in given.env:
+            raise UserError(f"--task_flags: {env!r} given, one of {', '.join(given.env)} expected")
+        flags[env] = words
+    for k, env in enumerate(given.env):
+        words, where = flags.get(env, ()), f"--task_flags {env}"
+        pairs = [
+            (_settings(where, given, (*common, *own), k), _settings(where, given, (*common, *own, *words), k))
+            for _, own in named
+        ]
+        yield words, task_settings(where, pairs)
+
+
+def _tasks(given: _Arguments, epoch: int, common: tuple[str, ...], named: Sequence[Named]) -> tuple[Task, ...]:
     """Environments with their demonstrations, which are read once here: what is wrong with them is said before a run.
     `epoch` is the steps of the longest one."""
     from trpo_gail.comparison.plan import Task
@@ -205,15 +232,16 @@ def _tasks(given: _Arguments, epoch: int) -> tuple[Task, ...]:
         if given.eval_every
         else [min(n, max(epoch, n // EVALUATIONS)) for n in steps]
     )
+    own = _task_flags(given, common, named)
     tasks = []
-    for k, (env, file) in enumerate(zip(given.env, given.expert, strict=True)):
+    for k, (env, file, flags) in enumerate(zip(given.env, given.expert, own, strict=True)):
         data = dataset.load(file, trajectories[k], subsample[k])
         if data.return_mean is None:
             raise UserError(f"--expert: {file} holds no rewards, which scores need to know the expert's return by")
         if every[k] > steps[k]:
             raise UserError(f"--eval_every: {every[k]} given, at most --steps {steps[k]} expected")
         expert = Path(file).name, data.sha256, data.return_mean
-        tasks.append(Task(env, *expert, trajectories[k], subsample[k], steps[k], every[k]))
+        tasks.append(Task(env, *expert, trajectories[k], subsample[k], steps[k], every[k], *flags))
     return tuple(tasks)
 
 

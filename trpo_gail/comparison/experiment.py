@@ -33,7 +33,7 @@ class ComparisonExperiment:
             "final_episodes": plan.final_episodes, "seed": cell.seed,
         }  # fmt: skip
         last = [word for name, value in numbers.items() if value is not None for word in (f"--{name}", str(value))]
-        return ["train", cell.env, *plan.flags, *contestant.flags, "--expert", expert, *last]
+        return ["train", cell.env, *plan.flags, *contestant.flags, *task.flags, "--expert", expert, *last]
 
     def iterations(self, cell: Cell) -> float:
         return self.plan.task(cell.env).steps / self.plan.contestant(cell.contestant).epoch_steps

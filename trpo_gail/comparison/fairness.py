@@ -16,6 +16,9 @@ OWNED = (  # the comparison's own flags, or the seed's
     "env", "expert", "trajectories", "subsample", "steps", "seed", "eval_every", "eval_episodes", "final_episodes", "out",
     "resume", "quiet",
 )  # fmt: skip
+CONTESTANTS = (  # what makes a contestant, and its epochs
+    "generator", "preset", "adversary", "sampling", "timesteps_per_batch", "num_envs", "g_step", "d_step", "iterations",
+)  # fmt: skip
 SAME = ("env_kwargs", "backend", "actions", "sampling")  # the environment, what it sees, and what counts as a batch
 WIDTHS = ("policy.hidden_sizes", "critic.hidden_sizes", "discriminator.hidden_size_adversary")
 NETWORKS = (*WIDTHS,  # and how they begin, and what they are given
@@ -45,6 +48,21 @@ def check_flags(source: str, words: Sequence[str]) -> None:
     for name in OWNED:
         if name in flag_names(words):
             raise UserError(f"{source}: --{name} is the same for all, and no flag of a contestant")
+
+
+def task_settings(where: str, pairs: Sequence[tuple[Config, Config]]) -> dict[str, object]:
+    """The settings that a task's flags come to. `pairs` are each contestant's without and with these flags.
+
+    Raises UserError where they change what makes an epoch or a contestant, or do not leave all contestants alike.
+    """
+    before, after = zip(*(map(flatten, pair) for pair in pairs), strict=True)
+    changed = [name for name in after[0] if any(b[name] != a[name] for b, a in zip(before, after, strict=True))]
+    for name in changed:
+        if name in CONTESTANTS:
+            raise UserError(f"{where}: --{name} is for all tasks; --flags or --contestant expected")
+        if len(values := list(dict.fromkeys(str(flat[name]) for flat in after))) > 1:
+            raise UserError(f"{where}: --{name} would be {' and '.join(values)}, the same for all contestants expected")
+    return dict(json.loads(json.dumps({name: after[0][name] for name in changed})))
 
 
 def contestants(base: Config, entries: Sequence[Entry]) -> tuple[Contestant, ...]:

@@ -53,6 +53,8 @@ class Task:
     subsample: int
     steps: int
     eval_every: int  # steps
+    flags: tuple[str, ...] = ()  # of `train`, for all contestants on this task
+    settings: Config = dataclasses.field(default_factory=dict)  # what these come to
 
 
 @dataclass(frozen=True)
@@ -100,7 +102,7 @@ class Plan:
         task = self.task(cell.env)
         own = {"env": cell.env, "trajectories": task.trajectories, "subsample": task.subsample, "steps": task.steps}
         own |= {"seed": cell.seed, "eval_every": task.eval_every, "eval_episodes": self.eval_episodes}
-        return self.contestant(cell.contestant).config | own | {"final_episodes": self.final_episodes}
+        return self.contestant(cell.contestant).config | task.settings | own | {"final_episodes": self.final_episodes}
 
     def setup(self, cell: Cell) -> str:
         """A hash of all that decides a cell's numbers, but for its seed and the versions of the software."""
@@ -150,7 +152,7 @@ def load(out: Path) -> Plan:
         raise UserError(f"{file}: field 'format': {FORMAT} expected, {found} found")
     try:
         raw["contestants"] = tuple(Contestant(**_tuples(c, "flags", "notes")) for c in raw["contestants"])
-        raw["tasks"] = tuple(Task(**task) for task in raw["tasks"])
+        raw["tasks"] = tuple(Task(**_tuples({"flags": ()} | task, "flags")) for task in raw["tasks"])
         return Plan(**_tuples(raw, "seeds", "flags"))
     except (KeyError, TypeError) as error:
         raise UserError(f"{file}: fields missing or unknown: {error}") from error

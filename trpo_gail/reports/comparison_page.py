@@ -231,7 +231,16 @@ def _range(values: Sequence[float], digits: int) -> str | None:
 
 def _tasks(found: Analysis) -> Table:
     rows: list[list[Cell]] = [
-        [t.env, t.expert, t.expert_sha256[:12], t.trajectories or "all", t.subsample, t.steps, t.eval_every]
+        [
+            t.env,
+            t.expert,
+            t.expert_sha256[:12],
+            t.trajectories or "all",
+            t.subsample,
+            t.steps,
+            t.eval_every,
+            " ".join(t.flags) or "none",
+        ]
         for t in found.plan.tasks
     ]
     header = [
@@ -242,6 +251,7 @@ def _tasks(found: Analysis) -> Table:
         "every k-th row",
         "steps",
         "steps between evaluations",
+        "flags of its own",
     ]
     return Table(header, rows)
 
