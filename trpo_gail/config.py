@@ -86,9 +86,9 @@ class PPOConfig:
 
     n_epochs: int = 10
     """Passes over the batch."""
-    batch_size: int = 256
+    batch_size: int = 512
     """Rows of a minibatch, over all ranks."""
-    learning_rate: float = 3e-4
+    learning_rate: float = 1e-3
     """Adam's step size."""
     schedule: Literal["constant", "linear"] = "constant"
     """The step size stays, or falls to 0 by the end of --steps. A --resume with more --steps lifts it to the longer line."""
@@ -102,7 +102,7 @@ class PPOConfig:
     """With kl-penalty: its first weight, which then doubles or halves to keep the KL near kl_target."""
     kl_target: float = 0.01
     """With kl-penalty: mean KL(old || new) of a step, nats."""
-    target_kl: float | None = None
+    target_kl: float | None = 0.01
     """Stop the epochs once a minibatch's mean KL(old || new), nats, exceeds 1.5 times this; None for never."""
     normalise_advantages: Literal["batch", "minibatch"] = "batch"
     """Standardise advantages over the batch, or again over each minibatch."""

@@ -28,7 +28,7 @@ VARIANTS: list[dict[str, Any]] = [{}, {"dual_clip": 3.0}, KL_PENALTY]
 
 
 def ppo(policy: Policy, workers: Workers | None = None, *, run_steps: int = 1000, **config: Any) -> PPO:
-    config = {"n_epochs": 1, "batch_size": 1000, "max_grad_norm": None} | config
+    config = {"n_epochs": 1, "batch_size": 1000, "max_grad_norm": None, "target_kl": None} | config
     return PPO(PPOConfig(**config), policy, run_steps, workers or Workers())
 
 

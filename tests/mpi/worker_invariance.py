@@ -37,7 +37,7 @@ def config(case: str) -> Config:
     if last.isdecimal():
         return made
     # With the options that add anything up over ranks, and stopped early in one of the first epochs.
-    options = PPOConfig(normalise_advantages="minibatch", recompute_advantages=True, target_kl=0.003)
+    options = PPOConfig(batch_size=32, normalise_advantages="minibatch", recompute_advantages=True, target_kl=0.003)
     return dataclasses.replace(made, generator="ppo", ppo=options)
 
 

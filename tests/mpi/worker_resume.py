@@ -28,7 +28,8 @@ def config(case: str) -> Config:
     )  # fmt: skip
     if not ppo:
         return made
-    options = PPOConfig(objective="kl-penalty", schedule="linear", recompute_advantages=True)  # all that is carried on
+    # All that is carried on.
+    options = PPOConfig(batch_size=32, objective="kl-penalty", schedule="linear", recompute_advantages=True)
     critic = CriticConfig(clip_range_vf=0.5)
     return dataclasses.replace(made, generator="ppo", ppo=options, critic=critic)
 
