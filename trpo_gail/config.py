@@ -102,7 +102,7 @@ class PPOConfig:
     """With kl-penalty: its first weight, which then doubles or halves to keep the KL near kl_target."""
     kl_target: float = 0.01
     """With kl-penalty: mean KL(old || new) of a step, nats."""
-    target_kl: float | None = 0.01
+    target_kl: float | None = 0.02
     """Stop the epochs once a minibatch's mean KL(old || new), nats, exceeds 1.5 times this; None for never."""
     normalise_advantages: Literal["batch", "minibatch"] = "batch"
     """Standardise advantages over the batch, or again over each minibatch."""
