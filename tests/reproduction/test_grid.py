@@ -55,7 +55,7 @@ def test_iterations_and_pairs_are_those_of_table_2() -> None:
 def test_commands() -> None:
     assert command(GRID, Cell("hopper", "gtal", 11, 2), Places()) == [
         "train", "Paper/Hopper-v1", "--preset", "paper", "--adversary", "gtal",
-        "--timesteps_per_batch", "50000", "--num_envs", "10", "--expert", "expert_data/paper/Hopper-v1.h5",
+        "--timesteps_per_batch", "50000", "--num_envs", "24", "--expert", "expert_data/paper/Hopper-v1.h5",
         "--trajectories", "11", "--subsample", "20", "--iterations", "501", "--seed", "2",
         "--out", "runs/paper/hopper-gtal-11-seed2", "--quiet",
     ]  # fmt: skip
