@@ -16,6 +16,7 @@ from trpo_gail.console import View
 from trpo_gail.envs.vector import EnvSpec
 from trpo_gail.errors import UserError
 from trpo_gail.evaluate import Evaluator, final_scores
+from trpo_gail.experts import dataset
 from trpo_gail.experts.dataset import ExpertData
 from trpo_gail.learner import make_policy
 from trpo_gail.parallel import Workers
@@ -33,7 +34,7 @@ def clone(config: CloningConfig, out: str | None, quiet: bool, workers: Workers)
     path = Path(workers.share(str(out or default_path(config.env, config.seed))))
     expert, run = workers.together(lambda: _prepare(config, path, workers))
     folder = workers.together(lambda: RunFolder.create(path) if workers.main else None)
-    with View(workers.main and not quiet, config.iterations) as view:
+    with View(workers.main, quiet, config.iterations) as view:
         try:
             return _clone(run, expert, folder, workers, view)
         except BaseException:
@@ -71,7 +72,9 @@ def _clone(run: _Run, expert: ExpertData, folder: RunFolder | None, workers: Wor
     workers.together(lambda: _write_config(run, folder, workers) if folder else None)
     if folder:
         view.line(f"run folder {folder.path}")
-    view.line(f"behavioural cloning of {len(expert.actions)} pairs of {expert.trajectories} trajectories")
+    view.line(f"behavioural cloning of {dataset.selection(expert)}")
+    if warning := dataset.other_environment(expert, config.env):
+        view.warn(warning)
     start = time.perf_counter()
 
     def learn() -> cloning.Row | None:
@@ -110,6 +113,7 @@ def _clone(run: _Run, expert: ExpertData, folder: RunFolder | None, workers: Wor
         "stopped": "iterations",
         "best_iteration": int(best["iteration"]),
         "validation_score": best["validation_score"],
+        "expert_env": expert.env_id,
         **final_scores(evaluator, policy.actor(), run.spec, config.final_episodes, expert.return_mean),
     }
     workers.together(lambda: folder.write_json("summary.json", summary) if folder else None)

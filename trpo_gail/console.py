@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from types import TracebackType
 
 from rich.console import Console
@@ -9,10 +10,11 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 
 
 class View:
-    """Progress of a run; silent where `show` is False. Lines alone where the output is no terminal."""
+    """Progress of a run, on rank 0 (`main`) alone; with `quiet` only warnings. Lines alone where the output is no
+    terminal."""
 
-    def __init__(self, show: bool, total: int) -> None:
-        self._show = show
+    def __init__(self, main: bool, quiet: bool, total: int) -> None:
+        show, self._main = main and not quiet, main
         self._console = Console(quiet=not show, highlight=False)
         self._progress = Progress(
             TextColumn("{task.description}"),
@@ -38,6 +40,11 @@ class View:
 
     def update(self, steps: int, note: str) -> None:
         self._progress.update(self._task, completed=steps, note=note)
+
+    def warn(self, text: str) -> None:
+        """On stderr, with `quiet` too."""
+        if self._main:
+            print(f"warning: {text}", file=sys.stderr, flush=True)
 
     def line(self, text: str) -> None:
         self._console.print(text, soft_wrap=True, markup=False)

@@ -53,7 +53,7 @@ def run(config: Config, out: str | None, resume: bool, quiet: bool, workers: Wor
     demonstrations = Demonstrations(expert.observations, expert.actions) if expert else None
     learner = make_learner(config, env, demonstrations, setting.clip, workers)
     folder = workers.together(lambda: _folder(path, resume) if workers.main else None)
-    with View(workers.main and not quiet, config.expected_steps) as view:
+    with View(workers.main, quiet, config.expected_steps) as view:
         try:
             session = _Session(config, setting, expert, env, learner, folder, path, workers, view)
             return session.run(resume)
@@ -190,10 +190,9 @@ class _Session:
             f"({self.setting.reason})"
         )
         if self.expert:
-            returns = f", return {self.expert.return_mean:.1f}" if self.expert.return_mean is not None else ""
-            self.view.line(
-                f"expert: {len(self.expert.actions)} pairs of {self.expert.trajectories} trajectories{returns}"
-            )
+            self.view.line(f"expert: {dataset.selection(self.expert)}")
+            if warning := dataset.other_environment(self.expert, self.config.env):
+                self.view.warn(warning)
 
     def _begin_folder(self) -> None:
         """Rank 0: record this session, and cut what a run that died wrote after its last checkpoint."""
@@ -268,6 +267,7 @@ class _Session:
             "eval_s": progress.eval_s,
             "best_return": progress.best_return,
             "stopped": stopped,
+            "expert_env": self.expert.env_id if self.expert else None,
             **scores,
         }
         self.workers.together(lambda: self._write_summary(summary))

@@ -83,7 +83,12 @@ def test_continuous_actions_are_cloned_and_executed_as_the_file_says(tmp_path: P
 def test_it_says_what_it_does(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(line(tmp_path / "run")) == 0
     out = capsys.readouterr().out
-    for words in ("40 pairs of 2 trajectories", "best validation score", "learned return", "expert return"):
+    for words in (
+        "40 pairs of the first 2 of 50 trajectories",
+        "best validation score",
+        "learned return",
+        "expert return",
+    ):
         assert words in out
 
 

@@ -24,7 +24,7 @@ from trpo_gail.runs import RunFolder
 
 SUMMARY = {
     "env", "seed", "ranks", "steps", "wall_s", "env_steps_per_s", "return_mean", "return_std", "episodes",
-    "expert_return_mean", "random_return_mean", "scaled_score", "stopped", "returns", "lengths",
+    "expert_env", "expert_return_mean", "random_return_mean", "scaled_score", "stopped", "returns", "lengths",
 }  # fmt: skip
 FLAGS = (  # not the defaults, so that what ignores them is seen
     "--max_kl", "0.02", "--trpo.cg_iters", "5", "--critic.vf_batch_size", "32", "--policy.hidden_sizes", "16", "8",
@@ -127,6 +127,18 @@ def test_quiet_prints_nothing(tmp_path: Path, capfd: pytest.CaptureFixture[str])
     assert capfd.readouterr() == ("", "")
 
 
+@pytest.mark.parametrize("command", ["train", "clone"])
+def test_demonstrations_of_another_environment_are_warned_of_though_quiet(
+    command: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    out, short = tmp_path / "run", ["--iterations", "1", "--final_episodes", "1", "--trajectories", "1", "--quiet"]
+    assert main([command, "CartPole-v1", "--expert", EXPERT, "--out", str(out), *short]) == 0
+    told = f"warning: {EXPERT} was recorded on CartPole-v0, not CartPole-v1: "
+    out_text, err = capfd.readouterr()
+    assert out_text == "" and err.startswith(told) and err.count("\n") == 1
+    assert read(out / "summary.json")["expert_env"] == "CartPole-v0"
+
+
 def test_a_run_says_what_it_does_and_ends_with_the_returns(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -138,7 +150,16 @@ def test_a_run_says_what_it_does_and_ends_with_the_returns(
     assert err == ""
     (folder,) = (tmp_path / "runs").iterdir()
     assert folder.name.startswith("CartPole-v0-seed0-")
-    for words in (folder.name, "2 environments", "learned return", "expert return", "random return", "scaled score"):
+    pairs = "200 pairs of the first of 50 trajectories, whose return is 200.0 (all 50: 200.0)"
+    for words in (
+        folder.name,
+        "2 environments",
+        pairs,
+        "learned return",
+        "expert return",
+        "random return",
+        "scaled score",
+    ):
         assert words in out
     assert "learning_curve.png" in out.splitlines()[-1]
     rows = metrics(folder)

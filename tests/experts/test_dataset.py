@@ -94,6 +94,17 @@ def test_the_first_n_trajectories_keep_the_mean_of_all(native: Path) -> None:
     assert data.return_mean == 3.0, "over all the file's episodes, not only those kept"
 
 
+def test_what_is_selected_is_told_beside_what_the_file_holds(native: Path) -> None:
+    told = [dataset.selection(dataset.load(native, n)) for n in (1, 2, 3)]
+    assert told == [
+        "3 pairs of the first of 3 trajectories, whose return is 3.0 (all 3: 3.0)",
+        "5 pairs of the first 2 of 3 trajectories, whose return is 2.5 (all 3: 3.0)",
+        "9 pairs of all 3 trajectories, whose return is 3.0",
+    ]
+    unknown = replace(dataset.load(native, 2), episode_returns=None, return_mean=None)
+    assert dataset.selection(unknown) == "5 pairs of the first 2 of 3 trajectories"
+
+
 def test_subsampling_keeps_rows_from_the_offsets(native: Path) -> None:
     # k = 2: offsets 0, 1, 1.
     data = dataset.load(native, subsample=2)
@@ -339,6 +350,17 @@ def test_data_that_fit_are_accepted(native: Path) -> None:
 def test_data_that_do_not_fit_are_refused(native: Path, environment: EnvSpec, message: str) -> None:
     with pytest.raises(UserError, match=rf"demos\.h5: dataset {message}"):
         dataset.check(dataset.load(native), environment)
+
+
+def test_a_file_of_another_environment_is_warned_of(native: Path) -> None:
+    data = replace(dataset.load(native), env_id="CartPole-v0", path="x.h5")
+    told = "x.h5 was recorded on CartPole-v0, not CartPole-v1: its returns, and so scaled_score, are of that task"
+    assert dataset.other_environment(data, "CartPole-v1") == told
+    assert dataset.other_environment(data, "Paper/CartPole-v0") is not None
+    for same in ("CartPole-v0", "module:CartPole-v0"):
+        assert dataset.other_environment(data, same) is None
+    assert dataset.other_environment(replace(data, env_id="module:CartPole-v0"), "CartPole-v0") is None
+    assert dataset.other_environment(replace(data, env_id=None), "CartPole-v1") is None
 
 
 def test_discrete_actions_out_of_range_or_for_a_box_are_refused(native: Path) -> None:

@@ -20,7 +20,7 @@ class _CloneArguments:
     out: str | None = None
     """Run folder; without it runs/<environment>-seed<seed>-<time>."""
     quiet: bool = False
-    """Print nothing but errors."""
+    """Print nothing but errors and warnings."""
 
 
 def run(arguments: list[str], workers: list[Workers]) -> int:

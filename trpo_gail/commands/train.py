@@ -28,7 +28,7 @@ class TrainArguments:
     resume: bool = False
     """Go on with the run in --out, from its last checkpoint; only --steps and --iterations may differ, and grow."""
     quiet: bool = False
-    """Print nothing but errors."""
+    """Print nothing but errors and warnings."""
 
 
 def run(arguments: list[str], workers: list[Workers], command: str = "train") -> int:

@@ -80,6 +80,7 @@ class ExpertData:
     return_mean: float | None  # over all episodes in the file, not only those kept; None if it has no rewards
     return_std: float | None  # likewise, of the population
     trajectories: int  # kept
+    trajectories_held: int  # by the file
     subsample: int  # every how many-th row is kept
     path: str = ""
     sha256: str = ""
@@ -127,6 +128,7 @@ def load(path: str | Path, trajectories: int | None = None, subsample: int = 1) 
         return_mean=None if returns is None else float(returns.mean()),
         return_std=None if returns is None else float(returns.std()),
         trajectories=kept,
+        trajectories_held=total,
         subsample=max(subsample, held.subsample),
         path=str(path),
         sha256=hdf5.sha256(path),
@@ -391,6 +393,18 @@ def check(data: ExpertData, spec: EnvSpec) -> None:
         raise UserError(f"{where} 'actions': expected rows of {space.shape[0]} floats {env}, found {kind}")
 
 
+def other_environment(data: ExpertData, env_id: str) -> str | None:
+    """What to warn of where the file says that its episodes are another environment's. None too where it does not say.
+
+    Variants share spaces, and learning from one on another is legitimate; the returns are just not on one scale.
+    """
+    if data.env_id is None or data.env_id.rpartition(":")[2] == env_id.rpartition(":")[2]:
+        return None
+    return (
+        f"{data.path} was recorded on {data.env_id}, not {env_id}: its returns, and so scaled_score, are of that task"
+    )
+
+
 def action_view(
     data: ExpertData, action_space: Box | Discrete, override: ActionView | None = None
 ) -> tuple[ActionView, str]:
@@ -447,6 +461,17 @@ def info(path: str | Path) -> list[tuple[str, str]]:
         ("attribution", facts.attribution or "unknown"),
     ]
     return lines
+
+
+def selection(data: ExpertData) -> str:
+    """What a learner is given, and how good it is beside the file's mean, for a person."""
+    kept, held, returns = data.trajectories, data.trajectories_held, data.episode_returns
+    which = f"all {held}" if kept == held else f"the first {kept} of {held}" if kept > 1 else f"the first of {held}"
+    said = f"{len(data.actions)} pairs of {which} trajectories"
+    if returns is None:
+        return said
+    beside = "" if kept == held else f" (all {held}: {data.return_mean:.1f})"
+    return f"{said}, whose return is {returns.mean():.1f}{beside}"
 
 
 def _manner(deterministic: bool | None) -> str:
