@@ -182,6 +182,7 @@ class _Session:
             self.workers.together(lambda: checkpoint.restore(last, self.learner))
         else:
             self.learner.progress.next_eval = self.config.eval_every
+        self.view.begin(self.learner.progress.steps)
         self.workers.together(self._begin_folder)
         self.view.line(f"run folder {self.path}" + (f", resumed at {last.name}" if last else ""))
         self.view.line(
