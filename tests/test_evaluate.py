@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from pathlib import Path
 from typing import Any
 
@@ -125,6 +126,7 @@ def test_a_runs_evaluation_tells_what_it_measured(run: Path) -> None:
     policy = load_policy(run)
     done = evaluator(WALK, seed=3).run(policy, 7, FINAL)
     assert told["episodes"] == 7 and told["deterministic"] and told["env"] == WALK
+    assert Path(told["checkpoint"]).is_file()
     assert told["return_mean"] == done.returns.mean() and told["return_std"] == done.returns.std()
     assert told["return_min"] == done.returns.min() and told["return_max"] == done.returns.max()
     assert told["length_mean"] == done.lengths.mean()
@@ -138,6 +140,18 @@ def test_predict_takes_one_observation_or_several(run: Path, rng: np.random.Gene
     np.testing.assert_array_equal(policy.predict(observations[0]), several[0])
     np.testing.assert_array_equal(several, policy.act(observations, np.zeros((6, 2))))
     assert (policy.predict(observations[0], deterministic=False) != several[0]).all()
+
+
+@pytest.mark.parametrize("shape", [(), (4,), (3, 2), (1, 2, 3)])
+def test_an_observation_of_another_shape_is_named(run: Path, shape: tuple[int, ...]) -> None:
+    said = f"observation of shape {shape}, (3,) or (n, 3) expected"
+    with pytest.raises(ValueError, match=f"^{re.escape(said)}$"):
+        load_policy(run).predict(np.zeros(shape))
+
+
+def test_a_run_that_was_not_evaluated_yet_has_no_best_policy(run: Path) -> None:
+    with pytest.raises(UserError, match=r"no periodic evaluation yet \(--eval_every 50000\), so no best\.pt"):
+        load_policy(run, "best")
 
 
 @pytest.mark.parametrize("which", ["last", "best"])

@@ -82,7 +82,8 @@ class LoadedPolicy:
 
     def __init__(self, actor: PolicyActor, config: Config, spec: EnvSpec, bounds: tuple | None, path: Path) -> None:
         self._actor, self._bounds = actor, bounds
-        self.config, self.spec, self.env_id = config, spec, config.env
+        self.config, self.spec, self.env_id, self.path = config, spec, config.env, path
+        self.observation_size, self.action_size, self.discrete = spec.observation_size, spec.action_size, spec.discrete
         self.action_view: Literal["raw", "executed"] = "executed" if bounds else "raw"
         self.description = f"{path.parent.parent.name}/{path.name}"  # of what a recording keeps: no path of a machine
         self.checksum = hashlib.sha256(path.read_bytes()).hexdigest()
@@ -95,7 +96,10 @@ class LoadedPolicy:
         return np.clip(actions, *self._bounds) if self._bounds else actions
 
     def predict(self, observation: np.ndarray, deterministic: bool = True) -> np.ndarray:
-        """Action for one observation [O], or actions for several [n, O]."""
+        """Action for one observation [O], or actions for several [n, O]. Raises ValueError for another shape."""
+        if np.ndim(observation) not in (1, 2) or np.shape(observation)[-1] != self.observation_size:
+            size = self.observation_size
+            raise ValueError(f"observation of shape {np.shape(observation)}, ({size},) or (n, {size}) expected")
         rows = np.atleast_2d(observation)
         shape = (len(rows), self.noise_size)
         if deterministic:
@@ -111,8 +115,11 @@ def load_policy(run: str | Path, which: str = "last") -> LoadedPolicy:
 
     Raises UserError where the folder holds none.
     """
-    path = checkpoint.best_path(Path(run)) if which == "best" else checkpoint.last_path(Path(run))
+    last = checkpoint.last_path(Path(run))
+    path = checkpoint.best_path(Path(run)) if which == "best" else last
     if path is None or not path.exists():
+        if last is not None:
+            raise UserError(f"{run}: {_why_no_best(last)}, so no best.pt; without --best the last policy is taken")
         raise UserError(f"{run}: no {which} checkpoint of a run here (a run folder holds checkpoints/*.pt)")
     state = checkpoint.read(path)
     config = checkpoint.config_of(state, path)
@@ -122,6 +129,13 @@ def load_policy(run: str | Path, which: str = "last") -> LoadedPolicy:
     space = spec.action_space
     bounds = (space.low, space.high) if state["clip"] else None  # type: ignore[union-attr]
     return LoadedPolicy(policy.actor(), config, spec, bounds, path)
+
+
+def _why_no_best(last: Path) -> str:
+    state = checkpoint.read(last)
+    if "sampler" not in state["learner"]:
+        return "behavioural cloning keeps one policy, the best by its validation score"
+    return f"no periodic evaluation yet (--eval_every {checkpoint.config_of(state, last).eval_every})"
 
 
 def evaluate_run(
@@ -137,7 +151,7 @@ def evaluate_run(
     done = evaluator.run(policy, episodes, FINAL, stochastic=stochastic)
     return {
         "run": str(run),
-        "checkpoint": policy.description,
+        "checkpoint": str(policy.path),
         "env": policy.env_id,
         "deterministic": not stochastic,
         "episodes": len(done.returns),

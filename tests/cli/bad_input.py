@@ -161,7 +161,7 @@ def flags(folder: Path) -> dict[str, Bad]:
         "inspect nothing": Bad(("data", "info"), ("data info FILE",)),
         "record by nothing": Bad(
             ("record", "CartPole-v0", "--policy", str(folder / "absent"), "--episodes", "1", "--out", out),
-            (str(folder / "absent"),),
+            (str(folder / "absent"), "expected a run folder or a policy file (HDF5)"),
         ),
     }
 

@@ -62,6 +62,11 @@ def test_the_other_commands_read_it(run: Path, tmp_path: Path, capsys: pytest.Ca
     assert main(["record", "CartPole-v0", "--policy", str(run), "--episodes", "1", "--out", out]) == 0
 
 
+def test_its_policy_is_the_only_one(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["evaluate", str(run), "--best"]) == 2
+    assert "cloning keeps one policy, the best by its validation score" in capsys.readouterr().err
+
+
 def test_the_same_seed_gives_the_same_policy(run: Path, tmp_path: Path) -> None:
     assert main(line(tmp_path / "again", "--quiet")) == 0
     assert metrics(tmp_path / "again") == metrics(run)

@@ -259,6 +259,15 @@ def test_record_inspect_and_train_on_a_runs_episodes(
     assert main(line) == 0
 
 
+def test_a_policy_of_another_environment_is_not_recorded(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = str(tmp_path / "x.h5")
+    assert main(["record", "Pendulum-v1", "--policy", str(run), "--episodes", "1", "--out", out]) == 2
+    said = f"{run}: observation_size: expected 3 as the environment 'Pendulum-v1' has, found 4\n"
+    assert capsys.readouterr().err == f"trpo-gail: {said}"
+
+
 def test_five_lines_of_python(run: Path) -> None:
     policy = load_policy(run)
     assert policy.predict(np.zeros(4)) in (0, 1)

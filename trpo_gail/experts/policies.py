@@ -84,6 +84,8 @@ def load_actor(path: str | Path, env_id: str) -> Actor:
         from trpo_gail.evaluate import load_policy as load_run
 
         return load_run(path)
+    if not Path(path).exists() and ".h5" not in Path(path).name:
+        raise UserError(f"{path}: no such file or folder, expected a run folder or a policy file (HDF5)")
     return load_policy(path)
 
 
