@@ -49,6 +49,8 @@ def _run(arguments: list[str], workers: list[Workers]) -> int:
     if arguments[0] == "--version":
         print(f"trpo-gail {version('trpo_gail')}")
         return 0
+    if arguments[0] == "help":
+        return _run([*arguments[1:2], "--help"], workers)
     if arguments[0] not in COMMANDS:
         raise UserError(f"unknown command {arguments[0]!r}; commands are {', '.join(COMMANDS)}")
     module, function, _ = COMMANDS[arguments[0]]

@@ -117,13 +117,16 @@ def flags(folder: Path) -> dict[str, Bad]:
 
     return {
         "unknown command": Bad(("trian", "CartPole-v0"), ("'trian'", "train, expert, clone, evaluate")),
-        "no environment": Bad(("train", "--expert", EXPERT, "--out", out), ("train", "Environment id", "required")),
+        "no environment": Bad(("train", "--expert", EXPERT, "--out", out), ("train: no ENV given: Environment id",)),
         "unknown version": env("CartPole-v99", "'CartPole-v99'"),
         "unknown environment": env("NoSuchThing-v0", "'NoSuchThing-v0' & doesn't exist"),
         "unknown module": env("no_such_module:Thing-v0", "'no_such_module:Thing-v0' & No module named"),
         "not in EnvPool": env("CartPole-v7", "--backend envpool & 'CartPole-v7'", "--backend", "envpool"),
+        "nothing": Bad(("record",), ("record: no ENV, --policy, --episodes, --out given (",)),
         "unknown flag": train("--learning_rate", "--learning_rate", "3"),
         "unknown nested flag": train("--trpo.min_kl", "--trpo.min_kl", "3"),
+        "misspelt flag": train("--step, 3; did you mean --steps or --", "--step", "3"),
+        "misspelt flag with aliases": train("--max_lk, 3; did you mean --max_kl?", "--max_lk", "3"),
         "PPO's flag with TRPO, though the default": train(
             "--ppo.clip_range & --generator is trpo", "--ppo.clip_range", "0.2"
         ),
@@ -134,7 +137,9 @@ def flags(folder: Path) -> dict[str, Bad]:
             "--trpo.max_kl: 0.02 & --generator is ppo", "--max_kl", "0.02", "--generator", "ppo"
         ),
         "unknown generator": train("--generator & 'npg' & 'ppo'", "--generator", "npg"),
-        "wrong type": train("--steps & int & 'many'", "--steps", "many"),
+        "wrong type": train("--steps: 'many' given, a whole number expected", "--steps", "many"),
+        "a broken number": train("--iterations: '2.5' given, a whole number expected", "--iterations", "2.5"),
+        "an infinite number": train("--steps: 'inf' given, a whole number expected", "--steps", "inf"),
         "wrong choice": train("--backend & 'cuda' & 'envpool'", "--backend", "cuda"),
         "unknown preset": train("--preset & 'papr' & 'stable-baselines'", "--preset", "papr"),
         "no value": train("--seed & Expected 1 value", "--seed"),

@@ -50,7 +50,7 @@ _LIGHT = """
 import contextlib, io, resource, sys
 from trpo_gail.cli import COMMANDS, main
 said = {}
-for line in (["--version"], ["--help"], [], *([name, "--help"] for name in COMMANDS)):
+for line in (["--version"], ["--help"], [], ["help"], ["help", "train"], *([name, "--help"] for name in COMMANDS)):
     out = io.StringIO()
     with contextlib.redirect_stdout(out):
         try:
@@ -71,7 +71,7 @@ def test_version_and_help_answer_at_once() -> None:
     assert heavy == set()
     assert seconds < 5.0, "of processor time, for nine answers"
     assert said["--version"] == f"trpo-gail {version('trpo_gail')}\n"
-    assert said[""] == said["--help"]
+    assert said[""] == said["--help"] == said["help"] and said["help train"] == said["train --help"]
     assert all(name in said["--help"] for name in COMMANDS)
     for field in flatten(Config("")):
         assert field == "env" or f"--{field}" in said["train --help"], field

@@ -16,6 +16,13 @@ def test_of_a_flag_given_twice_the_last_decides_the_defaults_too() -> None:
     assert given.config == preset("paper", "Hopper-v4", "ppo")
 
 
+def test_whole_numbers_may_have_an_exponent() -> None:
+    words = ["--steps", "2e6", "--iterations=1E2", "--policy.hidden_sizes", "1e2", "50", "--seed", "-0"]
+    config = parse_flags(["Hopper-v4", *words]).config
+    assert (config.steps, config.iterations, config.policy.hidden_sizes) == (2_000_000, 100, (100, 50))
+    assert isinstance(config.steps, int)
+
+
 @pytest.mark.parametrize("flag", ["--max_kl", "--max-kl", "--trpo.max_kl", "--cg_iters=10", "--entcoeff=0"])
 def test_the_other_generators_fields_are_refused_by_any_name_and_value(flag: str) -> None:
     words = [flag] if "=" in flag else [flag, "0.01"]

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from tyro.conf import Positional
+from tyro.conf import Positional, arg
 
 from trpo_gail.commands.parsing import parse, print_table, world
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class _EvaluateArguments:
-    run: Positional[str]
+    run: Positional[Annotated[str, arg(metavar="RUN")]]
     """Run folder."""
     episodes: int = 50
     """Episodes."""

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
-from tyro.conf import Positional
+from tyro.conf import Positional, arg
 
 from trpo_gail.commands.data import print_info
 from trpo_gail.commands.parsing import parse
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class _RecordArguments:
-    env: Positional[str]
+    env: Positional[Annotated[str, arg(metavar="ENV")]]
     """Environment id, or module:Id."""
     policy: str
     """A run folder, or a policy file of Ho & Ermon (FILE.h5, or FILE.h5:iter0000500 for one snapshot), or greedy: the
