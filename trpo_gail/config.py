@@ -175,7 +175,7 @@ class Config:
     env: Positional[Annotated[str, arg(metavar="ENV")]]
     """Environment id, or module:Id."""
     expert: str | None = None
-    """HDF5 file of demonstrations."""
+    """HDF5 file of demonstrations; where the environment or a constant pays, for the score alone."""
     trajectories: int | None = None
     """Use the first N trajectories of the file; None for all."""
     subsample: int = 1

@@ -153,6 +153,7 @@ def evaluate_run(
         "run": str(run),
         "checkpoint": str(policy.path),
         "env": policy.env_id,
+        "backend": policy.spec.backend,
         "deterministic": not stochastic,
         "episodes": len(done.returns),
         "return_mean": float(done.returns.mean()),

@@ -25,7 +25,7 @@ from trpo_gail.learner import Demonstrations, Learner, make_learner
 from trpo_gail.parallel import Workers
 from trpo_gail.runs import RunFolder, default_path, provenance, read_json
 from trpo_gail.stopping import StopRequest
-from trpo_gail.train import Row, train
+from trpo_gail.train import Row, finished, train
 
 Say = Callable[[str], None]
 
@@ -190,6 +190,9 @@ class _Session:
             f"{self.workers.size} rank(s) of {self.workers.threads()} thread(s), actions {self.setting.actions} "
             f"({self.setting.reason})"
         )
+        if done := finished(self.learner.progress, self.config):
+            reached = self.learner.progress.steps if done == "steps" else self.learner.progress.iteration
+            self.view.line(f"done already, with {reached:,} {done}: a larger --{done} goes on; this evaluates again")
         if self.expert:
             self.view.line(f"expert: {dataset.selection(self.expert)}")
             if warning := dataset.other_environment(self.expert, self.config.env):

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 import numpy as np
 
 from trpo_gail.config import Config
-from trpo_gail.learner import Learner
+from trpo_gail.learner import Learner, Progress
 from trpo_gail.networks.normaliser import sums
 from trpo_gail.parallel import Workers
 from trpo_gail.sampling.batch import Batch
@@ -110,10 +110,15 @@ def _mean(rows: list[Row]) -> Row:
 
 def train(learner: Learner, config: Config, workers: Workers, after: Callable[[Row], str | None]) -> str:
     """Iterate until steps or iterations are done or `after`, called with each iteration's row, gives a reason to stop."""
-    while learner.progress.steps < config.steps:
-        if config.iterations is not None and learner.progress.iteration >= config.iterations:
-            return "iterations"
+    while (done := finished(learner.progress, config)) is None:
         reason = after(epoch(learner, config, workers))
         if reason:
             return reason
-    return "steps"
+    return done
+
+
+def finished(progress: Progress, config: Config) -> str | None:
+    """Which of the run's limits it has come to, if any."""
+    if progress.steps >= config.steps:
+        return "steps"
+    return "iterations" if config.iterations is not None and progress.iteration >= config.iterations else None

@@ -181,6 +181,32 @@ def test_steps_may_grow_and_the_run_is_what_it_would_have_been(run: Path, tmp_pa
     assert read(parts / "config.json")["config"]["steps"] == 300
 
 
+@pytest.mark.parametrize("limit", ["--steps", "--iterations"])
+def test_a_run_that_is_done_says_so_and_is_what_it_was(
+    limit: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "run"
+    more = {"--steps": [], "--iterations": ["--iterations", "1"]}[limit]
+    assert main(tiny_run(out, "--quiet", *more)) == 0
+    before = metrics(out), read(out / "summary.json")
+    assert main(["train", "--out", str(out), "--resume"]) == 0
+    reached = before[1][limit.removeprefix("--")]
+    assert (
+        f"done already, with {reached} {limit.removeprefix('--')}: a larger {limit} goes on" in capsys.readouterr().out
+    )
+    assert (metrics(out), read(out / "summary.json")) == before
+
+
+@pytest.mark.parametrize(("backend", "another"), [("envpool", True), ("gymnasium", False)])
+def test_a_film_of_another_episode_is_told(
+    backend: str, another: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("trpo_gail.video.record_video", lambda *given: {"video": "film.gif"})
+    monkeypatch.setattr("trpo_gail.evaluate.evaluate_run", lambda *given: {"backend": backend})
+    assert main(["evaluate", "run", "--video", "film.gif"]) == 0
+    assert ("shows none of the episodes evaluated" in capsys.readouterr().out) == another
+
+
 def test_a_run_in_use_is_locked(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     shutil.copytree(run, tmp_path / "run")
     folder = RunFolder.open(tmp_path / "run")

@@ -201,7 +201,7 @@ def test_a_setting_that_is_no_default_is_shown(
 def test_a_users_mistakes_are_one_line(cartpole: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for line, says in (
         ([], "no run folder given"),
-        ([str(tmp_path)], f"{tmp_path}: not a run folder"),
+        ([str(tmp_path)], f"{tmp_path}: not a run folder (it has no config.json)\n"),
         ([str(cartpole), str(cartpole)], "given twice"),
         ([str(cartpole), "--episodes", "0"], "--episodes: 0 given"),
         ([str(cartpole), "--out", str(tmp_path)], f"--out {tmp_path}: a folder"),
@@ -210,6 +210,12 @@ def test_a_users_mistakes_are_one_line(cartpole: Path, tmp_path: Path, capsys: p
         told = capsys.readouterr().err
         assert says in told and told.count("\n") == 1, told
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_comparisons_folder_is_pointed_to_its_page(tmp_path: Path) -> None:
+    (tmp_path / "index.html").touch()
+    with pytest.raises(UserError, match=r"not a run folder .*; a comparison's page is .*index\.html$"):
+        load([tmp_path])
 
 
 def test_labels_are_as_long_as_it_takes(cartpole: Path, point_nav: Path, copy: Path) -> None:

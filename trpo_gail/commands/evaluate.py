@@ -46,6 +46,8 @@ def run(arguments: list[str], workers: list[Workers]) -> int:
             print(json.dumps(result))
         else:
             print_table(result.items())
+            if film and result["backend"] != "gymnasium":
+                print("The film is gymnasium's, from another start: it shows none of the episodes evaluated.")
     return 0
 
 

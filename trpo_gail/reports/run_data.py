@@ -57,7 +57,9 @@ def load(paths: Sequence[str | Path]) -> list[RunData]:
     seen = set()
     for folder in folders:
         if not (folder / "config.json").is_file():
-            raise UserError(f"{folder}: not a run folder (it has no config.json)")
+            page = folder / "index.html"
+            hint = f"; a comparison's page is {page}" if page.is_file() else ""
+            raise UserError(f"{folder}: not a run folder (it has no config.json){hint}")
         if folder.resolve() in seen:
             raise UserError(f"{folder}: given twice, different runs expected")
         seen.add(folder.resolve())
