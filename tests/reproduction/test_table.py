@@ -13,11 +13,12 @@ import numpy as np
 import pytest
 
 from trpo_gail.cli import main
+from trpo_gail.reproduction.formats import as_csv, as_latex, as_markdown
 from trpo_gail.reproduction.grid import Cell, load_grid
 from trpo_gail.reproduction.paper import load_paper
 from trpo_gail.reproduction.results import Result, write
 from trpo_gail.reproduction.statistics import Runs
-from trpo_gail.reproduction.table import Row, as_csv, as_latex, as_markdown, make_table, our_scales
+from trpo_gail.reproduction.table import Row, make_table, our_scales
 
 GRID, PAPER = load_grid(), load_paper()
 
@@ -147,6 +148,28 @@ def test_the_commands_on_a_folder_of_results(tmp_path: Path, capsys: pytest.Capt
     before = picture.read_bytes()
     assert main(["paper", "figure", "--results", str(tmp_path), "--out", str(tmp_path / "again.png")]) == 0
     assert (tmp_path / "again.png").read_bytes() == before, "the same results, another picture"
+
+
+def test_a_part_of_the_table_keeps_the_verdicts_of_the_whole(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lone = runs(HOPPER, [3614.22 + d for d in (20.0, 30.0, 41.0)])
+    others = [r for n in (11, 18, 25) for r in runs(("hopper", "bc", n), [PAPER.runs["hopper", "bc", n].mean] * 3)]
+    for found in (*lone, *others):
+        write(tmp_path, found)
+
+    def table(*words: str) -> list[str]:
+        assert main(["paper", "table", "--results", str(tmp_path), *words]) == 0
+        return capsys.readouterr().out.splitlines()
+
+    whole, part = table(), table("--task", "hopper", "ant", "--algorithm", "gail", "--measured")
+    assert [line for line in part if line.startswith("| Hopper")] == [
+        line for line in whole if line.startswith("| Hopper | GAIL | 4 ")
+    ]
+    assert len(part) == 2 + 1 + 4 and part[-4:] == whole[-4:], "the rule and the counts are the whole table's"
+    assert len(table("--format", "csv", "--measured")) == 1 + 4
+    assert main(["paper", "table", "--results", str(tmp_path), "--task", "hooper"]) == 2
+    assert "--task: 'hooper' is not in the grid" in capsys.readouterr().err
 
 
 def test_no_results(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

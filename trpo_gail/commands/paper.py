@@ -64,6 +64,12 @@ class _RunArguments(_Cells):
 
 @dataclass(frozen=True)
 class _TableArguments:
+    task: tuple[str, ...] = ()
+    """Tasks to print; without it all."""
+    algorithm: tuple[str, ...] = ()
+    """Algorithms to print; without it all."""
+    measured: bool = False
+    """Print only the cells that have results."""
     results: str = "results/paper"
     """Folder of the finished cells' results."""
     format: Literal["md", "csv", "latex"] = "md"
@@ -131,9 +137,13 @@ def _status(arguments: list[str]) -> int:
 
 def _table(arguments: list[str]) -> int:
     given = parse(_TableArguments, arguments, "paper table")
-    from trpo_gail.reproduction.table import FORMATS
+    from trpo_gail.reproduction.formats import FORMATS
 
-    print(FORMATS[given.format](_rows(Path(given.results))[0], load_grid()), end="")
+    grid = load_grid()
+    wanted = {cell.group for cell in select(grid, Selection(given.task, given.algorithm))}
+    rows, _ = _rows(Path(given.results))
+    shown = [row for row in rows if row.group in wanted and (row.ours or not given.measured)]
+    print(FORMATS[given.format](rows, grid, shown), end="")
     return 0
 
 
