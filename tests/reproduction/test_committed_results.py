@@ -25,4 +25,6 @@ def test_the_committed_table(kind: str, name: str, capsys: pytest.CaptureFixture
 def test_the_rows_in_the_readme(capsys: pytest.CaptureFixture[str]) -> None:
     section = (ROOT / "README.md").read_text().split("## Reproduce the paper")[1].split("\n## ")[0]
     shown = [line for line in section.splitlines() if line.startswith("| ")]
-    assert shown == [line for line in table(capsys, "--algorithm", "gail", "--measured").splitlines() if line[:2] == "| "]
+    assert shown == [
+        line for line in table(capsys, "--algorithm", "gail", "--measured").splitlines() if line[:2] == "| "
+    ]

@@ -121,6 +121,38 @@ def test_idle_rows_are_not_valid_though_the_environment_goes_on() -> None:
     assert rollout.rewards[3:, 0].any(), "the environment stood still, so that the test shows nothing"
 
 
+class Coin:
+    """An actor that tosses a coin."""
+
+    noise_kind: rollouts.Noise = "uniform"
+    noise_size = 1
+
+    def act(self, observations: np.ndarray, noise: np.ndarray) -> np.ndarray:
+        return (noise[:, 0] > 0.5).astype(np.int64)
+
+
+def test_envpool_leaves_out_environments_that_have_enough_and_nothing_else_changes() -> None:
+    pytest.importorskip("envpool", reason="EnvPool is not installed")
+    env, actor, seeds = vector.make("CartPole-v0", 4, "envpool"), Coin(), range(4)
+
+    def collect() -> Rollout:
+        noise = BlockedNoise(actor, 0, TRAIN_NOISE, 0, seeds)
+        return collect_episodes(env, actor, seeds, noise, np.array([1, 40, 80, 160]), np.zeros(4))[0]
+
+    rested = collect()
+    env.rest = lambda which: None  # type: ignore[method-assign]
+    moved = collect()
+    env.close()
+    np.testing.assert_array_equal(rested.valid, moved.valid)
+    for name in ("actions", "rewards", "terminated", "truncated", "steps"):
+        np.testing.assert_array_equal(getattr(rested, name)[moved.valid], getattr(moved, name)[moved.valid], name)
+    for rows in (slice(-1), slice(1, None)):  # states and their successors
+        np.testing.assert_array_equal(rested.observations[rows][moved.valid], moved.observations[rows][moved.valid])
+    last = [np.nonzero(moved.valid[:, n])[0][-1] for n in range(4)]
+    assert last == sorted(last) and last[0] + 1 < last[3], "none had to wait, so that the test shows nothing"
+    assert not rested.observations[last[0] + 2 :, 0].any() and moved.observations[last[0] + 2 :, 0].any()
+
+
 # ---- streams ---------------------------------------------------------------------------------------------------------
 
 CASES = [

@@ -68,6 +68,10 @@ class VectorEnv(Protocol):
         """Let the next step reset these environments, [N] bool, as if their episodes had ended."""
         ...
 
+    def rest(self, which: np.ndarray) -> None:
+        """Until the restart nobody looks at these environments, [N] bool: `step` may leave them out and return zeros."""
+        ...
+
     def close(self) -> None: ...
 
 
@@ -152,6 +156,8 @@ class _EnvPool:
         self.spec = _checked_spec(env_id, "envpool", kwargs, observation_space, self._pool.action_space, limit)
         self._action_dtype = self.spec.action_space.dtype
         self._cut: np.ndarray | None = None  # to be reset by the next step
+        self._resting: np.ndarray | None = None  # left out until the restart
+        self._zeros = np.empty(0)  # of the shape and dtype of EnvPool's observations
         self._ended = np.zeros(num_envs, bool)  # the next row is a reset
 
     def _make(self, seeds: list[int]) -> Any:
@@ -177,6 +183,8 @@ class _EnvPool:
             self._pool = self._make([int(seed) for seed in seeds])
             first = self._pool.reset()[0]  # a new pool's first reset builds its spaces, which warns too
         self._ended[:] = False
+        self._resting = None
+        self._zeros = np.zeros_like(first)
         return self._observed(first, began=np.ones(self.num_envs, bool))
 
     def step(self, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
@@ -184,18 +192,23 @@ class _EnvPool:
         if self._variant.clamp:
             space = self.spec.action_space
             actions = actions.clip(space.low, space.high)  # type: ignore[union-attr]
-        if self._cut is not None:
-            cut, self._cut = self._cut, None
-            began = self._ended | cut
-            observation, reward, terminated, truncated = self._reset_some(actions, cut)
-        else:
+        if self._cut is None and self._resting is None:
             began = self._ended
             observation, reward, terminated, truncated, _ = self._pool.step(actions)
+        else:
+            nobody = np.zeros(self.num_envs, bool)
+            cut, resting = (nobody if which is None else which for which in (self._cut, self._resting))
+            self._cut = None
+            began = (self._ended | cut) & ~resting
+            observation, reward, terminated, truncated = self._step_some(actions, cut, ~cut & ~resting)
         self._ended = terminated | truncated
         return self._observed(observation, began), reward.astype(np.float64), terminated, truncated
 
     def cut(self, which: np.ndarray) -> None:
         self._cut = which.copy() if which.any() else None
+
+    def rest(self, which: np.ndarray) -> None:
+        self._resting = which.copy() if which.any() else None
 
     def _observed(self, observation: np.ndarray, began: np.ndarray) -> np.ndarray:
         """The variant's view [N, O] of EnvPool's observations; where an episode `began`, one with a start it accepts."""
@@ -205,18 +218,18 @@ class _EnvPool:
                 observation[again] = self._pool.reset(again)[0]
         return observation if observe is None else observe(observation)
 
-    def _reset_some(
-        self, actions: np.ndarray, cut: np.ndarray
+    def _step_some(
+        self, actions: np.ndarray, cut: np.ndarray, moved: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        """Reset the environments of `cut` and step the others: EnvPool takes two calls for it."""
-        kept, reset = (np.nonzero(which)[0].astype(np.int32) for which in (~cut, cut))
-        first = self._pool.reset(reset)[0]
-        observation = np.empty((self.num_envs, *first.shape[1:]), first.dtype)
+        """Reset the environments of `cut`, step those of `moved`: EnvPool takes two calls for it. The rest is zeros."""
+        observation = self._zeros.copy()
         reward, terminated, truncated = (np.zeros(self.num_envs, kind) for kind in (float, bool, bool))
-        observation[reset] = first
-        if len(kept):
-            some = self._pool.step(actions[kept], kept)
-            observation[kept], reward[kept], terminated[kept], truncated[kept] = some[:4]
+        reset, step = (np.nonzero(which)[0].astype(np.int32) for which in (cut, moved))
+        if len(reset):
+            observation[reset] = self._pool.reset(reset)[0]
+        if len(step):
+            some = self._pool.step(actions[step], step)
+            observation[step], reward[step], terminated[step], truncated[step] = some[:4]
         return observation, reward, terminated, truncated
 
     def close(self) -> None:
@@ -245,6 +258,9 @@ class _Gymnasium:
 
     def cut(self, which: np.ndarray) -> None:
         self._envs._autoreset_envs |= which  # what NEXT_STEP autoreset goes by; there is no public way
+
+    def rest(self, which: np.ndarray) -> None:
+        pass  # gymnasium's step takes all
 
     def close(self) -> None:
         self._envs.close()
@@ -282,6 +298,9 @@ class _Clipped:
 
     def cut(self, which: np.ndarray) -> None:
         self._env.cut(which)
+
+    def rest(self, which: np.ndarray) -> None:
+        self._env.rest(which)
 
     def close(self) -> None:
         self._env.close()

@@ -117,7 +117,7 @@ def collect_episodes(
     """Whole episodes from reset: each environment runs until it alone has `steps[n]` steps and `episodes[n]` episodes.
 
     There is no stopping rule over environments, so that none favours short episodes. An environment that has enough
-    idles (its rows are not valid) until the last has.
+    rests (its rows are not valid) until the last has.
     """
     stream = Stream.start(env, seeds)
     rows, active = _Rows(), []
@@ -131,7 +131,10 @@ def collect_episodes(
         done, valid = row[3] | row[4], row[5]
         have_steps += valid & open_
         have_episodes += done & open_
-        open_ &= ~(done & (have_steps >= steps) & (have_episodes >= episodes))
+        enough = done & (have_steps >= steps) & (have_episodes >= episodes)
+        if (open_ & enough).any():
+            open_ &= ~enough
+            env.rest(~open_)
         t += 1
     return rows.finish(stream.observation, np.array(active).reshape(t, env.num_envs))
 
