@@ -58,6 +58,11 @@ class RunFolder:
             raise UserError(f"--resume: {path} is not a run folder (it has no config.json)")
         return cls(path, _lock(path))
 
+    @classmethod
+    def clear(cls, path: Path) -> None:
+        """Remove an existing folder, whatever is in it. Raises UserError if it is in use."""
+        cls(path, _lock(path)).discard()
+
     def discard(self) -> None:
         """Remove a folder in which nothing has begun."""
         self.close()
@@ -163,7 +168,7 @@ def read_json(path: Path) -> dict[str, Any]:
     """A JSON file of a run. Raises UserError if it is missing or damaged."""
     try:
         return json.loads(path.read_text())
-    except (OSError, json.JSONDecodeError) as error:
+    except (OSError, ValueError) as error:  # ValueError: no JSON, or no UTF-8
         raise UserError(f"{path}: not a readable JSON file of a run ({error})") from error
 
 

@@ -75,13 +75,18 @@ def saved_config(path: Path) -> Config:
 
 
 def check_resume(saved: Config, given: Config, path: Path) -> None:
-    """Only --steps and --iterations may differ from the run's own, and only grow. Raises UserError otherwise."""
+    """Only --steps and --iterations may differ from the run's own, and only grow; the expert's file may have been moved.
+
+    Raises UserError otherwise.
+    """
     before, now = flatten(saved), flatten(given)
     for name, value in now.items():
         if name == "steps" or (name == "iterations" and None not in (value, before[name])):
             if value < before[name]:
                 raise UserError(f"--resume: --{name} {value} given, but {path} has {before[name]}: it may only grow")
-        elif value != before[name]:
+        elif value != before[name] and (
+            name != "expert" or None in (value, before[name])
+        ):  # `prepare` asks what it holds
             raise UserError(f"--resume: --{name} {value} given, but {path} was made with {before[name]}")
 
 

@@ -181,6 +181,19 @@ def test_steps_may_grow_and_the_run_is_what_it_would_have_been(run: Path, tmp_pa
     assert read(parts / "config.json")["config"]["steps"] == 300
 
 
+def test_a_resume_may_name_a_copy_of_the_demonstrations_but_no_others(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out, copy = tmp_path / "run", tmp_path / "copy.h5"
+    shutil.copytree(run, out)
+    shutil.copy(EXPERT, copy)
+    words = ["train", "--out", str(out), "--resume", "--quiet", "--expert"]
+    assert main([*words, str(copy)]) == 0
+    other = str(Path(EXPERT).with_name("CartPole-v1.h5"))
+    assert main([*words, other]) == 2
+    assert f"--resume: {other} is no longer the file that {out} was made with" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("limit", ["--steps", "--iterations"])
 def test_a_run_that_is_done_says_so_and_is_what_it_was(
     limit: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -20,7 +21,7 @@ from trpo_gail.experiments import runner
 from trpo_gail.experiments.runner import Outcome, Runner
 from trpo_gail.reproduction import results
 from trpo_gail.reproduction.experiment import GridExperiment
-from trpo_gail.reproduction.grid import Cell, Places, Selection, load_grid, select
+from trpo_gail.reproduction.grid import Cell, Places, Selection, command, load_grid, select
 from trpo_gail.reproduction.status import state, status
 
 GRID = load_grid()
@@ -57,6 +58,13 @@ def order(places: Places, cell: Cell, what: str) -> None:
     (places.runs / f"{cell.name}.order").write_text(what)
 
 
+def begin(places: Places, cell: Cell, *more: str) -> None:
+    """A run folder in which a run has begun."""
+    places.run(cell).mkdir()
+    session = {"command": ["trpo-gail", *command(GRID, cell, places), *more]}
+    (places.run(cell) / "config.json").write_text(json.dumps({"sessions": [session]}))
+
+
 def test_all_cells_run_once(places: Places, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(places) == Outcome(done=8)
     assert calls(places) == sorted(f"{cell.name} new" for cell in CELLS)
@@ -91,8 +99,7 @@ def test_a_cell_that_was_interrupted_resumes(places: Places) -> None:
     cloned, trained, half = CELLS[0], CELLS[2], CELLS[1]
     assert (cloned.algorithm, trained.algorithm) == ("bc", "gail")
     for cell in (cloned, trained):
-        places.run(cell).mkdir()
-        (places.run(cell) / "config.json").write_text("{}")
+        begin(places, cell)
     places.run(half).mkdir()  # died before it wrote anything
     (places.run(half) / ".lock").touch()
     assert [state(cell, GRID, places) for cell in (cloned, trained, half)] == ["begun", "begun", "open"]
@@ -129,6 +136,17 @@ def test_a_run_that_ended_with_other_flags_is_not_taken_for_this_one(
     assert run(places, [FIRST]).failed == 1
     assert "finished by another command line; move it away" in capsys.readouterr().out
     assert not file.exists() and len(calls(places)) == 1
+
+
+def test_a_run_that_was_begun_with_other_flags_is_not_resumed(
+    places: Places, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Also one that had a flag more: `--resume` alone would go on with it."""
+    trained = CELLS[2]
+    begin(places, trained, "--max_kl", "0.5")
+    assert run(places, [trained]).failed == 1
+    assert "was begun by another command line; move it away" in capsys.readouterr().out
+    assert not calls(places)
 
 
 def test_a_failing_cell_is_told_and_the_others_go_on(places: Places, capsys: pytest.CaptureFixture[str]) -> None:
@@ -178,7 +196,7 @@ def test_a_signal_lets_running_cells_save(
     sender.join()
     assert outcome == Outcome(done=2, stopped=number.name)
     assert state(hanging, GRID, places) == "begun"
-    assert f"{hanging.name}: stopped at 50%" in capsys.readouterr().out
+    assert re.search(rf"{hanging.name}: stopped at 50%, \d+ MB at most", capsys.readouterr().out)
     order(places, hanging, "")
     assert run(places) == Outcome(done=8)
     assert f"{hanging.name} resume" in calls(places)
@@ -244,8 +262,8 @@ def test_a_result_of_another_grid_is_refused_and_kept(places: Places, capsys: py
     capsys.readouterr()
     folders = ["--expert_data", str(places.expert_data), "--runs", str(places.runs), "--results", str(places.results)]
     one = ["--task", FIRST.task, "--algorithm", FIRST.algorithm, "--trajectories", "1", "--seeds", "0"]
-    for command in ("run", "status"):
-        assert main(["paper", command, *one, *folders]) == 2
+    for word in ("run", "status"):
+        assert main(["paper", word, *one, *folders]) == 2
         out, err = capsys.readouterr()
         assert out == "" and err.count("\n") == 1
         assert err.startswith(f"trpo-gail: {file}: made with version 0 of the grid, and this is version {GRID.version}")
@@ -267,6 +285,31 @@ def test_a_damaged_result_is_refused(places: Places, content: str, says: str) ->
     with pytest.raises(UserError, match=says) as error:
         run(places)
     assert str(file) in str(error.value) and file.read_text() == content
+
+
+@pytest.mark.parametrize("change", [{"expert_return_mean": "x"}, {"random_return_mean": True}, {"grid": True}])
+def test_a_field_of_the_wrong_kind_is_named(places: Places, change: dict[str, object]) -> None:
+    run(places, [FIRST])
+    file = results.path(places.results, FIRST)
+    file.write_text(json.dumps(json.loads(file.read_text()) | change))
+    with pytest.raises(UserError, match=f"{file}.*" + ("version True" if "grid" in change else next(iter(change)))):
+        run(places)
+
+
+def test_a_result_that_is_no_text_is_refused(places: Places, capsys: pytest.CaptureFixture[str]) -> None:
+    (places.results / "cells").mkdir(parents=True)
+    (places.results / "cells" / f"{FIRST.name}.json").write_bytes(b"\xff\xfe{")
+    assert main(["paper", "table", "--results", str(places.results)]) == 2
+    assert f"{FIRST.name}.json: not a readable JSON file" in capsys.readouterr().err
+
+
+def test_the_commits_of_all_sessions_are_told(places: Places) -> None:
+    assert run(places, [FIRST]).done == 1
+    config = places.run(FIRST) / "config.json"
+    content = json.loads(config.read_text())
+    sessions = [content["sessions"][0] | {"commit": commit} for commit in ("abc", "abc", "def")]
+    config.write_text(json.dumps(content | {"sessions": sessions}))
+    assert results.harvest(places.run(FIRST), FIRST, GRID).commit == "abc, def"
 
 
 def test_a_result_under_another_cells_name_is_refused(places: Places) -> None:

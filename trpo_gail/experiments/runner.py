@@ -215,11 +215,10 @@ class Runner(Generic[CellT]):
     def _launch(self, cell: CellT, run: Path, claim: TextIO) -> Job[CellT]:
         begun = (run / "config.json").exists()
         resume = begun and not self._experiment.restarts(cell)
-        if begun and not resume:
-            RunFolder.open(run).discard()
-        elif run.exists() and not begun:
-            shutil.rmtree(run)  # it died before anything had begun
-        # All flags again: a run folder that was made with others refuses.
+        if resume and not _made_by(run, self._experiment.command(cell)):
+            raise UserError(f"{run} was begun by another command line; move it away to run the cell anew")
+        if run.exists() and not resume:  # it died before anything had begun, or starts anew in any case
+            RunFolder.clear(run)
         words = [*self._program, *self._experiment.command(cell), *(["--resume"] if resume else [])]
         log = self._experiment.runs / f"{cell.name}.log"
         with open(log, "ab") as out:
@@ -246,7 +245,8 @@ class Runner(Generic[CellT]):
             self._gained += self._experiment.work(job.cell) * (1.0 - job.part_at_start)
             self._finish(job.cell, job)
         elif self._outcome.stopped:
-            self._view.line(f"{job.cell.name}: stopped at {part_done(self._experiment, job.cell):.0%}")
+            memory = f", {job.peak_memory_mb:.0f} MB at most" if job.peak_memory_mb else ""
+            self._view.line(f"{job.cell.name}: stopped at {part_done(self._experiment, job.cell):.0%}{memory}")
         elif job.process.returncode == 0:  # somebody signalled the child itself
             self._fail(job.cell, ["ended before it was done; the same command resumes it"])
         else:

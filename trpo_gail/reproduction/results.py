@@ -41,7 +41,7 @@ class Result:
     ranks: int
     peak_memory_mb: float | None  # of the largest process of the last session, where the runner saw it
     command: list[str]  # from a checkout, with the usual folders
-    commit: str | None
+    commit: str | None  # several, in turn, where the run was resumed by another
     python: str
     versions: dict[str, str]
     curve: dict[str, list[float | None]]  # iteration, steps, return_mean (true return of the training episodes)
@@ -60,7 +60,7 @@ def read(file: Path, grid: Grid) -> Result:
     """One result. Raises UserError where it is damaged, or of another version of the grid."""
     raw = read_json(file)
     version = raw.get("grid") if isinstance(raw, dict) else None
-    if version != grid.version:
+    if version != grid.version or isinstance(version, bool):
         raise UserError(
             f"{file}: made with version {version} of the grid, and this is version {grid.version}; "
             "move it away to run the cell again, or name another --results folder"
@@ -68,12 +68,17 @@ def read(file: Path, grid: Grid) -> Result:
     result = from_fields(Result, raw, file)
     if path(file.parent.parent, result.cell).name != file.name:
         raise UserError(f"{file}: holds the cell {result.cell.name}, which its name does not say")
-    numbers = isinstance(result.returns, list) and all(
-        isinstance(x, int | float) and math.isfinite(x) for x in result.returns
-    )
-    if not (numbers and result.returns):
+    if not (isinstance(result.returns, list) and result.returns and all(map(_is_finite, result.returns))):
         raise UserError(f"{file}: field 'returns': a list of finite numbers expected")
+    for name in ("expert_return_mean", "random_return_mean"):
+        value = getattr(result, name)
+        if value is not None and not _is_finite(value):
+            raise UserError(f"{file}: field {name!r}: a finite number or null expected, found {value!r}")
     return result
+
+
+def _is_finite(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def read_all(results: Path, grid: Grid) -> list[Result]:
@@ -93,7 +98,7 @@ def write(results: Path, result: Result) -> None:
 
 def harvest(run: Path, cell: Cell, grid: Grid, peak_memory_mb: float | None = None) -> Result:
     """The result of a finished run folder. Raises UserError where it lacks something."""
-    summary, session = read_json(run / "summary.json"), read_json(run / "config.json")["sessions"][-1]
+    summary, sessions = read_json(run / "summary.json"), read_json(run / "config.json")["sessions"]
     try:
         returns = [round(float(value), 6) for value in summary["returns"]]
         return Result(
@@ -114,9 +119,9 @@ def harvest(run: Path, cell: Cell, grid: Grid, peak_memory_mb: float | None = No
             ranks=summary["ranks"],
             peak_memory_mb=rounded(peak_memory_mb, 1),
             command=_command(grid, cell, summary["ranks"]),
-            commit=session["commit"],
-            python=session["python"],
-            versions=session["versions"],
+            commit=", ".join(dict.fromkeys(s["commit"] for s in sessions if s["commit"])) or None,
+            python=sessions[-1]["python"],
+            versions=sessions[-1]["versions"],
             curve=curve(read_metrics(run)),
         )
     except KeyError as error:
