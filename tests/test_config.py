@@ -228,6 +228,31 @@ def test_environment_arguments_are_a_json_object() -> None:
     assert Config("Hopper-v4", env_kwargs='{"a": 1}').env_arguments == {"a": 1}
 
 
+def test_the_paper_preset_is_what_the_published_code_has_for_mujoco() -> None:
+    """Arguments of its scripts/imitate_mj.py and constants of its policyopt; docs/fidelity.md has them as a table."""
+    step = {
+        "max_kl": 0.01, "cg_iters": 10, "cg_damping": 0.1, "fvp_subsample": 10, "fvp_draw": True, "line_search_steps": 10,
+        "line_search_shrink": 0.5, "line_search_kl": 2.0, "line_search_accept": 0.1, "line_search_failure": "shrink",
+        "least_gradient": 1e-6,
+    }  # fmt: skip
+    expected = {
+        "iterations": 501, "num_envs": 24, "sampling": "episodes", "timesteps_per_batch": 50_000, "g_step": 1, "d_step": 1,
+        "gamma": 0.995, "lam": 0.97, "time_limits": "terminal", "normalise_from_expert": True, "causal_entcoeff": 0.0,
+        "actions": "auto", "dtype": "float32", "policy.hidden_sizes": (100, 100), "policy.init_log_std": 0.0,
+        "policy.output_scale": 0.0, "policy.observation_clip": None, "policy.normalise_observations": True,
+        "critic.hidden_sizes": (100, 100), "critic.fit": "natural-gradient", "critic.target_lam": 1.0,
+        "critic.after_adversary": True, "critic.preserve_values": False, "critic.time_input": True,
+        "critic.observation_clip": None, "discriminator.hidden_size_adversary": 100, "discriminator.reward": "-log(1-D)",
+        "discriminator.adversary_entcoeff": 1e-3, "discriminator.d_stepsize": 0.01, "discriminator.d_batch_size": None,
+        "discriminator.input_clip": None, "discriminator.normalise": "observations-actions",
+        "eval_every": 0, "final_episodes": 50,
+        **{f"trpo.{name}": value for name, value in step.items()},
+        **{f"critic.natural_gradient.{name}": value for name, value in step.items()},
+    }  # fmt: skip
+    given = flatten(preset("paper", "Paper/Hopper-v1"))
+    assert {name: given[name] for name in expected} == expected
+
+
 def test_presets() -> None:
     assert preset("default", "Hopper-v4") == Config("Hopper-v4")
     theirs = preset("stable-baselines", "Hopper-v4")

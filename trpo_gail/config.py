@@ -486,9 +486,9 @@ def _paper(env: str) -> Config:
         # Differs: theirs computes in float64. `--dtype float64` does; float32 sums over rows in float64 and is faster.
         dtype="float32",
         # Differs: seeds. Theirs set none, and workers took theirs from the system.
-        # Differs: 10 environments, each with whole episodes until it has a tenth of the steps; theirs stopped together
-        # once the sum was reached, and kept what was under way.
-        num_envs=10,
+        # Differs: each environment has whole episodes until it alone has its share of the steps; theirs stopped together
+        # once the sum was reached, and kept what was under way. With 24, episodes of 1,000 steps make 72,000, as theirs.
+        num_envs=24,
         sampling="episodes",
         timesteps_per_batch=50_000,
         d_step=1,

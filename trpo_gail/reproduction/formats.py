@@ -21,7 +21,8 @@ Mean ± standard deviation over all episodes of all seeds: whole episodes of the
 which acts deterministically. The interval is Student's t over the seeds' means, 95 %. Scaled: 0 is the random policy, 1 the
 expert, each side's own. Verdict: where both sides have several runs, a two-sided permutation test over run means; where the
 paper has one run, whether its mean lies in our 95 % interval over at least three seeds; level 5 %, Holm-corrected over the
-table. p is before that correction.""".replace("\n", " ")
+table. p is before that correction. All seeds of a cell share their demonstrations, and the paper's were others: with few
+trajectories a difference may be theirs.""".replace("\n", " ")
 
 CSV_COLUMNS = (
     "task", "algorithm", "trajectories", "seeds", "return_mean", "return_std", "ci_low", "ci_high", "paper_mean",
