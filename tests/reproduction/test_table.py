@@ -148,6 +148,10 @@ def test_the_commands_on_a_folder_of_results(tmp_path: Path, capsys: pytest.Capt
     before = picture.read_bytes()
     assert main(["paper", "figure", "--results", str(tmp_path), "--out", str(tmp_path / "again.png")]) == 0
     assert (tmp_path / "again.png").read_bytes() == before, "the same results, another picture"
+    capsys.readouterr()
+    nowhere = tmp_path / "none" / "figure.png"
+    assert main(["paper", "figure", "--results", str(tmp_path), "--out", str(nowhere)]) == 2
+    assert capsys.readouterr().err == f"trpo-gail: --out {nowhere}: the folder {nowhere.parent} does not exist\n"
 
 
 def test_a_part_of_the_table_keeps_the_verdicts_of_the_whole(

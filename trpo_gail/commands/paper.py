@@ -152,6 +152,8 @@ def _figure(arguments: list[str]) -> int:
     from trpo_gail.reports.paper_figure import paper_figure
 
     path = Path(given.out or f"{given.results}/figure1.png")
+    if given.out and not path.parent.is_dir():
+        raise UserError(f"--out {path}: the folder {path.parent} does not exist")
     rows, scales = _rows(Path(given.results))
     paper_figure(load_grid(), rows, scales, path)
     print(path)

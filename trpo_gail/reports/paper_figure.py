@@ -37,7 +37,6 @@ def paper_figure(grid: Grid, rows: Sequence[Row], scales: dict[str, Scale], path
         axes.set_xlabel("demonstrated trajectories")
     figure.legend(handles=_legend(grid), loc="outside lower center", ncol=5, frameon=False, fontsize=9)
     part = path.with_suffix(".part")
-    path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(part, dpi=150, format="png", metadata={"Software": None})
     os.replace(part, path)
 
