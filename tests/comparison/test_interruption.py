@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -40,7 +41,8 @@ class Forked:
                 os.setsid()
                 for number in (1, 2):
                     os.dup2(stdout.fileno(), number)
-                code = main(words[3:])  # after python -m trpo_gail
+                sys.argv = ["trpo-gail", *words[3:]]  # after python -m trpo_gail
+                code = main(sys.argv[1:])
             finally:
                 os._exit(code)
         PROCESSES[words[words.index("--out") + 1]] = self.pid
