@@ -80,13 +80,13 @@ def check_resume(saved: Config, given: Config, path: Path) -> None:
     Raises UserError otherwise.
     """
     before, now = flatten(saved), flatten(given)
+    if None not in (saved.expert, given.expert):
+        del now["expert"]  # `prepare` compares what the files hold
     for name, value in now.items():
         if name == "steps" or (name == "iterations" and None not in (value, before[name])):
             if value < before[name]:
                 raise UserError(f"--resume: --{name} {value} given, but {path} has {before[name]}: it may only grow")
-        elif value != before[name] and (
-            name != "expert" or None in (value, before[name])
-        ):  # `prepare` asks what it holds
+        elif value != before[name]:
             raise UserError(f"--resume: --{name} {value} given, but {path} was made with {before[name]}")
 
 
