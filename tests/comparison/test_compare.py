@@ -317,6 +317,7 @@ def test_results_that_are_not_the_plans(done: Path, tmp_path: Path, capsys: pyte
         (content | {"seed": 9}, "holds the cell CartPole-v0-small-seed9"),
         ({"setup": "x"}, "fields missing or unknown"),
         (content | {"returns": []}, "finite numbers expected"),
+        (content | {"returns": ["x"]}, "finite numbers expected"),
     ):
         file.write_text(json.dumps(wrong))
         assert says in refused(capsys, "report", "--out", str(tmp_path))

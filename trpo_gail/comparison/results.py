@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +10,7 @@ from pathlib import Path
 from trpo_gail.comparison.plan import Cell, Plan
 from trpo_gail.config import Config, flatten, from_dict
 from trpo_gail.errors import UserError
-from trpo_gail.experiments.result_files import from_fields, rounded, write_fields
+from trpo_gail.experiments.result_files import from_fields, is_finite, rounded, write_fields
 from trpo_gail.runs import read_json, read_metrics
 
 
@@ -62,7 +61,7 @@ def read(file: Path, plan: Plan, cell: Cell) -> Result:
             "run the cell again"
         )
     numbers = [*result.returns, *result.curve["return_mean"]]
-    if not result.returns or not all(math.isfinite(value) for value in numbers):
+    if not result.returns or not all(map(is_finite, numbers)):
         raise UserError(f"{file}: fields 'returns' and 'curve': finite numbers expected")
     return result
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import os
 from pathlib import Path
 from typing import Any, TypeVar
@@ -35,6 +36,11 @@ def from_fields(cls: type[T], raw: dict[str, Any], file: Path) -> T:
     if wrong := fields ^ set(raw):
         raise UserError(f"{file}: fields missing or unknown: {', '.join(sorted(wrong))}")
     return cls(**raw)
+
+
+def is_finite(value: object) -> bool:
+    """Whether what a file holds is a number that can be reckoned with."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def rounded(value: float | None, digits: int) -> float | None:

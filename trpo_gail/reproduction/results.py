@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from trpo_gail.errors import UserError
-from trpo_gail.experiments.result_files import from_fields, rounded, write_fields
+from trpo_gail.experiments.result_files import from_fields, is_finite, rounded, write_fields
 from trpo_gail.reproduction.grid import Cell, Grid, Places, command
 from trpo_gail.runs import read_json, read_metrics
 
@@ -68,17 +67,13 @@ def read(file: Path, grid: Grid) -> Result:
     result = from_fields(Result, raw, file)
     if path(file.parent.parent, result.cell).name != file.name:
         raise UserError(f"{file}: holds the cell {result.cell.name}, which its name does not say")
-    if not (isinstance(result.returns, list) and result.returns and all(map(_is_finite, result.returns))):
+    if not (isinstance(result.returns, list) and result.returns and all(map(is_finite, result.returns))):
         raise UserError(f"{file}: field 'returns': a list of finite numbers expected")
     for name in ("expert_return_mean", "random_return_mean"):
         value = getattr(result, name)
-        if value is not None and not _is_finite(value):
+        if value is not None and not is_finite(value):
             raise UserError(f"{file}: field {name!r}: a finite number or null expected, found {value!r}")
     return result
-
-
-def _is_finite(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def read_all(results: Path, grid: Grid) -> list[Result]:
