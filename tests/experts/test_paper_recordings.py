@@ -89,10 +89,18 @@ def test_returns_are_the_papers_experts_within_sampling_error(name: str) -> None
     assert abs(returns.mean() - mean) <= 3 * error
 
 
+def test_reachers_targets_are_all_around() -> None:
+    """The widest sector without a target is 106 degrees or less in 95 % of draws of 18; seed 0 had one of 160."""
+    targets = dataset.read(path("Reacher-v1")).observations[::50, 4:6]
+    angles = np.sort(np.arctan2(targets[:, 1], targets[:, 0]))
+    assert np.diff(angles, append=angles[0] + 2 * np.pi).max() < np.radians(106)
+
+
 @pytest.mark.parametrize("name", TASKS)
 def test_they_say_where_they_come_from_and_fit(name: str) -> None:
     facts = dataset.read(path(name)).provenance
-    assert (facts.action_view, facts.deterministic, facts.seed, facts.licence) == ("raw", False, 0, "MIT")
+    assert (facts.action_view, facts.deterministic, facts.licence) == ("raw", False, "MIT")
+    assert facts.seed == (1 if name == "Reacher-v1" else 0)
     assert "Ho & Ermon" in str(facts.attribution) and "openai/imitation" in str(facts.attribution)
     assert ("berkeleydeeprlcourse" in str(facts.attribution)) == (name == "Humanoid-v1")
     assert not re.search(r"(^|[\s\"'])/", str(facts)), "an absolute path of the machine that recorded it"
