@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -35,7 +36,7 @@ def paper_figure(grid: Grid, rows: Sequence[Row], scales: dict[str, Scale], path
         axes.set_ylabel("scaled return")
     for axes in panels[-1]:
         axes.set_xlabel("demonstrated trajectories")
-    figure.legend(handles=_legend(grid), loc="outside lower center", ncol=5, frameon=False, fontsize=9)
+    figure.legend(handles=_legend(grid), loc="outside lower center", ncol=4, frameon=False, fontsize=9)
     part = path.with_suffix(".part")
     figure.savefig(part, dpi=150, format="png", metadata={"Software": None})
     os.replace(part, path)
@@ -51,8 +52,8 @@ def _panel(axes: Any, grid: Grid, task: str, rows: Sequence[Row], scale: Scale |
         (colour, marker), shift = STYLES[algorithm], DODGE * width * (k - (len(drawn) - 1) / 2)
         mine = [row for row in rows if row.group[1] == algorithm]
         theirs: Line = [(row.group[2], s, None, None) for row in mine if (s := row.paper_scaled) is not None]
-        _draw(axes, theirs, shift, colour, marker, ours=False)
-        _draw(axes, list(_ours(mine, scale)), shift, colour, marker, ours=True)
+        _draw(axes, sizes, theirs, shift, colour, marker, ours=False)
+        _draw(axes, sizes, list(_ours(mine, scale)), shift, colour, marker, ours=True)
     for _, score, low, high in _ours([row for row in rows if row.group[1] == CONSTANT], scale):
         axes.axhline(score, color="#333333", lw=1.2, ls="-.", zorder=1)
         if low is not None and high is not None:
@@ -74,17 +75,18 @@ def _ours(rows: Sequence[Row], scale: Scale | None) -> Iterator[tuple[int, float
             yield row.group[2], row.scaled, low, high
 
 
-def _draw(axes: Any, line: Line, shift: float, colour: str, marker: str, ours: bool) -> None:
-    """The paper's thin, dashed and hollow; ours thick and filled, with the 95 % interval."""
+def _draw(axes: Any, sizes: Sequence[int], line: Line, shift: float, colour: str, marker: str, ours: bool) -> None:
+    """The paper's thin, dashed and hollow; ours thick and filled, with the 95 % interval. A size without a score is a gap."""
     if not line:
         return
-    x, y = [size + shift for size, *_ in line], [score for _, score, *_ in line]
+    scores = {size: score for size, score, *_ in line}
+    x, y = [size + shift for size in sizes], [scores.get(size, math.nan) for size in sizes]
     look: dict[str, Any] = {"color": colour, "marker": marker, "ms": 5}
     if ours:
         axes.plot(x, y, lw=1.8, zorder=3, **look)
-        for at, (_, _, low, high) in zip(x, line, strict=True):
+        for size, _, low, high in line:
             if low is not None and high is not None:
-                axes.plot([at, at], [low, high], color=colour, lw=1.1, zorder=3)
+                axes.plot([size + shift] * 2, [low, high], color=colour, lw=1.1, zorder=3)
     else:
         axes.plot(x, y, lw=1.0, ls=(0, (4, 2)), markerfacecolor="white", zorder=2, **look)
     for at, score in zip(x, y, strict=True):
@@ -102,5 +104,6 @@ def _legend(grid: Grid) -> list[Any]:
         Line2D([], [], color=grey, lw=1.8, marker="o", ms=5, label="ours, with the 95 % interval over seeds"),
         Line2D([], [], color=grey, lw=1.0, ls=(0, (4, 2)), marker="o", ms=5, mfc="white", label="the paper's"),
         Line2D([], [], color="#333333", lw=1.2, ls="-.", label="ours with D = 0.5, without demonstrations"),
+        Line2D([], [], color="#888888", lw=0.8, ls=":", label="random policy (0) and expert (1)"),
         Line2D([], [], color=grey, marker=7, ms=7, ls="", label="below the axis"),
     ]  # fmt: skip
