@@ -152,8 +152,7 @@ class Runner(Generic[CellT]):
         self._gained, self._forecast = 0.0, Forecast()
         self._experiment.runs.mkdir(parents=True, exist_ok=True)
         with StopRequest() as stop, GridView(len(self._cells)) as self._view:
-            count = "1 cell" if len(self._cells) == 1 else f"{len(self._cells)} cells"
-            self._view.line(f"{count}, {self._outcome.done} done, {self._jobs} at once")
+            self._view.line(f"{len(self._cells)} cell(s), {self._outcome.done} done, {self._jobs} at once")
             try:
                 while self._pending or self._running:
                     self._heed(stop)
