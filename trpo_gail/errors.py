@@ -1,5 +1,12 @@
-"""The one exception for what a user can get wrong: a single clear line, exit code 2, no traceback."""
+"""The exceptions whose message is all that a person needs: one clear line, no traceback."""
 
 
 class UserError(ValueError):
-    """A mistake in a flag, a file or an environment; the message names the value, the file and the field."""
+    """A mistake in a flag, a file or an environment; the message names the value, the file and the field. Exit code 2."""
+
+
+class RunError(RuntimeError):
+    """What ends a run under way, such as a number that is not finite or an environment that fails. Exit code 1.
+
+    It may be raised on one rank alone: the command line then names the rank and ends all of them.
+    """
