@@ -77,7 +77,7 @@ REFUSED = {
     "steps": [0, -5],
     "seed": [-1],
     "num_envs": [0],
-    "timesteps_per_batch": [0, 15],  # fewer than one step of 16 environments
+    "timesteps_per_batch": [0, 15, 16],  # fewer than two steps of 16 environments
     "restart_every": [0],
     "g_step": [0],
     "d_step": [0],
@@ -87,7 +87,7 @@ REFUSED = {
     "subsample": [0],
     "eval_every": [-1],
     "eval_episodes": [0],
-    "final_episodes": [0],
+    "final_episodes": [-1],
     "save_every": ["", "0", "0m", "1.5", "5h", "-1m", "m"],
     "env_kwargs": ["{", "[1]", "1"],
     "policy.hidden_sizes": [(64, 0)],
@@ -155,7 +155,7 @@ def test_every_number_has_a_range_that_is_tested() -> None:
     ("flag", "value"),
     [
         ("gamma", 1.0), ("gamma", 0.0), ("lam", 0.0), ("eval_every", 0), ("critic.vf_iters", 0), ("trpo.cg_damping", 0.0),
-        ("policy.hidden_sizes", ()), ("policy.observation_clip", None), ("timesteps_per_batch", 16), ("seed", 2**40),
+        ("policy.hidden_sizes", ()), ("policy.observation_clip", None), ("timesteps_per_batch", 17), ("seed", 2**40),
     ],
 )  # fmt: skip
 def test_the_ends_of_ranges_are_allowed(flag: str, value: Any) -> None:

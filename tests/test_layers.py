@@ -32,7 +32,7 @@ LAYERS = [
 # Optional or heavy libraries: the files that import each, and only within functions.
 LAZY = {
     "mpi4py": {"parallel"},
-    "envpool": {"envs.vector"},
+    "envpool": {"envs.envpool"},
     "torch.utils.tensorboard": {"runs"},
     "matplotlib": {"reports.style", "reports.plots", "reports.paper_figure", "reports.comparison_plots"},
     "imageio_ffmpeg": {"video"},

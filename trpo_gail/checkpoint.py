@@ -14,6 +14,7 @@ import torch
 from gymnasium.spaces import Box, Discrete
 
 from trpo_gail.config import Config, from_dict, to_dict
+from trpo_gail.envs.actions import ActionScaling
 from trpo_gail.envs.vector import EnvSpec
 from trpo_gail.errors import UserError
 from trpo_gail.learner import Learner
@@ -148,13 +149,15 @@ def spec_of(state: dict[str, Any]) -> EnvSpec:
         action: Box | Discrete = Discrete(s["n"])
     else:
         action = Box(s["action_low"].numpy(), s["action_high"].numpy(), dtype=np.dtype(s["action_dtype"]).type)
-    return EnvSpec(s["id"], s["backend"], s["kwargs"], box, action, s["limit"])
+    scaling = ActionScaling.of(action) if s.get("action_scaling") else None  # 0.1.0 had none
+    return EnvSpec(s["id"], s["backend"], s["kwargs"], box, scaling.policy if scaling else action, s["limit"], scaling)
 
 
 def _spec_to_dict(spec: EnvSpec) -> dict[str, Any]:
-    box, action = spec.observation_space, spec.action_space
+    box, action = spec.observation_space, spec.executed_space
     s: dict[str, Any] = {
         "id": spec.id, "backend": spec.backend, "kwargs": dict(spec.kwargs), "limit": spec.max_episode_steps,
+        "action_scaling": spec.action_scaling is not None,
         "low": torch.from_numpy(box.low.copy()), "high": torch.from_numpy(box.high.copy()), "dtype": str(box.dtype),
     }  # fmt: skip
     if isinstance(action, Discrete):

@@ -59,7 +59,7 @@ def _prepare(config: CloningConfig, path: Path, workers: Workers) -> tuple[Exper
     if path.exists():
         raise UserError(f"--out {path}: exists already, a new folder expected")
     run_config = dataclasses.replace(config.run_config(), num_envs=workers.size)
-    setting, expert, env = prepare(run_config, None, workers)
+    setting, expert, env = prepare(dataclasses.replace(run_config, eval_every=0), None, workers)
     env.close()
     assert expert is not None
     if len(expert.actions) < 2:

@@ -202,6 +202,11 @@ class Config:
     """Arguments of the environment, as a JSON object."""
     actions: Literal["auto", "raw", "executed"] = "auto"
     """What D and the environment see of an action: the sample, or the sample clipped to the bounds; auto asks the file."""
+    action_scaling: bool = True
+    """The policy acts in normalised units: a Box's bounded dimensions are [-1, 1] to it, whatever the bounds are."""
+    max_episode_steps: int | None = None
+    """Cut episodes after so many steps, in place of the environment's own time limit; None keeps that, or cuts after
+    30,000 steps if the environment has no limit."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where updates are computed; sampling is always on the CPU."""
     dtype: Literal["float32", "float64"] = "float32"
@@ -240,7 +245,7 @@ class Config:
     eval_episodes: int = 20
     """Episodes of a periodic evaluation."""
     final_episodes: int = 50
-    """Episodes of the last one."""
+    """Episodes of the last one; 0 for no evaluation at the end."""
     save_every: str = "5m"
     """Between checkpoints: iterations (20) or minutes (5m)."""
 
@@ -271,8 +276,9 @@ class Config:
 _SAVE_EVERY = re.compile(r"(\d+(?:\.\d+)?)(m?)")
 _AT_LEAST: dict[str, float] = {
     "steps": 1, "iterations": 1, "seed": 0, "num_envs": 1, "timesteps_per_batch": 1, "restart_every": 1, "g_step": 1,
-    "d_step": 1, "gamma": 0, "lam": 0, "eval_every": 0, "eval_episodes": 1, "final_episodes": 1, "trajectories": 1,
-    "subsample": 1, "trpo.entcoeff": 0, "critic.vf_iters": 0, "critic.vf_batch_size": 1, "critic.target_lam": 0,
+    "d_step": 1, "gamma": 0, "lam": 0, "eval_every": 0, "eval_episodes": 1, "final_episodes": 0, "trajectories": 1,
+    "subsample": 1, "max_episode_steps": 1, "trpo.entcoeff": 0, "critic.vf_iters": 0, "critic.vf_batch_size": 1,
+    "critic.target_lam": 0,
     "causal_entcoeff": 0, "policy.output_scale": 0, "ppo.n_epochs": 1, "ppo.batch_size": 1, "ppo.entcoeff": 0,
     "discriminator.hidden_size_adversary": 1, "discriminator.adversary_entcoeff": 0, "discriminator.d_batch_size": 1,
 }  # fmt: skip
@@ -325,9 +331,11 @@ def _check(config: Config) -> None:
         raise UserError(
             "--normalise_from_expert: there are no demonstrations (--expert) to start from (--no_normalise_from_expert)"
         )
-    if config.sampling == "steps" and config.timesteps_per_batch < config.num_envs:
+    if config.sampling == "steps" and config.timesteps_per_batch <= config.num_envs:
+        # The row after an episode's end is a reset; of two rows in a row one is a transition at least.
         raise UserError(
-            f"--timesteps_per_batch: {config.timesteps_per_batch} is less than one step of {config.num_envs} environments"
+            f"--timesteps_per_batch: {config.timesteps_per_batch} given, more than --num_envs {config.num_envs} expected: "
+            "each environment needs at least 2 rows of a batch, since one of them may be a reset"
         )
     _check_generator(config)
 
@@ -398,8 +406,13 @@ class CloningConfig:
     """Arguments of the environment, as a JSON object."""
     actions: Literal["auto", "raw", "executed"] = "auto"
     """What the environment sees of an action: the policy's, or that clipped to the bounds; auto asks the file."""
+    action_scaling: bool = True
+    """The policy acts in normalised units: a Box's bounded dimensions are [-1, 1] to it, whatever the bounds are."""
+    max_episode_steps: int | None = None
+    """Cut episodes after so many steps, in place of the environment's own time limit; None keeps that, or cuts after
+    30,000 steps if the environment has no limit."""
     final_episodes: int = 50
-    """Episodes of the evaluation."""
+    """Episodes of the evaluation; 0 for no evaluation."""
 
     def __post_init__(self) -> None:
         for name in ("iterations", "eval_every", "batch_size"):
@@ -424,6 +437,8 @@ class CloningConfig:
             backend=self.backend,
             env_kwargs=self.env_kwargs,
             actions=self.actions,
+            action_scaling=self.action_scaling,
+            max_episode_steps=self.max_episode_steps,
             device="cpu",
             dtype=self.dtype,
             policy=PolicyConfig(self.hidden_sizes, init_log_std=0.0, output_scale=0.0, observation_clip=None),
@@ -448,10 +463,17 @@ def to_dict(config: Config) -> dict[str, Any]:
     return dataclasses.asdict(config)
 
 
+_SINCE_0_1_0 = {"action_scaling": False, "max_episode_steps": None}
+
+
 def from_dict(cls: type, values: dict[str, Any], source: str) -> Any:
-    """Build a tree from what `to_dict` gave; unknown and missing keys are errors that name the source."""
+    """Build a tree from what `to_dict` gave; unknown and missing keys are errors that name the source.
+
+    Keys that came later than the file's version may be missing: they are as things were then.
+    """
     hints = get_type_hints(cls)
     names = [f.name for f in dataclasses.fields(cls)]
+    values = {**{name: value for name, value in _SINCE_0_1_0.items() if name in names}, **values}
     if wrong := set(values) ^ set(names):
         raise UserError(f"{source}: the config has keys that this version does not know or lacks: {sorted(wrong)}")
     built = {}
@@ -481,6 +503,7 @@ def _paper(env: str) -> Config:
     return Config(
         env,
         preset="paper",
+        action_scaling=False,
         steps=1_000_000_000,
         iterations=501,
         # Differs: theirs computes in float64. `--dtype float64` does; float32 sums over rows in float64 and is faster.
@@ -516,6 +539,7 @@ def _stable_baselines(env: str) -> Config:
     return Config(
         env,
         preset="stable-baselines",
+        action_scaling=False,
         num_envs=1,
         timesteps_per_batch=1024,
         g_step=3,

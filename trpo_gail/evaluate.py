@@ -13,7 +13,7 @@ import torch
 from trpo_gail import checkpoint
 from trpo_gail.config import Config
 from trpo_gail.envs import vector
-from trpo_gail.envs.vector import EnvSpec
+from trpo_gail.envs.vector import EnvSpec, VectorEnv
 from trpo_gail.errors import UserError
 from trpo_gail.learner import make_policy
 from trpo_gail.parallel import Workers
@@ -34,25 +34,41 @@ class Evaluator:
 
     def run(self, actor: Actor, episodes: int, stream: int, *, stochastic: bool = False) -> Episodes:
         """`episodes` episodes, those of all ranks on every rank. A collective."""
-        mine = Episodes(np.zeros(0), np.zeros(0, np.int64))
+        mine = [Episodes(np.zeros(0), np.zeros(0, np.int64))]  # for a rank without any
         if self.workers.block(min(episodes, MOST_ENVS)):
-            mine = self.rollout(actor, episodes, stream, stochastic=stochastic)[1]
-        parts = self.workers.gather((mine.returns, mine.lengths))
-        return Episodes(np.concatenate([p[0] for p in parts]), np.concatenate([p[1] for p in parts]))
+            mine = [done for _, done in self.rollouts(actor, episodes, stream, stochastic=stochastic)]
+        parts = [part for share in self.workers.gather(mine) for part in share]
+        return Episodes(np.concatenate([p.returns for p in parts]), np.concatenate([p.lengths for p in parts]))
 
-    def rollout(
+    def rollouts(
         self, actor: Actor, episodes: int, stream: int, *, stochastic: bool = False
-    ) -> tuple[Rollout, Episodes]:
-        """This rank's share of the same episodes, of which there must be one, with all their rows."""
+    ) -> list[tuple[Rollout, Episodes]]:
+        """This rank's share of the same episodes, of which there must be one, with all their rows.
+
+        One part of environments that ran together; as many as environments where only one may live in a process. The
+        episodes are the same, since each environment has streams of its own.
+        """
         cfg, total = self.config, min(episodes, MOST_ENVS)
         envs = self.workers.block(total)
-        env = vector.make(cfg.env, len(envs), self.backend, cfg.env_arguments, self.workers.threads(), self.clip)
+        env = vector.make_together(
+            cfg.env, len(envs), self.backend, cfg.env_arguments, self.workers.threads(),
+            clip=self.clip, scale=cfg.action_scaling, max_episode_steps=cfg.max_episode_steps,
+        )  # fmt: skip
+        try:
+            parts = [envs[start : start + env.num_envs] for start in range(0, len(envs), env.num_envs)]
+            return [self._together(env, part, episodes, actor, stream, stochastic) for part in parts]
+        finally:
+            env.close()
+
+    def _together(
+        self, env: VectorEnv, envs: range, episodes: int, actor: Actor, stream: int, stochastic: bool
+    ) -> tuple[Rollout, Episodes]:
+        """Of `episodes` episodes those of the environments `envs`, by global index."""
+        seed, total = self.config.seed, min(episodes, MOST_ENVS)
         each = np.array([episodes // total + (index < episodes % total) for index in envs])
-        noise = BlockedNoise(actor, cfg.seed, EVAL_NOISE, stream, envs) if stochastic else no_noise(actor, len(envs))
-        seeds = reset_seeds(cfg.seed, EVAL_RESET, stream, envs)
-        done = collect_episodes(env, actor, seeds, noise, np.zeros_like(each), each)
-        env.close()
-        return done
+        noise = BlockedNoise(actor, seed, EVAL_NOISE, stream, envs) if stochastic else no_noise(actor, len(envs))
+        seeds = reset_seeds(seed, EVAL_RESET, stream, envs)
+        return collect_episodes(env, actor, seeds, noise, np.zeros_like(each), each)
 
     def random(self, spec: EnvSpec, episodes: int) -> Episodes:
         """Episodes of uniformly random actions."""
@@ -83,6 +99,8 @@ class LoadedPolicy:
     def __init__(self, actor: PolicyActor, config: Config, spec: EnvSpec, bounds: tuple | None, path: Path) -> None:
         self._actor, self._bounds = actor, bounds
         self.config, self.spec, self.env_id, self.path = config, spec, config.env, path
+        # For whoever runs it: it clips its actions itself, and gives them in the environment's units.
+        self.own_config = dataclasses.replace(config, action_scaling=False)
         self.observation_size, self.action_size, self.discrete = spec.observation_size, spec.action_size, spec.discrete
         self.action_view: Literal["raw", "executed"] = "executed" if bounds else "raw"
         self.description = f"{path.parent.parent.name}/{path.name}"  # of what a recording keeps: no path of a machine
@@ -91,9 +109,11 @@ class LoadedPolicy:
         self._rng = generator(0, EVAL_NOISE)
 
     def act(self, observations: np.ndarray, noise: np.ndarray) -> np.ndarray:
-        """Actions [n, A] or [n] as the environment of training saw them."""
+        """Actions [n, A] or [n] as the environment of training saw them, in its own units."""
         actions = self._actor.act(observations, noise)
-        return np.clip(actions, *self._bounds) if self._bounds else actions
+        if self._bounds:
+            actions = np.clip(actions, *self._bounds)
+        return self.spec.action_scaling.executed(actions) if self.spec.action_scaling else actions
 
     def predict(self, observation: np.ndarray, deterministic: bool = True) -> np.ndarray:
         """Action for one observation [O], or actions for several [n, O]. Raises ValueError for another shape."""
@@ -146,8 +166,7 @@ def evaluate_run(
         raise UserError(f"--episodes: {episodes} given, at least 1 expected")
     torch.set_num_threads(1)
     policy = workers.together(lambda: load_policy(run, which))
-    config = dataclasses.replace(policy.config, seed=seed)
-    evaluator = Evaluator(config, policy.spec.backend, False, workers)  # the loaded policy clips its own actions
+    evaluator = Evaluator(dataclasses.replace(policy.own_config, seed=seed), policy.spec.backend, False, workers)
     done = evaluator.run(policy, episodes, FINAL, stochastic=stochastic)
     return {
         "run": str(run),

@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from trpo_gail import checkpoint
 from trpo_gail.config import Config, flatten, from_dict, to_dict
 from trpo_gail.console import View
 from trpo_gail.envs import vector
+from trpo_gail.envs.one_by_one import BOUND
 from trpo_gail.envs.vector import VectorEnv
 from trpo_gail.errors import UserError
 from trpo_gail.evaluate import PERIODIC, Evaluator, final_scores
@@ -110,28 +110,38 @@ def prepare(config: Config, resumed: Path | None, workers: Workers) -> tuple[Set
                 f"--resume: {source} is no longer the file that {resumed} was made with (its SHA-256 differs)"
             )
     backend = recorded["backend"] if recorded else vector.resolve_backend(config.env, config.backend)
-    mine, threads = len(workers.block(config.num_envs)), workers.threads()
-    env = vector.make(config.env, mine, backend, config.env_arguments, threads)
-    if config.env_arguments:
-        _try(env, config)
-    if recorded:
-        setting = Setting(**recorded)
-    else:
-        setting = _setting(config, expert, env, backend)
-    if setting.clip:
+    env = _environments(config, backend, workers)
+    setting = Setting(**recorded) if recorded else _setting(config, expert, env, backend)
+    if expert is not None and env.spec.action_scaling:
+        expert = dataclasses.replace(expert, actions=env.spec.action_scaling.normalised(expert.actions))
+    return setting, expert, env.clipped() if setting.clip else env
+
+
+def _environments(config: Config, backend: vector.Backend, workers: Workers) -> VectorEnv:
+    """This rank's environments, tried for a step. Raises UserError."""
+    by_steps = config.sampling == "steps"
+
+    def make(number: int) -> VectorEnv:
+        return vector.make(
+            config.env, number, backend, config.env_arguments, workers.threads(),
+            scale=config.action_scaling, max_episode_steps=config.max_episode_steps,
+        )  # fmt: skip
+
+    mine = len(workers.block(config.num_envs))
+    env = make(mine)
+    vector.try_out(env, early_reset=by_steps)
+    if not by_steps:  # its episodes are under way, and whoever wants whole ones may refuse to be reset now
         env.close()
-        env = vector.make(config.env, mine, backend, config.env_arguments, threads, clip=True)
-    return setting, expert, env
-
-
-def _try(env: VectorEnv, config: Config) -> None:
-    """Some environments look at their arguments in the first step only."""
-    one = np.asarray(env.spec.action_space.sample())
-    try:
-        env.restart(range(env.num_envs))
-        env.step(np.zeros((env.num_envs, *one.shape), one.dtype))
-    except Exception as error:
-        raise UserError(f"environment {config.env!r} with {config.env_arguments}: {error}") from error
+        env = make(mine)
+    if mine == 1 and config.eval_every:
+        try:
+            make(1).close()
+        except UserError as error:
+            raise UserError(
+                f"{error}: beside the training's environment there can be no other for the periodic evaluations; "
+                "--eval_every 0 evaluates at the end, when that one is closed"
+            ) from error
+    return env
 
 
 def _setting(config: Config, expert: ExpertData | None, env: VectorEnv, backend: vector.Backend) -> Setting:
@@ -142,7 +152,7 @@ def _setting(config: Config, expert: ExpertData | None, env: VectorEnv, backend:
         # A policy trained on the environment's reward is an expert to be: raw, as the paper's were.
         return Setting(backend, override or "raw", "without demonstrations", None, None)
     dataset.check(expert, env.spec)
-    actions, reason = dataset.action_view(expert, env.spec.action_space, override)
+    actions, reason = dataset.action_view(expert, env.spec.executed_space, override)
     return Setting(backend, actions, reason, str(Path(expert.path).absolute()), expert.sha256)
 
 
@@ -198,6 +208,10 @@ class _Session:
         if done := finished(self.learner.progress, self.config):
             reached = self.learner.progress.steps if done == "steps" else self.learner.progress.iteration
             self.view.line(f"done already, with {reached:,} {done}: a larger --{done} goes on; this evaluates again")
+        if self.env.spec.backend == "gymnasium" and self.env.spec.max_episode_steps is None:
+            self.view.warn(
+                f"{self.config.env} has no time limit: episodes are cut after {BOUND:,} steps (--max_episode_steps)"
+            )
         if self.expert:
             self.view.line(f"expert: {dataset.selection(self.expert)}")
             if warning := dataset.other_environment(self.expert, self.config.env):
@@ -262,6 +276,7 @@ class _Session:
         cfg, progress, done = self.config, self.learner.progress, stopped in ("steps", "iterations")
         expert = self.expert.return_mean if self.expert else None
         actor = self.learner.policy.actor()
+        self.env.close()  # some environments allow one instance at a time
         scores = final_scores(self.evaluator, actor, self.env.spec, cfg.final_episodes if done else 0, expert)
         summary = {
             "env": cfg.env,
@@ -297,6 +312,9 @@ class _Session:
 
 def closing_lines(summary: dict[str, Any]) -> list[str]:
     """What a person is told at the end."""
+    done = summary["stopped"] in ("steps", "iterations")
+    if done and not summary["episodes"]:
+        return [f"trained {summary['steps']:,} steps, saved; not evaluated (--final_episodes 0)"]
     if summary["return_mean"] is None:
         return [f"stopped by {summary['stopped']} at {summary['steps']:,} steps, saved; --resume goes on"]
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 import gymnasium
 import numpy as np
 
+from trpo_gail.envs.one_by_one import make_one
 from trpo_gail.errors import UserError
 from trpo_gail.evaluate import FINAL, LoadedPolicy, load_policy
 from trpo_gail.seeding import EVAL_RESET, reset_seeds
@@ -69,10 +69,9 @@ def _without_display() -> None:
 
 
 def _make(policy: LoadedPolicy) -> gymnasium.Env:
-    with warnings.catch_warnings(), _drawing(policy.env_id):
-        warnings.simplefilter("ignore")  # as in envs.vector: the old ids are the faithful ones
-        arguments = policy.config.env_arguments
-        return gymnasium.make(policy.env_id, render_mode="rgb_array", disable_env_checker=True, **arguments)
+    with _drawing(policy.env_id):
+        config = policy.config
+        return make_one(config.env, config.env_arguments, config.max_episode_steps, render_mode="rgb_array")[0]
 
 
 @contextmanager

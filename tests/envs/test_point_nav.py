@@ -130,7 +130,7 @@ def test_the_vectorised_one_is_the_single_one_to_the_bit(env_id: str, kwargs: di
 
 def test_auto_takes_the_vectorised_one() -> None:
     env = vector.make(point_nav.DISCRETE, 2)
-    assert isinstance(env._envs, point_nav.PointNavVector)  # type: ignore[attr-defined]
+    assert isinstance(env._backend._envs, point_nav.PointNavVector)  # type: ignore[attr-defined]
     spec = env.spec
     assert (spec.backend, spec.max_episode_steps, spec.action_size, spec.discrete) == ("gymnasium", 60, 5, True)
     assert vector.make(point_nav.DISCRETE, 2, kwargs={"max_episode_steps": 9}).spec.max_episode_steps == 9

@@ -115,10 +115,10 @@ def test_a_fixed_number_of_episodes_each() -> None:
     np.testing.assert_array_equal(rollout.valid.sum(0), [5, 0, 3])
 
 
-def test_idle_rows_are_not_valid_though_the_environment_goes_on() -> None:
+def test_an_environment_that_has_enough_rests() -> None:
     rollout, _ = whole_episodes([1, 9], [0, 0])
-    assert not rollout.valid[3:, 0].any()
-    assert rollout.rewards[3:, 0].any(), "the environment stood still, so that the test shows nothing"
+    assert rollout.valid[:3, 0].all() and not rollout.valid[3:, 0].any()
+    assert not rollout.rewards[3:, 0].any() and rollout.rewards[3:, 1].any()
 
 
 class Coin:

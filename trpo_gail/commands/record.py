@@ -34,6 +34,9 @@ class _RecordArguments:
     """What runs the environments."""
     env_kwargs: str = "{}"
     """Arguments of the environment, as a JSON object."""
+    max_episode_steps: int | None = None
+    """Cut episodes after so many steps, in place of the environment's own time limit; None keeps that, or cuts after
+    30,000 steps if the environment has no limit."""
     actions: Literal["raw", "executed"] | None = None
     """Store and execute the policy's sample, or what clipping to the bounds leaves of it; None as the policy was trained."""
     subsample: int = 1
@@ -53,6 +56,6 @@ def run(arguments: list[str], workers: list[Workers]) -> int:
     record(
         given.env, given.policy, given.episodes, given.out, seed=given.seed, deterministic=given.deterministic,
         backend=given.backend, env_kwargs=kwargs, action_view=given.actions, subsample=given.subsample,
-        licence=given.licence, attribution=given.attribution,
+        max_episode_steps=given.max_episode_steps, licence=given.licence, attribution=given.attribution,
     )  # fmt: skip
     return print_info(given.out)

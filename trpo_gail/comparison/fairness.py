@@ -19,7 +19,8 @@ OWNED = (  # the comparison's own flags, or the seed's
 CONTESTANTS = (  # what makes a contestant, and its epochs
     "generator", "preset", "adversary", "sampling", "timesteps_per_batch", "num_envs", "g_step", "d_step", "iterations",
 )  # fmt: skip
-SAME = ("env_kwargs", "backend", "actions", "sampling")  # the environment, what it sees, and what counts as a batch
+# The environment, what it sees, and what counts as a batch.
+SAME = ("env_kwargs", "max_episode_steps", "backend", "actions", "sampling")
 WIDTHS = ("policy.hidden_sizes", "critic.hidden_sizes", "discriminator.hidden_size_adversary")
 NETWORKS = (*WIDTHS,  # and how they begin, and what they are given
     "policy.init_log_std", "policy.output_scale", "policy.normalise_observations", "policy.observation_clip",

@@ -11,7 +11,7 @@ from typing import Any, Literal
 import numpy as np
 from gymnasium.spaces import Box
 
-from trpo_gail.envs.vector import Backend, EnvSpec, VectorEnv, make
+from trpo_gail.envs.vector import Backend, EnvSpec, VectorEnv, make_together
 from trpo_gail.errors import UserError
 from trpo_gail.experts import dataset
 from trpo_gail.experts.policies import load_actor
@@ -38,6 +38,7 @@ def record(
     threads: int = 1,
     licence: str | None = None,
     attribution: str | None = None,
+    max_episode_steps: int | None = None,
     overwrite: bool = False,
 ) -> dataset.Demonstrations:
     """Run `episodes` whole episodes of the policy at `policy_path` and write them to `out`; returns what was written.
@@ -53,7 +54,8 @@ def record(
     """
     _check_request(episodes, num_envs, subsample, Path(out), overwrite)
     actor = load_actor(policy_path, env_id)
-    env = make(env_id, min(num_envs, episodes), backend, env_kwargs, threads)
+    most = min(num_envs, episodes)
+    env = make_together(env_id, most, backend, env_kwargs, threads, max_episode_steps=max_episode_steps)
     try:
         _check_fit(actor, env.spec, policy_path)
         view = _view(actor, action_view, policy_path)

@@ -64,13 +64,14 @@ def of_learner(run: RunData, episodes: int, stochastic: bool) -> Visits:
     Raises UserError without a checkpoint, or where its environment cannot be made here.
     """
     policy = load_policy(run.path)
-    evaluator = Evaluator(policy.config, policy.spec.backend, False, Workers())  # the loaded policy clips by itself
-    rollout, done = evaluator.rollout(policy, episodes, FINAL, stochastic=stochastic)
-    parts = []
-    for n in range(rollout.valid.shape[1]):
-        rows, steps = rollout.observations[:-1, n][rollout.valid[:, n]], rollout.steps[:, n][rollout.valid[:, n]]
-        parts += np.split(rows, np.nonzero(steps == 0)[0][1:])
-    return Visits(parts, done.returns, stochastic)
+    evaluator = Evaluator(policy.own_config, policy.spec.backend, False, Workers())
+    parts, returns = [], []
+    for rollout, done in evaluator.rollouts(policy, episodes, FINAL, stochastic=stochastic):
+        returns.append(done.returns)
+        for n in range(rollout.valid.shape[1]):
+            rows, steps = rollout.observations[:-1, n][rollout.valid[:, n]], rollout.steps[:, n][rollout.valid[:, n]]
+            parts += np.split(rows, np.nonzero(steps == 0)[0][1:])
+    return Visits(parts, np.concatenate(returns), stochastic)
 
 
 def bin_edges(samples: Sequence[np.ndarray]) -> np.ndarray:

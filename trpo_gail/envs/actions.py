@@ -1,0 +1,58 @@
+"""Policies act in normalised units: a Box's bounded dimensions become [-1, 1], whatever the environment's bounds are.
+
+A Gaussian policy starts at mean 0 with a standard deviation near 1. Actions between 1000 and 2000 would be out of its
+reach; in normalised units the task is the same as its copy with the bounds [-1, 1].
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from gymnasium.spaces import Box, Space
+
+UNBOUNDED = 1e10  # a bound beyond this stands for no bound: some environments write 1e38 for it
+
+
+@dataclass(frozen=True)
+class ActionScaling:
+    """Between the policy's units and the environment's. A is the action size."""
+
+    environment: Box  # as the environment states its actions
+    policy: Box  # as the policy sees them: [-1, 1] in the scaled dimensions, the environment's bounds in the others
+    scaled: np.ndarray  # [A] bool
+
+    @classmethod
+    def of(cls, space: Space) -> ActionScaling | None:
+        """The scaling of an action space; None if it would change nothing."""
+        if not isinstance(space, Box):
+            return None
+        low, high = space.low.astype(np.float64), space.high.astype(np.float64)
+        bounded = (np.abs(low) < UNBOUNDED) & (np.abs(high) < UNBOUNDED)
+        scaled = bounded & ((low != -1.0) | (high != 1.0))
+        if not scaled.any():
+            return None
+        dtype = np.result_type(space.dtype, np.float32)
+        policy = Box(
+            np.where(scaled, -1.0, low).astype(dtype), np.where(scaled, 1.0, high).astype(dtype), dtype=dtype.type
+        )
+        return cls(space, policy, scaled)
+
+    def executed(self, actions: np.ndarray) -> np.ndarray:
+        """The environment's actions [B, A] for the policy's [B, A]; what is within [-1, 1] stays within the bounds."""
+        low, high = self.environment.low.astype(np.float64), self.environment.high.astype(np.float64)
+        wide = actions.astype(np.float64)
+        values = np.where(self.scaled, low + (wide + 1.0) * 0.5 * (high - low), wide)
+        within = np.clip(values, low, high)  # rounding may pass a bound by its last digit
+        values = np.where(self.scaled & (np.abs(wide) <= 1.0), within, values)
+        kind = self.environment.dtype
+        return values.astype(kind) if kind.kind == "f" else values
+
+    def normalised(self, actions: np.ndarray) -> np.ndarray:
+        """The policy's actions [B, A] for the environment's [B, A], such as an expert's; float32 at least."""
+        low, high = self.environment.low.astype(np.float64), self.environment.high.astype(np.float64)
+        wide, width = actions.astype(np.float64), high - low
+        with np.errstate(divide="ignore", invalid="ignore"):  # unbounded dimensions, which are left as they are
+            # A single possible action is the middle.
+            units = np.where(width > 0.0, 2.0 * (wide - low) / width - 1.0, 0.0)
+        return np.where(self.scaled, units, wide).astype(np.result_type(actions.dtype, np.float32))

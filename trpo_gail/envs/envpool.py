@@ -1,0 +1,115 @@
+"""EnvPool's environments, as they are or as a `Variant` of the paper's tasks."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from trpo_gail.envs import paper
+from trpo_gail.envs.failures import described
+from trpo_gail.errors import UserError
+
+
+def offered() -> set[str]:
+    """The ids that EnvPool has, the paper's included; empty if it is not installed."""
+    try:
+        import envpool
+    except ImportError:
+        return set()
+    own = set(envpool.list_all_envs())
+    return own | {task.id for task in paper.TASKS.values() if task.envpool_id in own}
+
+
+class EnvPool:
+    """N environments of one id, stepped by EnvPool's threads."""
+
+    def __init__(self, env_id: str, num_envs: int, kwargs: Mapping[str, Any], threads: int) -> None:
+        self.num_envs = num_envs
+        self._id, self._variant, self._threads = env_id, paper.envpool_variant(env_id), max(1, min(threads, num_envs))
+        self._kwargs = dict(kwargs)
+        self._pool = self._make(list(range(num_envs)))
+        self.max_episode_steps = getattr(self._pool.spec.config, "max_episode_steps", None)
+        self.observation_space = self._variant.observation_space or self._pool.observation_space
+        self.action_space = self._pool.action_space
+        self._action_dtype = self.action_space.dtype
+        self._cut: np.ndarray | None = None  # to be reset by the next step
+        self._resting: np.ndarray | None = None  # left out until the restart
+        self._zeros = np.empty(0)  # of the shape and dtype of EnvPool's observations
+        self._ended = np.zeros(num_envs, bool)  # the next row is a reset
+
+    def _make(self, seeds: list[int]) -> Any:
+        import envpool
+
+        self._variant = paper.envpool_variant(self._id)  # writes the model's file again should it be gone
+        try:
+            return envpool.make(
+                self._variant.id,
+                env_type="gymnasium",
+                num_envs=self.num_envs,
+                seed=seeds,  # a list: an int would mean seed + i, so that neighbouring runs shared streams
+                num_threads=self._threads,
+                **{**self._variant.kwargs, **self._kwargs},
+            )
+        except (TypeError, ValueError, KeyError, AssertionError, RuntimeError) as error:
+            raise UserError(f"environment {self._id!r} (envpool) with {self._kwargs}: {described(error)}") from error
+
+    def restart(self, seeds: Sequence[int]) -> np.ndarray:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            self._pool.close()
+            self._pool = self._make([int(seed) for seed in seeds])
+            first = self._pool.reset()[0]  # a new pool's first reset builds its spaces, which warns too
+        self._ended[:] = False
+        self._resting = None
+        self._zeros = np.zeros_like(first)
+        return self._observed(first, began=np.ones(self.num_envs, bool))
+
+    def step(self, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        actions = actions.astype(self._action_dtype)
+        if self._variant.clamp:
+            actions = actions.clip(self.action_space.low, self.action_space.high)
+        if self._cut is None and self._resting is None:
+            began = self._ended
+            observation, reward, terminated, truncated, _ = self._pool.step(actions)
+        else:
+            nobody = np.zeros(self.num_envs, bool)
+            cut, resting = (nobody if which is None else which for which in (self._cut, self._resting))
+            self._cut = None
+            began = (self._ended | cut) & ~resting
+            observation, reward, terminated, truncated = self._step_some(actions, cut, ~cut & ~resting)
+        self._ended = terminated | truncated
+        return self._observed(observation, began), reward.astype(np.float64), terminated, truncated
+
+    def cut(self, which: np.ndarray) -> None:
+        self._cut = which.copy() if which.any() else None
+
+    def rest(self, which: np.ndarray) -> None:
+        self._resting = which.copy() if which.any() else None
+
+    def _observed(self, observation: np.ndarray, began: np.ndarray) -> np.ndarray:
+        """The variant's view [N, O] of EnvPool's observations; where an episode `began`, one with a start it accepts."""
+        accepts, observe = self._variant.accepts, self._variant.observe
+        if accepts is not None:
+            while len(again := np.nonzero(began & ~accepts(observation))[0].astype(np.int32)):
+                observation[again] = self._pool.reset(again)[0]
+        return observation if observe is None else observe(observation)
+
+    def _step_some(
+        self, actions: np.ndarray, cut: np.ndarray, moved: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """Reset the environments of `cut`, step those of `moved`: EnvPool takes two calls for it. The rest is zeros."""
+        observation = self._zeros.copy()
+        reward, terminated, truncated = (np.zeros(self.num_envs, kind) for kind in (float, bool, bool))
+        reset, step = (np.nonzero(which)[0].astype(np.int32) for which in (cut, moved))
+        if len(reset):
+            observation[reset] = self._pool.reset(reset)[0]
+        if len(step):
+            some = self._pool.step(actions[step], step)
+            observation[step], reward[step], terminated[step], truncated[step] = some[:4]
+        return observation, reward, terminated, truncated
+
+    def close(self) -> None:
+        self._pool.close()

@@ -1,0 +1,44 @@
+"""What an environment does wrong, in one line."""
+
+from __future__ import annotations
+
+import sysconfig
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import gymnasium
+
+from trpo_gail.errors import RunError, UserError
+
+T = TypeVar("T")
+
+_LIBRARIES = tuple(sysconfig.get_paths()[name] for name in ("purelib", "platlib", "stdlib"))
+_OURS = str(Path(__file__).parents[1])
+
+
+def described(error: BaseException) -> str:
+    """An exception's kind and message, and the file and line of the user's own code that raised it."""
+    text = " ".join(str(error).split())
+    if isinstance(error, gymnasium.error.Error):
+        return text
+    if isinstance(error, SystemExit):
+        said = f"it called sys.exit({error.code!r})"
+    else:
+        said = f"{type(error).__name__}: {text}" if text else type(error).__name__
+    frames = [f for f in traceback.extract_tb(error.__traceback__) if not f.filename.startswith((*_LIBRARIES, _OURS))]
+    return f"{said} ({Path(frames[-1].filename).name}, line {frames[-1].lineno})" if frames else said
+
+
+def called(who: str, what: str, function: Callable[..., T], *arguments: Any, **keywords: Any) -> T:
+    """Call an environment's own code. Raises RunError for whatever it raises, sys.exit included.
+
+    KeyboardInterrupt and other signals to the process pass: they are no failures of the environment.
+    """
+    try:
+        return function(*arguments, **keywords)
+    except (UserError, RunError):
+        raise
+    except (Exception, SystemExit, GeneratorExit) as error:
+        raise RunError(f"{who}: {what}: {described(error)}") from error

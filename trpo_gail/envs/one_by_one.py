@@ -1,0 +1,197 @@
+"""Gymnasium's environments, stepped one after the other, each behind a check of what it gives.
+
+Gymnasium's own `SyncVectorEnv` does nearly the same. It hands environments views of the caller's actions, merges `info`
+(which nobody here reads, and which need not have one shape), steps environments that should rest, and answers whatever an
+environment does wrong with a traceback.
+"""
+
+from __future__ import annotations
+
+import copy
+import warnings
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import gymnasium
+import numpy as np
+from gymnasium.spaces import Box
+
+from trpo_gail.envs.failures import called, described
+from trpo_gail.errors import RunError, UserError
+
+# Steps after which an episode is cut where nothing else limits it; the longest common limit, Atari's, is 27,000.
+BOUND = 30_000
+
+LIMIT = "max_episode_steps"  # gymnasium's and EnvPool's name for it
+
+
+class OneByOne:
+    """N environments of one id."""
+
+    def __init__(self, env_id: str, num_envs: int, kwargs: Mapping[str, Any], max_episode_steps: int | None) -> None:
+        self.num_envs, self._id = num_envs, env_id
+        self._envs: list[gymnasium.Env] = []
+        try:
+            for number in range(num_envs):
+                env, self.max_episode_steps = self._make(number, kwargs, max_episode_steps)
+                self._envs.append(env)
+        except BaseException:
+            self.close()
+            raise
+        first = self._envs[0]
+        self.observation_space, self.action_space = first.observation_space, first.action_space
+        for name in ("observation_space", "action_space"):
+            spaces = [getattr(env, name) for env in self._envs]
+            if other := next((space for space in spaces if space != spaces[0]), None):
+                raise UserError(f"environment {env_id!r}: its instances differ in {name}: {spaces[0]} and {other}")
+        self._ended = np.zeros(num_envs, bool)  # the next step resets these
+        self._resting = np.zeros(num_envs, bool)
+
+    def _make(
+        self, number: int, kwargs: Mapping[str, Any], max_episode_steps: int | None
+    ) -> tuple[gymnasium.Env, int | None]:
+        try:
+            return make_one(self._id, kwargs, max_episode_steps)
+        except (Exception, SystemExit, GeneratorExit) as error:
+            which = f", instance {number + 1} of {self.num_envs} in one process" if number else ""
+            arguments = f" with {dict(kwargs)}" if kwargs else ""
+            raise UserError(f"environment {self._id!r}{arguments}{which}: {described(error)}") from error
+
+    def restart(self, seeds: Sequence[int]) -> np.ndarray:
+        """Observations [N, O] of new episodes, one seed per environment."""
+        observations = self._empty()
+        for i, seed in enumerate(seeds):
+            self._reset(i, observations, seed=int(seed))
+        self._ended[:] = self._resting[:] = False
+        return observations
+
+    def step(self, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """Step those that do not rest, or reset those whose episode has ended; zeros for the others."""
+        observations, rewards = self._empty(), np.zeros(self.num_envs)
+        terminated, truncated = np.zeros(self.num_envs, bool), np.zeros(self.num_envs, bool)
+        for i in range(self.num_envs):
+            if self._resting[i]:
+                continue
+            if self._ended[i]:
+                self._reset(i, observations)
+            else:
+                # A copy: an environment may change its action in place, and the policy's sample is not its own.
+                rewards[i], terminated[i], truncated[i] = self._step(i, actions[i].copy(), observations)
+        self._ended = terminated | truncated
+        return observations, rewards, terminated, truncated
+
+    def cut(self, which: np.ndarray) -> None:
+        """Let the next step reset these environments, [N] bool."""
+        self._ended = self._ended | which
+
+    def rest(self, which: np.ndarray) -> None:
+        """Leave these environments out, [N] bool, until the restart."""
+        self._resting = which.copy()
+
+    def close(self) -> None:
+        while self._envs:
+            called(self._name(len(self._envs) - 1), "close", self._envs.pop().close)
+
+    # ---- one environment's answers -----------------------------------------------------------------------------------
+
+    def _name(self, i: int) -> str:
+        return f"environment {self._id!r}" + (f" number {i}" if i else "")
+
+    def _empty(self) -> np.ndarray:
+        assert isinstance(self.observation_space, Box)
+        return np.zeros((self.num_envs, *self.observation_space.shape), self.observation_space.dtype)
+
+    def _reset(self, i: int, into: np.ndarray, **seed: int) -> None:
+        answer: Any = called(self._name(i), "reset", self._envs[i].reset, **seed)
+        if not (isinstance(answer, tuple) and len(answer) == 2):
+            raise RunError(f"{self._name(i)}: reset: expected (observation, info), found {_shape_of(answer)}")
+        self._keep(i, "reset", answer[0], into)
+
+    def _step(self, i: int, action: Any, into: np.ndarray) -> tuple[float, bool, bool]:
+        answer: Any = called(self._name(i), "step", self._envs[i].step, action)
+        if not (isinstance(answer, tuple) and len(answer) == 5):
+            expected = "(observation, reward, terminated, truncated, info)"
+            raise RunError(f"{self._name(i)}: step: expected {expected}, found {_shape_of(answer)}")
+        observation, reward, terminated, truncated, _ = answer
+        self._keep(i, "step", observation, into)
+        return self._number(i, reward), self._flag(i, "terminated", terminated), self._flag(i, "truncated", truncated)
+
+    def _keep(self, i: int, when: str, observation: Any, into: np.ndarray) -> None:
+        """Take an observation into row i, if it is what the observation space says."""
+        found, row = np.asarray(observation), into[i]
+        if found.shape != row.shape or found.dtype.kind not in "fiub":
+            said = f"expected shape {row.shape} as its observation_space says, found {_shape_of(found)}"
+            raise RunError(f"{self._name(i)}: {when}: observation: {said}")
+        if found.dtype == row.dtype:
+            row[...] = found
+            return
+        with np.errstate(over="ignore", invalid="ignore"):
+            row[...] = found
+            kept = np.isfinite(row) if row.dtype.kind == "f" else row == found
+        if (lost := ~kept & np.isfinite(found)).any():
+            said = f"{found[lost].flat[0]} ({found.dtype}) does not fit {row.dtype}, which its observation_space says"
+            raise RunError(f"{self._name(i)}: {when}: observation: {said}")
+
+    def _number(self, i: int, reward: Any) -> float:
+        if np.ndim(reward) == 0:
+            try:
+                return float(reward)
+            except (TypeError, ValueError):
+                pass
+        raise RunError(f"{self._name(i)}: step: reward: expected a number, found {_shape_of(reward)}")
+
+    def _flag(self, i: int, name: str, flag: Any) -> bool:
+        if isinstance(flag, (bool, np.bool_)) or (np.ndim(flag) == 0 and flag in (0, 1)):
+            return bool(flag)
+        raise RunError(f"{self._name(i)}: step: {name}: expected True or False, found {_shape_of(flag)}")
+
+
+class Vectorised:
+    """A vector environment of gymnasium's interface that resets on the step after an end, such as our own."""
+
+    def __init__(self, env: gymnasium.vector.VectorEnv, max_episode_steps: int | None) -> None:
+        self._envs, self.num_envs, self.max_episode_steps = env, env.num_envs, max_episode_steps
+        self.observation_space, self.action_space = env.single_observation_space, env.single_action_space
+
+    def restart(self, seeds: Sequence[int]) -> np.ndarray:
+        each: Any = [int(seed) for seed in seeds]
+        return np.array(self._envs.reset(seed=each)[0])
+
+    def step(self, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        observation, reward, terminated, truncated, _ = self._envs.step(actions.copy())
+        return np.array(observation), np.asarray(reward, np.float64), terminated, truncated
+
+    def cut(self, which: np.ndarray) -> None:
+        self._envs._autoreset_envs |= which  # type: ignore[attr-defined]  # what NEXT_STEP goes by
+
+    def rest(self, which: np.ndarray) -> None:
+        pass  # a step takes all of them
+
+    def close(self) -> None:
+        self._envs.close()
+
+
+def make_one(
+    env_id: str, kwargs: Mapping[str, Any], max_episode_steps: int | None, **more: Any
+) -> tuple[gymnasium.Env, int | None]:
+    """One of gymnasium's environments and its time limit in steps: the one asked for, or its own; None if it has neither.
+
+    Without a limit its episodes are cut after BOUND steps, so that they end at all.
+    """
+    if max_episode_steps is not None:
+        more[LIMIT] = max_episode_steps
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # v4 ids are the faithful ones: gymnasium's advice to leave them is no news
+        # A copy of its arguments for each: what one changes in place is no other's.
+        env = gymnasium.make(env_id, disable_env_checker=True, **{**copy.deepcopy(dict(kwargs)), **more})
+    limit = env.spec.max_episode_steps if env.spec else None
+    return (env if limit else gymnasium.wrappers.TimeLimit(env, BOUND)), limit
+
+
+def _shape_of(value: Any) -> str:
+    """A value in a few words."""
+    if isinstance(value, tuple):
+        return f"{len(value)} values"
+    if isinstance(value, np.ndarray):
+        return f"shape {value.shape} ({value.dtype})"
+    return f"{type(value).__name__} {str(value)[:40]!r}"
