@@ -1,0 +1,160 @@
+"""Gymnasium's environments one after the other: as its own SyncVectorEnv steps them, and safe from what they do."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+from typing import Any
+
+import gymnasium
+import numpy as np
+import pytest
+
+from trpo_gail.envs import one_by_one, vector
+from trpo_gail.errors import RunError, UserError
+
+LINE, ENDLESS = "odd_envs:Line-v0", "odd_envs:LineWithoutLimit-v0"
+
+
+@pytest.fixture(autouse=True)
+def _odd_envs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(Path(__file__).parent))
+    importlib.import_module("odd_envs")
+
+
+def make(kind: str, num_envs: int = 2, env_id: str = LINE, **kwargs: Any) -> vector.VectorEnv:
+    return vector.make(env_id, num_envs, kwargs={"kind": kind, **kwargs})
+
+
+def run(env: vector.VectorEnv, steps: int) -> list[tuple[np.ndarray, ...]]:
+    """What the environments give from seeds 0, 1, ... on under fixed actions."""
+    rng = np.random.default_rng(0)
+    env.restart(range(env.num_envs))
+    return [env.step(rng.uniform(-1, 1, (env.num_envs, 1)).astype(np.float32)) for _ in range(steps)]
+
+
+def test_steps_and_resets_are_those_of_gymnasiums_sync() -> None:
+    ours = vector.make("Pendulum-v1", 3, "gymnasium", {"max_episode_steps": 5})
+    theirs = gymnasium.vector.SyncVectorEnv([lambda: gymnasium.make("Pendulum-v1", max_episode_steps=5)] * 3)
+    np.testing.assert_array_equal(ours.restart([4, 5, 6]), theirs.reset(seed=[4, 5, 6])[0])
+    rng = np.random.default_rng(0)
+    for _ in range(17):  # over two ends and the resets after them
+        actions = rng.uniform(-2, 2, (3, 1)).astype(np.float32)
+        for a, b in zip(ours.step(actions), theirs.step(actions)[:4], strict=True):
+            assert a.dtype == b.dtype
+            np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("kind", ["changes its action", "buffer", "list"])
+def test_nothing_that_it_does_to_its_arrays_reaches_others(kind: str) -> None:
+    rows, plain = run(make(kind), 25), run(make("plain"), 25)
+    for row, expected in zip(rows, plain, strict=True):
+        for a, b in zip(row, expected, strict=True):
+            np.testing.assert_array_equal(a, b)
+
+
+def test_the_policys_sample_is_its_own() -> None:
+    env, actions = make("changes its action"), np.full((2, 1), 0.8, np.float32)
+    env.restart([0, 1])
+    env.step(actions)
+    np.testing.assert_array_equal(actions, np.float32(0.8))
+
+
+def test_each_instance_has_arguments_of_its_own() -> None:
+    goal = [0.0]
+    made = [one_by_one.make_one(LINE, {"goal": goal}, None)[0].unwrapped.goal for _ in range(2)]
+    assert made == [[1.0], [1.0]] and goal == [0.0]
+
+
+# ---- what breaks the interface ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("kind", "says"),
+    [
+        ("reward", r"step: reward: expected a number, found shape \(1,\) \(float32\)"),
+        ("flag", "step: terminated: expected True or False, found NoneType"),
+        ("four values", r"step: ValueError: not enough values .*expected 5, got 4"),
+        ("reset without info", r"reset: expected \(observation, info\), found shape \(2,\)"),
+        ("shape", r"reset: observation: expected shape \(2,\) .* found shape \(1, 2\)"),
+        ("dtype", r"reset: observation: 0\.\d+ \(float32\) does not fit uint8"),
+        ("huge", r"step: observation: 1e\+300 \(float64\) does not fit float32"),
+    ],
+)
+def test_one_trial_step_finds_what_breaks_the_interface(kind: str, says: str) -> None:
+    with pytest.raises(UserError, match=f"environment '{LINE}': {says}") as caught:
+        vector.try_out(make(kind), early_reset=False)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("kind", "says"),
+    [
+        ("sys.exit", r"step: it called sys\.exit\(0\) \(odd_envs\.py, line \d+\)"),
+        ("raises", r"step: ZeroDivisionError: division by zero \(odd_envs\.py, line \d+\)"),
+    ],
+)
+def test_whatever_a_step_raises_is_told_in_one_line(kind: str, says: str) -> None:
+    with pytest.raises(RunError, match=says) as caught:
+        run(make(kind), 30)
+    assert "\n" not in str(caught.value) and LINE in str(caught.value)
+
+
+def test_an_environment_may_refuse_a_reset_before_its_episode_is_over() -> None:
+    with pytest.raises(UserError, match="--sampling episodes"):
+        vector.try_out(make("refuses reset"), early_reset=True)
+    env = make("refuses reset", 3)
+    for _ in range(2):  # whole episodes: who has finished rests until all have, and nothing is reset early
+        env.restart([0, 1, 2])
+        for t in range(30):
+            *_, terminated, _ = env.step(np.zeros((3, 1), np.float32))
+            if t == 19:
+                assert terminated.all()
+                env.rest(np.ones(3, bool))
+
+
+def test_who_rests_is_not_stepped() -> None:
+    env = make("plain", 2)
+    env.restart([0, 1])
+    env.rest(np.array([True, False]))
+    observation, reward, _, _ = env.step(np.zeros((2, 1), np.float32))
+    assert not observation[0].any() and reward[0] == 0 and reward[1] != 0
+
+
+# ---- limits ----------------------------------------------------------------------------------------------------------
+
+
+def test_an_episode_without_a_limit_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(one_by_one, "BOUND", 50)
+    env = make("endless", env_id=ENDLESS)
+    assert env.spec.max_episode_steps is None  # it has none of its own
+    truncated = np.array([row[3] for row in run(env, 60)])
+    assert truncated.sum(0).tolist() == [1, 1] and truncated[49].all()
+
+
+@pytest.mark.parametrize("env_id", [LINE, ENDLESS, "PointNav2DContinuous-v0", "CartPole-v0"])
+def test_a_limit_that_is_asked_for_is_the_limit(env_id: str) -> None:
+    backend: vector.Backend = "auto"
+    env = vector.make(env_id, 2, backend, max_episode_steps=3)
+    assert env.spec.max_episode_steps == 3
+    env.restart([0, 1])
+    action = np.zeros(2, np.int64) if env.spec.discrete else np.zeros((2, env.spec.action_size), np.float32)
+    assert [bool(env.step(action)[3].all()) for _ in range(4)] == [False, False, True, False]
+
+
+def test_two_limits_that_differ_are_refused() -> None:
+    with pytest.raises(UserError, match="--max_episode_steps: 3 given, but --env_kwargs has 4"):
+        vector.make(LINE, 1, kwargs={"max_episode_steps": 4}, max_episode_steps=3)
+
+
+# ---- one instance alone ----------------------------------------------------------------------------------------------
+
+
+def test_where_one_instance_may_live_alone_it_is_said_or_one_is_made() -> None:
+    with pytest.raises(UserError, match=r"instance 2 of 2 in one process: RuntimeError: port 5005 is in use"):
+        make("single")
+    env = vector.make_together(LINE, 2, kwargs={"kind": "single"})  # the one above was closed again
+    assert env.num_envs == 1
+    env.close()
+    with pytest.raises(UserError, match="no_such"):
+        vector.make_together("no_such-v0", 2)
