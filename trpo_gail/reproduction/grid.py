@@ -73,6 +73,7 @@ class Grid:
 
     version: int
     train: tuple[str, ...]
+    clone: tuple[str, ...]
     algorithms: dict[str, Algorithm]
     tasks: dict[str, Task]
 
@@ -127,7 +128,7 @@ def parse_grid(raw: dict[str, Any]) -> Grid:
     algorithms = {name: Algorithm(**_tuples(values)) for name, values in raw["algorithms"].items()}
     tasks = {name: Task(**_tuples(values)) for name, values in raw["tasks"].items()}
     assert all(algorithm in algorithms for task in tasks.values() for algorithm in task.algorithms)
-    return Grid(raw["version"], tuple(raw["train"]), algorithms, tasks)
+    return Grid(raw["version"], tuple(raw["train"]), tuple(raw["clone"]), algorithms, tasks)
 
 
 def _tuples(values: dict[str, Any]) -> dict[str, Any]:
@@ -197,6 +198,6 @@ def command(grid: Grid, cell: Cell, places: Places) -> list[str]:
     end = ["--seed", str(cell.seed), "--out", str(places.run(cell)), "--quiet"]
     if cell.algorithm == CLONE:
         length = ["--iterations", str(task.clone_iterations), "--eval_every", str(task.clone_eval_every)]
-        return ["clone", task.env, *expert, *length, *end]
+        return ["clone", task.env, *grid.clone, *expert, *length, *end]
     flags = [*grid.train, *grid.algorithms[cell.algorithm].flags, *task.flags]
     return ["train", task.env, *flags, *expert, "--iterations", str(task.iterations), *end]
