@@ -14,6 +14,9 @@ from trpo_gail.errors import RunError, UserError
 
 T = TypeVar("T")
 
+# What an environment may raise. KeyboardInterrupt and what else a signal raises is not its failure, and passes.
+RAISED = (Exception, SystemExit, GeneratorExit)
+
 _LIBRARIES = tuple(sysconfig.get_paths()[name] for name in ("purelib", "platlib", "stdlib"))
 _OURS = str(Path(__file__).parents[1])
 
@@ -32,13 +35,10 @@ def described(error: BaseException) -> str:
 
 
 def called(who: str, what: str, function: Callable[..., T], *arguments: Any, **keywords: Any) -> T:
-    """Call an environment's own code. Raises RunError for whatever it raises, sys.exit included.
-
-    KeyboardInterrupt and other signals to the process pass: they are no failures of the environment.
-    """
+    """Call an environment's own code. Raises RunError for whatever it raises, sys.exit included."""
     try:
         return function(*arguments, **keywords)
     except (UserError, RunError):
         raise
-    except (Exception, SystemExit, GeneratorExit) as error:
+    except RAISED as error:
         raise RunError(f"{who}: {what}: {described(error)}") from error

@@ -16,7 +16,7 @@ import gymnasium
 import numpy as np
 from gymnasium.spaces import Box
 
-from trpo_gail.envs.failures import called, described
+from trpo_gail.envs.failures import RAISED, called, described
 from trpo_gail.errors import RunError, UserError
 
 # Steps after which an episode is cut where nothing else limits it; the longest common limit, Atari's, is 27,000.
@@ -52,7 +52,7 @@ class OneByOne:
     ) -> tuple[gymnasium.Env, int | None]:
         try:
             return make_one(self._id, kwargs, max_episode_steps)
-        except (Exception, SystemExit, GeneratorExit) as error:
+        except RAISED as error:
             which = f", instance {number + 1} of {self.num_envs} in one process" if number else ""
             arguments = f" with {dict(kwargs)}" if kwargs else ""
             raise UserError(f"environment {self._id!r}{arguments}{which}: {described(error)}") from error
@@ -105,20 +105,27 @@ class OneByOne:
         answer: Any = called(self._name(i), "reset", self._envs[i].reset, **seed)
         if not (isinstance(answer, tuple) and len(answer) == 2):
             raise RunError(f"{self._name(i)}: reset: expected (observation, info), found {_shape_of(answer)}")
-        self._keep(i, "reset", answer[0], into)
+        self._keep(i, "reset", answer[0], into[i])
 
     def _step(self, i: int, action: Any, into: np.ndarray) -> tuple[float, bool, bool]:
-        answer: Any = called(self._name(i), "step", self._envs[i].step, action)
-        if not (isinstance(answer, tuple) and len(answer) == 5):
+        try:  # not `called`: with environments as quick as CartPole it would be felt
+            answer: Any = self._envs[i].step(action)
+        except RAISED as error:
+            raise RunError(f"{self._name(i)}: step: {described(error)}") from error
+        if type(answer) is not tuple or len(answer) != 5:
             expected = "(observation, reward, terminated, truncated, info)"
             raise RunError(f"{self._name(i)}: step: expected {expected}, found {_shape_of(answer)}")
         observation, reward, terminated, truncated, _ = answer
-        self._keep(i, "step", observation, into)
-        return self._number(i, reward), self._flag(i, "terminated", terminated), self._flag(i, "truncated", truncated)
+        self._keep(i, "step", observation, into[i])
+        if type(reward) is not float:
+            reward = self._number(i, reward)
+        if type(terminated) is not bool or type(truncated) is not bool:
+            terminated, truncated = self._flag(i, "terminated", terminated), self._flag(i, "truncated", truncated)
+        return reward, terminated, truncated
 
-    def _keep(self, i: int, when: str, observation: Any, into: np.ndarray) -> None:
-        """Take an observation into row i, if it is what the observation space says."""
-        found, row = np.asarray(observation), into[i]
+    def _keep(self, i: int, when: str, observation: Any, row: np.ndarray) -> None:
+        """Take an observation into its row, if it is what the observation space says."""
+        found = np.asarray(observation)
         if found.shape != row.shape or found.dtype.kind not in "fiub":
             said = f"expected shape {row.shape} as its observation_space says, found {_shape_of(found)}"
             raise RunError(f"{self._name(i)}: {when}: observation: {said}")
