@@ -61,7 +61,8 @@ def test_commands() -> None:
     ]  # fmt: skip
     assert command(GRID, Cell("reacher", "bc", 4, 0), Places()) == [
         "clone", "Paper/Reacher-v1", "--no_action_scaling",
-        "--expert", "expert_data/paper/Reacher-v1.h5", "--trajectories", "4", "--subsample", "1", "--iterations", "10001", "--eval_every", "500", "--seed", "0",
+        "--expert", "expert_data/paper/Reacher-v1.h5", "--trajectories", "4", "--subsample", "1",
+        "--iterations", "10001", "--eval_every", "500", "--seed", "0",
         "--out", "runs/paper/reacher-bc-4-seed0", "--quiet",
     ]  # fmt: skip
 
