@@ -19,6 +19,7 @@ from trpo_gail.learner import make_policy
 from trpo_gail.parallel import Workers
 from trpo_gail.policy import PolicyActor
 from trpo_gail.sampling.rollout import Actor, BlockedNoise, Episodes, Noise, Rollout, collect_episodes, no_noise
+from trpo_gail.sampling.watched import Watched
 from trpo_gail.scores import scaled_score
 from trpo_gail.seeding import EVAL_NOISE, EVAL_RESET, generator, reset_seeds
 
@@ -43,14 +44,19 @@ class Evaluator:
     def rollout(
         self, actor: Actor, episodes: int, stream: int, *, stochastic: bool = False
     ) -> tuple[Rollout, Episodes]:
-        """This rank's share of the same episodes, of which there must be one, with all their rows."""
+        """This rank's share of the same episodes, of which there must be one, with all their rows.
+
+        Raises RunError where an environment or the policy gives something that is not finite.
+        """
         cfg, total = self.config, min(episodes, MOST_ENVS)
         envs = self.workers.block(total)
         env = vector.make(cfg.env, len(envs), self.backend, cfg.env_arguments, self.workers.threads(), self.clip)
         each = np.array([episodes // total + (index < episodes % total) for index in envs])
         noise = BlockedNoise(actor, cfg.seed, EVAL_NOISE, stream, envs) if stochastic else no_noise(actor, len(envs))
         seeds = reset_seeds(cfg.seed, EVAL_RESET, stream, envs)
-        done = collect_episodes(env, actor, seeds, noise, np.zeros_like(each), each)
+        watched = Watched(actor, cfg.env, envs, cfg.dtype, "an evaluation", self.workers)
+        done = collect_episodes(env, watched, seeds, noise, np.zeros_like(each), each)
+        watched.check(done[0])
         env.close()
         return done
 
