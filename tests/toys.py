@@ -28,14 +28,14 @@ class Script(gymnasium.Env):
     """Observes [episode, step]; pays 100 * episode + step; episodes last `lengths` in turn.
 
     Episodes 0, 2, ... terminate, 1, 3, ... are truncated. `broken` = "observation" or "reward" makes the third step of
-    episode 1 give one that is not a number.
+    episode 1 give one (of an observation, feature 1) that is `value`.
     """
 
     observation_space = Box(-np.inf, np.inf, (2,), np.float64)
     action_space = Box(-1.0, 1.0, (1,), np.float64)
 
-    def __init__(self, lengths: Sequence[int] = (3, 2, 4), broken: str | None = None) -> None:
-        self._lengths, self._broken, self._episode = lengths, broken, -1
+    def __init__(self, lengths: Sequence[int] = (3, 2, 4), broken: str | None = None, value: float = np.nan) -> None:
+        self._lengths, self._broken, self._value, self._episode = lengths, broken, value, -1
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[np.ndarray, dict]:
         self._episode, self._step = 0 if seed is not None else self._episode + 1, 0
@@ -44,9 +44,10 @@ class Script(gymnasium.Env):
     def step(self, action: np.ndarray) -> tuple[np.ndarray, float, bool, bool, dict]:
         observation, reward = np.array([self._episode, self._step + 1.0]), 100.0 * self._episode + self._step
         if self._broken and (self._episode, self._step) == (1, 2):
-            observation, reward = (
-                (observation * np.nan, reward) if self._broken == "observation" else (observation, np.nan)
-            )
+            if self._broken == "observation":
+                observation[1] = self._value
+            else:
+                reward = self._value
         self._step += 1
         ended, terminates = self._step >= self._lengths[self._episode % len(self._lengths)], self._episode % 2 == 0
         return observation, reward, ended and terminates, ended and not terminates, {}

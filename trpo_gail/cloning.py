@@ -9,6 +9,8 @@ import torch
 from torch import Tensor
 
 from trpo_gail.config import CloningConfig
+from trpo_gail.errors import RunError
+from trpo_gail.finite import NotFinite, checked
 from trpo_gail.networks.mlp import FlatParameters
 from trpo_gail.networks.normaliser import sums
 from trpo_gail.policy import Distribution, Gaussian, Policy
@@ -30,6 +32,7 @@ def clone(
     Minimises mean -log pi(a|s), the log standard deviation included, on a random share of the pairs. Every so many steps
     the others score the policy; `log` gets a row of it. The policy is left as it was at its best score, whose row is
     returned. As in the original code the number of steps is fixed; the paper's text stops as validation stops improving.
+    Raises RunError where a score or a parameter is not finite.
     """
     assert len(observations) >= 2
     policy.normaliser.add(sums(torch.from_numpy(observations.astype(np.float64))))  # validation pairs too, and for good
@@ -45,7 +48,7 @@ def clone(
         flat.vector.grad = loss_gradient(policy, flat, train.z[drawn], train.actions[drawn])
         adam.step()
         if iteration % config.eval_every == 1 % config.eval_every or iteration == config.iterations:
-            row = {"iteration": iteration, **_scores(policy, train, validation)}
+            row = {"iteration": iteration, **_finite_scores(policy, train, validation, iteration, config)}
             log(row)
             if best is None or row["validation_score"] > best["validation_score"]:
                 best, theta = row, flat.vector.clone()
@@ -83,6 +86,16 @@ def loss_gradient(policy: Policy, flat: FlatParameters, z: Tensor, actions: Tens
         slope[torch.arange(len(slope)), actions] -= 1.0
     policy.net.pullback(hidden, slope, parts)
     return gradient.div_(len(z))
+
+
+def _finite_scores(
+    policy: Policy, train: _Pairs, validation: _Pairs, iteration: int, config: CloningConfig
+) -> dict[str, float]:
+    try:
+        return checked("policy", _scores(policy, train, validation), policy)
+    except NotFinite as error:
+        advice = f"a smaller --stepsize than {config.stepsize:g} or --dtype float64 may help"
+        raise RunError(f"step {iteration}: {error}; {advice}") from error
 
 
 @torch.no_grad()

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from trpo_gail import finite
 from trpo_gail.config import Config
 from trpo_gail.generators.natural_gradient import damped_mean, gauss_newton_product, trust_region_step
 from trpo_gail.networks.adam import FlatAdam
@@ -67,6 +68,7 @@ class Critic:
         like = self.adam.flat.vector
         observations, times = self._tensor(rollout.observations), self._times(rollout)
         value = self._values(observations, times)
+        finite.numbers("value of the critic", value)
         rows = number_rows(rollout, self.workers)
         mine = torch.as_tensor(rollout.valid.T, device=like.device)
         batch = Batch(
@@ -101,6 +103,7 @@ class Critic:
         """Advantages of the valid rows [B], over the `total` of all ranks to mean 0 and variance 1."""
         advantage = flat_rows(rollout, self._advantage(rollout, reward, value, self.lam))
         mean, square = self.workers.sum(np.array([advantage.sum(), (advantage**2).sum()])) / total
+        finite.number("mean square of the advantages", square)
         return self._tensor((advantage - mean) / (np.sqrt(max(square - mean**2, 0.0)) + 1e-8))
 
     def retarget(self, batch: Batch, rollout: Rollout, reward: np.ndarray) -> Batch:
@@ -142,6 +145,7 @@ class Critic:
         network, workers = self.network, self.workers
         network.normaliser.add(workers.sum_tensor(sums(batch.observations)))
         moments = workers.sum_tensor(sums(batch.targets[:, None]))
+        finite.number("mean square of the critic's targets", float(moments[-1]) / batch.rows.total)
         network.update_target_normaliser(moments, self.config.preserve_values)
         inputs = network.inputs(batch.observations, batch.times)
         targets = network.target_normaliser(batch.targets[:, None])
@@ -181,7 +185,7 @@ class Critic:
             lambda rows: gauss_newton_product(net, inputs[rows], lambda out: lambda v: 2.0 * v, flat.split),
         )  # fmt: skip
         step = trust_region_step(
-            self.config.natural_gradient, flat.vector, g.to(flat.vector), float(value), H, evaluate
+            self.config.natural_gradient, flat.vector, g.to(flat.vector), float(value), H, evaluate, "critic"
         )
         return {f"vf_{name}": step[name] for name in ("kl", "improvement", "backtracks", "gradient_norm")}
 

@@ -19,6 +19,7 @@ from trpo_gail.learner import make_policy
 from trpo_gail.parallel import Workers
 from trpo_gail.policy import PolicyActor
 from trpo_gail.sampling.rollout import Actor, BlockedNoise, Episodes, Noise, Rollout, collect_episodes, no_noise
+from trpo_gail.sampling.watched import Watched
 from trpo_gail.scores import scaled_score
 from trpo_gail.seeding import EVAL_NOISE, EVAL_RESET, generator, reset_seeds
 
@@ -47,6 +48,7 @@ class Evaluator:
 
         One part of environments that ran together; as many as environments where only one may live in a process. The
         episodes are the same, since each environment has streams of its own.
+        Raises RunError where an environment or the policy gives something that is not finite.
         """
         cfg, total = self.config, min(episodes, MOST_ENVS)
         envs = self.workers.block(total)
@@ -68,7 +70,10 @@ class Evaluator:
         each = np.array([episodes // total + (index < episodes % total) for index in envs])
         noise = BlockedNoise(actor, seed, EVAL_NOISE, stream, envs) if stochastic else no_noise(actor, len(envs))
         seeds = reset_seeds(seed, EVAL_RESET, stream, envs)
-        return collect_episodes(env, actor, seeds, noise, np.zeros_like(each), each)
+        watched = Watched(actor, self.config.env, envs, self.config.dtype, "an evaluation", self.workers)
+        done = collect_episodes(env, watched, seeds, noise, np.zeros_like(each), each)
+        watched.check(done[0])
+        return done
 
     def random(self, spec: EnvSpec, episodes: int) -> Episodes:
         """Episodes of uniformly random actions."""

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from trpo_gail import finite
 from trpo_gail.config import PolicyConfig
 from trpo_gail.envs.vector import EnvSpec
 from trpo_gail.networks.mlp import MLP
@@ -139,6 +140,7 @@ class Policy(nn.Module):
         observations = torch.as_tensor(flat_rows(rollout, rollout.observations[:-1]), dtype=like.dtype).to(like.device)
         actions = action_tensor(flat_rows(rollout, rollout.actions), like.dtype, like.device)
         log_prob = self(self.normaliser(observations)).log_prob(actions)
+        finite.numbers("log pi(a|s) of the policy", log_prob)
         return to_rollout(rollout, log_prob.double().cpu().numpy())
 
     def actor(self) -> PolicyActor:
@@ -159,12 +161,14 @@ class PolicyActor:
         self._shift, self._scale, self._clip = array(shift), array(scale), policy.normaliser.clip
         self._weights = [np.ascontiguousarray(array(layer.weight).T) for layer in layers]
         self._biases = [array(layer.bias).copy() for layer in layers]
-        self._std = None if policy.discrete else np.exp(array(policy.log_std))
+        with np.errstate(over="ignore"):  # an infinite deviation makes actions that are refused
+            self._std = None if policy.discrete else np.exp(array(policy.log_std))
         self._dtype = self._weights[0].dtype
         self.noise_kind: Noise = "gumbel" if policy.discrete else "normal"
         self.noise_size = len(self._biases[-1])
         assert dtype in (torch.float32, torch.float64)
 
+    @np.errstate(over="ignore", invalid="ignore")
     def act(self, observations: np.ndarray, noise: np.ndarray) -> np.ndarray:
         """Actions [n, A] or [n] for observations [n, O] and noise [n, A]; zero noise is the deterministic action."""
         n = len(observations)

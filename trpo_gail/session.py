@@ -25,6 +25,7 @@ from trpo_gail.learner import Demonstrations, Learner, make_learner
 from trpo_gail.parallel import Workers
 from trpo_gail.runs import RunFolder, default_path, provenance, read_json
 from trpo_gail.stopping import StopRequest
+from trpo_gail.stuck import Stuck
 from trpo_gail.train import Row, finished, train
 
 Say = Callable[[str], None]
@@ -178,6 +179,7 @@ class _Session:
         self.evaluator = Evaluator(self.config, self.setting.backend, self.setting.clip, self.workers)
         self._begin(resume)
         self._saved_at, self._saved_iteration = time.monotonic(), self.learner.progress.iteration
+        self._stuck = Stuck(self.config)
         with StopRequest() as self._stop:
             try:
                 stopped = train(self.learner, self.config, self.workers, self._after)
@@ -244,6 +246,8 @@ class _Session:
         if self.folder:
             self.folder.log(row | returns | {"wall_s": progress.wall_s, "eval_s": progress.eval_s})
         self.view.update(progress.steps, f"return {row['return_mean']:.1f}" if row["return_mean"] is not None else "")
+        for warning in self._stuck.look(row):
+            self.view.warn(warning)
         if self._save_is_due():
             self._save()
         return self._stop.agreed(self.workers)

@@ -10,6 +10,8 @@ from contextlib import contextmanager
 import numpy as np
 
 from trpo_gail.config import Config
+from trpo_gail.errors import RunError
+from trpo_gail.finite import NotFinite, checked, likely_cause
 from trpo_gail.learner import Learner, Progress
 from trpo_gail.networks.normaliser import sums
 from trpo_gail.parallel import Workers
@@ -32,9 +34,18 @@ class Clock:
         yield
         self.seconds[f"{phase}_s"] += time.perf_counter() - start
 
+    @contextmanager
+    def learning(self, phase: str) -> Iterator[None]:
+        """Numpy does not warn within: whatever turns non-finite is an error that names it."""
+        with self(phase), np.errstate(over="ignore", invalid="ignore"):
+            yield
+
 
 def epoch(learner: Learner, config: Config, workers: Workers) -> Row:
-    """g_step generator steps, each on a fresh batch, then d_step discriminator updates on all their rows."""
+    """g_step generator steps, each on a fresh batch, then d_step discriminator updates on all their rows.
+
+    Raises RunError for what turned non-finite first.
+    """
     progress, clock, rollouts, batches = learner.progress, Clock(), [], []
     steps: list[Row] = []
     rng = generator(config.seed, MINIBATCH, progress.iteration)
@@ -43,30 +54,32 @@ def epoch(learner: Learner, config: Config, workers: Workers) -> Row:
     for _ in range(config.g_step):
         with clock("sample"):
             rollout, episodes = learner.sampler.collect(learner.policy.actor())  # tau ~ pi_theta
-        with clock("reward"):
+        with clock.learning("reward"):
             reward = learner.adversary.reward(rollout)  # r(s, a) from D_w, frozen while it is sampled
             if config.causal_entcoeff:  # the gradient of the causal entropy is that of a reward -log pi (lemma A.1)
                 reward = reward - config.causal_entcoeff * learner.policy.log_prob(rollout)
             batch = learner.critic.batch(rollout, reward)  # A by GAE(gamma, lambda)
-        with clock("generator"):
-            stats = learner.generator.step(batch, rng)  # theta -> theta'
+        with clock.learning("generator"):  # theta -> theta'
+            stats = checked("policy", learner.generator.step(batch, rng), learner.policy, learner.generator)
         if not config.critic.after_adversary:
-            with clock("critic"):
-                stats |= learner.critic.fit(batch, rng)
+            with clock.learning("critic"):
+                stats |= checked("critic", learner.critic.fit(batch, rng), learner.critic)
         # Only now: before the step the ratio is 1 and the KL 0, whatever the statistics.
         learner.policy.normaliser.add(workers.sum_tensor(sums(batch.observations)))
+        checked("normaliser of the policy", {}, learner.policy.normaliser)
         rollouts.append(rollout)
         batches.append(batch)
         steps.append({**_sampling_stats(learner, rollout, episodes, reward, batch, workers), **stats})
 
-    with clock("adversary"):
-        adversary_stats = learner.adversary.fit(rollouts, rng)  # w -> w'
+    with clock.learning("adversary"):  # w -> w'
+        adversary_stats = checked("adversary", learner.adversary.fit(rollouts, rng), learner.adversary)
 
     if config.critic.after_adversary:  # the original's order: its targets are the new reward's, without the entropy's
-        with clock("critic"):
+        with clock.learning("critic"):
             for rollout, batch, row in zip(rollouts, batches, steps, strict=True):
                 reward = learner.adversary.reward(rollout)
-                row |= learner.critic.fit(learner.critic.retarget(batch, rollout, reward), rng)
+                retargeted = learner.critic.retarget(batch, rollout, reward)
+                row |= checked("critic", learner.critic.fit(retargeted, rng), learner.critic)
 
     progress.iteration += 1
     progress.wall_s += sum(clock.seconds.values())
@@ -94,12 +107,13 @@ def _sampling_stats(
     progress.episodes += int(n)
     progress.cut_episodes = int(cut)
     mean = total / n if n else None
-    return {
+    stats: Row = {
         "return_mean": mean,
         "return_std": float(np.sqrt(max(square / n - mean**2, 0.0))) if mean is not None else None,
         "length_mean": length / n if n else None,
         "reward_mean": paid / batch.rows.total,
     }
+    return checked("batch", stats)
 
 
 def _mean(rows: list[Row]) -> Row:
@@ -111,10 +125,23 @@ def _mean(rows: list[Row]) -> Row:
 def train(learner: Learner, config: Config, workers: Workers, after: Callable[[Row], str | None]) -> str:
     """Iterate until steps or iterations are done or `after`, called with each iteration's row, gives a reason to stop."""
     while (done := finished(learner.progress, config)) is None:
-        reason = after(epoch(learner, config, workers))
+        with _told(learner, config):
+            reason = after(epoch(learner, config, workers))
         if reason:
             return reason
     return done
+
+
+@contextmanager
+def _told(learner: Learner, config: Config) -> Iterator[None]:
+    """An error that ends the run tells the iteration, and what may have caused it."""
+    iteration = learner.progress.iteration + 1
+    try:
+        yield
+    except RunError as error:
+        cause = likely_cause(config, learner.sampler.reach if isinstance(error, NotFinite) else None)
+        error.args = (f"iteration {iteration}: {error}{cause}",)
+        raise
 
 
 def finished(progress: Progress, config: Config) -> str | None:

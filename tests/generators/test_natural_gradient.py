@@ -13,6 +13,7 @@ import toys
 from torch import Tensor
 
 from trpo_gail.config import TrustRegionConfig
+from trpo_gail.finite import NotFinite
 from trpo_gail.generators import natural_gradient
 from trpo_gail.generators.natural_gradient import (
     Product,
@@ -205,7 +206,7 @@ def climb(theta: Tensor, limit: float = 1e9, **config: Any) -> dict[str, float]:
         return -float((theta - one).square().sum()) / 2, kl if kl <= limit else math.inf
 
     settings = TrustRegionConfig(**{"max_kl": 0.02, "cg_damping": 0.0} | config)
-    return trust_region_step(settings, theta, one - theta, evaluate()[0], lambda v: v, evaluate)
+    return trust_region_step(settings, theta, one - theta, evaluate()[0], lambda v: v, evaluate, "hill")
 
 
 def test_a_step_goes_to_the_edge_of_the_trust_region() -> None:
@@ -229,6 +230,29 @@ def test_a_gradient_that_is_too_small_is_not_followed(least: float, moved: bool)
     theta = torch.zeros(4, dtype=torch.float64)  # where the gradient is 1
     climb(theta, least_gradient=least)
     assert bool(theta.any()) == moved
+
+
+@pytest.mark.parametrize(
+    ("gradient", "value", "scale", "named"),
+    [
+        (math.nan, math.nan, 1.0, "objective of the hill is nan"),
+        (math.inf, 0.0, 1.0, "gradient of the hill is inf"),
+        (1e200, 0.0, 1.0, "gradient of the hill is inf"),  # its norm
+        (1.0, 0.0, math.nan, "Fisher-vector product of the hill is nan in 4 of 4"),
+    ],
+)
+def test_what_is_not_finite_before_any_step_is_named(gradient: float, value: float, scale: float, named: str) -> None:
+    theta, g = torch.zeros(4, dtype=torch.float64), torch.full((4,), gradient, dtype=torch.float64)
+    with pytest.raises(NotFinite, match=named):
+        trust_region_step(TrustRegionConfig(), theta, g, value, lambda v: scale * v, lambda: (1.0, 0.0), "hill")
+    assert not theta.any()
+
+
+def test_a_step_tried_that_is_not_finite_is_refused_in_silence() -> None:
+    theta, g = torch.zeros(4, dtype=torch.float64), torch.ones(4, dtype=torch.float64)
+    tried = iter([(math.nan, 0.0), (1.0, math.nan), (math.inf, math.inf), (1.0, 0.001)])
+    stats = trust_region_step(TrustRegionConfig(), theta, g, 0.0, lambda v: v, lambda: next(tried), "hill")
+    assert stats["step_accepted"] == 1 and stats["backtracks"] == 3
 
 
 def test_drawn_rows_are_global_and_with_replacement() -> None:

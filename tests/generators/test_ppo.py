@@ -17,6 +17,7 @@ from cases import KINDS, batch_of, case, judge, parameters, same_bits
 from torch import Tensor
 
 from trpo_gail.config import PPOConfig
+from trpo_gail.finite import NotFinite
 from trpo_gail.generators.ppo import PPO, Part, adapted, clipped
 from trpo_gail.networks.mlp import FlatParameters
 from trpo_gail.parallel import Workers
@@ -275,13 +276,13 @@ def test_the_stop_is_decided_on_what_is_reduced() -> None:
 @pytest.mark.parametrize(
     ("what", "value"), [("advantages", math.nan), ("actions", math.inf), ("observations", math.nan)]
 )
-def test_what_is_not_finite_is_skipped(what: str, value: float) -> None:
+def test_what_is_not_finite_is_named(what: str, value: float) -> None:
     policy, batch = case("gaussian")
     getattr(batch, what)[7] = value
     before, made = parameters(policy), ppo(policy)
-    stats = step(made, batch)
+    with pytest.raises(NotFinite, match=r"(gradient|KL.*) of the policy (at|before) update 1 is (nan|-?inf)"):
+        step(made, batch)
     assert same_bits(parameters(policy), before)
-    assert stats["updates"] == stats["epochs"] == stats["gradient_norm"] == 0
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

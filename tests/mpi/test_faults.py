@@ -106,7 +106,7 @@ def test_an_observation_that_is_not_a_number(run: Run) -> None:
     for words in (
         "[rank 0]",
         "'faulty_envs:FaultyCartPole-v0'",
-        "non-finite observation",
+        "gave an observation that is not finite",
         "at step",
         "last checkpoint",
     ):

@@ -7,8 +7,9 @@ import pytest
 import torch
 import toys
 
+from trpo_gail.errors import RunError
 from trpo_gail.parallel import Workers
-from trpo_gail.sampling.batch import Rows, action_tensor, flat_rows, number_rows
+from trpo_gail.sampling.batch import Rows, View, action_tensor, flat_rows, number_rows
 from trpo_gail.sampling.rollout import join
 
 COUNTS = [5, 0, 3, 9]  # of four ranks
@@ -78,3 +79,48 @@ def test_discrete_actions_stay_integers() -> None:
     cpu = torch.device("cpu")
     assert action_tensor(np.array([1, 2], np.int32), torch.float32, cpu).dtype == torch.int64
     assert action_tensor(np.array([1.0, 2.0]), torch.float32, cpu).dtype == torch.float32
+
+
+def test_a_batch_without_a_transition_is_refused() -> None:
+    with pytest.raises(RunError, match="no transition, resets alone: a larger --timesteps_per_batch"):
+        number_rows(toys.rollout(["_", "_"]), Workers())
+
+
+# ---- as the demonstrations were kept ---------------------------------------------------------------------------------
+
+
+def seen(value: float, kept: str) -> tuple[float, float]:
+    """An observation and an action of this value, as an adversary sees them beside demonstrations of this dtype."""
+    rollout = toys.rollout([".."])
+    rollout.observations[:], rollout.actions[:] = value, value
+    observations, actions = View(np.dtype(kept), np.dtype(kept), None).rows(rollout)
+    assert observations.dtype == np.float64 and observations.shape == (2, 1)
+    return float(observations[0, 0]), float(actions[0, 0])
+
+
+@pytest.mark.parametrize("kept", ["float16", "float32", ">f4", "float64"])
+def test_both_sides_are_rounded_alike(kept: str) -> None:
+    assert seen(0.1, kept) == (float(np.dtype(kept).type(0.1)),) * 2
+
+
+@pytest.mark.parametrize(
+    ("value", "kept"),
+    [
+        (7e4, "float16"),
+        (-7e4, "float16"),
+        (1e39, "float32"),
+        (0.7, "int64"),
+        (300.0, "uint8"),
+        (-1.0, "uint8"),
+        (3.0, "int8"),
+    ],
+)
+def test_nothing_is_cast_to_a_type_that_it_does_not_fit_in(value: float, kept: str) -> None:
+    assert seen(value, kept) == (value, value)
+
+
+def test_an_adversary_sees_discrete_actions_as_integers() -> None:
+    rollout = toys.rollout(["...."], actions=300, discrete=True)
+    actions = View(np.dtype("float32"), np.dtype("int8"), None).rows(rollout)[1]
+    np.testing.assert_array_equal(actions, rollout.actions[:, 0])
+    assert actions.dtype.kind == "i" and actions.max() > 127

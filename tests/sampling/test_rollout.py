@@ -11,6 +11,8 @@ import toys
 
 from trpo_gail.config import Config
 from trpo_gail.envs import vector
+from trpo_gail.errors import RunError
+from trpo_gail.finite import NotFinite
 from trpo_gail.parallel import Workers
 from trpo_gail.policy import PolicyActor
 from trpo_gail.sampling import rollout as rollouts
@@ -277,20 +279,85 @@ def test_the_horizon_is_shared_out_and_rounded_up() -> None:
     assert made.horizon == 31
 
 
-@pytest.mark.parametrize("what", ["observation", "reward"])
-@pytest.mark.parametrize(("batch", "step"), [(0, 7), (1, 2)])
-def test_what_is_not_finite_is_named(what: str, batch: int, step: int) -> None:
-    """Episode 1 breaks at its third step: the seventh of the stream, counting the reset, or the second of five beyond it."""
-    horizon = 10 if batch == 0 else 5
-    workers = toys.Pretend(1, 2)  # whose environments are numbers 2 and 3
-    config = Config(SCRIPT, num_envs=4, timesteps_per_batch=4 * horizon)
-    env = script(2, lengths=[3, 4], broken=what)
-    made = Sampler(config, env, workers)
+def broken(what: str, value: float, horizon: int = 10, dtype: str = "float32") -> Sampler:
+    """On rank 1 of two, whose environments are numbers 2 and 3. Episode 1 breaks at its third step: the seventh of the
+    stream, counting the reset."""
+    config = Config(SCRIPT, num_envs=4, timesteps_per_batch=4 * horizon, dtype=dtype)
+    made = Sampler(config, script(2, lengths=[3, 4], broken=what, value=value), toys.Pretend(1, 2))
     made.begin_epoch(0)
-    for _ in range(batch):
+    return made
+
+
+@pytest.mark.parametrize(
+    ("what", "found"),
+    [("observation", "an observation that is not finite: feature 1 is "), ("reward", "a reward .*: ")],
+)
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_what_is_not_finite_is_named(what: str, found: str, value: float) -> None:
+    where = rf"^environment '{SCRIPT}' number 2 \(rank 1\) gave {found}{value:g} at step"
+    with pytest.raises(RunError, match=rf"{where} 7 of batch 1$"):
+        broken(what, value).collect(Still())
+    made = broken(what, value, horizon=5)
+    made.collect(Still())
+    with pytest.raises(RunError, match=rf"{where} 2 of batch 2$"):
         made.collect(Still())
-    with pytest.raises(RuntimeError, match=rf"'{SCRIPT}' number 2 .*{what}.* step {step} of batch {batch}"):
-        made.collect(Still())
+
+
+@pytest.mark.parametrize(
+    ("what", "value", "dtype", "said"),
+    [
+        (
+            "observation",
+            1e39,
+            "float32",
+            "in float32: feature 1 is 1e\\+39 at step 7 of batch 1; --dtype float64 holds it$",
+        ),
+        ("observation", -1e300, "float32", "in float32: feature 1 is -1e\\+300 at step 7 of batch 1$"),
+        ("observation", 1e300, "float64", "in float64: feature 1 is 1e\\+300 at step 7 of batch 1$"),
+        ("reward", -1e200, "float32", "in float64: -1e\\+200 at step 7 of batch 1$"),
+    ],
+)
+def test_what_is_too_large_is_named(what: str, value: float, dtype: str, said: str) -> None:
+    with pytest.raises(RunError, match=f"gave an? {what} that is too large to compute with {said}"):
+        broken(what, value, dtype=dtype).collect(Still())
+
+
+@pytest.mark.parametrize(("value", "dtype"), [(1e37, "float32"), (-1e39, "float64")])
+def test_what_is_large_is_taken(value: float, dtype: str) -> None:
+    made = broken("observation", value, dtype=dtype)
+    made.collect(Still())
+    assert made.reach.observation == abs(value) and made.reach.reward == 200
+
+
+class Odd(Still):
+    """Gives what is not finite to the last environment, after some steps."""
+
+    def __init__(self, steps: int) -> None:
+        self._left = steps
+
+    def act(self, observations: np.ndarray, noise: np.ndarray) -> np.ndarray:
+        actions, self._left = super().act(observations, noise), self._left - 1
+        actions[-1] = 0.0 if self._left >= 0 else -np.inf
+        return actions
+
+
+def test_an_action_that_is_not_finite_is_the_policys() -> None:
+    made = broken("reward", 0.0)
+    made.collect(Odd(100))
+    where = rf"^the policy's action is -inf in dimension 0 for environment '{SCRIPT}' number 3 \(rank 1\)"
+    with pytest.raises(NotFinite, match=rf"{where} at step 4 of batch 2$"):
+        made.collect(Odd(4))
+
+
+def test_an_action_that_an_observation_spoilt_is_not_the_policys() -> None:
+    class Follows(Still):
+        def act(self, observations: np.ndarray, noise: np.ndarray) -> np.ndarray:
+            return observations[:, 1:]
+
+    with pytest.raises(
+        RunError, match=r"number 2 \(rank 1\) gave an observation .*: feature 1 is nan at step 7 of batch 1"
+    ):
+        broken("observation", np.nan).collect(Follows())
 
 
 def test_episodes_that_a_restart_cuts_are_counted() -> None:

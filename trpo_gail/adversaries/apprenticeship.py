@@ -14,6 +14,7 @@ from typing import Any, Literal
 import numpy as np
 import torch
 
+from trpo_gail import finite
 from trpo_gail.envs.vector import EnvSpec
 from trpo_gail.networks.normaliser import Normaliser, sums
 from trpo_gail.parallel import Workers
@@ -101,8 +102,10 @@ class Apprenticeship:
 
         GTAL's simplex over phi and -phi has 2 F vertices; of those, -1 at a feature stands for 1 at its negation.
         """
+        norm = float(np.linalg.norm(gap))
+        finite.number("distance of the expert's mean features from the learner's", norm)
         if self.method == "fem":
-            return gap / (np.linalg.norm(gap) + 1e-8)
+            return gap / (norm + 1e-8)
         weights = np.zeros_like(gap)
         worst = int(np.argmax(np.abs(gap)))
         weights[worst] = 1.0 if gap[worst] >= 0.0 else -1.0
@@ -116,6 +119,7 @@ class Apprenticeship:
         dim = self.features.size * (1 if self.method == "fem" else 2)
         blocks = [phi @ self.weights / dim for phi in self.features.in_blocks(*self._view.rows(rollout))]
         paid = np.concatenate([np.zeros(0), *blocks])
+        finite.numbers("reward of the adversary", paid)
         lowest = -self.workers.max(float((-self._sign * paid).max(initial=0.0)))  # of sign * reward, over all ranks
         self._bound = self._sign * min(self._sign * self._bound, lowest)
         return to_rollout(rollout, paid - self._bound)

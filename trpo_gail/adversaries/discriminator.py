@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import logsigmoid, softplus
 
+from trpo_gail import finite
 from trpo_gail.config import DiscriminatorConfig
 from trpo_gail.envs.vector import EnvSpec
 from trpo_gail.networks.adam import FlatAdam
@@ -93,6 +94,7 @@ class Discriminator:
         """[T, N] float64, 0 in rows that are no transitions; one forward pass, since D is frozen while it is sampled."""
         features, actions = self._rows(rollout)
         logit = self.network.logit_expert(self.network.normaliser(features), actions)
+        finite.numbers("logit of the discriminator", logit)
         return to_rollout(rollout, imitation_reward(logit, self.config.reward).double().cpu().numpy())
 
     def fit(self, rollouts: list[Rollout], rng: np.random.Generator) -> Stats:
@@ -130,6 +132,7 @@ class Discriminator:
         """Both sides with equal weight, whatever the number of demonstrations."""
         # Differs: the original takes in the expert pairs that it draws for the update; these are their expectation.
         moments = self.workers.sum_tensor(sums(features))
+        finite.number("sum of squares of the discriminator's inputs", float(moments.sum()))
         self.network.normaliser.add(moments + sums(self._expert, total / len(self._expert)))
 
     def _update(self, zl: Tensor, al: Tensor, ze: Tensor, ae: Tensor, count: int) -> Tensor:

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from trpo_gail import finite
 from trpo_gail.config import TrustRegionConfig
 from trpo_gail.networks.mlp import MLP, ROW_CHUNK, FlatParameters
 from trpo_gail.parallel import Workers
@@ -26,19 +27,29 @@ def trust_region_step(
     value: float,
     product: Product,
     evaluate: Callable[[], tuple[float, float]],
+    owner: str,
 ) -> Stats:
     """Move parameters theta [P], in place, up an objective L subject to mean KL(old || theta) <= max_kl.
 
     `g` [P] and `value` are L's gradient and value at theta; `product` is the damped Fisher matrix there; `evaluate` gives
     L and the KL at wherever theta stands. Theta is left bit for bit where there is no acceptable step, unless the config
-    says otherwise.
+    says otherwise. A step that is tried may well give what is not finite; raises NotFinite where the `owner` of theta does
+    so before any step.
     """
+    norm = float(g.norm())
+    finite.number(f"objective of the {owner}", value)
+    finite.number(f"gradient of the {owner}", norm)
     stats = {"kl": 0.0, "improvement": 0.0, "backtracks": 0.0, "step_accepted": 0.0, "cg_residual": 0.0}
-    stats |= {"gradient_norm": float(g.norm())}
-    largest = float(g.abs().max())
-    if not math.isfinite(largest) or largest <= config.least_gradient:
+    stats |= {"gradient_norm": norm}
+    if float(g.abs().max()) <= config.least_gradient:
         return stats
-    x, residual, _ = conjugate_gradient(product, g, config.cg_iters)
+
+    def curvature(v: Tensor) -> Tensor:
+        Hv = product(v)
+        finite.numbers(f"Fisher-vector product of the {owner}", Hv)
+        return Hv
+
+    x, residual, _ = conjugate_gradient(curvature, g, config.cg_iters)
     stats |= {"cg_residual": float(residual.norm() / g.norm())}
     xHx = float(x @ (g - residual))
     if not (math.isfinite(xHx) and xHx > 0.0):

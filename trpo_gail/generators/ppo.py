@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -10,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from trpo_gail import finite
 from trpo_gail.config import PPOConfig
 from trpo_gail.networks.mlp import FlatParameters
 from trpo_gail.parallel import Workers
@@ -46,7 +46,10 @@ class PPO:
         self._adam = torch.optim.Adam([self.flat.vector], lr=config.learning_rate, eps=1e-5, fused=True)
 
     def step(self, batch: Batch, rng: np.random.Generator) -> Stats:
-        """Improve the policy. Stops before an update where the minibatch's KL is beyond 1.5 target_kl, or not finite."""
+        """Improve the policy. Stops before an update where the minibatch's KL is beyond 1.5 target_kl.
+
+        Raises NotFinite for a gradient or a KL that is not finite.
+        """
         cfg = self.config
         rate = self._adam.param_groups[0]["lr"] = self._learning_rate()
         rows, norms, epochs = self._rows(batch), list[float](), 0
@@ -99,7 +102,9 @@ class PPO:
         cfg = self.config
         gradient, kl = self.gradient(rows)
         norm = float(gradient.norm())
-        if not math.isfinite(norm) or (cfg.target_kl is not None and not kl <= 1.5 * cfg.target_kl):
+        finite.number(f"KL(old || new) of the policy before update {len(norms) + 1}", kl)
+        finite.number(f"gradient of the policy at update {len(norms) + 1}", norm)
+        if cfg.target_kl is not None and kl > 1.5 * cfg.target_kl:
             return False
         norms.append(norm)
         if cfg.max_grad_norm is not None:

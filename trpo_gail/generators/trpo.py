@@ -33,7 +33,9 @@ class TRPO:
         H = damped_mean(
             cfg, batch.rows, rng, self.workers, lambda rows: fisher_product(self.policy, self.flat, z[rows])
         )
-        stats = trust_region_step(cfg, self.flat.vector, g, L_old, H, lambda: self._surrogate_and_kl(batch, z, old))
+        stats = trust_region_step(
+            cfg, self.flat.vector, g, L_old, H, lambda: self._surrogate_and_kl(batch, z, old), "policy"
+        )
         return {"entropy": entropy, **stats}
 
     def _objective(self, batch: Batch, new: Distribution, old_log_prob: Tensor) -> Tensor:

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from trpo_gail.errors import RunError
 from trpo_gail.parallel import Workers
 from trpo_gail.sampling.rollout import Rollout
 
@@ -73,8 +74,18 @@ class View:
         actions = flat_rows(rollout, rollout.actions)
         if self.bounds is not None:
             actions = np.clip(actions, *self.bounds)
-        observations = flat_rows(rollout, rollout.observations[:-1]).astype(self.observations)
-        return observations.astype(np.float64), actions.astype(self.actions)
+        observations = _rounded(flat_rows(rollout, rollout.observations[:-1]), self.observations)
+        return observations, actions if actions.dtype.kind in "iu" else _rounded(actions, self.actions)
+
+
+def _rounded(values: np.ndarray, kept: np.dtype) -> np.ndarray:
+    """As this dtype rounds them, in float64. What it cannot hold stays: all else for integers, what is beyond a float's
+    range."""
+    if kept.kind != "f":
+        return values.astype(np.float64)
+    with np.errstate(over="ignore"):
+        rounded = values.astype(kept).astype(np.float64)
+    return np.where(np.isfinite(rounded), rounded, values)
 
 
 @dataclass(frozen=True)
@@ -98,5 +109,8 @@ def action_tensor(actions: np.ndarray, dtype: torch.dtype, device: torch.device)
 
 
 def number_rows(rollout: Rollout, workers: Workers) -> Rows:
-    """Number the valid rows of a rollout over all ranks."""
-    return Rows.number(workers.gather(int(rollout.valid.sum())), workers.rank)
+    """Number the valid rows of a rollout over all ranks. Raises RunError, on all of them, where there is none."""
+    rows = Rows.number(workers.gather(int(rollout.valid.sum())), workers.rank)
+    if rows.total == 0:
+        raise RunError("a batch holds no transition, resets alone: a larger --timesteps_per_batch is needed")
+    return rows

@@ -13,6 +13,7 @@ import numpy as np
 
 from trpo_gail.config import Config
 from trpo_gail.envs.vector import VectorEnv
+from trpo_gail.finite import Reach
 from trpo_gail.parallel import Workers
 from trpo_gail.sampling.rollout import (
     Actor,
@@ -25,6 +26,7 @@ from trpo_gail.sampling.rollout import (
     collect_steps,
     draw_noise,
 )
+from trpo_gail.sampling.watched import Watched
 from trpo_gail.seeding import TRAIN_NOISE, TRAIN_RESET, reset_seeds
 
 
@@ -37,6 +39,7 @@ class Sampler:
         self.restarts = 0
         self.batches = 0
         self.cut_episodes = 0  # on this rank, by restarts and staggering: they are in no return statistics
+        self.reach = Reach()  # of the last batch
         self._stream: Stream | None = None
         self._actions: list[np.ndarray] = []  # [N, A] or [N] each, since the last restart
 
@@ -77,8 +80,9 @@ class Sampler:
         return reset_seeds(self.config.seed, TRAIN_RESET, restart, self.envs)
 
     def collect(self, actor: Actor) -> tuple[Rollout, Episodes]:
-        """One batch. Raises RuntimeError where an environment gives something that is not finite."""
+        """One batch. Raises RunError where an environment or the policy gives something that is not finite."""
         cfg = self.config
+        actor = watched = Watched(actor, cfg.env, self.envs, cfg.dtype, f"batch {self.batches + 1}", self.workers)
         if cfg.sampling == "steps":
             assert self._stream is not None, "begin_epoch comes first"
             noise = draw_noise(
@@ -92,20 +96,9 @@ class Sampler:
             steps = np.full(len(self.envs), self.horizon)
             seeds = self._reset_seeds(self.batches)
             rollout, episodes = collect_episodes(self.env, actor, seeds, noise_blocks, steps, np.zeros_like(steps))
-        self._check_finite(rollout)
+        self.reach = watched.check(rollout)
         self.batches += 1
         return rollout, episodes
-
-    def _check_finite(self, rollout: Rollout) -> None:
-        bad = ~np.isfinite(rollout.observations).all(-1)
-        bad[1:] |= ~np.isfinite(rollout.rewards)
-        if bad.any():
-            t, n = (int(i) for i in np.argwhere(bad)[0])
-            what = "observation" if not np.isfinite(rollout.observations[t, n]).all() else "reward"
-            raise RuntimeError(
-                f"environment {self.config.env!r} number {self.envs[n]} gave a non-finite {what} "
-                f"at step {t} of batch {self.batches}"
-            )
 
     # ---- resume ------------------------------------------------------------------------------------------------------
 

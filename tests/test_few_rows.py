@@ -1,0 +1,162 @@
+"""Batches of one transition or two go through every algorithm, on ranks that hold none of them too.
+
+A warning, or a number that is not finite, would be an error here.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import toys
+
+from trpo_gail.config import Config, CriticConfig, DiscriminatorConfig, PPOConfig, preset
+from trpo_gail.envs.vector import EnvSpec
+from trpo_gail.errors import RunError
+from trpo_gail.learner import Demonstrations, Learner, make_learner
+from trpo_gail.parallel import Workers
+from trpo_gail.sampling.rollout import Episodes, Rollout
+from trpo_gail.train import epoch
+
+PAPER = preset("paper", "any")
+NATURAL = CriticConfig(fit="natural-gradient", natural_gradient=PAPER.critic.natural_gradient, after_adversary=True)
+ALL = PPOConfig(objective="kl-penalty", recompute_advantages=True, normalise_advantages="minibatch", n_epochs=2)
+ADVERSARIES: dict[str, dict[str, Any]] = {
+    "gail": {},
+    "gail, large batches": {"discriminator": DiscriminatorConfig(d_batch_size=64)},
+    "gail, one by one": {"discriminator": DiscriminatorConfig(d_batch_size=1)},
+    "fem": {"adversary": "fem"},
+    "gtal": {"adversary": "gtal"},
+    "constant": {"adversary": "constant"},
+    "env_reward": {"adversary": "env_reward"},
+}
+LEARNERS: dict[str, dict[str, Any]] = {
+    "trpo": {"critic": CriticConfig(vf_iters=2)},
+    "as the paper": {"trpo": PAPER.trpo, "critic": NATURAL},
+    "ppo": {"generator": "ppo", "ppo": PPOConfig(n_epochs=2), "critic": CriticConfig(vf_iters=2)},
+    "ppo with all": {"generator": "ppo", "ppo": ALL, "critic": CriticConfig(vf_iters=2, clip_range_vf=0.2)},
+}
+ROWS = {"one": ["._"], "two, apart": ["._", "_L"], "two in a row": [".T", "__"]}  # of each environment
+every_adversary = pytest.mark.parametrize("adversary", ADVERSARIES)
+every_learner = pytest.mark.parametrize("learner", LEARNERS)
+
+
+class Fixed:
+    """A sampler that gives one rollout, for ever."""
+
+    cut_episodes = 0
+
+    def __init__(self, rollout: Rollout) -> None:
+        self._rollout = rollout
+
+    def begin_epoch(self, epoch: int) -> None:
+        pass
+
+    def collect(self, actor: Any) -> tuple[Rollout, Episodes]:
+        return self._rollout, Episodes(np.zeros(0), np.zeros(0, np.int64))
+
+
+class Env:
+    """What a learner asks of its environments before it samples."""
+
+    def __init__(self, spec: EnvSpec) -> None:
+        self.spec = spec
+
+
+def trained(config: Config, rollout: Rollout, discrete: bool = False, workers: Workers | None = None) -> Learner:
+    """Two epochs on this rollout, with one pair of the expert's."""
+    spec, workers = toys.spec(2, 2, discrete=discrete), workers or Workers()
+    actions = np.zeros(1, np.int64) if discrete else np.full((1, 2), 0.5)
+    expert = Demonstrations(np.full((1, 2), 0.5), actions) if config.imitates else None
+    learner = make_learner(config, Env(spec), expert, False, workers)  # type: ignore[arg-type]
+    learner.sampler = Fixed(rollout)  # type: ignore[assignment]
+    for _ in range(2):
+        epoch(learner, config, workers)
+    return learner
+
+
+def config_of(adversary: str, learner: str) -> Config:
+    return Config("any", d_step=3, num_envs=2, causal_entcoeff=0.01, **ADVERSARIES[adversary], **LEARNERS[learner])
+
+
+@pytest.mark.parametrize("rows", ROWS)
+@every_learner
+@every_adversary
+def test_few_rows_go_through(adversary: str, learner: str, rows: str) -> None:
+    for discrete in (False, True):
+        rollout = toys.rollout(ROWS[rows], observations=2, actions=2, discrete=discrete)
+        done = trained(config_of(adversary, learner), rollout, discrete)
+        assert done.progress.steps == 2 * rollout.valid.sum()
+
+
+def test_no_row_at_all_is_said() -> None:
+    for adversary in ADVERSARIES:
+        with pytest.raises(RunError, match=r"no transition, resets alone: a larger --timesteps_per_batch is needed"):
+            trained(config_of(adversary, "trpo"), toys.rollout(["_", "_"], observations=2, actions=2))
+
+
+# ---- two ranks -------------------------------------------------------------------------------------------------------
+
+
+class Beside(Workers):
+    """A rank that is a thread."""
+
+    def __init__(self, rank: int, values: list[Any], barrier: threading.Barrier) -> None:
+        super().__init__()
+        self.rank, self.size, self._values, self._barrier = rank, len(values), values, barrier
+
+    def gather(self, value: Any) -> list[Any]:
+        self._values[self.rank] = value
+        self._barrier.wait()
+        found = list(self._values)
+        self._barrier.wait()
+        return found
+
+    def sum(self, values: np.ndarray) -> np.ndarray:
+        return np.sum(self.gather(np.array(values, np.float64)), axis=0)
+
+    def max(self, value: float) -> float:
+        return max(self.gather(value))
+
+    def share_tensor(self, tensor: torch.Tensor) -> None:
+        tensor.data.copy_(self.gather(tensor.clone())[0])
+
+
+def on_two_ranks(function: Callable[[Workers], Any]) -> list[Any]:
+    """What each rank gives."""
+    values, barrier, results = [None, None], threading.Barrier(2, timeout=30.0), [None, None]
+
+    def run(rank: int) -> None:
+        try:
+            results[rank] = function(Beside(rank, values, barrier))
+        except BaseException as error:
+            results[rank] = error  # type: ignore[assignment]
+            barrier.abort()
+
+    threads = [threading.Thread(target=run, args=(rank,)) for rank in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return results
+
+
+@every_learner
+@every_adversary
+def test_a_rank_without_rows_learns_what_one_alone_does(adversary: str, learner: str) -> None:
+    config = config_of(adversary, learner)
+    whole = toys.rollout([".T", "__"], observations=2, actions=2)
+    alone = trained(config, whole)
+    both = on_two_ranks(lambda workers: trained(config, _share(whole, workers.rank), workers=workers))
+    for name, expected in alone.policy.state_dict().items():
+        here, there = (learner.policy.state_dict()[name] for learner in both)
+        assert torch.equal(here, there)
+        torch.testing.assert_close(here, expected, rtol=1e-4, atol=1e-5)
+
+
+def _share(whole: Rollout, rank: int) -> Rollout:
+    return Rollout(*(getattr(whole, name)[:, rank : rank + 1] for name in whole.__dataclass_fields__))

@@ -1,0 +1,110 @@
+"""Whatever turns non-finite first is named and ends the run: nobody trains on, or saves, what is not a number.
+
+Each part looks at what it has computed, in the order of computation, and where it can at numbers that are reduced anyway.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from trpo_gail.config import Config, flatten
+from trpo_gail.errors import RunError
+
+# What no sensible flag exceeds, and no preset comes near: the first to suspect.
+_ORDINARY = {
+    "ppo.learning_rate": 0.1, "ppo.entcoeff": 100.0, "trpo.max_kl": 10.0, "trpo.entcoeff": 100.0,
+    "policy.init_log_std": 20.0, "policy.output_scale": 100.0, "causal_entcoeff": 100.0,
+    "critic.vf_stepsize": 0.1, "critic.natural_gradient.max_kl": 10.0,
+    "discriminator.d_stepsize": 0.1, "discriminator.adversary_entcoeff": 100.0,
+}  # fmt: skip
+_STATISTICS = ("count", "mean", "meansq")  # of a normaliser
+_LARGE = 1e6  # of an observation or a reward that is worth a word
+
+
+S = TypeVar("S", bound=Mapping[str, Any])
+
+
+class Part(Protocol):
+    """What a checkpoint holds a state of."""
+
+    def state_dict(self) -> Mapping[str, Any]: ...
+
+
+class NotFinite(RunError):
+    """A number that is not finite, the first of its iteration; the message names it."""
+
+
+@dataclass(frozen=True)
+class Reach:
+    """Largest magnitudes of what environments gave in a batch, on one rank."""
+
+    observation: float = 0.0
+    reward: float = 0.0
+
+
+def largest(dtype: str) -> float:
+    """Magnitude up to which a network of this dtype takes an observation: differences, and sums of squares in float64,
+    stay finite."""
+    return min(float(np.finfo(dtype).max) / 4.0, 1e140)
+
+
+def number(what: str, value: float) -> None:
+    """Raise NotFinite unless this number, of all ranks, is finite."""
+    if not math.isfinite(value):
+        raise NotFinite(f"{what} is {value}")
+
+
+def numbers(what: str, values: np.ndarray | Tensor) -> None:
+    """Raise NotFinite, on this rank, unless all of these are finite."""
+    array = values.detach().cpu().numpy() if isinstance(values, Tensor) else values
+    good = np.isfinite(array)
+    if not good.all():
+        raise NotFinite(f"{what} is {array[~good][0]} in {good.size - good.sum()} of {good.size} rows")
+
+
+def checked(owner: str, stats: S, *parts: Part) -> S:
+    """The statistics, which are those of all ranks, if they and all that a checkpoint holds of the parts are finite.
+
+    Raises NotFinite for the first that is not.
+    """
+    for name, value in stats.items():
+        if value is not None:
+            number(f"{name} of the {owner}", value)
+    for part in parts:
+        for path, tensor in _tensors("", part.state_dict()):
+            if not math.isfinite(float(tensor.sum())) and len(bad := tensor[~torch.isfinite(tensor)]):
+                kind = (
+                    "statistics" if path.endswith(_STATISTICS) else "Adam's state" if "adam" in path else "parameters"
+                )
+                raise NotFinite(f"{kind} of the {owner}: {path} holds {bad[0].item()}")
+    return stats
+
+
+def _tensors(path: str, content: Any) -> Iterator[tuple[str, Tensor]]:
+    if isinstance(content, Tensor):
+        yield path, content
+    elif isinstance(content, Mapping):
+        for name, value in content.items():
+            yield from _tensors(f"{path}.{name}" if path else str(name), value)
+
+
+def likely_cause(config: Config, reach: Reach | None = None) -> str:
+    """What most probably made a number non-finite, in words that name the flag; empty if nothing is suspect.
+
+    `reach`: of the last batch, where large numbers may be at fault.
+    """
+    flags = flatten(config)
+    causes = [f"--{name} {flags[name]:g} is extreme" for name, most in _ORDINARY.items() if abs(flags[name]) > most]
+    remedy = "rescale them" if config.dtype == "float64" else "--dtype float64"
+    if reach and reach.observation > _LARGE:
+        causes.append(f"observations reach {reach.observation:.3g} ({remedy})")
+    if reach and reach.reward > _LARGE and config.adversary == "env_reward":
+        causes.append(f"the environment's rewards reach {reach.reward:.3g} ({remedy})")
+    return f"; likely cause: {', and '.join(causes)}" if causes else ""
