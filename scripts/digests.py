@@ -118,7 +118,8 @@ def _train(case: Case, package: Path, out: Path, more: list[str]) -> str | None:
     """One process, or one mpirun; why it failed, if it did."""
     program = [sys.executable, "-m", "trpo_gail", *case.command.split(), *more]
     one_thread = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
-    environment = {"PYTHONPATH": str(package), "CUDA_VISIBLE_DEVICES": "", "MPLBACKEND": "Agg", **one_thread}
+    path = os.pathsep.join(filter(None, [str(package), os.environ.get("PYTHONPATH")]))
+    environment = {"PYTHONPATH": path, "CUDA_VISIBLE_DEVICES": "", "MPLBACKEND": "Agg", **one_thread}
     process = subprocess.Popen(
         [*(_mpirun(case.ranks) if case.ranks > 1 else []), *program, "--quiet", "--out", str(out)],
         cwd=out.parent, env=os.environ | environment, text=True,
@@ -186,17 +187,13 @@ def _sha256(content: bytes) -> str:
 
 def compare(before: Record, now: Record) -> tuple[list[str], list[str]]:
     """What differs, and what is only new."""
-    if before["line"] != now["line"]:
-        return [f"another case than the one recorded: {before['line']}"], []
     if "failed" in now:
         return [now["failed"]], []
     if "failed" in before:
         return [], [f"it failed when it was recorded: {before['failed']}"]
-    states, metrics = (
-        _compare_states(before["state"], now["state"]),
-        _compare_metrics(before["metrics"], now["metrics"]),
-    )
-    return states[0] + metrics[0], states[1] + metrics[1]
+    different, new = _compare_states(before["state"], now["state"])
+    more = _compare_metrics(before["metrics"], now["metrics"])
+    return different + more[0], new + more[1]
 
 
 def _compare_states(before: dict[str, str], now: dict[str, str]) -> tuple[list[str], list[str]]:
@@ -264,7 +261,9 @@ def main(arguments: list[str]) -> int:
         made = {"format": FORMAT, "time": time.strftime("%Y-%m-%dT%H:%M:%S%z"), "package": now}
         given.out.write_text(json.dumps({**made, "machine": machine(), "cases": cases}, indent=1) + "\n")
     said = ", ".join(f"{verdicts.count(verdict)} {verdict}" for verdict in GOOD + BAD if verdict in verdicts)
-    print(f"{len(verdicts)} cases in {time.monotonic() - start:.0f} s: {said}")
+    print(f"{len(verdicts)} case{'s' * (len(verdicts) > 1)} in {time.monotonic() - start:.0f} s: {said}")
+    if given.left:
+        print(f"not run, since not recorded with these flags: {', '.join(given.left)}")
     return 1 if set(BAD) & set(verdicts) else 0
 
 
@@ -305,7 +304,7 @@ def _describe(package: Path) -> str:
 
 
 def _parse(arguments: list[str]) -> argparse.Namespace:
-    """The flags; `cases` are those to run, `before` what was recorded, `expect` the reasons by case."""
+    """The flags, checked: `cases` to run, those `left` out, what was recorded `before`, by case what to `expect`."""
     about, *_ = (__doc__ or "").splitlines()
     parser = argparse.ArgumentParser(description=about, fromfile_prefix_chars="@", allow_abbrev=False)
     parser.add_argument("--out", type=Path, metavar="FILE", help="record what this code does")
@@ -319,14 +318,17 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     given = parser.parse_args(arguments)
     try:
         _check(given)
-    except (OSError, ValueError) as error:
+        given.before = _read(given.against, given.anyway) if given.against else None
+        given.cases, given.left = _choose(given)
+    except OSError as error:
+        parser.error(f"{error.filename}: {error.strerror}")
+    except ValueError as error:
         parser.error(str(error))
     return given
 
 
 def _check(given: argparse.Namespace) -> None:
-    """Complete the flags. Raises ValueError or OSError for the user's mistakes, before anything is run."""
-    cases = read_cases()
+    """Complete the flags. Raises ValueError for one that cannot be followed."""
     if not (given.out or given.against):
         raise ValueError("--out FILE to record, or --against FILE to compare, expected")
     if given.out and not given.out.parent.is_dir():
@@ -334,22 +336,27 @@ def _check(given: argparse.Namespace) -> None:
     given.package = given.package.resolve()
     if not (given.package / "trpo_gail" / "__main__.py").is_file():
         raise ValueError(f"--package {given.package}: no checkout of trpo_gail")
-    given.expect = dict(text.split("=", 1) if "=" in text else (text, "") for text in given.expect)
-    for name, reason in given.expect.items():
-        if not reason or name not in {case.name for case in cases}:
-            raise ValueError(f"--expect {name}={reason}: the name of a case, = and a reason expected")
-    given.before = _read(given.against, given.anyway) if given.against else None
-    known = given.before["cases"] if given.before else {case.name for case in cases}
-    if lost := sorted(set(known) - {case.name for case in cases}):
-        print(f"recorded, and no case any more: {', '.join(lost)}", file=sys.stderr)
-    chosen = [c for c in cases if any(fnmatchcase(c.name, p) for p in given.only) and (c.quick or not given.quick)]
-    if left := [case.name for case in chosen if case.name not in known]:
-        print(f"not recorded, so not run: {', '.join(left)}", file=sys.stderr)
-    given.cases = [case for case in chosen if case.name in known]
-    if not given.cases:
-        raise ValueError("--only, --quick: they leave no case to run")
-    if shutil.which(_mpirun(2)[0]) is None and any(case.ranks > 1 for case in given.cases):
+    names = {case.name for case in read_cases()}
+    for text in given.expect:
+        name, _, reason = text.partition("=")
+        if name not in names or not reason:
+            raise ValueError(f"--expect {text}: CASE=REASON expected, CASE one of {TABLE.name}")
+    given.expect = dict(text.split("=", 1) for text in given.expect)
+
+
+def _choose(given: argparse.Namespace) -> tuple[list[Case], list[str]]:
+    """The cases to run, and the names of those that were not recorded. Raises ValueError if none is left."""
+    asked = [case for case in read_cases() if any(fnmatchcase(case.name, pattern) for pattern in given.only)]
+    asked = [case for case in asked if case.quick or not given.quick]
+    cases = asked
+    if given.before:
+        recorded = given.before["cases"]
+        cases = [case for case in asked if recorded.get(case.name, {}).get("line") == case.line]
+    if not cases:
+        raise ValueError("no case is left to run" + (" that was recorded with the same flags" if asked else ""))
+    if any(case.ranks > 1 for case in cases) and _launcher()[0] is None:
         raise ValueError("no mpirun beside this Python or on the PATH, which cases of 2 ranks need")
+    return cases, [case.name for case in asked if case not in cases]
 
 
 def _read(path: Path, anyway: bool) -> dict[str, Any]:
@@ -373,4 +380,7 @@ def _read(path: Path, anyway: bool) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except KeyboardInterrupt:  # what runs has heard it, too
+        sys.exit(130)
