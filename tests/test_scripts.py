@@ -1,12 +1,23 @@
-"""The scripts that read results."""
+"""The scripts that read results, and the one that proves that none has moved."""
 
 from __future__ import annotations
 
+import json
+import shutil
 import subprocess
 import sys
+from collections import defaultdict
+from collections.abc import Callable
+from itertools import count, pairwise
 from pathlib import Path
 
+import pytest
+import torch
+
 ROOT = Path(__file__).parents[1]
+sys.path.append(str(ROOT / "scripts"))
+
+import digests  # noqa: E402
 
 
 def test_success_rates_of_all_of_a_folder_skip_what_holds_none() -> None:
@@ -19,3 +30,144 @@ def test_success_rates_of_all_of_a_folder_skip_what_holds_none() -> None:
     assert done.returncode == 0, done.stderr
     assert [line for line in done.stdout.splitlines() if line in names] == names != []
     assert done.stderr == f"{folder}/README.md: no seed_*/evaluation.json, skipped\n"
+
+
+# ---- digests.py ------------------------------------------------------------------------------------------------------
+
+# A package that trains nothing: it leaves a run folder that lies beside it.
+PROGRAM = """
+import shutil, sys
+from pathlib import Path
+kind = Path(__file__).parents[1] / ("resumed" if "--resume" in sys.argv else "whole")
+sys.exit("no such flag") if not kind.exists() else shutil.copytree(kind, sys.argv[-1], dirs_exist_ok=True)
+"""
+
+Say = Callable[..., tuple[int, str]]
+KINDS = ("whole", "resumed")
+SECONDS = count()  # no two runs take the same
+
+
+def leave(folder: Path, kl: float = 0.5, weight: float = 1.0, **more: float) -> None:
+    """A run folder anew, of a policy with one weight; `more` are further counters and columns."""
+    shutil.rmtree(folder, ignore_errors=True)
+    (folder / "checkpoints").mkdir(parents=True)
+    learner = {"policy": {"weight": torch.tensor([weight])}, "progress": {"steps": 7, "wall_s": next(SECONDS), **more}}
+    torch.save({"learner": learner, "config": more}, folder / "checkpoints" / "iteration_0000002.pt")
+    rows = [{"iteration": n, "kl": [0.25, kl][n], "sample_s": next(SECONDS), **more} for n in range(2)]
+    lines = [",".join(map(str, values)) for values in (rows[0], *(row.values() for row in rows))]
+    (folder / "metrics.csv").write_text("\n".join(lines) + "\n")
+    (folder / "summary.json").write_text(json.dumps({"returns": [3.0], "wall_s": next(SECONDS)}))
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    program = tmp_path / "checkout" / "trpo_gail" / "__main__.py"
+    program.parent.mkdir(parents=True)
+    program.write_text(PROGRAM)
+    program.with_name("__init__.py").touch()
+    for kind in KINDS:
+        leave(tmp_path / "checkout" / kind)
+    return tmp_path / "checkout"
+
+
+@pytest.fixture
+def say(tmp_path: Path, checkout: Path, capsys: pytest.CaptureFixture[str]) -> Say:
+    """The script on `cartpole`, which is resumed, with the toy package; its exit code and what it prints."""
+
+    def call(*arguments: str) -> tuple[int, str]:
+        code = digests.main(["--package", str(checkout), "--only", "cartpole", *arguments])
+        return code, capsys.readouterr().out
+
+    assert call("--out", str(tmp_path / "before.json"))[0] == 0
+    return call
+
+
+def test_a_change_of_results_is_told_and_fails_unless_it_is_expected(tmp_path: Path, checkout: Path, say: Say) -> None:
+    against = ("--against", str(tmp_path / "before.json"))
+    code, said = say(*against)
+    assert code == 0 and "s  same\n" in said and "\n1 case in " in said
+    code, said = say(*against, "--expect", "cartpole=a better step")
+    assert code == 1 and "s  SAME, but should differ (a better step)\n" in said
+
+    for kind in KINDS:
+        leave(checkout / kind, kl=0.75, weight=2.0)
+    code, said = say(*against)
+    assert code == 1 and "s  DIFFERS\n" in said
+    assert "    policy: 1 of 1, first policy.weight: float32[1] " in said and "progress" not in said
+    assert "    metrics: iteration 1, kl: 0.5 before, 0.75 now\n" in said
+    (tmp_path / "expected").write_text("--expect=cartpole=a better step\n")
+    code, said = say(*against, f"@{tmp_path}/expected")
+    assert code == 0 and "s  differs as expected (a better step)\n" in said and "iteration 1, kl" in said
+
+
+def test_what_is_new_is_told_and_what_is_gone_differs(tmp_path: Path, checkout: Path, say: Say) -> None:
+    for kind in KINDS:
+        leave(checkout / kind, patience=4.0)
+    code, said = say("--against", str(tmp_path / "before.json"), "--out", str(tmp_path / "after.json"))
+    assert code == 0 and "s  same\n    new, state: progress.patience\n    new, metrics: patience\n" in said
+
+    for kind in KINDS:
+        leave(checkout / kind)
+    code, said = say("--against", str(tmp_path / "after.json"))
+    assert code == 1 and "first progress.patience: 4.0 before, gone now" in said
+    assert "metrics: iteration 0, patience: 4.0 before, gone now" in said
+
+
+def test_a_resume_that_gives_another_run_fails_and_is_no_expected_change(
+    tmp_path: Path, checkout: Path, say: Say
+) -> None:
+    leave(checkout / "resumed", weight=1.5)
+    code, said = say("--against", str(tmp_path / "before.json"), "--expect", "cartpole=a better step")
+    assert code == 1 and "s  DIFFERS" in said and "not the same with a resume after 2: policy: 1 of 1" in said
+    code, said = say("--out", str(tmp_path / "broken.json"))
+    assert code == 1 and "s  FAILED\n" in said
+    shutil.rmtree(checkout / "whole")
+    assert "exit code 1: no such flag" in say("--against", str(tmp_path / "before.json"))[1]
+
+
+def test_a_record_of_another_machine_is_refused(tmp_path: Path, say: Say, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "before.json"
+    record = json.loads(path.read_text())
+    record["machine"]["torch"] = "0.1"
+    path.write_text(json.dumps(record))
+    with pytest.raises(SystemExit) as stop:
+        say("--against", str(path))
+    assert stop.value.code == 2
+    assert f"{path}: recorded elsewhere" in (said := capsys.readouterr().err) and "torch: 0.1 there, " in said
+    assert say("--against", str(path), "--anyway")[0] == 0
+
+
+def test_the_cases_mix_what_can_be_chosen() -> None:
+    """Each value in two cases at least, which differ in something else that can be chosen, too."""
+    met: dict[str, set[str]] = defaultdict(set)
+    for case in digests.read_cases():
+        command, env, *words = case.command.split()
+        flags = {" ".join(pair) for pair in pairwise(words) if pair[0].startswith("--")}
+        values = {*flags, command, env, f"{case.ranks} ranks", f"{len(case.stages)} sessions"}
+        for value in values:
+            met[value].add(" ".join(sorted(values - {value, env})))
+    wanted = """train|expert|clone|CartPole-v0|Hopper-v4|HalfCheetah-v4|PointNav2D-v0|1 ranks|2 ranks|2 sessions
+        --preset paper|--preset stable-baselines|--generator trpo|--generator ppo|--dtype float32|--dtype float64
+        --adversary gail|--adversary fem|--adversary gtal|--adversary constant|--adversary env_reward|--g_step 2
+        --sampling steps|--sampling episodes|--actions raw|--actions executed|--backend envpool|--backend gymnasium"""
+    values = [value.strip() for line in wanted.splitlines() for value in line.split("|")]
+    assert {value: len(met[value]) for value in values if len(met[value]) < 2} == {}
+
+
+def test_the_same_code_trains_the_same_twice(tmp_path: Path) -> None:
+    """By the command line; but for what is changed in the record by hand, nothing differs."""
+    path = tmp_path / "record.json"
+    command = [sys.executable, str(ROOT / "scripts" / "digests.py"), "--only", "pointnav"]
+    subprocess.run([*command, "--out", str(path)], check=True, timeout=240)
+    record = json.loads(path.read_text())
+    case = record["cases"]["pointnav"]
+    parts = {name.split(".")[0] for name in case["state"]}
+    assert {"policy", "critic", "adversary", "sampler", "progress", "evaluation"} <= parts
+    assert {"critic.adam.state.0.exp_avg", "adversary.network.normaliser.mean"} <= set(case["state"])
+    assert not any(name.endswith("_s") for name in [*case["state"], *case["metrics"][0].split(",")])
+    case["state"]["progress.steps"] = "939"
+    path.write_text(json.dumps(record))
+    done = subprocess.run([*command, "--against", str(path)], capture_output=True, text=True, timeout=240)
+    assert done.returncode == 1, done.stderr
+    told = [line.strip() for line in done.stdout.splitlines() if line.startswith("    ")]
+    assert told == ["progress: 1 of 8, first progress.steps: 939 before, 940 now"]
