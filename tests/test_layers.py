@@ -26,7 +26,7 @@ LAYERS = [
     "learner",
     "generators adversaries critic cloning",
     "policy value networks sampling envs experts",
-    "parallel config seeding errors scores",
+    "parallel config seeding errors scores terminal",
 ]
 
 # Optional or heavy libraries: the files that import each, and only within functions.
