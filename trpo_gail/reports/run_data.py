@@ -56,7 +56,7 @@ class RunData:
             value = row.get(name)
             if name not in row or not (due[k] or value is not None):
                 continue
-            if self._lost_before(k):
+            if due[k] > 1:
                 points.append((x[k], np.nan))
             points.append((x[k], np.nan if value is None else value))
         xs, values = np.array(points, np.float64).reshape(-1, 2).T
@@ -70,16 +70,17 @@ class RunData:
         begins = [0.0, *ends]
         return [end if self._lost_before(k) else begins[k] for k, end in enumerate(ends)]
 
-    def _due(self, name: str) -> list[bool]:
-        """The rows that were to have it: periodic evaluations come as `eval_every` says, all else with every iteration."""
+    def _due(self, name: str) -> list[int]:
+        """How many values each row was to bring: none, one, or more where rows before it are lost. Periodic evaluations
+        come as `eval_every` says, all else with every iteration."""
+        lost = [self._lost_before(k) for k in range(len(self.rows))]
         if not name.startswith("eval_"):
-            return [True] * len(self.rows)
-        every, due, after = float(self.config.get("eval_every") or 0), [], 0.0
-        for row in self.rows:
-            steps = row.get("steps") or 0.0
-            due.append(every > 0 and steps >= after + every)
-            if due[-1]:
-                after = steps // every * every
+            return [1 + missing for missing in lost]
+        every, due, after = float(self.config.get("eval_every") or np.inf), [], 0.0
+        for row, missing in zip(self.rows, lost, strict=True):
+            count = max(0, int(((row.get("steps") or 0.0) - after) // every))
+            after += count * every if count else 0.0
+            due.append(count if missing else min(count, 1))
         return due
 
     def _lost_before(self, k: int) -> bool:
