@@ -26,7 +26,7 @@ LAYERS = [
     "learner",
     "generators adversaries critic cloning",
     "policy value networks sampling envs experts",
-    "parallel config seeding errors scores finite",
+    "parallel config seeding errors scores finite terminal",
 ]
 
 # Optional or heavy libraries: the files that import each, and only within functions.

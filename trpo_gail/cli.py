@@ -16,11 +16,13 @@ from typing import TYPE_CHECKING
 
 from trpo_gail.commands import COMMANDS
 from trpo_gail.errors import UserError
+from trpo_gail.terminal import guarded
 
 if TYPE_CHECKING:
     from trpo_gail.parallel import Workers
 
 
+@guarded
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; returns the exit code."""
     # One BLAS thread for sampling's small products; torch's threads are set once the ranks on this machine are known.
@@ -30,16 +32,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     workers: list[Workers] = []  # holds the ranks once they are known, for the error's sake
     try:
-        try:
-            return _run(arguments, workers)
-        finally:
-            sys.stdout.flush()  # here, where a reader that has gone can still be told from an error of ours
+        return _run(arguments, workers)
     except UserError as error:
         _report(str(error), workers)
         return 2
-    except BrokenPipeError:  # whoever read our output has seen enough: `trpo-gail train --help | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
 
 
 def _run(arguments: list[str], workers: list[Workers]) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import time
 from dataclasses import dataclass
@@ -24,17 +25,20 @@ from trpo_gail.runs import RunFolder, default_path, provenance
 from trpo_gail.session import Setting, closing_lines, prepare
 
 
-def clone(config: CloningConfig, out: str | None, quiet: bool, workers: Workers) -> dict[str, Any]:
+def clone(
+    config: CloningConfig, out: str | None, quiet: bool, workers: Workers, view: View | None = None
+) -> dict[str, Any]:
     """Clone the expert, evaluate, save; returns the summary. Raises UserError, on all ranks, for the user's mistakes.
 
     Rank 0 alone learns, for there is little to share out; all evaluate. A run takes a minute at most and cannot be
     resumed: Ctrl-C or an error leaves no folder, a signal that ends the process at once leaves one without a summary.
+    `view` is one that is open already; without it `quiet` makes one.
     """
     torch.set_num_threads(1)  # the products are small
     path = Path(workers.share(str(out or default_path(config.env, config.seed))))
     expert, run = workers.together(lambda: _prepare(config, path, workers))
     folder = workers.together(lambda: RunFolder.create(path) if workers.main else None)
-    with View(workers.main, quiet, config.iterations) as view:
+    with contextlib.nullcontext(view) if view else View(workers.main, quiet) as view:
         try:
             return _clone(run, expert, folder, workers, view)
         except BaseException:
@@ -76,6 +80,7 @@ def _clone(run: _Run, expert: ExpertData, folder: RunFolder | None, workers: Wor
     view.line(f"behavioural cloning of {dataset.selection(expert)}")
     if warning := dataset.other_environment(expert, config.env):
         view.warn(warning)
+    view.begin(0, config.iterations, "iterations")
     start = time.perf_counter()
 
     def learn() -> cloning.Row | None:

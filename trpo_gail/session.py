@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import time
 from collections.abc import Callable
@@ -46,15 +47,20 @@ class Setting:
         return self.actions == "executed"
 
 
-def run(config: Config, out: str | None, resume: bool, quiet: bool, workers: Workers) -> dict[str, Any]:
-    """Train, or go on training; returns the summary. Raises UserError, on all ranks, for what the user got wrong."""
+def run(
+    config: Config, out: str | None, resume: bool, quiet: bool, workers: Workers, view: View | None = None
+) -> dict[str, Any]:
+    """Train, or go on training; returns the summary. Raises UserError, on all ranks, for what the user got wrong.
+
+    `view` is one that is open already; without it `quiet` makes one.
+    """
     torch.set_num_threads(workers.threads())
     path = Path(workers.share(str(out or default_path(config.env, config.seed))))
     setting, expert, env = workers.together(lambda: prepare(config, path if resume else None, workers))
     demonstrations = Demonstrations(expert.observations, expert.actions) if expert else None
     learner = make_learner(config, env, demonstrations, setting.clip, workers)
     folder = workers.together(lambda: _folder(path, resume) if workers.main else None)
-    with View(workers.main, quiet, config.expected_steps) as view:
+    with contextlib.nullcontext(view) if view else View(workers.main, quiet) as view:
         try:
             session = _Session(config, setting, expert, env, learner, folder, path, workers, view)
             return session.run(resume)
@@ -199,7 +205,6 @@ class _Session:
             self.workers.together(lambda: checkpoint.restore(last, self.learner))
         else:
             self.learner.progress.next_eval = self.config.eval_every
-        self.view.begin(self.learner.progress.steps)
         self.workers.together(self._begin_folder)
         self.view.line(f"run folder {self.path}" + (f", resumed at {last.name}" if last else ""))
         self.view.line(
@@ -218,6 +223,7 @@ class _Session:
             self.view.line(f"expert: {dataset.selection(self.expert)}")
             if warning := dataset.other_environment(self.expert, self.config.env):
                 self.view.warn(warning)
+        self.view.begin(self.learner.progress.steps, self.config.expected_steps)
 
     def _begin_folder(self) -> None:
         """Rank 0: record this session, and cut what a run that died wrote after its last checkpoint."""
@@ -305,13 +311,11 @@ class _Session:
         if not self.folder:
             return
         self.folder.write_json("summary.json", summary)
-        from trpo_gail.reports.run_report import save_learning_curve
-
-        picture = save_learning_curve(self.path)
         for line in closing_lines(summary):
             self.view.line(line)
-        if picture:
-            self.view.line(f"learning curve  {picture}")
+        from trpo_gail.reports.run_report import show_learning_curve
+
+        show_learning_curve(self.path, self.view)
 
 
 def closing_lines(summary: dict[str, Any]) -> list[str]:

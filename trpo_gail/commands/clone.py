@@ -26,7 +26,10 @@ class _CloneArguments:
 def run(arguments: list[str], workers: list[Workers]) -> int:
     """Clone and evaluate."""
     given = parse(_CloneArguments, arguments, "clone")
-    from trpo_gail.cloning_run import clone
+    from trpo_gail.console import View
 
-    clone(given.config, given.out, given.quiet, world(workers))
+    with View.early(given.quiet) as view:
+        from trpo_gail.cloning_run import clone
+
+        clone(given.config, given.out, given.quiet, world(workers), view)
     return 0

@@ -10,6 +10,7 @@ from tyro.conf import Positional, arg
 from trpo_gail.commands.data import print_info
 from trpo_gail.commands.parsing import parse
 from trpo_gail.config import Config
+from trpo_gail.terminal import streams
 
 if TYPE_CHECKING:
     from trpo_gail.parallel import Workers
@@ -58,4 +59,6 @@ def run(arguments: list[str], workers: list[Workers]) -> int:
         backend=given.backend, env_kwargs=kwargs, action_view=given.actions, subsample=given.subsample,
         max_episode_steps=given.max_episode_steps, licence=given.licence, attribution=given.attribution,
     )  # fmt: skip
-    return print_info(given.out)
+    with streams() as under_guard:
+        under_guard.begin_run()  # the file is there
+        return print_info(given.out)

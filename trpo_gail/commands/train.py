@@ -15,6 +15,7 @@ from trpo_gail.config import Config, GeneratorName, PresetName, other_generator,
 from trpo_gail.errors import UserError
 
 if TYPE_CHECKING:
+    from trpo_gail.console import View
     from trpo_gail.parallel import Workers
 
 
@@ -34,21 +35,30 @@ class TrainArguments:
 def run(arguments: list[str], workers: list[Workers], command: str = "train") -> int:
     """Train, or go on with a run. `command` is the name that help and errors show."""
     resume, out = (_peek(arguments, flag) for flag in ("--resume", "--out"))
-    saved = None
-    if resume is not None:
-        if not out:
-            raise UserError("--resume: which run? --out names its folder")
-        from trpo_gail.session import saved_config
+    if resume is not None and not out:
+        raise UserError("--resume: which run? --out names its folder")
+    from trpo_gail.console import View
 
-        saved = saved_config(Path(out))
-    given = parse_flags(arguments, command, saved)
+    if resume is None:
+        given = parse_flags(arguments, command)
+        with View.early(given.quiet) as view:
+            _train(given, None, workers, view)
+    else:
+        with View.early("--quiet" in arguments) as view:
+            from trpo_gail.session import saved_config
+
+            saved = saved_config(Path(str(out)))
+            _train(parse_flags(arguments, command, saved), saved, workers, view)
+    return 0
+
+
+def _train(given: TrainArguments, saved: Config | None, workers: list[Workers], view: View) -> None:
     from trpo_gail.session import check_resume
     from trpo_gail.session import run as run_session
 
     if saved:
-        check_resume(saved, given.config, Path(str(out)))
-    run_session(given.config, given.out, given.resume, given.quiet, world(workers))
-    return 0
+        check_resume(saved, given.config, Path(str(given.out)))
+    run_session(given.config, given.out, given.resume, given.quiet, world(workers), view)
 
 
 def parse_flags(arguments: list[str], command: str = "train", saved: Config | None = None) -> TrainArguments:

@@ -21,9 +21,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, Protocol, TextIO, TypeVar
 
+from trpo_gail.console import duration
 from trpo_gail.errors import UserError
 from trpo_gail.experiments.result_files import finished
-from trpo_gail.experiments.view import Forecast, GridView, duration
+from trpo_gail.experiments.view import Forecast, GridView
 from trpo_gail.parallel import Workers, unlaunched_environment
 from trpo_gail.runs import RunFolder, read_json
 from trpo_gail.stopping import StopRequest

@@ -2,30 +2,30 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from types import TracebackType
 
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn
+from rich.progress import BarColumn, TaskID
+
+from trpo_gail.console import Lines, Rhythm, duration
+from trpo_gail.terminal import streams
 
 
 class GridView:
     """One bar for the grid and one for every running cell."""
 
     def __init__(self, cells: int) -> None:
-        self._console = Console(highlight=False)
-        self._progress = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=24),
-            TextColumn("{task.fields[note]}"),
-            console=self._console,
-            disable=not self._console.is_terminal,
-        )
+        self._lines, self._rhythm = Lines(), Rhythm()
+        bar = [BarColumn(bar_width=24)] if self._lines.console.width >= 80 else []
+        self._progress = self._lines.progress("{task.description}", *bar, "{task.fields[note]}")
         self._cells, self._began = cells, time.monotonic()
         self._all = self._progress.add_task("cells", total=max(cells, 1), note="")
         self._running: dict[str, TaskID] = {}
+        self._open = contextlib.ExitStack()
 
     def __enter__(self) -> GridView:
+        self._open.enter_context(streams()).begin_run()
         self._progress.start()
         return self
 
@@ -33,17 +33,20 @@ class GridView:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._progress.stop()
+        self._open.close()
 
     def line(self, text: str) -> None:
-        self._console.print(text, soft_wrap=True, markup=False)
+        self._rhythm.spoke()
+        self._lines.print(text)
 
     def update(self, done: int, running: dict[str, float], left_s: float | None) -> None:
         """`running` maps the names of cells to the part that each has done, 0 to 1; `left_s` is None while unknown."""
         passed = duration(time.monotonic() - self._began)
         left = "" if left_s is None else f", about {duration(left_s)} left"
-        self._progress.update(
-            self._all, completed=done, note=f"{done}/{self._cells} done, {len(running)} running, {passed}{left}"
-        )
+        note = f"{done}/{self._cells} done, {len(running)} running, {passed}{left}"
+        self._progress.update(self._all, completed=done, note=note)
+        if self._lines.alone and self._rhythm.due:
+            self.line(note)
         for name in self._running.keys() - running.keys():
             self._progress.remove_task(self._running.pop(name))
         for name, part in running.items():
@@ -61,9 +64,3 @@ class Forecast:
     def left_s(self, gained: float, missing: float) -> float | None:
         """Seconds for the work `missing`, from the work `gained` since the start; None while nothing is gained."""
         return (time.monotonic() - self._began) * missing / gained if gained > 0 else None
-
-
-def duration(seconds: float) -> str:
-    """Hours, minutes and seconds: 1:02:03."""
-    minutes, s = divmod(int(seconds), 60)
-    return f"{minutes // 60}:{minutes % 60:02}:{s:02}"

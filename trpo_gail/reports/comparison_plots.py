@@ -15,6 +15,7 @@ EVERY = 12  # points of a line from one marker to the next
 COLUMNS = 2  # of panels
 
 
+@style.picture
 def step_curves(found: Analysis) -> bytes:
     """Returns against environment steps, a panel per task; over several tasks one of scores against their part."""
     panels = [*found.scales, *([ALL] if any(curve.env == ALL for curve in found.curves) else [])]
@@ -32,6 +33,7 @@ def step_curves(found: Analysis) -> bytes:
     return _panels(found, panels, draw)
 
 
+@style.picture
 def time_curves(found: Analysis) -> bytes:
     """Returns against seconds of training, a panel per task."""
 
@@ -67,6 +69,7 @@ def _curves(axes: Any, found: Analysis, curves: Sequence[Curve], env: str) -> No
         style.reference(axes, value, name, colour, dashes)
 
 
+@style.picture
 def final_scores(found: Analysis) -> bytes:
     """A dot per run; bars are the IQM and its interval."""
     groups: dict[str, list[Any]] = {}
@@ -94,6 +97,7 @@ def final_scores(found: Analysis) -> bytes:
     return style.png(figure)
 
 
+@style.picture
 def profiles(found: Analysis) -> bytes:
     """The part of the runs above each score."""
     figure, (axes,) = style.grid(1, 1, 3.9)
@@ -114,6 +118,7 @@ def profiles(found: Analysis) -> bytes:
     return style.png(figure)
 
 
+@style.picture
 def improvements(found: Analysis) -> bytes:
     """A line per pair of contestants and task: how probably a run of the first is above one of the second."""
     shown = found.improvements

@@ -48,7 +48,7 @@ class Section:
 
 def write(path: Path, title: str, lead: str, sections: Sequence[Section]) -> None:
     """Write the page whole or not at all. Raises UserError where it cannot."""
-    _replace(path, html(title, lead, sections).encode())
+    _replace(path, html(title, lead, sections).encode(errors="replace"))  # a file's name may be no text
 
 
 def write_pictures(folder: Path, sections: Sequence[Section]) -> list[Path]:

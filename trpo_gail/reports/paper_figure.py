@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from trpo_gail.reports import style
 from trpo_gail.reproduction.grid import CONSTANT, Grid
 from trpo_gail.reproduction.statistics import interval
 from trpo_gail.reproduction.table import Row, Scale
@@ -23,6 +24,7 @@ STYLES = {
 Line = list[tuple[int, float, float | None, float | None]]  # trajectories, scaled mean, ends of its interval
 
 
+@style.picture
 def paper_figure(grid: Grid, rows: Sequence[Row], scales: dict[str, Scale], path: Path) -> None:
     """Draw and write a PNG, atomically. `scales` are our experts and random policies, by task."""
     from matplotlib.figure import Figure  # not pyplot: no global state, no display

@@ -39,16 +39,18 @@ def has(runs: Sequence[RunData], panels: Sequence[Panel]) -> list[Panel]:
     return [panel for panel in panels if any(len(run.column(panel.column)[1]) for run in runs)]
 
 
+@style.picture
 def metrics(runs: Sequence[RunData], panels: Sequence[Panel], columns: int = 2) -> bytes:
     """A panel per quantity against steps: each iteration thin, the running mean thick."""
     figure, grid = style.grid(len(panels), columns, 2.5)
     drawn = [place for place, run in enumerate(runs) if has([run], panels)]
     for axes, panel in zip(grid, panels, strict=True):
         for place in drawn:
-            x, values = runs[place].column(panel.column)
-            look = style.line_look(place)
-            axes.plot(x, values, lw=0.6, alpha=0.3, color=look["color"])
-            axes.plot(x, running_mean(values, len(values) // WINDOW), lw=1.6, **look)
+            x, values = runs[place].curve(panel.column)
+            look, measured = style.line_look(place), np.isfinite(values)
+            _line(axes, x, values, lw=0.6, alpha=0.3, color=look["color"])
+            values[measured] = running_mean(values[measured], measured.sum() // WINDOW)
+            _line(axes, x, values, lw=1.6, **look)
         for level in sorted({value for place in drawn if (value := panel.level(runs[place])) is not None}):
             style.reference(axes, level, panel.level_name)
         flat = panel.bottom == 0.0 and axes.dataLim.y1 <= 0.0  # all 0: any scale will do
@@ -69,6 +71,19 @@ def running_mean(values: np.ndarray, window: int) -> np.ndarray:
     return (total[high] - total[low]) / (high - low)
 
 
+def _line(axes: Any, x: np.ndarray, values: np.ndarray, lw: float, **look: Any) -> None:
+    """Measured neighbours are joined; between others nothing is known. One without neighbours is a dot."""
+    axes.plot(x, values, lw=lw, **look)
+    alone = _alone(values)
+    axes.plot(x[alone], values[alone], **look | {"ls": ""}, marker="o", ms=2.5, mew=0)
+
+
+def _alone(values: np.ndarray) -> np.ndarray:
+    """Which of them [R] are measured, and neither neighbour is."""
+    known = np.isfinite(np.concatenate([[np.nan], values, [np.nan]]))
+    return known[1:-1] & ~known[:-2] & ~known[2:]
+
+
 def _run_legend(figure: Any, runs: Sequence[RunData], places: Sequence[int]) -> None:
     if len(runs) > 1:
         from matplotlib.lines import Line2D
@@ -77,6 +92,7 @@ def _run_legend(figure: Any, runs: Sequence[RunData], places: Sequence[int]) -> 
         style.legend(figure, handles, [runs[place].label for place in places])
 
 
+@style.picture
 def learning_curve(runs: Sequence[RunData], expert: Mapping[str, float]) -> bytes:
     """Returns against steps, a panel per environment, with the expert's (by environment) and the random policy's."""
     drawn = [place for place, run in enumerate(runs) if has([run], RETURNS)]
@@ -90,24 +106,48 @@ def learning_curve(runs: Sequence[RunData], expert: Mapping[str, float]) -> byte
         random = [value for place in places if (value := runs[place].summary.get("random_return_mean")) is not None]
         if random:
             style.reference(axes, float(np.mean(random)), "random", style.RANDOM, ":")
+            if not any(0.0 in runs[place].column("return_mean")[0] for place in places):
+                axes.plot([0.0], [np.mean(random)], color=style.RANDOM, marker="o", ms=4)  # what comes nearest
+        last = max(runs[place].last("steps") or 1.0 for place in places)
+        axes.set_xlim(-0.02 * last, 1.02 * last)
         axes.set_title(env, fontsize=10)
         axes.set_ylabel("return", fontsize=9)
         style.count_axis(axes.xaxis)
     grid[-1].set_xlabel("environment steps", fontsize=9)
-    _run_legend(figure, runs, drawn)
+    _curves_legend(figure, runs, drawn)
     return style.png(figure)
 
 
 def _returns(axes: Any, run: RunData, look: dict[str, Any]) -> None:
     """Episodes of training thin; periodic evaluations thick, with a band of one standard deviation."""
-    axes.plot(*run.column("return_mean"), lw=0.7, alpha=0.45, color=look["color"])
-    steps, mean = run.column("eval_return_mean")
+    _line(axes, *run.curve("return_mean"), lw=0.9, alpha=0.5, color=look["color"])
+    steps, mean = run.curve("eval_return_mean")
     if len(steps):
-        spread = run.column("eval_return_std")[1]
-        axes.fill_between(steps, mean - spread, mean + spread, color=look["color"], alpha=0.18, lw=0)
+        spread = run.curve("eval_return_std")[1]
+        low, high, alone = mean - spread, mean + spread, _alone(mean)
+        axes.fill_between(steps, low, high, color=look["color"], alpha=0.18, lw=0)
+        axes.vlines(steps[alone], low[alone], high[alone], color=look["color"], alpha=0.3, lw=3)
         axes.plot(steps, mean, lw=1.8, marker="o", ms=3, **look)
 
 
+def _curves_legend(figure: Any, runs: Sequence[RunData], drawn: Sequence[int]) -> None:
+    """The runs, if there are several, and what the two kinds of lines are."""
+    from matplotlib.lines import Line2D
+
+    several = drawn if len(runs) > 1 else []
+    handles = [Line2D([], [], lw=1.8, **style.line_look(place)) for place in several]
+    names = [runs[place].label for place in several]
+    shown, colour = [runs[place] for place in drawn], style.EXPERT if several else style.line_look(drawn[0])["color"]
+    if has(shown, RETURNS[:1]):
+        handles.append(Line2D([], [], lw=0.9, alpha=0.5, color=colour))
+        names.append("training episodes (sampled actions)")
+    if has(shown, RETURNS[1:]):
+        handles.append(Line2D([], [], lw=1.8, marker="o", ms=3, color=colour))
+        names.append("evaluation (deterministic) ± std")
+    style.legend(figure, handles, names)
+
+
+@style.picture
 def episode_returns(
     runs: Sequence[RunData], learned: Mapping[int, np.ndarray], expert: Mapping[str, np.ndarray]
 ) -> bytes:
@@ -137,6 +177,7 @@ def episode_returns(
     return style.png(figure)
 
 
+@style.picture
 def phases(labels: Sequence[str], seconds: Sequence[Mapping[str, float]]) -> bytes:
     """The share of each phase in a run's time, a bar per run; seconds by phase."""
     names = list(dict.fromkeys(name for times in seconds for name in times))
@@ -159,6 +200,7 @@ def phases(labels: Sequence[str], seconds: Sequence[Mapping[str, float]]) -> byt
     return style.png(figure)
 
 
+@style.picture
 def histograms(expert: Visits | None, learners: Mapping[int, tuple[str, Visits]], dimensions: Sequence[int]) -> bytes:
     """How often each observation dimension takes which value: the expert filled, learners (by place) as lines."""
     columns = 4
@@ -185,6 +227,7 @@ def histograms(expert: Visits | None, learners: Mapping[int, tuple[str, Visits]]
     return style.png(figure)
 
 
+@style.picture
 def trajectories(expert: Visits | None, learners: Mapping[int, tuple[str, Visits]]) -> bytes:
     """Two-dimensional observations as paths: a panel per learner (by place), the expert's paths behind them."""
     figure, grid = style.grid(len(learners), min(2, len(learners)), 4.2)

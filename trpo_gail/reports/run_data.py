@@ -12,6 +12,9 @@ import numpy as np
 from trpo_gail.errors import UserError
 from trpo_gail.runs import read_json, read_metrics
 
+# What a batch tells of the policy that sampled it.
+SAMPLED = ("return_mean", "return_std", "length_mean", "reward_mean")
+
 
 @dataclass(frozen=True)
 class RunData:
@@ -41,9 +44,51 @@ class RunData:
 
     def column(self, name: str) -> tuple[np.ndarray, np.ndarray]:
         """A column of the metrics against `x_name`: (x [R], values [R]), the rows that have it. Old runs lack columns."""
-        pairs = [(row[self.x_name], row[name]) for row in self.rows if row.get(name) is not None]
-        x, values = np.array(pairs, np.float64).reshape(-1, 2).T
-        return x, values
+        x, values = self.curve(name)
+        measured = np.isfinite(values)
+        return x[measured], values[measured]
+
+    def curve(self, name: str) -> tuple[np.ndarray, np.ndarray]:
+        """The same for a line: (x [R], values [R]), not a number where a value was to be measured and was not."""
+        due, x = self._due(name), self._x(name)
+        points: list[tuple[float, float]] = []
+        for k, row in enumerate(self.rows):
+            value = row.get(name)
+            if name not in row or not (due[k] or value is not None):
+                continue
+            if due[k] > 1:
+                points.append((x[k], np.nan))
+            points.append((x[k], np.nan if value is None else value))
+        xs, values = np.array(points, np.float64).reshape(-1, 2).T
+        return xs, values
+
+    def _x(self, name: str) -> list[float]:
+        """Where a column's values stand: a policy's own batch where it began, so that the first policy's is at 0."""
+        ends = [float(row[self.x_name] or 0) for row in self.rows]
+        if name not in SAMPLED or self.x_name != "steps":
+            return ends
+        begins = [0.0, *ends]
+        return [end if self._lost_before(k) else begins[k] for k, end in enumerate(ends)]
+
+    def _due(self, name: str) -> list[int]:
+        """How many values each row was to bring: none, one, or more where rows before it are lost. Periodic evaluations
+        come as `eval_every` says, all else with every iteration."""
+        lost = [self._lost_before(k) for k in range(len(self.rows))]
+        if not name.startswith("eval_"):
+            return [1 + missing for missing in lost]
+        every, due, after = float(self.config.get("eval_every") or np.inf), [], 0.0
+        for row, missing in zip(self.rows, lost, strict=True):
+            count = max(0, int(((row.get("steps") or 0.0) - after) // every))
+            after += count * every if count else 0.0
+            due.append(count if missing else min(count, 1))
+        return due
+
+    def _lost_before(self, k: int) -> bool:
+        """Whether iterations before row `k` are missing from the file."""
+        if self.cloned or self.rows[k].get("iteration") is None:
+            return False
+        before = self.rows[k - 1]["iteration"] if k else 0.0
+        return self.rows[k]["iteration"] != (before or 0.0) + 1
 
     def last(self, name: str) -> float | None:
         """A column's last value, if it has any."""
@@ -91,7 +136,7 @@ def _labels(folders: Sequence[Path]) -> list[str]:
     """Names of the folders, with as many of those above as it takes to tell them apart."""
     parts = [folder.resolve().parts[1:] for folder in folders]
     for count in range(1, max(map(len, parts)) + 1):
-        labels = ["/".join(p[-count:]) for p in parts]
+        labels = ["/".join(p[-count:]).encode(errors="backslashreplace").decode() for p in parts]  # or be no text
         if len(set(labels)) == len(labels):
             break
     return labels

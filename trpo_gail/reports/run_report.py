@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from trpo_gail.config import Config, flatten
+from trpo_gail.console import View
 from trpo_gail.errors import UserError
 from trpo_gail.reports import page, plots
 from trpo_gail.reports.page import Cell, Figure, Section, Table
@@ -54,6 +55,18 @@ def save_learning_curve(path: Path) -> Path | None:
         return None
     picture = Figure("learning_curve", plots.learning_curve(runs, _expert_means(runs, None)), "")
     return page.write_pictures(path, [Section("", parts=[picture])])[0]
+
+
+def show_learning_curve(path: Path, view: View) -> None:
+    """Draw it, and say where it is; whatever goes wrong is a warning, for the run that it shows is done and saved."""
+    try:
+        picture = save_learning_curve(path)
+    except Exception as error:
+        why = " ".join(str(error).split()) or type(error).__name__
+        view.warn(f"the learning curve was not drawn: {why} (trpo-gail report {path} draws it, too)")
+    else:
+        if picture:
+            view.line(f"learning curve  {picture}")
 
 
 def report(runs: Sequence[RunData], episodes: int) -> list[Section]:
@@ -167,7 +180,9 @@ def _learning_curve(runs: Sequence[RunData], expert: Mapping[str, float]) -> Sec
     picture = plots.learning_curve(runs, expert)
     caption = (
         "Thick: periodic evaluations of the deterministic policy, with a band of one standard deviation over their "
-        "episodes. Thin: episodes of training, with sampled actions."
+        "episodes. Thin: episodes of training, with sampled actions, at the step at which their batch began: at 0 they "
+        "are the untrained policy's. If none had ended in the first batch, a grey dot there is the random policy's "
+        "return. Lines have gaps where nothing was measured."
     )
     return Section("Learning curve", "", [Figure("learning_curve", picture, "returns against steps", caption)])
 

@@ -6,8 +6,14 @@ are compared with is black or grey. Lines have a contrast of 3 to 1 at least, on
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import io
-from typing import Any
+import os
+import sys
+import warnings
+from collections.abc import Callable
+from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 
@@ -17,6 +23,40 @@ DASHES = ("-", "--", "-.", ":")
 EXPERT, RANDOM, REFERENCE = "#111111", "#7a7a7a", "#555555"
 WIDTH = 9.6  # inches
 DPI = 130
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def picture(draw: Callable[P, R]) -> Callable[P, R]:
+    """For a function that draws: with matplotlib's own settings, whatever MPLBACKEND and a matplotlibrc say. Afterwards the
+    settings are the user's again."""
+
+    @functools.wraps(draw)
+    def drawn(*args: P.args, **kwargs: P.kwargs) -> R:
+        _load_matplotlib()
+        from matplotlib.style import context
+
+        with context(["default", {"text.parse_math": False}]), warnings.catch_warnings():  # a $ in a name is a $
+            warnings.filterwarnings("ignore", "Glyph .* missing")  # a name's letter that the font lacks is a box
+            return draw(*args, **kwargs)
+
+    return drawn
+
+
+def _load_matplotlib() -> None:
+    """Import it without MPLBACKEND: a notebook's may name what is not installed here. We need no backend, but figures of
+    the user's own shall have theirs."""
+    if "matplotlib" in sys.modules:
+        return
+    name = os.environ.pop("MPLBACKEND", "")
+    try:
+        import matplotlib
+    finally:
+        if name:
+            os.environ["MPLBACKEND"] = name
+    if name:
+        with contextlib.suppress(ValueError):  # as the import would have done
+            matplotlib.rcParams["backend"] = name
 
 
 def line_look(index: int) -> dict[str, Any]:

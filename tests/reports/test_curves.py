@@ -1,0 +1,139 @@
+"""Curves of a run: where their points stand, and what is joined."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+
+from trpo_gail.reports import plots, style
+from trpo_gail.reports.plots import Panel
+from trpo_gail.reports.run_data import RunData
+
+NAN = float("nan")
+
+
+def run(
+    returns: Sequence[float | None], evaluated: Mapping[int, float] | None = None, lost: Sequence[int] = (),
+    eval_every: int = 250, random: float | None = -5.0, **columns: Sequence[float],
+) -> RunData:  # fmt: skip
+    """A row per 100 steps; `evaluated` has returns by iteration; the rows of iterations `lost` are not there."""
+    rows: list[dict[str, float | None]] = []
+    for k, value in enumerate(returns):
+        score = (evaluated or {}).get(k + 1)
+        row = {"iteration": k + 1.0, "steps": 100.0 * (k + 1), "return_mean": value, "kl": 0.01 * (k + 1)}
+        rows.append(row | {"eval_return_mean": score, "eval_return_std": None if score is None else 1.0})
+    rows = [row for row in rows if row["iteration"] not in lost]
+    summary: dict[str, Any] = {} if random is None else {"random_return_mean": random}
+    return RunData(Path("run"), "run", {"env": "E", "eval_every": eval_every}, {}, [], rows, summary)
+
+
+def same(curve: tuple[np.ndarray, np.ndarray], x: Sequence[float], values: Sequence[float]) -> None:
+    np.testing.assert_array_equal(curve[0], x)
+    np.testing.assert_array_equal(curve[1], values)
+
+
+# ---- numbers ---------------------------------------------------------------------------------------------------------
+
+
+def test_what_a_policy_did_stands_where_its_batch_began() -> None:
+    """The first batch is sampled before any update: at step 0, it is the untrained policy's."""
+    one = run([1.0, 2.0, 3.0], {3: 9.0})
+    same(one.curve("return_mean"), [0, 100, 200], [1, 2, 3])
+    same(one.curve("kl"), [100, 200, 300], [0.01, 0.02, 0.03])
+    same(one.curve("eval_return_mean"), [300], [9])
+
+
+def test_an_iteration_without_an_episode_and_a_lost_row_are_gaps() -> None:
+    one = run([None, 2.0, 3.0, None, 5.0, 6.0, 7.0, 8.0], lost=[6, 7])
+    same(one.curve("return_mean"), [0, 100, 200, 300, 400, 800, 800], [NAN, 2, 3, NAN, 5, NAN, 8])
+    same(one.column("return_mean"), [100, 200, 400, 800], [2, 3, 5, 8])
+    same(one.curve("no_such_column"), [], [])
+
+
+def test_evaluations_are_joined_unless_one_is_missing() -> None:
+    """Every 250 steps, so at 300, 500, 800, 1000, 1300: at spaces of 200 or 300 steps."""
+    scores = {3: 1.0, 5: 2.0, 8: 3.0, 10: 4.0, 13: 5.0}
+    same(run([0.0] * 14, scores).curve("eval_return_mean"), [300, 500, 800, 1000, 1300], [1, 2, 3, 4, 5])
+    without = {k: v for k, v in scores.items() if k != 8}
+    same(run([0.0] * 14, without).curve("eval_return_mean"), [300, 500, 800, 1000, 1300], [1, 2, NAN, 4, 5])
+    cut = run([0.0] * 14, scores, lost=[4, 7, 8, 9])  # 4 was not to be evaluated, 8 was
+    same(cut.curve("eval_return_mean"), [300, 500, 1000, 1000, 1300], [1, 2, NAN, 4, 5])
+    each = run([0.0] * 4, {1: 1.0, 2: 2.0, 4: 4.0}, eval_every=10)  # iterations are longer
+    same(each.curve("eval_return_mean"), [100, 200, 300, 400], [1, 2, NAN, 4])
+
+
+def test_a_run_that_does_not_say_when_it_was_to_be_evaluated() -> None:
+    same(run([0.0] * 9, {3: 1.0, 9: 2.0}, eval_every=0).curve("eval_return_mean"), [300, 900], [1, 2])
+
+
+# ---- pictures --------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def figures(monkeypatch: pytest.MonkeyPatch) -> list[Figure]:
+    """What is drawn, instead of PNG files."""
+    drawn: list[Figure] = []
+
+    def keep(figure: Figure) -> bytes:
+        drawn.append(figure)
+        return b""
+
+    monkeypatch.setattr(style, "png", keep)
+    return drawn
+
+
+def lines(figure: Figure) -> list[tuple[list[float], list[float]]]:
+    """Points of all lines that have some, but for the level ones."""
+    found = []
+    for line in figure.axes[0].lines:
+        x, y = (np.asarray(values, float) for values in line.get_data())
+        if np.isfinite(y).any() and list(x) != [0, 1]:
+            found.append((list(x), list(y)))
+    return found
+
+
+def legend(figure: Figure) -> list[str]:
+    return [text.get_text() for shown in figure.legends for text in shown.get_texts()]
+
+
+def test_a_learning_curve_begins_at_0_and_has_a_legend(figures: list[Figure]) -> None:
+    plots.learning_curve([run([1.0, 2.0, 3.0], {3: 9.0})], {"E": 10.0})
+    training, evaluation = lines(figures[0])
+    assert training == ([0, 100, 200], [1, 2, 3]) and evaluation == ([300], [9])
+    assert legend(figures[0]) == ["training episodes (sampled actions)", "evaluation (deterministic) ± std"]
+    assert {text.get_text() for text in figures[0].axes[0].texts} == {"expert", "random"}
+    left, right = figures[0].axes[0].get_xlim()
+    assert left < 0 and 300 < right < 320
+
+
+def test_what_has_no_neighbour_is_a_dot(figures: list[Figure]) -> None:
+    plots.learning_curve([run([1.0, None, 3.0, 4.0, None, 6.0])], {})
+    joined, dots = lines(figures[0])
+    assert dots == ([0, 500], [1, 6])
+    np.testing.assert_array_equal(joined[1], [1, NAN, 3, 4, NAN, 6])
+
+
+def test_until_an_episode_ends_the_random_policy_stands_at_0(figures: list[Figure]) -> None:
+    plots.learning_curve([run([None, 2.0, 3.0])], {})
+    assert ([0], [-5]) in lines(figures[0])
+    plots.learning_curve([run([None, 2.0, 3.0], random=None)], {})
+    assert all(0 not in np.array(x)[np.isfinite(y)] for x, y in lines(figures[1]))
+
+
+def test_one_iteration_and_several_runs(figures: list[Figure]) -> None:
+    plots.learning_curve([run([1.0])], {})
+    assert ([0], [1]) in lines(figures[0])
+    plots.learning_curve([run([1.0]), run([2.0, 3.0])], {})
+    assert legend(figures[1]) == ["run", "run", "training episodes (sampled actions)"]
+
+
+def test_panels_have_the_gaps_too(figures: list[Figure]) -> None:
+    returns = [1.0, 2.0, None, 4.0, 5.0]
+    plots.metrics([run(returns)], [Panel("return", "return_mean")])
+    for _, values in lines(figures[0]):
+        np.testing.assert_array_equal(values, [NAN if value is None else value for value in returns])

@@ -1,0 +1,57 @@
+"""Pictures are the same whatever matplotlib's settings say, and leave these alone."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import matplotlib
+import pytest
+
+from trpo_gail.reports import style
+
+_DRAW = """
+import os
+from trpo_gail.reports import style
+
+@style.picture
+def draw():
+    figure, (axes,) = style.grid(1, 1, 2.0)
+    axes.plot([0, 1], label="$")
+    return style.png(figure)
+
+assert draw().startswith(b"\\x89PNG")
+import matplotlib
+print(os.environ["MPLBACKEND"], matplotlib.rcParams["backend"])
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "becomes"),
+    [("module://matplotlib_inline.backend_inline", None), ("no such thing", None), ("svg", "svg")],
+)
+def test_any_backend_may_be_asked_for(name: str, becomes: str | None) -> None:
+    """A notebook's is named in what it starts, and need not be installed there; the user's own figures have it still."""
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", _DRAW], env=os.environ | {"MPLBACKEND": name}, capture_output=True,
+        text=True, timeout=100,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith(f"{name} ")
+    assert becomes is None or done.stdout.split()[-1] == becomes
+    assert done.stderr == ""
+
+
+def test_settings_of_the_user_are_not_seen_and_stay() -> None:
+    @style.picture
+    def draw() -> bytes:
+        figure, (axes,) = style.grid(1, 1, 2.0)
+        axes.set_title("a $1 bill, 一, and \\frac")  # no formula, and a letter that the font lacks
+        axes.plot([0, 1])
+        return style.png(figure)
+
+    plain = draw()
+    with matplotlib.rc_context({"text.usetex": True, "lines.linewidth": 9.0, "savefig.bbox": "tight"}):
+        assert draw() == plain
+        assert matplotlib.rcParams["lines.linewidth"] == 9.0 and matplotlib.rcParams["text.usetex"]

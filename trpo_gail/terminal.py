@@ -1,0 +1,213 @@
+"""stdout and stderr under guard: what is printed for looking at never ends a run.
+
+Python's own streams raise for a sign that their encoding lacks, when the reader has gone, on a full disk, after the
+terminal was closed. And if stdout is closed, the next file to be opened takes its number. Under guard a sign becomes a
+plain one, and a stream that can no longer be written is silent from then on. The exit code tells of it (`guarded`), unless
+a run has begun (`Streams.begin_run`): that has more to show for itself than what it printed.
+"""
+
+from __future__ import annotations
+
+import codecs
+import contextlib
+import errno
+import functools
+import io
+import os
+import select
+import sys
+import unicodedata
+from collections.abc import Callable, Iterator
+from itertools import takewhile
+from typing import TYPE_CHECKING, Any, ParamSpec, TextIO
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
+
+P = ParamSpec("P")
+
+# ---- signs -----------------------------------------------------------------------------------------------------------
+
+ERRORS = "trpo_gail.plain"  # the name of our handler of encoding errors
+_TWINS = {
+    "±": "+-", "×": "x", "·": ".", "−": "-", "–": "-", "—": "-", "─": "-", "━": "-", "═": "-", "│": "|", "┃": "|", "║": "|",
+    "“": '"', "”": '"', "‘": "'", "’": "'", "•": "*", "→": "->", "←": "<-", "≤": "<=", "≥": ">=", "≠": "!=", "λ": "lambda",
+}  # fmt: skip
+
+
+def _plain(error: UnicodeError) -> tuple[str | bytes, int]:
+    """Instead of signs that cannot be encoded their plain twins; the bytes of a file's name that was no text as they are."""
+    assert isinstance(error, UnicodeEncodeError)
+    signs = error.object[error.start : error.end]
+    escaped = bytes(ord(sign) - 0xDC00 for sign in takewhile(_is_byte, signs))
+    if escaped:
+        return escaped, error.start + len(escaped)
+    twins = [_twin(sign) for sign in takewhile(lambda sign: not _is_byte(sign), signs)]
+    return "".join(twins), error.start + len(twins)
+
+
+def _is_byte(sign: str) -> bool:
+    """As `os.fsdecode` marks one that is part of no text."""
+    return "\udc80" <= sign <= "\udcff"
+
+
+def _twin(sign: str) -> str:
+    twin = _TWINS.get(sign) or ("+" if "\u2500" <= sign <= "\u257f" else None)  # the corners of boxes
+    return twin or unicodedata.normalize("NFKD", sign).encode("ascii", "ignore").decode() or "?"
+
+
+codecs.register_error(ERRORS, _plain)
+
+# ---- streams ---------------------------------------------------------------------------------------------------------
+
+
+class Outlet(io.RawIOBase):
+    """Bytes to a file descriptor, as long as it takes them: what fails is kept as `error`, and told once."""
+
+    def __init__(self, descriptor: int, title: str, tell: Callable[[Outlet], None]) -> None:
+        self._descriptor, self._title, self._tell = descriptor, title, tell
+        self.error: OSError | None = None
+
+    def writable(self) -> bool:
+        return True
+
+    def fileno(self) -> int:
+        return self._descriptor
+
+    def isatty(self) -> bool:
+        return self.error is None and os.isatty(self._descriptor)
+
+    def write(self, data: ReadableBuffer) -> int:
+        left = memoryview(data).cast("B")
+        size = len(left)
+        try:
+            while self.error is None and left:
+                left = left[self._some(left) :]
+        except OSError as error:
+            self.error = error
+            self._tell(self)
+        return size
+
+    def _some(self, data: memoryview) -> int:
+        try:
+            return os.write(self._descriptor, data)
+        except BlockingIOError:  # a pipe that is full, made by somebody who does not wait; we do
+            select.select([], [self._descriptor], [])
+            return 0
+
+    @property
+    def fault(self) -> str:
+        """What is wrong with it, in words."""
+        assert self.error is not None
+        if self.error.errno == errno.EBADF:
+            return f"{self._title} is closed"
+        return f"{self._title} cannot be written: {self.error.strerror}"
+
+
+class Streams:
+    """Both, while a command runs."""
+
+    def __init__(self) -> None:
+        _fill_gaps()
+        self._run_began = False
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(AttributeError, OSError, ValueError):  # none, lost already, or closed
+                stream.flush()
+        self._before = sys.stdout, sys.stderr
+        self.out = Outlet(_descriptor(sys.stdout), "standard output", self._tell)
+        self._err = Outlet(_descriptor(sys.stderr), "standard error", self._tell)
+        sys.stdout, sys.stderr = _over(self.out, sys.stdout), _over(self._err, sys.stderr)
+
+    def begin_run(self) -> None:
+        """From now on what is printed is for looking at."""
+        self._run_began = True
+
+    def close(self) -> None:
+        """Put Python's own streams back; whoever still holds ours may go on writing."""
+        ours = sys.stdout, sys.stderr
+        sys.stdout, sys.stderr = self._before
+        for stream in ours:
+            stream.flush()
+
+    def exit_code(self, code: int) -> int:
+        """What becomes of a command's, if all that it did was print and that was lost. A reader who has seen enough is told
+        nothing: `trpo-gail train --help | head`."""
+        if code or self._run_began or self.out.error is None:
+            return code
+        if self.out.error.errno == errno.EPIPE:
+            return 1
+        print(f"trpo-gail: {self.out.fault}", file=sys.stderr, flush=True)
+        return 2
+
+    def _tell(self, outlet: Outlet) -> None:
+        """On the other stream, past its buffer: this may come from within any print, in any thread."""
+        other = self._err if outlet is self.out else self.out
+        if self._run_began and other.error is None:
+            with contextlib.suppress(OSError):
+                os.write(other.fileno(), f"warning: {outlet.fault}; nothing more is printed there\n".encode())
+
+
+def _fill_gaps() -> None:
+    """Give 0, 1 and 2 to the null device where they are closed, or a checkpoint could become what libraries print to."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # the lowest that is free: this one
+
+
+def _descriptor(stream: TextIO | None) -> int:
+    """-1 for what is closed, or is no file."""
+    try:
+        return -1 if stream is None else stream.fileno()
+    except (OSError, ValueError):
+        return -1
+
+
+def _over(outlet: Outlet, stream: TextIO | None) -> TextIO:
+    """A text stream like `stream`, over the outlet. What is no file of the system, as in a notebook, stays as it is."""
+    if stream is not None and not (isinstance(stream, io.TextIOWrapper) and outlet.fileno() >= 0):
+        return stream
+    unbuffered = stream is not None and stream.write_through
+    buffer: Any = outlet if unbuffered else io.BufferedWriter(outlet)
+    return io.TextIOWrapper(
+        buffer,
+        encoding=stream.encoding if stream else "utf-8",
+        errors=ERRORS,
+        line_buffering=stream is None or stream.line_buffering,
+        write_through=unbuffered,
+    )
+
+
+_open: list[Streams] = []  # one at most
+
+
+@contextlib.contextmanager
+def streams() -> Iterator[Streams]:
+    """Both streams under guard; those of an outer context, if there is one."""
+    if _open:
+        yield _open[0]
+        return
+    _open.append(Streams())
+    try:
+        yield _open[0]
+    finally:
+        _open.pop().close()
+
+
+def guarded(main: Callable[P, int]) -> Callable[P, int]:
+    """For a command line: its streams under guard, and its exit code as they deserve."""
+
+    @functools.wraps(main)
+    def run(*args: P.args, **kwargs: P.kwargs) -> int:
+        with streams() as under_guard:
+            try:
+                code = main(*args, **kwargs)
+            except SystemExit as stop:  # --help
+                if stop.code:
+                    raise
+                code = 0
+            sys.stdout.flush()
+            return under_guard.exit_code(code)
+
+    return run
