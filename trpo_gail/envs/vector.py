@@ -110,7 +110,7 @@ def resolve_backend(env_id: str, backend: Backend) -> Literal["envpool", "gymnas
     if backend == "auto":
         return "envpool" if env_id in offered else "gymnasium"
     if not offered:
-        raise UserError("--backend envpool: EnvPool is not installed (pip install 'trpo_gail[envpool]')")
+        raise UserError("--backend envpool: EnvPool is not installed (pip install envpool)")
     if env_id not in offered:
         raise UserError(f"--backend envpool: EnvPool does not offer the environment {env_id!r}")
     return "envpool"
