@@ -37,6 +37,7 @@ LAZY = {
     "matplotlib": {"reports.style", "reports.plots", "reports.paper_figure", "reports.comparison_plots"},
     "imageio_ffmpeg": {"video"},
     "PIL": {"video"},
+    "hdf5plugin": {"experts.hdf5"},
 }
 
 
