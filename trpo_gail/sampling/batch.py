@@ -73,8 +73,21 @@ class View:
         actions = flat_rows(rollout, rollout.actions)
         if self.bounds is not None:
             actions = np.clip(actions, *self.bounds)
-        observations = flat_rows(rollout, rollout.observations[:-1]).astype(self.observations)
-        return observations.astype(np.float64), actions.astype(self.actions)
+        observations = rounded(flat_rows(rollout, rollout.observations[:-1]), self.observations)
+        return observations.astype(np.float64), rounded(actions, self.actions)
+
+
+def rounded(values: np.ndarray, kept: np.dtype) -> np.ndarray:
+    """`values` with the digits that the float dtype `kept` has, and with their own where its range ends before them.
+
+    Integers are no scale to round to: a file of them may hold what an environment gives as fractions.
+    """
+    if kept.kind != "f" or np.can_cast(values.dtype, kept):
+        return values
+    with np.errstate(over="ignore"):
+        cast = values.astype(kept)
+    lost = np.isinf(cast) & np.isfinite(values)
+    return np.where(lost, values, cast) if lost.any() else cast
 
 
 @dataclass(frozen=True)
