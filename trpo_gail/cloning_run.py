@@ -16,7 +16,7 @@ from trpo_gail.console import View
 from trpo_gail.envs.vector import EnvSpec
 from trpo_gail.errors import UserError
 from trpo_gail.evaluate import Evaluator, final_scores
-from trpo_gail.experts import dataset
+from trpo_gail.experts import cautions, dataset
 from trpo_gail.experts.dataset import ExpertData
 from trpo_gail.learner import make_policy
 from trpo_gail.parallel import Workers
@@ -73,7 +73,7 @@ def _clone(run: _Run, expert: ExpertData, folder: RunFolder | None, workers: Wor
     if folder:
         view.line(f"run folder {folder.path}")
     view.line(f"behavioural cloning of {dataset.selection(expert)}")
-    if warning := dataset.other_environment(expert, config.env):
+    for warning in cautions.of_run(expert, config.env, reward=None):
         view.warn(warning)
     start = time.perf_counter()
 
