@@ -18,7 +18,7 @@ from trpo_gail import checkpoint, evaluate, session
 from trpo_gail.cloning import clone
 from trpo_gail.config import CloningConfig, Config, CriticConfig, DiscriminatorConfig, PolicyConfig, PPOConfig, preset
 from trpo_gail.envs import vector
-from trpo_gail.errors import RunError, UserError
+from trpo_gail.errors import RunError
 from trpo_gail.evaluate import PERIODIC, Evaluator
 from trpo_gail.finite import NotFinite, Reach, checked, likely_cause, number, numbers
 from trpo_gail.learner import Demonstrations, Learner, make_learner, make_policy
@@ -276,14 +276,6 @@ def test_the_last_checkpoint_is_the_last_good_one(expert: str, tmp_path: Path) -
     assert any(str(last) in note for note in caught.value.__notes__)
     for path in (last, checkpoint.best_path(tmp_path / "run")):
         assert all(bool(torch.isfinite(tensor).all()) for tensor in _tensors(checkpoint.read(path)["learner"]))
-
-
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_demonstrations_that_are_too_large_make_no_run(dtype: str) -> None:
-    size, remedy = (1e39, "--dtype float64 holds them") if dtype == "float32" else (1e200, "rescale them")
-    env = vector.make(WALK, 4, "gymnasium")
-    with pytest.raises(UserError, match=rf"--expert: observations reach .*, too large .* in {dtype}; {remedy}"):
-        make_learner(small(dtype=dtype), env, demonstrations(scale=size), False, WORKERS)
 
 
 def test_a_cloned_policy_that_is_not_finite_is_named() -> None:

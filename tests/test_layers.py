@@ -26,7 +26,7 @@ LAYERS = [
     "learner",
     "generators adversaries critic cloning",
     "policy value networks sampling envs experts",
-    "parallel config seeding errors scores finite terminal",
+    "parallel config seeding errors scores finite magnitudes terminal",
 ]
 
 # Optional or heavy libraries: the files that import each, and only within functions.
@@ -37,6 +37,7 @@ LAZY = {
     "matplotlib": {"reports.style", "reports.plots", "reports.paper_figure", "reports.comparison_plots"},
     "imageio_ffmpeg": {"video"},
     "PIL": {"video"},
+    "hdf5plugin": {"experts.hdf5"},
 }
 
 

@@ -77,7 +77,7 @@ def test_what_cannot_be_filmed_is_said_before_anything_is_run(
     for name, says in (
         ("film.avi", "a file that ends in .mp4 or .gif expected"),
         ("nowhere/film.gif", "there is no folder"),
-        ("film.mp4", "imageio_ffmpeg is not installed (pip install 'trpo_gail[video]')"),
+        ("film.mp4", "imageio_ffmpeg is not installed (pip install imageio-ffmpeg)"),
     ):
         assert main(["evaluate", str(run), "--video", str(tmp_path / name)]) == 2
         told = capsys.readouterr()

@@ -72,6 +72,8 @@ class Walk(gymnasium.Env):
 
 
 gymnasium.register("Script-v0", entry_point=Script, max_episode_steps=1000)
+gymnasium.register("Script-v7", entry_point=Script, max_episode_steps=1000)
+gymnasium.register("Other-v0", entry_point=Script, max_episode_steps=1000)
 gymnasium.register("Walk-v0", entry_point=Walk, max_episode_steps=1000)
 
 # ---- parts -----------------------------------------------------------------------------------------------------------

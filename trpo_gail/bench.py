@@ -93,7 +93,7 @@ def _measure(what: str, config: Config, ranks: int, seconds: float) -> float:
     if ranks > 1:
         mpirun = shutil.which("mpirun", path=f"{Path(sys.executable).parent}:{os.environ.get('PATH', '')}")
         if mpirun is None:
-            raise UserError("--ranks: no mpirun found (pip install 'trpo_gail[mpich]', or --ranks 1)")
+            raise UserError("--ranks: no mpirun found (pip install mpich, or --ranks 1)")
         command = [mpirun, "-n", str(ranks), *command]
     single = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
     done = subprocess.run(command, capture_output=True, text=True, env=os.environ | single)

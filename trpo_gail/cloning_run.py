@@ -17,9 +17,9 @@ from trpo_gail.console import View
 from trpo_gail.envs.vector import EnvSpec
 from trpo_gail.errors import UserError
 from trpo_gail.evaluate import Evaluator, final_scores
-from trpo_gail.experts import dataset
+from trpo_gail.experts import cautions, dataset
 from trpo_gail.experts.dataset import ExpertData
-from trpo_gail.learner import check_size, make_policy
+from trpo_gail.learner import make_policy
 from trpo_gail.parallel import Workers
 from trpo_gail.runs import RunFolder, default_path, provenance
 from trpo_gail.session import Setting, closing_lines, prepare
@@ -66,7 +66,6 @@ def _prepare(config: CloningConfig, path: Path, workers: Workers) -> tuple[Exper
     setting, expert, env = prepare(dataclasses.replace(run_config, eval_every=0), None, workers)
     env.close()
     assert expert is not None
-    check_size(expert.observations, expert.actions, config.dtype)
     if len(expert.actions) < 2:
         raise UserError(f"{expert.path}: 1 pair, at least 2 expected: one to learn from and one for validation")
     return expert, _Run(config, run_config, setting, env.spec)
@@ -78,7 +77,7 @@ def _clone(run: _Run, expert: ExpertData, folder: RunFolder | None, workers: Wor
     if folder:
         view.line(f"run folder {folder.path}")
     view.line(f"behavioural cloning of {dataset.selection(expert)}")
-    if warning := dataset.other_environment(expert, config.env):
+    for warning in cautions.of_run(expert, config.env, reward=None):
         view.warn(warning)
     view.begin(0, config.iterations, "iterations")
     start = time.perf_counter()

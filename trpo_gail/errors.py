@@ -1,4 +1,10 @@
-"""The exceptions whose message is all that a person needs: one clear line, no traceback."""
+"""The exceptions whose message is all that a person needs: one clear line, no traceback; and how a line stays short."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+MOST = 240  # characters of a message: three lines of a screen
 
 
 class UserError(ValueError):
@@ -10,3 +16,19 @@ class RunError(RuntimeError):
 
     It may be raised on one rank alone: the command line then names the rank and ends all of them.
     """
+
+
+def shortened(text: str, limit: int = MOST) -> str:
+    """One line of at most `limit` characters. What is wrong and what to do stand at the ends: the middle is left out."""
+    line, gap = text if text.isprintable() else " ".join(text.split()), " ... "
+    if len(line) <= limit:
+        return line
+    tail = (limit - len(gap)) // 3
+    return line[: limit - len(gap) - tail] + gap + line[len(line) - tail :]
+
+
+def listed(names: Iterable[object], most: int = 5) -> str:
+    """`a, b, c and 997 more`: the first names of a list that may be long, each of them short, too."""
+    words = [str(name) for name in names]
+    said = ", ".join(shortened(word, 40) for word in words[:most])
+    return f"{said} and {len(words) - most} more" if len(words) > most else said or "nothing"

@@ -194,7 +194,8 @@ def final_scores(
     """What a run's summary says of its policy: the deterministic return over `episodes`, beside the expert's (as given)
     and the random policy's; None where there are no episodes. A collective."""
     learned = evaluator.run(actor, episodes, FINAL) if episodes else None
-    random = float(evaluator.random(spec, episodes).returns.mean()) if episodes else None
+    drawn = evaluator.random(spec, episodes).returns if episodes else None
+    random = float(drawn.mean()) if drawn is not None else None
     mean = float(learned.returns.mean()) if learned else None
     return {
         "return_mean": mean,
@@ -202,6 +203,7 @@ def final_scores(
         "episodes": episodes,
         "expert_return_mean": expert,
         "random_return_mean": random,
+        "random_return_std": float(drawn.std()) if drawn is not None else None,
         "scaled_score": scaled_score(mean, expert, random),
         "returns": learned.returns.tolist() if learned else [],
         "lengths": learned.lengths.tolist() if learned else [],

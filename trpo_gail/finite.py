@@ -49,12 +49,6 @@ class Reach:
     reward: float = 0.0
 
 
-def largest(dtype: str) -> float:
-    """Magnitude up to which a network of this dtype takes an observation: differences, and sums of squares in float64,
-    stay finite."""
-    return min(float(np.finfo(dtype).max) / 4.0, 1e140)
-
-
 def number(what: str, value: float) -> None:
     """Raise NotFinite unless this number, of all ranks, is finite."""
     if not math.isfinite(value):

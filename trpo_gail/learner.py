@@ -15,8 +15,6 @@ from trpo_gail.adversaries.env_reward import EnvReward
 from trpo_gail.config import Config
 from trpo_gail.critic import Critic
 from trpo_gail.envs.vector import EnvSpec, VectorEnv
-from trpo_gail.errors import UserError
-from trpo_gail.finite import largest
 from trpo_gail.generators.ppo import PPO
 from trpo_gail.generators.trpo import TRPO
 from trpo_gail.networks.normaliser import sums
@@ -112,12 +110,7 @@ def make_policy(config: Config, spec: EnvSpec) -> Policy:
 def make_learner(
     config: Config, env: VectorEnv, expert: Demonstrations | None, clip: bool, workers: Workers
 ) -> Learner:
-    """A fresh learner. `clip`: D sees executed actions. Parameters and buffers are rank 0's.
-
-    Raises UserError for demonstrations that are too large for `config.dtype`.
-    """
-    if expert is not None:
-        check_size(expert.observations, expert.actions, config.dtype)
+    """A fresh learner. `clip`: D sees executed actions. Parameters and buffers are rank 0's."""
     spec, device, dtype = env.spec, workers.device(config.device), getattr(torch, config.dtype)
     policy = _place(make_policy(config, spec), device, dtype)
     value = _place(ValueNetwork(config.critic, spec, _initial(config, 1)), device, dtype)
@@ -134,15 +127,6 @@ def make_learner(
     adversary = make_adversary(config, spec, expert, clip, workers)
     _share(workers, policy, value)
     return Learner(policy, critic, generator, adversary, Sampler(config, env, workers))
-
-
-def check_size(observations: np.ndarray, actions: np.ndarray, dtype: str) -> None:
-    """Raise UserError for demonstrations [M, O] and [M, A] or [M] that are too large to compute with in this dtype."""
-    for name, values in (("observations", observations), ("actions", actions)):
-        size = np.abs(values.astype(np.float64)).max()
-        if size > largest(dtype):
-            remedy = "--dtype float64 holds them" if size <= largest("float64") else "rescale them"
-            raise UserError(f"--expert: {name} reach {size:g}, too large to compute with in {dtype}; {remedy}")
 
 
 def make_adversary(

@@ -20,11 +20,12 @@ from trpo_gail.envs.one_by_one import BOUND
 from trpo_gail.envs.vector import VectorEnv
 from trpo_gail.errors import UserError
 from trpo_gail.evaluate import PERIODIC, Evaluator, final_scores
-from trpo_gail.experts import dataset
+from trpo_gail.experts import cautions, dataset
 from trpo_gail.experts.dataset import ExpertData
 from trpo_gail.learner import Demonstrations, Learner, make_learner
 from trpo_gail.parallel import Workers
 from trpo_gail.runs import RunFolder, default_path, provenance, read_json
+from trpo_gail.scores import hardly_differ
 from trpo_gail.stopping import StopRequest
 from trpo_gail.stuck import Stuck
 from trpo_gail.train import Row, finished, train
@@ -158,7 +159,7 @@ def _setting(config: Config, expert: ExpertData | None, env: VectorEnv, backend:
     if expert is None:
         # A policy trained on the environment's reward is an expert to be: raw, as the paper's were.
         return Setting(backend, override or "raw", "without demonstrations", None, None)
-    dataset.check(expert, env.spec)
+    dataset.check(expert, env.spec, config.dtype)
     actions, reason = dataset.action_view(expert, env.spec.executed_space, override)
     return Setting(backend, actions, reason, str(Path(expert.path).absolute()), expert.sha256)
 
@@ -221,7 +222,8 @@ class _Session:
             )
         if self.expert:
             self.view.line(f"expert: {dataset.selection(self.expert)}")
-            if warning := dataset.other_environment(self.expert, self.config.env):
+            reward = None if self.config.adversary == "env_reward" else self.config.discriminator.reward
+            for warning in cautions.of_run(self.expert, self.config.env, reward):
                 self.view.warn(warning)
         self.view.begin(self.learner.progress.steps, self.config.expected_steps)
 
@@ -329,10 +331,14 @@ def closing_lines(summary: dict[str, Any]) -> list[str]:
     def number(value: float | None) -> str:
         return "unknown" if value is None else f"{value:.2f}"
 
-    return [
+    lines = [
         f"learned return  {number(summary['return_mean'])} ± {number(summary['return_std'])} "
         f"(deterministic, {summary['episodes']} episodes)",
         f"expert return   {number(summary['expert_return_mean'])}",
         f"random return   {number(summary['random_return_mean'])}",
         f"scaled score    {number(summary['scaled_score'])} (0 random, 1 expert)",
     ]
+    spread = summary["random_return_std"], summary["episodes"]
+    if hardly_differ(summary["expert_return_mean"], summary["random_return_mean"], *spread):
+        lines.append("                expert and random return hardly differ, so that the score says little")
+    return lines

@@ -12,7 +12,7 @@ import gymnasium
 import numpy as np
 
 from trpo_gail.envs.one_by_one import make_one
-from trpo_gail.errors import UserError
+from trpo_gail.errors import UserError, shortened
 from trpo_gail.evaluate import FINAL, LoadedPolicy, load_policy
 from trpo_gail.seeding import EVAL_RESET, reset_seeds
 
@@ -32,7 +32,8 @@ def check_video(path: Path) -> None:
         else:
             import imageio_ffmpeg  # noqa: F401
     except ImportError as error:
-        raise UserError(f"--video {path}: {error.name} is not installed (pip install 'trpo_gail[video]')") from error
+        package = "imageio-ffmpeg" if error.name == "imageio_ffmpeg" else "pillow"
+        raise UserError(f"--video {path}: {error.name} is not installed (pip install {package})") from error
 
 
 def record_video(run: str | Path, path: Path, which: str, seed: int) -> dict[str, Any]:
@@ -81,8 +82,8 @@ def _drawing(env_id: str) -> Iterator[None]:
         yield
     except Exception as error:
         raise UserError(
-            f"--video: environment {env_id!r} cannot be drawn: {' '.join(str(error).split())} (classic control needs "
-            "pip install 'trpo_gail[video]'; MuJoCo on a machine without a screen needs MUJOCO_GL=egl and libegl1, or "
+            f"--video: environment {env_id!r} cannot be drawn: {shortened(str(error), 80)} (classic control needs "
+            "pip install 'gymnasium[classic-control]'; MuJoCo without a screen MUJOCO_GL=egl and libegl1, or "
             "MUJOCO_GL=osmesa and libosmesa6)"
         ) from error
 

@@ -44,6 +44,8 @@ _GOOD: Arrays = {  # two episodes of three steps in CartPole
 }
 _NAN = np.zeros((6, 4), np.float32)
 _NAN[4, 2] = np.nan
+_LARGE, _HUGE = np.zeros((2, 6, 4))
+_LARGE[1, 3], _HUGE[1, 3] = 1e40, 1e300
 _SPARSE: Arrays = {  # every second row of the same, from the offsets 0 and 1
     name: values if name == "episode_lengths" else values[[0, 2, 4]] for name, values in _GOOD.items()
 }
@@ -54,6 +56,14 @@ _BROKEN: dict[str, tuple[Arrays, str]] = {
     "mismatched lengths": ({"actions": np.zeros(5, np.int64)}, "dataset 'actions' & expected 6 rows & found 5"),
     "mismatched episodes": ({"episode_lengths": np.array([3, 4])}, "'episode_lengths' & expected & 6 rows & found 7"),
     "NaN": ({"observations": _NAN}, "dataset 'observations' & expected finite & nan at [4, 2]"),
+    "absurd numbers": ({"observations": _HUGE}, "dataset 'observations' & at most 1e+140 & found 1e+300 at [1, 3]"),
+    "numbers for float64": ({"observations": _LARGE}, "'observations': 1e+40 does not fit float32; --dtype float64"),
+    "complex numbers": ({"observations": _LARGE * 1j}, "dataset 'observations' & expected numbers & complex"),
+    "words for actions": (
+        {"actions": np.array([b"left"] * 6)},
+        "dataset 'actions' & expected numbers & found dtype |S4",
+    ),
+    "D4RL's layout": ({"steps": None, "episode_lengths": None}, "layout like D4RL's & lacks & 'steps'"),
     "observation size": ({"observations": np.zeros((6, 3))}, "dataset 'observations' & expected & [4] & found [3]"),
     "floats for discrete actions": ({"actions": np.zeros((6, 1))}, "dataset 'actions' & expected integers from 0 to 1"),
     "action out of range": ({"actions": np.arange(6) % 3}, "dataset 'actions' & integers from 0 to 1 & found 0 to 2"),
@@ -73,6 +83,10 @@ def write_files(folder: Path) -> None:
     """The files that `files` names."""
     (folder / "text.h5").write_text("observations,actions\n0,1\n")
     (folder / "empty.h5").touch()
+    (folder / "pointer.h5").write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n")
+    with h5py.File(folder / "minari.h5", "w") as file:
+        for i in range(1000):
+            file.create_group(f"episode_{i}")["actions"] = [0.0]
     whole = Path(EXPERT).read_bytes()
     (folder / "truncated.h5").write_bytes(whole[: len(whole) // 2])
     _write(folder / "good.h5", {})
@@ -94,6 +108,8 @@ def files(folder: Path) -> dict[str, Bad]:
         "a folder": train("", "a folder, expected an HDF5 file"),
         "not HDF5": train("text.h5", "not an HDF5 file"),
         "empty file": train("empty.h5", "an empty file, expected HDF5"),
+        "Git LFS pointer": train("pointer.h5", "a Git LFS pointer & git lfs pull"),
+        "Minari's file": train("minari.h5", "Minari's layout & 1000 & not read"),
         "truncated file": train("truncated.h5", "damaged or truncated"),
         "action size": train("pendulum.h5", "dataset 'actions' & expected rows of 1 & [2]", env="Pendulum-v1"),
         "too many trajectories": train("good.h5", "trajectories & expected 1 to 2 & found 3", "--trajectories", "3"),
@@ -163,7 +179,13 @@ def flags(folder: Path) -> dict[str, Bad]:
         ),
         "no --expert": Bad(("train", "CartPole-v0", "--out", out), ("--expert", "file of demonstrations", "needed")),
         "evaluate no run": Bad(("evaluate", str(folder)), (str(folder), "checkpoint")),
-        "inspect nothing": Bad(("data", "info"), ("data info FILE",)),
+        "inspect nothing": Bad(("data", "info"), ("data info FILE", "data --help")),
+        "inspect in no way": Bad(("data",), ("data info FILE", "data --help")),
+        "inspect two files": Bad(("data", "info", EXPERT, EXPERT), ("data info FILE",)),
+        "record by a Git LFS pointer": Bad(
+            ("record", "CartPole-v0", "--policy", str(folder / "pointer.h5"), "--episodes", "1", "--out", out),
+            (str(folder / "pointer.h5"), "a Git LFS pointer", "git lfs pull"),
+        ),
         "record by nothing": Bad(
             ("record", "CartPole-v0", "--policy", str(folder / "absent"), "--episodes", "1", "--out", out),
             (str(folder / "absent"), "expected a run folder or a policy file (HDF5)"),

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import importlib
+import json
 from pathlib import Path
 
 import gymnasium
 import numpy as np
 import pytest
 
+from trpo_gail.config import Config
 from trpo_gail.envs import vector
 from trpo_gail.errors import UserError
 from trpo_gail.experts import dataset
@@ -212,3 +214,59 @@ def test_actions_that_are_not_finite_are_refused(
     monkeypatch.setattr(Doubling, "act", lambda self, observations, noise: noise * np.nan)
     with pytest.raises(UserError, match=r"'ToyCounter-v0': actions not finite at step 0 of episode 0"):
         record("ToyCounter-v0", "p", 1, tmp_path / "x.h5")
+
+
+# --- Whose policy it is -------------------------------------------------------------------------------------------
+
+
+class Trained(Doubling):
+    """A policy that says what it was trained on, as policy files and run folders do."""
+
+    def __init__(self, env_id: str | None, **kwargs: object) -> None:
+        self.env_id = env_id
+        self.config = Config("", env_kwargs=json.dumps(kwargs))
+
+
+def warned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, actor: Doubling, **kwargs: object) -> list[str]:
+    monkeypatch.setattr(recording, "load_actor", lambda path, env_id: actor)
+    told: list[str] = []
+    record("ToyCounter-v0", "p", 1, tmp_path / "x.h5", env_kwargs=kwargs, overwrite=True, warn=told.append)
+    return told
+
+
+@pytest.mark.parametrize(
+    "name", [None, "ToyCounter-v0", "ToyCounter-v4", "toycounter", "Paper/ToyCounter-v1", "m:ToyCounter-v0"]
+)
+def test_versions_and_spellings_of_one_task_are_no_news(
+    name: str | None, toys: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert warned(tmp_path, monkeypatch, Trained(name)) == []
+
+
+@pytest.mark.parametrize("name", ["Walker2d", "ToyRandom-v0", "ToyCounter2d-v0"])
+def test_a_policy_of_another_task_is_warned_of(
+    name: str, toys: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = f"p: the policy is one for {name}, not for ToyCounter-v0: its episodes are no expert's"
+    assert warned(tmp_path, monkeypatch, Trained(name)) == [said]
+    with pytest.warns(UserWarning, match="the policy is one for"):
+        record("ToyCounter-v0", "p", 1, tmp_path / "x.h5", overwrite=True)
+
+
+def test_other_arguments_of_the_environment_are_warned_of(
+    toys: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (told,) = warned(tmp_path, monkeypatch, Trained("ToyCounter-v0", length=5))
+    assert told == "p: the policy was trained with --env_kwargs '{\"length\": 5}', and is recorded with '{}'"
+    assert warned(tmp_path, monkeypatch, Trained("ToyCounter-v0", length=5), length=5) == []
+
+
+def test_what_float32_cannot_hold_is_not_written(
+    tmp_path: Path, toys: None, doubling: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Doubling, "act", lambda self, observations, noise: noise * 0 + 1e40)
+    with pytest.raises(UserError, match=r"'ToyCounter-v0': actions beyond float32 at step 0 of episode 0"):
+        record("ToyCounter-v0", "p", 1, tmp_path / "x.h5")
+    assert not list(tmp_path.iterdir())
+    held = record("ToyCounter-v0", "p", 1, tmp_path / "x.h5", dtype="float64")
+    assert (held.actions == 1e40).all()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -86,41 +88,61 @@ def test_a_batch_without_a_transition_is_refused() -> None:
         number_rows(toys.rollout(["_", "_"]), Workers())
 
 
-# ---- as the demonstrations were kept ---------------------------------------------------------------------------------
+# ---- both sides alike ------------------------------------------------------------------------------------------------
 
 
-def seen(value: float, kept: str) -> tuple[float, float]:
-    """An observation and an action of this value, as an adversary sees them beside demonstrations of this dtype."""
-    rollout = toys.rollout([".."])
-    rollout.observations[:], rollout.actions[:] = value, value
-    observations, actions = View(np.dtype(kept), np.dtype(kept), None).rows(rollout)
-    assert observations.dtype == np.float64 and observations.shape == (2, 1)
-    return float(observations[0, 0]), float(actions[0, 0])
+def seen(values: list[float], given: str, kept: str) -> np.ndarray:
+    """Observations that an environment gives as one dtype, by the view of demonstrations in another."""
+    T = len(values)
+    rollout = toys.rollout(["." * T])
+    observations = np.array([*values, 0.0], given).reshape(T + 1, 1, 1)
+    rollout = dataclasses.replace(rollout, observations=observations, actions=observations[:-1])
+    view = View(np.dtype(kept), np.dtype(kept), None)
+    rows, actions = view.rows(rollout)
+    assert rows.dtype == np.float64
+    np.testing.assert_array_equal(rows, actions)
+    return rows[:, 0]
 
 
-@pytest.mark.parametrize("kept", ["float16", "float32", ">f4", "float64"])
-def test_both_sides_are_rounded_alike(kept: str) -> None:
-    assert seen(0.1, kept) == (float(np.dtype(kept).type(0.1)),) * 2
+@pytest.mark.parametrize("kept", ["float16", "float32"])
+def test_a_learners_numbers_are_rounded_as_the_demonstrations_were(kept: str) -> None:
+    values = np.random.default_rng(0).standard_normal(50)
+    np.testing.assert_array_equal(seen(list(values), "float64", kept), values.astype(kept))
+    assert (seen(list(values), "float64", kept) != values).all()
 
 
 @pytest.mark.parametrize(
-    ("value", "kept"),
+    ("values", "given", "kept", "expected"),
     [
-        (7e4, "float16"),
-        (-7e4, "float16"),
-        (1e39, "float32"),
-        (0.7, "int64"),
-        (300.0, "uint8"),
-        (-1.0, "uint8"),
-        (3.0, "int8"),
+        # 65504 is float16's largest; 0.1 is 1638 / 2**14 in it.
+        ([0.1, 65504.0, 65536.0, -1e30], "float64", "float16", [1638 / 2**14, 65504.0, 65536.0, -1e30]),
+        ([1e5, 3.0], "float32", "float16", [1e5, 3.0]),
+        ([1e300, -1e300, 0.5], "float64", "float32", [1e300, -1e300, 0.5]),
+        ([0.1], "float64", "float64", [0.1]),
+        ([0.3, -1.5, 300.0], "float64", "int8", [0.3, -1.5, 300.0]),
+        ([0.3, 300.0], "float64", "uint8", [0.3, 300.0]),
+        ([300.0, 70000.0], "int64", "int8", [300.0, 70000.0]),
+        ([300.0, 70000.0], "int64", "float16", [300.0, 70000.0]),
+        ([2.0**24 + 1], "int64", "float32", [2.0**24]),
     ],
 )
-def test_nothing_is_cast_to_a_type_that_it_does_not_fit_in(value: float, kept: str) -> None:
-    assert seen(value, kept) == (value, value)
+def test_no_value_is_lost_for_being_rounded(values: list, given: str, kept: str, expected: list) -> None:
+    assert seen(values, given, kept).tolist() == expected
 
 
-def test_an_adversary_sees_discrete_actions_as_integers() -> None:
-    rollout = toys.rollout(["...."], actions=300, discrete=True)
-    actions = View(np.dtype("float32"), np.dtype("int8"), None).rows(rollout)[1]
-    np.testing.assert_array_equal(actions, rollout.actions[:, 0])
-    assert actions.dtype.kind == "i" and actions.max() > 127
+def test_what_is_not_finite_stays_so() -> None:
+    assert np.isnan(seen([np.nan], "float64", "float16")).all()
+    assert seen([np.inf, -np.inf], "float64", "float16").tolist() == [np.inf, -np.inf]
+
+
+def test_discrete_actions_are_as_the_policy_took_them() -> None:
+    rollout = toys.rollout(["...."], actions=3, discrete=True)
+    _, actions = View(np.dtype(np.float16), np.dtype(np.int64), None).rows(rollout)
+    assert actions.dtype.kind == "i" and actions.tolist() == rollout.actions[:, 0].tolist()
+
+
+def test_executed_actions_are_clipped_before_they_are_rounded() -> None:
+    rollout = dataclasses.replace(toys.rollout(["..."]), actions=np.array([[[-9.0]], [[0.05]], [[9.0]]]))
+    bounds = np.array([-0.1]), np.array([0.1])
+    _, actions = View(np.dtype(np.float32), np.dtype(np.float32), bounds).rows(rollout)
+    assert actions[:, 0].tolist() == [np.float32(-0.1), np.float32(0.05), np.float32(0.1)]

@@ -5,26 +5,31 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from trpo_gail.commands import COMMANDS
-from trpo_gail.commands.parsing import print_table
+from trpo_gail.commands.parsing import print_table, warn
 from trpo_gail.errors import UserError
 
 if TYPE_CHECKING:
     from trpo_gail.parallel import Workers
 
+USAGE = "trpo-gail data info FILE"
+
 
 def run(arguments: list[str], workers: list[Workers]) -> int:
     """Print what the file holds."""
-    if arguments in (["-h"], ["--help"]):
-        print(f"usage: trpo-gail data info FILE\n\n{COMMANDS['data'][-1]}")
+    if {"-h", "--help"} & set(arguments):
+        print(f"usage: {USAGE}\n\n{COMMANDS['data'][-1]}\n\nFILE is HDF5; expert_data/README.md tells its layout.")
         return 0
     if len(arguments) != 2 or arguments[0] != "info":
-        raise UserError("data: usage is trpo-gail data info FILE")
+        raise UserError(f"data: usage is {USAGE} (trpo-gail data --help)")
     return print_info(arguments[1])
 
 
 def print_info(path: str) -> int:
-    """A file of demonstrations as a table on the terminal."""
-    from trpo_gail.experts.dataset import info
+    """A file of demonstrations as a table on the terminal, and what is to be warned of."""
+    from trpo_gail.experts import cautions, dataset
 
-    print_table(info(path))
+    held = dataset.read(path)
+    print_table(dataset.info(path, held))
+    for warning in cautions.of_file(held, path):
+        warn(warning)
     return 0

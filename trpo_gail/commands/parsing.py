@@ -5,12 +5,13 @@ from __future__ import annotations
 import contextlib
 import io
 import re
+import sys
 from collections.abc import Iterator
 from difflib import SequenceMatcher
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from trpo_gail.commands import COMMANDS
-from trpo_gail.errors import UserError
+from trpo_gail.errors import UserError, shortened
 
 if TYPE_CHECKING:
     from tyro.constructors import ConstructorRegistry
@@ -130,6 +131,11 @@ def file_errors() -> Iterator[None]:
         yield
     except OSError as error:
         raise UserError(f"{error.filename or 'input/output'}: {error.strerror or error}") from error
+
+
+def warn(text: str) -> None:
+    """One line on stderr."""
+    print(f"warning: {shortened(text)}", file=sys.stderr, flush=True)
 
 
 def print_table(rows: Any) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from tyro.conf import Positional, arg
 
 from trpo_gail.commands.data import print_info
-from trpo_gail.commands.parsing import parse
+from trpo_gail.commands.parsing import parse, warn
 from trpo_gail.config import Config
 from trpo_gail.terminal import streams
 
@@ -43,7 +43,7 @@ class _RecordArguments:
     subsample: int = 1
     """Store only every so many-th row, from the paper's random offsets; lengths and returns stay those of whole episodes."""
     licence: str | None = None
-    """Licence of the recording, kept in the file."""
+    """Licence of the recording, kept in the file; that of a policy file of Ho & Ermon is known."""
     attribution: str | None = None
     """Whose policy it is, kept in the file."""
 
@@ -57,7 +57,7 @@ def run(arguments: list[str], workers: list[Workers]) -> int:
     record(
         given.env, given.policy, given.episodes, given.out, seed=given.seed, deterministic=given.deterministic,
         backend=given.backend, env_kwargs=kwargs, action_view=given.actions, subsample=given.subsample,
-        max_episode_steps=given.max_episode_steps, licence=given.licence, attribution=given.attribution,
+        max_episode_steps=given.max_episode_steps, licence=given.licence, attribution=given.attribution, warn=warn,
     )  # fmt: skip
     with streams() as under_guard:
         under_guard.begin_run()  # the file is there

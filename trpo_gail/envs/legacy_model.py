@@ -91,7 +91,7 @@ def _mujoco() -> Any:
         import mujoco
     except ImportError as error:
         raise UserError(
-            "the paper's MuJoCo tasks need mujoco (pip install 'trpo_gail[mujoco]'), also where EnvPool runs them"
+            "the paper's MuJoCo tasks need mujoco (pip install mujoco imageio), also where EnvPool runs them"
         ) from error
     return mujoco
 

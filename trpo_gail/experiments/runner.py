@@ -342,5 +342,5 @@ def _mpirun(ranks: int) -> list[str]:
         return []
     found = shutil.which("mpirun", path=f"{Path(sys.executable).parent}:{os.environ.get('PATH', '')}")
     if found is None:
-        raise UserError("--ranks: no mpirun found (pip install 'trpo_gail[mpich]', or --ranks 1)")
+        raise UserError("--ranks: no mpirun found (pip install mpich, or --ranks 1)")
     return [found, "-n", str(ranks)]

@@ -19,9 +19,10 @@ import numpy as np
 from gymnasium.spaces import Box, Discrete
 
 from trpo_gail.envs.vector import EnvSpec
-from trpo_gail.errors import UserError
-from trpo_gail.experts import hdf5
+from trpo_gail.errors import UserError, shortened
+from trpo_gail.experts import foreign, hdf5
 from trpo_gail.experts.formats import paper
+from trpo_gail.magnitudes import too_large
 
 FORMAT, FORMAT_VERSION = "trpo_gail expert data", 1
 
@@ -62,13 +63,23 @@ class Demonstrations:
     next_observations: np.ndarray | None = None  # [N, O]
     subsample: int = 1
     provenance: Provenance = field(default_factory=Provenance)
+    says_ends: bool = True  # the paper's layout does not, and its terminals and timeouts are all False
+
+
+@dataclass(frozen=True)
+class Ends:
+    """How episodes end, of those whose last row a file holds; numbers of episodes."""
+
+    terminal: int
+    limit: int
+    unsaid: int
 
 
 @dataclass(frozen=True)
 class ExpertData:
     """The demonstrations that a learner is given."""
 
-    observations: np.ndarray  # [M, O], dtype of the file
+    observations: np.ndarray  # [M, O], with the digits of the file
     actions: np.ndarray  # [M, A], or [M] int64
     rewards: np.ndarray | None  # [M]
     terminals: np.ndarray  # [M] bool; all False in the paper's layout, which does not say
@@ -87,6 +98,7 @@ class ExpertData:
     action_view: ActionView | None = None  # as the file states
     env_id: str | None = None
     env_kwargs: Mapping[str, Any] = field(default_factory=dict)
+    ends: Ends | None = None  # of all episodes in the file; None if it does not say
 
 
 def load(path: str | Path, trajectories: int | None = None, subsample: int = 1) -> ExpertData:
@@ -135,13 +147,29 @@ def load(path: str | Path, trajectories: int | None = None, subsample: int = 1) 
         action_view=facts.action_view,
         env_id=facts.env_id,
         env_kwargs=facts.env_kwargs,
+        ends=ends(held),
     )
+
+
+def ends(held: Demonstrations) -> Ends | None:
+    """How the episodes of a file end; None if its layout does not say."""
+    if not held.says_ends:
+        return None
+    episode, step = paper_rows(held.episode_lengths, held.subsample)
+    last = step == held.episode_lengths[episode] - 1
+    terminal, limit = held.terminals[last], held.timeouts[last] & ~held.terminals[last]
+    return Ends(int(terminal.sum()), int(limit.sum()), int((~terminal & ~limit).sum()))
 
 
 def paper_offsets(episodes: int, subsample: int) -> np.ndarray:
     """The first step [episodes] that the paper keeps of each; those of n episodes begin those of n + 1."""
     # A generator of its own, and the old one: the paper's code drew its offsets so.
     return np.random.RandomState(0).randint(0, subsample, episodes)
+
+
+def _paper_counts(lengths: np.ndarray, subsample: int) -> np.ndarray:
+    """How many rows [episodes] the paper keeps of each."""
+    return np.maximum(0, -((paper_offsets(len(lengths), subsample) - lengths) // subsample))
 
 
 def paper_rows(lengths: np.ndarray, subsample: int) -> tuple[np.ndarray, np.ndarray]:
@@ -166,6 +194,8 @@ def read(path: str | Path, name: str | Path | None = None) -> Demonstrations:
                 f"{name}: a policy file (network snapshots), expected demonstrations; "
                 f"record some with: trpo-gail record ENV --policy {name} --episodes N --out FILE.h5"
             )
+        if layout := foreign.layout(file):
+            raise UserError(f"{name}: {layout}")
         return _read_native(file, name)
 
 
@@ -182,20 +212,21 @@ def _from_paper(held: paper.PaperTrajectories, path: str | Path) -> Demonstratio
         episode_lengths=held.lengths,
         rewards=held.rewards,
         episode_returns=_returns(held.rewards, held.lengths),
+        says_ends=False,
     )
 
 
 def _read_native(file: h5py.File, path: str | Path) -> Demonstrations:
-    version = file.attrs.get("format_version", FORMAT_VERSION)
-    if not isinstance(version, (int, np.integer)) or version > FORMAT_VERSION:
-        raise UserError(f"{path}: attribute 'format_version': expected {FORMAT_VERSION} or less, found {version!r}")
-    subsample = file.attrs.get("subsample", 1)
-    if not isinstance(subsample, (int, np.integer)) or subsample < 1:
-        raise UserError(f"{path}: attribute 'subsample': expected an integer of at least 1, found {subsample!r}")
-
     def optional(name: str, kinds: str, shape: str, ndim: tuple[int, ...]) -> np.ndarray | None:
         return hdf5.array(file, path, name, kinds, shape, ndim) if name in file else None
 
+    version = _integer_attribute(file, path, "format_version", f"{FORMAT_VERSION} or less") or FORMAT_VERSION
+    if version > FORMAT_VERSION:
+        raise UserError(f"{path}: attribute 'format_version': expected {FORMAT_VERSION} or less, found {version}")
+    subsample = _integer_attribute(file, path, "subsample", "an integer of at least 1")
+    if subsample is not None and subsample < 1:
+        raise UserError(f"{path}: attribute 'subsample': expected an integer of at least 1, found {subsample}")
+    returns = optional("episode_returns", "fiu", "[episodes]", (1,))
     images = (2, 3, 4)
     observations = hdf5.array(file, path, "observations", "fiu", "[rows, observation size]", images)
     held = Demonstrations(
@@ -206,9 +237,9 @@ def _read_native(file: h5py.File, path: str | Path) -> Demonstrations:
         steps=hdf5.array(file, path, "steps", hdf5.INTEGERS, "[rows]", (1,)).astype(np.int64),
         episode_lengths=hdf5.array(file, path, "episode_lengths", "iu", "[episodes]", (1,)).astype(np.int64),
         rewards=optional("rewards", "fiu", "[rows]", (1,)),
-        episode_returns=optional("episode_returns", "fiu", "[episodes]", (1,)),
+        episode_returns=None if returns is None else returns.astype(np.float64),
         next_observations=optional("next_observations", "fiu", "[rows, observation size]", images),
-        subsample=int(subsample),
+        subsample=subsample or 1,
         provenance=_read_provenance(file, path),
     )
     _check_rows(held, path)
@@ -250,13 +281,14 @@ def _check_rows(held: Demonstrations, path: str | Path) -> None:
         raise UserError(f"{path}: dataset 'episode_returns': expected {episodes} as 'episode_lengths', found {found_n}")
     if held.episode_lengths.min() < 1:
         raise UserError(f"{path}: dataset 'episode_lengths': expected 1 or more, found {held.episode_lengths.min()}")
-    k, steps = held.subsample, paper_rows(held.episode_lengths, held.subsample)[1]
-    if len(steps) != rows:
+    k, counts = held.subsample, _paper_counts(held.episode_lengths, held.subsample).tolist()
+    if sum(counts) != rows:
         kept = "all" if k == 1 else f"every {k}th"
         raise UserError(
             f"{path}: dataset 'episode_lengths': expected lengths that make {rows} rows as in 'observations', "
-            f"found {len(steps)} ({kept} of {held.episode_lengths.sum()} steps)"
+            f"found {sum(counts)} ({kept} of {sum(held.episode_lengths.tolist())} steps)"
         )
+    steps = paper_rows(held.episode_lengths, k)[1]
     if not np.array_equal(held.steps, steps):
         row = int(np.argmax(held.steps != steps))
         rule = "" if k == 1 else f" (rows start[i]::{k} with start = RandomState(0).randint(0, {k}, {episodes}))"
@@ -281,9 +313,10 @@ def _read_provenance(file: h5py.File, path: str | Path) -> Provenance:
     view = texts.pop("action_view")
     if view not in (None, "raw", "executed"):
         raise UserError(f"{path}: attribute 'action_view': expected 'raw' or 'executed', found {view!r}")
-    deterministic, seed = file.attrs.get("deterministic"), file.attrs.get("seed")
-    if seed is not None and not isinstance(seed, (int, np.integer)):
-        raise UserError(f"{path}: attribute 'seed': expected an integer, found {seed!r}")
+    deterministic = hdf5.attribute(file, path, "deterministic")
+    if not isinstance(deterministic, (bool, np.bool_, int, np.integer, type(None))):
+        found = shortened(repr(deterministic), 60)
+        raise UserError(f"{path}: attribute 'deterministic': expected a boolean, found {found}")
     return Provenance(
         **texts,
         env_kwargs=objects["env_kwargs"] or {},
@@ -292,8 +325,15 @@ def _read_provenance(file: h5py.File, path: str | Path) -> Provenance:
         versions=objects["versions"] or {},
         action_view=view,  # type: ignore[arg-type]
         deterministic=None if deterministic is None else bool(deterministic),
-        seed=None if seed is None else int(seed),
+        seed=_integer_attribute(file, path, "seed", "an integer"),
     )
+
+
+def _integer_attribute(file: h5py.File, path: str | Path, name: str, expected: str) -> int | None:
+    value = hdf5.attribute(file, path, name)
+    if value is not None and not isinstance(value, (int, np.integer)):
+        raise UserError(f"{path}: attribute '{name}': expected {expected}, found {shortened(repr(value), 60)}")
+    return None if value is None else int(value)
 
 
 def space_to_json(space: Box | Discrete) -> dict[str, Any]:
@@ -372,8 +412,11 @@ def _write(file: h5py.File, held: Demonstrations) -> None:
 # --- Against an environment ---------------------------------------------------------------------------------------
 
 
-def check(data: ExpertData, spec: EnvSpec) -> None:
-    """Raise UserError, naming file, field, expected and found, unless the data fit the environment's spaces."""
+def check(data: ExpertData, spec: EnvSpec, dtype: str = "float64") -> None:
+    """Raise UserError, naming file, field, expected and found, unless the data fit the environment's spaces and `dtype`."""
+    for name in ("observations", "actions"):
+        if (value := too_large(getattr(data, name), dtype)) is not None:
+            raise UserError(f"{data.path}: dataset '{name}': {value:g} does not fit {dtype}; --dtype float64 holds it")
     where, env = f"{data.path}: dataset", f"as the environment {spec.id!r} has"
     expected, found = list(spec.observation_space.shape), list(data.observations.shape[1:])
     if found != expected:
@@ -401,7 +444,8 @@ def other_environment(data: ExpertData, env_id: str) -> str | None:
     if data.env_id is None or data.env_id.rpartition(":")[2] == env_id.rpartition(":")[2]:
         return None
     return (
-        f"{data.path} was recorded on {data.env_id}, not {env_id}: its returns, and so scaled_score, are of that task"
+        f"{data.path} was recorded on {shortened(data.env_id, 60)}, not {env_id}: "
+        "its returns, and so scaled_score, are of that task"
     )
 
 
@@ -425,20 +469,20 @@ def action_view(
 
 
 def _outside(actions: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
-    """Which action coordinates are outside the bounds by more than rounding to float32: [M, A] bool."""
-    slack = 1e-6 * np.maximum(1.0, np.abs(np.where(np.isfinite(high), high, 1.0)))
+    """Which action coordinates are outside the bounds by more than rounding, to float32 at best: [M, A] bool."""
+    rounding = max(1e-6, float(np.finfo(actions.dtype).eps))
+    slack = rounding * np.maximum(1.0, np.abs(np.where(np.isfinite(high), high, 1.0)))
     return (actions < low - slack) | (actions > high + slack)
 
 
 # --- Describing ---------------------------------------------------------------------------------------------------
 
 
-def info(path: str | Path) -> list[tuple[str, str]]:
-    """All that a file holds, as (name, value) lines for `trpo-gail data info`. Raises UserError as `load` does."""
-    held = read(path)
+def info(path: str | Path, held: Demonstrations | None = None) -> list[tuple[str, str]]:
+    """All that a file holds (`held`, if it has been read) as (name, value) lines. Raises UserError as `load` does."""
+    held = held or read(path)
     facts, lengths = held.provenance, held.episode_lengths
-    with hdf5.reading(path) as file:
-        layout = "paper (obs_B_T_Do)" if paper.holds(file) else f"native, version {FORMAT_VERSION}"
+    layout = f"native, version {FORMAT_VERSION}" if held.says_ends else "paper (obs_B_T_Do)"
     lines = [
         ("file", str(path)),
         ("sha256", hdf5.sha256(path)),

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,10 +16,19 @@ from typing import Any
 import h5py
 import numpy as np
 
-from trpo_gail.errors import UserError
+from trpo_gail.errors import UserError, listed, shortened
+from trpo_gail.experts import foreign
+from trpo_gail.magnitudes import largest
 
 FLOATS, INTEGERS, FLAGS = "f", "iu", "biu"  # numpy's letters for kinds of dtype
 _WORDS = {"f": "floats", "iu": "integers", "biu": "booleans", "fiu": "numbers"}
+
+# Filters by their registered numbers. hdf5plugin, a package of their plugins, has those whose name stands first.
+_PLUGIN = {
+    307: "bzip2", 32001: "Blosc", 32004: "LZ4", 32008: "Bitshuffle", 32013: "ZFP", 32015: "Zstandard", 32017: "SZ",
+    32018: "FCIDECOMP", 32024: "SZ3", 32026: "Blosc2", 32028: "SPERR",
+}  # fmt: skip
+_OTHERS = {4: "SZIP", 305: "LZO"}
 
 
 @contextmanager
@@ -31,9 +41,11 @@ def reading(path: str | Path) -> Iterator[h5py.File]:
             yield file
     except UserError:
         raise
+    except MemoryError as error:
+        raise UserError(f"{path}: does not fit into memory: {shortened(str(error), 100)}") from error
     except (OSError, RuntimeError, KeyError) as error:
-        text = " ".join(str(error).split())
-        if "unable to lock" in text:
+        text = shortened(str(error), 100)
+        if "unable to lock" in str(error):
             raise UserError(f"{path}: locked by a process that is writing it; try again when it is done") from error
         raise UserError(f"{path}: damaged or truncated HDF5, expected a complete file: {text}") from error
 
@@ -42,6 +54,10 @@ def _require_hdf5(path: str | Path) -> None:
     """Say what a path is that cannot be an HDF5 file; h5py's own messages do not."""
     if Path(path).is_dir():
         raise UserError(f"{path}: a folder, expected an HDF5 file")
+    if Path(path).is_symlink() and not Path(path).exists():
+        raise UserError(f"{path}: a link to {os.readlink(path)}, which does not exist; expected an HDF5 file")
+    if Path(path).exists() and not Path(path).is_file():
+        raise UserError(f"{path}: a pipe or a device, expected an HDF5 file")
     try:
         with open(path, "rb") as stream:
             empty = not stream.read(1)
@@ -52,7 +68,8 @@ def _require_hdf5(path: str | Path) -> None:
     if empty:
         raise UserError(f"{path}: an empty file, expected HDF5")
     if not h5py.is_hdf5(path):
-        raise UserError(f"{path}: not an HDF5 file")
+        kind = foreign.kind(path)
+        raise UserError(f"{path}: not an HDF5 file" + (f" but {kind}" if kind else ""))
 
 
 def sha256(path: str | Path) -> str:
@@ -61,39 +78,129 @@ def sha256(path: str | Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def array(file: h5py.Group, path: str | Path, name: str, kinds: str, shape: str, ndim: tuple[int, ...]) -> np.ndarray:
-    """The dataset `name`, finite and of one of the `kinds`; `shape` says in words what was expected.
+# --- Datasets -----------------------------------------------------------------------------------------------------
 
-    Raises UserError if it is missing, no dataset, of other dimensions or another kind, or holds NaN or infinities.
+
+def array(file: h5py.Group, path: str | Path, name: str, kinds: str, shape: str, ndim: tuple[int, ...]) -> np.ndarray:
+    """The dataset `name`, finite and of one of the `kinds`, in a dtype to compute with; `shape` says what was expected.
+
+    Whatever the byte order and the width in the file: floats come as float16, float32 or float64, integers signed (but
+    uint8). Raises UserError if it is missing, no dataset, of other dimensions or another kind, needs a filter that is not
+    installed, or holds NaN, infinities, floats beyond `largest` or integers beyond int64.
     """
+    found = _dataset(file, path, name, shape)
+    where, wanted = f"{path}: dataset '{name}'", f"{_WORDS.get(kinds, 'numbers')} {shape}"
+    dtype = _dtype(found)
+    if dtype is None or dtype.kind not in kinds:
+        raise UserError(f"{where}: expected {wanted}, found dtype {shortened(str(dtype or 'of no numbers'), 60)}")
+    if found.shape is None or len(found.shape) not in ndim:
+        size = "no values" if found.shape is None else f"shape {list(found.shape)}"
+        raise UserError(f"{where}: expected {wanted}, found {size}")
+    values = _read(found, dtype, where)
+    most = largest("float64") if dtype.kind == "f" else np.iinfo(np.int64).max
+    if (bad := ~_within(values, most)).any():
+        at = [int(i) for i in np.argwhere(bad)[0]]
+        value = values[tuple(at)]
+        hope = f"values of at most {most:g}" if np.isfinite(value) else "finite values"
+        raise UserError(f"{where}: expected {hope}, found {value!s} at {at}")
+    return _native(values)
+
+
+def _dataset(file: h5py.Group, path: str | Path, name: str, shape: str) -> h5py.Dataset:
     found = file.get(name)
+    if found is None and (link := file.get(name, getlink=True)) is not None and not isinstance(link, h5py.HardLink):
+        target = shortened(":".join(filter(None, [getattr(link, "filename", None), link.path])), 60)
+        raise UserError(f"{path}: dataset '{name}' is a link to {target}, which does not exist; expected {shape}")
     if found is None:
-        here = ", ".join(sorted(file)) or "nothing"
-        raise UserError(f"{path}: dataset '{name}' is missing, expected {shape}; the file holds {here}")
+        raise UserError(f"{path}: dataset '{name}' is missing, expected {shape}; the file holds {listed(sorted(file))}")
     if not isinstance(found, h5py.Dataset):
-        raise UserError(f"{path}: '{name}' is a group, expected a dataset {shape}")
-    wanted = _WORDS.get(kinds, "numbers")
-    if found.dtype.kind not in kinds:
-        raise UserError(f"{path}: dataset '{name}': expected {wanted} {shape}, found dtype {found.dtype}")
-    if len(found.shape) not in ndim:
-        raise UserError(f"{path}: dataset '{name}': expected {wanted} {shape}, found shape {list(found.shape)}")
-    values = np.asarray(found[()])
-    if values.dtype.kind == "f" and not np.isfinite(values).all():
-        where = [int(i) for i in np.argwhere(~np.isfinite(values))[0]]
-        raise UserError(f"{path}: dataset '{name}': expected finite values, found {values[tuple(where)]} at {where}")
+        raise UserError(f"{path}: '{name}' is a {type(found).__name__.lower()}, expected a dataset {shape}")
+    return found
+
+
+def _dtype(found: h5py.Dataset) -> np.dtype | None:
+    """Numpy's name for the type of a dataset: for an integer of a width that it lacks, int64; None if it has none."""
+    try:
+        return found.dtype
+    except (TypeError, ValueError):
+        return np.dtype(np.int64) if isinstance(found.id.get_type(), h5py.h5t.TypeIntegerID) else None
+
+
+def _read(found: h5py.Dataset, dtype: np.dtype, where: str) -> np.ndarray:
+    """All values of a dataset. If a filter is missing, it is looked for in hdf5plugin; a UserError names it."""
+    try:
+        return _values(found, dtype)
+    except OSError:
+        if not (missing := _missing_filters(found)):
+            raise
+    try:
+        import hdf5plugin  # noqa: F401  (it registers what it has)
+
+        return _values(found, dtype)
+    except (ImportError, OSError) as error:
+        if not (missing := _missing_filters(found)):
+            raise
+        names = listed(f"{name} ({number})" for number, name in missing.items())
+        known = all(number in _PLUGIN for number in missing)
+        hope = "pip install hdf5plugin" if known else "write the file anew, with gzip, on a machine that has it"
+        raise UserError(f"{where} is compressed by the HDF5 filter {names}, which is not installed; {hope}") from error
+
+
+def _values(found: h5py.Dataset, dtype: np.dtype) -> np.ndarray:
+    values = np.empty(found.shape, dtype)
+    if values.size:
+        found.id.read(h5py.h5s.ALL, h5py.h5s.ALL, values)  # converts
     return values
+
+
+def _missing_filters(found: h5py.Dataset) -> dict[int, str]:
+    """Numbers and names of the filters of a dataset that this process lacks."""
+    properties = found.id.get_create_plist()
+    filters = [properties.get_filter(i) for i in range(properties.get_nfilters())]
+    names = _PLUGIN | _OTHERS
+    return {
+        number: names.get(number) or shortened(text.decode("utf-8", "replace"), 40) or "unknown"
+        for number, _, _, text in filters
+        if not h5py.h5z.filter_avail(number)
+    }
+
+
+def _within(values: np.ndarray, most: float) -> np.ndarray:
+    """Which values are finite, and none of the sizes that only wide types have is above `most`: bool, of their shape."""
+    wide = values.dtype.itemsize >= 8 and values.dtype.kind in "fu"
+    return np.abs(values) <= most if wide else np.isfinite(values)
+
+
+def _native(values: np.ndarray) -> np.ndarray:
+    """The same numbers in this machine's byte order, and in a dtype that PyTorch computes with."""
+    kind, size = values.dtype.kind, values.dtype.itemsize
+    if kind == "u" and size > 1:
+        return values.astype(f"i{min(2 * size, 8)}")
+    return values.astype(f"{kind}{min(size, 8)}", copy=False) if kind in "fiu" else values
+
+
+# --- Attributes ---------------------------------------------------------------------------------------------------
+
+
+def attribute(file: h5py.Group, path: str | Path, name: str) -> Any:
+    """An attribute's value as h5py gives it, an array of one as its element; None if absent or empty."""
+    try:
+        value = file.attrs.get(name)
+    except (OSError, TypeError, ValueError) as error:
+        raise UserError(f"{path}: attribute '{name}': of a type that is not read") from error
+    if isinstance(value, np.ndarray) and value.size == 1:
+        return value.reshape(-1)[0]
+    return None if isinstance(value, h5py.Empty) else value
 
 
 def text_attribute(file: h5py.Group, path: str | Path, name: str) -> str | None:
     """A text attribute, whether its writer stored bytes or str; None if absent."""
-    value = file.attrs.get(name)
-    if value is None or isinstance(value, h5py.Empty):
-        return None
+    value = attribute(file, path, name)
+    if value is None or isinstance(value, str):
+        return value
     if isinstance(value, bytes):
         return value.decode("utf-8", "replace")
-    if not isinstance(value, str):
-        raise UserError(f"{path}: attribute '{name}': expected text, found {type(value).__name__}")
-    return value
+    raise UserError(f"{path}: attribute '{name}': expected text, found {type(value).__name__}")
 
 
 def json_attribute(file: h5py.Group, path: str | Path, name: str) -> Any:

@@ -14,8 +14,8 @@ from typing import Any
 import h5py
 import numpy as np
 
-from trpo_gail.errors import UserError
-from trpo_gail.experts import greedy, hdf5
+from trpo_gail.errors import UserError, listed, shortened
+from trpo_gail.experts import greedy, hdf5, known
 from trpo_gail.sampling.rollout import Actor, Noise
 
 STD_FLOOR = 1e-6  # added to the normaliser's standard deviations, as the original does
@@ -36,12 +36,9 @@ class PaperPolicy:
     env_id: str | None  # as the file names it, e.g. Hopper-v0
     description: str
     checksum: str  # SHA-256 of the file
+    licence: str | None = None  # of a file that is known by its checksum
+    attribution: str | None = None
     action_view: str = "raw"
-    licence: str = "MIT"
-    attribution: str = (
-        "expert policy of openai/imitation (MIT licence), the code of Ho & Ermon, "
-        "Generative Adversarial Imitation Learning, NIPS 2016"
-    )
 
     @property
     def observation_size(self) -> int:
@@ -117,14 +114,17 @@ def _read_snapshot(file: h5py.File, path: str, snapshot: str) -> PaperPolicy:
     base = f"snapshots/{snapshot}"
     names = [name for name in ("GaussianPolicy", "GibbsPolicy") if f"{base}/{name}" in file]
     if not names:
-        raise UserError(f"{path}: '{base}': expected a GaussianPolicy or a GibbsPolicy, found {sorted(file[base])}")
+        found = listed(sorted(file[base]))
+        raise UserError(f"{path}: '{base}': expected a GaussianPolicy or a GibbsPolicy, found {found}")
     root, gaussian = f"{base}/{names[0]}", names[0] == "GaussianPolicy"
     normaliser = f"{root}/obsnorm/Standardizer"
     mean, meansq = _vector(file, path, f"{normaliser}/mean_1_D"), _vector(file, path, f"{normaliser}/meansq_1_D")
     hidden = _hidden_layers(file, path, root, args)
     output = _affine(file, path, f"{root}/out/AffineLayer")
     _check_chain(path, len(mean), [*(layer[:2] for layer in hidden), output])
-    stdevs = np.exp(_vector(file, path, f"{root}/logstdevs_1_Da")) if gaussian else None
+    stdevs = _stdevs(file, path, f"{root}/logstdevs_1_Da") if gaussian else None
+    checksum = hdf5.sha256(path)
+    origin = known.origin(checksum)
     widths = "-".join(str(len(b)) for _, b, _ in hidden) or "linear"
     return PaperPolicy(
         noise_kind="normal" if gaussian else "gumbel",
@@ -134,9 +134,11 @@ def _read_snapshot(file: h5py.File, path: str, snapshot: str) -> PaperPolicy:
         hidden=hidden,
         output=output,
         stdevs=stdevs,
-        env_id=args.get("env_name"),
+        env_id=None if args.get("env_name") is None else str(args["env_name"]),
         description=f"{Path(path).name}:{snapshot} ({names[0]}, {widths} {hidden[0][2] if hidden else ''})",
-        checksum=hdf5.sha256(path),
+        checksum=checksum,
+        licence=origin.licence if origin else None,
+        attribution=origin.attribution if origin else None,
     )
 
 
@@ -160,7 +162,8 @@ def _hidden_layers(
     for i in range(0, len(shape), 2):
         pair = shape[i : i + 2]
         if len(pair) != 2 or pair[0][0] != "fc" or pair[1] not in (("nonlin", "tanh"), ("nonlin", "lrelu")):
-            raise UserError(f"{path}: policy_hidden_spec: expected pairs of fc and tanh or lrelu layers, found {pair}")
+            found = shortened(str(pair), 80)
+            raise UserError(f"{path}: policy_hidden_spec: expected pairs of fc and tanh or lrelu layers, found {found}")
         W, b = _affine(file, path, f"{root}/hidden/FeedforwardNet/layer_{i}/AffineLayer")
         layers.append((W, b, str(pair[1][1])))
     return tuple(layers)
@@ -173,6 +176,16 @@ def _affine(file: h5py.File, path: str, name: str) -> tuple[np.ndarray, np.ndarr
 
 def _vector(file: h5py.File, path: str, name: str) -> np.ndarray:
     return hdf5.array(file, path, name, "f", "[1, size]", (2,)).astype(np.float64).reshape(-1)
+
+
+def _stdevs(file: h5py.File, path: str, name: str) -> np.ndarray:
+    with np.errstate(over="ignore"):
+        stdevs = np.exp(_vector(file, path, name))
+    if not np.isfinite(stdevs).all():
+        raise UserError(
+            f"{path}: dataset '{name}': expected logarithms of finite standard deviations, found {stdevs.max()}"
+        )
+    return stdevs
 
 
 def _check_chain(path: str, inputs: int, layers: list[tuple[np.ndarray, np.ndarray]]) -> None:

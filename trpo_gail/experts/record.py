@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+import re
+import warnings
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
@@ -12,7 +15,7 @@ import numpy as np
 from gymnasium.spaces import Box
 
 from trpo_gail.envs.vector import Backend, EnvSpec, VectorEnv, make_together
-from trpo_gail.errors import UserError
+from trpo_gail.errors import UserError, shortened
 from trpo_gail.experts import dataset
 from trpo_gail.experts.policies import load_actor
 from trpo_gail.sampling.rollout import Actor, BlockedNoise, Rollout, collect_episodes, no_noise
@@ -40,6 +43,7 @@ def record(
     attribution: str | None = None,
     max_episode_steps: int | None = None,
     overwrite: bool = False,
+    warn: Callable[[str], None] = warnings.warn,
 ) -> dataset.Demonstrations:
     """Run `episodes` whole episodes of the policy at `policy_path` and write them to `out`; returns what was written.
 
@@ -48,6 +52,7 @@ def record(
     ones are not favoured. `executed` actions are clipped before the
     environment gets them and stored so, `raw` ones are neither; by default as the policy acts, the paper's raw.
     Observations, actions and rewards are stored as `dtype`; of the rows, those that the paper keeps with `subsample`.
+    `warn` is told if the policy is another task's.
 
     Raises UserError for a policy that does not fit the environment, an `out` that exists (unless `overwrite`) or cannot
     be written, and all that `make`, `load_actor` and `save` raise.
@@ -58,9 +63,11 @@ def record(
     env = make_together(env_id, most, backend, env_kwargs, threads, max_episode_steps=max_episode_steps)
     try:
         _check_fit(actor, env.spec, policy_path)
+        if warning := _other_task(actor, env_id, dict(env_kwargs or {}), policy_path):
+            warn(warning)
         view = _view(actor, action_view, policy_path)
         acting = _Clipped(actor, env.spec.action_space) if view == "executed" else actor
-        runs = _run(env, acting, episodes, seed, deterministic, subsample)
+        runs = _run(env, acting, episodes, seed, deterministic, subsample, dtype)
         spec = env.spec
     finally:
         env.close()
@@ -117,6 +124,25 @@ def _check_fit(actor: Actor, spec: EnvSpec, path: str | Path) -> None:
             raise UserError(f"{path}: {name}: expected {wanted} as the environment {spec.id!r} has, found {found}")
 
 
+def _other_task(actor: Actor, env_id: str, kwargs: dict[str, Any], path: str | Path) -> str | None:
+    """What to warn of if a policy says that it is another task's. Versions of an environment are one task."""
+    trained: str | None = getattr(actor, "env_id", None)
+    if trained is None:
+        return None
+    if _task(trained) != _task(env_id):
+        return f"{path}: the policy is one for {shortened(trained, 60)}, not for {env_id}: its episodes are no expert's"
+    config = getattr(actor, "config", None)
+    if config is not None and config.env_arguments != kwargs:
+        before, now = (shortened(json.dumps(given), 60) for given in (config.env_arguments, kwargs))
+        return f"{path}: the policy was trained with --env_kwargs '{before}', and is recorded with '{now}'"
+    return None
+
+
+def _task(env_id: str) -> str:
+    """An environment's name without module, namespace and version: `hopper` of Paper/Hopper-v1 as of Hopper-v4."""
+    return re.sub(r"-v\d+$", "", re.split("[:/]", env_id)[-1]).lower()
+
+
 def _view(actor: Actor, asked: dataset.ActionView | None, path: str | Path) -> dataset.ActionView:
     """A policy that clips its own actions cannot be recorded raw."""
     own: dataset.ActionView = getattr(actor, "action_view", "raw")
@@ -147,7 +173,9 @@ class _Episode:
         )
 
 
-def _run(env: VectorEnv, actor: Actor, episodes: int, seed: int, deterministic: bool, subsample: int) -> list[_Episode]:
+def _run(
+    env: VectorEnv, actor: Actor, episodes: int, seed: int, deterministic: bool, subsample: int, dtype: str
+) -> list[_Episode]:
     """One episode per environment at a time, in order of their numbers."""
     done: list[_Episode] = []
     start = dataset.paper_offsets(episodes, subsample)
@@ -159,11 +187,11 @@ def _run(env: VectorEnv, actor: Actor, episodes: int, seed: int, deterministic: 
         rollout, _ = collect_episodes(env, actor, seeds, draw, np.zeros_like(wanted), wanted)
         for n, number in enumerate(numbers):
             if wanted[n]:
-                done.append(_episode(rollout, n, env.spec.id, number).every(subsample, start[number]))
+                done.append(_episode(rollout, n, env.spec.id, number, dtype).every(subsample, start[number]))
     return done
 
 
-def _episode(rollout: Rollout, n: int, env_id: str, number: int) -> _Episode:
+def _episode(rollout: Rollout, n: int, env_id: str, number: int, dtype: str) -> _Episode:
     rows = rollout.valid[:, n]
     rewards = rollout.rewards[rows, n]
     episode = _Episode(
@@ -175,11 +203,17 @@ def _episode(rollout: Rollout, n: int, env_id: str, number: int) -> _Episode:
         bool(rollout.terminated[rows, n][-1]),
     )
     for name in ("observations", "actions", "rewards"):
-        finite = np.isfinite(getattr(episode, name)).reshape(len(rewards), -1).all(axis=1)
-        if not finite.all():
-            step = int(np.argmin(finite))
-            raise UserError(f"environment {env_id!r}: {name} not finite at step {step} of episode {number}")
+        values = getattr(episode, name).reshape(len(rewards), -1)
+        for problem, fine in (("not finite", np.isfinite(values)), (f"beyond {dtype}", _fits(values, dtype))):
+            if not fine.all():
+                step = int(np.argmin(fine.all(axis=1)))
+                raise UserError(f"environment {env_id!r}: {name} {problem} at step {step} of episode {number}")
     return episode
+
+
+def _fits(values: np.ndarray, dtype: str) -> np.ndarray:
+    """Which values `dtype` can hold: bool, of their shape."""
+    return np.abs(values) <= np.finfo(dtype).max
 
 
 def _demonstrations(

@@ -74,18 +74,21 @@ class View:
         actions = flat_rows(rollout, rollout.actions)
         if self.bounds is not None:
             actions = np.clip(actions, *self.bounds)
-        observations = _rounded(flat_rows(rollout, rollout.observations[:-1]), self.observations)
-        return observations, actions if actions.dtype.kind in "iu" else _rounded(actions, self.actions)
+        observations = rounded(flat_rows(rollout, rollout.observations[:-1]), self.observations)
+        return observations.astype(np.float64), rounded(actions, self.actions)
 
 
-def _rounded(values: np.ndarray, kept: np.dtype) -> np.ndarray:
-    """As this dtype rounds them, in float64. What it cannot hold stays: all else for integers, what is beyond a float's
-    range."""
-    if kept.kind != "f":
-        return values.astype(np.float64)
+def rounded(values: np.ndarray, kept: np.dtype) -> np.ndarray:
+    """`values` with the digits that the float dtype `kept` has, and with their own where its range ends before them.
+
+    Integers are no scale to round to: a file of them may hold what an environment gives as fractions.
+    """
+    if kept.kind != "f" or np.can_cast(values.dtype, kept):
+        return values
     with np.errstate(over="ignore"):
-        rounded = values.astype(kept).astype(np.float64)
-    return np.where(np.isfinite(rounded), rounded, values)
+        cast = values.astype(kept)
+    lost = np.isinf(cast) & np.isfinite(values)
+    return np.where(lost, values, cast) if lost.any() else cast
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from trpo_gail.errors import RunError
-from trpo_gail.finite import NotFinite, Reach, largest
+from trpo_gail.finite import NotFinite, Reach
+from trpo_gail.magnitudes import largest
 from trpo_gail.parallel import Workers
 from trpo_gail.sampling.rollout import Actor, Rollout
 

@@ -1,0 +1,199 @@
+"""Files of other kinds and layouts: named in one short line with what to do, and never taken for damaged."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import io
+import lzma
+import os
+import pickle
+import tarfile
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+import torch
+
+from trpo_gail.errors import MOST, UserError
+from trpo_gail.experts import dataset, policies
+
+POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:" + b"4d7a" * 16 + b"\nsize 12345\n"
+EPISODE = {"observations": np.zeros((3, 2)), "actions": np.zeros((3, 1)), "rewards": np.zeros(3)}
+WHOLE = b"\x89HDF\r\n\x1a\n" + bytes(range(256)) * 4
+
+
+def written(write: Callable[[io.BytesIO], object]) -> bytes:
+    buffer = io.BytesIO()
+    write(buffer)
+    return buffer.getvalue()
+
+
+def zipped(name: str) -> bytes:
+    with zipfile.ZipFile(buffer := io.BytesIO(), "w") as archive:
+        archive.writestr(name, b"content")
+    return buffer.getvalue()
+
+
+def tarred() -> bytes:
+    with tarfile.open(fileobj=(buffer := io.BytesIO()), mode="w") as archive:
+        archive.addfile(tarfile.TarInfo("demos.h5"), io.BytesIO())
+    return buffer.getvalue()
+
+
+KINDS = {
+    "Git LFS": (POINTER, "a Git LFS pointer to one; git lfs pull, in its repository, fetches the file itself"),
+    "git-annex": (b"/annex/objects/SHA256E-s1--0.h5\n", "a git-annex pointer to one; git annex get"),
+    "web page": (b"\n\n<!DOCTYPE html>\n<html lang='en'>", "a web page (HTML) that a download gave in its place"),
+    "old web page": (b"\xef\xbb\xbf<HTML><body>404", "a web page (HTML) that a download gave in its place"),
+    "server's error": (b"<?xml version='1.0'?><Error>AccessDenied", "a server's answer (XML) that a download gave"),
+    "line ends changed": (WHOLE.replace(b"\r\n", b"\n"), "what a transfer as text has left of one; copy it again"),
+    "taken for UTF-8": (WHOLE.decode("utf-8", "replace").encode(), "what a transfer as text has left of one; copy it"),
+    "gzip": (gzip.compress(WHOLE), "a gzip archive; unpack it first"),
+    "bzip2": (bz2.compress(WHOLE), "a bzip2 archive; unpack it first"),
+    "xz": (lzma.compress(WHOLE), "an xz archive; unpack it first"),
+    "zip": (zipped("demos.h5"), "a zip archive; unpack it first"),
+    "damaged zip": (zipped("demos.h5")[:20], "a zip archive; unpack it first"),
+    "tar": (tarred(), "a tar archive; unpack it first"),
+    "npz": (written(lambda out: np.savez(out, **EPISODE)), "a NumPy archive (.npz), which is not read"),
+    "npy": (written(lambda out: np.save(out, np.zeros(3))), "a NumPy array (.npy), which is not read"),
+    **{
+        f"pickle of protocol {protocol}": (pickle.dumps([EPISODE], protocol), "a Python pickle, which is not read")
+        for protocol in range(pickle.HIGHEST_PROTOCOL + 1)
+    },
+    "pickled dictionary": (pickle.dumps(EPISODE, 0), "a Python pickle, which is not read"),
+    "PyTorch": (written(lambda out: torch.save({"a": torch.zeros(2)}, out)), "a PyTorch file, which is not read"),
+    "old PyTorch": (
+        written(lambda out: torch.save({"a": torch.zeros(2)}, out, _use_new_zipfile_serialization=False)),
+        "a PyTorch file, which is not read",
+    ),
+    "Stable-Baselines3": (zipped("policy.pth"), "a policy of Stable-Baselines3, which is not read"),
+    "Parquet": (b"PAR1\x15\x04", "a Parquet table, which is not read"),
+}  # fmt: skip
+
+
+def told_of(path: Path, use: Callable[[Path], object]) -> str:
+    with pytest.raises(UserError) as caught:
+        use(path)
+    told = str(caught.value)
+    assert told.startswith(f"{path}: ") and "damaged" not in told
+    assert "\n" not in told and len(told) - len(str(path)) < MOST - 50
+    return told.removeprefix(f"{path}: ")
+
+
+@pytest.mark.parametrize(("content", "says"), KINDS.values(), ids=KINDS)
+def test_files_that_are_no_hdf5(tmp_path: Path, content: bytes, says: str) -> None:
+    path = tmp_path / "demos.h5"
+    path.write_bytes(content)
+    for use in (dataset.load, dataset.info, policies.load_policy):
+        assert told_of(path, use).startswith(f"not an HDF5 file but {says}")
+
+
+@pytest.mark.parametrize(
+    "content", [b"observations,actions\n0,1\n", b"\x00" * 1000, b"P", b"\x80", b"\x80\x63", b"versio"]
+)
+def test_nothing_is_guessed(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "demos.h5"
+    path.write_bytes(content)
+    assert told_of(path, dataset.load) == "not an HDF5 file"
+
+
+def test_a_pickle_is_not_run(tmp_path: Path) -> None:
+    class Trap:
+        def __reduce__(self) -> tuple:
+            return os.mkdir, (str(tmp_path / "trapped"),)
+
+    (tmp_path / "demos.pkl").write_bytes(pickle.dumps(Trap()))
+    assert "a Python pickle" in told_of(tmp_path / "demos.pkl", dataset.load)
+    assert not (tmp_path / "trapped").exists()
+
+
+def test_paths_that_are_no_files(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.h5")  # nobody writes to it: reading would wait for ever
+    assert told_of(tmp_path / "pipe.h5", dataset.load) == "a pipe or a device, expected an HDF5 file"
+    (tmp_path / "link.h5").symlink_to("../.git/annex/objects/x.h5")
+    assert told_of(tmp_path / "link.h5", dataset.load).startswith(
+        "a link to ../.git/annex/objects/x.h5, which does not"
+    )
+
+
+# --- Layouts of HDF5 ----------------------------------------------------------------------------------------------
+
+
+def put(group: h5py.Group, arrays: dict[str, np.ndarray]) -> None:
+    for name, values in arrays.items():
+        group[name] = values
+
+
+def minari(file: h5py.File) -> None:
+    for i in range(1000):
+        file.create_group(f"episode_{i}")["actions"] = [0.0]
+
+
+def robomimic(file: h5py.File) -> None:
+    for i in range(3):
+        put(file.create_group(f"data/demo_{i}"), {"actions": np.zeros((2, 7))})
+        file.create_group(f"data/demo_{i}/obs")
+    file["mask/train"] = np.array([b"demo_0"])
+
+
+def maniskill(file: h5py.File) -> None:
+    put(file.create_group("traj_0"), {"actions": np.zeros((2, 7)), "success": np.zeros(2)})
+
+
+def groups(file: h5py.File) -> None:
+    for i in range(12):
+        put(file.create_group(f"run{i:02d}"), {"obs": np.zeros((2, 3)), "acts": np.zeros((2, 1))})
+
+
+def nested(file: h5py.File) -> None:
+    file["version"] = 1
+    put(file.create_group("episodes/0"), EPISODE)
+
+
+def d4rl(file: h5py.File) -> None:
+    put(file, EPISODE | {"terminals": np.zeros(3, bool), "timeouts": np.zeros(3, bool)})
+    file["infos/action_log_probs"] = np.zeros(3)
+
+
+def pandas(file: h5py.File) -> None:
+    file.create_group("table").attrs["pandas_type"] = "frame"
+
+
+LAYOUTS = {
+    minari: "Minari's layout of one group per episode (1000, such as 'episode_0'), which is not read; write its episodes",
+    robomimic: "robomimic's layout of one group per episode (3, such as 'demo_0'), which is not read; write its episodes",
+    maniskill: "ManiSkill's layout of one group per episode (1, such as 'traj_0'), which is not read",
+    groups: "a layout of one group per episode (12, such as 'run00'), which is not read",
+    nested: "a layout of one group per episode (1, such as '0'), which is not read",
+    d4rl: "a flat layout like D4RL's, which lacks the datasets 'steps' and 'episode_lengths'; add them",
+    pandas: "a table of pandas, which is not read",
+}
+
+
+@pytest.mark.parametrize(("write", "says"), LAYOUTS.items(), ids=lambda x: getattr(x, "__name__", ""))
+def test_layouts_of_others(tmp_path: Path, write: Callable[[h5py.File], None], says: str) -> None:
+    path = tmp_path / "demos.h5"
+    with h5py.File(path, "w") as file:
+        write(file)
+    for use in (dataset.load, dataset.info):
+        told = told_of(path, use)
+        assert told.startswith(says)
+        assert "expert_data/README.md" in told or "pandas" in told
+
+
+def test_d4rls_layout_needs_no_more_than_what_is_said(tmp_path: Path) -> None:
+    path = tmp_path / "demos.h5"
+    with h5py.File(path, "w") as file:
+        d4rl(file)
+        file["steps"], file["episode_lengths"] = np.arange(3), np.array([3])
+    assert dataset.load(path).trajectories == 1
+
+
+def test_our_own_layout_with_further_groups_is_read(native: Path) -> None:
+    with h5py.File(native, "a") as file:
+        put(file.create_group("infos/episode_0"), EPISODE)
+    assert dataset.load(native).trajectories == 3

@@ -1,0 +1,35 @@
+"""How a message stays short: by hand."""
+
+from __future__ import annotations
+
+import pytest
+
+from trpo_gail.errors import MOST, listed, shortened
+
+
+@pytest.mark.parametrize("text", ["", "short", "two  blanks stay", "x" * MOST])
+def test_what_is_short_stays(text: str) -> None:
+    assert shortened(text) == text
+
+
+def test_the_middle_of_what_is_long_is_left_out() -> None:
+    assert shortened("0123456789abcdefghij", 11) == "0123 ... ij"
+    text = "file.h5: " + "x" * 1000 + "; what to do"
+    assert len(shortened(text)) == MOST
+    assert shortened(text).startswith("file.h5: xxx") and shortened(text).endswith("xxx; what to do")
+    assert [len(shortened(text, limit)) for limit in range(20, 60)] == list(range(20, 60))
+
+
+def test_lines_become_one() -> None:
+    assert shortened("one\n  two\r\n\tthree\n") == "one two three"
+
+
+def test_lists_by_hand() -> None:
+    assert [listed(range(n), 3) for n in (0, 1, 3, 4, 1000)] == [
+        "nothing",
+        "0",
+        "0, 1, 2",
+        "0, 1, 2 and 1 more",
+        "0, 1, 2 and 997 more",
+    ]
+    assert len(listed("x" * 500 for _ in range(500))) < MOST
