@@ -10,3 +10,7 @@ class RunError(RuntimeError):
 
     It may be raised on one rank alone: the command line then names the rank and ends all of them.
     """
+
+
+class Answered(SystemExit):
+    """The parser of flags has printed what was asked for, such as --help. Any other SystemExit is somebody's mistake."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,7 +20,17 @@ from trpo_gail.errors import UserError
 from trpo_gail.learner import make_policy
 from trpo_gail.parallel import Workers
 from trpo_gail.policy import PolicyActor
-from trpo_gail.sampling.rollout import Actor, BlockedNoise, Episodes, Noise, Rollout, collect_episodes, no_noise
+from trpo_gail.sampling.rollout import (
+    Actor,
+    BlockedNoise,
+    Episodes,
+    GivenUp,
+    Noise,
+    Rollout,
+    collect_episodes,
+    never,
+    no_noise,
+)
 from trpo_gail.scores import scaled_score
 from trpo_gail.seeding import EVAL_NOISE, EVAL_RESET, generator, reset_seeds
 
@@ -31,14 +43,22 @@ class Evaluator:
 
     def __init__(self, config: Config, backend: vector.Backend, clip: bool, workers: Workers) -> None:
         self.config, self.backend, self.clip, self.workers = config, backend, clip, workers
+        self.give_up: Callable[[], bool] = never  # asked at every step
 
     def run(self, actor: Actor, episodes: int, stream: int, *, stochastic: bool = False) -> Episodes:
-        """`episodes` episodes, those of all ranks on every rank. A collective."""
-        mine = Episodes(np.zeros(0), np.zeros(0, np.int64))
+        """`episodes` episodes, those of all ranks on every rank. A collective.
+
+        Raises GivenUp, on all ranks, where one of them gave up.
+        """
+        mine: Episodes | None = Episodes(np.zeros(0), np.zeros(0, np.int64))
         if self.workers.block(min(episodes, MOST_ENVS)):
-            mine = self.rollout(actor, episodes, stream, stochastic=stochastic)[1]
-        parts = self.workers.gather((mine.returns, mine.lengths))
-        return Episodes(np.concatenate([p[0] for p in parts]), np.concatenate([p[1] for p in parts]))
+            mine = None
+            with contextlib.suppress(GivenUp):
+                mine = self.rollout(actor, episodes, stream, stochastic=stochastic)[1]
+        parts = [part for part in self.workers.gather(mine) if part is not None]
+        if len(parts) < self.workers.size:
+            raise GivenUp
+        return Episodes(np.concatenate([p.returns for p in parts]), np.concatenate([p.lengths for p in parts]))
 
     def rollout(
         self, actor: Actor, episodes: int, stream: int, *, stochastic: bool = False
@@ -50,9 +70,10 @@ class Evaluator:
         each = np.array([episodes // total + (index < episodes % total) for index in envs])
         noise = BlockedNoise(actor, cfg.seed, EVAL_NOISE, stream, envs) if stochastic else no_noise(actor, len(envs))
         seeds = reset_seeds(cfg.seed, EVAL_RESET, stream, envs)
-        done = collect_episodes(env, actor, seeds, noise, np.zeros_like(each), each)
-        env.close()
-        return done
+        try:
+            return collect_episodes(env, actor, seeds, noise, np.zeros_like(each), each, self.give_up)
+        finally:
+            env.close()
 
     def random(self, spec: EnvSpec, episodes: int) -> Episodes:
         """Episodes of uniformly random actions."""
@@ -168,7 +189,7 @@ def final_scores(
     evaluator: Evaluator, actor: Actor, spec: EnvSpec, episodes: int, expert: float | None
 ) -> dict[str, Any]:
     """What a run's summary says of its policy: the deterministic return over `episodes`, beside the expert's (as given)
-    and the random policy's; None where there are no episodes. A collective."""
+    and the random policy's; None where there are no episodes. A collective. Raises GivenUp as the evaluator does."""
     learned = evaluator.run(actor, episodes, FINAL) if episodes else None
     random = float(evaluator.random(spec, episodes).returns.mean()) if episodes else None
     mean = float(learned.returns.mean()) if learned else None
