@@ -22,11 +22,11 @@ LAYERS = [
     "commands",
     "cloning_run",
     "session bench reproduction comparison reports",
-    "train evaluate checkpoint runs stopping stuck console video experiments experts.policies experts.record",
+    "train evaluate checkpoint runs stuck console video experiments experts.policies experts.record",
     "learner",
     "generators adversaries critic cloning",
     "policy value networks sampling envs experts",
-    "parallel config seeding errors scores finite magnitudes terminal",
+    "parallel config seeding errors scores finite magnitudes terminal stopping launcher",
 ]
 
 # Optional or heavy libraries: the files that import each, and only within functions.

@@ -14,9 +14,10 @@ import torch
 
 from trpo_gail import parallel
 from trpo_gail.errors import UserError
-from trpo_gail.parallel import Workers, launched, unlaunched_environment
+from trpo_gail.launcher import LAUNCHERS, launched, unlaunched_environment
+from trpo_gail.parallel import Workers
 
-VARIABLES = [name for pair in parallel._LAUNCHERS for name in pair] + ["SLURM_NTASKS"]
+VARIABLES = [name for pair in LAUNCHERS for name in pair] + ["SLURM_NTASKS"]
 
 
 @pytest.fixture(autouse=True)
@@ -140,6 +141,13 @@ def test_threads_are_the_machines_cores_over_its_ranks(monkeypatch: pytest.Monke
     assert [of(0, ranks, local_size=ranks, _cores=set(range(8))).threads() for ranks in (1, 2, 4)] == [3, 3, 2]
     monkeypatch.setattr(parallel.os, "sched_getaffinity", lambda _: {3})  # each rank bound to a core of its own
     assert of(0, 4, local_size=4, _cores=set(range(8))).threads() == 1
+
+
+def test_where_the_system_does_not_tell_them_the_cores_are_the_machines(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    monkeypatch.delattr(parallel.os, "sched_getaffinity")
+    monkeypatch.setattr(parallel.os, "cpu_count", lambda: 4)
+    assert (Workers().threads(), parallel.cores()) == (4, {0, 1, 2, 3})
 
 
 def test_cuda_is_refused_where_there_is_none(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -71,6 +71,25 @@ class Walk(gymnasium.Env):
         return self._x.astype(np.float32), float(self._x[0]), ends and self._x[1] > 0, ends and self._x[1] <= 0, {}
 
 
+class Endless(gymnasium.Env):
+    """An episode without an end. `made` counts the environments, so that a test can tell when an evaluation begins."""
+
+    observation_space = Box(-1.0, 1.0, (4,), np.float32)  # as CartPole's in size, so that its demonstrations fit
+    action_space = Discrete(2)
+    made = 0
+
+    def __init__(self) -> None:
+        type(self).made += 1
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[np.ndarray, dict]:
+        super().reset(seed=seed)
+        return np.zeros(4, np.float32), {}
+
+    def step(self, action: int) -> tuple[np.ndarray, float, bool, bool, dict]:
+        return np.zeros(4, np.float32), 1.0, False, False, {}
+
+
+gymnasium.register("Endless-v0", entry_point=Endless)
 gymnasium.register("Script-v0", entry_point=Script, max_episode_steps=1000)
 gymnasium.register("Script-v7", entry_point=Script, max_episode_steps=1000)
 gymnasium.register("Other-v0", entry_point=Script, max_episode_steps=1000)

@@ -20,6 +20,7 @@ from typing import Any
 
 from trpo_gail.config import Config, PresetName, from_dict, preset, to_dict
 from trpo_gail.errors import UserError
+from trpo_gail.parallel import Workers, cores
 
 
 def bench(
@@ -31,9 +32,8 @@ def bench(
         raise UserError(f"--expert: {path} does not exist; bench trains on a file of demonstrations")
     if seconds <= 0 or repeats < 1 or ranks < 1:
         raise UserError(f"--seconds {seconds}, --repeats {repeats}, --ranks {ranks}: each must be more than 0")
-    cores = sorted(os.sched_getaffinity(0))
-    if ranks > len(cores):
-        raise UserError(f"--ranks: {ranks} given, but this process may use {len(cores)} core(s) only")
+    if ranks > len(cores()):
+        raise UserError(f"--ranks: {ranks} given, but this process may use {len(cores())} core(s) only")
     one = dataclasses.replace(preset(name, env), expert=path, trajectories=4, subsample=20)
     rates: dict[str, list[float]] = {"random": [], "training": []}
     if ranks > 1:
@@ -98,7 +98,8 @@ def _measure(what: str, config: Config, ranks: int, seconds: float) -> float:
     single = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
     done = subprocess.run(command, capture_output=True, text=True, env=os.environ | single)
     if done.returncode:
-        raise UserError(f"bench: the {what} measurement failed: {done.stderr.strip().splitlines()[-1]}")
+        said = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
+        raise UserError(f"bench: the {what} measurement failed: {said[-1]}")
     return float(done.stdout.strip().splitlines()[-1])
 
 
@@ -108,11 +109,10 @@ def _measure(what: str, config: Config, ranks: int, seconds: float) -> float:
 def _child(what: str, seconds: float, config: Config) -> None:
     import torch
 
-    from trpo_gail.parallel import Workers
-
     workers = Workers.world()
-    cores = sorted(os.sched_getaffinity(0))
-    os.sched_setaffinity(0, {cores[workers.local_rank % len(cores)]})
+    mine = sorted(cores())
+    if hasattr(os, "sched_setaffinity"):  # on Linux
+        os.sched_setaffinity(0, {mine[workers.local_rank % len(mine)]})
     torch.set_num_threads(1)
     rate = _random_rate(config, seconds, workers) if what == "random" else _training_rate(config, seconds, workers)
     if workers.main:

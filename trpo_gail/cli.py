@@ -1,7 +1,8 @@
-"""`trpo-gail COMMAND`: find the command, run it, report what the user got wrong.
+"""`trpo-gail COMMAND`: find the command, run it, and end: alone or with all ranks, in one line unless the error is ours.
 
-Exit codes: 0, 2 for a user's error (one line, printed by rank 0 alone), 1 for anything else. Heavy imports wait until a
-command needs them, so that `--help` answers at once.
+Exit codes: 0; 2 for a user's error; 1 for anything else that fails; 128 and the signal's number (130 for Ctrl-C) where a
+signal ends a program that has nothing to save. Heavy imports wait until a command needs them, so that `--help` answers at
+once, and signals are heeded from the first line on.
 """
 
 from __future__ import annotations
@@ -9,33 +10,42 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
+import traceback
 from collections.abc import Sequence
 from importlib import import_module
-from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 from trpo_gail.commands import COMMANDS
-from trpo_gail.errors import UserError
+from trpo_gail.errors import MOST, Answered, RunError, UserError, shortened
 from trpo_gail.terminal import guarded
 
 if TYPE_CHECKING:
     from trpo_gail.parallel import Workers
+    from trpo_gail.stopping import Watch
 
 
 @guarded
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; returns the exit code."""
-    # One BLAS thread for sampling's small products; torch's threads are set once the ranks on this machine are known.
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    # Threads that wait asleep: on a core that something else is using, torch's would spin and take it from the environments.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    arguments = list(sys.argv[1:] if arguments is None else arguments)
-    workers: list[Workers] = []  # holds the ranks once they are known, for the error's sake
-    try:
-        return _run(arguments, workers)
-    except UserError as error:
-        _report(str(error), workers)
+    if os.name != "posix":
+        print("trpo-gail: needs a POSIX system: Linux, macOS, or WSL on Windows", file=sys.stderr)
         return 2
+    from trpo_gail.stopping import Interrupted, Watch
+
+    with Watch(program=arguments is None, end_all=_end_all) as watch:
+        # One BLAS thread for sampling's small products; torch's threads are set once the ranks on this machine are known.
+        os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+        # Threads that wait asleep: on a core that something else is using, torch's would spin and take it from the
+        # environments.
+        os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+        workers: list[Workers] = []  # holds the ranks once they are known, for the error's sake
+        try:
+            code = _run(list(sys.argv[1:] if arguments is None else arguments), workers)
+            if number := watch.over():
+                raise Interrupted(number)  # again: something has swallowed it
+            return code
+        except BaseException as error:
+            return _end(error, workers, watch)
 
 
 def _run(arguments: list[str], workers: list[Workers]) -> int:
@@ -43,6 +53,8 @@ def _run(arguments: list[str], workers: list[Workers]) -> int:
         print(_usage())
         return 0
     if arguments[0] == "--version":
+        from importlib.metadata import version
+
         print(f"trpo-gail {version('trpo_gail')}")
         return 0
     if arguments[0] == "help":
@@ -69,17 +81,64 @@ def _usage() -> str:
     )
 
 
-def _report(message: str, workers: list[Workers]) -> None:
-    """Print once, and leave together: a launcher kills the others as soon as one rank has gone."""
-    from trpo_gail.parallel import Workers, launched
+# ---- the end ---------------------------------------------------------------------------------------------------------
 
-    if not workers and launched():
-        with contextlib.suppress(UserError):  # then each rank is alone, and says so itself
-            workers.append(Workers.world())
-    if not workers or workers[0].main:
-        print(f"trpo-gail: {message}", file=sys.stderr, flush=True)
+
+def _end(error: BaseException, workers: list[Workers], watch: Watch) -> int:
+    """Tell of what has ended the command, see to it that no rank waits for this one, and give the exit code."""
+    number = watch.over()
+    if isinstance(error, Answered):
+        return 0
+    _join_the_others(workers)
+    code = 128 + number if number else 2 if isinstance(error, UserError) else 1
+    line = _line(error, watch)
+    if line is None and not workers:
+        raise error
+    text = "".join(traceback.format_exception(error)).rstrip() if line is None else line and f"trpo-gail: {line}"
     if workers:
-        workers[0].gather(None)
+        workers[0].leave(text, code)
+    elif text:
+        print(text, file=sys.stderr, flush=True)
+    return code
+
+
+def _line(error: BaseException, watch: Watch) -> str | None:
+    """All that a person needs to know, in one line; None for an error of ours, whose traceback is needed."""
+    notes = getattr(error, "__notes__", [])
+    if watch.ending:  # whatever has become of it on its way through other libraries
+        from trpo_gail.stopping import Interrupted
+
+        return "; ".join([*([] if watch.told() else [str(Interrupted(watch.ending))]), *notes])
+    if isinstance(error, UserError | RunError):
+        room = MOST - len("".join(["trpo-gail: ", *notes])) - 2 * len(notes)  # the notes name the last checkpoint
+        return "; ".join([shortened(str(error), max(room, MOST // 2)), *notes])
+    if isinstance(error, Exception):
+        return None
+    what = f"called sys.exit({error.code!r})" if isinstance(error, SystemExit) else f"raised {error!r}"
+    return "; ".join([f"something {what} ({_place(error)})", *notes])
+
+
+def _place(error: BaseException) -> str:
+    """File and line that an exception comes from."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return f"{frames[-1].filename}, line {frames[-1].lineno}" if frames else "nobody knows where"
+
+
+def _join_the_others(workers: list[Workers]) -> None:
+    """Those of a launcher that have come to no error wait for this one as MPI starts: be there, to end them."""
+    from trpo_gail.launcher import several
+
+    if not workers and several():
+        from trpo_gail.parallel import Workers
+
+        with contextlib.suppress(UserError):  # then each is alone, and says so itself
+            workers.append(Workers.world())
+
+
+def _end_all(code: int) -> None:
+    from trpo_gail.parallel import end_all
+
+    end_all(code)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,8 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, TextColumn, TimeElapsedColumn
 
-from trpo_gail.parallel import launched
+from trpo_gail.errors import shortened
+from trpo_gail.launcher import launched
 from trpo_gail.terminal import streams
 
 FIRST, LONGEST_EARLY, LONGEST = 5.0, 60.0, 600.0  # s between lines: at the start, in the first hour, ever
@@ -20,7 +21,7 @@ FIRST, LONGEST_EARLY, LONGEST = 5.0, 60.0, 600.0  # s between lines: at the star
 
 def warn(text: str) -> None:
     """A warning on stderr. For the process that is alone, or rank 0, to call."""
-    print(f"warning: {text}", file=sys.stderr, flush=True)
+    print(shortened(f"warning: {text}"), file=sys.stderr, flush=True)
 
 
 class Lines:

@@ -18,6 +18,10 @@ class RunError(RuntimeError):
     """
 
 
+class Answered(SystemExit):
+    """The parser of flags has printed what was asked for, such as --help. Any other SystemExit is somebody's mistake."""
+
+
 def shortened(text: str, limit: int = MOST) -> str:
     """One line of at most `limit` characters. What is wrong and what to do stand at the ends: the middle is left out."""
     line, gap = text if text.isprintable() else " ".join(text.split()), " ... "

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,7 +20,17 @@ from trpo_gail.errors import UserError
 from trpo_gail.learner import make_policy
 from trpo_gail.parallel import Workers
 from trpo_gail.policy import PolicyActor
-from trpo_gail.sampling.rollout import Actor, BlockedNoise, Episodes, Noise, Rollout, collect_episodes, no_noise
+from trpo_gail.sampling.rollout import (
+    Actor,
+    BlockedNoise,
+    Episodes,
+    GivenUp,
+    Noise,
+    Rollout,
+    collect_episodes,
+    never,
+    no_noise,
+)
 from trpo_gail.sampling.watched import Watched
 from trpo_gail.scores import scaled_score
 from trpo_gail.seeding import EVAL_NOISE, EVAL_RESET, generator, reset_seeds
@@ -32,13 +44,23 @@ class Evaluator:
 
     def __init__(self, config: Config, backend: vector.Backend, clip: bool, workers: Workers) -> None:
         self.config, self.backend, self.clip, self.workers = config, backend, clip, workers
+        self.give_up: Callable[[], bool] = never  # asked at every step
 
     def run(self, actor: Actor, episodes: int, stream: int, *, stochastic: bool = False) -> Episodes:
-        """`episodes` episodes, those of all ranks on every rank. A collective."""
-        mine = [Episodes(np.zeros(0), np.zeros(0, np.int64))]  # for a rank without any
+        """`episodes` episodes, those of all ranks on every rank. A collective.
+
+        Raises GivenUp, on all ranks, where one of them gave up.
+        """
+        mine: list[Episodes] | None = [Episodes(np.zeros(0), np.zeros(0, np.int64))]  # for a rank without any
         if self.workers.block(min(episodes, MOST_ENVS)):
-            mine = [done for _, done in self.rollouts(actor, episodes, stream, stochastic=stochastic)]
-        parts = [part for share in self.workers.gather(mine) for part in share]
+            mine = None
+            with contextlib.suppress(GivenUp):
+                mine = [done for _, done in self.rollouts(actor, episodes, stream, stochastic=stochastic)]
+        parts: list[Episodes] = []
+        for share in self.workers.gather(mine):
+            if share is None:
+                raise GivenUp
+            parts += share
         return Episodes(np.concatenate([p.returns for p in parts]), np.concatenate([p.lengths for p in parts]))
 
     def rollouts(
@@ -71,7 +93,7 @@ class Evaluator:
         noise = BlockedNoise(actor, seed, EVAL_NOISE, stream, envs) if stochastic else no_noise(actor, len(envs))
         seeds = reset_seeds(seed, EVAL_RESET, stream, envs)
         watched = Watched(actor, self.config.env, envs, self.config.dtype, "an evaluation", self.workers)
-        done = collect_episodes(env, watched, seeds, noise, np.zeros_like(each), each)
+        done = collect_episodes(env, watched, seeds, noise, np.zeros_like(each), each, self.give_up)
         watched.check(done[0])
         return done
 
@@ -192,7 +214,7 @@ def final_scores(
     evaluator: Evaluator, actor: Actor, spec: EnvSpec, episodes: int, expert: float | None
 ) -> dict[str, Any]:
     """What a run's summary says of its policy: the deterministic return over `episodes`, beside the expert's (as given)
-    and the random policy's; None where there are no episodes. A collective."""
+    and the random policy's; None where there are no episodes. A collective. Raises GivenUp as the evaluator does."""
     learned = evaluator.run(actor, episodes, FINAL) if episodes else None
     drawn = evaluator.random(spec, episodes).returns if episodes else None
     random = float(drawn.mean()) if drawn is not None else None

@@ -7,8 +7,10 @@ skips or accepts is taken on reduced values, so that all ranks take the same bra
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
+import time
 import traceback
 from collections.abc import Callable
 from types import TracebackType
@@ -17,36 +19,36 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from trpo_gail.errors import UserError
+from trpo_gail.launcher import launched
+from trpo_gail.stopping import mpi_starts
 
 if TYPE_CHECKING:
     import torch  # costs seconds: a mistyped flag is told without it
 
 T = TypeVar("T")
 
-# (rank, size) as launchers tell them before MPI starts. SLURM_NTASKS alone is no launcher: a batch script has it too.
-_LAUNCHERS = (
-    ("PMI_RANK", "PMI_SIZE"),
-    ("OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE"),
-    ("PMIX_RANK", "SLURM_STEP_NUM_TASKS"),
-    ("SLURM_PROCID", "SLURM_STEP_NUM_TASKS"),
-)
-
-# Beginnings of the names of what MPICH, Open MPI and SLURM tell those that they start.
-_TOLD = ("PMI", "MPI_LOCAL", "HYDI_", "OMPI_", "PRTE_", "SLURM_")
+LEAVE_S = 2.0  # for the other ranks to come to an error, too
 
 
-def launched() -> tuple[int, int] | None:
-    """(rank, size) if a launcher started this process, else None."""
-    for rank, size in _LAUNCHERS:
-        if rank in os.environ and size in os.environ:
-            return int(os.environ[rank]), int(os.environ[size])
-    return None
+def cores() -> set[int]:
+    """The cores that this process may use. Only Linux tells which; elsewhere they are all of the machine's."""
+    told = getattr(os, "sched_getaffinity", None)
+    return told(0) if told else set(range(os.cpu_count() or 1))
 
 
-def unlaunched_environment() -> dict[str, str]:
-    """This process's environment without what a launcher told it: for children that are no ranks of ours."""
-    told = _TOLD if launched() else ()
-    return {name: value for name, value in os.environ.items() if not name.startswith(told)}
+def end_all(code: int) -> None:
+    """End all ranks, this one too, with an exit code. MPI starts for it if need be: there the others are, or will come."""
+    from mpi4py import MPI
+
+    MPI.COMM_WORLD.Abort(code)
+
+
+@functools.cache
+def _aside() -> Any:
+    """A communicator of all ranks for their end alone, where it does not meet what is under way. A collective."""
+    from mpi4py import MPI
+
+    return MPI.COMM_WORLD.Dup()
 
 
 class Workers:
@@ -57,10 +59,11 @@ class Workers:
         self.rank: int = comm.Get_rank() if comm else 0
         self.size: int = comm.Get_size() if comm else 1
         self.local_rank, self.local_size, self.hosts = 0, 1, [os.uname().nodename]
-        self._cores = os.sched_getaffinity(0)  # of this rank; below, those of all ranks on this machine
+        self._cores = cores()  # of this rank; below, those of all ranks on this machine
         if comm:
             from mpi4py import MPI
 
+            self._leaving = _aside()
             node = comm.Split_type(MPI.COMM_TYPE_SHARED)
             self.local_rank, self.local_size = node.Get_rank(), node.Get_size()
             self._cores = set().union(*node.allgather(self._cores))
@@ -78,12 +81,13 @@ class Workers:
         if launcher is None:
             return cls()
         try:
-            from mpi4py import MPI
+            with mpi_starts():
+                from mpi4py import MPI
         except (ImportError, RuntimeError) as error:  # RuntimeError: mpi4py is there and no MPI library is
             if launcher[1] == 1:
                 return cls()
             raise UserError(
-                f"started as rank {launcher[0]} of {launcher[1]}, but MPI does not load: {error}"
+                f"started as rank {launcher[0]} of {launcher[1]}, but MPI does not load: {' '.join(str(error).split())}"
             ) from error
         comm = MPI.COMM_WORLD
         if comm.Get_size() == 1 and launcher[1] > 1:
@@ -93,7 +97,7 @@ class Workers:
             )
         workers = cls(comm)
         if workers.size > 1:
-            sys.excepthook = workers._abort
+            sys.excepthook = workers._uncaught
         return workers
 
     @property
@@ -101,12 +105,35 @@ class Workers:
         """Whether this rank prints and writes. Never put a collective behind it."""
         return self.rank == 0
 
-    def _abort(self, kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-        """An exception on one rank ends all: the others would wait for it forever."""
-        print(f"[rank {self.rank}]", file=sys.stderr)
-        traceback.print_exception(kind, error, trace)
-        sys.stderr.flush()
-        self.comm.Abort(1)
+    # ---- the end -----------------------------------------------------------------------------------------------------
+
+    def leave(self, text: str, code: int) -> None:
+        """Tell of the error that ends this rank, and end all: the others would wait for it forever.
+
+        If all come to an error within a moment, as to one in a flag, they are told together, by rank 0, and may leave. Else
+        this rank tells its own, and the launcher ends the others at once, with `code`.
+        """
+        if self.size == 1 or self._all_leave():
+            texts = self._leaving.allgather(text) if self.size > 1 else [text]
+            if self.main:
+                for told in dict.fromkeys(filter(None, texts)):
+                    print(told, file=sys.stderr, flush=True)
+        else:
+            print(f"[rank {self.rank}] {text}", file=sys.stderr, flush=True)
+            self.comm.Abort(code)
+
+    def _all_leave(self) -> bool:
+        """Whether all ranks are here. No collective: the others may be anywhere, so that this rank must not wait for them."""
+        came, until = self._leaving.Ibarrier(), time.monotonic() + LEAVE_S
+        while not came.Test():
+            if time.monotonic() > until:
+                return False
+            time.sleep(0.01)
+        return True
+
+    def _uncaught(self, kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        """For programs that are not ours, in which nobody else sees to it that all ranks end."""
+        self.leave("".join(traceback.format_exception(kind, error, trace)).rstrip(), 1)
 
     # ---- collectives -------------------------------------------------------------------------------------------------
 
@@ -181,7 +208,7 @@ class Workers:
         """
         limit = os.environ.get("OMP_NUM_THREADS", "")
         most = max(1, int(limit)) if limit.isdecimal() else len(self._cores)
-        return max(1, min(len(self._cores) // self.local_size, len(os.sched_getaffinity(0)), most))
+        return max(1, min(len(self._cores) // self.local_size, len(cores()), most))
 
     def device(self, wanted: str) -> torch.device:
         """`auto` and `cuda`: this rank's CUDA device (local rank modulo visible devices); auto falls back on the CPU."""

@@ -25,6 +25,7 @@ from trpo_gail.experts.dataset import ExpertData
 from trpo_gail.learner import Demonstrations, Learner, make_learner
 from trpo_gail.parallel import Workers
 from trpo_gail.runs import RunFolder, default_path, provenance, read_json
+from trpo_gail.sampling.rollout import GivenUp
 from trpo_gail.scores import hardly_differ
 from trpo_gail.stopping import StopRequest
 from trpo_gail.stuck import Stuck
@@ -60,12 +61,17 @@ def run(
     setting, expert, env = workers.together(lambda: prepare(config, path if resume else None, workers))
     demonstrations = Demonstrations(expert.observations, expert.actions) if expert else None
     learner = make_learner(config, env, demonstrations, setting.clip, workers)
-    folder = workers.together(lambda: _folder(path, resume) if workers.main else None)
-    with contextlib.nullcontext(view) if view else View(workers.main, quiet) as view:
+    folder = None
+    # From here on a signal makes a run save and end; before, it ends the program, which leaves nothing behind.
+    with (
+        StopRequest("ends after this iteration and saves") as stop,
+        contextlib.nullcontext(view) if view else View(workers.main, quiet) as view,
+    ):
         try:
-            session = _Session(config, setting, expert, env, learner, folder, path, workers, view)
+            folder = workers.together(lambda: _folder(path, resume) if workers.main else None)
+            session = _Session(config, setting, expert, env, learner, folder, path, workers, view, stop)
             return session.run(resume)
-        except UserError:
+        except BaseException:
             if folder and not (path / "config.json").exists():
                 folder.discard()  # nothing has begun in it
             raise
@@ -181,24 +187,36 @@ class _Session:
     path: Path
     workers: Workers
     view: View
+    stop: StopRequest
 
     def run(self, resume: bool) -> dict[str, Any]:
         self.evaluator = Evaluator(self.config, self.setting.backend, self.setting.clip, self.workers)
+        self.evaluator.give_up, self.learner.sampler.give_up = self.stop.asked, self.stop.overdue
         self._begin(resume)
         self._saved_at, self._saved_iteration = time.monotonic(), self.learner.progress.iteration
         self._stuck = Stuck(self.config)
-        with StopRequest() as self._stop:
-            try:
-                stopped = train(self.learner, self.config, self.workers, self._after)
-            except Exception as error:
-                last = checkpoint.last_path(self.path)
-                error.add_note(
-                    f"last checkpoint: {last or 'none'}" + (f" (--out {self.path} --resume)" if last else "")
-                )
-                raise
-            if self._saved_iteration != self.learner.progress.iteration:
-                self._save()
-            return self._finish(stopped)  # within: a signal now no longer keeps the summary from being written
+        try:
+            stopped = self._train()
+        except BaseException as error:
+            last = checkpoint.last_path(self.path)
+            error.add_note(f"last checkpoint: {last} (--out {self.path} --resume)" if last else "no checkpoint yet")
+            raise
+        if self._saved_iteration != self.learner.progress.iteration:
+            self._save()
+        return self._finish(stopped)
+
+    def _train(self) -> str:
+        """Until the end, or until a signal that may have come before the first iteration; what it was."""
+        try:
+            return self.stop.agreed(self.workers) or train(self.learner, self.config, self.workers, self._after)
+        except GivenUp:
+            return self._stopped()
+
+    def _stopped(self) -> str:
+        """The signal on which something was given up. A collective."""
+        name = self.stop.agreed(self.workers)
+        assert name is not None, "nobody asked for it"
+        return name
 
     def _begin(self, resume: bool) -> None:
         last = self.workers.share(checkpoint.last_path(self.path) if resume else None)
@@ -250,7 +268,8 @@ class _Session:
         progress = self.learner.progress
         returns: Row = {"eval_return_mean": None, "eval_return_std": None, "eval_length_mean": None}
         if self.config.eval_every and progress.steps >= progress.next_eval:
-            returns = self._evaluate()
+            with contextlib.suppress(GivenUp):
+                returns = self._evaluate()
         if self.folder:
             self.folder.log(row | returns | {"wall_s": progress.wall_s, "eval_s": progress.eval_s})
         self.view.update(progress.steps, f"return {row['return_mean']:.1f}" if row["return_mean"] is not None else "")
@@ -258,9 +277,10 @@ class _Session:
             self.view.warn(warning)
         if self._save_is_due():
             self._save()
-        return self._stop.agreed(self.workers)
+        return self.stop.agreed(self.workers)
 
     def _evaluate(self) -> Row:
+        """Numbers for the iteration's row. Raises GivenUp on a signal, and the evaluation stays to be done."""
         progress, start = self.learner.progress, time.perf_counter()
         episodes = self.evaluator.run(self.learner.policy.actor(), self.config.eval_episodes, PERIODIC)
         progress.eval_s += time.perf_counter() - start
@@ -289,7 +309,10 @@ class _Session:
         expert = self.expert.return_mean if self.expert else None
         actor = self.learner.policy.actor()
         self.env.close()  # some environments allow one instance at a time
-        scores = final_scores(self.evaluator, actor, self.env.spec, cfg.final_episodes if done else 0, expert)
+        try:
+            scores = final_scores(self.evaluator, actor, self.env.spec, cfg.final_episodes if done else 0, expert)
+        except GivenUp:
+            stopped, scores = self._stopped(), final_scores(self.evaluator, actor, self.env.spec, 0, expert)
         summary = {
             "env": cfg.env,
             "seed": cfg.seed,

@@ -201,12 +201,7 @@ def guarded(main: Callable[P, int]) -> Callable[P, int]:
     @functools.wraps(main)
     def run(*args: P.args, **kwargs: P.kwargs) -> int:
         with streams() as under_guard:
-            try:
-                code = main(*args, **kwargs)
-            except SystemExit as stop:  # --help
-                if stop.code:
-                    raise
-                code = 0
+            code = main(*args, **kwargs)
             sys.stdout.flush()
             return under_guard.exit_code(code)
 

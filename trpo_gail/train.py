@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
@@ -16,7 +17,7 @@ from trpo_gail.learner import Learner, Progress
 from trpo_gail.networks.normaliser import sums
 from trpo_gail.parallel import Workers
 from trpo_gail.sampling.batch import Batch
-from trpo_gail.sampling.rollout import Episodes, Rollout
+from trpo_gail.sampling.rollout import Episodes, GivenUp, Rollout
 from trpo_gail.seeding import MINIBATCH, generator
 
 Row = dict[str, float | int | None]
@@ -123,11 +124,14 @@ def _mean(rows: list[Row]) -> Row:
 
 
 def train(learner: Learner, config: Config, workers: Workers, after: Callable[[Row], str | None]) -> str:
-    """Iterate until steps or iterations are done or `after`, called with each iteration's row, gives a reason to stop."""
+    """Iterate until steps or iterations are done or `after`, called with each iteration's row, gives a reason to stop.
+
+    Where the sampler gives up, GivenUp is raised on all ranks, and the learner is as the last iteration left it.
+    """
     while (done := finished(learner.progress, config)) is None:
-        with _told(learner, config):
-            reason = after(epoch(learner, config, workers))
-        if reason:
+        with _told(learner, config), _whole_iterations(learner, config):
+            row = epoch(learner, config, workers)
+        if reason := after(row):
             return reason
     return done
 
@@ -141,6 +145,19 @@ def _told(learner: Learner, config: Config) -> Iterator[None]:
     except RunError as error:
         cause = likely_cause(config, learner.sampler.reach if isinstance(error, NotFinite) else None)
         error.args = (f"iteration {iteration}: {error}{cause}",)
+        raise
+
+
+@contextmanager
+def _whole_iterations(learner: Learner, config: Config) -> Iterator[None]:
+    """Undo the generator steps of an iteration whose next batch is given up."""
+    several = config.sampling == "episodes" and config.g_step > 1
+    before = copy.deepcopy(learner.state_dict()) if several else None
+    try:
+        yield
+    except GivenUp:
+        if before:
+            learner.load_state_dict(before)
         raise
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from trpo_gail.commands import COMMANDS
-from trpo_gail.commands.parsing import print_table, warn
+from trpo_gail.commands.parsing import print_table
+from trpo_gail.console import warn
 from trpo_gail.errors import UserError
 
 if TYPE_CHECKING:

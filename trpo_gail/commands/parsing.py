@@ -5,13 +5,14 @@ from __future__ import annotations
 import contextlib
 import io
 import re
-import sys
 from collections.abc import Iterator
 from difflib import SequenceMatcher
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from trpo_gail.commands import COMMANDS
-from trpo_gail.errors import UserError, shortened
+from trpo_gail.errors import Answered, UserError
+from trpo_gail.launcher import launched
+from trpo_gail.stopping import unwind
 
 if TYPE_CHECKING:
     from tyro.constructors import ConstructorRegistry
@@ -23,10 +24,11 @@ MOST_HINTS = 3
 
 
 def world(workers: list[Workers]) -> Workers:
-    """All ranks; noted in `workers`, so that an error can be agreed by them."""
+    """All ranks; noted in `workers`, so that an error ends them all. The work begins: see `stopping`."""
     from trpo_gail.parallel import Workers
 
     workers.append(Workers.world())
+    unwind()
     return workers[0]
 
 
@@ -44,7 +46,7 @@ def parse(cls: type[T], arguments: list[str], command: str, default: T | None = 
             )  # fmt: skip
     except SystemExit as stop:
         if stop.code in (0, None):
-            raise
+            raise Answered(0) from None
         raise UserError(f"{command}: {_one_line(_unboxed(errors.getvalue()))} (trpo-gail {command} --help)") from None
 
 
@@ -114,14 +116,14 @@ def _named(lines: list[str]) -> list[list[str]]:
     return [[name.split()[0] for name in line.split(", ")] for line in lines if re.match(r" {4}\S", line)]
 
 
-def check_alone(command: str) -> None:
-    """Raise UserError under a launcher of several processes, for a command whose runs are processes of their own."""
-    from trpo_gail.parallel import launched
+ITS_RUNS = ": --ranks N runs each of its runs under mpirun"
 
+
+def alone(command: str, advice: str = "") -> None:
+    """The work begins (see `stopping`) of a command that is one process. Raises UserError where a launcher started more."""
     if (launcher := launched()) and launcher[1] > 1:
-        raise UserError(
-            f"{command}: started as {launcher[1]} processes; start it alone: --ranks N runs each of its runs under mpirun"
-        )
+        raise UserError(f"{command}: started as {launcher[1]} processes; start it alone{advice}")
+    unwind()
 
 
 @contextlib.contextmanager
@@ -131,11 +133,6 @@ def file_errors() -> Iterator[None]:
         yield
     except OSError as error:
         raise UserError(f"{error.filename or 'input/output'}: {error.strerror or error}") from error
-
-
-def warn(text: str) -> None:
-    """One line on stderr."""
-    print(f"warning: {shortened(text)}", file=sys.stderr, flush=True)
 
 
 def print_table(rows: Any) -> None:

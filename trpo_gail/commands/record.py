@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from tyro.conf import Positional, arg
 
 from trpo_gail.commands.data import print_info
-from trpo_gail.commands.parsing import parse, warn
+from trpo_gail.commands.parsing import alone, parse
 from trpo_gail.config import Config
+from trpo_gail.console import warn
 from trpo_gail.terminal import streams
 
 if TYPE_CHECKING:
@@ -54,6 +55,7 @@ def run(arguments: list[str], workers: list[Workers]) -> int:
     kwargs = Config("", env_kwargs=given.env_kwargs).env_arguments
     from trpo_gail.experts.record import record
 
+    alone("record")
     record(
         given.env, given.policy, given.episodes, given.out, seed=given.seed, deterministic=given.deterministic,
         backend=given.backend, env_kwargs=kwargs, action_view=given.actions, subsample=given.subsample,

@@ -25,7 +25,8 @@ from trpo_gail.console import duration
 from trpo_gail.errors import UserError
 from trpo_gail.experiments.result_files import finished
 from trpo_gail.experiments.view import Forecast, GridView
-from trpo_gail.parallel import Workers, unlaunched_environment
+from trpo_gail.launcher import unlaunched_environment
+from trpo_gail.parallel import Workers, cores
 from trpo_gail.runs import RunFolder, read_json
 from trpo_gail.stopping import StopRequest
 
@@ -103,7 +104,7 @@ class Job(Generic[CellT]):
             pid, status, usage = os.wait4(self.process.pid, os.WNOHANG)
             if pid:
                 self.process.returncode = os.waitstatus_to_exitcode(status)
-                self.peak_memory_mb = usage.ru_maxrss / 1024  # Linux counts in KiB
+                self.peak_memory_mb = usage.ru_maxrss / (1024**2 if sys.platform == "darwin" else 1024)  # KiB on Linux
         return self.process.returncode is not None
 
     def signal(self, number: int) -> None:
@@ -137,11 +138,10 @@ class Runner(Generic[CellT]):
     ) -> None:
         """Raises UserError for numbers that do not work, for what cells need and is missing, and for results that cannot
         be used."""
-        cores = len(os.sched_getaffinity(0))
         if ranks < 1 or (jobs is not None and jobs < 1):
             raise UserError(f"--jobs {jobs}, --ranks {ranks}: each must be at least 1")
         self._experiment, self._cells = experiment, cells
-        self._jobs = jobs or max(1, cores // ranks)
+        self._jobs = jobs or max(1, len(cores()) // ranks)
         self._program = [*_mpirun(ranks), *(program or (sys.executable, "-m", "trpo_gail"))]
         self._missing = [cell for cell in cells if not experiment.is_done(cell)]
         experiment.check(self._missing)
@@ -152,7 +152,7 @@ class Runner(Generic[CellT]):
         self._pending, self._running = deque(self._missing), list[Job[CellT]]()
         self._gained, self._forecast = 0.0, Forecast()
         self._experiment.runs.mkdir(parents=True, exist_ok=True)
-        with StopRequest() as stop, GridView(len(self._cells)) as self._view:
+        with StopRequest("lets running cells save, then ends") as stop, GridView(len(self._cells)) as self._view:
             self._view.line(f"{len(self._cells)} cell(s), {self._outcome.done} done, {self._jobs} at once")
             try:
                 while self._pending or self._running:

@@ -6,7 +6,7 @@ K noise size, B rows.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -111,13 +111,28 @@ def collect_steps(env: VectorEnv, stream: Stream, actor: Actor, noise: np.ndarra
     return rows.finish(stream.observation, np.ones((len(noise), env.num_envs), bool))
 
 
+class GivenUp(Exception):
+    """Whole episodes were under way, and whoever could say so no longer wanted to wait for their ends."""
+
+
+def never() -> bool:
+    """Wait however long it takes."""
+    return False
+
+
 def collect_episodes(
-    env: VectorEnv, actor: Actor, seeds: Sequence[int], draw: NoiseBlocks, steps: np.ndarray, episodes: np.ndarray
+    env: VectorEnv,
+    actor: Actor,
+    seeds: Sequence[int],
+    draw: NoiseBlocks,
+    steps: np.ndarray,
+    episodes: np.ndarray,
+    give_up: Callable[[], bool] = never,
 ) -> tuple[Rollout, Episodes]:
     """Whole episodes from reset: each environment runs until it alone has `steps[n]` steps and `episodes[n]` episodes.
 
     There is no stopping rule over environments, so that none favours short episodes. An environment that has enough
-    rests (its rows are not valid) until the last has.
+    rests (its rows are not valid) until the last has. `give_up` is asked before every step; GivenUp is raised on its yes.
     """
     stream = Stream.start(env, seeds)
     rows, active = _Rows(), []
@@ -125,6 +140,8 @@ def collect_episodes(
     open_ = (have_steps < steps) | (have_episodes < episodes)
     t = 0
     while open_.any():
+        if give_up():
+            raise GivenUp
         row = _step(env, stream, actor.act(stream.observation, draw(t)))
         rows.add(*row)
         active.append(open_.copy())

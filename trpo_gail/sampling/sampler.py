@@ -7,6 +7,8 @@ them. Whole episodes restart before every batch, so there is nothing to keep.
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -19,12 +21,14 @@ from trpo_gail.sampling.rollout import (
     Actor,
     BlockedNoise,
     Episodes,
+    GivenUp,
     Noise,
     Rollout,
     Stream,
     collect_episodes,
     collect_steps,
     draw_noise,
+    never,
 )
 from trpo_gail.sampling.watched import Watched
 from trpo_gail.seeding import TRAIN_NOISE, TRAIN_RESET, reset_seeds
@@ -40,6 +44,7 @@ class Sampler:
         self.batches = 0
         self.cut_episodes = 0  # on this rank, by restarts and staggering: they are in no return statistics
         self.reach = Reach()  # of the last batch
+        self.give_up: Callable[[], bool] = never  # asked in whole episodes, and in a replay
         self._stream: Stream | None = None
         self._actions: list[np.ndarray] = []  # [N, A] or [N] each, since the last restart
 
@@ -80,7 +85,9 @@ class Sampler:
         return reset_seeds(self.config.seed, TRAIN_RESET, restart, self.envs)
 
     def collect(self, actor: Actor) -> tuple[Rollout, Episodes]:
-        """One batch. Raises RunError where an environment or the policy gives something that is not finite."""
+        """One batch. Raises RunError where an environment or the policy gives something that is not finite; GivenUp, on all
+        ranks and with nothing changed, where whole episodes were given up on one. Then, and only then, it is a collective.
+        """
         cfg = self.config
         actor = watched = Watched(actor, cfg.env, self.envs, cfg.dtype, f"batch {self.batches + 1}", self.workers)
         if cfg.sampling == "steps":
@@ -92,13 +99,21 @@ class Sampler:
             rollout, episodes = collect_steps(self.env, self._stream, actor, noise)
             self._actions.extend(rollout.actions)
         else:
-            noise_blocks = BlockedNoise(actor, cfg.seed, TRAIN_NOISE, self.batches, self.envs)
-            steps = np.full(len(self.envs), self.horizon)
-            seeds = self._reset_seeds(self.batches)
-            rollout, episodes = collect_episodes(self.env, actor, seeds, noise_blocks, steps, np.zeros_like(steps))
+            rollout, episodes = self._whole_episodes(actor)
         self.reach = watched.check(rollout)
         self.batches += 1
         return rollout, episodes
+
+    def _whole_episodes(self, actor: Actor) -> tuple[Rollout, Episodes]:
+        noise = BlockedNoise(actor, self.config.seed, TRAIN_NOISE, self.batches, self.envs)
+        steps, seeds = np.full(len(self.envs), self.horizon), self._reset_seeds(self.batches)
+        done = None
+        with contextlib.suppress(GivenUp):
+            done = collect_episodes(self.env, actor, seeds, noise, steps, np.zeros_like(steps), self.give_up)
+        lacking = self.workers.sum(np.array([done is None]))
+        if done is None or lacking[0]:
+            raise GivenUp
+        return done
 
     # ---- resume ------------------------------------------------------------------------------------------------------
 
@@ -114,7 +129,9 @@ class Sampler:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Restart the streams and replay; the number of ranks may have changed."""
+        """Restart the streams and replay; the number of ranks may have changed. A replay that is given up leaves the
+        environments where they are: the state can be saved again, but nothing can be collected.
+        """
         self.batches = state["batches"]
         self.cut_episodes = state["cut_episodes"] if self.workers.main else 0
         self.restarts = state["restarts"]
@@ -127,6 +144,8 @@ class Sampler:
             own = state["actions"][:, self.envs.start : self.envs.stop]
             assert self._stream is not None
             for batch, actions in enumerate(own.reshape(-1, self.horizon, *own.shape[1:])):
+                if self.give_up():
+                    break
                 self._stagger(batch)
                 collect_steps(self.env, self._stream, _Replay(actions), np.zeros((*actions.shape[:2], 0)))
             self._actions = list(own)

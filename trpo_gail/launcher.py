@@ -1,0 +1,51 @@
+"""What a launcher (mpirun, srun) tells the processes that it starts, before MPI starts: no library is needed to read it."""
+
+from __future__ import annotations
+
+import os
+
+from trpo_gail.errors import UserError
+
+# (rank, size) as launchers tell them. SLURM_NTASKS alone is no launcher: a batch script has it too.
+LAUNCHERS = (
+    ("PMI_RANK", "PMI_SIZE"),
+    ("OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE"),
+    ("PMIX_RANK", "SLURM_STEP_NUM_TASKS"),
+    ("SLURM_PROCID", "SLURM_STEP_NUM_TASKS"),
+)
+
+# Beginnings of the names of what MPICH, Open MPI and SLURM tell those that they start.
+_TOLD = ("PMI", "MPI_LOCAL", "HYDI_", "OMPI_", "PRTE_", "SLURM_")
+
+
+def launched() -> tuple[int, int] | None:
+    """(rank, size) if a launcher started this process, else None. Raises UserError for variables that no launcher gives."""
+    for names in LAUNCHERS:
+        if all(name in os.environ for name in names):
+            if not all(os.environ[name].isdecimal() for name in names):
+                found = ", ".join(f"{name}={os.environ[name]!r}" for name in names)
+                raise UserError(f"{found}: expected two numbers, as mpirun or srun set them; unset both to run alone")
+            return int(os.environ[names[0]]), int(os.environ[names[1]])
+    return None
+
+
+def speaks() -> bool:
+    """Whether this process is the one that tells what happens to all: rank 0, or one alone."""
+    try:
+        return (launched() or (0, 1))[0] == 0
+    except UserError:
+        return True
+
+
+def several() -> bool:
+    """Whether a launcher started others beside this process, which may come to wait for it."""
+    try:
+        return (launched() or (0, 1))[1] > 1
+    except UserError:
+        return False
+
+
+def unlaunched_environment() -> dict[str, str]:
+    """This process's environment without what a launcher told it: for children that are no ranks of ours."""
+    told = _TOLD if launched() else ()
+    return {name: value for name, value in os.environ.items() if not name.startswith(told)}
