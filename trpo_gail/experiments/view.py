@@ -43,7 +43,7 @@ class GridView:
     def update(self, done: int, running: dict[str, float], left_s: float | None) -> None:
         """`running` maps the names of cells to the part that each has done, 0 to 1; `left_s` is None while unknown."""
         passed = duration(time.monotonic() - self._began)
-        left = "" if left_s is None else f", about {duration(left_s)} left"
+        left = "" if left_s is None else f", {'' if self._narrow else 'about '}{duration(left_s)} left"
         under_way = "" if self._narrow else f" done, {len(running)} running, {passed}"
         note = f"{done}/{self._cells}{under_way}{left}"
         self._progress.update(self._all, completed=done, note=note)
