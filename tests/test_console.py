@@ -110,6 +110,14 @@ def test_a_grid_in_a_log_tells_how_it_goes(clock: list[float], capsys: pytest.Ca
     assert out.startswith("1/3 done, 1 running, 0:00:0") and out.endswith(", about 0:01:00 left\n")
 
 
+def test_a_run_from_python_outlives_its_output(monkeypatch: pytest.MonkeyPatch) -> None:
+    with open("/dev/full", "w") as full:
+        for stream in (full, None):
+            monkeypatch.setattr(sys, "stdout", stream)
+            a_run()
+            assert sys.stdout is stream
+
+
 # ---- terminals -------------------------------------------------------------------------------------------------------
 
 

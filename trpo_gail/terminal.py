@@ -116,7 +116,8 @@ class Streams:
         self._before = sys.stdout, sys.stderr
         self.out = Outlet(_descriptor(sys.stdout), "standard output", self._tell)
         self._err = Outlet(_descriptor(sys.stderr), "standard error", self._tell)
-        sys.stdout, sys.stderr = _over(self.out, sys.stdout), _over(self._err, sys.stderr)
+        self._ours = _over(self.out, sys.stdout), _over(self._err, sys.stderr)
+        sys.stdout, sys.stderr = self._ours
 
     def begin_run(self) -> None:
         """From now on what is printed is for looking at."""
@@ -124,9 +125,8 @@ class Streams:
 
     def close(self) -> None:
         """Put Python's own streams back; whoever still holds ours may go on writing."""
-        ours = sys.stdout, sys.stderr
         sys.stdout, sys.stderr = self._before
-        for stream in ours:
+        for stream in self._ours:
             stream.flush()
 
     def exit_code(self, code: int) -> int:

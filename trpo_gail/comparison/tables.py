@@ -24,7 +24,7 @@ def write_tables(found: Analysis, out: Path) -> list[Path]:
         path = out / f"{name}.csv"
         part = path.with_suffix(".part")
         try:
-            part.write_text(as_csv(table(found)))
+            part.write_text(as_csv(table(found)), encoding="utf-8")
             os.replace(part, path)
         except OSError as error:
             raise UserError(f"{path}: cannot be written: {error.strerror}") from error

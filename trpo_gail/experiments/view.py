@@ -17,7 +17,8 @@ class GridView:
 
     def __init__(self, cells: int) -> None:
         self._lines, self._rhythm = Lines(), Rhythm()
-        bar = [BarColumn(bar_width=24)] if self._lines.console.width >= 80 else []
+        self._narrow = self._lines.has_bar and self._lines.console.width < 80
+        bar = [] if self._narrow else [BarColumn(bar_width=24)]
         self._progress = self._lines.progress("{task.description}", *bar, "{task.fields[note]}")
         self._cells, self._began = cells, time.monotonic()
         self._all = self._progress.add_task("cells", total=max(cells, 1), note="")
@@ -42,8 +43,9 @@ class GridView:
     def update(self, done: int, running: dict[str, float], left_s: float | None) -> None:
         """`running` maps the names of cells to the part that each has done, 0 to 1; `left_s` is None while unknown."""
         passed = duration(time.monotonic() - self._began)
-        left = "" if left_s is None else f", about {duration(left_s)} left"
-        note = f"{done}/{self._cells} done, {len(running)} running, {passed}{left}"
+        left = "" if left_s is None else f", {'' if self._narrow else 'about '}{duration(left_s)} left"
+        under_way = "" if self._narrow else f" done, {len(running)} running, {passed}"
+        note = f"{done}/{self._cells}{under_way}{left}"
         self._progress.update(self._all, completed=done, note=note)
         if self._lines.alone and self._rhythm.due:
             self.line(note)
