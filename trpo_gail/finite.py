@@ -19,9 +19,10 @@ from trpo_gail.errors import RunError
 
 # What no sensible flag exceeds, and no preset comes near: the first to suspect.
 _ORDINARY = {
-    "ppo.learning_rate": 0.1, "ppo.entcoeff": 100.0, "trpo.max_kl": 10.0, "trpo.entcoeff": 100.0,
+    "ppo.learning_rate": 0.1, "ppo.entcoeff": 100.0, "ppo.kl_coeff": 1e6, "trpo.max_kl": 10.0, "trpo.entcoeff": 100.0,
     "policy.init_log_std": 20.0, "policy.output_scale": 100.0, "causal_entcoeff": 100.0,
     "critic.vf_stepsize": 0.1, "critic.natural_gradient.max_kl": 10.0,
+    "trpo.cg_damping": 1e6, "critic.natural_gradient.cg_damping": 1e6,
     "discriminator.d_stepsize": 0.1, "discriminator.adversary_entcoeff": 100.0,
 }  # fmt: skip
 _STATISTICS = ("count", "mean", "meansq")  # of a normaliser

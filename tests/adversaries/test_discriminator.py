@@ -331,3 +331,17 @@ def test_the_slope_is_the_losses_derivative(torch_rng: torch.Generator) -> None:
     logit = (5 * torch.randn(9, generator=torch_rng, dtype=torch.float64)).requires_grad_()
     (expected,) = torch.autograd.grad(discriminator_loss(logit, 4, 0.3), logit)
     torch.testing.assert_close(loss_slope(logit.detach(), 4, 0.3), expected)
+
+
+@pytest.mark.parametrize("discrete", [0, 3])
+def test_observations_that_a_file_keeps_as_integers_are_numbers(discrete: int, rng: np.random.Generator) -> None:
+    """The learner's between them are not cut off, and the statistics are not rounded."""
+    observations, actions = rng.integers(-3, 4, (20, 2)), random_rows(rng, 20, discrete)[1]
+    rollout = rows(*random_rows(rng, 30, discrete))
+    stats, paid = [], []
+    for kept in (observations.astype(np.int8), observations.astype(np.float64)):
+        discriminator = make((kept, actions), 4, discrete=discrete, logit=[0.0] * max(1, discrete))
+        stats.append(discriminator.fit([rollout], np.random.default_rng(1)))
+        paid.append(discriminator.reward(rollout))
+    assert stats[0] == stats[1] and len(np.unique(paid[0])) == 30
+    np.testing.assert_array_equal(*paid)

@@ -12,6 +12,9 @@ from run_files import checkpoints, metrics, state
 
 from trpo_gail import cloning_run, load_policy
 from trpo_gail.cli import main
+from trpo_gail.config import CloningConfig
+from trpo_gail.errors import RunError
+from trpo_gail.parallel import Workers
 
 
 def line(out: Path, *more: str) -> list[str]:
@@ -138,3 +141,9 @@ def test_training_cannot_go_on_with_it(run: Path, capsys: pytest.CaptureFixture[
     assert main(["train", "--resume", "--out", str(run), "--quiet"]) == 2
     assert "a policy alone" in capsys.readouterr().err
     assert (run / "summary.json").read_bytes() == summary
+
+
+def test_scores_that_are_not_finite_leave_no_folder(tmp_path: Path) -> None:
+    with pytest.raises(RunError, match=r"^step 1: train_nll of the policy is .*; a smaller --stepsize than 1e\+38 or"):
+        cloning_run.clone(CloningConfig("CartPole-v0", EXPERT, stepsize=1e38), str(tmp_path / "run"), True, Workers())
+    assert not any(tmp_path.iterdir())

@@ -77,7 +77,8 @@ class Discriminator:
         self.adam = FlatAdam(network.net, config.d_stepsize, workers)
         self._view = View(observations.dtype, actions.dtype, action_bounds)
         self._expert_actions = self._tensor(actions)
-        self._expert = network.features(self._tensor(observations), self._expert_actions)
+        # In floats first: a file's integers are numbers, not labels as Discrete actions are.
+        self._expert = network.features(self._tensor(observations.astype(np.float64)), self._expert_actions)
 
     def _tensor(self, array: np.ndarray) -> Tensor:
         like = self.adam.flat.vector

@@ -194,7 +194,7 @@ def _step(env: VectorEnv, stream: Stream, actions: np.ndarray) -> Row:
     before, valid, step = stream.observation, ~stream.ended, stream.step
     stream.observation, reward, terminated, truncated = env.step(actions)
     stream.ended = terminated | truncated
-    stream.ret = np.where(valid, stream.ret, 0.0) + reward * valid
+    stream.ret = np.where(valid, stream.ret, 0.0) + np.where(valid, reward, 0.0)
     stream.step = np.where(valid, step + 1, 0)
     return before, actions, reward, terminated, truncated, valid, step * valid, stream.ret
 
