@@ -119,8 +119,10 @@ class Workers:
                 for told in dict.fromkeys(filter(None, texts)):
                     print(told, file=sys.stderr, flush=True)
         else:
-            print(f"[rank {self.rank}] {text}", file=sys.stderr, flush=True)
-            self.comm.Abort(code)
+            try:
+                print(f"[rank {self.rank}] {text}", file=sys.stderr, flush=True)
+            finally:  # a stderr that cannot be written must not leave the others waiting
+                self.comm.Abort(code)
 
     def _all_leave(self) -> bool:
         """Whether all ranks are here. No collective: the others may be anywhere, so that this rank must not wait for them."""

@@ -197,13 +197,13 @@ class _Session:
         self._stuck = Stuck(self.config)
         try:
             stopped = self._train()
+            if self._saved_iteration != self.learner.progress.iteration:
+                self._save()
+            return self._finish(stopped)
         except BaseException as error:
             last = checkpoint.last_path(self.path)
             error.add_note(f"last checkpoint: {last} (--out {self.path} --resume)" if last else "no checkpoint yet")
             raise
-        if self._saved_iteration != self.learner.progress.iteration:
-            self._save()
-        return self._finish(stopped)
 
     def _train(self) -> str:
         """Until the end, or until a signal that may have come before the first iteration; what it was."""
