@@ -13,6 +13,11 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 SILENCE = 60.0  # s
 
 
+def warn(text: str) -> None:
+    """A warning on stderr. For the process that is alone, or rank 0, to call."""
+    print(f"warning: {text}", file=sys.stderr, flush=True)
+
+
 class View:
     """Progress of a run, on rank 0 (`main`) alone; with `quiet` only warnings. Where the output is no terminal, lines
     alone: one at least every SILENCE seconds in which an iteration ended."""
@@ -63,7 +68,7 @@ class View:
     def warn(self, text: str) -> None:
         """On stderr, with `quiet` too."""
         if self._main:
-            print(f"warning: {text}", file=sys.stderr, flush=True)
+            warn(text)
 
     def line(self, text: str) -> None:
         self._spoken = monotonic()

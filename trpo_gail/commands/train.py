@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, get_args, get_type_hints
 
 from tyro.conf import arg
 
-from trpo_gail.commands.parsing import parse, world
+from trpo_gail.commands.parsing import file_errors, parse, world
 from trpo_gail.config import Config, GeneratorName, PresetName, other_generator, preset
 from trpo_gail.errors import UserError
 
@@ -38,10 +38,14 @@ def run(arguments: list[str], workers: list[Workers], command: str = "train") ->
     if resume is not None:
         if not out:
             raise UserError("--resume: which run? --out names its folder")
-        from trpo_gail.session import saved_config
-
-        saved = saved_config(Path(out))
-    given = parse_flags(arguments, command, saved)
+        with file_errors():
+            saved = _saved(Path(out))
+    try:
+        given = parse_flags(arguments, command, saved)
+    except UserError as error:
+        if resume is None or saved:
+            raise
+        raise UserError(f"--resume: {out} is not a run folder yet, so that it needs all flags: {error}") from error
     from trpo_gail.session import check_resume
     from trpo_gail.session import run as run_session
 
@@ -49,6 +53,17 @@ def run(arguments: list[str], workers: list[Workers], command: str = "train") ->
         check_resume(saved, given.config, Path(str(out)))
     run_session(given.config, given.out, given.resume, given.quiet, world(workers))
     return 0
+
+
+def _saved(path: Path) -> Config | None:
+    """The config of the run to go on with; None where it was killed before it wrote one, so that it begins anew."""
+    from trpo_gail.runs import is_unbegun
+
+    if is_unbegun(path):
+        return None
+    from trpo_gail.session import saved_config
+
+    return saved_config(path)
 
 
 def parse_flags(arguments: list[str], command: str = "train", saved: Config | None = None) -> TrainArguments:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from trpo_gail.config import Config, flatten
+from trpo_gail.console import warn
 from trpo_gail.errors import UserError
 from trpo_gail.reports import page, plots
 from trpo_gail.reports.page import Cell, Figure, Section, Table
@@ -48,12 +49,17 @@ def write_report(paths: Sequence[str], out: str | None, pictures: str | None, ep
 
 
 def save_learning_curve(path: Path) -> Path | None:
-    """Draw a run's learning curve into its folder; None where no episode has ended yet."""
-    runs = load([path])
-    if not plots.has(runs, plots.RETURNS):
+    """Draw a run's learning curve into its folder; None where no episode has ended yet, or it cannot be drawn, which is
+    told: it is for looking at, and ends no run."""
+    try:
+        runs = load([path])
+        if not plots.has(runs, plots.RETURNS):
+            return None
+        picture = Figure("learning_curve", plots.learning_curve(runs, _expert_means(runs, None)), "")
+        return page.write_pictures(path, [Section("", parts=[picture])])[0]
+    except Exception as error:
+        warn(f"{path}: the learning curve could not be drawn: {error}")
         return None
-    picture = Figure("learning_curve", plots.learning_curve(runs, _expert_means(runs, None)), "")
-    return page.write_pictures(path, [Section("", parts=[picture])])[0]
 
 
 def report(runs: Sequence[RunData], episodes: int) -> list[Section]:
