@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import pickle
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -123,6 +124,46 @@ def test_ranks_that_have_come_apart_do_not_save(tmp_path: Path, monkeypatch: pyt
     assert not list(tmp_path.iterdir())
 
 
+# ---- within an iteration ---------------------------------------------------------------------------------------------
+
+
+def unfinished(folder: Path, learner: Learner, row: dict[str, float | int | None]) -> Path:
+    return checkpoint.save(folder, learner, CONFIG, learner.sampler.env.spec, False, WORKERS, row)
+
+
+def test_a_row_that_is_not_logged_yet_is_kept(tmp_path: Path) -> None:
+    learner = trained(1)
+    row = {"iteration": 1, "steps": 60, "kl": np.float64(1 / 3), "return_mean": None}
+    path = unfinished(tmp_path, learner, row)
+    assert path.name == "unfinished_0000001.pt" and checkpoint.last_path(tmp_path) == path
+    resumed = learner_of(CONFIG)
+    assert checkpoint.restore(path, resumed) == row
+    assert flat(resumed.state_dict()) == flat(learner.state_dict())
+    assert checkpoint.restore(save(tmp_path, learner), resumed) is None
+
+
+def test_one_of_within_an_iteration_goes_with_the_next(tmp_path: Path) -> None:
+    """And the last few are as if it had never been."""
+    learner = learner_of(CONFIG)
+    row: dict[str, float | int | None] = {"iteration": 1}
+
+    def names() -> list[str]:
+        return sorted(f"{p.stem[:2]}{int(p.stem[-2:])}" for p in (tmp_path / "checkpoints").iterdir())
+
+    for _ in range(4):
+        unfinished(tmp_path, learner, row)
+        save(tmp_path, learner)
+        trained(1, learner=learner)
+    assert names() == ["it1", "it2", "it3"]
+    for number in (4, 5):
+        unfinished(tmp_path, learner, row)
+        assert names() == ["it1", "it2", "it3", f"un{number}"]
+        assert checkpoint.last_path(tmp_path) == tmp_path / "checkpoints" / f"unfinished_000000{number}.pt"
+        trained(1, learner=learner)
+    save(tmp_path, learner)
+    assert names() == ["it2", "it3", "it6"]
+
+
 # ---- whole or not at all ---------------------------------------------------------------------------------------------
 
 
@@ -184,6 +225,132 @@ def test_what_is_not_a_checkpoint_is_named(content: Any, tmp_path: Path, saved: 
     with pytest.raises(UserError, match=r"x\.pt: not a checkpoint") as caught:
         checkpoint.read(path)
     assert "\n" not in str(caught.value)
+
+
+# ---- damage ----------------------------------------------------------------------------------------------------------
+
+
+def without_seal(path: Path) -> bytes:
+    """As an earlier version wrote it."""
+    content = path.read_bytes()
+    assert content[-71:-64] == b"sha256:"
+    return content[:-73] + b"\0\0"
+
+
+def read(path: Path) -> dict[str, Any] | str:
+    """What a checkpoint holds, flat; or what is said of it."""
+    try:
+        return flat(checkpoint.read(path))
+    except UserError as error:
+        return str(error)
+
+
+@pytest.mark.parametrize("sealed", [True, False])
+def test_a_flipped_bit_is_noticed_or_changes_nothing(
+    sealed: bool, tmp_path: Path, saved: tuple[Learner, Path], rng: np.random.Generator
+) -> None:
+    path, expected = tmp_path / "x.pt", read(saved[1])
+    whole = saved[1].read_bytes() if sealed else without_seal(saved[1])
+    path.write_bytes(whole)
+    assert read(path) == expected
+    ends = [*range(0, 300, 2), *range(len(whole) - 3000, len(whole) - 100, 13), *range(len(whole) - 100, len(whole))]
+    noticed = 0
+    for position in (*ends, *rng.integers(len(whole), size=300)):
+        damaged = bytearray(whole)
+        damaged[position] ^= 1 << rng.integers(8)
+        path.write_bytes(damaged)
+        found = read(path)
+        if isinstance(found, str):
+            assert found.startswith(f"{path}: not a checkpoint") and "\n" not in found and len(found) < 240
+        else:
+            assert found == expected, position
+        noticed += isinstance(found, str)
+    assert noticed > (0.98 if sealed else 0.4) * (len(ends) + 300)
+
+
+def test_a_seal_hides_nothing_from_other_readers(saved: tuple[Learner, Path]) -> None:
+    state = torch.load(saved[1], weights_only=True)
+    assert flat(state) == flat(checkpoint.read(saved[1]))
+    with zipfile.ZipFile(saved[1]) as file:
+        assert file.testzip() is None and file.comment.startswith(b"sha256:")
+
+
+def spoil(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+@pytest.fixture
+def three(tmp_path: Path) -> list[Path]:
+    """Checkpoints of a run of three iterations, and its best."""
+    learner = learner_of(CONFIG)
+    paths = [save(tmp_path, trained(1, learner=learner)) for _ in range(3)]
+    checkpoint.save_best(tmp_path, learner, CONFIG, learner.sampler.env.spec, False, WORKERS)
+    return paths
+
+
+def test_a_damaged_one_names_the_last_good_one(tmp_path: Path, three: list[Path]) -> None:
+    x, noise = np.ones((4, 3)), np.zeros((4, 2))
+    good = load_policy(tmp_path).act(x, noise)
+    spoil(three[2])
+    spoil(three[1])
+    with pytest.raises(UserError, match=r"0003\.pt: .*SHA-256 differs.*last good one is iteration_0000001\.pt"):
+        load_policy(tmp_path)
+    np.testing.assert_array_equal(load_policy(tmp_path, "best").act(x, noise), good)
+    spoil(checkpoint.best_path(tmp_path))
+    with pytest.raises(UserError, match=r"best\.pt: .*SHA-256 differs.*without --best the last policy is taken"):
+        load_policy(tmp_path, "best")
+    spoil(three[0])
+    with pytest.raises(UserError, match=r"0003\.pt: .*no checkpoint of this run is good"):
+        load_policy(tmp_path)
+
+
+def test_damaged_ones_are_set_aside_for_the_last_good_one(tmp_path: Path, three: list[Path]) -> None:
+    assert checkpoint.last_good(tmp_path) == (three[2], [])
+    spoil(three[2])
+    three[1].write_bytes(b"")
+    assert checkpoint.last_good(tmp_path) == (three[0], [three[2], three[1]])
+    assert checkpoint.last_path(tmp_path) == three[0]
+    learner = learner_of(CONFIG)
+    checkpoint.restore(three[0], learner)
+    for _ in range(5):
+        save(tmp_path, trained(1, learner=learner))
+    names = sorted(p.name for p in (tmp_path / "checkpoints").iterdir())
+    assert [n for n in names if "damaged" in n] == ["iteration_0000002.pt.damaged", "iteration_0000003.pt.damaged"]
+    assert [n for n in names if n.endswith(".pt")] == ["best.pt", *(f"iteration_000000{k}.pt" for k in (4, 5, 6))]
+
+
+def test_where_none_is_good_none_is_set_aside(tmp_path: Path, three: list[Path]) -> None:
+    for path in three:
+        spoil(path)
+    before = sorted((tmp_path / "checkpoints").iterdir())
+    with pytest.raises(UserError, match=r"iteration_0000001\.pt: .*no checkpoint of this run is good"):
+        checkpoint.last_good(tmp_path)
+    assert sorted((tmp_path / "checkpoints").iterdir()) == before
+
+
+def test_one_of_another_version_is_not_set_aside(tmp_path: Path, three: list[Path]) -> None:
+    torch.save(torch.load(three[2], weights_only=True) | {"format": 2}, three[2])
+    with pytest.raises(UserError, match=r"0003\.pt: .*format 1 expected, found 2"):
+        checkpoint.last_good(tmp_path)
+    assert three[2].exists()
+
+
+@pytest.mark.parametrize("change", [{"gamma": 0.5}, {"seed": 7}])
+def test_one_of_another_run_is_refused(change: dict[str, Any], saved: tuple[Learner, Path]) -> None:
+    """As where a digit of config.json has changed: training would go on with other numbers."""
+    ((name, value),) = change.items()
+    other = learner_of(dataclasses.replace(CONFIG, **change))
+    with pytest.raises(UserError, match=f"--{name} .*, but the run's config.json says {value}"):
+        checkpoint.restore(saved[1], other)
+    checkpoint.restore(saved[1], learner_of(dataclasses.replace(CONFIG, steps=5_000_000, iterations=9)))
+
+
+def test_a_file_in_the_place_of_the_folder_is_named(tmp_path: Path) -> None:
+    (tmp_path / "checkpoints").touch()
+    with pytest.raises(UserError, match="checkpoints: a file, a folder of checkpoints expected"):
+        load_policy(tmp_path)
 
 
 class Evil:

@@ -22,18 +22,18 @@ LAYERS = [
     "commands",
     "cloning_run",
     "session bench reproduction comparison reports",
-    "train evaluate checkpoint runs stuck console video experiments experts.policies experts.record",
+    "train evaluate checkpoint runs metrics_file events stuck console video experiments experts.policies experts.record",
     "learner",
     "generators adversaries critic cloning",
     "policy value networks sampling envs experts",
-    "parallel config seeding errors scores finite magnitudes terminal stopping launcher",
+    "parallel config seeding errors scores finite magnitudes terminal stopping launcher typed sealed whole_file",
 ]
 
 # Optional or heavy libraries: the files that import each, and only within functions.
 LAZY = {
     "mpi4py": {"parallel"},
     "envpool": {"envs.envpool"},
-    "torch.utils.tensorboard": {"runs"},
+    "tensorboard": {"events"},
     "matplotlib": {"reports.style", "reports.plots", "reports.paper_figure", "reports.comparison_plots"},
     "imageio_ffmpeg": {"video"},
     "PIL": {"video"},

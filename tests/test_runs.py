@@ -5,15 +5,16 @@ from __future__ import annotations
 import json
 import math
 import os
+import resource
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from trpo_gail import runs
+from trpo_gail import events, runs
 from trpo_gail.errors import UserError
-from trpo_gail.runs import RunFolder, default_path, provenance, read_json, read_metrics
+from trpo_gail.runs import RunFolder, default_path, is_unbegun, provenance, read_json, read_metrics
 
 
 def row(iteration: int) -> dict[str, float | int | None]:
@@ -64,6 +65,60 @@ def test_a_folder_that_exists_is_left_alone(folder: RunFolder) -> None:
     with pytest.raises(UserError, match="exists already; --resume"):
         RunFolder.create(folder.path)
     assert sorted(p.name for p in folder.path.iterdir()) == before
+
+
+def test_a_folder_in_which_a_run_died_before_it_began_is_begun_anew(tmp_path: Path) -> None:
+    path = tmp_path / "run"
+    leftovers = ["", ".lock", "config.json.part", "checkpoints/", "checkpoints/iteration_0000001.part"]
+    for leftover in leftovers:
+        file = path / leftover
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.mkdir(exist_ok=True) if leftover in ("", "checkpoints/") else file.touch()
+        assert is_unbegun(path)
+        made = RunFolder.create(path)
+        with pytest.raises(UserError, match="another process is writing this run"):
+            RunFolder.create(path)  # the lock decides
+        made.close()
+        assert not list(path.rglob("*.part"))
+    made = RunFolder.create(path)
+    made.write_json("config.json", {})
+    made.close()
+    assert not is_unbegun(path)
+
+
+@pytest.mark.parametrize(
+    "name", ["notes.txt", "config.json", "metrics.csv", "checkpoints/best.pt", "x.part/y", ".git/", "checkpoints/x/"]
+)
+def test_a_folder_that_holds_anything_else_is_left_alone(name: str, tmp_path: Path) -> None:
+    path = tmp_path / "run"
+    file = path / name
+    file.parent.mkdir(parents=True)
+    file.mkdir() if name.endswith("/") else file.write_text("mine")
+    (path / "a.part").write_text("whose?")
+    before = sorted(path.rglob("*"))
+    assert not is_unbegun(path)
+    with pytest.raises(UserError, match="exists already"):
+        RunFolder.create(path)
+    assert sorted(path.rglob("*")) == before
+
+
+@pytest.mark.parametrize("kind", ["file", "dangling link"])
+def test_what_is_no_folder_is_left_alone(kind: str, tmp_path: Path) -> None:
+    path = tmp_path / "run"
+    path.write_text("mine") if kind == "file" else path.symlink_to(tmp_path / "nowhere")
+    with pytest.raises(UserError, match="exists already"):
+        RunFolder.create(path)
+    assert path.is_symlink() or path.read_text() == "mine"
+
+
+def test_what_a_kill_left_half_written_is_cleaned_on_resume(folder: RunFolder) -> None:
+    (folder.path / "checkpoints").mkdir()
+    for name in ("config.json.part", "metrics.part", "checkpoints/iteration_0000005.part", ".report.html.part"):
+        (folder.path / name).write_text("half")
+    kept = folder.path / "checkpoints" / "iteration_0000004.pt.damaged"
+    kept.touch()
+    RunFolder.open(folder.path).close()
+    assert not list(folder.path.rglob("*.part")) and kept.exists()
 
 
 @pytest.mark.parametrize("exists", [False, True])
@@ -120,11 +175,128 @@ def test_a_run_without_rows_has_none(tmp_path: Path) -> None:
     assert read_metrics(tmp_path / "run") == []
 
 
-def test_columns_do_not_change_within_a_run(folder: RunFolder) -> None:
+def test_columns_do_not_change_within_a_session(folder: RunFolder) -> None:
     again = RunFolder.open(folder.path)
+    again.log(row(6))
     with pytest.raises(AssertionError, match="other columns"):
-        again.log(row(6) | {"more": 1})
+        again.log(row(7) | {"more": 1})
     again.close()
+
+
+@pytest.mark.parametrize("header", ["iteration,steps,x,none", "iteration,steps,y,none", "iteration,steps,x"])
+def test_a_session_with_other_columns_keeps_what_has_the_same_name(
+    folder: RunFolder, header: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As after an update of the package, or where the header is damaged."""
+    file = folder.path / "metrics.csv"
+    lines = [line.rsplit(",", 4 - header.count(",") - 1)[0] for line in file.read_text().splitlines()[1:]]
+    before = "\r\n".join([header, *lines, ""]).encode()
+    file.write_bytes(before)
+    again = RunFolder.open(folder.path)
+    again.log(row(6) | {"more": 1})
+    again.log(row(7) | {"more": 2})
+    again.close()
+    rows = read_metrics(folder.path)
+    assert [r["iteration"] for r in rows] == [1, 2, 3, 4, 5, 6, 7] and rows[-1]["more"] == 2
+    assert [r["x"] for r in rows[:5]] == [None if ",y" in header else k / 3 for k in range(1, 6)]
+    assert [r["more"] for r in rows[:5]] == [None] * 5
+    err = capsys.readouterr().err
+    assert err.startswith(f"warning: {file}: its columns are not those of this session") and err.count("\n") == 1
+    assert (folder.path / "metrics.csv.old").read_bytes() == before
+
+
+DAMAGED = {
+    "2,20,0.6666666666666666,": "2,20,0.66x,",
+    "3,30,1.0,": "3,30",
+    "4,40,1.3333333333333333,": "four,40,1.3,",
+}
+
+
+def test_damaged_rows_are_left_out_and_that_is_said(folder: RunFolder, capsys: pytest.CaptureFixture[str]) -> None:
+    file = folder.path / "metrics.csv"
+    text = file.read_text()
+    for good, bad in DAMAGED.items():
+        text = text.replace(good, bad)
+    file.write_bytes(text.encode().replace(b"5,50", b"5,5\xff"))
+    damaged = file.read_bytes()
+    assert iterations(folder.path) == [1]
+    said = f"warning: {file}: 4 damaged rows are left out, the first in line 3\n"
+    assert capsys.readouterr().err == said
+    again = RunFolder.open(folder.path)
+    again.cut(5)
+    again.log(row(6))
+    again.close()
+    assert iterations(folder.path) == [1, 6]
+    said = f"{file}: the rows of 4 of 5 iterations are damaged or missing, the first that of iteration 2: they stay out"
+    assert capsys.readouterr().err == f"warning: {said}; the file as it was is metrics.csv.old\n"
+    assert (folder.path / "metrics.csv.old").read_bytes() == damaged
+
+
+def test_rows_that_are_missing_are_said_to_be(folder: RunFolder, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder.path / "metrics.csv").unlink()
+    again = RunFolder.open(folder.path)
+    again.cut(5)
+    again.log(row(6))
+    again.close()
+    assert iterations(folder.path) == [6]
+    assert "the rows of 5 of 5 iterations are damaged or missing" in capsys.readouterr().err
+
+
+def test_a_folder_in_the_place_of_a_file_makes_way(folder: RunFolder, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("metrics.csv", "summary.json"):
+        (folder.path / name).unlink(missing_ok=True)
+        (folder.path / name / "x").mkdir(parents=True)
+    assert read_metrics(folder.path) == []
+    again = RunFolder.open(folder.path)
+    again.remove("summary.json")
+    again.cut(5)
+    again.log(row(6))
+    again.close()
+    assert iterations(folder.path) == [6]
+    assert (folder.path / "metrics.csv.old" / "x").is_dir() and (folder.path / "summary.json.old" / "x").is_dir()
+    assert "metrics.csv: cannot be read and is left out (Is a directory)" in capsys.readouterr().err
+
+
+# ---- a full disk -----------------------------------------------------------------------------------------------------
+
+
+def test_a_row_that_cannot_be_written_leaves_no_half(folder: RunFolder, tmp_path: Path) -> None:
+    file = folder.path / "metrics.csv"
+    before = file.read_bytes()
+    again = RunFolder.open(folder.path)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) + 5, hard))
+    try:
+        with pytest.raises(UserError, match=r"metrics\.csv: a row could not be written \(File too large\)"):
+            again.log(row(6))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert file.read_bytes() == before
+    again.log(row(6))
+    again.close()
+    assert iterations(folder.path) == [1, 2, 3, 4, 5, 6]
+
+
+def test_events_that_cannot_be_written_end_no_run(
+    folder: RunFolder, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """They are for looking at: one warning, and no more of them."""
+    pytest.importorskip("tensorboard")
+    opened: list[object] = []
+
+    def full(*given: object, **more: object) -> object:
+        opened.append(given)
+        return open("/dev/full", "wb", buffering=0)
+
+    monkeypatch.setattr(events, "open", full, raising=False)
+    again = RunFolder.open(folder.path)
+    for iteration in (6, 7, 8):
+        again.log(row(iteration))
+    again.close()
+    assert iterations(folder.path) == [1, 2, 3, 4, 5, 6, 7, 8] and len(opened) == 1
+    out, err = capfd.readouterr()
+    assert out == "" and err.count("\n") == 1
+    assert err.startswith(f"warning: {folder.path}: TensorBoard's events are no longer written") and "No space" in err
 
 
 def test_tensorboards_events_are_cut_too(folder: RunFolder) -> None:
@@ -147,10 +319,9 @@ def test_tensorboards_events_are_cut_too(folder: RunFolder) -> None:
 def test_json_is_written_whole_or_not_at_all(folder: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
     folder.write_json("a.json", {"x": 1})
     (folder.path / "a.json.part").symlink_to("/dev/full")
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(OSError, match=r"No space left.*a\.json'"):
         folder.write_json("a.json", {"x": 2})
-    assert read_json(folder.path / "a.json") == {"x": 1}
-    (folder.path / "a.json.part").unlink()
+    assert read_json(folder.path / "a.json") == {"x": 1} and not list(folder.path.glob("*.part"))
 
     def killed(*_: object) -> None:
         raise KeyboardInterrupt
@@ -161,13 +332,30 @@ def test_json_is_written_whole_or_not_at_all(folder: RunFolder, monkeypatch: pyt
     assert read_json(folder.path / "a.json") == {"x": 1}
 
 
-@pytest.mark.parametrize("content", [None, "", "{"])
-def test_a_json_file_that_is_missing_or_damaged_is_named(tmp_path: Path, content: str | None) -> None:
+@pytest.mark.parametrize("content", [None, b"", b"{", b'{"a": "\xff"}', b"[" * 100_000])
+def test_a_json_file_that_is_missing_or_damaged_is_named(tmp_path: Path, content: bytes | None) -> None:
     file = tmp_path / "config.json"
     if content is not None:
-        file.write_text(content)
-    with pytest.raises(UserError, match=r"config\.json: not a readable JSON file"):
+        file.write_bytes(content)
+    with pytest.raises(UserError, match=r"config\.json: not a readable JSON file") as error:
         read_json(file)
+    assert "\n" not in str(error.value) and len(str(error.value)) < 240
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        ("[]", r"config\.json: an object expected, found \[\]"),
+        ("{}", r"config\.json: field 'sessions' is missing, a list of objects expected"),
+        ('{"sessions": {}}', r"config\.json: field 'sessions': a list of objects expected, found \{\}"),
+        ('{"sessions": [{}, 3]}', r"config\.json: field 'sessions': a list of objects expected, found 3 in it"),
+    ],
+)
+def test_a_json_file_of_another_kind_is_named(tmp_path: Path, content: str, says: str) -> None:
+    file = tmp_path / "config.json"
+    file.write_text(content)
+    with pytest.raises(UserError, match=says):
+        read_json(file, sessions=list[dict])
 
 
 # ---- names -----------------------------------------------------------------------------------------------------------

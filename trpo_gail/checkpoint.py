@@ -1,11 +1,18 @@
-"""Checkpoints: written whole or not at all, read without running anything that they hold."""
+"""Checkpoints: written whole or not at all, verified when read, without running anything that they hold.
+
+iteration_N.pt   the learner's whole state; a policy alone, of behavioural cloning
+unfinished_N.pt  the same, but saved within an iteration: its row is not in metrics.csv yet, and is kept here
+best.pt          a policy alone
+"""
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import re
 from collections.abc import Mapping
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +20,8 @@ import numpy as np
 import torch
 from gymnasium.spaces import Box, Discrete
 
-from trpo_gail.config import Config, from_dict, to_dict
+from trpo_gail import sealed, whole_file
+from trpo_gail.config import Config, flatten, from_dict, to_dict
 from trpo_gail.envs.actions import ActionScaling
 from trpo_gail.envs.vector import EnvSpec
 from trpo_gail.errors import UserError
@@ -23,28 +31,55 @@ from trpo_gail.policy import Policy
 
 FORMAT = 1
 KEEP = 3  # of the last checkpoints, beside the best
-_NAME = re.compile(r"iteration_(\d+)\.pt")
+_NAME = re.compile(r"(iteration|unfinished)_(\d+)\.pt")
+_HELD = {"format", "iteration", "config", "spec", "clip", "learner"}
+Row = dict[str, float | int | None]
 
 
-def save(folder: Path, learner: Learner, config: Config, spec: EnvSpec, clip: bool, workers: Workers) -> Path:
+class Damaged(UserError):
+    """A file that is no checkpoint any more."""
+
+
+def save(
+    folder: Path, learner: Learner, config: Config, spec: EnvSpec, clip: bool, workers: Workers, row: Row | None = None
+) -> Path:
     """Save the learner's whole state as the run's last checkpoint. A collective; rank 0 writes.
 
-    Raises RuntimeError if the ranks' parameters have come apart, UserError if the disk refuses: the checkpoint before
-    stays good then.
+    Within an iteration, `row` is what metrics.csv shall have of it: whoever resumes there finishes the iteration first.
+    Such a checkpoint goes with the next one. Raises RuntimeError if the ranks' parameters have come apart, UserError if
+    the disk refuses: the checkpoint before stays good then.
     """
     _assert_synced(learner, workers)
     iteration = learner.progress.iteration
     path = iteration_path(folder, iteration)
-    content = _content(learner.state_dict(), iteration, config, spec, clip)
+    if row is not None:
+        path = path.with_name(path.name.replace("iteration", "unfinished"))
+    content = _content(learner.state_dict(), iteration, config, spec, clip) | {"row": _plain(row)}
 
     def write() -> None:
         if workers.main:
             _write(path, content)
-            for old in _sorted(folder)[:-KEEP]:
-                old.unlink(missing_ok=True)
+            _remove_old(folder, path)
 
     workers.together(write)
     return path
+
+
+def _remove_old(folder: Path, newest: Path) -> None:
+    paths = [path for path in _sorted(folder) if path != newest]
+    for path in paths:
+        if path.name.startswith("unfinished"):
+            path.unlink(missing_ok=True)
+    whole = [path for path in (*paths, newest) if path.name.startswith("iteration")]
+    for path in whole[:-KEEP]:
+        path.unlink(missing_ok=True)
+
+
+def _plain(row: Row | None) -> Row | None:
+    """Python's own numbers: others are not read back."""
+    if row is None:
+        return None
+    return {name: value if value is None or isinstance(value, int) else float(value) for name, value in row.items()}
 
 
 def save_best(folder: Path, learner: Learner, config: Config, spec: EnvSpec, clip: bool, workers: Workers) -> None:
@@ -71,49 +106,105 @@ def _content(state: dict[str, Any], iteration: int, config: Config, spec: EnvSpe
 
 def _write(path: Path, content: dict[str, Any]) -> None:
     path.parent.mkdir(exist_ok=True)
-    part = path.with_suffix(".part")
+    buffer = BytesIO()
+    torch.save(content, buffer)
     try:
-        with open(part, "wb") as file:
-            torch.save(content, file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(part, path)
-    except (OSError, RuntimeError) as error:  # torch wraps a full disk in a RuntimeError
-        part.unlink(missing_ok=True)
+        whole_file.write(path, sealed.seal(buffer.getvalue()), path.with_suffix(".part"))
+    except OSError as error:
         raise UserError(
-            f"{path}: the checkpoint could not be written ({_reason(error)}); the one before is good"
+            f"{path}: the checkpoint could not be written ({error.strerror}); the one before is good"
         ) from error
 
 
-def _reason(error: BaseException) -> str:
-    while error.__context__ is not None and not isinstance(error, OSError):
-        error = error.__context__
-    return str(error).split("\n")[0]
-
-
 def read(path: Path) -> dict[str, Any]:
-    """A checkpoint's content. Raises UserError if it is not one."""
+    """A checkpoint's content. Raises UserError if it is not one, and of its kinds Damaged if it is none any more."""
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
+        data = path.read_bytes()
+        sealed.check(data)
+        state = torch.load(BytesIO(data), map_location="cpu", weights_only=True)
+    except OSError as error:
+        kind = Damaged if isinstance(error, IsADirectoryError) else UserError
+        raise kind(f"{path}: not a checkpoint of trpo_gail ({error.strerror})") from error
     except Exception as error:  # torch raises many kinds, and each means the same to the user
-        reason = str(error).splitlines() or [type(error).__name__]  # an empty file's error says nothing
-        raise UserError(f"{path}: not a checkpoint of trpo_gail ({reason[0]})") from error
-    if not isinstance(state, dict) or state.get("format") != FORMAT:
-        raise UserError(f"{path}: not a checkpoint of this version (format {FORMAT} expected)")
+        reason = (str(error).splitlines() or [type(error).__name__])[0].split(". ")[0]
+        raise Damaged(f"{path}: not a checkpoint of trpo_gail, or damaged ({reason[:100]})") from error
+    if not isinstance(state, dict) or not state.keys() >= _HELD:
+        raise Damaged(f"{path}: not a checkpoint of trpo_gail (it holds something else)")
+    if state["format"] != FORMAT:
+        raise UserError(f"{path}: not a checkpoint of this version (format {FORMAT} expected, found {state['format']})")
     return state
 
 
-def restore(path: Path, learner: Learner) -> None:
+def read_of_run(folder: Path, path: Path) -> dict[str, Any]:
+    """As `read`, for one of a run's own: where it is damaged, the error says which is good, and what to do."""
+    try:
+        return read(path)
+    except Damaged as error:
+        good = [other for other in reversed(_sorted(folder)) if other != path and _is_good(other)]
+        if path == best_path(folder) and good:
+            advice = "without --best the last policy is taken"
+        elif good:
+            advice = (
+                f"the last good one is {good[0].name}: train --resume goes on from it; to use it, move the other away"
+            )
+        else:
+            advice = "no checkpoint of this run is good"
+        raise UserError(f"{error}; {advice}") from error
+
+
+def last_good(folder: Path) -> tuple[Path | None, list[Path]]:
+    """The newest checkpoint that is good, if the run has any, and those after it: damaged, and set aside as NAME.damaged.
+
+    Raises UserError where all are damaged: then they stay where they are.
+    """
+    damaged: list[Path] = []
+    for path in reversed(_sorted(folder)):
+        try:
+            read(path)
+        except Damaged as error:
+            reason = error
+            damaged.append(path)
+        else:
+            for other in damaged:
+                os.replace(other, other.with_name(f"{other.name}.damaged"))
+            return path, damaged
+    if damaged:
+        raise UserError(f"{reason}; no checkpoint of this run is good, and another --out starts anew")
+    return None, []
+
+
+def _is_good(path: Path) -> bool:
+    with contextlib.suppress(UserError):
+        return bool(read(path))
+    return False
+
+
+def restore(path: Path, learner: Learner) -> Row | None:
     """Put a checkpoint's state into a learner made from the same config; environments are replayed to where they were.
 
-    Raises UserError for one that holds a policy alone.
+    The row of the iteration, if it was saved within one. Raises UserError for one that holds a policy alone, or is of
+    another run.
     """
-    state = read(path)["learner"]
+    content = read(path)
+    state = content["learner"]
     if "sampler" not in state:
         raise UserError(f"{path}: holds a policy alone (of behavioural cloning?), which training cannot go on with")
+    _check_same_run(config_of(content, path), learner.sampler.config, path)
     actions = state["sampler"]["actions"]
     state["sampler"]["actions"] = None if actions is None else actions.numpy()
     learner.load_state_dict(state)
+    return content.get("row")
+
+
+def _check_same_run(saved: Config, config: Config, path: Path) -> None:
+    """Raise UserError where the run's config.json has come to say something else than its checkpoint."""
+    before, now = flatten(saved), flatten(config)
+    for name in before.keys() - {"expert", "steps", "iterations"}:  # these may change
+        if before[name] != now[name]:
+            raise UserError(
+                f"{path}: saved with --{name} {before[name]}, but the run's config.json says {now[name]}: is one of them "
+                "of another run, or damaged?"
+            )
 
 
 def last_path(folder: Path) -> Path | None:
@@ -133,7 +224,12 @@ def best_path(folder: Path) -> Path:
 
 
 def _sorted(folder: Path) -> list[Path]:
-    return sorted(p for p in (folder / "checkpoints").glob("iteration_*.pt") if _NAME.fullmatch(p.name))
+    """By iteration; the one that was saved within an iteration stands before that of its end. Raises UserError."""
+    checkpoints = folder / "checkpoints"
+    if checkpoints.exists() and not checkpoints.is_dir():
+        raise UserError(f"{checkpoints}: a file, a folder of checkpoints expected")
+    found = [(match, path) for path in checkpoints.glob("*.pt") if (match := _NAME.fullmatch(path.name))]
+    return [path for match, path in sorted(found, key=lambda pair: (int(pair[0][2]), pair[0][1] == "iteration"))]
 
 
 def config_of(state: dict[str, Any], path: Path) -> Config:

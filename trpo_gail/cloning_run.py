@@ -21,7 +21,7 @@ from trpo_gail.experts import cautions, dataset
 from trpo_gail.experts.dataset import ExpertData
 from trpo_gail.learner import make_policy
 from trpo_gail.parallel import Workers
-from trpo_gail.runs import RunFolder, default_path, provenance
+from trpo_gail.runs import RunFolder, default_path, is_unbegun, provenance
 from trpo_gail.session import Setting, closing_lines, prepare
 
 
@@ -31,8 +31,8 @@ def clone(
     """Clone the expert, evaluate, save; returns the summary. Raises UserError, on all ranks, for the user's mistakes.
 
     Rank 0 alone learns, for there is little to share out; all evaluate. A run takes a minute at most and cannot be
-    resumed: Ctrl-C or an error leaves no folder, a signal that ends the process at once leaves one without a summary.
-    `view` is one that is open already; without it `quiet` makes one.
+    resumed: Ctrl-C or an error before the policy is saved leaves no folder, a signal that ends the process at once leaves
+    one without a summary. `view` is one that is open already; without it `quiet` makes one.
     """
     torch.set_num_threads(1)  # the products are small
     path = Path(workers.share(str(out or default_path(config.env, config.seed))))
@@ -41,8 +41,9 @@ def clone(
     with contextlib.nullcontext(view) if view else View(workers.main, quiet) as view:
         try:
             return _clone(run, expert, folder, workers, view)
-        except BaseException:
-            if folder:
+        except BaseException as error:
+            learned = isinstance(error, Exception) and checkpoint.last_path(path)  # what failed came after
+            if folder and not learned:
                 folder.discard()
             raise
         finally:
@@ -60,7 +61,7 @@ class _Run:
 
 def _prepare(config: CloningConfig, path: Path, workers: Workers) -> tuple[ExpertData, _Run]:
     """Check everything that can be the user's mistake, before any folder is made."""
-    if path.exists():
+    if path.exists() and not is_unbegun(path):
         raise UserError(f"--out {path}: exists already, a new folder expected")
     run_config = dataclasses.replace(config.run_config(), num_envs=workers.size)
     setting, expert, env = prepare(dataclasses.replace(run_config, eval_every=0), None, workers)

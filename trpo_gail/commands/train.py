@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, get_args, get_type_hints
 
 from tyro.conf import arg
 
-from trpo_gail.commands.parsing import parse, world
+from trpo_gail.commands.parsing import file_errors, parse, world
 from trpo_gail.config import Config, GeneratorName, PresetName, other_generator, preset
 from trpo_gail.errors import UserError
 
@@ -45,11 +45,19 @@ def run(arguments: list[str], workers: list[Workers], command: str = "train") ->
             _train(given, None, workers, view)
     else:
         with View.early("--quiet" in arguments) as view:
-            from trpo_gail.session import saved_config
-
-            saved = saved_config(Path(str(out)))
-            _train(parse_flags(arguments, command, saved), saved, workers, view)
+            with file_errors():
+                saved = _saved(Path(str(out)))
+            _train(_resumed_flags(arguments, command, saved, str(out)), saved, workers, view)
     return 0
+
+
+def _resumed_flags(arguments: list[str], command: str, saved: Config | None, out: str) -> TrainArguments:
+    try:
+        return parse_flags(arguments, command, saved)
+    except UserError as error:
+        if saved:
+            raise
+        raise UserError(f"--resume: {out} is not a run folder yet, so that it needs all flags: {error}") from error
 
 
 def _train(given: TrainArguments, saved: Config | None, workers: list[Workers], view: View) -> None:
@@ -59,6 +67,17 @@ def _train(given: TrainArguments, saved: Config | None, workers: list[Workers], 
     if saved:
         check_resume(saved, given.config, Path(str(given.out)))
     run_session(given.config, given.out, given.resume, given.quiet, world(workers), view)
+
+
+def _saved(path: Path) -> Config | None:
+    """The config of the run to go on with; None where it was killed before it wrote one, so that it begins anew."""
+    from trpo_gail.runs import is_unbegun
+
+    if is_unbegun(path):
+        return None
+    from trpo_gail.session import saved_config
+
+    return saved_config(path)
 
 
 def parse_flags(arguments: list[str], command: str = "train", saved: Config | None = None) -> TrainArguments:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from trpo_gail import typed, whole_file
 from trpo_gail.errors import UserError
 from trpo_gail.runs import read_json
 
@@ -132,11 +132,9 @@ def keep(plan: Plan, out: Path) -> None:
         if found := difference(read_json(file), content):
             raise UserError(f"--out: {file} holds another comparison ({found}); name another folder for this one")
         return
-    part = file.with_suffix(".part")
     try:
         out.mkdir(parents=True, exist_ok=True)
-        part.write_text(json.dumps(content, indent=2) + "\n")
-        os.replace(part, file)
+        whole_file.write(file, (json.dumps(content, indent=2) + "\n").encode(), file.with_suffix(".part"))
     except OSError as error:
         raise UserError(f"--out: {file} cannot be written: {error.strerror}") from error
 
@@ -147,15 +145,18 @@ def load(out: Path) -> Plan:
     if not file.is_file():
         raise UserError(f"--out: {out} holds no comparison (no plan.json)")
     raw = read_json(file)
-    found = raw.pop("format", None) if isinstance(raw, dict) else None
+    found = raw.pop("format", None)
     if found != FORMAT:
         raise UserError(f"{file}: field 'format': {FORMAT} expected, {found} found")
     try:
         raw["contestants"] = tuple(Contestant(**_tuples(c, "flags", "notes")) for c in raw["contestants"])
         raw["tasks"] = tuple(Task(**_tuples({"flags": ()} | task, "flags")) for task in raw["tasks"])
-        return Plan(**_tuples(raw, "seeds", "flags"))
+        plan = Plan(**_tuples(raw, "seeds", "flags"))
     except (KeyError, TypeError) as error:
         raise UserError(f"{file}: fields missing or unknown: {error}") from error
+    for part in (plan, *plan.contestants, *plan.tasks):
+        typed.check_fields(part, file)
+    return plan
 
 
 def _content(plan: Plan) -> dict[str, Any]:

@@ -7,11 +7,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from trpo_gail import typed
 from trpo_gail.comparison.plan import Cell, Plan
 from trpo_gail.config import Config, flatten, from_dict
 from trpo_gail.errors import UserError
-from trpo_gail.experiments.result_files import from_fields, is_finite, rounded, write_fields
+from trpo_gail.experiments.result_files import check_returns, harvesting, is_finite, rounded, write_fields
 from trpo_gail.runs import read_json, read_metrics
+
+CURVE = ("steps", "return_mean", "wall_s")
 
 
 @dataclass(frozen=True)
@@ -51,8 +54,7 @@ def path(out: Path, cell: Cell) -> Path:
 
 def read(file: Path, plan: Plan, cell: Cell) -> Result:
     """One result. Raises UserError where it is damaged, another cell's or another plan's."""
-    raw = read_json(file)
-    result = from_fields(Result, raw if isinstance(raw, dict) else {}, file)
+    result: Result = typed.build(Result, read_json(file), file)
     if result.cell != cell:
         raise UserError(f"{file}: holds the cell {result.cell.name}, which its name does not say")
     if result.setup != plan.setup(cell):
@@ -60,9 +62,10 @@ def read(file: Path, plan: Plan, cell: Cell) -> Result:
             f"{file}: field 'setup': {plan.setup(cell)} by the plan expected, {result.setup} found; move the file away to "
             "run the cell again"
         )
-    numbers = [*result.returns, *result.curve["return_mean"]]
-    if not result.returns or not all(map(is_finite, numbers)):
-        raise UserError(f"{file}: fields 'returns' and 'curve': finite numbers expected")
+    check_returns(result.returns, result.return_mean, file)
+    lengths = {len(result.curve.get(name, [])) for name in CURVE}
+    if len(lengths) > 1 or 0 in lengths or not all(is_finite(x) for name in CURVE for x in result.curve[name]):
+        raise UserError(f"{file}: field 'curve': finite numbers expected, as many in each of {', '.join(CURVE)}")
     return result
 
 
@@ -78,9 +81,10 @@ def write(out: Path, result: Result) -> None:
 
 def harvest(run: Path, cell: Cell, plan: Plan, command: Sequence[str], peak_memory_mb: float | None) -> Result:
     """The result of a finished run folder. Raises UserError where it lacks something, or is of other data or settings."""
-    summary, config = read_json(run / "summary.json"), read_json(run / "config.json")
+    summary = read_json(run / "summary.json")
+    config = read_json(run / "config.json", config=dict, setting=dict, sessions=list[dict])
     task = plan.task(cell.env)
-    try:
+    with harvesting(run):
         if config["setting"]["expert_sha256"] != task.expert_sha256:
             raise UserError(f"{run}: its demonstrations are not those of the plan (their SHA-256 differs)")
         made = json.loads(json.dumps(flatten(from_dict(Config, config["config"], f"{run}/config.json"))))
@@ -91,7 +95,7 @@ def harvest(run: Path, cell: Cell, plan: Plan, command: Sequence[str], peak_memo
                     "there? (--runs)"
                 )
         session = config["sessions"][-1]
-        return Result(
+        result = Result(
             setup=plan.setup(cell),
             contestant=cell.contestant,
             env=cell.env,
@@ -113,8 +117,9 @@ def harvest(run: Path, cell: Cell, plan: Plan, command: Sequence[str], peak_memo
             python=session["python"],
             versions=session["versions"],
         )
-    except KeyError as error:
-        raise UserError(f"{run}: summary.json or config.json lacks the field {error}") from error
+    typed.check_fields(result, run)
+    check_returns(result.returns, result.return_mean, run / "summary.json")
+    return result
 
 
 def curve(run: Path) -> dict[str, list[float]]:

@@ -19,15 +19,16 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Generic, Protocol, TextIO, TypeVar
+from typing import Any, Generic, Protocol, TextIO, TypeVar
 
+from trpo_gail import typed
 from trpo_gail.console import duration
 from trpo_gail.errors import UserError
 from trpo_gail.experiments.result_files import finished
 from trpo_gail.experiments.view import Forecast, GridView
 from trpo_gail.launcher import unlaunched_environment
 from trpo_gail.parallel import Workers, cores
-from trpo_gail.runs import RunFolder, read_json
+from trpo_gail.runs import RunFolder, is_unbegun, read_json
 from trpo_gail.stopping import StopRequest
 
 TAIL = 5  # lines of a failed cell's log that are shown
@@ -219,6 +220,8 @@ class Runner(Generic[CellT]):
         if resume and not _made_by(run, self._experiment.command(cell)):
             raise UserError(f"{run} was begun by another command line; move it away to run the cell anew")
         if run.exists() and not resume:  # it died before anything had begun, or starts anew in any case
+            if not begun and not is_unbegun(run):
+                raise UserError(f"{run}: holds something, but no run (no config.json); move it away to run the cell")
             RunFolder.clear(run)
         words = [*self._program, *self._experiment.command(cell), *(["--resume"] if resume else [])]
         log = self._experiment.runs / f"{cell.name}.log"
@@ -293,8 +296,9 @@ def _made_by(run: Path, command: Sequence[str]) -> bool:
         places = {k + 1 for k, word in enumerate(words) if word in ("--out", "--expert")}
         return [word for k, word in enumerate(words) if k not in places and word != "--resume"]
 
-    sessions = read_json(run / "config.json").get("sessions") or [{}]
-    return essence(sessions[0].get("command", [])[1:]) == essence(command)
+    sessions = read_json(run / "config.json", sessions=list[dict[str, Any]])["sessions"] or [{}]
+    first = sessions[0].get("command")
+    return typed.fits(first, list[str]) and essence(first[1:]) == essence(command)
 
 
 def part_done(experiment: Experiment[CellT], cell: CellT) -> float:

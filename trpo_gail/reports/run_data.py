@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from trpo_gail import typed
+from trpo_gail.console import warn
 from trpo_gail.errors import UserError
 from trpo_gail.runs import read_json, read_metrics
 
@@ -111,17 +113,53 @@ def load(paths: Sequence[str | Path]) -> list[RunData]:
     return [_load(folder, label) for folder, label in zip(folders, _labels(folders), strict=True)]
 
 
+# What a page reckons with, and so must be of its kind; what else is there it prints.
+_TOP = {"cloning": dict, "config": dict, "setting": dict, "sessions": list[dict]}
+_CONFIG = {
+    "env": str, "generator": str, "adversary": str, "expert": str | None, "trajectories": int | None, "subsample": int,
+    "trpo.max_kl": float,
+}  # fmt: skip
+_SETTING = {"expert": str | None, "expert_sha256": str | None}
+_SESSION: dict[str, Any] = {
+    "time": str, "command": list[str], "versions": dict[str, str], "commit": str | None, "device": str, "ranks": int,
+    "threads": int,
+}  # fmt: skip
+_RETURNS = ("return_mean", "return_std", "expert_return_mean", "random_return_mean")
+_SUMMARY = dict.fromkeys(_RETURNS, float | None) | {"returns": list[float], "steps": int | None, "stopped": str}
+
+
 def _load(path: Path, label: str) -> RunData:
-    content, summary = read_json(path / "config.json"), path / "summary.json"
+    file = path / "config.json"
+    content = _fitting(read_json(file), _TOP, file)
     return RunData(
         path=path,
         label=label,
-        config=_flat(content.get("cloning") or content.get("config", {})),
-        setting=content.get("setting", {}),
-        sessions=content.get("sessions", []),
+        config=_fitting(_flat(content.get("cloning") or content.get("config", {})), _CONFIG, file),
+        setting=_fitting(content.get("setting", {}), _SETTING, file),
+        sessions=[_fitting(session, _SESSION, file) for session in content.get("sessions", [])],
         rows=read_metrics(path),
-        summary=read_json(summary) if summary.exists() else {},
+        summary=_summary(path / "summary.json"),
     )
+
+
+def _summary(file: Path) -> dict[str, Any]:
+    """Empty without a file, and with a damaged one, which is told."""
+    if not file.exists():
+        return {}
+    try:
+        return _fitting(read_json(file), _SUMMARY, file)
+    except UserError as error:
+        warn(f"{error}; it is left out")
+        return {}
+
+
+def _fitting(values: dict[str, Any], kinds: Mapping[str, Any], file: Path) -> dict[str, Any]:
+    """Without those values that are not of their kind, which is told."""
+    wrong = [name for name, kind in kinds.items() if name in values and not typed.fits(values[name], kind)]
+    for name in wrong:
+        words = typed.words(kinds[name])
+        warn(f"{file}: field {name!r}: {words} expected, found {values[name]!r:.60}; it is left out")
+    return {name: value for name, value in values.items() if name not in wrong}
 
 
 def _flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from trpo_gail.console import warn
 from trpo_gail.errors import UserError
 from trpo_gail.reports import plots
 from trpo_gail.reports.page import Cell, Figure, Section, Table
@@ -42,6 +43,7 @@ def look_at_states(runs: Sequence[RunData], episodes: int) -> States:
             states.learners[place] = of_learner(run, episodes, expert is None or expert.stochastic)
         except UserError as error:
             states.missing.append(f"{run.label}: no episodes of its policy, for {error}.")
+            warn(states.missing[-1])
     return states
 
 

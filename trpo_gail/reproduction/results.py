@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from trpo_gail import typed
 from trpo_gail.errors import UserError
-from trpo_gail.experiments.result_files import from_fields, is_finite, rounded, write_fields
+from trpo_gail.experiments.result_files import check_returns, harvesting, is_finite, rounded, write_fields
 from trpo_gail.reproduction.grid import Cell, Grid, Places, command
 from trpo_gail.runs import read_json, read_metrics
 
@@ -58,17 +59,16 @@ def path(results: Path, cell: Cell) -> Path:
 def read(file: Path, grid: Grid) -> Result:
     """One result. Raises UserError where it is damaged, or of another version of the grid."""
     raw = read_json(file)
-    version = raw.get("grid") if isinstance(raw, dict) else None
+    version = raw.get("grid")
     if version != grid.version or isinstance(version, bool):
         raise UserError(
             f"{file}: made with version {version} of the grid, and this is version {grid.version}; "
             "move it away to run the cell again, or name another --results folder"
         )
-    result = from_fields(Result, raw, file)
+    result: Result = typed.build(Result, raw, file)
     if path(file.parent.parent, result.cell).name != file.name:
         raise UserError(f"{file}: holds the cell {result.cell.name}, which its name does not say")
-    if not (isinstance(result.returns, list) and result.returns and all(map(is_finite, result.returns))):
-        raise UserError(f"{file}: field 'returns': a list of finite numbers expected")
+    check_returns(result.returns, result.return_mean, file)
     for name in ("expert_return_mean", "random_return_mean"):
         value = getattr(result, name)
         if value is not None and not is_finite(value):
@@ -93,10 +93,11 @@ def write(results: Path, result: Result) -> None:
 
 def harvest(run: Path, cell: Cell, grid: Grid, peak_memory_mb: float | None = None) -> Result:
     """The result of a finished run folder. Raises UserError where it lacks something."""
-    summary, sessions = read_json(run / "summary.json"), read_json(run / "config.json")["sessions"]
-    try:
+    summary = read_json(run / "summary.json")
+    sessions = read_json(run / "config.json", sessions=list[dict])["sessions"]
+    with harvesting(run):
         returns = [round(float(value), 6) for value in summary["returns"]]
-        return Result(
+        result = Result(
             grid=grid.version,
             **dataclasses.asdict(cell),
             env=summary["env"],
@@ -119,8 +120,9 @@ def harvest(run: Path, cell: Cell, grid: Grid, peak_memory_mb: float | None = No
             versions=sessions[-1]["versions"],
             curve=curve(read_metrics(run)),
         )
-    except KeyError as error:
-        raise UserError(f"{run}: summary.json or config.json lacks the field {error}") from error
+    typed.check_fields(result, run)
+    check_returns(result.returns, result.return_mean, run / "summary.json")
+    return result
 
 
 def _command(grid: Grid, cell: Cell, ranks: int) -> list[str]:

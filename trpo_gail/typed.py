@@ -1,0 +1,79 @@
+"""Whether what a file holds has the types that a dataclass declares: JSON knows no types, and a person may have edited it."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from types import NoneType, UnionType
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+
+from trpo_gail.errors import UserError
+
+_WORDS = {
+    int: "a whole number", float: "a finite number", str: "a text", bool: "true or false", NoneType: "null",
+    dict: "an object", list: "a list", tuple: "a list",
+}  # fmt: skip
+
+
+def check(value: object, hint: Any, where: str) -> None:
+    """Raise UserError, which begins with `where`, for a value that is not of a type."""
+    if not fits(value, hint):
+        raise UserError(f"{where}: {words(hint)} expected, found {_wrong(value, hint)}")
+
+
+def _wrong(value: object, hint: Any) -> str:
+    """The value, or that item of a list that is wrong."""
+    if get_origin(hint) in (list, tuple) and isinstance(value, list):
+        item = next(item for item in value if not fits(item, get_args(hint)[0]))
+        return f"{item!r:.60} in it"
+    return f"{value!r:.60}"
+
+
+def check_fields(instance: Any, source: object) -> None:
+    """Raise UserError unless every field of a dataclass, made of what `source` holds, is of its type."""
+    for name, hint in get_type_hints(type(instance)).items():
+        check(getattr(instance, name), hint, f"{source}: field {name!r}")
+
+
+def build(cls: type, values: object, source: object) -> Any:
+    """A flat dataclass of what `source` holds. Raises UserError unless these are its fields, those without a default at
+    least, each of its type."""
+    check(values, dict, str(source))
+    assert isinstance(values, dict)
+    fields = dataclasses.fields(cls)
+    needed = {f.name for f in fields if f.default is f.default_factory is dataclasses.MISSING}
+    if wrong := (set(values) - {f.name for f in fields}) | (needed - set(values)):
+        raise UserError(f"{source}: fields missing or unknown: {', '.join(sorted(wrong))}")
+    made = cls(**values)
+    check_fields(made, source)
+    return made
+
+
+def fits(value: Any, hint: Any) -> bool:
+    """Whether a value is of a type, as JSON holds it: a tuple is a list, a number may be whole, and it is finite."""
+    origin, inner = get_origin(hint), get_args(hint)
+    if origin in (Union, UnionType):
+        return any(fits(value, kind) for kind in inner)
+    if origin is Literal:
+        return value in inner
+    if origin in (list, tuple):
+        return isinstance(value, (list, tuple)) and all(fits(item, inner[0]) for item in value)
+    if origin is dict:
+        return isinstance(value, dict) and all(fits(k, inner[0]) and fits(v, inner[1]) for k, v in value.items())
+    if hint in (int, float):
+        return isinstance(value, (int, hint)) and not isinstance(value, bool) and math.isfinite(value)
+    return hint is Any or isinstance(value, hint)
+
+
+def words(hint: Any) -> str:
+    """A type in words."""
+    origin, inner = get_origin(hint), get_args(hint)
+    if origin in (Union, UnionType):
+        return " or ".join(map(words, inner))
+    if origin is Literal:
+        return f"one of {', '.join(map(str, inner))}"
+    if origin in (list, tuple):
+        return f"a list of {words(inner[0]).partition(' ')[2]}s"
+    if origin is dict:
+        return f"an object whose values are each {words(inner[1])}"
+    return _WORDS.get(hint, "something else")
