@@ -103,8 +103,8 @@ def _returns(axes: Any, run: RunData, look: dict[str, Any]) -> None:
     axes.plot(*run.column("return_mean"), lw=0.7, alpha=0.45, color=look["color"])
     steps, mean = run.column("eval_return_mean")
     if len(steps):
-        spread = run.column("eval_return_std")[1]
-        axes.fill_between(steps, mean - spread, mean + spread, color=look["color"], alpha=0.18, lw=0)
+        spread_steps, middle, spread = run.columns("eval_return_mean", "eval_return_std")
+        axes.fill_between(spread_steps, middle - spread, middle + spread, color=look["color"], alpha=0.18, lw=0)
         axes.plot(steps, mean, lw=1.8, marker="o", ms=3, **look)
 
 

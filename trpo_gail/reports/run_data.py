@@ -14,6 +14,8 @@ from trpo_gail.console import warn
 from trpo_gail.errors import UserError
 from trpo_gail.runs import read_json, read_metrics
 
+MOST = 1e100  # of what can be drawn
+
 
 @dataclass(frozen=True)
 class RunData:
@@ -43,9 +45,14 @@ class RunData:
 
     def column(self, name: str) -> tuple[np.ndarray, np.ndarray]:
         """A column of the metrics against `x_name`: (x [R], values [R]), the rows that have it. Old runs lack columns."""
-        pairs = [(row[self.x_name], row[name]) for row in self.rows if row.get(name) is not None]
-        x, values = np.array(pairs, np.float64).reshape(-1, 2).T
+        x, values = self.columns(name)
         return x, values
+
+    def columns(self, *names: str) -> tuple[np.ndarray, ...]:
+        """(x [R], values [R] of each column), the rows that have all of them, and as numbers that can be drawn."""
+        rows = [row for row in self.rows if all(_is_drawable(row.get(name)) for name in names)]
+        picked = [[row[name] for name in (self.x_name, *names)] for row in rows]
+        return tuple(np.array(picked, np.float64).reshape(-1, 1 + len(names)).T)
 
     def last(self, name: str) -> float | None:
         """A column's last value, if it has any."""
@@ -110,11 +117,22 @@ def _summary(file: Path) -> dict[str, Any]:
 
 def _fitting(values: dict[str, Any], kinds: Mapping[str, Any], file: Path) -> dict[str, Any]:
     """Without those values that are not of their kind, which is told."""
-    wrong = [name for name, kind in kinds.items() if name in values and not typed.fits(values[name], kind)]
+    there = [name for name in kinds if name in values]
+    wrong = [name for name in there if not (typed.fits(values[name], kinds[name]) and _is_small(values[name]))]
     for name in wrong:
         words = typed.words(kinds[name])
         warn(f"{file}: field {name!r}: {words} expected, found {values[name]!r:.60}; it is left out")
     return {name: value for name, value in values.items() if name not in wrong}
+
+
+def _is_small(value: Any) -> bool:
+    """Whether the numbers in it, if it is one or a list of some, can be drawn."""
+    numbers = [number for number in (value if isinstance(value, list) else [value]) if isinstance(number, float)]
+    return all(map(_is_drawable, numbers))
+
+
+def _is_drawable(number: float | None) -> bool:
+    return number is not None and abs(number) <= MOST  # not a number is not
 
 
 def _flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
