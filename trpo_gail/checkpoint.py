@@ -144,9 +144,7 @@ def read_of_run(folder: Path, path: Path) -> dict[str, Any]:
         if path == best_path(folder) and good:
             advice = "without --best the last policy is taken"
         elif good:
-            advice = (
-                f"the last good one is {good[0].name}: train --resume goes on from it; to use it, move the other away"
-            )
+            advice = f"the last good one is {good[0].name} (train --resume takes it; or move the other away)"
         else:
             advice = "no checkpoint of this run is good"
         raise UserError(f"{error}; {advice}") from error

@@ -485,7 +485,10 @@ def from_dict(cls: type, values: dict[str, Any], source: str) -> Any:
         else:
             typed.check(value, hints[name], f"{source}: field {name!r}")
         built[name] = tuple(value) if isinstance(value, list) else value
-    return cls(**built)
+    try:
+        return cls(**built)
+    except UserError as error:
+        raise UserError(f"{source}: {error}") from error
 
 
 def preset(name: PresetName, env: str, generator: GeneratorName = "trpo") -> Config:

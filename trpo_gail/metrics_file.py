@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from io import FileIO
@@ -58,7 +59,7 @@ def _is_good(row: list[str], columns: list[str]) -> bool:
     except ValueError:
         return False
     return all(
-        cell.isascii() and cell.isdecimal()
+        re.fullmatch(r"[0-9]{1,15}", cell)
         for name, cell in zip(columns, row, strict=True)
         if name in ("iteration", "steps")
     )

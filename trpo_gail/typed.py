@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import math
+import sys
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
@@ -60,8 +60,9 @@ def fits(value: Any, hint: Any) -> bool:
         return isinstance(value, (list, tuple)) and all(fits(item, inner[0]) for item in value)
     if origin is dict:
         return isinstance(value, dict) and all(fits(k, inner[0]) and fits(v, inner[1]) for k, v in value.items())
-    if hint in (int, float):
-        return isinstance(value, (int, hint)) and not isinstance(value, bool) and math.isfinite(value)
+    if hint in (int, float) and isinstance(value, (int, float)):
+        whole = isinstance(value, int) and not isinstance(value, bool)
+        return whole if hint is int else (whole or isinstance(value, float)) and abs(value) <= sys.float_info.max
     return hint is Any or isinstance(value, hint)
 
 

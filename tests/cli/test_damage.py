@@ -19,7 +19,7 @@ from trpo_gail.errors import UserError
 from trpo_gail.reports import style
 
 WAYS = ("resume", "evaluate", "report", "resume", "record", "load", "resume", "best")
-TRIALS = 40
+TRIALS = 32
 
 
 @pytest.fixture(scope="module")
@@ -97,7 +97,9 @@ def test_a_damaged_last_checkpoint_is_set_aside_and_training_goes_on_from_the_on
     last.write_bytes(content)
     assert main(["evaluate", str(damaged)]) == 2
     err = capsys.readouterr().err
-    assert err.startswith(f"trpo-gail: {last}: ") and f"the last good one is {good.name}: train --resume" in err
+    assert (
+        err.startswith(f"trpo-gail: {last}: ") and f"the last good one is {good.name} (train --resume takes it" in err
+    )
     assert main(["report", str(damaged), "--episodes", "1"]) == 0
     assert f"warning: {damaged.name}: no episodes of its policy, for {last}: " in capsys.readouterr().err
     assert main(["train", "--resume", "--out", str(damaged), "--quiet"]) == 0
@@ -137,6 +139,7 @@ def test_without_any_checkpoint_it_is_said_that_training_begins_anew(
     [
         ('"gamma": 0.995', '"gamma": 0.935', "saved with --gamma 0.995, but the run's config.json says 0.935"),
         ('"gamma": 0.995', '"gamma": "0.995"', "config.json: field 'gamma': a finite number expected, found '0.995'"),
+        ('"cg_iters": 10', '"cg_iters": -1', "config.json: --trpo.cg_iters: -1 given, at least 1 expected"),
         ('"seed": 0', '"seed": null', "config.json: field 'seed': a whole number expected, found None"),
         ('"actions": "raw"', '"actions": "ran"', "config.json: field 'actions': "),
         ('"setting": {', '"seating": {', "config.json: field 'setting' is missing, an object expected"),

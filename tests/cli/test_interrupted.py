@@ -17,6 +17,7 @@ from trpo_gail import cloning_run, runs
 from trpo_gail.cli import main
 from trpo_gail.errors import UserError
 from trpo_gail.evaluate import Evaluator
+from trpo_gail.reports import style
 
 # Six iterations, evaluated after the second, the fourth and the sixth; saved at the end alone.
 LONG = (
@@ -26,6 +27,12 @@ LONG = (
 
 class Killed(BaseException):
     """Stands in for a signal that ends the process at once: nothing of ours takes it for an error."""
+
+
+@pytest.fixture(autouse=True)
+def _undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pictures are laid out, but not painted, which takes time."""
+    monkeypatch.setattr(style, "png", lambda figure: b"picture")
 
 
 @pytest.fixture(scope="module")

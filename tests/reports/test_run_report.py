@@ -273,6 +273,23 @@ def test_a_row_that_is_damaged_is_left_out_and_that_is_said(copy: Path, capsys: 
 
 
 @pytest.mark.usefixtures("undrawn")
+@pytest.mark.parametrize("value", ["", "nan", "-inf", "1e308"])
+def test_what_cannot_be_drawn_is_a_gap(value: str, copy: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with open(copy / "metrics.csv", newline="") as file:
+        header, first, *rows = csv.reader(file)
+    first[2:] = [value] * (len(header) - 2)
+    rows[0][header.index("eval_return_std")] = value
+    with open(copy / "metrics.csv", "w", newline="") as file:
+        csv.writer(file).writerows([header, first, *rows])
+    summary = json.loads((copy / "summary.json").read_text())
+    (copy / "summary.json").write_text(json.dumps(summary | {"return_std": 1e308, "returns": [1e308, -1e308]}))
+    sections = report(load([copy]), 1)
+    assert set(PICTURES) <= set(pictures(sections))
+    assert table(sections, "Returns")[0]["±"] is None
+    assert capsys.readouterr().err.count("; it is left out\n") == 2
+
+
+@pytest.mark.usefixtures("undrawn")
 def test_a_damaged_checkpoint_leaves_the_rest(copy: Path, capsys: pytest.CaptureFixture[str]) -> None:
     last = max((copy / "checkpoints").glob("iteration_*.pt"))
     last.write_bytes(last.read_bytes()[:-2000])

@@ -124,9 +124,10 @@ def _returns(axes: Any, run: RunData, look: dict[str, Any]) -> None:
     steps, mean = run.curve("eval_return_mean")
     if len(steps):
         spread = run.curve("eval_return_std")[1]
-        low, high, alone = mean - spread, mean + spread, _alone(mean)
-        axes.fill_between(steps, low, high, color=look["color"], alpha=0.18, lw=0)
-        axes.vlines(steps[alone], low[alone], high[alone], color=look["color"], alpha=0.3, lw=3)
+        if len(spread) == len(mean):  # not where a damaged file has the one and not the other
+            low, high, alone = mean - spread, mean + spread, _alone(mean)
+            axes.fill_between(steps, low, high, color=look["color"], alpha=0.18, lw=0)
+            axes.vlines(steps[alone], low[alone], high[alone], color=look["color"], alpha=0.3, lw=3)
         axes.plot(steps, mean, lw=1.8, marker="o", ms=3, **look)
 
 

@@ -16,6 +16,7 @@ from trpo_gail.runs import read_json, read_metrics
 
 # What a batch tells of the policy that sampled it.
 SAMPLED = ("return_mean", "return_std", "length_mean", "reward_mean")
+MOST = 1e100  # of what can be drawn
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ class RunData:
         due, x = self._due(name), self._x(name)
         points: list[tuple[float, float]] = []
         for k, row in enumerate(self.rows):
-            value = row.get(name)
+            value = row.get(name) if _is_drawable(row.get(name)) else None
             if name not in row or not (due[k] or value is not None):
                 continue
             if due[k] > 1:
@@ -155,11 +156,22 @@ def _summary(file: Path) -> dict[str, Any]:
 
 def _fitting(values: dict[str, Any], kinds: Mapping[str, Any], file: Path) -> dict[str, Any]:
     """Without those values that are not of their kind, which is told."""
-    wrong = [name for name, kind in kinds.items() if name in values and not typed.fits(values[name], kind)]
+    there = [name for name in kinds if name in values]
+    wrong = [name for name in there if not (typed.fits(values[name], kinds[name]) and _is_small(values[name]))]
     for name in wrong:
         words = typed.words(kinds[name])
         warn(f"{file}: field {name!r}: {words} expected, found {values[name]!r:.60}; it is left out")
     return {name: value for name, value in values.items() if name not in wrong}
+
+
+def _is_small(value: Any) -> bool:
+    """Whether the numbers in it, if it is one or a list of some, can be drawn."""
+    numbers = [number for number in (value if isinstance(value, list) else [value]) if isinstance(number, float)]
+    return all(map(_is_drawable, numbers))
+
+
+def _is_drawable(number: float | None) -> bool:
+    return number is not None and abs(number) <= MOST  # not a number is not
 
 
 def _flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
