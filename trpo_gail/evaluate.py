@@ -55,8 +55,9 @@ class Evaluator:
             mine = None
             with contextlib.suppress(GivenUp):
                 mine = self.rollout(actor, episodes, stream, stochastic=stochastic)[1]
-        parts = [part for part in self.workers.gather(mine) if part is not None]
-        if len(parts) < self.workers.size:
+        shares = self.workers.gather(mine)
+        parts = [share for share in shares if share is not None]
+        if len(parts) < len(shares):
             raise GivenUp
         return Episodes(np.concatenate([p.returns for p in parts]), np.concatenate([p.lengths for p in parts]))
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from tyro.conf import Positional, arg
 
 from trpo_gail.commands.data import print_info
-from trpo_gail.commands.parsing import alone, parse
+from trpo_gail.commands.parsing import by_rank_0, parse
 from trpo_gail.config import Config
 
 if TYPE_CHECKING:
@@ -50,10 +50,13 @@ def run(arguments: list[str], workers: list[Workers]) -> int:
     kwargs = Config("", env_kwargs=given.env_kwargs).env_arguments
     from trpo_gail.experts.record import record
 
-    alone("record")
-    record(
-        given.env, given.policy, given.episodes, given.out, seed=given.seed, deterministic=given.deterministic,
-        backend=given.backend, env_kwargs=kwargs, action_view=given.actions, subsample=given.subsample,
-        licence=given.licence, attribution=given.attribution,
-    )  # fmt: skip
-    return print_info(given.out)
+    def work() -> None:
+        record(
+            given.env, given.policy, given.episodes, given.out, seed=given.seed, deterministic=given.deterministic,
+            backend=given.backend, env_kwargs=kwargs, action_view=given.actions, subsample=given.subsample,
+            licence=given.licence, attribution=given.attribution,
+        )  # fmt: skip
+        print_info(given.out)
+
+    by_rank_0(workers, work)
+    return 0
