@@ -21,6 +21,7 @@ from trpo_gail.evaluate import FINAL, PERIODIC, Evaluator, RandomActor, evaluate
 from trpo_gail.learner import make_learner
 from trpo_gail.parallel import Workers
 from trpo_gail.policy import PolicyActor
+from trpo_gail.sampling.rollout import GivenUp
 from trpo_gail.scores import scaled_score
 
 SCRIPT, WALK = "toys:Script-v0", "toys:Walk-v0"
@@ -52,6 +53,18 @@ def test_each_environment_runs_its_first_episodes_and_no_more(monkeypatch: pytes
 def test_the_number_of_episodes_is_exact(episodes: int) -> None:
     done = evaluator().run(actor(), episodes, PERIODIC)
     assert len(done.returns) == len(done.lengths) == episodes
+
+
+def test_an_evaluation_is_given_up_by_all_ranks(monkeypatch: pytest.MonkeyPatch) -> None:
+    alone = evaluator("toys:Endless-v0")
+    alone.give_up = iter([False] * 20 + [True]).__next__
+    endless = toys.policy(vector.make("toys:Endless-v0", 1, "gymnasium").spec, (4,), dtype="float32").actor()
+    with pytest.raises(GivenUp):
+        alone.run(endless, 1, PERIODIC)
+    other = evaluator(workers=toys.Pretend(0, 2))
+    monkeypatch.setattr(other.workers, "gather", lambda mine: [mine, None])
+    with pytest.raises(GivenUp):
+        other.run(actor(), 2, PERIODIC)
 
 
 @pytest.mark.parametrize("stochastic", [False, True])

@@ -16,7 +16,7 @@ from trpo_gail.evaluate import FINAL, Evaluator
 from trpo_gail.experts import dataset
 from trpo_gail.learner import Demonstrations, Learner, make_learner
 from trpo_gail.parallel import Workers
-from trpo_gail.sampling.rollout import Rollout
+from trpo_gail.sampling.rollout import GivenUp, Rollout
 from trpo_gail.train import Row, epoch, train
 
 WORKERS = Workers()
@@ -196,6 +196,39 @@ def papers(**config: Any) -> Config:
 def twenty_pairs() -> Demonstrations:
     data = dataset.load(EXPERT, 1, 10)
     return Demonstrations(data.observations, data.actions)
+
+
+def flat(state: Any, name: str = "") -> dict[str, Any]:
+    """Every number of a learner's state; of no seconds, which differ."""
+    if isinstance(state, dict):
+        return {k: v for key, value in state.items() for k, v in flat(value, f"{name}.{key}").items()}
+    return {} if name.endswith("_s") else {name: np.asarray(state).tolist()}
+
+
+@pytest.mark.parametrize("g_step", [1, 2])
+def test_an_iteration_that_is_given_up_is_undone(g_step: int) -> None:
+    """In its last batch, after generator steps; and the same iteration can be made again."""
+    changes = {"sampling": "episodes", "timesteps_per_batch": 64, "g_step": g_step, "d_step": 2, "iterations": 2}
+    config = dataclasses.replace(CARTPOLE, **changes)
+    learner, rows = learner_of(config, twenty_pairs()), []
+    batches = iter(range(2 * g_step - 1))
+
+    def collect(actor: Any, own: Any = learner.sampler.collect) -> Any:
+        if next(batches, None) is None:
+            raise GivenUp
+        return own(actor)
+
+    learner.sampler.collect = collect  # type: ignore[method-assign]
+    with pytest.raises(GivenUp):
+        train(learner, config, WORKERS, rows.append)
+    assert len(rows) == learner.progress.iteration == 1
+    del learner.sampler.collect
+    whole = learner_of(config, twenty_pairs())
+    epoch(whole, config, WORKERS)
+    assert flat(learner.state_dict()) == flat(whole.state_dict())
+    for each in (learner, whole):
+        epoch(each, config, WORKERS)
+    assert flat(learner.state_dict()) == flat(whole.state_dict())
 
 
 def test_normalisers_start_from_the_expert() -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import signal
+import time
 from pathlib import Path
 
 import numpy as np
@@ -102,10 +104,11 @@ def test_it_says_what_it_does(tmp_path: Path, capsys: pytest.CaptureFixture[str]
 
 def test_what_is_interrupted_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupted(*given: object) -> None:
-        raise KeyboardInterrupt
+        signal.raise_signal(signal.SIGINT)
+        time.sleep(5.0)
 
     monkeypatch.setattr(cloning_run, "final_scores", interrupted)
-    assert main(line(tmp_path / "run", "--quiet")) == 1
+    assert main(line(tmp_path / "run", "--quiet")) == 130
     assert list(tmp_path.iterdir()) == []
 
 

@@ -93,20 +93,6 @@ def test_a_launchers_variables_that_are_no_numbers(
     assert not (tmp_path / "run").exists()
 
 
-@pytest.mark.parametrize("name", ["record", "report", "bench"])
-def test_a_command_that_is_one_process_says_so(
-    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    words = {
-        "record": ["CartPole-v0", "--policy", "x", "--episodes", "1", "--out", str(tmp_path / "x.h5")],
-        "report": ["x"],
-        "bench": ["CartPole-v0"],
-    }
-    monkeypatch.setattr("trpo_gail.commands.parsing.launched", lambda: (0, 2))
-    assert main([name, *words[name]]) == 2
-    assert capsys.readouterr().err.startswith(f"trpo-gail: {name}: started as 2 processes; start it alone")
-
-
 def test_windows_is_told_so() -> None:
     code = "import os, sys; os.name = 'nt'; from trpo_gail.cli import main; sys.exit(main(['--help']))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=100)

@@ -1,12 +1,15 @@
 """CartPole that breaks when told to: while the file `trigger` exists, the rank that it names raises, dies or worse.
 
-The file holds "RANK KIND"; removing it heals the environment, so that the same run can be resumed.
+The file holds "RANK KIND"; removing it heals the environment, so that the same run can be resumed. With "hold" it cannot even
+be made, and makes the file `trigger`.held instead.
 """
 
 from __future__ import annotations
 
 import os
 import signal
+import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +24,9 @@ class FaultyCartPole(CartPoleEnv):
     def __init__(self, trigger: str) -> None:
         super().__init__()
         self._trigger = Path(trigger)
+        if self._trigger.exists() and self._trigger.read_text().endswith(" hold"):
+            self._trigger.with_suffix(".held").touch()
+            time.sleep(60.0)
 
     def step(self, action: Any) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
         observation, reward, terminated, truncated, info = super().step(action)
@@ -32,6 +38,10 @@ class FaultyCartPole(CartPoleEnv):
             if int(rank) == RANK:
                 if kind == "raise":
                     raise ZeroDivisionError("raised by the test's environment")
+                if kind == "exit":
+                    sys.exit(0)
+                if kind == "generator":
+                    raise GeneratorExit("raised by the test's environment")
                 if kind == "kill":
                     os.kill(os.getpid(), signal.SIGKILL)
                 if kind == "nan":

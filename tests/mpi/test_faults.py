@@ -27,14 +27,17 @@ class Run:
     def __init__(self, folder: Path) -> None:
         self.folder, self.trigger, self.path = folder, folder / "trigger", folder / "run"
 
-    def begin(self, ranks: int | None) -> Job:
-        """Start, and wait for a checkpoint."""
-        job = start(
+    def launch(self, ranks: int | None) -> Job:
+        return start(
             self.folder / "first", ranks, PROGRAM, "train", "faulty_envs:FaultyCartPole-v0",
             "--env_kwargs", json.dumps({"trigger": str(self.trigger)}), "--expert", EXPERT, "--trajectories", "1",
             "--num_envs", "4", "--timesteps_per_batch", "256", "--save_every", "2", "--eval_every", "0",
             "--steps", "100000000", "--out", str(self.path),
         )  # fmt: skip
+
+    def begin(self, ranks: int | None) -> Job:
+        """Start, and wait for a checkpoint."""
+        job = self.launch(ranks)
         job.wait_for(self.path / "checkpoints" / "iteration_0000002.pt")
         return job
 
@@ -90,6 +93,28 @@ def test_a_rank_that_raises(run: Run) -> None:
     job = run.go_on(2)
     job.process.send_signal(signal.Signals[FORWARDED[-1]])
     run.check_stopped(job, FORWARDED[-1])
+
+
+def test_a_rank_that_wants_to_leave(run: Run) -> None:
+    """In ways that no `except Exception` and no hook hears of; each is one line."""
+    job = run.begin(2)
+    for rank, kind, says in ((1, "exit", "exit(0)"), (0, "generator", "GeneratorExit")):
+        assert fail(run, job, f"{rank} {kind}") not in (0, 2)
+        (line,) = (line for line in job.err.splitlines() if "trpo-gail: " in line)
+        assert f"[rank {rank}]" in line and says in line and f"last checkpoint: {checkpoints(run.path)[-1]}" in line
+        assert "Traceback" not in job.err
+        if kind == "exit":
+            job = run.go_on(2)
+
+
+def test_a_signal_before_there_is_a_run(run: Run) -> None:
+    run.fire("0 hold")
+    job = run.launch(2)
+    job.wait_for(run.trigger.with_suffix(".held"))
+    job.process.send_signal(signal.SIGUSR1)
+    assert job.wait(SECONDS) == 128 + signal.SIGUSR1
+    assert [line for line in job.err.splitlines() if "trpo-gail: " in line] == ["trpo-gail: interrupted (SIGUSR1)"]
+    assert "Traceback" not in job.err and not run.path.exists()
 
 
 def test_a_rank_that_is_killed(run: Run) -> None:

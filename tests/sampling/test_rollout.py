@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -234,6 +235,44 @@ def test_a_saved_sampler_goes_on_bit_for_bit(env_id: str, backend: str, sampling
     again.load_state_dict(state)
     assert_same(collect(again, actor, range(saved_after, 6)), expected)
     assert again.cut_episodes == made.cut_episodes
+    assert repr(again.state_dict()) == repr(made.state_dict())
+
+
+def no_after(steps: int) -> Callable[[], bool]:
+    """Whoever no longer wants to wait after so many steps."""
+    asked = iter(range(steps))
+    return lambda: next(asked, None) is None
+
+
+def test_whole_episodes_that_are_given_up_change_nothing() -> None:
+    made, actor = sampler("toys:Walk-v0", "gymnasium", sampling="episodes")
+    collect(made, actor, range(1))
+    before = made.state_dict()
+    made.give_up = no_after(20)
+    with pytest.raises(rollouts.GivenUp):
+        made.collect(actor)
+    assert made.state_dict() == before
+    made.give_up = rollouts.never
+    again, _ = sampler("toys:Walk-v0", "gymnasium", sampling="episodes")
+    assert_same(collect(made, actor, range(1, 3)), collect(again, actor, range(3))[1:])
+
+
+def test_one_rank_gives_up_for_all() -> None:
+    class Others(toys.Pretend):
+        def sum(self, values: np.ndarray) -> np.ndarray:
+            return np.asarray(values, np.float64) + 1.0  # the other rank's
+
+    made, actor = sampler("toys:Walk-v0", "gymnasium", Others(0, 2), sampling="episodes")
+    with pytest.raises(rollouts.GivenUp):
+        made.collect(actor)
+
+
+def test_a_replay_that_is_given_up_keeps_its_actions() -> None:
+    made, actor = sampler("toys:Walk-v0", "gymnasium", restart_every=9)
+    collect(made, actor, range(3))
+    again, _ = sampler("toys:Walk-v0", "gymnasium", restart_every=9)
+    again.give_up = no_after(1)
+    again.load_state_dict(made.state_dict())
     assert repr(again.state_dict()) == repr(made.state_dict())
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from tyro.conf import Positional
 
-from trpo_gail.commands.parsing import ITS_RUNS, alone, parse, print_table
+from trpo_gail.commands.parsing import alone, parse, print_table
 from trpo_gail.config import PresetName
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def run(arguments: list[str], workers: list[Workers]) -> int:
     given = parse(_BenchArguments, arguments, "bench")
     from trpo_gail.bench import bench
 
-    alone("bench", ITS_RUNS)
+    alone("bench")
     result = bench(given.env, given.expert, given.seconds, given.repeats, given.ranks, given.preset)
     if given.json:
         print(json.dumps(result))

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from tyro.conf import UseAppendAction
 
-from trpo_gail.commands.parsing import ITS_RUNS, alone, file_errors, parse
+from trpo_gail.commands.parsing import alone, file_errors, parse
 from trpo_gail.commands.train import parse_flags
 from trpo_gail.config import Config
 from trpo_gail.errors import UserError
@@ -90,7 +90,7 @@ def run(arguments: list[str], workers: list[Workers]) -> int:
 
 def _compare(given: _Arguments, program: Sequence[str] = ()) -> int:
     """`program` are the words before a run's arguments, as the runner takes them."""
-    alone("compare", ITS_RUNS)
+    alone("compare")
     plan = _plan(given)
     from trpo_gail.comparison.experiment import ComparisonExperiment
     from trpo_gail.comparison.plan import keep

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from trpo_gail.commands import COMMANDS
-from trpo_gail.commands.parsing import print_table
+from trpo_gail.commands.parsing import by_rank_0, print_table
 from trpo_gail.console import warn
 from trpo_gail.errors import UserError
 
@@ -22,10 +22,11 @@ def run(arguments: list[str], workers: list[Workers]) -> int:
         return 0
     if len(arguments) != 2 or arguments[0] != "info":
         raise UserError(f"data: usage is {USAGE} (trpo-gail data --help)")
-    return print_info(arguments[1])
+    by_rank_0(workers, lambda: print_info(arguments[1]))
+    return 0
 
 
-def print_info(path: str) -> int:
+def print_info(path: str) -> None:
     """A file of demonstrations as a table on the terminal, and what is to be warned of."""
     from trpo_gail.experts import cautions, dataset
 
@@ -33,4 +34,3 @@ def print_info(path: str) -> int:
     print_table(dataset.info(path, held))
     for warning in cautions.of_file(held, path):
         warn(warning)
-    return 0

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from trpo_gail.commands import COMMANDS
-from trpo_gail.commands.parsing import ITS_RUNS, alone, file_errors, parse
+from trpo_gail.commands.parsing import alone, file_errors, parse
 from trpo_gail.errors import UserError
 from trpo_gail.reproduction.grid import Cell, Places, Selection, command, load_grid, parse_shard, select
 
@@ -114,7 +114,7 @@ def _list(arguments: list[str]) -> int:
 
 def _run(arguments: list[str]) -> int:
     given = parse(_RunArguments, arguments, "paper run")
-    alone("paper run", ITS_RUNS)
+    alone("paper run")
     from trpo_gail.experiments.runner import Runner
     from trpo_gail.reproduction.experiment import GridExperiment
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from difflib import SequenceMatcher
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -30,6 +30,12 @@ def world(workers: list[Workers]) -> Workers:
     workers.append(Workers.world())
     unwind()
     return workers[0]
+
+
+def by_rank_0(workers: list[Workers], work: Callable[[], T]) -> T | None:
+    """What takes one process, on the first rank; None on the others. An error of the user's is raised on all."""
+    ranks = world(workers)
+    return ranks.together(lambda: work() if ranks.main else None)
 
 
 def parse(cls: type[T], arguments: list[str], command: str, default: T | None = None) -> T:
@@ -116,13 +122,13 @@ def _named(lines: list[str]) -> list[list[str]]:
     return [[name.split()[0] for name in line.split(", ")] for line in lines if re.match(r" {4}\S", line)]
 
 
-ITS_RUNS = ": --ranks N runs each of its runs under mpirun"
-
-
-def alone(command: str, advice: str = "") -> None:
-    """The work begins (see `stopping`) of a command that is one process. Raises UserError where a launcher started more."""
+def alone(command: str) -> None:
+    """The work begins (see `stopping`) of a command whose runs are processes of their own. Raises UserError under a launcher
+    of several processes."""
     if (launcher := launched()) and launcher[1] > 1:
-        raise UserError(f"{command}: started as {launcher[1]} processes; start it alone{advice}")
+        raise UserError(
+            f"{command}: started as {launcher[1]} processes; start it alone: --ranks N runs each of its runs under mpirun"
+        )
     unwind()
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from tyro.conf import Positional, arg
 
 from trpo_gail.commands.data import print_info
-from trpo_gail.commands.parsing import alone, parse
+from trpo_gail.commands.parsing import by_rank_0, parse
 from trpo_gail.config import Config
 from trpo_gail.console import warn
 from trpo_gail.terminal import streams
@@ -55,12 +55,15 @@ def run(arguments: list[str], workers: list[Workers]) -> int:
     kwargs = Config("", env_kwargs=given.env_kwargs).env_arguments
     from trpo_gail.experts.record import record
 
-    alone("record")
-    record(
-        given.env, given.policy, given.episodes, given.out, seed=given.seed, deterministic=given.deterministic,
-        backend=given.backend, env_kwargs=kwargs, action_view=given.actions, subsample=given.subsample,
-        max_episode_steps=given.max_episode_steps, licence=given.licence, attribution=given.attribution, warn=warn,
-    )  # fmt: skip
-    with streams() as under_guard:
-        under_guard.begin_run()  # the file is there
-        return print_info(given.out)
+    def work() -> None:
+        record(
+            given.env, given.policy, given.episodes, given.out, seed=given.seed, deterministic=given.deterministic,
+            backend=given.backend, env_kwargs=kwargs, action_view=given.actions, subsample=given.subsample,
+            max_episode_steps=given.max_episode_steps, licence=given.licence, attribution=given.attribution, warn=warn,
+        )  # fmt: skip
+        with streams() as under_guard:
+            under_guard.begin_run()  # the file is there
+            print_info(given.out)
+
+    by_rank_0(workers, work)
+    return 0

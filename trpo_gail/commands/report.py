@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from tyro.conf import Positional
 
-from trpo_gail.commands.parsing import alone, parse
+from trpo_gail.commands.parsing import by_rank_0, parse
 from trpo_gail.errors import UserError
 
 if TYPE_CHECKING:
@@ -33,6 +33,5 @@ def run(arguments: list[str], workers: list[Workers]) -> int:
         raise UserError("report: no run folder given, at least 1 expected (trpo-gail report --help)")
     from trpo_gail.reports.run_report import write_report
 
-    alone("report")
-    print(f"report  {write_report(given.runs, given.out, given.png, given.episodes)}")
+    by_rank_0(workers, lambda: print(f"report  {write_report(given.runs, given.out, given.png, given.episodes)}"))
     return 0
