@@ -169,7 +169,7 @@ def test_a_disk_without_room_for_anything_is_one_line_and_one_warning(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     run = tmp_path / "run"
-    with file_size(20_000):  # a checkpoint takes more, and so, after a while, do the events and the rows
+    with file_size(12_000):  # a checkpoint takes more, and so, after a while, do the events and the rows
         assert (
             main(tiny_run(run, *LONG, "--iterations", "1000", "--timesteps_per_batch", "2", "--eval_every", "0")) == 2
         )
