@@ -336,12 +336,10 @@ class _Session:
         """Raises UserError where the row cannot be written; it is in a checkpoint then, if there is room for one."""
         try:
             self.workers.together(lambda: self.folder.log(row) if self.folder else None)
-        except UserError as error:
+        except UserError:
             with contextlib.suppress(UserError):  # of the same full disk
                 self._save(row)
-            last = self.workers.share(checkpoint.last_path(self.path))
-            what = f"the last checkpoint is {last}, and --resume goes on" if last else "and no checkpoint was saved"
-            raise UserError(f"{error}; {what}") from error
+            raise
 
     def _finish(self, stopped: str) -> dict[str, Any]:
         """Last evaluation, unless a signal asked for haste; summary and learning curve."""

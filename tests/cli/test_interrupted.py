@@ -15,7 +15,6 @@ from run_files import checkpoints, differing, events, metrics, state
 
 from trpo_gail import cloning_run, runs
 from trpo_gail.cli import main
-from trpo_gail.errors import UserError
 from trpo_gail.evaluate import Evaluator
 from trpo_gail.reports import style
 
@@ -88,8 +87,7 @@ def test_a_run_that_was_killed_at_an_evaluation_ends_as_if_it_had_not(
     with monkeypatch.context() as patch:
         patch.setattr(Evaluator, "run", killed_evaluate)
         patch.setattr(runs.RunFolder, "log", killed_log)
-        with pytest.raises(Killed):
-            main(tiny_run(run, *LONG))
+        assert main(tiny_run(run, *LONG)) == 1
     assert [path.name for path in (run / "checkpoints").glob("*_*.pt")] == ["unfinished_0000004.pt"]
     assert len(metrics(run)) == 3 + (how == "after the row")
     assert main(["evaluate", str(run), "--episodes", "1"]) == 0  # the policy is there
@@ -106,8 +104,7 @@ def test_it_may_be_killed_there_again(whole: Path, tmp_path: Path, monkeypatch: 
     with monkeypatch.context() as patch:
         patch.setattr(Evaluator, "run", killed)
         for line in (tiny_run(run, *LONG), ["train", "--resume", "--out", str(run)]):
-            with pytest.raises(Killed):
-                main(line)
+            assert main(line) == 1
     assert len(metrics(run)) == 1
     resume(run)
     check_same(run, whole)
@@ -147,10 +144,8 @@ def test_metrics_that_cannot_be_written_end_the_run_after_a_checkpoint(
         patch.setattr(runs.MetricsFile, "append", full)
         assert main(tiny_run(run, *LONG)) == 2
     last = run / "checkpoints" / "unfinished_0000004.pt"
-    said = (
-        f"{run}/metrics.csv: a row could not be written (File too large); the last checkpoint is {last}, and --resume"
-    )
-    assert capfd.readouterr() == ("", f"trpo-gail: {said} goes on\n")
+    said = f"{run}/metrics.csv: a row could not be written (File too large); last checkpoint: {last} (--out {run} --resume)"
+    assert capfd.readouterr() == ("", f"trpo-gail: {said}\n")
     assert len(metrics(run)) == 3 and last.exists()
 
     def never(*given: Any, **more: Any) -> None:
@@ -158,8 +153,8 @@ def test_metrics_that_cannot_be_written_end_the_run_after_a_checkpoint(
 
     with monkeypatch.context() as patch:  # up to the next iteration, without another evaluation of the fourth
         patch.setattr(Evaluator, "run", never)
-        with pytest.raises(AssertionError, match="evaluated twice"):
-            main(["train", "--resume", "--out", str(run), "--quiet"])
+        assert main(["train", "--resume", "--out", str(run), "--quiet"]) == 1
+        assert "evaluated twice" in capfd.readouterr().err
     assert metrics(run) == metrics(whole)[:5]
     resume(run)
     check_same(run, whole)
@@ -169,16 +164,14 @@ def test_a_disk_without_room_for_anything_is_one_line_and_one_warning(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     run = tmp_path / "run"
-    with file_size(20_000):  # a checkpoint takes more, and so, after a while, do the events and the rows
+    with file_size(12_000):  # a checkpoint takes more, and so, after a while, do the events and the rows
         assert (
-            main(tiny_run(run, *LONG, "--iterations", "1000", "--timesteps_per_batch", "2", "--eval_every", "0")) == 2
+            main(tiny_run(run, *LONG, "--iterations", "1000", "--timesteps_per_batch", "4", "--eval_every", "0")) == 2
         )
     out, err = capfd.readouterr()
     warning, error = err.splitlines()
     assert out == "" and warning.startswith(f"warning: {run}: TensorBoard's events are no longer written")
-    assert error.startswith(
-        f"trpo-gail: {run}/metrics.csv: a row could not be written (File too large); and no checkpoint"
-    )
+    assert error.startswith(f"trpo-gail: {run}/metrics.csv: a row could not be written (File too large); no checkpoint")
     rows = metrics(run)
     assert [int(row["iteration"]) for row in rows] == list(range(1, len(rows) + 1)) and len(rows) > 10
     assert not list(run.rglob("*.part"))
@@ -197,24 +190,12 @@ def test_a_file_that_cannot_be_written_is_named(name: str, tmp_path: Path, capfd
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(runs.RunFolder, "write_json", full)
         assert main(tiny_run(run, "--quiet")) == 2
-    assert capfd.readouterr().err == f"trpo-gail: {run / name}: No space left on device\n"
+    err = capfd.readouterr().err
+    assert err.startswith(f"trpo-gail: {run / name}: No space left on device") and err.count("\n") == 1
     assert run.exists() == (name == "summary.json")
     if run.exists():
         resume(run)
         assert json.loads((run / name).read_text())["stopped"] == "steps"
-
-
-def test_a_learning_curve_that_cannot_be_drawn_ends_no_run(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> None:
-    def full(*given: object) -> None:
-        raise UserError("no room for it")
-
-    run = tmp_path / "run"
-    monkeypatch.setattr("trpo_gail.reports.page.write_pictures", full)
-    assert main(tiny_run(run, "--quiet")) == 0
-    assert capfd.readouterr().err == f"warning: {run}: the learning curve could not be drawn: no room for it\n"
-    assert json.loads((run / "summary.json").read_text())["return_mean"] > 0
 
 
 # ---- a kill before anything has begun --------------------------------------------------------------------------------
