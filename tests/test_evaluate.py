@@ -99,6 +99,24 @@ def test_stochastic_means_noise() -> None:
     assert (quiet != noisy).mean() > 0.8  # an episode of two steps may not notice
 
 
+@pytest.mark.parametrize("stochastic", [False, True])
+def test_one_environment_at_a_time_meets_the_same_episodes(stochastic: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As where only one may live in a process."""
+    monkeypatch.setattr(evaluate, "MOST_ENVS", 4)
+    policy, make = actor(WALK), vector.make
+    together = evaluator(WALK).run(policy, 10, PERIODIC, stochastic=stochastic)
+
+    def alone(env_id: str, num_envs: int, *given: Any, **more: Any) -> vector.VectorEnv:
+        if num_envs > 1:
+            raise UserError("port 5005 is in use")
+        return make(env_id, num_envs, *given, **more)
+
+    monkeypatch.setattr(vector, "make", alone)
+    in_turn = evaluator(WALK).run(policy, 10, PERIODIC, stochastic=stochastic)
+    np.testing.assert_array_equal(in_turn.returns, together.returns)
+    np.testing.assert_array_equal(in_turn.lengths, together.lengths)
+
+
 # ---- random actions --------------------------------------------------------------------------------------------------
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import json
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,10 @@ import gymnasium
 import numpy as np
 import pytest
 
+from trpo_gail.cli import main
 from trpo_gail.envs import one_by_one, vector
 from trpo_gail.errors import RunError, UserError
+from trpo_gail.experts import dataset
 
 LINE, ENDLESS = "odd_envs:Line-v0", "odd_envs:LineWithoutLimit-v0"
 
@@ -158,3 +161,46 @@ def test_where_one_instance_may_live_alone_it_is_said_or_one_is_made() -> None:
     env.close()
     with pytest.raises(UserError, match="no_such"):
         vector.make_together("no_such-v0", 2)
+
+
+@pytest.fixture
+def expert(tmp_path: Path) -> str:
+    rows = np.zeros((20, 2), np.float32)
+    held = dataset.Demonstrations(
+        rows, rows[:, :1], np.arange(20) == 19, np.zeros(20, bool), np.arange(20), np.array([20]), rewards=rows[:, 0]
+    )
+    dataset.save(tmp_path / "line.h5", held)
+    return str(tmp_path / "line.h5")
+
+
+def train(expert: str, out: Path, kind: str, *more: str) -> int:
+    line = ["train", LINE, "--expert", expert, "--env_kwargs", f'{{"kind": "{kind}"}}', "--num_envs", "1", "--quiet"]
+    return main(
+        [*line, "--steps", "100", "--timesteps_per_batch", "64", "--final_episodes", "3", "--out", str(out), *more]
+    )
+
+
+def test_a_run_in_one_instance_is_that_of_many(expert: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Evaluated at the end, in one environment at a time, after the training's is closed."""
+    assert train(expert, tmp_path / "many", "plain", "--eval_every", "0") == 0
+    assert train(expert, tmp_path / "one", "single", "--eval_every", "0") == 0
+    many, one = (json.loads((tmp_path / name / "summary.json").read_text()) for name in ("many", "one"))
+    assert many["returns"] == one["returns"] != []
+    capsys.readouterr()
+    assert train(expert, tmp_path / "never", "single") == 2
+    said = capsys.readouterr().err
+    assert "port 5005 is in use" in said and "--eval_every 0" in said and said.count("\n") == 1
+    assert not (tmp_path / "never").exists()
+
+
+def test_whole_episodes_are_never_reset_early(expert: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert train(expert, tmp_path / "steps", "refuses reset", "--eval_every", "0") == 2
+    assert "--sampling episodes" in capsys.readouterr().err
+    more = ("--sampling", "episodes", "--num_envs", "3", "--eval_every", "50", "--eval_episodes", "2")
+    assert train(expert, tmp_path / "episodes", "refuses reset", *more) == 0
+
+
+def test_a_run_without_any_evaluation(expert: str, tmp_path: Path) -> None:
+    assert train(expert, tmp_path / "run", "plain", "--eval_every", "0", "--final_episodes", "0") == 0
+    summary = json.loads((tmp_path / "run" / "summary.json").read_text())
+    assert summary["stopped"] == "steps" and summary["return_mean"] is None and summary["returns"] == []
