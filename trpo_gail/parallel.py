@@ -220,4 +220,6 @@ class Workers:
             return torch.device("cpu")
         if not torch.cuda.is_available():
             raise UserError("--device cuda: torch finds no CUDA device on this machine")
+        # TensorFloat-32 rounds the factors of float32 products to 10 bits.
+        torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
         return torch.device("cuda", self.local_rank % torch.cuda.device_count())

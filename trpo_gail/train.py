@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import numpy as np
+import torch
 
 from trpo_gail.config import Config
 from trpo_gail.errors import RunError
@@ -142,6 +143,12 @@ def _told(learner: Learner, config: Config) -> Iterator[None]:
     iteration = learner.progress.iteration + 1
     try:
         yield
+    except torch.OutOfMemoryError as error:
+        device = next(learner.policy.parameters()).device
+        raise RunError(
+            f"iteration {iteration}: {device} is out of memory; a smaller --timesteps_per_batch, smaller networks, fewer "
+            "ranks on a device or --device cpu need less"
+        ) from error
     except RunError as error:
         cause = likely_cause(config, learner.sampler.reach if isinstance(error, NotFinite) else None)
         error.args = (f"iteration {iteration}: {error}{cause}",)

@@ -13,6 +13,7 @@ import torch
 from runs_on_device import CASES, WALK, arrays, config, learned, learner, train
 
 from trpo_gail import checkpoint, cloning
+from trpo_gail import train as loop
 from trpo_gail.config import CloningConfig
 from trpo_gail.envs import vector
 from trpo_gail.errors import RunError
@@ -143,8 +144,8 @@ def test_a_device_that_is_full_is_told_in_one_line(device: str) -> None:
     torch.cuda.set_per_process_memory_fraction(1e-6)
     try:
         torch.cuda.empty_cache()
-        with pytest.raises(RunError, match=r"cuda:0.*out of memory.*--timesteps_per_batch") as caught:
-            train(made, cfg, 1)
+        with pytest.raises(RunError, match=r"cuda:0 is out of memory.*--timesteps_per_batch") as caught:
+            loop.train(made, cfg, Workers(), lambda row: None)
         assert "\n" not in str(caught.value)
     finally:
         torch.cuda.set_per_process_memory_fraction(1.0)
