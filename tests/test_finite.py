@@ -278,6 +278,17 @@ def test_the_last_checkpoint_is_the_last_good_one(expert: str, tmp_path: Path) -
         assert all(bool(torch.isfinite(tensor).all()) for tensor in _tensors(checkpoint.read(path)["learner"]))
 
 
+def test_a_device_without_room_is_told_in_one_line() -> None:
+    def full(learner: Learner) -> None:
+        def step(*given: Any) -> None:
+            raise torch.OutOfMemoryError("CUDA out of memory.\nTried to allocate 2.00 GiB.")
+
+        learner.generator.step = step  # type: ignore[method-assign]
+
+    said = error_of(SMALL, full)
+    assert said.startswith("iteration 2: cpu is out of memory; a smaller --timesteps_per_batch") and "\n" not in said
+
+
 def test_a_cloned_policy_that_is_not_finite_is_named() -> None:
     config, rows = CloningConfig(WALK, "x.h5", stepsize=1e30, iterations=50, eval_every=10), demonstrations()
     policy = make_policy(config.run_config(), toys.spec(3, 2))

@@ -39,12 +39,12 @@ def bench(
     if ranks > 1:
         rates |= {"random on all": [], "weak": [], "strong": []}
     for _ in range(repeats):
-        rates["random"].append(_measure("random", one, 1, seconds))
-        rates["training"].append(_measure("training", one, 1, seconds))
+        rates["random"].append(measure("random", one, 1, seconds))
+        rates["training"].append(measure("training", one, 1, seconds))
         if ranks > 1:
-            rates["random on all"].append(_measure("random", _grown(one, ranks), ranks, seconds))
-            rates["weak"].append(_measure("training", _grown(one, ranks), ranks, seconds))
-            rates["strong"].append(_measure("training", one, ranks, seconds))
+            rates["random on all"].append(measure("random", _grown(one, ranks), ranks, seconds))
+            rates["weak"].append(measure("training", _grown(one, ranks), ranks, seconds))
+            rates["strong"].append(measure("training", one, ranks, seconds))
     return _result(env, one, ranks, rates)
 
 
@@ -87,7 +87,7 @@ def _grown(config: Config, ranks: int) -> Config:
     )
 
 
-def _measure(what: str, config: Config, ranks: int, seconds: float) -> float:
+def measure(what: str, config: Config, ranks: int, seconds: float) -> float:
     """One rate, from a fresh process (or `ranks` of them), each on a core of its own."""
     command = [sys.executable, "-m", "trpo_gail.bench", what, str(seconds), json.dumps(to_dict(config))]
     if ranks > 1:

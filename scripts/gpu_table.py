@@ -1,0 +1,204 @@
+#!/usr/bin/env python3
+"""Time the parts of an update on one CPU core, on all cores and on a CUDA device; then whole trainings.
+
+    python scripts/gpu_table.py --out DIR [--quick] [--device cuda]
+
+Writes gpu.json and gpu.md into DIR. Each time is the median of several calls, in milliseconds, after one that is not
+counted. Rows are shapes of Hopper: 11 observations, 3 actions. `--device cpu` rehearses it where there is no device.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import platform
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from trpo_gail.adversaries.discriminator import Discriminator
+from trpo_gail.config import Config, DiscriminatorConfig, PolicyConfig, preset
+from trpo_gail.envs.vector import EnvSpec
+from trpo_gail.errors import UserError
+from trpo_gail.generators.natural_gradient import fisher_product
+from trpo_gail.generators.trpo import TRPO
+from trpo_gail.learner import Demonstrations, make_adversary, make_learner
+from trpo_gail.parallel import Workers
+from trpo_gail.sampling.rollout import Rollout
+
+WIDTHS, BATCHES = (64, 256, 1024, 4096), (2048, 16384, 65536)
+ENVS = 16
+SECONDS = 1.0  # that a cell may take beside its first call
+TRAINING = 30.0  # s
+
+
+class Still:
+    """Environments that are never stepped: the updates alone are timed."""
+
+    def __init__(self, spec: EnvSpec) -> None:
+        self.spec, self.num_envs = spec, ENVS
+
+
+def spec() -> EnvSpec:
+    """Hopper's sizes."""
+    from gymnasium.spaces import Box
+
+    return EnvSpec("Hopper", "gymnasium", {}, Box(-np.inf, np.inf, (11,)), Box(-1.0, 1.0, (3,)), 1000)
+
+
+def rollout(rows: int) -> Rollout:
+    """Random transitions without an end."""
+    rng, steps = np.random.default_rng(0), rows // ENVS
+    nothing = np.zeros((steps, ENVS), bool)
+    return Rollout(
+        rng.standard_normal((steps + 1, ENVS, 11)), rng.standard_normal((steps, ENVS, 3)).astype(np.float32),
+        rng.standard_normal((steps, ENVS)), nothing, nothing, ~nothing, np.tile(np.arange(steps)[:, None], (1, ENVS)),
+    )  # fmt: skip
+
+
+def config(width: int, rows: int, device: str) -> Config:
+    """The default preset with networks of one width."""
+    base = preset("default", "Hopper-v4")
+    return dataclasses.replace(
+        base, device=device, num_envs=ENVS, timesteps_per_batch=rows, expert="any",
+        policy=PolicyConfig(hidden_sizes=(width, width)),
+        critic=dataclasses.replace(base.critic, hidden_sizes=(width, width), vf_iters=1),
+        discriminator=DiscriminatorConfig(hidden_size_adversary=width), d_step=4,
+    )  # fmt: skip
+
+
+def parts(width: int, rows: int, device: str) -> dict[str, Callable[[], Any]]:
+    """What is timed, by name."""
+    cfg, workers, held = config(width, rows, device), Workers(), rollout(rows)
+    expert = Demonstrations(held.observations[:50, 0].astype(np.float32), held.actions[:50, 0])
+    learner = make_learner(cfg, Still(spec()), expert, False, workers)  # type: ignore[arg-type]
+    batch = learner.critic.batch(held, held.rewards)
+    policy, trpo = learner.policy, learner.generator
+    assert isinstance(trpo, TRPO)
+    discriminator = make_adversary(cfg, spec(), expert, False, workers)
+    assert isinstance(discriminator, Discriminator)
+    policy.normaliser.add(torch.cat([torch.tensor([1.0]), torch.zeros(11), torch.ones(11)]))
+    with torch.no_grad():
+        z = policy.normaliser(batch.observations)[:: cfg.trpo.fvp_subsample]
+        product, v = fisher_product(policy, trpo.flat, z), torch.randn_like(trpo.flat.vector)
+
+    def rng() -> np.random.Generator:
+        return np.random.default_rng(0)
+
+    return {
+        "batch (transfer, values, GAE)": lambda: learner.critic.batch(held, held.rewards),
+        "Fisher product": lambda: product(v),
+        "TRPO step": lambda: trpo.step(batch, rng()),
+        "critic, 1 pass": lambda: learner.critic.fit(batch, rng()),
+        "discriminator, 4 updates": lambda: discriminator.fit([held], rng()),
+        "reward": lambda: discriminator.reward(held),
+    }
+
+
+def milliseconds(call: Callable[[], Any], device: str) -> float:
+    """Median time of a call, until the device is done."""
+
+    def once() -> float:
+        start = time.perf_counter()
+        call()
+        if device == "cuda":
+            torch.cuda.synchronize()
+        return 1e3 * (time.perf_counter() - start)
+
+    first, end, times = once(), time.perf_counter() + SECONDS, list[float]()
+    while not times or (time.perf_counter() < end and len(times) < 50):
+        if times and first > 1e3 * SECONDS:
+            break
+        times.append(once())
+    return statistics.median(times)
+
+
+def places(device: str) -> list[tuple[str, str, int]]:
+    """(title, device, threads)."""
+    cores = Workers().threads()
+    return [("1 core", "cpu", 1), (f"{cores} cores", "cpu", cores), (device, device, cores)]
+
+
+def table(device: str, quick: bool) -> list[dict[str, Any]]:
+    """Times by width, batch, part and place."""
+    rows = []
+    for width in WIDTHS[:1] if quick else WIDTHS:
+        for batch in BATCHES[:1] if quick else BATCHES:
+            cell: dict[str, dict[str, float | None]] = {}
+            for title, where, threads in places(device):
+                if where == "cpu" and width * width * batch > 1024 * 1024 * 16384:
+                    continue  # minutes for what is no question
+                torch.set_num_threads(threads)
+                for name, call in parts(width, batch, where).items():
+                    cell.setdefault(name, {})[title] = round(milliseconds(call, where), 3)
+                print(f"{width} units, {batch} rows, {title}: done", flush=True)
+            rows.append({"units": width, "rows": batch, "milliseconds": cell})
+    return rows
+
+
+def trainings(device: str, seconds: float, env: str, expert: str) -> dict[str, float | None]:
+    """Environment steps a second of whole trainings, by place."""
+    from trpo_gail import bench
+
+    rates: dict[str, float | None] = {}
+    for where, ranks in (("cpu", 1), (device, 1), (device, 2)):
+        title = f"{where}, {ranks} rank{'s' if ranks > 1 else ''}"
+        given = dataclasses.replace(preset("default", env), expert=expert, device=where)
+        try:
+            rates[title] = bench.measure("training", given, ranks, seconds)
+        except UserError as error:
+            print(f"{title}: {error}", file=sys.stderr)
+            rates[title] = None
+    return rates
+
+
+def markdown(found: dict[str, Any]) -> str:
+    """The same as tables for a person."""
+    names = list(found["table"][0]["milliseconds"])
+    titles = list(found["table"][-1]["milliseconds"][names[0]] | found["table"][0]["milliseconds"][names[0]])
+    lines = [f"# {found['device']}", "", f"{found['date']}, commit {found['commit']}, torch {found['torch']}.", ""]
+    lines += [f"| units | rows | part | {' | '.join(f'{t}, ms' for t in titles)} |", "|" + " --: |" * (3 + len(titles))]
+    for row in found["table"]:
+        for name, times in row["milliseconds"].items():
+            cells = " | ".join("" if t not in times else f"{times[t]:.3g}" for t in titles)
+            lines.append(f"| {row['units']} | {row['rows']} | {name} | {cells} |")
+    if found["trainings"]:
+        lines += ["", "| training | steps a second |", "| --- | --: |"]
+        lines += [
+            f"| {name} | {'failed' if rate is None else f'{rate:,.0f}'} |" for name, rate in found["trainings"].items()
+        ]
+    return "\n".join(lines) + "\n"
+
+
+def main() -> None:
+    """From flags to files."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--device", default="cuda")
+    parser.add_argument("--env", default="Hopper-v4")
+    parser.add_argument("--expert", default="expert_data/Hopper-v4.h5")
+    parser.add_argument("--quick", action="store_true", help="one row of the table, no trainings")
+    given = parser.parse_args()
+    given.out.mkdir(parents=True, exist_ok=True)
+    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True).stdout.strip()
+    found = {
+        "device": torch.cuda.get_device_name() if given.device == "cuda" else platform.processor() or "CPU",
+        "date": time.strftime("%Y-%m-%d"), "commit": commit or "unknown", "torch": torch.__version__,
+        "table": table(given.device, given.quick),
+        "trainings": {} if given.quick else trainings(given.device, TRAINING, given.env, given.expert),
+    }  # fmt: skip
+    (given.out / "gpu.json").write_text(json.dumps(found, indent=1) + "\n")
+    (given.out / "gpu.md").write_text(markdown(found))
+    print(markdown(found))
+
+
+if __name__ == "__main__":
+    main()
