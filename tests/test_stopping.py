@@ -222,7 +222,7 @@ sys.exit(cli.main())
 BODIES = {
     "imports": "",
     "works": "time.sleep(30)",
-    "calls the system": "ctypes.CDLL(None).system(b'sleep 3')",  # begins its wait again after a signal
+    "calls the system": "ctypes.CDLL(None).system(b'sleep 2')",  # begins its wait again after a signal
     "swallows": """
     while True:
         try: time.sleep(30)

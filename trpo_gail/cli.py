@@ -96,8 +96,8 @@ def _end(error: BaseException, workers: list[Workers], watch: Watch) -> int:
         raise error
     text = "".join(traceback.format_exception(error)).rstrip() if line is None else line and f"trpo-gail: {line}"
     if workers:
-        workers[0].leave(text, code)
-    elif text:
+        return workers[0].leave(text, code)
+    if text:
         print(text, file=sys.stderr, flush=True)
     return code
 

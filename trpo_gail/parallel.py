@@ -107,22 +107,22 @@ class Workers:
 
     # ---- the end -----------------------------------------------------------------------------------------------------
 
-    def leave(self, text: str, code: int) -> None:
+    def leave(self, text: str, code: int) -> int:
         """Tell of the error that ends this rank, and end all: the others would wait for it forever.
 
-        If all come to an error within a moment, as to one in a flag, they are told together, by rank 0, and may leave. Else
-        this rank tells its own, and the launcher ends the others at once, with `code`.
+        If all come to an error within a moment, as to one in a flag, rank 0 tells theirs, and all may leave with the exit
+        code that is returned. Else this rank tells its own, and the launcher ends the others at once.
         """
-        if self.size == 1 or self._all_leave():
-            texts = self._leaving.allgather(text) if self.size > 1 else [text]
-            if self.main:
-                for told in dict.fromkeys(filter(None, texts)):
-                    print(told, file=sys.stderr, flush=True)
-        else:
+        if self.size > 1 and not self._all_leave():
             try:
                 print(f"[rank {self.rank}] {text}", file=sys.stderr, flush=True)
             finally:  # a stderr that cannot be written must not leave the others waiting
                 self.comm.Abort(code)
+        ends = self._leaving.allgather((text, code)) if self.size > 1 else [(text, code)]
+        if self.main:
+            for told in dict.fromkeys(told for told, _ in ends if told):
+                print(told, file=sys.stderr, flush=True)
+        return max(code for _, code in ends)
 
     def _all_leave(self) -> bool:
         """Whether all ranks are here. No collective: the others may be anywhere, so that this rank must not wait for them."""

@@ -30,6 +30,7 @@ NUDGE = signal.SIGURG  # wakes the main thread out of a system call; nobody else
 
 ONE_PRESS_S = 0.5  # Ctrl-C may come twice for one press, from the terminal and from a launcher
 ANSWER_S = 0.5  # for the main thread to answer itself, before the thread does
+DRAIN_S = 1.0
 PATIENCE_S = 10.0  # for what is open to be put away, and for episodes under way to end
 
 
@@ -65,11 +66,14 @@ class StopRequest:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if _watch:
-            _watch.drain()
-            _watch.request = self._outer
-        if self._own:
-            self._own.__exit__(kind, error, trace)
+        try:
+            if _watch:
+                _watch.drain()
+        finally:
+            if _watch:
+                _watch.request = self._outer
+            if self._own:
+                self._own.__exit__(kind, error, trace)
 
     def note(self, number: int) -> None:
         """There is a request."""
@@ -140,8 +144,9 @@ class Watch:
         if _watch is not self:
             return
         self._closing = True
+        self.over()
         self.drain()
-        self._thread.join()
+        self._thread.join(DRAIN_S)
         self.leave()
         if self._program:  # what is left is to go: without a traceback, and a late SIGUSR1 is none of our business
             for number in SIGNALS:
@@ -149,10 +154,10 @@ class Watch:
                     signal.signal(number, signal.SIG_IGN if number == signal.SIGUSR1 else signal.SIG_DFL)
 
     def drain(self) -> None:
-        """Wait until the thread has taken all signals so far."""
+        """Wait until the thread has taken all signals so far; in vain where standard error takes no words."""
         self._drained.clear()
         os.write(self._waker, b"\0")
-        self._drained.wait()
+        self._drained.wait(DRAIN_S)
 
     def leave(self) -> None:
         """Put back what was."""
@@ -162,8 +167,9 @@ class Watch:
         for number, handler in self._before.items():
             signal.signal(number, signal.SIG_DFL if handler is None else handler)
         signal.set_wakeup_fd(self._woken_before)
-        os.close(self._waker)
-        os.close(self._pipe)
+        if not self._thread.is_alive():
+            os.close(self._waker)
+            os.close(self._pipe)
 
     def arm(self) -> None:
         """Put our handlers in place, again if need be."""
@@ -212,11 +218,12 @@ class Watch:
                 os.write(to, f"{over_a_bar}trpo-gail: {text}\n".encode())
 
     def _listen(self) -> None:
-        signal.pthread_sigmask(
-            signal.SIG_BLOCK, SIGNALS
-        )  # they are for the main thread, and what it holds back stays so
+        # They are for the main thread, and what it holds back stays so.
+        signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+        woken = select.poll()
+        woken.register(self._pipe, select.POLLIN)
         while True:
-            if not select.select([self._pipe], [], [], ANSWER_S if self.ending else None)[0]:
+            if not woken.poll(1000.0 * ANSWER_S if self.ending else None):
                 self._press()
             elif number := os.read(self._pipe, 1)[0]:
                 self._take(number)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 from bad_input import EXPERT, NEVER, files, flags, runs, tiny_run, write_files
-from launch import PROGRAM, start, work
+from launch import HERE, PROGRAM, start, work
 from run_files import checkpoints, metrics
 
 NAMES = [*files(Path()), *flags(Path()), *runs(Path(), Path())]
@@ -51,6 +52,13 @@ def test_a_full_disk_leaves_the_checkpoint_before_good(folder: Path, found: list
     rows = metrics(folder / "full")
     assert [int(row["iteration"]) for row in rows] == list(range(1, len(rows) + 1))
     assert checkpoints(folder / "full")[-1].stem == f"iteration_{len(rows):07d}"
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_an_error_of_one_rank_alone_ends_all(when: str, tmp_path: Path) -> None:
+    job = start(tmp_path, 2, sys.executable, str(HERE / "worker_one_rank.py"), when)
+    assert job.wait(60) == 2
+    assert [line for line in job.err.splitlines() if "trpo-gail: " in line] == ["[rank 1] trpo-gail: only here"]
 
 
 def few_environments(folder: Path) -> tuple[list[str], str]:

@@ -100,7 +100,7 @@ def test_a_rank_that_wants_to_leave(run: Run) -> None:
     job = run.begin(2)
     for rank, kind, says in ((1, "exit", "exit(0)"), (0, "generator", "GeneratorExit")):
         assert fail(run, job, f"{rank} {kind}") not in (0, 2)
-        (line,) = (line for line in job.err.splitlines() if "trpo-gail: " in line)
+        (line,) = (line for line in job.err.splitlines() if "] trpo-gail: " in line)
         assert f"[rank {rank}]" in line and says in line and f"last checkpoint: {checkpoints(run.path)[-1]}" in line
         assert "Traceback" not in job.err
         if kind == "exit":
