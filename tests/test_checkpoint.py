@@ -184,7 +184,7 @@ def test_a_full_disk_leaves_the_one_before(tmp_path: Path, saved: tuple[Learner,
     before = path.read_bytes()
     trained(1, learner=learner)
     (path.parent / "iteration_0000002.part").symlink_to("/dev/full")
-    with pytest.raises(UserError, match=r"iteration_0000002\.pt: .*No space left on device.*the one before is good"):
+    with pytest.raises(UserError, match=r"iteration_0000002\.pt: .*No space left on device"):
         save(tmp_path, learner)
     assert_the_one_before_is_good(tmp_path, path, before)
     assert [p.name for p in path.parent.iterdir()] == [path.name], "something was left behind"

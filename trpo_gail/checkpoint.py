@@ -111,9 +111,7 @@ def _write(path: Path, content: dict[str, Any]) -> None:
     try:
         whole_file.write(path, sealed.seal(buffer.getvalue()), path.with_suffix(".part"))
     except OSError as error:
-        raise UserError(
-            f"{path}: the checkpoint could not be written ({error.strerror}); the one before is good"
-        ) from error
+        raise UserError(f"{path}: the checkpoint could not be written ({error.strerror})") from error
 
 
 def read(path: Path) -> dict[str, Any]:

@@ -110,8 +110,8 @@ def _line(error: BaseException, watch: Watch) -> str | None:
 
         return "; ".join([*([] if watch.told() else [str(Interrupted(watch.ending))]), *notes])
     if isinstance(error, UserError | RunError):
-        room = MOST - len("".join(["trpo-gail: ", *notes])) - 2 * len(notes)  # the notes name the last checkpoint
-        return "; ".join([shortened(str(error), max(room, MOST // 2)), *notes])
+        room = MOST - len("trpo-gail: ") - (80 if notes else 0)  # a note names the last checkpoint
+        return "; ".join([shortened(str(error), room), *notes])
     if isinstance(error, Exception):
         return None
     what = f"called sys.exit({error.code!r})" if isinstance(error, SystemExit) else f"raised {error!r}"

@@ -14,6 +14,7 @@ import torch
 from trpo_gail import checkpoint, cloning
 from trpo_gail.config import CloningConfig, Config, to_dict
 from trpo_gail.console import View
+from trpo_gail.envs import vector
 from trpo_gail.envs.vector import EnvSpec
 from trpo_gail.errors import UserError
 from trpo_gail.evaluate import Evaluator, final_scores
@@ -35,15 +36,16 @@ def clone(
     one without a summary. `view` is one that is open already; without it `quiet` makes one.
     """
     torch.set_num_threads(1)  # the products are small
-    path = Path(workers.share(str(out or default_path(config.env, config.seed))))
+    path = Path(workers.share(str(out or default_path(config.env, config.seed)))).absolute()
     expert, run = workers.together(lambda: _prepare(config, path, workers))
     folder = workers.together(lambda: RunFolder.create(path) if workers.main else None)
     with contextlib.nullcontext(view) if view else View(workers.main, quiet) as view:
         try:
             return _clone(run, expert, folder, workers, view)
         except BaseException as error:
-            learned = isinstance(error, Exception) and checkpoint.last_path(path)  # what failed came after
-            if folder and not learned:
+            if last := checkpoint.last_path(path):  # what failed came after
+                error.add_note(f"last checkpoint: {last}")
+            elif folder:
                 folder.discard()
             raise
         finally:
@@ -78,6 +80,8 @@ def _clone(run: _Run, expert: ExpertData, folder: RunFolder | None, workers: Wor
     if folder:
         view.line(f"run folder {folder.path}")
     view.line(f"behavioural cloning of {dataset.selection(expert)}")
+    if warning := vector.without_limit(run.spec):
+        view.warn(warning)
     for warning in cautions.of_run(expert, config.env, reward=None):
         view.warn(warning)
     view.begin(0, config.iterations, "iterations")

@@ -12,16 +12,10 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, TextColumn, TimeElapsedColumn
 
-from trpo_gail.errors import shortened
 from trpo_gail.launcher import launched
-from trpo_gail.terminal import streams
+from trpo_gail.terminal import streams, warn
 
 FIRST, LONGEST_EARLY, LONGEST = 5.0, 60.0, 600.0  # s between lines: at the start, in the first hour, ever
-
-
-def warn(text: str) -> None:
-    """A warning on stderr. For the process that is alone, or rank 0, to call."""
-    print(shortened(f"warning: {text}"), file=sys.stderr, flush=True)
 
 
 class Lines:

@@ -15,6 +15,7 @@ import torch
 from trpo_gail import checkpoint
 from trpo_gail.config import Config
 from trpo_gail.envs import vector
+from trpo_gail.envs.actions import uniform_range
 from trpo_gail.envs.vector import EnvSpec, VectorEnv
 from trpo_gail.errors import UserError
 from trpo_gail.learner import make_policy
@@ -34,6 +35,7 @@ from trpo_gail.sampling.rollout import (
 from trpo_gail.sampling.watched import Watched
 from trpo_gail.scores import scaled_score
 from trpo_gail.seeding import EVAL_NOISE, EVAL_RESET, generator, reset_seeds
+from trpo_gail.terminal import warn
 
 MOST_ENVS = 64  # of one evaluation, over all ranks
 PERIODIC, FINAL, RANDOM = range(3)  # streams: an evaluation meets the same starts as the others of its kind
@@ -103,7 +105,7 @@ class Evaluator:
 
 
 class RandomActor:
-    """Uniform over the action space; unbounded dimensions are taken as [-1, 1]."""
+    """Uniform over the action space; see `uniform_range` for dimensions without bounds."""
 
     noise_kind: Noise = "uniform"
 
@@ -111,8 +113,7 @@ class RandomActor:
         self._spec = spec
         self.noise_size = 1 if spec.discrete else spec.action_size
         if not spec.discrete:
-            low, high = spec.action_space.low, spec.action_space.high  # type: ignore[union-attr]
-            self._low, self._high = np.where(np.isfinite(low), low, -1.0), np.where(np.isfinite(high), high, 1.0)
+            self._low, self._high = uniform_range(spec.action_space)  # type: ignore[arg-type]
 
     def act(self, observations: np.ndarray, noise: np.ndarray) -> np.ndarray:
         if self._spec.discrete:
@@ -194,6 +195,8 @@ def evaluate_run(
         raise UserError(f"--episodes: {episodes} given, at least 1 expected")
     torch.set_num_threads(1)
     policy = workers.together(lambda: load_policy(run, which))
+    if workers.main and (warning := vector.without_limit(policy.spec)):
+        warn(warning)
     evaluator = Evaluator(dataclasses.replace(policy.own_config, seed=seed), policy.spec.backend, False, workers)
     done = evaluator.run(policy, episodes, FINAL, stochastic=stochastic)
     return {

@@ -13,7 +13,7 @@ from io import FileIO
 from pathlib import Path
 from typing import Any
 
-from trpo_gail.console import warn
+from trpo_gail.terminal import warn
 
 
 class Events:

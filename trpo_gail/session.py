@@ -16,13 +16,13 @@ from trpo_gail import checkpoint, typed
 from trpo_gail.config import Config, flatten, from_dict, to_dict
 from trpo_gail.console import View
 from trpo_gail.envs import vector
-from trpo_gail.envs.one_by_one import BOUND
 from trpo_gail.envs.vector import VectorEnv
 from trpo_gail.errors import UserError
 from trpo_gail.evaluate import PERIODIC, Evaluator, final_scores
 from trpo_gail.experts import cautions, dataset
 from trpo_gail.experts.dataset import ExpertData
 from trpo_gail.learner import Demonstrations, Learner, make_learner
+from trpo_gail.magnitudes import too_large
 from trpo_gail.parallel import Workers
 from trpo_gail.runs import RunFolder, default_path, is_unbegun, provenance, read_json
 from trpo_gail.sampling.rollout import GivenUp
@@ -57,7 +57,8 @@ def run(
     `view` is one that is open already; without it `quiet` makes one.
     """
     torch.set_num_threads(workers.threads())
-    path = Path(workers.share(str(out or default_path(config.env, config.seed))))
+    # Absolute: an environment may change the working directory.
+    path = Path(workers.share(str(out or default_path(config.env, config.seed)))).absolute()
     resume = workers.share(workers.together(lambda: resume and not is_unbegun(path)))
     setting, expert, env = workers.together(lambda: prepare(config, path if resume else None, workers))
     demonstrations = Demonstrations(expert.observations, expert.actions) if expert else None
@@ -136,7 +137,13 @@ def prepare(config: Config, resumed: Path | None, workers: Workers) -> tuple[Set
     env = _environments(config, backend, workers)
     setting = Setting(**recorded) if recorded else _setting(config, expert, env, backend)
     if expert is not None and env.spec.action_scaling:
-        expert = dataclasses.replace(expert, actions=env.spec.action_scaling.normalised(expert.actions))
+        units = env.spec.action_scaling.normalised(expert.actions)
+        if (value := too_large(units, config.dtype)) is not None:
+            raise UserError(
+                f"{expert.path}: dataset 'actions': {value:g} in units of the environment's bounds, too large for "
+                f"{config.dtype}; --no_action_scaling leaves actions as they are"
+            )
+        expert = dataclasses.replace(expert, actions=units)
     return setting, expert, env.clipped() if setting.clip else env
 
 
@@ -156,7 +163,7 @@ def _environments(config: Config, backend: vector.Backend, workers: Workers) -> 
     if not by_steps:  # its episodes are under way, and whoever wants whole ones may refuse to be reset now
         env.close()
         env = make(mine)
-    if mine == 1 and config.eval_every:
+    if mine == 1 and 0 < config.eval_every <= config.steps:
         try:
             make(1).close()
         except UserError as error:
@@ -213,7 +220,7 @@ class _Session:
             return self._finish(stopped)
         except BaseException as error:
             last = checkpoint.last_path(self.path)
-            error.add_note(f"last checkpoint: {last} (--out {self.path} --resume)" if last else "no checkpoint yet")
+            error.add_note(f"last checkpoint: {last}" if last else "no checkpoint yet")
             raise
 
     def _train(self) -> str:
@@ -257,10 +264,8 @@ class _Session:
         if done := finished(self.learner.progress, self.config):
             reached = self.learner.progress.steps if done == "steps" else self.learner.progress.iteration
             self.view.line(f"done already, with {reached:,} {done}: a larger --{done} goes on; this evaluates again")
-        if self.env.spec.backend == "gymnasium" and self.env.spec.max_episode_steps is None:
-            self.view.warn(
-                f"{self.config.env} has no time limit: episodes are cut after {BOUND:,} steps (--max_episode_steps)"
-            )
+        if warning := vector.without_limit(self.env.spec):
+            self.view.warn(warning)
         if self.expert:
             self.view.line(f"expert: {dataset.selection(self.expert)}")
             reward = None if self.config.adversary == "env_reward" else self.config.discriminator.reward
@@ -385,7 +390,7 @@ def closing_lines(summary: dict[str, Any]) -> list[str]:
     """What a person is told at the end."""
     done = summary["stopped"] in ("steps", "iterations")
     if done and not summary["episodes"]:
-        return [f"trained {summary['steps']:,} steps, saved; not evaluated (--final_episodes 0)"]
+        return ["saved, and not evaluated (--final_episodes 0)"]
     if summary["return_mean"] is None:
         return [f"stopped by {summary['stopped']} at {summary['steps']:,} steps, saved; --resume goes on"]
 

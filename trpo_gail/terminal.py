@@ -21,6 +21,8 @@ from collections.abc import Callable, Iterator
 from itertools import takewhile
 from typing import TYPE_CHECKING, Any, ParamSpec, TextIO
 
+from trpo_gail.errors import shortened
+
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
 
@@ -202,7 +204,13 @@ def guarded(main: Callable[P, int]) -> Callable[P, int]:
     def run(*args: P.args, **kwargs: P.kwargs) -> int:
         with streams() as under_guard:
             code = main(*args, **kwargs)
-            sys.stdout.flush()
+            with contextlib.suppress(ValueError):
+                sys.stdout.flush()
             return under_guard.exit_code(code)
 
     return run
+
+
+def warn(text: str) -> None:
+    """A warning on stderr, in one line. For the process that is alone, or rank 0, to call."""
+    print(shortened(f"warning: {text}"), file=sys.stderr, flush=True)

@@ -130,7 +130,8 @@ def train(learner: Learner, config: Config, workers: Workers, after: Callable[[R
     Where the sampler gives up, GivenUp is raised on all ranks, and the learner is as the last iteration left it.
     """
     while (done := finished(learner.progress, config)) is None:
-        with _told(learner, config), _whole_iterations(learner, config):
+        # An environment that runs a torch model may have switched gradients off.
+        with _told(learner, config), _whole_iterations(learner, config), torch.enable_grad():
             row = epoch(learner, config, workers)
         if reason := after(row):
             return reason

@@ -11,6 +11,7 @@ from typing import Any
 import gymnasium
 import numpy as np
 
+from trpo_gail.envs.failures import called
 from trpo_gail.envs.one_by_one import make_one
 from trpo_gail.errors import UserError, shortened
 from trpo_gail.evaluate import FINAL, LoadedPolicy, load_policy
@@ -96,12 +97,14 @@ class _Episode:
         self.total, self.length = 0.0, 0
 
     def __iter__(self) -> Iterator[np.ndarray]:
-        observation, _ = self._env.reset(seed=self._seed)
+        who = f"environment {self._policy.env_id!r}"
+        observation, _ = called(who, "reset", self._env.reset, seed=self._seed)
         ended = False
         while not ended:
             if self.length % self._stride == 0:
                 yield self._frame()
-            observation, reward, terminated, truncated, _ = self._env.step(self._policy.predict(observation))
+            action = self._policy.predict(observation)
+            observation, reward, terminated, truncated, _ = called(who, "step", self._env.step, action)
             self.total, self.length, ended = self.total + float(reward), self.length + 1, terminated or truncated
         yield self._frame()
 

@@ -102,12 +102,23 @@ def test_it_says_what_it_does(tmp_path: Path, capsys: pytest.CaptureFixture[str]
         assert words in out
 
 
-def test_what_is_interrupted_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_interrupted_keeps_the_policy_that_is_saved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupted(*given: object) -> None:
         signal.raise_signal(signal.SIGINT)
         time.sleep(5.0)
 
     monkeypatch.setattr(cloning_run, "final_scores", interrupted)
+    assert main(line(tmp_path / "run", "--quiet")) == 130
+    monkeypatch.undo()
+    assert main(["evaluate", str(tmp_path / "run"), "--episodes", "1"]) == 0
+
+
+def test_what_is_interrupted_before_that_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*given: object) -> None:
+        signal.raise_signal(signal.SIGINT)
+        time.sleep(5.0)
+
+    monkeypatch.setattr(cloning_run.cloning, "clone", interrupted)
     assert main(line(tmp_path / "run", "--quiet")) == 130
     assert list(tmp_path.iterdir()) == []
 

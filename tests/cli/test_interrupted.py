@@ -144,7 +144,7 @@ def test_metrics_that_cannot_be_written_end_the_run_after_a_checkpoint(
         patch.setattr(runs.MetricsFile, "append", full)
         assert main(tiny_run(run, *LONG)) == 2
     last = run / "checkpoints" / "unfinished_0000004.pt"
-    said = f"{run}/metrics.csv: a row could not be written (File too large); last checkpoint: {last} (--out {run} --resume)"
+    said = f"{run}/metrics.csv: a row could not be written (File too large); last checkpoint: {last}"
     assert capfd.readouterr() == ("", f"trpo-gail: {said}\n")
     assert len(metrics(run)) == 3 and last.exists()
 

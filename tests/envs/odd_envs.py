@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import Any
 
 import gymnasium
 import numpy as np
+import torch
 from gymnasium.spaces import Box
 
 
@@ -22,6 +24,10 @@ class Line(gymnasium.Env):
             raise RuntimeError("port 5005 is in use")
         Line.alive += kind == "single"
         self._kind, self._at, self._busy, self._made = kind, at, False, 0
+        if kind == "elsewhere":
+            os.chdir("/")
+        if kind == "no gradients":
+            torch.set_grad_enabled(False)
         self._low, self._high, self.goal = low, high, goal or [0.0]
         self.goal[0] += 1.0  # its own argument, changed in place
         self.observation_space = Box(0, 255, (2,), np.uint8) if kind == "dtype" else Box(-np.inf, np.inf, (2,))
@@ -74,6 +80,8 @@ class Line(gymnasium.Env):
 
     def close(self) -> None:
         Line.alive -= self._kind == "single"
+        if self._kind == "raises in close":
+            raise RuntimeError("no simulator to close")
 
 
 gymnasium.register("Line-v0", entry_point=Line, max_episode_steps=100)

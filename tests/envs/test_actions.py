@@ -13,7 +13,7 @@ from gymnasium.spaces import Box, Discrete
 from trpo_gail import load_policy
 from trpo_gail.cli import main
 from trpo_gail.envs import vector
-from trpo_gail.envs.actions import ActionScaling
+from trpo_gail.envs.actions import ActionScaling, uniform_range
 from trpo_gail.experts import dataset
 
 INF = np.inf
@@ -78,6 +78,13 @@ def test_environments_execute_what_the_policy_meant() -> None:
         env.restart([0, 1])
     np.testing.assert_array_equal(far.step(units)[0], plain.step(units)[0])
     np.testing.assert_array_equal(far.clipped().step(units)[0], plain.clipped().step(units)[0])
+
+
+def test_random_actions_stay_where_numbers_mean_something() -> None:
+    space = box([-2, -INF, -3.4e38, 0, 5, -INF, -INF], [1, INF, 3.4e38, INF, INF, 0, -5])
+    low, high = uniform_range(space)
+    np.testing.assert_array_equal(low, [-2, -1, -1, 0, 5, -1, -7])
+    np.testing.assert_array_equal(high, [1, 1, 1, 1, 7, 0, -5])
 
 
 # ---- the whole program -----------------------------------------------------------------------------------------------

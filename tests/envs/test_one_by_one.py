@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import importlib
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
 import gymnasium
 import numpy as np
 import pytest
+import torch
 
 from trpo_gail.cli import main
 from trpo_gail.envs import one_by_one, vector
@@ -187,7 +189,7 @@ def test_a_run_in_one_instance_is_that_of_many(expert: str, tmp_path: Path, caps
     many, one = (json.loads((tmp_path / name / "summary.json").read_text()) for name in ("many", "one"))
     assert many["returns"] == one["returns"] != []
     capsys.readouterr()
-    assert train(expert, tmp_path / "never", "single") == 2
+    assert train(expert, tmp_path / "never", "single", "--eval_every", "64") == 2
     said = capsys.readouterr().err
     assert "port 5005 is in use" in said and "--eval_every 0" in said and said.count("\n") == 1
     assert not (tmp_path / "never").exists()
@@ -204,3 +206,33 @@ def test_a_run_without_any_evaluation(expert: str, tmp_path: Path) -> None:
     assert train(expert, tmp_path / "run", "plain", "--eval_every", "0", "--final_episodes", "0") == 0
     summary = json.loads((tmp_path / "run" / "summary.json").read_text())
     assert summary["stopped"] == "steps" and summary["return_mean"] is None and summary["returns"] == []
+
+
+@pytest.mark.parametrize("kind", ["raises in close", "elsewhere", "no gradients"])
+def test_what_an_environment_does_beside_its_work_ends_no_run(
+    kind: str, expert: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    try:
+        assert train(expert, Path("run"), kind, "--eval_every", "64", "--eval_episodes", "1") == 0
+    finally:
+        torch.set_grad_enabled(True)
+    assert json.loads((tmp_path / "run" / "summary.json").read_text())["stopped"] == "steps"
+    told = capsys.readouterr().err
+    assert ("close: RuntimeError: no simulator to close (odd_envs.py" in told) == (kind == "raises in close")
+
+
+def test_the_error_is_told_and_not_what_closing_does_after_it(
+    expert: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Both(sys.modules["odd_envs"].Line):  # type: ignore[name-defined]
+        def _break(self) -> None:
+            raise ZeroDivisionError("the real reason")
+
+        def close(self) -> None:
+            raise RuntimeError("closing failed, too")
+
+    gymnasium.register("Both-v0", entry_point=Both, max_episode_steps=100)
+    line = ["train", "Both-v0", "--expert", expert, "--num_envs", "2", "--quiet", "--out", str(tmp_path / "run")]
+    assert main([*line, "--steps", "100", "--timesteps_per_batch", "64"]) == 1
+    assert "the real reason" in capsys.readouterr().err

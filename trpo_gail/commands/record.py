@@ -10,8 +10,7 @@ from tyro.conf import Positional, arg
 from trpo_gail.commands.data import print_info
 from trpo_gail.commands.parsing import by_rank_0, parse
 from trpo_gail.config import Config
-from trpo_gail.console import warn
-from trpo_gail.terminal import streams
+from trpo_gail.terminal import streams, warn
 
 if TYPE_CHECKING:
     from trpo_gail.parallel import Workers

@@ -23,7 +23,8 @@ CONTESTANTS = (  # what makes a contestant, and its epochs
 SAME = ("env_kwargs", "max_episode_steps", "backend", "actions", "sampling")
 WIDTHS = ("policy.hidden_sizes", "critic.hidden_sizes", "discriminator.hidden_size_adversary")
 NETWORKS = (*WIDTHS,  # and how they begin, and what they are given
-    "policy.init_log_std", "policy.output_scale", "policy.normalise_observations", "policy.observation_clip",
+    "action_scaling", "policy.init_log_std", "policy.output_scale", "policy.normalise_observations",
+    "policy.observation_clip",
     "critic.time_input", "critic.normalise_observations", "critic.observation_clip", "discriminator.normalise",
     "discriminator.input_clip", "normalise_from_expert",
 )  # fmt: skip

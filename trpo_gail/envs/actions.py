@@ -14,6 +14,15 @@ from gymnasium.spaces import Box, Space
 UNBOUNDED = 1e10  # a bound beyond this stands for no bound: some environments write 1e38 for it
 
 
+def uniform_range(space: Box) -> tuple[np.ndarray, np.ndarray]:
+    """Ends [A] float64 between which random actions are drawn: the bounds, and -1 or 1 in place of one that is missing; if
+    the other bound is beyond that, 2 from it."""
+    low, high = space.low.astype(np.float64), space.high.astype(np.float64)
+    low = np.where(low > -UNBOUNDED, low, np.where(high > -1.0, -1.0, high - 2.0))
+    high = np.where(high < UNBOUNDED, high, np.where(low < 1.0, 1.0, low + 2.0))
+    return low, high
+
+
 @dataclass(frozen=True)
 class ActionScaling:
     """Between the policy's units and the environment's. A is the action size."""
@@ -52,7 +61,8 @@ class ActionScaling:
         """The policy's actions [B, A] for the environment's [B, A], such as an expert's; float32 at least."""
         low, high = self.environment.low.astype(np.float64), self.environment.high.astype(np.float64)
         wide, width = actions.astype(np.float64), high - low
-        with np.errstate(divide="ignore", invalid="ignore"):  # unbounded dimensions, which are left as they are
+        # Unbounded dimensions are left as they are; what passes a float's range is for the caller to see.
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             # A single possible action is the middle.
             units = np.where(width > 0.0, 2.0 * (wide - low) / width - 1.0, 0.0)
-        return np.where(self.scaled, units, wide).astype(np.result_type(actions.dtype, np.float32))
+            return np.where(self.scaled, units, wide).astype(np.result_type(actions.dtype, np.float32))

@@ -18,6 +18,7 @@ from gymnasium.spaces import Box
 
 from trpo_gail.envs.failures import RAISED, called, described
 from trpo_gail.errors import RunError, UserError
+from trpo_gail.terminal import warn
 
 # Steps after which an episode is cut where nothing else limits it; the longest common limit, Atari's, is 27,000.
 BOUND = 30_000
@@ -42,7 +43,8 @@ class OneByOne:
         self.observation_space, self.action_space = first.observation_space, first.action_space
         for name in ("observation_space", "action_space"):
             spaces = [getattr(env, name) for env in self._envs]
-            if other := next((space for space in spaces if space != spaces[0]), None):
+            other = next((space for space in spaces if space != spaces[0] and space is not spaces[0]), None)
+            if other and repr(other) != repr(spaces[0]):  # bounds that are not numbers are unlike themselves
                 raise UserError(f"environment {env_id!r}: its instances differ in {name}: {spaces[0]} and {other}")
         self._ended = np.zeros(num_envs, bool)  # the next step resets these
         self._resting = np.zeros(num_envs, bool)
@@ -89,8 +91,15 @@ class OneByOne:
         self._resting = which.copy()
 
     def close(self) -> None:
+        """Close all; what an environment does wrong then is a warning, for nothing depends on it any more."""
+        said = None
         while self._envs:
-            called(self._name(len(self._envs) - 1), "close", self._envs.pop().close)
+            try:
+                self._envs.pop().close()
+            except RAISED as error:
+                said = f"environment {self._id!r}: close: {described(error)}"
+        if said:
+            warn(said)
 
     # ---- one environment's answers -----------------------------------------------------------------------------------
 

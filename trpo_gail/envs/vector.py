@@ -9,6 +9,7 @@ consumes rows masks it (`Rollout.valid`). What is returned *at* the end is the e
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
@@ -20,7 +21,7 @@ from gymnasium.spaces import Box, Discrete
 from trpo_gail.envs import envpool, point_nav
 from trpo_gail.envs.actions import ActionScaling
 from trpo_gail.envs.failures import called
-from trpo_gail.envs.one_by_one import LIMIT, OneByOne, Vectorised
+from trpo_gail.envs.one_by_one import BOUND, LIMIT, OneByOne, Vectorised
 from trpo_gail.errors import RunError, UserError
 
 Backend = Literal["auto", "envpool", "gymnasium"]
@@ -110,7 +111,9 @@ def make(
     if max_episode_steps is not None and kwargs.get(LIMIT, max_episode_steps) != max_episode_steps:
         raise UserError(f"--{LIMIT}: {max_episode_steps} given, but --env_kwargs has {kwargs[LIMIT]}")
     resolved = resolve_backend(env_id, backend)
-    made = _backend(env_id, num_envs, resolved, kwargs, threads, max_episode_steps)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # v4 ids are the faithful ones: gymnasium's advice to leave them is no news
+        made = _backend(env_id, num_envs, resolved, kwargs, threads, max_episode_steps)
     _check_spaces(env_id, made.observation_space, made.action_space)
     scaling = ActionScaling.of(made.action_space) if scale else None
     space = scaling.policy if scaling else made.action_space
@@ -174,6 +177,10 @@ def _check_spaces(env_id: str, observation_space: gymnasium.Space, action_space:
         raise UserError(
             f"environment {env_id!r}: actions must be Discrete or a Box of one dimension, not {action_space}"
         )
+    elif not (action_space.low <= action_space.high).all():  # also if one is not a number
+        raise UserError(
+            f"environment {env_id!r}: actions must have a low bound of at most the high one, not {action_space}"
+        )
 
 
 class _Environments:
@@ -209,6 +216,13 @@ class _Environments:
         if self._open:
             self._open = False
             self._backend.close()
+
+
+def without_limit(spec: EnvSpec) -> str | None:
+    """What to warn of if nothing but our bound ends an episode."""
+    if spec.backend == "envpool" or spec.max_episode_steps is not None:
+        return None
+    return f"{spec.id} has no time limit: episodes are cut after {BOUND:,} steps (--{LIMIT})"
 
 
 def try_out(env: VectorEnv, early_reset: bool) -> None:

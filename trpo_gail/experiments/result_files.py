@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from trpo_gail import whole_file
-from trpo_gail.console import warn
 from trpo_gail.errors import UserError
 from trpo_gail.runs import read_json
+from trpo_gail.terminal import warn
 
 MEAN_TOLERANCE = 1e-5  # returns are kept with six digits after the point
 

@@ -14,7 +14,7 @@ from typing import Any, Literal
 import numpy as np
 from gymnasium.spaces import Box
 
-from trpo_gail.envs.vector import Backend, EnvSpec, VectorEnv, make_together
+from trpo_gail.envs.vector import Backend, EnvSpec, VectorEnv, make_together, without_limit
 from trpo_gail.errors import UserError, shortened
 from trpo_gail.experts import dataset
 from trpo_gail.experts.policies import load_actor
@@ -58,11 +58,14 @@ def record(
     be written, and all that `make`, `load_actor` and `save` raise.
     """
     _check_request(episodes, num_envs, subsample, Path(out), overwrite)
+    out = Path(out).absolute()  # an environment may change the working directory
     actor = load_actor(policy_path, env_id)
     most = min(num_envs, episodes)
     env = make_together(env_id, most, backend, env_kwargs, threads, max_episode_steps=max_episode_steps)
     try:
         _check_fit(actor, env.spec, policy_path)
+        if warning := without_limit(env.spec):
+            warn(warning)
         if warning := _other_task(actor, env_id, dict(env_kwargs or {}), policy_path):
             warn(warning)
         view = _view(actor, action_view, policy_path)

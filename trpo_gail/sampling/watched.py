@@ -61,6 +61,7 @@ class Watched:
             )
 
     def _gave(self, what: str, value: float, dtype: str, n: int, step: int, feature: str = "") -> str:
+        value = float(value)
         wrong = f"that is too large to compute with in {dtype}" if np.isfinite(value) else "that is not finite"
         remedy = "; --dtype float64 holds it" if dtype == "float32" and abs(value) <= largest("float64") else ""
         return f"{self._number(n)} gave {what} {wrong}: {feature}{value:g} at step {step} of {self._where}{remedy}"
