@@ -115,7 +115,7 @@ def _write(path: Path, content: dict[str, Any]) -> None:
 
 
 def read(path: Path) -> dict[str, Any]:
-    """A checkpoint's content. Raises UserError if it is not one, and of its kinds Damaged if it is none any more."""
+    """A checkpoint's content. Raises UserError if it is not one, and of its kinds Damaged if it is damaged."""
     try:
         data = path.read_bytes()
         sealed.check(data)

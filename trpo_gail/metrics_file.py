@@ -108,7 +108,7 @@ class MetricsFile:
     def cut(self, iteration: int) -> list[dict[str, float | None]]:
         """Drop the rows after an iteration: a run that died has more of them than its checkpoint. Those that stay.
 
-        Rows before it that are damaged or missing are told of, and the file as it was is kept. Raises OSError.
+        It warns of rows before it that are damaged or missing, and keeps the file as it was. Raises OSError.
         """
         table = self._table()
         kept = [row for row in table.rows if table.iteration(row) <= iteration]

@@ -287,7 +287,7 @@ class _Session:
             "sessions": [*sessions, here | {"device": device, "from_iteration": self.learner.progress.iteration}],
         }
         self.folder.write_json("config.json", content)
-        for closing in ("summary.json", "learning_curve.png"):  # they told of an end that is none any more
+        for closing in ("summary.json", "learning_curve.png"):  # the run goes on, so that they are no longer true
             self.folder.remove(closing)
         self.folder.cut(self.learner.progress.iteration - (self._unfinished is not None))
 

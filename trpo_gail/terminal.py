@@ -2,7 +2,7 @@
 
 Python's own streams raise for a sign that their encoding lacks, when the reader has gone, on a full disk, after the
 terminal was closed. And if stdout is closed, the next file to be opened takes its number. Under guard a sign becomes a
-plain one, and a stream that can no longer be written is silent from then on. The exit code tells of it (`guarded`), unless
+plain one, and a stream that can no longer be written is silent from then on. The exit code says so (`guarded`), unless
 a run has begun (`Streams.begin_run`): that has more to show for itself than what it printed.
 """
 

@@ -147,8 +147,8 @@ def _told(learner: Learner, config: Config) -> Iterator[None]:
     except torch.OutOfMemoryError as error:
         device = next(learner.policy.parameters()).device
         raise RunError(
-            f"iteration {iteration}: {device} is out of memory; a smaller --timesteps_per_batch, smaller networks, fewer "
-            "ranks on a device or --device cpu need less"
+            f"iteration {iteration}: {device} is out of memory; fewer ranks on a device need less, and in a new run a "
+            "smaller --timesteps_per_batch, smaller networks or --device cpu"
         ) from error
     except RunError as error:
         cause = likely_cause(config, learner.sampler.reach if isinstance(error, NotFinite) else None)

@@ -28,7 +28,7 @@ NETWORKS = (*WIDTHS,  # and how they begin, and what they are given
     "critic.time_input", "critic.normalise_observations", "critic.observation_clip", "discriminator.normalise",
     "discriminator.input_clip", "normalise_from_expert",
 )  # fmt: skip
-ROUNDING = 0.05  # of the discriminator's updates per step: more is refused beforehand, and told of afterwards
+ROUNDING = 0.05  # of the discriminator's updates per step: more is refused beforehand, and noted afterwards
 
 
 @dataclass(frozen=True)

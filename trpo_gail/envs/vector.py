@@ -244,5 +244,5 @@ def try_out(env: VectorEnv, early_reset: bool) -> None:
             env.restart(range(env.num_envs))
         except RunError as error:
             raise UserError(
-                f"{error}: it refuses a reset before its episode is over; --sampling episodes makes none"
+                f"{error}: it refuses a reset before its episode is over; --sampling episodes never resets early"
             ) from error

@@ -70,7 +70,7 @@ class Experiment(Protocol[CellIn]):
         """Whether its result is there. Raises UserError if it is and cannot be used: it is not ours to overwrite."""
 
     def finish(self, cell: CellIn, peak_memory_mb: float | None) -> str:
-        """Write the result of a finished run folder; what to tell of it. Raises UserError where the folder lacks some."""
+        """Write the result of a finished run folder; what to print about it. Raises UserError where the folder lacks some."""
 
     def check(self, cells: Sequence[CellIn]) -> None:
         """Raise UserError where something is not there that these cells need."""

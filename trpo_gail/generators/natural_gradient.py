@@ -69,7 +69,7 @@ def trust_region_step(
     stats |= {"backtracks": float(config.line_search_steps)}
     if config.line_search_failure == "shrink" and bool(torch.isfinite(full_step).all()):
         theta.copy_(start + config.line_search_shrink**config.line_search_steps * full_step)
-        L, kl = evaluate()  # to tell of it only
+        L, kl = evaluate()  # for the statistics only
         return stats | {"kl": kl, "improvement": L - value}
     theta.copy_(start)
     return stats

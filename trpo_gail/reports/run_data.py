@@ -14,7 +14,7 @@ from trpo_gail.errors import UserError
 from trpo_gail.runs import read_json, read_metrics
 from trpo_gail.terminal import warn
 
-# What a batch tells of the policy that sampled it.
+# What a batch says about the policy that sampled it.
 SAMPLED = ("return_mean", "return_std", "length_mean", "reward_mean")
 MOST = 1e100  # of what can be drawn
 
