@@ -12,7 +12,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, TextColumn, TimeElapsedColumn
 
-from trpo_gail.launcher import launched
+from trpo_gail.launcher import speaks
 from trpo_gail.terminal import streams, warn
 
 FIRST, LONGEST_EARLY, LONGEST = 5.0, 60.0, 600.0  # s between lines: at the start, in the first hour, ever
@@ -72,8 +72,7 @@ class View:
     @classmethod
     def early(cls, quiet: bool) -> View:
         """Before torch is imported and MPI has started, which take seconds: the launcher tells which rank this is."""
-        launcher = launched()
-        return cls(launcher is None or launcher[0] == 0, quiet)
+        return cls(speaks(), quiet)
 
     def __enter__(self) -> View:
         self._open.enter_context(streams()).begin_run()

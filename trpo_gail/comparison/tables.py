@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import csv
 import io
-import os
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
 
+from trpo_gail import whole_file
 from trpo_gail.comparison.analysis import ALL, Analysis, Curve, to_near
 from trpo_gail.comparison.fairness import updates_per_step
 from trpo_gail.errors import UserError
@@ -22,10 +22,8 @@ def write_tables(found: Analysis, out: Path) -> list[Path]:
     paths = []
     for name, table in TABLES.items():
         path = out / f"{name}.csv"
-        part = path.with_suffix(".part")
         try:
-            part.write_text(as_csv(table(found)), encoding="utf-8")
-            os.replace(part, path)
+            whole_file.write(path, as_csv(table(found)).encode(), path.with_suffix(".part"))
         except OSError as error:
             raise UserError(f"{path}: cannot be written: {error.strerror}") from error
         paths.append(path)

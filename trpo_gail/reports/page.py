@@ -6,13 +6,13 @@ Pictures are drawn dark on white; on a dark screen the style sheet turns them ov
 from __future__ import annotations
 
 import base64
-import os
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 
+from trpo_gail import whole_file
 from trpo_gail.errors import UserError
 
 Cell = str | float | int | None
@@ -65,14 +65,10 @@ def write_pictures(folder: Path, sections: Sequence[Section]) -> list[Path]:
 
 
 def _replace(path: Path, content: bytes) -> None:
-    part = path.with_name(f".{path.name}.part")
     try:
-        part.write_bytes(content)
-        os.replace(part, path)
+        whole_file.write(path, content, path.with_name(f".{path.name}.part"))
     except OSError as error:
         raise UserError(f"{path}: cannot be written: {error.strerror}") from error
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def html(title: str, lead: str, sections: Sequence[Section]) -> str:

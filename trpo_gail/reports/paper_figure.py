@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import math
-import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from trpo_gail import whole_file
 from trpo_gail.reports import style
 from trpo_gail.reproduction.grid import CONSTANT, Grid
 from trpo_gail.reproduction.statistics import interval
@@ -39,9 +40,9 @@ def paper_figure(grid: Grid, rows: Sequence[Row], scales: dict[str, Scale], path
     for axes in panels[-1]:
         axes.set_xlabel("demonstrated trajectories")
     figure.legend(handles=_legend(grid), loc="outside lower center", ncol=4, frameon=False, fontsize=9)
-    part = path.with_suffix(".part")
-    figure.savefig(part, dpi=150, format="png", metadata={"Software": None})
-    os.replace(part, path)
+    picture = io.BytesIO()
+    figure.savefig(picture, dpi=150, format="png", metadata={"Software": None})
+    whole_file.write(path, picture.getvalue(), path.with_suffix(".part"))
 
 
 def _panel(axes: Any, grid: Grid, task: str, rows: Sequence[Row], scale: Scale | None) -> None:
