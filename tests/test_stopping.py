@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -50,8 +51,18 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
 # ---- a request -------------------------------------------------------------------------------------------------------
 
 
+@pytest.fixture(autouse=True)
+def _own_handlers() -> Iterator[None]:
+    """What a test sets ends with it."""
+    before = {number: signal.getsignal(number) for number in SIGNALS}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
 @pytest.mark.parametrize("number", SIGNALS)
 def test_a_signal_is_a_request_and_is_told_once(number: signal.Signals, capfd: pytest.CaptureFixture[str]) -> None:
+    signal.signal(number, signal.default_int_handler)  # nohup, for one, starts a program deaf to it
     before = [signal.getsignal(other) for other in signal.Signals]
     with StopRequest("saves and ends") as stop:
         assert not stop.asked() and stop.agreed(Workers()) is None

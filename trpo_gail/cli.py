@@ -110,7 +110,7 @@ def _line(error: BaseException, watch: Watch) -> str | None:
 
         return "; ".join([*([] if watch.told() else [str(Interrupted(watch.ending))]), *notes])
     if isinstance(error, UserError | RunError):
-        room = MOST - len("trpo-gail: ") - (80 if notes else 0)  # a note names the last checkpoint
+        room = MOST - len("trpo-gail: ") - (70 if notes else 0)  # a note names the last checkpoint
         return "; ".join([shortened(str(error), room), *notes])
     if isinstance(error, Exception):
         return None

@@ -57,8 +57,8 @@ def run(
     `view` is one that is open already; without it `quiet` makes one.
     """
     torch.set_num_threads(workers.threads())
-    # Absolute: an environment may change the working directory.
-    path = Path(workers.share(str(out or default_path(config.env, config.seed)))).absolute()
+    named = Path(workers.share(str(out or default_path(config.env, config.seed))))
+    path = named.absolute()  # an environment may change the working directory
     resume = workers.share(workers.together(lambda: resume and not is_unbegun(path)))
     setting, expert, env = workers.together(lambda: prepare(config, path if resume else None, workers))
     demonstrations = Demonstrations(expert.observations, expert.actions) if expert else None
@@ -71,7 +71,7 @@ def run(
     ):
         try:
             folder = workers.together(lambda: _folder(path, resume) if workers.main else None)
-            session = _Session(config, setting, expert, env, learner, folder, path, workers, view, stop)
+            session = _Session(config, setting, expert, env, learner, folder, path, named, workers, view, stop)
             return session.run(resume)
         except BaseException:
             if folder and not (path / "config.json").exists():
@@ -201,6 +201,7 @@ class _Session:
     learner: Learner
     folder: RunFolder | None  # rank 0's
     path: Path
+    named: Path  # the same, as it is printed
     workers: Workers
     view: View
     stop: StopRequest
@@ -220,7 +221,8 @@ class _Session:
             return self._finish(stopped)
         except BaseException as error:
             last = checkpoint.last_path(self.path)
-            error.add_note(f"last checkpoint: {last}" if last else "no checkpoint yet")
+            name = last and self.named / last.relative_to(self.path)
+            error.add_note(f"last checkpoint: {name}" if last else "no checkpoint yet")
             raise
 
     def _train(self) -> str:
@@ -255,7 +257,7 @@ class _Session:
                 self.view.warn(f"{self.path}: no checkpoint was saved yet, so training begins anew")
             self.learner.progress.next_eval = self.config.eval_every
         self.workers.together(self._begin_folder)
-        self.view.line(f"run folder {self.path}" + (f", resumed at {last.name}" if last else ""))
+        self.view.line(f"run folder {self.named}" + (f", resumed at {last.name}" if last else ""))
         self.view.line(
             f"{self.config.env} by {self.setting.backend}, {self.config.num_envs} environments, "
             f"{self.workers.size} rank(s) of {self.workers.threads()} thread(s), actions {self.setting.actions} "

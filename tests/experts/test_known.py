@@ -59,7 +59,7 @@ def test_somebody_elses_file_in_the_same_layout_is_not_credited_to_them(
         def step(self, action: int) -> tuple:
             return np.zeros(1, np.float32), 1.0, True, False, {}
 
-    gymnasium.register("Toy-v1", entry_point=Toy)
+    gymnasium.register("Toy-v1", entry_point=Toy, max_episode_steps=10)
     for flags in ({}, {"licence": "CC0"}, {"licence": "CC0", "attribution": "me"}):
         held = record("Toy-v1", tmp_path / "p.h5", 1, tmp_path / "x.h5", overwrite=True, **flags)
         assert (held.provenance.licence, held.provenance.attribution) == (
