@@ -385,7 +385,7 @@ class _Session:
             self.view.line(line)
         from trpo_gail.reports.run_report import show_learning_curve
 
-        show_learning_curve(self.path, self.view)
+        show_learning_curve(self.path, self.named, self.view)
 
 
 def closing_lines(summary: dict[str, Any]) -> list[str]:

@@ -57,16 +57,17 @@ def save_learning_curve(path: Path) -> Path | None:
     return page.write_pictures(path, [Section("", parts=[picture])])[0]
 
 
-def show_learning_curve(path: Path, view: View) -> None:
-    """Draw it, and say where it is; whatever goes wrong is a warning, for the run that it shows is done and saved."""
+def show_learning_curve(path: Path, named: Path, view: View) -> None:
+    """Draw it, and say where it is, in the folder `named`; whatever goes wrong is a warning, for the run that it shows is
+    done and saved."""
     try:
         picture = save_learning_curve(path)
     except Exception as error:
         why = " ".join(str(error).split()) or type(error).__name__
-        view.warn(f"the learning curve was not drawn: {why} (trpo-gail report {path} draws it, too)")
+        view.warn(f"the learning curve was not drawn: {why} (trpo-gail report {named} draws it, too)")
     else:
         if picture:
-            view.line(f"learning curve  {picture}")
+            view.line(f"learning curve  {named / picture.name}")
 
 
 def report(runs: Sequence[RunData], episodes: int) -> list[Section]:
