@@ -123,11 +123,10 @@ def _random_rate(config: Config, seconds: float, workers: Any) -> float:
     """Of all ranks together; they do not wait for each other but at the start."""
     import numpy as np
 
-    from trpo_gail.envs import vector
     from trpo_gail.evaluate import RandomActor
 
     num_envs = len(workers.block(config.num_envs))
-    env = vector.make(config.env, num_envs)
+    env = _environments(config, num_envs)
     observations = env.restart(range(num_envs))
     actor, rng, steps = RandomActor(env.spec), np.random.default_rng(0), 0
     block = rng.random((1024, num_envs, actor.noise_size))
@@ -146,20 +145,28 @@ def _random_rate(config: Config, seconds: float, workers: Any) -> float:
 
 
 def _training_rate(config: Config, seconds: float, workers: Any) -> float:
-    from trpo_gail.envs import vector
     from trpo_gail.experts.dataset import load
     from trpo_gail.learner import Demonstrations, make_learner
     from trpo_gail.train import epoch
 
     expert = load(config.expert or "", config.trajectories, config.subsample)
-    env = vector.make(config.env, len(workers.block(config.num_envs)))
-    demonstrations = Demonstrations(expert.observations, expert.actions)
+    env = _environments(config, len(workers.block(config.num_envs)))
+    scaling = env.spec.action_scaling
+    actions = scaling.normalised(expert.actions) if scaling else expert.actions
+    demonstrations = Demonstrations(expert.observations, actions)
     learner = make_learner(config, env, demonstrations, False, workers)
     epoch(learner, config, workers)  # caches and lazy imports
     before, start = learner.progress.steps, time.perf_counter()
     while workers.share((passed := time.perf_counter() - start) < seconds):
         epoch(learner, config, workers)
     return (learner.progress.steps - before) / passed
+
+
+def _environments(config: Config, num_envs: int) -> Any:
+    """As a training has them."""
+    from trpo_gail.envs import vector
+
+    return vector.make(config.env, num_envs, scale=config.action_scaling)
 
 
 if __name__ == "__main__":
