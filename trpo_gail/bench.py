@@ -166,7 +166,7 @@ def _environments(config: Config, num_envs: int) -> Any:
     """As a training has them."""
     from trpo_gail.envs import vector
 
-    return vector.make(config.env, num_envs, scale=config.action_scaling)
+    return vector.make(config.env, num_envs, **config.env_settings)
 
 
 if __name__ == "__main__":

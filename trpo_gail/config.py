@@ -263,6 +263,15 @@ class Config:
         return json.loads(self.env_kwargs)
 
     @property
+    def env_settings(self) -> dict[str, Any]:
+        """Keywords of `envs.vector.make` by which the run's environments are made."""
+        return {
+            "kwargs": self.env_arguments,
+            "scale": self.action_scaling,
+            "max_episode_steps": self.max_episode_steps,
+        }
+
+    @property
     def expected_steps(self) -> int:
         """Steps at the end, by `steps` and `iterations`; whole episodes may make it some more."""
         per_epoch = self.timesteps_per_batch * self.g_step

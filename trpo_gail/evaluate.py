@@ -76,10 +76,10 @@ class Evaluator:
         """
         cfg, total = self.config, min(episodes, MOST_ENVS)
         envs = self.workers.block(total)
+        threads = self.workers.threads()
         env = vector.make_together(
-            cfg.env, len(envs), self.backend, cfg.env_arguments, self.workers.threads(),
-            clip=self.clip, scale=cfg.action_scaling, max_episode_steps=cfg.max_episode_steps,
-        )  # fmt: skip
+            cfg.env, len(envs), self.backend, threads=threads, clip=self.clip, **cfg.env_settings
+        )
         try:
             parts = [envs[start : start + env.num_envs] for start in range(0, len(envs), env.num_envs)]
             return [self._together(env, part, episodes, actor, stream, stochastic) for part in parts]

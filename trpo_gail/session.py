@@ -152,10 +152,7 @@ def _environments(config: Config, backend: vector.Backend, workers: Workers) -> 
     by_steps = config.sampling == "steps"
 
     def make(number: int) -> VectorEnv:
-        return vector.make(
-            config.env, number, backend, config.env_arguments, workers.threads(),
-            scale=config.action_scaling, max_episode_steps=config.max_episode_steps,
-        )  # fmt: skip
+        return vector.make(config.env, number, backend, threads=workers.threads(), **config.env_settings)
 
     mine = len(workers.block(config.num_envs))
     env = make(mine)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 
@@ -61,3 +62,14 @@ def paper_experts() -> Path:
     if not folder.is_dir():
         pytest.skip("the paper's expert policies are not beside the repository")
     return folder
+
+
+@pytest.fixture
+def damaged(native: Path) -> Path:
+    """The same file with eight other bytes in the chunk that holds its observations."""
+    with h5py.File(native) as file:
+        offset = file["observations"].id.get_chunk_info(0).byte_offset
+    content = bytearray(native.read_bytes())
+    content[offset : offset + 8] = b"\xff" * 8
+    native.write_bytes(content)
+    return native

@@ -7,6 +7,7 @@ reach; in normalised units the task is the same as its copy with the bounds [-1,
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from gymnasium.spaces import Box, Space
@@ -31,6 +32,11 @@ class ActionScaling:
     policy: Box  # as the policy sees them: [-1, 1] in the scaled dimensions, the environment's bounds in the others
     scaled: np.ndarray  # [A] bool
 
+    @cached_property
+    def _bounds(self) -> tuple[np.ndarray, np.ndarray]:
+        """The environment's, [A] float64 each: asked for at every step."""
+        return self.environment.low.astype(np.float64), self.environment.high.astype(np.float64)
+
     @classmethod
     def of(cls, space: Space) -> ActionScaling | None:
         """The scaling of an action space; None if it would change nothing."""
@@ -49,7 +55,7 @@ class ActionScaling:
 
     def executed(self, actions: np.ndarray) -> np.ndarray:
         """The environment's actions [B, A] for the policy's [B, A]; what is within [-1, 1] stays within the bounds."""
-        low, high = self.environment.low.astype(np.float64), self.environment.high.astype(np.float64)
+        low, high = self._bounds
         wide = actions.astype(np.float64)
         values = np.where(self.scaled, low + (wide + 1.0) * 0.5 * (high - low), wide)
         within = np.clip(values, low, high)  # rounding may pass a bound by its last digit
@@ -59,7 +65,7 @@ class ActionScaling:
 
     def normalised(self, actions: np.ndarray) -> np.ndarray:
         """The policy's actions [B, A] for the environment's [B, A], such as an expert's; float32 at least."""
-        low, high = self.environment.low.astype(np.float64), self.environment.high.astype(np.float64)
+        low, high = self._bounds
         wide, width = actions.astype(np.float64), high - low
         # Unbounded dimensions are left as they are; what passes a float's range is for the caller to see.
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
