@@ -9,8 +9,11 @@ A map, in the order of a first reading:
     policy.py        distributions over actions, and the copy of a policy that samples
     sampling/        from environments to rows
     parallel.py      the ranks of mpirun, as a value passed down
+    envs/            environments, the units of their actions, and what they do wrong
+    finite.py        what turns non-finite is named;  stuck.py warns of a run that learns nothing
     learner.py       everything that a checkpoint holds;  checkpoint.py writes it
     session.py       a run from flags to summary;  runs.py its folder;  cli.py the commands
+    stopping.py      signals;  console.py and terminal.py what a person sees, and how it is printed
     cloning.py       behavioural cloning, the baseline without an environment;  cloning_run.py a run of it
     experts/         demonstrations: read, write, record
     experiments/     many runs side by side: the runner
