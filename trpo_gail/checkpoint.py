@@ -193,7 +193,7 @@ def restore(path: Path, learner: Learner) -> Row | None:
 
 
 def _check_same_run(saved: Config, config: Config, path: Path) -> None:
-    """Raise UserError where the run's config.json has come to say something else than its checkpoint."""
+    """Raise UserError if the run's config.json contradicts its checkpoint."""
     before, now = flatten(saved), flatten(config)
     for name in before.keys() - {"expert", "steps", "iterations"}:  # these may change
         if before[name] != now[name]:

@@ -1,6 +1,6 @@
 """`trpo-gail COMMAND`: find the command, run it, and end: alone or with all ranks, in one line unless the error is ours.
 
-Exit codes: 0; 2 for a user's error; 1 for anything else that fails; 128 and the signal's number (130 for Ctrl-C) where a
+Exit codes: 0; 2 for a user's error; 1 for anything else that fails; 128 and the signal's number (130 for Ctrl-C) if a
 signal ends a program that has nothing to save. Heavy imports wait until a command needs them, so that `--help` answers at
 once, and signals are heeded from the first line on.
 """
@@ -121,7 +121,7 @@ def _line(error: BaseException, watch: Watch) -> str | None:
 def _place(error: BaseException) -> str:
     """File and line that an exception comes from."""
     frames = traceback.extract_tb(error.__traceback__)
-    return f"{frames[-1].filename}, line {frames[-1].lineno}" if frames else "nobody knows where"
+    return f"{frames[-1].filename}, line {frames[-1].lineno}" if frames else "an unknown place"
 
 
 def _join_the_others(workers: list[Workers]) -> None:

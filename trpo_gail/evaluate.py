@@ -51,7 +51,7 @@ class Evaluator:
     def run(self, actor: Actor, episodes: int, stream: int, *, stochastic: bool = False) -> Episodes:
         """`episodes` episodes, those of all ranks on every rank. A collective.
 
-        Raises GivenUp, on all ranks, where one of them gave up.
+        Raises GivenUp, on all ranks, if one of them gave up.
         """
         mine: list[Episodes] | None = [Episodes(np.zeros(0), np.zeros(0, np.int64))]  # for a rank without any
         if self.workers.block(min(episodes, MOST_ENVS)):
@@ -70,9 +70,9 @@ class Evaluator:
     ) -> list[tuple[Rollout, Episodes]]:
         """This rank's share of the same episodes, of which there must be one, with all their rows.
 
-        One part of environments that ran together; as many as environments where only one may live in a process. The
+        One part of environments that ran together; as many as environments if only one may live in a process. The
         episodes are the same, since each environment has streams of its own.
-        Raises RunError where an environment or the policy gives something that is not finite.
+        Raises RunError if an environment or the policy gives something that is not finite.
         """
         cfg, total = self.config, min(episodes, MOST_ENVS)
         envs = self.workers.block(total)
@@ -161,7 +161,7 @@ class LoadedPolicy:
 def load_policy(run: str | Path, which: str = "last") -> LoadedPolicy:
     """The policy of a run folder's last checkpoint, or of the best by evaluation.
 
-    Raises UserError where the folder holds none, or a damaged one.
+    Raises UserError if the folder holds none, or a damaged one.
     """
     folder = Path(run)
     last = checkpoint.last_path(folder)
@@ -218,7 +218,7 @@ def final_scores(
     evaluator: Evaluator, actor: Actor, spec: EnvSpec, episodes: int, expert: float | None
 ) -> dict[str, Any]:
     """What a run's summary says of its policy: the deterministic return over `episodes`, beside the expert's (as given)
-    and the random policy's; None where there are no episodes. A collective. Raises GivenUp as the evaluator does."""
+    and the random policy's; None if there are no episodes. A collective. Raises GivenUp as the evaluator does."""
     learned = evaluator.run(actor, episodes, FINAL) if episodes else None
     drawn = evaluator.random(spec, episodes).returns if episodes else None
     random = float(drawn.mean()) if drawn is not None else None

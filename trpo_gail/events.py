@@ -17,7 +17,7 @@ from trpo_gail.terminal import warn
 
 
 class Events:
-    """The events of one session of a run; nothing where TensorBoard is not installed."""
+    """The events of one session of a run; nothing if TensorBoard is not installed."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder

@@ -93,7 +93,7 @@ def _tensors(path: str, content: Any) -> Iterator[tuple[str, Tensor]]:
 def likely_cause(config: Config, reach: Reach | None = None) -> str:
     """What most probably made a number non-finite, in words that name the flag; empty if nothing is suspect.
 
-    `reach`: of the last batch, where large numbers may be at fault.
+    `reach`: of the last batch, if large numbers may be at fault.
     """
     flags = flatten(config)
     causes = [f"--{name} {flags[name]:g} is extreme" for name, most in _ORDINARY.items() if abs(flags[name]) > most]

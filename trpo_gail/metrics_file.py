@@ -50,7 +50,7 @@ def read(file: Path) -> Table:
 
 
 def _is_good(row: list[str], columns: list[str]) -> bool:
-    """Whether it has a number or nothing in every column, and whole ones where rows are counted."""
+    """Whether it has a number or nothing in every column, and whole ones if rows are counted."""
     if len(row) != len(columns) or "iteration" not in columns:
         return False
     try:

@@ -2,12 +2,12 @@
 
 config.json            the config tree, what `auto` became, versions, hosts, sessions
 metrics.csv            one row per iteration
-metrics.csv.old        as it was, where a resume left damaged rows out
-events.out.tfevents.*  the same for TensorBoard, where that is installed
-checkpoints/           the last few, and best.pt; NAME.damaged where a resume set one aside
+metrics.csv.old        as it was, if a resume left damaged rows out
+events.out.tfevents.*  the same for TensorBoard, if that is installed
+checkpoints/           the last few, and best.pt; NAME.damaged if a resume set one aside
 summary.json           at the end
 learning_curve.png     at the end
-report.html            where `trpo-gail report` was asked for it
+report.html            if `trpo-gail report` was asked for it
 """
 
 from __future__ import annotations

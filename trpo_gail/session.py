@@ -84,7 +84,7 @@ def run(
 
 
 def saved_config(path: Path) -> Config:
-    """The config that a run folder was made with. Raises UserError where there is none."""
+    """The config that a run folder was made with. Raises UserError if the folder has no config."""
     if not (path / "config.json").is_file():
         raise UserError(f"--resume: {path} is not a run folder (it has no config.json)")
     return from_dict(Config, read_json(path / "config.json", config=dict)["config"], f"{path}/config.json")
@@ -292,7 +292,7 @@ class _Session:
 
     def _after(self, row: Row) -> str | None:
         """Evaluate, log and save where it is time; a reason to stop, if any rank was asked to. `row` is what is known of
-        the iteration: where one is finished that an earlier session left, it may have been evaluated already."""
+        the iteration; if an earlier session left it unfinished, it may have been evaluated already."""
         progress = self.learner.progress
         returns: Row = {name: row.get(name) for name in ("eval_return_mean", "eval_return_std", "eval_length_mean")}
         if self.config.eval_every and progress.steps >= progress.next_eval:
@@ -337,7 +337,7 @@ class _Session:
             self._saved_at = time.monotonic()
 
     def _log(self, row: Row) -> None:
-        """Raises UserError where the row cannot be written; it is in a checkpoint then, if there is room for one."""
+        """Raises UserError if the row cannot be written; it is in a checkpoint then, if there is room for one."""
         try:
             self.workers.together(lambda: self.folder.log(row) if self.folder else None)
         except UserError:

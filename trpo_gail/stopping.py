@@ -154,7 +154,7 @@ class Watch:
                     signal.signal(number, signal.SIG_IGN if number == signal.SIGUSR1 else signal.SIG_DFL)
 
     def drain(self) -> None:
-        """Wait until the thread has taken all signals so far; in vain where standard error takes no words."""
+        """Wait until the thread has taken all signals so far; in vain if standard error takes no words."""
         self._drained.clear()
         os.write(self._waker, b"\0")
         self._drained.wait(DRAIN_S)
@@ -179,7 +179,7 @@ class Watch:
                     signal.signal(number, self._handle)
 
     def unwind(self) -> None:
-        """From here on there is something to put away. Raises Interrupted where a signal has come before."""
+        """From here on there is something to put away. Raises Interrupted if a signal has come before."""
         self._unwinds = True
         self._handle()
 
@@ -285,7 +285,7 @@ _watch: Watch | None = None  # signals are the process's, and so is this
 
 
 def unwind() -> None:
-    """From here on a signal raises Interrupted, so that what is open is put away; raised now where one has come before."""
+    """From here on a signal raises Interrupted, so that what is open is put away; raised now if one has come before."""
     if _watch:
         _watch.unwind()
 

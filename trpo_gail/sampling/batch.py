@@ -112,7 +112,7 @@ def action_tensor(actions: np.ndarray, dtype: torch.dtype, device: torch.device)
 
 
 def number_rows(rollout: Rollout, workers: Workers) -> Rows:
-    """Number the valid rows of a rollout over all ranks. Raises RunError, on all of them, where there is none."""
+    """Number the valid rows of a rollout over all ranks. Raises RunError, on all of them, if they have none in all."""
     rows = Rows.number(workers.gather(int(rollout.valid.sum())), workers.rank)
     if rows.total == 0:
         raise RunError("a batch holds no transition, resets alone: a larger --timesteps_per_batch is needed")

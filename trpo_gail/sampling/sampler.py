@@ -85,8 +85,8 @@ class Sampler:
         return reset_seeds(self.config.seed, TRAIN_RESET, restart, self.envs)
 
     def collect(self, actor: Actor) -> tuple[Rollout, Episodes]:
-        """One batch. Raises RunError where an environment or the policy gives something that is not finite; GivenUp, on all
-        ranks and with nothing changed, where whole episodes were given up on one. Then, and only then, it is a collective.
+        """One batch. Raises RunError if an environment or the policy gives something that is not finite; GivenUp, on all
+        ranks and with nothing changed, if whole episodes were given up on one. Then, and only then, it is a collective.
         """
         cfg = self.config
         actor = watched = Watched(actor, cfg.env, self.envs, cfg.dtype, f"batch {self.batches + 1}", self.workers)
