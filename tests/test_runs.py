@@ -299,6 +299,20 @@ def test_events_that_cannot_be_written_end_no_run(
     assert err.startswith(f"warning: {folder.path}: TensorBoard's events are no longer written") and "No space" in err
 
 
+def test_events_stay_on_a_machine_without_tensorboard(
+    folder: RunFolder, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("tensorboard")
+    before = sorted(folder.path.glob("events.out.tfevents.*"))
+    monkeypatch.setitem(sys.modules, "tensorboard", None)
+    again = RunFolder.open(folder.path)
+    again.cut(3)
+    again.log(row(4))
+    again.close()
+    assert sorted(folder.path.glob("events.out.tfevents.*")) == before != []
+    assert iterations(folder.path) == [1, 2, 3, 4] and capfd.readouterr().err == ""
+
+
 def test_tensorboards_events_are_cut_too(folder: RunFolder) -> None:
     accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator").EventAccumulator
     again = RunFolder.open(folder.path)

@@ -29,6 +29,8 @@ class Events:
         """Events of these rows in the place of all that are there."""
 
         def remove() -> None:
+            import tensorboard  # noqa: F401  (without it the old ones stay: nobody could write them again)
+
             for old in self._folder.glob("events.out.tfevents.*"):
                 old.unlink()
 
