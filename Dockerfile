@@ -1,7 +1,7 @@
 # trpo_gail on a laptop:
 #
 #   docker build -t trpo_gail .
-#   docker run --rm -v "$PWD/runs:/opt/trpo_gail/runs" --user "$(id -u):$(id -g)" trpo_gail
+#   docker run --rm -v "$PWD/runs:/opt/trpo_gail/runs/folder" --user "$(id -u):$(id -g)" trpo_gail
 #   docker run --rm ... trpo_gail mpirun -n 2 trpo-gail train Hopper-v4 --expert expert_data/Hopper-v4.h5
 #
 # For a GPU, any Debian or Ubuntu base with Python 3.11 or later will do, and torch brings its own CUDA libraries:

@@ -25,12 +25,12 @@ import numpy as np
 import torch
 
 from trpo_gail.adversaries.discriminator import Discriminator
-from trpo_gail.config import Config, DiscriminatorConfig, PolicyConfig, preset
+from trpo_gail.config.tree import Config, DiscriminatorConfig, PolicyConfig, preset
 from trpo_gail.envs.vector import EnvSpec
 from trpo_gail.errors import UserError
-from trpo_gail.generators.natural_gradient import fisher_product
 from trpo_gail.generators.trpo import TRPO
 from trpo_gail.learner import Demonstrations, make_adversary, make_learner
+from trpo_gail.optim.natural_gradient import fisher_product
 from trpo_gail.parallel import Workers
 from trpo_gail.sampling.rollout import Rollout
 
@@ -146,7 +146,7 @@ def table(device: str, quick: bool) -> list[dict[str, Any]]:
 
 def trainings(device: str, seconds: float, env: str, expert: str) -> dict[str, float | None]:
     """Environment steps a second of whole trainings, by place."""
-    from trpo_gail import bench
+    from trpo_gail.studies import bench
 
     rates: dict[str, float | None] = {}
     for where, ranks in (("cpu", 1), (device, 1), (device, 2)):

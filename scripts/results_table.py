@@ -11,7 +11,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from trpo_gail.runs import read_json, read_metrics
+from trpo_gail.runs.run_folder import read_json, read_metrics
 
 
 def row(folder: Path, bar: float | None) -> dict[str, Any]:

@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 from statistics import median
 
-from trpo_gail.runs import read_json, read_metrics
+from trpo_gail.runs.run_folder import read_json, read_metrics
 
 
 def main(folder: Path) -> None:

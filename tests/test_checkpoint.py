@@ -13,13 +13,13 @@ import numpy as np
 import pytest
 import torch
 
-from trpo_gail import checkpoint
-from trpo_gail.config import Config, DiscriminatorConfig, PolicyConfig
+from trpo_gail.config.tree import Config, DiscriminatorConfig, PolicyConfig
 from trpo_gail.envs import vector
 from trpo_gail.errors import UserError
-from trpo_gail.evaluate import load_policy
 from trpo_gail.learner import Demonstrations, Learner, make_learner
 from trpo_gail.parallel import Workers
+from trpo_gail.runs import checkpoint
+from trpo_gail.runs.evaluate import load_policy
 from trpo_gail.train import epoch
 
 WORKERS = Workers()

@@ -12,15 +12,15 @@ import torch
 import toys
 
 from trpo_gail.cloning import clone, loss_gradient, validation_score
-from trpo_gail.config import CloningConfig
+from trpo_gail.config.tree import CloningConfig
 from trpo_gail.envs.vector import EnvSpec
 from trpo_gail.errors import UserError
-from trpo_gail.evaluate import Evaluator
 from trpo_gail.experts import dataset
 from trpo_gail.learner import make_policy
 from trpo_gail.networks.mlp import FlatParameters
 from trpo_gail.parallel import Workers
-from trpo_gail.policy import Categorical, Gaussian, Policy
+from trpo_gail.policies.policy import Categorical, Gaussian, Policy
+from trpo_gail.runs.evaluate import Evaluator
 
 CARTPOLE = str(Path(__file__).parents[1] / "expert_data" / "CartPole-v0.h5")
 

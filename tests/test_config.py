@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from trpo_gail.config import (
+from trpo_gail.config.tree import (
     Config,
     CriticConfig,
     DiscriminatorConfig,

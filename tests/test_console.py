@@ -15,9 +15,9 @@ from itertools import pairwise
 
 import pytest
 
-from trpo_gail import console
-from trpo_gail.console import Rhythm, View
-from trpo_gail.experiments.view import GridView
+from trpo_gail.runs import console
+from trpo_gail.runs.console import Rhythm, View
+from trpo_gail.studies.view import GridView
 
 
 @pytest.fixture
@@ -227,9 +227,9 @@ import sys, time, types
 def run(*arguments):
     time.sleep(0.3)
     raise trpo_gail.errors.UserError("too early")
-session = types.ModuleType("trpo_gail.session")
-session.run, session.check_resume = run, None
-sys.modules["trpo_gail.session"] = session
+training = types.ModuleType("trpo_gail.runs.training")
+training.run, training.check_resume = run, None
+sys.modules["trpo_gail.runs.training"] = training
 import trpo_gail.errors
 from trpo_gail.cli import main
 code = main(["train", "CartPole-v0", "--expert", "x"])

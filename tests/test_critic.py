@@ -10,11 +10,11 @@ import pytest
 import torch
 import toys
 
-from trpo_gail.config import Config, CriticConfig, TrustRegionConfig
+from trpo_gail.config.tree import Config, CriticConfig, TrustRegionConfig
 from trpo_gail.critic import Critic, _clipped_squares_slope
+from trpo_gail.networks.value import ValueNetwork
 from trpo_gail.parallel import Workers
 from trpo_gail.sampling.batch import Batch, Rows
-from trpo_gail.value import ValueNetwork
 
 
 def critic(**config: Any) -> Critic:

@@ -12,15 +12,15 @@ import pytest
 import toys
 from gymnasium.spaces import Box
 
-from trpo_gail import checkpoint, evaluate
-from trpo_gail.config import Config, PolicyConfig
+from trpo_gail.config.tree import Config, PolicyConfig
 from trpo_gail.envs import vector
 from trpo_gail.envs.vector import EnvSpec
 from trpo_gail.errors import UserError
-from trpo_gail.evaluate import FINAL, PERIODIC, Evaluator, RandomActor, evaluate_run, load_policy
 from trpo_gail.learner import make_learner
 from trpo_gail.parallel import Workers
-from trpo_gail.policy import PolicyActor
+from trpo_gail.policies.policy import PolicyActor
+from trpo_gail.runs import checkpoint, evaluate
+from trpo_gail.runs.evaluate import FINAL, PERIODIC, Evaluator, RandomActor, evaluate_run, load_policy
 from trpo_gail.sampling.rollout import GivenUp
 from trpo_gail.scores import scaled_score
 

@@ -14,7 +14,7 @@ import pytest
 import torch
 import toys
 
-from trpo_gail.config import Config, CriticConfig, DiscriminatorConfig, PPOConfig, preset
+from trpo_gail.config.tree import Config, CriticConfig, DiscriminatorConfig, PPOConfig, preset
 from trpo_gail.envs.vector import EnvSpec
 from trpo_gail.errors import RunError
 from trpo_gail.learner import Demonstrations, Learner, make_learner

@@ -14,16 +14,24 @@ import pytest
 import torch
 import toys
 
-from trpo_gail import checkpoint, evaluate, session
 from trpo_gail.cloning import clone
-from trpo_gail.config import CloningConfig, Config, CriticConfig, DiscriminatorConfig, PolicyConfig, PPOConfig, preset
+from trpo_gail.config.tree import (
+    CloningConfig,
+    Config,
+    CriticConfig,
+    DiscriminatorConfig,
+    PolicyConfig,
+    PPOConfig,
+    preset,
+)
 from trpo_gail.envs import vector
 from trpo_gail.errors import RunError
-from trpo_gail.evaluate import PERIODIC, Evaluator
 from trpo_gail.finite import NotFinite, Reach, checked, likely_cause, number, numbers
 from trpo_gail.learner import Demonstrations, Learner, make_learner, make_policy
 from trpo_gail.networks.normaliser import Normaliser
 from trpo_gail.parallel import Workers
+from trpo_gail.runs import checkpoint, evaluate, training
+from trpo_gail.runs.evaluate import PERIODIC, Evaluator
 from trpo_gail.train import train
 
 WALK, SCRIPT, WORKERS = "toys:Walk-v0", "toys:Script-v0", Workers()
@@ -269,7 +277,7 @@ def test_the_last_checkpoint_is_the_last_good_one(expert: str, tmp_path: Path) -
         expert=expert, save_every="1", eval_every=64, eval_episodes=2, critic__vf_stepsize=1e30, dtype="float64"
     )
     with pytest.raises(RunError) as caught:
-        session.run(config, str(tmp_path / "run"), False, True, WORKERS)
+        training.run(config, str(tmp_path / "run"), False, True, WORKERS)
     iteration = int(str(caught.value).split(":")[0].removeprefix("iteration "))
     last = checkpoint.last_path(tmp_path / "run")
     assert last is not None and last.name == f"iteration_{iteration - 1:07d}.pt" and iteration > 1

@@ -16,27 +16,32 @@ import trpo_gail
 ROOT = Path(trpo_gail.__file__).parent
 
 # From top to bottom. A module may import what is in its own row (without circles) or in one below.
-# The longest name counts: an expert to record may be a run's policy, so these two stand higher than expert data.
 LAYERS = [
     "cli __main__",
     "commands",
-    "cloning_run",
-    "session bench reproduction comparison reports",
-    "train evaluate checkpoint runs metrics_file events stuck console video experiments experts.policies experts.record",
+    "studies",
+    "runs reports",  # a run draws its learning curve
+    "train",
     "learner",
     "generators adversaries critic cloning",
-    "policy value networks sampling envs experts",
-    "parallel config seeding errors scores finite magnitudes terminal stopping launcher typed sealed whole_file",
+    "optim",
+    "policies",
+    "networks sampling experts",
+    "envs",
+    "finite parallel",
+    "config seeding scores magnitudes",
+    "system",
+    "errors",
 ]
 
 # Optional or heavy libraries: the files that import each, and only within functions.
 LAZY = {
     "mpi4py": {"parallel"},
     "envpool": {"envs.envpool"},
-    "tensorboard": {"events"},
-    "matplotlib": {"reports.style", "reports.plots", "reports.paper_figure", "reports.comparison_plots"},
-    "imageio_ffmpeg": {"video"},
-    "PIL": {"video"},
+    "tensorboard": {"runs.events"},
+    "matplotlib": {"reports.style", "reports.plots", "studies.reproduction.figure", "studies.comparison.plots"},
+    "imageio_ffmpeg": {"runs.video"},
+    "PIL": {"runs.video"},
     "hdf5plugin": {"experts.hdf5"},
 }
 
@@ -114,12 +119,14 @@ def test_a_library_is_imported_where_it_should_be_and_lazily(library: str) -> No
 
 def test_the_parser_of_imports_sees_them_all() -> None:
     """A control: an import of each kind, and one from above."""
-    tree = ast.parse("import a.b\nfrom trpo_gail import session\ndef f():\n    from trpo_gail.runs import RunFolder")
+    tree = ast.parse(
+        "import a.b\nfrom trpo_gail import train\ndef f():\n    from trpo_gail.runs.run_folder import RunFolder"
+    )
     names = [name for name, _ in imports(tree)]
-    assert names == ["a.b", "trpo_gail.session", "trpo_gail.runs.RunFolder"]
-    assert [own(name) for name in names] == [None, "session", "runs"]
-    assert layer("sampling.batch") > layer("learner") > layer("experts.record") > layer("session") > layer("cli")
-    assert "sampling.batch" in GRAPH["critic"] and "evaluate" in GRAPH["commands.evaluate"]
+    assert names == ["a.b", "trpo_gail.train", "trpo_gail.runs.run_folder.RunFolder"]
+    assert [own(name) for name in names] == [None, "train", "runs.run_folder"]
+    assert layer("sampling.batch") > layer("learner") > layer("runs.record") > layer("studies.runner") > layer("cli")
+    assert "sampling.batch" in GRAPH["critic"] and "runs.evaluate" in GRAPH["commands.evaluate"]
 
 
 # ---- what an import costs --------------------------------------------------------------------------------------------
@@ -137,7 +144,7 @@ def imported_by(code: str) -> set[str]:
     "code",
     [
         "import trpo_gail; trpo_gail.Config; trpo_gail.UserError",
-        "import trpo_gail.config, trpo_gail.cli, trpo_gail.bench",
+        "import trpo_gail.config.tree, trpo_gail.cli, trpo_gail.studies.bench",
         "from trpo_gail.cli import main; assert main(['--help']) == 0 == main(['--version'])",
         "from trpo_gail.cli import main\ntry: main(['train', '--help'])\nexcept SystemExit as stop: assert not stop.code",
     ],

@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 import torch
 
-from trpo_gail.config import Config, CriticConfig, DiscriminatorConfig, PolicyConfig, PPOConfig, preset
+from trpo_gail.config.tree import Config, CriticConfig, DiscriminatorConfig, PolicyConfig, PPOConfig, preset
 from trpo_gail.envs import vector
-from trpo_gail.evaluate import FINAL, Evaluator
 from trpo_gail.experts import dataset
 from trpo_gail.learner import Demonstrations, Learner, make_learner
 from trpo_gail.parallel import Workers
+from trpo_gail.runs.evaluate import FINAL, Evaluator
 from trpo_gail.sampling.rollout import GivenUp, Rollout
 from trpo_gail.train import Row, epoch, train
 

@@ -19,9 +19,9 @@ from torch.nn.functional import logsigmoid, softplus
 from trpo_gail.commands.train import parse_flags
 from trpo_gail.learner import Demonstrations, Learner, make_learner
 from trpo_gail.parallel import Workers
+from trpo_gail.runs.training import prepare
 from trpo_gail.sampling.rollout import Rollout
 from trpo_gail.seeding import MINIBATCH, generator
-from trpo_gail.session import prepare
 from trpo_gail.train import epoch
 
 EXPERTS = Path(__file__).parents[1] / "expert_data" / "paper"

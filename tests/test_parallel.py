@@ -14,8 +14,8 @@ import torch
 
 from trpo_gail import parallel
 from trpo_gail.errors import UserError
-from trpo_gail.launcher import LAUNCHERS, launched, unlaunched_environment
 from trpo_gail.parallel import Workers
+from trpo_gail.system.launcher import LAUNCHERS, launched, unlaunched_environment
 
 VARIABLES = [name for pair in LAUNCHERS for name in pair] + ["SLURM_NTASKS"]
 

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from trpo_gail import events, runs
 from trpo_gail.errors import UserError
-from trpo_gail.runs import RunFolder, default_path, is_unbegun, provenance, read_json, read_metrics
+from trpo_gail.runs import events, run_folder
+from trpo_gail.runs.run_folder import RunFolder, default_path, is_unbegun, provenance, read_json, read_metrics
 
 
 def row(iteration: int) -> dict[str, float | int | None]:
@@ -38,7 +38,7 @@ def iterations(path: Path) -> list[float | None]:
 
 # ---- one writer ------------------------------------------------------------------------------------------------------
 
-ASK = "import sys; from pathlib import Path; from trpo_gail.runs import RunFolder; RunFolder.open(Path(sys.argv[1]))"
+ASK = "import sys, pathlib; from trpo_gail.runs.run_folder import RunFolder; RunFolder.open(pathlib.Path(sys.argv[1]))"
 
 
 def test_a_second_process_is_refused_while_the_first_writes(folder: RunFolder) -> None:
@@ -377,7 +377,7 @@ def test_a_json_file_of_another_kind_is_named(tmp_path: Path, content: str, says
 
 def test_default_paths_never_meet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(runs.time, "strftime", lambda _: "now")
+    monkeypatch.setattr(run_folder.time, "strftime", lambda _: "now")
     first = default_path("toys:Script-v0", 3)
     assert first == Path("runs/toys_Script-v0-seed3-now")
     first.mkdir(parents=True)
@@ -395,7 +395,7 @@ def test_only_changes_of_the_package_make_the_commit_dirty(tmp_path: Path) -> No
     package = tmp_path / "package"
     package.mkdir()
     (package / "code.py").write_text("1")
-    assert runs._commit(package) is None
+    assert run_folder._commit(package) is None
 
     def git(*words: str) -> str:
         names = ["-c", "user.name=a", "-c", "user.email=a@b.c"]
@@ -408,6 +408,6 @@ def test_only_changes_of_the_package_make_the_commit_dirty(tmp_path: Path) -> No
     git("commit", "-m", "one")
     commit = git("rev-parse", "HEAD").strip()
     (tmp_path / "result.txt").write_text("a run's")
-    assert runs._commit(package) == commit
+    assert run_folder._commit(package) == commit
     (package / "code.py").write_text("2")
-    assert runs._commit(package) == commit + "-dirty"
+    assert run_folder._commit(package) == commit + "-dirty"

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from trpo_gail import stopping
 from trpo_gail.parallel import Workers
-from trpo_gail.stopping import SIGNALS, Interrupted, StopRequest, Watch
+from trpo_gail.system import stopping
+from trpo_gail.system.stopping import SIGNALS, Interrupted, StopRequest, Watch
 
 SOON = 1.0  # s, in which a signal must be answered in words
 
@@ -188,7 +188,7 @@ def test_what_is_ignored_as_we_start_stays_so() -> None:
 
 _FORK = """
 import os, signal, sys, time
-from trpo_gail.stopping import StopRequest
+from trpo_gail.system.stopping import StopRequest
 with StopRequest() as stop:
     child = os.fork()
     if child == 0:
@@ -209,7 +209,8 @@ def test_a_forks_signals_are_its_own() -> None:
 # A command, whose module does the given thing as it is imported or as it works.
 _COMMAND = """
 import pathlib, sys, time, types
-from trpo_gail import cli, stopping
+from trpo_gail import cli
+from trpo_gail.system import stopping
 
 def ready(): pathlib.Path({ready!r}).touch()
 

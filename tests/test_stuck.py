@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from trpo_gail import session
-from trpo_gail.config import Config, PPOConfig, TRPOConfig, TrustRegionConfig, preset
+from trpo_gail.config.tree import Config, PPOConfig, TRPOConfig, TrustRegionConfig, preset
 from trpo_gail.parallel import Workers
-from trpo_gail.stuck import Stuck
+from trpo_gail.runs import training
+from trpo_gail.runs.stuck import Stuck
 
 TRPO = {"step_accepted": 0.0, "backtracks": 10.0, "gradient_norm": 0.3, "reward_mean": 0.7}
 PPO = {"updates": 0.0, "gradient_norm": 0.0, "reward_mean": 0.7}
@@ -115,7 +115,7 @@ def test_a_run_warns_while_it_goes_on(tmp_path: Path, capsys: pytest.CaptureFixt
         "toys:Walk-v0", adversary="constant", steps=10_000, iterations=21, num_envs=2, timesteps_per_batch=16,
         trpo=TRPOConfig(**step), eval_every=0, final_episodes=1,
     )  # fmt: skip
-    session.run(config, str(tmp_path / "run"), False, True, Workers())
+    training.run(config, str(tmp_path / "run"), False, True, Workers())
     said = capsys.readouterr().err.splitlines()
     assert [line for line in said if "no step of the policy was accepted: all 2 lengths were refused" in line] == said
     assert len(said) == 1 and said[0].startswith("warning: in the last 20 iterations")

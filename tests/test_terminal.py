@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from trpo_gail.terminal import ERRORS, guarded, streams
+from trpo_gail.system.terminal import ERRORS, guarded, streams
 
 
 @pytest.mark.parametrize(
@@ -178,7 +178,7 @@ def test_what_is_printed_for_its_own_sake_must_be(to: str, told: str) -> None:
 def test_a_closed_stdout_is_no_file_of_ours(tmp_path: Path) -> None:
     """Its number would go to the next file opened, and whatever a library prints into that file."""
     code = (
-        "import os; from trpo_gail.terminal import streams\n"
+        "import os; from trpo_gail.system.terminal import streams\n"
         f"with streams(): file = open({str(tmp_path / 'checkpoint')!r}, 'wb'); os.write(1, b'a library'); os.read(0, 1)\n"
     )
     done = shell(f'"{sys.executable}" -c "$CODE" <&- >&-', CODE=code)

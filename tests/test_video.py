@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 import toys  # noqa: F401 - registers its environments
 
-from trpo_gail import video
 from trpo_gail.cli import main
 from trpo_gail.errors import UserError
-from trpo_gail.evaluate import LoadedPolicy
-from trpo_gail.video import MOST_FPS, record_video
+from trpo_gail.runs import video
+from trpo_gail.runs.evaluate import LoadedPolicy
+from trpo_gail.runs.video import MOST_FPS, record_video
 
 TINY = (
     "--backend", "gymnasium", "--num_envs", "2", "--timesteps_per_batch", "64", "--steps", "64", "--eval_every", "0",

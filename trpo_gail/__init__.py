@@ -31,14 +31,14 @@ from typing import Any
 __all__ = ["CloningConfig", "Config", "UserError", "Workers", "clone", "load", "load_policy", "run"]
 
 _HOMES = {
-    "CloningConfig": "config",
-    "Config": "config",
+    "CloningConfig": "config.tree",
+    "Config": "config.tree",
     "UserError": "errors",
     "Workers": "parallel",
-    "clone": "cloning_run",
+    "clone": "runs.cloning",
     "load": "experts.dataset",
-    "load_policy": "evaluate",
-    "run": "session",
+    "load_policy": "runs.evaluate",
+    "run": "runs.training",
 }
 
 

@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING
 
 from trpo_gail.commands import COMMANDS
 from trpo_gail.errors import MOST, Answered, RunError, UserError, shortened
-from trpo_gail.terminal import guarded
+from trpo_gail.system.terminal import guarded
 
 if TYPE_CHECKING:
     from trpo_gail.parallel import Workers
-    from trpo_gail.stopping import Watch
+    from trpo_gail.system.stopping import Watch
 
 
 @guarded
@@ -30,7 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if os.name != "posix":
         print("trpo-gail: needs a POSIX system: Linux, macOS, or WSL on Windows", file=sys.stderr)
         return 2
-    from trpo_gail.stopping import Interrupted, Watch
+    from trpo_gail.system.stopping import Interrupted, Watch
 
     with Watch(program=arguments is None, end_all=_end_all) as watch:
         # One BLAS thread for sampling's small products; torch's threads are set once the ranks on this machine are known.
@@ -106,7 +106,7 @@ def _line(error: BaseException, watch: Watch) -> str | None:
     """All that a person needs to know, in one line; None for an error of ours, whose traceback is needed."""
     notes = getattr(error, "__notes__", [])
     if watch.ending:  # whatever has become of it on its way through other libraries
-        from trpo_gail.stopping import Interrupted
+        from trpo_gail.system.stopping import Interrupted
 
         return "; ".join([*([] if watch.told() else [str(Interrupted(watch.ending))]), *notes])
     if isinstance(error, UserError | RunError):
@@ -126,7 +126,7 @@ def _place(error: BaseException) -> str:
 
 def _join_the_others(workers: list[Workers]) -> None:
     """Those of a launcher that have come to no error wait for this one as MPI starts: be there, to end them."""
-    from trpo_gail.launcher import several
+    from trpo_gail.system.launcher import several
 
     if not workers and several():
         from trpo_gail.parallel import Workers

@@ -8,12 +8,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from trpo_gail.config import CloningConfig
+from trpo_gail.config.tree import CloningConfig
 from trpo_gail.errors import RunError
 from trpo_gail.finite import NotFinite, checked
 from trpo_gail.networks.mlp import FlatParameters
 from trpo_gail.networks.normaliser import sums
-from trpo_gail.policy import Distribution, Gaussian, Policy
+from trpo_gail.policies.policy import Distribution, Gaussian, Policy
 from trpo_gail.sampling.batch import action_tensor
 from trpo_gail.seeding import CLONING, generator
 

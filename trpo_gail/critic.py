@@ -12,15 +12,15 @@ import torch
 from torch import Tensor
 
 from trpo_gail import finite
-from trpo_gail.config import Config
-from trpo_gail.generators.natural_gradient import damped_mean, gauss_newton_product, trust_region_step
-from trpo_gail.networks.adam import FlatAdam
+from trpo_gail.config.tree import Config
 from trpo_gail.networks.normaliser import sums
+from trpo_gail.networks.value import ValueNetwork
+from trpo_gail.optim.adam import FlatAdam
+from trpo_gail.optim.natural_gradient import damped_mean, gauss_newton_product, trust_region_step
 from trpo_gail.parallel import Workers
 from trpo_gail.sampling.batch import Batch, action_tensor, flat_rows, number_rows
 from trpo_gail.sampling.returns import gae
 from trpo_gail.sampling.rollout import Rollout
-from trpo_gail.value import ValueNetwork
 
 Stats = dict[str, float]
 

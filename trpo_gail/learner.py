@@ -12,19 +12,19 @@ from trpo_gail.adversaries.apprenticeship import Apprenticeship
 from trpo_gail.adversaries.constant import ConstantReward
 from trpo_gail.adversaries.discriminator import Discriminator, DiscriminatorNetwork
 from trpo_gail.adversaries.env_reward import EnvReward
-from trpo_gail.config import Config
+from trpo_gail.config.tree import Config
 from trpo_gail.critic import Critic
 from trpo_gail.envs.vector import EnvSpec, VectorEnv
 from trpo_gail.generators.ppo import PPO
 from trpo_gail.generators.trpo import TRPO
 from trpo_gail.networks.normaliser import sums
+from trpo_gail.networks.value import ValueNetwork
 from trpo_gail.parallel import Workers
-from trpo_gail.policy import Policy
+from trpo_gail.policies.policy import Policy
 from trpo_gail.sampling.batch import Batch
 from trpo_gail.sampling.rollout import Rollout
 from trpo_gail.sampling.sampler import Sampler
 from trpo_gail.seeding import INITIAL, stream_seed
-from trpo_gail.value import ValueNetwork
 
 Stats = dict[str, float]
 

@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from trpo_gail.errors import UserError
-from trpo_gail.launcher import launched
-from trpo_gail.stopping import mpi_starts
+from trpo_gail.system.launcher import launched
+from trpo_gail.system.stopping import mpi_starts
 
 if TYPE_CHECKING:
     import torch  # costs seconds: a mistyped flag is told without it

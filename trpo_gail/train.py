@@ -11,7 +11,7 @@ from contextlib import contextmanager
 import numpy as np
 import torch
 
-from trpo_gail.config import Config
+from trpo_gail.config.tree import Config
 from trpo_gail.errors import RunError
 from trpo_gail.finite import NotFinite, checked, likely_cause
 from trpo_gail.learner import Learner, Progress

@@ -21,7 +21,7 @@ from trpo_gail.adversaries.discriminator import (
     loss_slope,
 )
 from trpo_gail.adversaries.env_reward import EnvReward
-from trpo_gail.config import DiscriminatorConfig
+from trpo_gail.config.tree import DiscriminatorConfig
 from trpo_gail.parallel import Workers
 from trpo_gail.sampling.batch import Rows
 from trpo_gail.sampling.rollout import Rollout

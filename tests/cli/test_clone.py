@@ -12,11 +12,12 @@ import pytest
 from bad_input import EXPERT, tiny_run
 from run_files import checkpoints, metrics, state
 
-from trpo_gail import cloning_run, load_policy
+from trpo_gail import load_policy
 from trpo_gail.cli import main
-from trpo_gail.config import CloningConfig
+from trpo_gail.config.tree import CloningConfig
 from trpo_gail.errors import RunError
 from trpo_gail.parallel import Workers
+from trpo_gail.runs import cloning as cloning_run
 
 
 def line(out: Path, *more: str) -> list[str]:

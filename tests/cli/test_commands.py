@@ -19,8 +19,8 @@ from run_files import checkpoints, differing, events, metrics, state
 
 from trpo_gail import load_policy
 from trpo_gail.cli import COMMANDS, main
-from trpo_gail.config import Config, flatten
-from trpo_gail.runs import RunFolder
+from trpo_gail.config.tree import Config, flatten
+from trpo_gail.runs.run_folder import RunFolder
 
 SUMMARY = {
     "env", "seed", "ranks", "steps", "wall_s", "env_steps_per_s", "return_mean", "return_std", "episodes",
@@ -214,8 +214,8 @@ def test_a_run_that_is_done_says_so_and_is_what_it_was(
 def test_a_film_of_another_episode_is_told(
     backend: str, another: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("trpo_gail.video.record_video", lambda *given: {"video": "film.gif"})
-    monkeypatch.setattr("trpo_gail.evaluate.evaluate_run", lambda *given: {"backend": backend})
+    monkeypatch.setattr("trpo_gail.runs.video.record_video", lambda *given: {"video": "film.gif"})
+    monkeypatch.setattr("trpo_gail.runs.evaluate.evaluate_run", lambda *given: {"backend": backend})
     assert main(["evaluate", "run", "--video", "film.gif"]) == 0
     assert ("shows none of the episodes evaluated" in capsys.readouterr().out) == another
 

@@ -21,9 +21,10 @@ import toys
 from bad_input import EXPERT, tiny_run
 from run_files import checkpoints, differing, metrics, state
 
-from trpo_gail import checkpoint, stopping
 from trpo_gail.cli import COMMANDS, main
 from trpo_gail.errors import RunError, UserError
+from trpo_gail.runs import checkpoint
+from trpo_gail.system import stopping
 
 # ---- errors ----------------------------------------------------------------------------------------------------------
 
@@ -210,7 +211,7 @@ def test_a_signal_before_there_is_a_folder_leaves_none(
         signal.raise_signal(signal.SIGUSR1)
         time.sleep(5.0)
 
-    monkeypatch.setattr("trpo_gail.session.make_learner", signalled)
+    monkeypatch.setattr("trpo_gail.runs.training.make_learner", signalled)
     assert main(tiny_run(tmp_path / "run")) == 138
     assert capfd.readouterr() == ("", "trpo-gail: interrupted (SIGUSR1)\n")
     assert not (tmp_path / "run").exists()
@@ -229,7 +230,7 @@ def test_a_second_ctrl_c_ends_a_run_and_names_the_last_checkpoint(
         signal.raise_signal(signal.SIGINT)
         time.sleep(5.0)
 
-    monkeypatch.setattr("trpo_gail.session.train", waits)
+    monkeypatch.setattr("trpo_gail.runs.training.train", waits)
     assert main(["train", "--out", str(out), "--resume", "--iterations", "5", "--quiet"]) == 130
     first, second = (line for line in capfd.readouterr().err.splitlines() if line.startswith("trpo-gail"))
     assert first == "trpo-gail: SIGINT: ends after this iteration and saves; Ctrl-C again ends it at once"

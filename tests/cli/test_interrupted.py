@@ -13,10 +13,11 @@ import pytest
 from bad_input import EXPERT, tiny_run
 from run_files import checkpoints, differing, events, metrics, state
 
-from trpo_gail import cloning_run, runs
 from trpo_gail.cli import main
-from trpo_gail.evaluate import Evaluator
 from trpo_gail.reports import style
+from trpo_gail.runs import cloning as cloning_run
+from trpo_gail.runs import run_folder
+from trpo_gail.runs.evaluate import Evaluator
 
 # Six iterations, evaluated after the second, the fourth and the sixth; saved at the end alone.
 LONG = (
@@ -65,7 +66,7 @@ def test_a_run_that_was_killed_at_an_evaluation_ends_as_if_it_had_not(
 ) -> None:
     run = tmp_path / "run"
     evaluations = rows = 0
-    evaluate, log = Evaluator.run, runs.RunFolder.log
+    evaluate, log = Evaluator.run, run_folder.RunFolder.log
 
     def killed_evaluate(evaluator: Evaluator, *given: Any, **more: Any) -> Any:
         nonlocal evaluations
@@ -74,7 +75,7 @@ def test_a_run_that_was_killed_at_an_evaluation_ends_as_if_it_had_not(
             raise Killed
         return evaluate(evaluator, *given, **more)
 
-    def killed_log(folder: runs.RunFolder, row: Any) -> None:
+    def killed_log(folder: run_folder.RunFolder, row: Any) -> None:
         nonlocal rows
         rows += 1
         if how == "after the row":
@@ -86,7 +87,7 @@ def test_a_run_that_was_killed_at_an_evaluation_ends_as_if_it_had_not(
 
     with monkeypatch.context() as patch:
         patch.setattr(Evaluator, "run", killed_evaluate)
-        patch.setattr(runs.RunFolder, "log", killed_log)
+        patch.setattr(run_folder.RunFolder, "log", killed_log)
         assert main(tiny_run(run, *LONG)) == 1
     assert [path.name for path in (run / "checkpoints").glob("*_*.pt")] == ["unfinished_0000004.pt"]
     assert len(metrics(run)) == 3 + (how == "after the row")
@@ -129,9 +130,9 @@ def test_metrics_that_cannot_be_written_end_the_run_after_a_checkpoint(
 ) -> None:
     """In the iteration of an evaluation, whose numbers are then in the checkpoint alone."""
     run = tmp_path / "run"
-    write, written = runs.MetricsFile.append, 0
+    write, written = run_folder.MetricsFile.append, 0
 
-    def full(file: runs.MetricsFile, row: Any) -> None:
+    def full(file: run_folder.MetricsFile, row: Any) -> None:
         nonlocal written
         written += 1
         if written < 4:
@@ -141,7 +142,7 @@ def test_metrics_that_cannot_be_written_end_the_run_after_a_checkpoint(
                 write(file, row)
 
     with monkeypatch.context() as patch:
-        patch.setattr(runs.MetricsFile, "append", full)
+        patch.setattr(run_folder.MetricsFile, "append", full)
         assert main(tiny_run(run, *LONG)) == 2
     last = run / "checkpoints" / "unfinished_0000004.pt"
     said = f"{run}/metrics.csv: a row could not be written (File too large); last checkpoint: {last}"
@@ -180,15 +181,15 @@ def test_a_disk_without_room_for_anything_is_one_line_and_one_warning(
 @pytest.mark.parametrize("name", ["config.json", "summary.json"])
 def test_a_file_that_cannot_be_written_is_named(name: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     run = tmp_path / "run"
-    write = runs.RunFolder.write_json
+    write = run_folder.RunFolder.write_json
 
-    def full(folder: runs.RunFolder, asked: str, content: Any) -> None:
+    def full(folder: run_folder.RunFolder, asked: str, content: Any) -> None:
         if asked == name:
             (run / f"{name}.part").symlink_to("/dev/full")
         write(folder, asked, content)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(runs.RunFolder, "write_json", full)
+        patch.setattr(run_folder.RunFolder, "write_json", full)
         assert main(tiny_run(run, "--quiet")) == 2
     err = capfd.readouterr().err
     assert err.startswith(f"trpo-gail: {run / name}: No space left on device") and err.count("\n") == 1

@@ -6,13 +6,13 @@ import dataclasses
 
 import pytest
 
-from trpo_gail.comparison.analysis import ALL, Analysis, analyse
-from trpo_gail.comparison.fairness import Entry, contestants
-from trpo_gail.comparison.plan import Plan, Task
-from trpo_gail.comparison.results import Result
-from trpo_gail.config import Config
+from trpo_gail.config.tree import Config
 from trpo_gail.errors import UserError
-from trpo_gail.reports import comparison_page
+from trpo_gail.studies.comparison import page as comparison_page
+from trpo_gail.studies.comparison.analysis import ALL, Analysis, analyse
+from trpo_gail.studies.comparison.fairness import Entry, contestants
+from trpo_gail.studies.comparison.plan import Plan, Task
+from trpo_gail.studies.comparison.results import Result
 
 ENVS = ("easy", "hard", "other")
 

@@ -19,9 +19,9 @@ from pages import check_alone
 
 from trpo_gail.cli import main
 from trpo_gail.commands import compare
-from trpo_gail.comparison import results
-from trpo_gail.comparison.plan import Cell, load
-from trpo_gail.experiments import runner
+from trpo_gail.studies import runner
+from trpo_gail.studies.comparison import results
+from trpo_gail.studies.comparison.plan import Cell, load
 
 EXPERT = Path(__file__).parents[2] / "expert_data" / "CartPole-v0.h5"
 FAKE = (sys.executable, str(Path(__file__).with_name("fake_run.py")))

@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 
 from trpo_gail.commands.train import parse_flags
-from trpo_gail.comparison.fairness import (
+from trpo_gail.config.tree import Config
+from trpo_gail.errors import UserError
+from trpo_gail.studies.comparison.fairness import (
     Entry,
     check_flags,
     check_lengths,
@@ -20,9 +22,7 @@ from trpo_gail.comparison.fairness import (
     spread,
     unequal,
 )
-from trpo_gail.comparison.plan import Contestant, Plan, Task, check_names, difference
-from trpo_gail.config import Config
-from trpo_gail.errors import UserError
+from trpo_gail.studies.comparison.plan import Contestant, Plan, Task, check_names, difference
 
 BASE = Config("CartPole-v0")  # 16 updates per 2048 steps
 

@@ -18,11 +18,11 @@ import torch.utils.tensorboard  # noqa: F401
 from test_compare import EXPERT, tables
 
 import trpo_gail.reports.run_report
-import trpo_gail.session  # noqa: F401
+import trpo_gail.runs.training  # noqa: F401
 from trpo_gail.cli import main
-from trpo_gail.comparison.plan import load
-from trpo_gail.experiments import runner
-from trpo_gail.runs import read_metrics
+from trpo_gail.runs.run_folder import read_metrics
+from trpo_gail.studies import runner
+from trpo_gail.studies.comparison.plan import load
 
 ITERATIONS = 16
 FLAGS = "--num_envs 4 --timesteps_per_batch 128 --backend gymnasium --save_every 1"

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from trpo_gail.comparison import statistics
-from trpo_gail.comparison.statistics import (
+from trpo_gail.studies.comparison import statistics
+from trpo_gail.studies.comparison.statistics import (
     improvement,
     improvement_interval,
     interval,

@@ -11,7 +11,8 @@ import gymnasium
 import numpy as np
 import pytest
 
-from trpo_gail.envs import legacy_model, paper, vector
+from trpo_gail.envs import vector
+from trpo_gail.envs.tasks import legacy_model, paper
 from trpo_gail.errors import UserError
 
 mujoco = pytest.importorskip("mujoco", reason="MuJoCo is not installed")
@@ -81,7 +82,9 @@ def test_the_model_file_is_there_whenever_it_is_asked_for() -> None:
     path.unlink()  # as a tidier of temporary folders might
     legacy_model.model_xml.cache_clear()
     assert legacy_model.model_file("hopper") == path and path.read_bytes() == content
-    other = "from trpo_gail.envs.legacy_model import model_file as f; p = f('hopper'); print(p); print(p.read_text())"
+    other = (
+        "from trpo_gail.envs.tasks.legacy_model import model_file as f; p = f('hopper'); print(p); print(p.read_text())"
+    )
     done = subprocess.run([sys.executable, "-c", other], capture_output=True, text=True, check=True)
     name, text = done.stdout.split("\n", 1)
     assert name != str(path) and text.rstrip("\n") == content.decode().rstrip("\n")
@@ -125,7 +128,7 @@ def test_acrobot_runs_out_of_time_after_200_steps(backend: vector.Backend) -> No
 
 
 def test_they_are_gymnasiums_too_and_auto_takes_envpool() -> None:
-    for env_id in ("Paper/Hopper-v1", "trpo_gail.envs.paper:Paper/Hopper-v1"):
+    for env_id in ("Paper/Hopper-v1", "trpo_gail.envs.tasks.paper:Paper/Hopper-v1"):
         env = gymnasium.make(env_id, disable_env_checker=True)
         assert env.unwrapped.model.body_mass[1] == pytest.approx(3.5343, abs=1e-4)
         env.close()

@@ -12,11 +12,12 @@ import numpy as np
 import pytest
 from gymnasium.utils.env_checker import check_env
 
-from trpo_gail.envs import point_nav, vector
+from trpo_gail.envs import vector
+from trpo_gail.envs.tasks import point_nav
 from trpo_gail.errors import UserError
 from trpo_gail.experts import dataset, greedy
-from trpo_gail.experts.policies import load_actor
-from trpo_gail.experts.record import record
+from trpo_gail.runs.experts import load_actor
+from trpo_gail.runs.record import record
 from trpo_gail.sampling.rollout import Episodes, collect_episodes, no_noise
 
 IDS = [point_nav.DISCRETE, point_nav.CONTINUOUS]

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from gymnasium.spaces import Box
 
-from trpo_gail.config import Config
+from trpo_gail.config.tree import Config
 from trpo_gail.envs.vector import EnvSpec
 from trpo_gail.errors import MOST, UserError
 from trpo_gail.experts import cautions, dataset

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from trpo_gail.envs import vector
-from trpo_gail.experts import dataset, hdf5, policies
+from trpo_gail.experts import dataset, hdf5, paper_policy
 
 FOLDER = Path(__file__).parents[2] / "expert_data"
 MEASURED = {  # return of the same experts in today's environments, mean and std over 50 episodes, measured before
@@ -101,7 +101,7 @@ def test_checksums_and_numbers_are_those_of_the_readme() -> None:
     ],
 )
 def test_the_policy_is_the_papers(env_id: str, file: str, paper_experts: Path) -> None:
-    policy = policies.load_policy(paper_experts / file)
+    policy = paper_policy.load_policy(paper_experts / file)
     held = dataset.read(FOLDER / f"{env_id}.h5")
     assert held.provenance.policy_sha256 == policy.checksum and held.provenance.policy == policy.description
     mode = policy.act(held.observations, np.zeros((len(held.observations), policy.noise_size)))

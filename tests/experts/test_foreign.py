@@ -19,7 +19,7 @@ import pytest
 import torch
 
 from trpo_gail.errors import MOST, UserError
-from trpo_gail.experts import dataset, policies
+from trpo_gail.experts import dataset, paper_policy
 
 POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:" + b"4d7a" * 16 + b"\nsize 12345\n"
 EPISODE = {"observations": np.zeros((3, 2)), "actions": np.zeros((3, 1)), "rewards": np.zeros(3)}
@@ -88,7 +88,7 @@ def told_of(path: Path, use: Callable[[Path], object]) -> str:
 def test_files_that_are_no_hdf5(tmp_path: Path, content: bytes, says: str) -> None:
     path = tmp_path / "demos.h5"
     path.write_bytes(content)
-    for use in (dataset.load, dataset.info, policies.load_policy):
+    for use in (dataset.load, dataset.info, paper_policy.load_policy):
         assert told_of(path, use).startswith(f"not an HDF5 file but {says}")
 
 

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from test_policies import write_policy
 
-from trpo_gail.experts import dataset, hdf5, known, policies
-from trpo_gail.experts.record import record
+from trpo_gail.experts import dataset, hdf5, known, paper_policy
+from trpo_gail.runs.record import record
 
 TABLE = tomllib.loads(resources.files("trpo_gail.experts").joinpath("known_policies.toml").read_text())
 EXPERT_DATA = Path(__file__).parents[2] / "expert_data"
@@ -38,14 +38,14 @@ def test_the_committed_recordings_credit_what_the_table_does(path: Path) -> None
 def test_the_papers_files_are_known(paper_experts: Path) -> None:
     found = {str(p.relative_to(paper_experts)): hdf5.sha256(p) for p in paper_experts.rglob("*.h5")}
     assert found == {name: checksum for source in TABLE.values() for name, checksum in source["files"].items()}
-    policy = policies.load_policy(paper_experts / "classic/CartPole-v0.h5")
+    policy = paper_policy.load_policy(paper_experts / "classic/CartPole-v0.h5")
     assert policy.licence == "MIT" and "Ho & Ermon" in str(policy.attribution)
 
 
 def test_somebody_elses_file_in_the_same_layout_is_not_credited_to_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    policy = policies.load_policy(write_policy(tmp_path / "p.h5", "GibbsPolicy"))
+    policy = paper_policy.load_policy(write_policy(tmp_path / "p.h5", "GibbsPolicy"))
     assert policy.licence is None and policy.attribution is None
     monkeypatch.setattr(gymnasium.envs.registration, "registry", dict(gymnasium.registry))
     space = gymnasium.spaces.Box(-1, 1, (1,), np.float32)

@@ -9,9 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from trpo_gail.envs import paper, vector
-from trpo_gail.experts import dataset, hdf5, policies
-from trpo_gail.experts.record import record
+from trpo_gail.envs import vector
+from trpo_gail.envs.tasks import paper
+from trpo_gail.experts import dataset, hdf5, paper_policy
+from trpo_gail.runs.record import record
 
 FOLDER = Path(__file__).parents[2] / "expert_data" / "paper"
 TASKS = [task.name for task in paper.TASKS.values()]
@@ -127,7 +128,7 @@ def test_checksums_and_numbers_are_those_of_the_readme() -> None:
 
 @pytest.mark.parametrize("name", TASKS)
 def test_the_policy_is_the_papers(name: str, paper_experts: Path) -> None:
-    policy = policies.load_policy(paper_experts / POLICIES[name])
+    policy = paper_policy.load_policy(paper_experts / POLICIES[name])
     held = dataset.read(path(name))
     assert held.provenance.policy_sha256 == policy.checksum
     if policy.stdevs is not None:  # what is left of the actions is the policy's noise

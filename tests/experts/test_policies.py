@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 
 from trpo_gail.errors import UserError
-from trpo_gail.experts import policies
+from trpo_gail.experts import paper_policy
+from trpo_gail.runs.experts import load_actor
 
 # --- A closed form ------------------------------------------------------------------------------------------------
 
@@ -39,7 +40,7 @@ def write_policy(path: Path, kind: str = "GaussianPolicy", nonlinearity: str = "
 
 
 def test_a_gaussian_policy_by_hand(tmp_path: Path) -> None:
-    policy = policies.load_policy(write_policy(tmp_path / "p.h5"))
+    policy = paper_policy.load_policy(write_policy(tmp_path / "p.h5"))
     z = 2 / (2 + 1e-6)  # of the observation 3
     mean = [z + 0.25, 100 * 0.01 * (0.5 - z) + 20]  # the second unit is below 0, so it leaks
     observation = np.array([[3.0]])
@@ -50,14 +51,14 @@ def test_a_gaussian_policy_by_hand(tmp_path: Path) -> None:
 
 
 def test_tanh_layers_by_hand(tmp_path: Path) -> None:
-    policy = policies.load_policy(write_policy(tmp_path / "p.h5", nonlinearity="tanh"))
+    policy = paper_policy.load_policy(write_policy(tmp_path / "p.h5", nonlinearity="tanh"))
     z = 2 / (2 + 1e-6)
     expected = [math.tanh(z) + 0.25, 100 * math.tanh(0.5 - z) + 20]
     np.testing.assert_allclose(policy.act(np.array([[3.0]]), np.zeros((1, 2))), [expected], rtol=1e-14)
 
 
 def test_a_gibbs_policy_samples_its_softmax(tmp_path: Path) -> None:
-    policy = policies.load_policy(write_policy(tmp_path / "p.h5", "GibbsPolicy"))
+    policy = paper_policy.load_policy(write_policy(tmp_path / "p.h5", "GibbsPolicy"))
     assert (policy.noise_kind, policy.noise_size, policy.discrete) == ("gumbel", 2, True)
     n, rng = 100_000, np.random.default_rng(0)
     observation = np.full((n, 1), 21.0)  # standardised: 10
@@ -74,7 +75,7 @@ def test_a_constant_observation_is_divided_by_the_floor(tmp_path: Path) -> None:
     path = write_policy(tmp_path / "p.h5")
     with h5py.File(path, "a") as file:  # rounding may make a variance negative
         file["snapshots/iter0000020/GaussianPolicy/obsnorm/Standardizer/meansq_1_D"][...] = 1 - 1e-12
-    assert policies.load_policy(path).std.tolist() == [1e-6]
+    assert paper_policy.load_policy(path).std.tolist() == [1e-6]
 
 
 # --- Files --------------------------------------------------------------------------------------------------------
@@ -83,14 +84,14 @@ def test_a_constant_observation_is_divided_by_the_floor(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("suffix", "bias"), [("", 20), (":iter0000000", 0), (":0", 0), (":20", 20)])
 def test_the_last_snapshot_or_the_one_named(tmp_path: Path, suffix: str, bias: float) -> None:
     path = write_policy(tmp_path / "p.h5", as_bytes=not suffix)
-    policy = policies.load_policy(f"{path}{suffix}")
+    policy = paper_policy.load_policy(f"{path}{suffix}")
     assert policy.output[1][1] == bias
     assert policy.env_id == "Toy-v1" and len(policy.checksum) == 64
     assert policy.description == f"p.h5:iter{bias:07d} (GaussianPolicy, 2 lrelu)"
 
 
 def test_rows_are_rounded_alike_in_any_batch(paper_experts: Path) -> None:
-    policy = policies.load_policy(paper_experts / "modern/log_Ant-v1_0.h5")
+    policy = paper_policy.load_policy(paper_experts / "modern/log_Ant-v1_0.h5")
     rng = np.random.default_rng(0)
     observations, noise = rng.standard_normal((40, 111)), rng.standard_normal((40, 8))
     together = policy.act(observations, noise)
@@ -109,14 +110,14 @@ def test_rows_are_rounded_alike_in_any_batch(paper_experts: Path) -> None:
     ],
 )
 def test_the_papers_files(paper_experts: Path, file: str, sizes: tuple[int, int, bool], description: str) -> None:
-    policy = policies.load_policy(paper_experts / file)
+    policy = paper_policy.load_policy(paper_experts / file)
     assert (policy.observation_size, policy.action_size, policy.discrete) == sizes
     assert policy.description == f"{Path(file).name}:{description}"
     assert policy.env_id is not None and policy.env_id.split("-")[0].lower() in file.lower() + "walker2d"
 
 
 def test_the_hopper_experts_noise_is_that_of_the_paper(paper_experts: Path) -> None:
-    policy = policies.load_policy(paper_experts / "modern/log_Hopper-v0_3.h5")
+    policy = paper_policy.load_policy(paper_experts / "modern/log_Hopper-v0_3.h5")
     assert policy.stdevs is not None
     np.testing.assert_allclose(policy.stdevs, [0.27, 0.37, 0.31], atol=0.005)
 
@@ -162,26 +163,26 @@ def test_a_malformed_file_is_one_clear_line(tmp_path: Path, damage: Callable[[h5
     with h5py.File(path, "a") as file:
         damage(file)
     with pytest.raises(UserError, match=rf"p\.h5: .*{message}"):
-        policies.load_policy(path)
+        paper_policy.load_policy(path)
 
 
 @pytest.mark.parametrize("snapshot", ["iter0000007", "7", "last"])
 def test_a_snapshot_that_is_not_held(tmp_path: Path, snapshot: str) -> None:
     path = write_policy(tmp_path / "p.h5")
     with pytest.raises(UserError, match=rf"p\.h5: snapshot '{snapshot}' .* one of iter0000000 to iter0000020"):
-        policies.load_policy(f"{path}:{snapshot}")
+        paper_policy.load_policy(f"{path}:{snapshot}")
 
 
 def test_a_file_that_is_no_policy(tmp_path: Path, native: Path) -> None:
     with pytest.raises(UserError, match=r"demos\.h5: group 'snapshots' is missing, expected a policy file"):
-        policies.load_actor(native, "CartPole-v0")
+        load_actor(native, "CartPole-v0")
     with pytest.raises(UserError, match=r"nowhere\.h5: no such file"):
-        policies.load_actor(tmp_path / "nowhere.h5", "CartPole-v0")
+        load_actor(tmp_path / "nowhere.h5", "CartPole-v0")
     (tmp_path / "text.h5").write_text("no")
     with pytest.raises(UserError, match=r"text\.h5: not an HDF5 file"):
-        policies.load_actor(tmp_path / "text.h5", "CartPole-v0")
+        load_actor(tmp_path / "text.h5", "CartPole-v0")
 
 
 def test_a_folder_that_is_no_run(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=rf"{tmp_path.name}.*no .*checkpoint"):
-        policies.load_actor(tmp_path, "CartPole-v0")
+        load_actor(tmp_path, "CartPole-v0")

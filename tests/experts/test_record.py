@@ -10,12 +10,12 @@ import gymnasium
 import numpy as np
 import pytest
 
-from trpo_gail.config import Config
+from trpo_gail.config.tree import Config
 from trpo_gail.envs import vector
 from trpo_gail.errors import UserError
 from trpo_gail.experts import dataset
-from trpo_gail.experts import record as recording
-from trpo_gail.experts.record import record
+from trpo_gail.runs import record as recording
+from trpo_gail.runs.record import record
 from trpo_gail.seeding import RECORD_RESET, reset_seeds
 
 

@@ -9,7 +9,7 @@ import torch
 import toys
 from torch import Tensor
 
-from trpo_gail.policy import Policy
+from trpo_gail.policies.policy import Policy
 from trpo_gail.sampling.batch import Batch, Rows
 
 KINDS = ["gaussian", "categorical"]

@@ -12,10 +12,12 @@ import torch
 import toys
 from torch import Tensor
 
-from trpo_gail.config import TrustRegionConfig
+from trpo_gail.config.tree import TrustRegionConfig
 from trpo_gail.finite import NotFinite
-from trpo_gail.generators import natural_gradient
-from trpo_gail.generators.natural_gradient import (
+from trpo_gail.networks import mlp
+from trpo_gail.networks.mlp import ROW_CHUNK, FlatParameters
+from trpo_gail.optim import natural_gradient
+from trpo_gail.optim.natural_gradient import (
     Product,
     conjugate_gradient,
     damped_mean,
@@ -23,10 +25,8 @@ from trpo_gail.generators.natural_gradient import (
     fisher_product_autograd,
     trust_region_step,
 )
-from trpo_gail.networks import mlp
-from trpo_gail.networks.mlp import ROW_CHUNK, FlatParameters
 from trpo_gail.parallel import Workers
-from trpo_gail.policy import Policy
+from trpo_gail.policies.policy import Policy
 from trpo_gail.sampling.batch import Rows
 
 # ---- conjugate gradient ----------------------------------------------------------------------------------------------

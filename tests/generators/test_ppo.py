@@ -16,12 +16,12 @@ import toys
 from cases import KINDS, batch_of, case, judge, parameters, same_bits
 from torch import Tensor
 
-from trpo_gail.config import PPOConfig
+from trpo_gail.config.tree import PPOConfig
 from trpo_gail.finite import NotFinite
 from trpo_gail.generators.ppo import PPO, Part, adapted, clipped
 from trpo_gail.networks.mlp import FlatParameters
 from trpo_gail.parallel import Workers
-from trpo_gail.policy import Policy
+from trpo_gail.policies.policy import Policy
 from trpo_gail.sampling.batch import Batch, Rows
 
 KL_PENALTY = {"objective": "kl-penalty", "kl_coeff": 2.0}

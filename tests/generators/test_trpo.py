@@ -13,12 +13,13 @@ import toys
 from cases import KINDS, batch_of, case, judge, parameters, same_bits
 from torch import Tensor
 
-from trpo_gail.config import TRPOConfig
+from trpo_gail.config.tree import TRPOConfig
 from trpo_gail.finite import NotFinite
-from trpo_gail.generators import natural_gradient, trpo
+from trpo_gail.generators import trpo
 from trpo_gail.generators.trpo import TRPO
+from trpo_gail.optim import natural_gradient
 from trpo_gail.parallel import Workers
-from trpo_gail.policy import Policy
+from trpo_gail.policies.policy import Policy
 from trpo_gail.sampling.batch import Batch, Rows
 
 

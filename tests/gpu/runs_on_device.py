@@ -9,7 +9,7 @@ import numpy as np
 import torch
 import toys  # registers Walk-v0
 
-from trpo_gail.config import Config, PPOConfig, preset
+from trpo_gail.config.tree import Config, PPOConfig, preset
 from trpo_gail.envs import vector
 from trpo_gail.learner import Demonstrations, Learner, make_learner
 from trpo_gail.parallel import Workers

@@ -12,13 +12,14 @@ import pytest
 import torch
 from runs_on_device import CASES, WALK, arrays, config, learned, learner, train
 
-from trpo_gail import checkpoint, cloning
+from trpo_gail import cloning
 from trpo_gail import train as loop
-from trpo_gail.config import CloningConfig
+from trpo_gail.config.tree import CloningConfig
 from trpo_gail.envs import vector
 from trpo_gail.errors import RunError
 from trpo_gail.learner import make_policy
 from trpo_gail.parallel import Workers
+from trpo_gail.runs import checkpoint
 
 # One iteration. Adam moves a parameter by its step size whatever the size of its gradient, so that float32's rounding of
 # a gradient near 0 may show as a part of that step.

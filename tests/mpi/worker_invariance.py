@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from trpo_gail.config import Config, PPOConfig, preset
+from trpo_gail.config.tree import Config, PPOConfig, preset
 from trpo_gail.envs import vector
 from trpo_gail.experts import dataset
 from trpo_gail.learner import Demonstrations, make_learner

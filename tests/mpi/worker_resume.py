@@ -10,9 +10,9 @@ import dataclasses
 import sys
 from pathlib import Path
 
-from trpo_gail.config import Config, CriticConfig, PPOConfig
+from trpo_gail.config.tree import Config, CriticConfig, PPOConfig
 from trpo_gail.parallel import Workers
-from trpo_gail.session import run, saved_config
+from trpo_gail.runs.training import run, saved_config
 
 EXPERTS = Path(__file__).parents[2] / "expert_data"
 

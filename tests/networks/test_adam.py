@@ -6,8 +6,8 @@ import copy
 
 import torch
 
-from trpo_gail.networks.adam import FlatAdam
 from trpo_gail.networks.mlp import MLP
+from trpo_gail.optim.adam import FlatAdam
 from trpo_gail.parallel import Workers
 
 

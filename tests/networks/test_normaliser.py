@@ -7,9 +7,9 @@ import pytest
 import torch
 import toys
 
-from trpo_gail.config import CriticConfig
+from trpo_gail.config.tree import CriticConfig
 from trpo_gail.networks.normaliser import Normaliser, sums
-from trpo_gail.value import ValueNetwork
+from trpo_gail.networks.value import ValueNetwork
 
 
 def batches(rng: np.random.Generator) -> list[np.ndarray]:

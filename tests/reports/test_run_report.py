@@ -18,7 +18,7 @@ from trpo_gail.reports import style
 from trpo_gail.reports.page import Figure, Section, Table
 from trpo_gail.reports.run_data import load
 from trpo_gail.reports.run_report import NOT_RECORDED, report, save_learning_curve
-from trpo_gail.runs import read_metrics
+from trpo_gail.runs.run_folder import read_metrics
 
 SECTIONS = [
     "Returns", "Learning curve", "Episodic returns", "Discriminator", "Policy learning", "KL and step acceptance",

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 import toys  # noqa: F401 - registers its environments
 
-from trpo_gail import evaluate
 from trpo_gail.cli import main
 from trpo_gail.errors import UserError
 from trpo_gail.reports.run_data import load
 from trpo_gail.reports.visits import BINS, bin_edges, distance, of_expert, of_learner, shares
+from trpo_gail.runs import evaluate
 
 
 def test_distance_is_none_all_or_half() -> None:

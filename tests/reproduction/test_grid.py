@@ -12,7 +12,7 @@ from trpo_gail.commands.clone import _CloneArguments
 from trpo_gail.commands.parsing import parse
 from trpo_gail.commands.train import parse_flags
 from trpo_gail.errors import UserError
-from trpo_gail.reproduction.grid import Cell, Places, Selection, command, load_grid, parse_shard, select
+from trpo_gail.studies.reproduction.grid import Cell, Places, Selection, command, load_grid, parse_shard, select
 
 GRID = load_grid()
 EXPERTS = Path(__file__).parents[2] / "expert_data" / "paper"

@@ -9,8 +9,8 @@ import h5py
 import numpy as np
 import pytest
 
-from trpo_gail.reproduction.grid import load_grid
-from trpo_gail.reproduction.paper import load_paper
+from trpo_gail.studies.reproduction.grid import load_grid
+from trpo_gail.studies.reproduction.paper import load_paper
 
 SHARED = Path(__file__).parents[2].parent / "shared"
 PAPER = load_paper()

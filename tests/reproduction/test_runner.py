@@ -17,12 +17,12 @@ import pytest
 
 from trpo_gail.cli import main
 from trpo_gail.errors import UserError
-from trpo_gail.experiments import runner
-from trpo_gail.experiments.runner import Outcome, Runner
-from trpo_gail.reproduction import results
-from trpo_gail.reproduction.experiment import GridExperiment
-from trpo_gail.reproduction.grid import Cell, Places, Selection, command, load_grid, select
-from trpo_gail.reproduction.status import state, status
+from trpo_gail.studies import runner
+from trpo_gail.studies.reproduction import results
+from trpo_gail.studies.reproduction.experiment import GridExperiment
+from trpo_gail.studies.reproduction.grid import Cell, Places, Selection, command, load_grid, select
+from trpo_gail.studies.reproduction.status import state, status
+from trpo_gail.studies.runner import Outcome, Runner
 
 GRID = load_grid()
 FAKE = Path(__file__).with_name("fake_cell.py")
@@ -246,8 +246,9 @@ def test_a_signal_lets_running_cells_save(
 def test_a_runner_that_dies_leaves_its_cells_claimed_until_they_end(places: Places) -> None:
     order(places, FIRST, "hang")
     code = (
-        "import sys; from pathlib import Path; from trpo_gail.experiments.runner import Runner\n"
-        "from trpo_gail.reproduction.experiment import GridExperiment; from trpo_gail.reproduction.grid import *\n"
+        "import sys; from pathlib import Path; from trpo_gail.studies.runner import Runner\n"
+        "from trpo_gail.studies.reproduction.experiment import GridExperiment\n"
+        "from trpo_gail.studies.reproduction.grid import *\n"
         f"places = Places(*map(Path, {[str(places.expert_data), str(places.runs), str(places.results)]}))\n"
         f"Runner(GridExperiment(load_grid(), places), [{FIRST!r}], 1, 1, (sys.executable, {str(FAKE)!r})).run()"
     )

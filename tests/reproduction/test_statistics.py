@@ -8,8 +8,8 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from trpo_gail.reproduction import statistics
-from trpo_gail.reproduction.statistics import (
+from trpo_gail.studies.reproduction import statistics
+from trpo_gail.studies.reproduction.statistics import (
     Runs,
     holm,
     interval,

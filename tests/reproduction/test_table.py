@@ -13,12 +13,12 @@ import numpy as np
 import pytest
 
 from trpo_gail.cli import main
-from trpo_gail.reproduction.formats import as_csv, as_latex, as_markdown
-from trpo_gail.reproduction.grid import Cell, load_grid
-from trpo_gail.reproduction.paper import load_paper
-from trpo_gail.reproduction.results import Result, write
-from trpo_gail.reproduction.statistics import Runs
-from trpo_gail.reproduction.table import Row, make_table, our_scales
+from trpo_gail.studies.reproduction.formats import as_csv, as_latex, as_markdown
+from trpo_gail.studies.reproduction.grid import Cell, load_grid
+from trpo_gail.studies.reproduction.paper import load_paper
+from trpo_gail.studies.reproduction.results import Result, write
+from trpo_gail.studies.reproduction.statistics import Runs
+from trpo_gail.studies.reproduction.table import Row, make_table, our_scales
 
 GRID, PAPER = load_grid(), load_paper()
 

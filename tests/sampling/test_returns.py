@@ -11,13 +11,13 @@ import torch
 import toys
 
 from trpo_gail.adversaries.discriminator import Discriminator, DiscriminatorNetwork
-from trpo_gail.config import Config, CriticConfig, DiscriminatorConfig
+from trpo_gail.config.tree import Config, CriticConfig, DiscriminatorConfig
 from trpo_gail.critic import Critic
+from trpo_gail.networks.value import ValueNetwork
 from trpo_gail.parallel import Workers
 from trpo_gail.sampling.batch import flat_rows
 from trpo_gail.sampling.returns import gae
 from trpo_gail.sampling.rollout import Rollout
-from trpo_gail.value import ValueNetwork
 
 GAMMA = 0.9
 

@@ -7,10 +7,10 @@ import dataclasses
 import numpy as np
 import pytest
 
-from trpo_gail.config import Config
+from trpo_gail.config.tree import Config
 from trpo_gail.envs import vector
-from trpo_gail.evaluate import RandomActor
 from trpo_gail.parallel import Workers
+from trpo_gail.runs.evaluate import RandomActor
 from trpo_gail.sampling.sampler import Sampler
 
 # HalfCheetah never falls: every episode lasts 1000 steps, four batches of 250.

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from tyro.conf import Positional
 
 from trpo_gail.commands.parsing import alone, parse, print_table
-from trpo_gail.config import PresetName
+from trpo_gail.config.tree import PresetName
 
 if TYPE_CHECKING:
     from trpo_gail.parallel import Workers
@@ -36,7 +36,7 @@ class _BenchArguments:
 def run(arguments: list[str], workers: list[Workers]) -> int:
     """Measure, and print the medians."""
     given = parse(_BenchArguments, arguments, "bench")
-    from trpo_gail.bench import bench
+    from trpo_gail.studies.bench import bench
 
     alone("bench")
     result = bench(given.env, given.expert, given.seconds, given.repeats, given.ranks, given.preset)

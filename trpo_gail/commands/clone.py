@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 from tyro.conf import arg
 
 from trpo_gail.commands.parsing import parse, world
-from trpo_gail.config import CloningConfig
+from trpo_gail.config.tree import CloningConfig
 
 if TYPE_CHECKING:
     from trpo_gail.parallel import Workers
@@ -26,10 +26,10 @@ class _CloneArguments:
 def run(arguments: list[str], workers: list[Workers]) -> int:
     """Clone and evaluate."""
     given = parse(_CloneArguments, arguments, "clone")
-    from trpo_gail.console import View
+    from trpo_gail.runs.console import View
 
     with View.early(given.quiet) as view:
-        from trpo_gail.cloning_run import clone
+        from trpo_gail.runs.cloning import clone
 
         clone(given.config, given.out, given.quiet, world(workers), view)
     return 0

@@ -18,14 +18,14 @@ from tyro.conf import UseAppendAction
 
 from trpo_gail.commands.parsing import alone, file_errors, parse
 from trpo_gail.commands.train import parse_flags
-from trpo_gail.config import Config
+from trpo_gail.config.tree import Config
 from trpo_gail.errors import UserError
 
 if TYPE_CHECKING:
-    from trpo_gail.comparison.fairness import Entry
-    from trpo_gail.comparison.plan import Contestant, Plan, Task
-    from trpo_gail.experiments.runner import Outcome
     from trpo_gail.parallel import Workers
+    from trpo_gail.studies.comparison.fairness import Entry
+    from trpo_gail.studies.comparison.plan import Contestant, Plan, Task
+    from trpo_gail.studies.runner import Outcome
 
 Named = tuple[str, tuple[str, ...]]  # flags, and whose they are
 EVALUATIONS = 20  # of a run, where --eval_every does not say
@@ -82,7 +82,7 @@ def run(arguments: list[str], workers: list[Workers]) -> int:
     with file_errors():
         if arguments[:1] == ["report"]:
             given = parse(_ReportArguments, arguments[1:], "compare report")
-            from trpo_gail.comparison.plan import load
+            from trpo_gail.studies.comparison.plan import load
 
             return _write(load(Path(given.out)), Path(given.out))
         return _compare(parse(_Arguments, arguments, "compare"))
@@ -92,9 +92,9 @@ def _compare(given: _Arguments, program: Sequence[str] = ()) -> int:
     """`program` are the words before a run's arguments, as the runner takes them."""
     alone("compare")
     plan = _plan(given)
-    from trpo_gail.comparison.experiment import ComparisonExperiment
-    from trpo_gail.comparison.plan import keep
-    from trpo_gail.experiments.runner import Runner
+    from trpo_gail.studies.comparison.experiment import ComparisonExperiment
+    from trpo_gail.studies.comparison.plan import keep
+    from trpo_gail.studies.runner import Runner
 
     out = Path(given.out)
     experts = {env: Path(expert) for env, expert in zip(given.env, given.expert, strict=True)}
@@ -113,11 +113,11 @@ def _told(outcome: Outcome) -> str:
 
 
 def _write(plan: Plan, out: Path) -> int:
-    from trpo_gail.comparison.analysis import analyse
-    from trpo_gail.comparison.fairness import unequal
-    from trpo_gail.comparison.results import read_all
-    from trpo_gail.comparison.tables import write_tables
-    from trpo_gail.reports.comparison_page import write_page
+    from trpo_gail.studies.comparison.analysis import analyse
+    from trpo_gail.studies.comparison.fairness import unequal
+    from trpo_gail.studies.comparison.page import write_page
+    from trpo_gail.studies.comparison.results import read_all
+    from trpo_gail.studies.comparison.tables import write_tables
 
     found = analyse(plan, read_all(out, plan))
     for said in unequal(plan, found.results):
@@ -132,8 +132,8 @@ def _write(plan: Plan, out: Path) -> int:
 
 def _plan(given: _Arguments) -> Plan:
     """What is to be compared. Raises UserError for all that is wrong with it."""
-    from trpo_gail.comparison.fairness import check_lengths
-    from trpo_gail.comparison.plan import Plan, check_names
+    from trpo_gail.studies.comparison.fairness import check_lengths
+    from trpo_gail.studies.comparison.plan import Plan, check_names
 
     if not given.env:
         raise UserError("--env: none given, at least 1 expected")
@@ -172,14 +172,14 @@ def _words(source: str, text: str) -> list[str]:
         words = shlex.split(text)
     except ValueError as error:
         raise UserError(f"{source}: {text!r}: {error}") from error
-    from trpo_gail.comparison.fairness import check_flags
+    from trpo_gail.studies.comparison.fairness import check_flags
 
     check_flags(source, words)
     return words
 
 
 def _contestants(given: _Arguments, common: tuple[str, ...], named: Sequence[Named]) -> tuple[Contestant, ...]:
-    from trpo_gail.comparison.fairness import Entry, contestants
+    from trpo_gail.studies.comparison.fairness import Entry, contestants
 
     base = _settings("--flags", given, common)
     entries: list[Entry] = [
@@ -200,7 +200,7 @@ def _task_flags(
     given: _Arguments, common: tuple[str, ...], named: Sequence[Named]
 ) -> Iterator[tuple[tuple[str, ...], dict[str, object]]]:
     """Of each environment the flags of its own, and the settings that these come to."""
-    from trpo_gail.comparison.fairness import task_settings
+    from trpo_gail.studies.comparison.fairness import task_settings
 
     flags: dict[str, tuple[str, ...]] = {}
     for env, words in (_split("--task_flags", "ENV", text, ": ") for text in given.task_flags):
@@ -221,8 +221,8 @@ def _task_flags(
 def _tasks(given: _Arguments, epoch: int, common: tuple[str, ...], named: Sequence[Named]) -> tuple[Task, ...]:
     """Environments with their demonstrations, which are read once here: what is wrong with them is said before a run.
     `epoch` is the steps of the longest one."""
-    from trpo_gail.comparison.plan import Task
     from trpo_gail.experts import dataset
+    from trpo_gail.studies.comparison.plan import Task
 
     count = len(given.env)
     steps, subsample = _each("--steps", given.steps, count), _each("--subsample", given.subsample, count)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from trpo_gail.commands import COMMANDS
 from trpo_gail.commands.parsing import by_rank_0, print_table
 from trpo_gail.errors import UserError
-from trpo_gail.terminal import warn
+from trpo_gail.system.terminal import warn
 
 if TYPE_CHECKING:
     from trpo_gail.parallel import Workers

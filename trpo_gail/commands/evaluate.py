@@ -36,7 +36,7 @@ class _EvaluateArguments:
 def run(arguments: list[str], workers: list[Workers]) -> int:
     """Evaluate, and print."""
     given = parse(_EvaluateArguments, arguments, "evaluate")
-    from trpo_gail.evaluate import evaluate_run
+    from trpo_gail.runs.evaluate import evaluate_run
 
     which, ranks = "best" if given.best else "last", world(workers)
     film = ranks.together(lambda: _film(given, which) if ranks.main and given.video else {})
@@ -52,6 +52,6 @@ def run(arguments: list[str], workers: list[Workers]) -> int:
 
 
 def _film(given: _EvaluateArguments, which: str) -> dict[str, Any]:
-    from trpo_gail.video import record_video
+    from trpo_gail.runs.video import record_video
 
     return record_video(given.run, Path(str(given.video)), which, given.seed)

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Literal
 from trpo_gail.commands import COMMANDS
 from trpo_gail.commands.parsing import alone, file_errors, parse
 from trpo_gail.errors import UserError
-from trpo_gail.reproduction.grid import Cell, Places, Selection, command, load_grid, parse_shard, select
+from trpo_gail.studies.reproduction.grid import Cell, Places, Selection, command, load_grid, parse_shard, select
 
 if TYPE_CHECKING:
     from trpo_gail.parallel import Workers
-    from trpo_gail.reproduction.table import Row, Scale
+    from trpo_gail.studies.reproduction.table import Row, Scale
 
 
 @dataclass(frozen=True)
@@ -115,8 +115,8 @@ def _list(arguments: list[str]) -> int:
 def _run(arguments: list[str]) -> int:
     given = parse(_RunArguments, arguments, "paper run")
     alone("paper run")
-    from trpo_gail.experiments.runner import Runner
-    from trpo_gail.reproduction.experiment import GridExperiment
+    from trpo_gail.studies.reproduction.experiment import GridExperiment
+    from trpo_gail.studies.runner import Runner
 
     experiment = GridExperiment(load_grid(), given.places())
     outcome = Runner(experiment, given.cells(), given.jobs, given.ranks).run()
@@ -129,7 +129,7 @@ def _run(arguments: list[str]) -> int:
 
 def _status(arguments: list[str]) -> int:
     given = parse(_Cells, arguments, "paper status")
-    from trpo_gail.reproduction.status import status
+    from trpo_gail.studies.reproduction.status import status
 
     print(status(load_grid(), given.cells(), given.places()))
     return 0
@@ -137,7 +137,7 @@ def _status(arguments: list[str]) -> int:
 
 def _table(arguments: list[str]) -> int:
     given = parse(_TableArguments, arguments, "paper table")
-    from trpo_gail.reproduction.formats import FORMATS
+    from trpo_gail.studies.reproduction.formats import FORMATS
 
     grid = load_grid()
     wanted = {cell.group for cell in select(grid, Selection(given.task, given.algorithm))}
@@ -149,7 +149,7 @@ def _table(arguments: list[str]) -> int:
 
 def _figure(arguments: list[str]) -> int:
     given = parse(_FigureArguments, arguments, "paper figure")
-    from trpo_gail.reports.paper_figure import paper_figure
+    from trpo_gail.studies.reproduction.figure import paper_figure
 
     path = Path(given.out or f"{given.results}/figure1.png")
     if given.out and not path.parent.is_dir():
@@ -162,9 +162,9 @@ def _figure(arguments: list[str]) -> int:
 
 def _rows(results: Path) -> tuple[list[Row], dict[str, Scale]]:
     """The table, and the scale of each task. Raises UserError where there are no results, or some of another grid."""
-    from trpo_gail.reproduction.paper import load_paper
-    from trpo_gail.reproduction.results import read_all
-    from trpo_gail.reproduction.table import make_table, our_scales
+    from trpo_gail.studies.reproduction.paper import load_paper
+    from trpo_gail.studies.reproduction.results import read_all
+    from trpo_gail.studies.reproduction.table import make_table, our_scales
 
     found = read_all(results, load_grid())
     if not found:

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from trpo_gail.commands import COMMANDS
 from trpo_gail.errors import Answered, UserError
-from trpo_gail.launcher import launched
-from trpo_gail.stopping import unwind
+from trpo_gail.system.launcher import launched
+from trpo_gail.system.stopping import unwind
 
 if TYPE_CHECKING:
     from tyro.constructors import ConstructorRegistry

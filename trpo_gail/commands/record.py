@@ -9,8 +9,8 @@ from tyro.conf import Positional, arg
 
 from trpo_gail.commands.data import print_info
 from trpo_gail.commands.parsing import by_rank_0, parse
-from trpo_gail.config import Config
-from trpo_gail.terminal import streams, warn
+from trpo_gail.config.tree import Config
+from trpo_gail.system.terminal import streams, warn
 
 if TYPE_CHECKING:
     from trpo_gail.parallel import Workers
@@ -52,7 +52,7 @@ def run(arguments: list[str], workers: list[Workers]) -> int:
     """Record, and print what the file holds."""
     given = parse(_RecordArguments, arguments, "record")
     kwargs = Config("", env_kwargs=given.env_kwargs).env_arguments
-    from trpo_gail.experts.record import record
+    from trpo_gail.runs.record import record
 
     def work() -> None:
         record(

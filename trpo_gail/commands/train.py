@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Annotated, Any, get_args, get_type_hints
 from tyro.conf import arg
 
 from trpo_gail.commands.parsing import file_errors, parse, world
-from trpo_gail.config import Config, GeneratorName, PresetName, other_generator, preset
+from trpo_gail.config.tree import Config, GeneratorName, PresetName, other_generator, preset
 from trpo_gail.errors import UserError
 
 if TYPE_CHECKING:
-    from trpo_gail.console import View
     from trpo_gail.parallel import Workers
+    from trpo_gail.runs.console import View
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ def run(arguments: list[str], workers: list[Workers], command: str = "train") ->
     resume, out = (_peek(arguments, flag) for flag in ("--resume", "--out"))
     if resume is not None and not out:
         raise UserError("--resume: which run? --out names its folder")
-    from trpo_gail.console import View
+    from trpo_gail.runs.console import View
 
     if resume is None:
         given = parse_flags(arguments, command)
@@ -61,8 +61,8 @@ def _resumed_flags(arguments: list[str], command: str, saved: Config | None, out
 
 
 def _train(given: TrainArguments, saved: Config | None, workers: list[Workers], view: View) -> None:
-    from trpo_gail.session import check_resume
-    from trpo_gail.session import run as run_session
+    from trpo_gail.runs.training import check_resume
+    from trpo_gail.runs.training import run as run_session
 
     if saved:
         check_resume(saved, given.config, Path(str(given.out)))
@@ -71,11 +71,11 @@ def _train(given: TrainArguments, saved: Config | None, workers: list[Workers], 
 
 def _saved(path: Path) -> Config | None:
     """The config of the run to go on with; None where it was killed before it wrote one, so that it begins anew."""
-    from trpo_gail.runs import is_unbegun
+    from trpo_gail.runs.run_folder import is_unbegun
 
     if is_unbegun(path):
         return None
-    from trpo_gail.session import saved_config
+    from trpo_gail.runs.training import saved_config
 
     return saved_config(path)
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from trpo_gail.envs import paper
 from trpo_gail.envs.failures import described
+from trpo_gail.envs.tasks import paper
 from trpo_gail.errors import UserError
 
 

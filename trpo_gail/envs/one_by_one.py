@@ -18,7 +18,7 @@ from gymnasium.spaces import Box
 
 from trpo_gail.envs.failures import RAISED, called, described
 from trpo_gail.errors import RunError, UserError
-from trpo_gail.terminal import warn
+from trpo_gail.system.terminal import warn
 
 # Steps after which an episode is cut where nothing else limits it; the longest common limit, Atari's, is 27,000.
 BOUND = 30_000

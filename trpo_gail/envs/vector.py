@@ -18,10 +18,11 @@ import gymnasium
 import numpy as np
 from gymnasium.spaces import Box, Discrete
 
-from trpo_gail.envs import envpool, point_nav
+from trpo_gail.envs import envpool
 from trpo_gail.envs.actions import ActionScaling
 from trpo_gail.envs.failures import called
 from trpo_gail.envs.one_by_one import BOUND, LIMIT, OneByOne, Vectorised
+from trpo_gail.envs.tasks import point_nav
 from trpo_gail.errors import RunError, UserError
 
 Backend = Literal["auto", "envpool", "gymnasium"]

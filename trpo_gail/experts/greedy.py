@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from trpo_gail.envs import point_nav
+from trpo_gail.envs.tasks import point_nav
 from trpo_gail.errors import UserError
 from trpo_gail.experts.dataset import ActionView
 from trpo_gail.sampling.rollout import Noise

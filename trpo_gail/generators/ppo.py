@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 
 from trpo_gail import finite
-from trpo_gail.config import PPOConfig
+from trpo_gail.config.tree import PPOConfig
 from trpo_gail.networks.mlp import FlatParameters
 from trpo_gail.parallel import Workers
-from trpo_gail.policy import Distribution, Policy
+from trpo_gail.policies.policy import Distribution, Policy
 from trpo_gail.sampling.batch import Batch
 
 Stats = dict[str, float]

@@ -8,11 +8,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from trpo_gail.config import TRPOConfig
-from trpo_gail.generators.natural_gradient import damped_mean, fisher_product, trust_region_step
+from trpo_gail.config.tree import TRPOConfig
 from trpo_gail.networks.mlp import FlatParameters
+from trpo_gail.optim.natural_gradient import damped_mean, fisher_product, trust_region_step
 from trpo_gail.parallel import Workers
-from trpo_gail.policy import Distribution, Policy
+from trpo_gail.policies.policy import Distribution, Policy
 from trpo_gail.sampling.batch import Batch
 
 Stats = dict[str, float]

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 
-from trpo_gail import whole_file
 from trpo_gail.errors import UserError
+from trpo_gail.system import whole_file
 
 Cell = str | float | int | None
 

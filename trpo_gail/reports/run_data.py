@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from trpo_gail import typed
 from trpo_gail.errors import UserError
-from trpo_gail.runs import read_json, read_metrics
-from trpo_gail.terminal import warn
+from trpo_gail.runs.run_folder import read_json, read_metrics
+from trpo_gail.system import typed
+from trpo_gail.system.terminal import warn
 
 # What a batch says about the policy that sampled it.
 SAMPLED = ("return_mean", "return_std", "length_mean", "reward_mean")

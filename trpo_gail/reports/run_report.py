@@ -9,8 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from trpo_gail.config import Config, flatten
-from trpo_gail.console import View
+from trpo_gail.config.tree import Config, flatten
 from trpo_gail.errors import UserError
 from trpo_gail.reports import page, plots
 from trpo_gail.reports.page import Cell, Figure, Section, Table
@@ -18,6 +17,7 @@ from trpo_gail.reports.plots import Panel
 from trpo_gail.reports.run_data import RunData, load
 from trpo_gail.reports.state_section import States, look_at_states, states_section
 from trpo_gail.reports.visits import Visits
+from trpo_gail.runs.console import View
 from trpo_gail.scores import scaled_score
 
 NOT_RECORDED = "None of these runs recorded this."

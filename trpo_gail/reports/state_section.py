@@ -13,7 +13,7 @@ from trpo_gail.reports import plots
 from trpo_gail.reports.page import Cell, Figure, Section, Table
 from trpo_gail.reports.run_data import RunData
 from trpo_gail.reports.visits import Visits, distance, of_expert, of_learner
-from trpo_gail.terminal import warn
+from trpo_gail.system.terminal import warn
 
 MOST_DIMENSIONS = 24  # drawn
 TITLE = "States visited, expert and learner"

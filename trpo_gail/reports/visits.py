@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 
 from trpo_gail.errors import UserError
-from trpo_gail.evaluate import FINAL, Evaluator, load_policy
 from trpo_gail.experts import dataset, hdf5
 from trpo_gail.parallel import Workers
 from trpo_gail.reports.run_data import RunData
+from trpo_gail.runs.evaluate import FINAL, Evaluator, load_policy
 
 BINS = 40
 TAIL = 0.005  # of the rows, on each side, are beyond a histogram's ends and counted in its outermost bins

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from trpo_gail.config import Config
+from trpo_gail.config.tree import Config
 from trpo_gail.envs.vector import VectorEnv
 from trpo_gail.finite import Reach
 from trpo_gail.parallel import Workers

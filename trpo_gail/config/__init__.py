@@ -1,0 +1,1 @@
+"""Everything that decides what a run computes, as one tree of dataclasses."""

@@ -1,0 +1,1 @@
+"""Tasks of our own and the paper's."""

@@ -1,0 +1,46 @@
+"""The value network V(s)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from trpo_gail.config.tree import CriticConfig
+from trpo_gail.envs.vector import EnvSpec
+from trpo_gail.networks.mlp import MLP
+from trpo_gail.networks.normaliser import Normaliser
+
+
+class ValueNetwork(nn.Module):
+    """Observations, and the time within the episode if asked for, -> normalised value."""
+
+    def __init__(self, config: CriticConfig, spec: EnvSpec, rng: torch.Generator) -> None:
+        super().__init__()
+        self.time_input = config.time_input
+        inputs = spec.observation_size + (1 if config.time_input else 0)
+        self.net = MLP(inputs, config.hidden_sizes, 1, out_scale=0.0, rng=rng)
+        active = None if config.normalise_observations else 0
+        self.normaliser = Normaliser(spec.observation_size, config.observation_clip, active)
+        self.target_normaliser = Normaliser(1)
+
+    def inputs(self, observations: Tensor, times: Tensor) -> Tensor:
+        """[B, O], [B] -> [B, I]."""
+        z = self.normaliser(observations)
+        return torch.cat([z, times[:, None]], 1) if self.time_input else z
+
+    def value(self, observations: Tensor, times: Tensor) -> Tensor:
+        """V(s) in units of reward: [B]."""
+        shift, scale = self.target_normaliser.shift_and_scale(observations.dtype)
+        return self.net(self.inputs(observations, times))[:, 0] * scale + shift
+
+    def update_target_normaliser(self, moments: Tensor, preserve: bool) -> None:
+        """Take in targets' sums; `preserve` rescales the output layer, so that V stays (van Hasselt et al. 2016)."""
+        before = self.target_normaliser.shift_and_scale(torch.float64)
+        self.target_normaliser.add(moments)
+        if not preserve:
+            return
+        after = self.target_normaliser.shift_and_scale(torch.float64)
+        out = self.net.layers[-1]
+        with torch.no_grad():
+            out.weight.mul_((before[1] / after[1]).to(out.weight.dtype))
+            out.bias.copy_((before[1] * out.bias + before[0] - after[0]) / after[1])

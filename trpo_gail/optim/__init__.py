@@ -1,0 +1,1 @@
+"""Steps in parameter space: one flat vector, Adam, the natural gradient."""

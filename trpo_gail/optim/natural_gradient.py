@@ -1,0 +1,169 @@
+"""The numerics of a natural-gradient step: conjugate gradient, Fisher-vector products, line search."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from trpo_gail import finite
+from trpo_gail.config.tree import TrustRegionConfig
+from trpo_gail.networks.mlp import MLP, ROW_CHUNK, FlatParameters
+from trpo_gail.parallel import Workers
+from trpo_gail.policies.policy import Policy
+from trpo_gail.sampling.batch import Rows
+
+Stats = dict[str, float]
+Product = Callable[[Tensor], Tensor]
+
+
+def trust_region_step(
+    config: TrustRegionConfig,
+    theta: Tensor,
+    g: Tensor,
+    value: float,
+    product: Product,
+    evaluate: Callable[[], tuple[float, float]],
+    owner: str,
+) -> Stats:
+    """Move parameters theta [P], in place, up an objective L subject to mean KL(old || theta) <= max_kl.
+
+    `g` [P] and `value` are L's gradient and value at theta; `product` is the damped Fisher matrix there; `evaluate` gives
+    L and the KL at wherever theta stands. Theta is left bit for bit where there is no acceptable step, unless the config
+    says otherwise. A step that is tried may well give what is not finite; raises NotFinite where the `owner` of theta does
+    so before any step.
+    """
+    norm = float(g.norm())
+    finite.number(f"objective of the {owner}", value)
+    finite.number(f"gradient of the {owner}", norm)
+    stats = {"kl": 0.0, "improvement": 0.0, "backtracks": 0.0, "step_accepted": 0.0, "cg_residual": 0.0}
+    stats |= {"gradient_norm": norm}
+    if float(g.abs().max()) <= config.least_gradient:
+        return stats
+
+    def curvature(v: Tensor) -> Tensor:
+        Hv = product(v)
+        finite.numbers(f"Fisher-vector product of the {owner}", Hv)
+        return Hv
+
+    x, residual, _ = conjugate_gradient(curvature, g, config.cg_iters)
+    stats |= {"cg_residual": float(residual.norm() / g.norm())}
+    xHx = float(x @ (g - residual))
+    if not (math.isfinite(xHx) and xHx > 0.0):
+        return stats
+    # Differs: the original adds 1e-8 to xHx / (2 max_kl), so as not to divide by zero, which is decided above.
+    full_step = x * math.sqrt(2.0 * config.max_kl / xHx)
+    expected, start = float(g @ full_step), theta.clone()
+
+    # Differs: the original sets L to minus infinity beyond the KL limit; here the step is refused, which comes to the same.
+    for k in range(config.line_search_steps):
+        fraction = config.line_search_shrink**k
+        theta.copy_(start + fraction * full_step)
+        L, kl = evaluate()
+        enough = L - value > config.line_search_accept * fraction * expected
+        if enough and kl <= config.line_search_kl * config.max_kl:  # false too where either is not a number
+            return stats | {"kl": kl, "improvement": L - value, "backtracks": float(k), "step_accepted": 1.0}
+    stats |= {"backtracks": float(config.line_search_steps)}
+    if config.line_search_failure == "shrink" and bool(torch.isfinite(full_step).all()):
+        theta.copy_(start + config.line_search_shrink**config.line_search_steps * full_step)
+        L, kl = evaluate()  # for the statistics only
+        return stats | {"kl": kl, "improvement": L - value}
+    theta.copy_(start)
+    return stats
+
+
+def conjugate_gradient(Av: Product, b: Tensor, iters: int, tol: float = 1e-10) -> tuple[Tensor, Tensor, int]:
+    """Approximate A^-1 b for a symmetric positive-definite A given as v -> A v, from x = 0.
+
+    Returns x, the residual b - A x, and the products taken. Stops when |residual|^2 <= tol |b|^2, and before a direction
+    along which A is not positive.
+    """
+    # Differs: the original's scipy routine does not look at the sign.
+    x, r, p = torch.zeros_like(b), b.clone(), b.clone()
+    rr = rr_start = float(r @ r)
+    taken = 0
+    while taken < iters and rr > tol * rr_start:
+        Ap = Av(p)
+        taken += 1
+        pAp = float(p @ Ap)
+        if not pAp > 0.0:  # also where it is not a number
+            break
+        alpha = rr / pAp
+        x += alpha * p
+        r -= alpha * Ap
+        rr, rr_old = float(r @ r), rr
+        p = r + (rr / rr_old) * p
+    return x, r, taken
+
+
+def damped_mean(
+    config: TrustRegionConfig,
+    rows: Rows,
+    rng: np.random.Generator,
+    workers: Workers,
+    of_rows: Callable[[slice | Tensor], Product],
+) -> Product:
+    """v -> (F / n + damping) v over a subsample of n rows of all ranks; `of_rows` sums F v over some local rows."""
+    k = config.fvp_subsample
+    chosen: slice | Tensor
+    if config.fvp_draw:
+        numbers = rng.integers(0, rows.total, max(1, rows.total // k))
+        n, chosen = len(numbers), torch.from_numpy(rows.mine(numbers)[1])
+    else:
+        n, chosen = len(range(0, rows.total, k)), rows.every(k)
+    F = of_rows(chosen)
+    return lambda v: (workers.sum_tensor(F(v)) / n).to(v.dtype) + config.cg_damping * v
+
+
+def gauss_newton_product(
+    net: MLP, inputs: Tensor, metric: Callable[[Tensor], Product], into: Callable[[Tensor], list[Tensor]]
+) -> Product:
+    """v -> sum over the rows of inputs [B, I] of J^T M J v (Schulman et al. 2015, appendix C.1), float64 [P].
+
+    `metric` makes M from the network's output [B, O]; `into` splits a vector [P] into the network's parameters. J v is a
+    forward product and J^T a reverse one, both over the activations of a single forward pass. Valid until the parameters
+    move.
+    """
+    chunks = []
+    with torch.no_grad():
+        for rows in torch.split(inputs, ROW_CHUNK):
+            hidden = net.activations(rows)
+            chunks.append((hidden, metric(net.layers[-1](hidden[-1]))))
+
+    def product(v: Tensor) -> Tensor:
+        result = torch.zeros_like(v, dtype=torch.float64)
+        parts, sums = into(v), into(result)
+        for hidden, M in chunks:
+            net.pullback(hidden, M(net.pushforward(hidden, parts)), sums)
+        return result
+
+    return product
+
+
+def fisher_product(policy: Policy, flat: FlatParameters, z: Tensor) -> Product:
+    """v -> sum over the rows of z [B, O] of F v, F being the second derivative of KL(old || .) at old.
+
+    Not averaged over rows, not damped.
+    """
+    own = 0 if policy.discrete else 1  # a policy's own parameter comes before its network's
+    through_network = gauss_newton_product(
+        policy.net, z, lambda out: policy.distribution(out).detach().metric, lambda v: flat.split(v)[own:]
+    )
+
+    def product(v: Tensor) -> Tensor:
+        result = through_network(v)
+        if own:  # d^2 KL / d log_std^2 = 2 in every row
+            flat.split(result)[0].add_(flat.split(v)[0], alpha=2.0 * len(z))
+        return result
+
+    return product
+
+
+def fisher_product_autograd(policy: Policy, flat: FlatParameters, z: Tensor) -> Product:
+    """The same by double backpropagation: the reference that tests compare with."""
+    old = policy(z).detach()
+    gradient = flat.gradient(old.kl(policy(z)).sum(), create_graph=True)
+    return lambda v: flat.gradient(gradient @ v, retain_graph=True)

@@ -1,0 +1,1 @@
+"""Distributions over actions, the policy that learns, and its copy that samples."""

@@ -1,0 +1,273 @@
+"""Checkpoints: written whole or not at all, verified when read, without running anything that they hold.
+
+iteration_N.pt   the learner's whole state; a policy alone, of behavioural cloning
+unfinished_N.pt  the same, but saved within an iteration: its row is not in metrics.csv yet, and is kept here
+best.pt          a policy alone
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import re
+from collections.abc import Mapping
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from gymnasium.spaces import Box, Discrete
+
+from trpo_gail.config.tree import Config, flatten, from_dict, to_dict
+from trpo_gail.envs.actions import ActionScaling
+from trpo_gail.envs.vector import EnvSpec
+from trpo_gail.errors import UserError
+from trpo_gail.learner import Learner
+from trpo_gail.parallel import Workers
+from trpo_gail.policies.policy import Policy
+from trpo_gail.system import sealed, whole_file
+
+FORMAT = 1
+KEEP = 3  # of the last checkpoints, beside the best
+_NAME = re.compile(r"(iteration|unfinished)_(\d+)\.pt")
+_HELD = {"format", "iteration", "config", "spec", "clip", "learner"}
+Row = dict[str, float | int | None]
+
+
+class Damaged(UserError):
+    """A file that is no checkpoint any more."""
+
+
+def save(
+    folder: Path, learner: Learner, config: Config, spec: EnvSpec, clip: bool, workers: Workers, row: Row | None = None
+) -> Path:
+    """Save the learner's whole state as the run's last checkpoint. A collective; rank 0 writes.
+
+    Within an iteration, `row` is what metrics.csv shall have of it: whoever resumes there finishes the iteration first.
+    Such a checkpoint goes with the next one. Raises RuntimeError if the ranks' parameters have come apart, UserError if
+    the disk refuses: the checkpoint before stays good then.
+    """
+    _assert_synced(learner, workers)
+    iteration = learner.progress.iteration
+    path = iteration_path(folder, iteration)
+    if row is not None:
+        path = path.with_name(path.name.replace("iteration", "unfinished"))
+    content = _content(learner.state_dict(), iteration, config, spec, clip) | {"row": _plain(row)}
+
+    def write() -> None:
+        if workers.main:
+            _write(path, content)
+            _remove_old(folder, path)
+
+    workers.together(write)
+    return path
+
+
+def _remove_old(folder: Path, newest: Path) -> None:
+    paths = [path for path in _sorted(folder) if path != newest]
+    for path in paths:
+        if path.name.startswith("unfinished"):
+            path.unlink(missing_ok=True)
+    whole = [path for path in (*paths, newest) if path.name.startswith("iteration")]
+    for path in whole[:-KEEP]:
+        path.unlink(missing_ok=True)
+
+
+def _plain(row: Row | None) -> Row | None:
+    """Python's own numbers: others are not read back."""
+    if row is None:
+        return None
+    return {name: value if value is None or isinstance(value, int) else float(value) for name, value in row.items()}
+
+
+def save_best(folder: Path, learner: Learner, config: Config, spec: EnvSpec, clip: bool, workers: Workers) -> None:
+    """Save the policy alone as the best so far. Rank 0 writes."""
+    path, iteration = best_path(folder), learner.progress.iteration
+    workers.together(lambda: save_policy(path, learner.policy, iteration, config, spec, clip) if workers.main else None)
+
+
+def save_policy(path: Path, policy: Policy, iteration: int, config: Config, spec: EnvSpec, clip: bool) -> None:
+    """Save a policy without the rest of a learner: it can be loaded and evaluated, not trained on. Raises UserError."""
+    _write(path, _content({"policy": policy.state_dict()}, iteration, config, spec, clip))
+
+
+def _content(state: dict[str, Any], iteration: int, config: Config, spec: EnvSpec, clip: bool) -> dict[str, Any]:
+    return {
+        "format": FORMAT,
+        "iteration": iteration,
+        "config": to_dict(config),
+        "spec": _spec_to_dict(spec),
+        "clip": clip,
+        "learner": _map(state, lambda x: torch.from_numpy(np.ascontiguousarray(x)) if isinstance(x, np.ndarray) else x),
+    }
+
+
+def _write(path: Path, content: dict[str, Any]) -> None:
+    path.parent.mkdir(exist_ok=True)
+    buffer = BytesIO()
+    torch.save(content, buffer)
+    try:
+        whole_file.write(path, sealed.seal(buffer.getvalue()), path.with_suffix(".part"))
+    except OSError as error:
+        raise UserError(f"{path}: the checkpoint could not be written ({error.strerror})") from error
+
+
+def read(path: Path) -> dict[str, Any]:
+    """A checkpoint's content. Raises UserError if it is not one, and of its kinds Damaged if it is damaged."""
+    try:
+        data = path.read_bytes()
+        sealed.check(data)
+        state = torch.load(BytesIO(data), map_location="cpu", weights_only=True)
+    except OSError as error:
+        kind = Damaged if isinstance(error, IsADirectoryError) else UserError
+        raise kind(f"{path}: not a checkpoint of trpo_gail ({error.strerror})") from error
+    except Exception as error:  # torch raises many kinds, and each means the same to the user
+        reason = (str(error).splitlines() or [type(error).__name__])[0].split(". ")[0]
+        raise Damaged(f"{path}: not a checkpoint of trpo_gail, or damaged ({reason[:100]})") from error
+    if not isinstance(state, dict) or not state.keys() >= _HELD:
+        raise Damaged(f"{path}: not a checkpoint of trpo_gail (it holds something else)")
+    if state["format"] != FORMAT:
+        raise UserError(f"{path}: not a checkpoint of this version (format {FORMAT} expected, found {state['format']})")
+    return state
+
+
+def read_of_run(folder: Path, path: Path) -> dict[str, Any]:
+    """As `read`, for one of a run's own: where it is damaged, the error says which is good, and what to do."""
+    try:
+        return read(path)
+    except Damaged as error:
+        good = [other for other in reversed(_sorted(folder)) if other != path and _is_good(other)]
+        if path == best_path(folder) and good:
+            advice = "without --best the last policy is taken"
+        elif good:
+            advice = f"the last good one is {good[0].name} (train --resume takes it; or move the other away)"
+        else:
+            advice = "no checkpoint of this run is good"
+        raise UserError(f"{error}; {advice}") from error
+
+
+def last_good(folder: Path) -> tuple[Path | None, list[Path]]:
+    """The newest checkpoint that is good, if the run has any, and those after it: damaged, and set aside as NAME.damaged.
+
+    Raises UserError where all are damaged: then they stay where they are.
+    """
+    damaged: list[Path] = []
+    for path in reversed(_sorted(folder)):
+        try:
+            read(path)
+        except Damaged as error:
+            reason = error
+            damaged.append(path)
+        else:
+            for other in damaged:
+                os.replace(other, other.with_name(f"{other.name}.damaged"))
+            return path, damaged
+    if damaged:
+        raise UserError(f"{reason}; no checkpoint of this run is good, and another --out starts anew")
+    return None, []
+
+
+def _is_good(path: Path) -> bool:
+    with contextlib.suppress(UserError):
+        return bool(read(path))
+    return False
+
+
+def restore(path: Path, learner: Learner) -> Row | None:
+    """Put a checkpoint's state into a learner made from the same config; environments are replayed to where they were.
+
+    The row of the iteration, if it was saved within one. Raises UserError for one that holds a policy alone, or is of
+    another run.
+    """
+    content = read(path)
+    state = content["learner"]
+    if "sampler" not in state:
+        raise UserError(f"{path}: holds a policy alone (of behavioural cloning?), which training cannot go on with")
+    _check_same_run(config_of(content, path), learner.sampler.config, path)
+    actions = state["sampler"]["actions"]
+    state["sampler"]["actions"] = None if actions is None else actions.numpy()
+    learner.load_state_dict(state)
+    return content.get("row")
+
+
+def _check_same_run(saved: Config, config: Config, path: Path) -> None:
+    """Raise UserError if the run's config.json contradicts its checkpoint."""
+    before, now = flatten(saved), flatten(config)
+    for name in before.keys() - {"expert", "steps", "iterations"}:  # these may change
+        if before[name] != now[name]:
+            raise UserError(
+                f"{path}: saved with --{name} {before[name]}, but the run's config.json says {now[name]}: is one of them "
+                "of another run, or damaged?"
+            )
+
+
+def last_path(folder: Path) -> Path | None:
+    """The newest checkpoint of a run, if there is one."""
+    paths = _sorted(folder)
+    return paths[-1] if paths else None
+
+
+def iteration_path(folder: Path, iteration: int) -> Path:
+    """Where an iteration's checkpoint is, or will be."""
+    return folder / "checkpoints" / f"iteration_{iteration:07d}.pt"
+
+
+def best_path(folder: Path) -> Path:
+    """Where the best policy by evaluation is, or will be."""
+    return folder / "checkpoints" / "best.pt"
+
+
+def _sorted(folder: Path) -> list[Path]:
+    """By iteration; the one that was saved within an iteration stands before that of its end. Raises UserError."""
+    checkpoints = folder / "checkpoints"
+    if checkpoints.exists() and not checkpoints.is_dir():
+        raise UserError(f"{checkpoints}: a file, a folder of checkpoints expected")
+    found = [(match, path) for path in checkpoints.glob("*.pt") if (match := _NAME.fullmatch(path.name))]
+    return [path for match, path in sorted(found, key=lambda pair: (int(pair[0][2]), pair[0][1] == "iteration"))]
+
+
+def config_of(state: dict[str, Any], path: Path) -> Config:
+    """The config that a checkpoint was made with."""
+    return from_dict(Config, state["config"], str(path))
+
+
+def spec_of(state: dict[str, Any]) -> EnvSpec:
+    """The environment's spec as training saw it, without making the environment."""
+    s = state["spec"]
+    box = Box(s["low"].numpy(), s["high"].numpy(), dtype=np.dtype(s["dtype"]).type)
+    if "n" in s:
+        action: Box | Discrete = Discrete(s["n"])
+    else:
+        action = Box(s["action_low"].numpy(), s["action_high"].numpy(), dtype=np.dtype(s["action_dtype"]).type)
+    scaling = ActionScaling.of(action) if s.get("action_scaling") else None  # 0.1.0 had none
+    return EnvSpec(s["id"], s["backend"], s["kwargs"], box, scaling.policy if scaling else action, s["limit"], scaling)
+
+
+def _spec_to_dict(spec: EnvSpec) -> dict[str, Any]:
+    box, action = spec.observation_space, spec.executed_space
+    s: dict[str, Any] = {
+        "id": spec.id, "backend": spec.backend, "kwargs": dict(spec.kwargs), "limit": spec.max_episode_steps,
+        "action_scaling": spec.action_scaling is not None,
+        "low": torch.from_numpy(box.low.copy()), "high": torch.from_numpy(box.high.copy()), "dtype": str(box.dtype),
+    }  # fmt: skip
+    if isinstance(action, Discrete):
+        return s | {"n": int(action.n)}
+    low, high = torch.from_numpy(action.low.copy()), torch.from_numpy(action.high.copy())
+    return s | {"action_low": low, "action_high": high, "action_dtype": str(action.dtype)}
+
+
+def _map(value: Any, function: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _map(item, function) for key, item in value.items()}
+    return [_map(item, function) for item in value] if isinstance(value, list) else function(value)
+
+
+def _assert_synced(learner: Learner, workers: Workers) -> None:
+    """Ranks hold identical parameters by construction; a machine that rounds otherwise would break it in silence."""
+    digest = hashlib.sha256()
+    for tensor in learner.policy.state_dict().values():
+        digest.update(tensor.detach().cpu().numpy().tobytes())
+    if len(set(workers.gather(digest.hexdigest()))) > 1:
+        raise RuntimeError("the ranks' policies differ: do all machines have the same processor and the same packages?")

@@ -1,0 +1,144 @@
+"""A run of behavioural cloning from flags to summary; its folder is like a training run's, for the tools that read one."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from trpo_gail import cloning
+from trpo_gail.config.tree import CloningConfig, Config, to_dict
+from trpo_gail.envs import vector
+from trpo_gail.envs.vector import EnvSpec
+from trpo_gail.errors import UserError
+from trpo_gail.experts import cautions, dataset
+from trpo_gail.experts.dataset import ExpertData
+from trpo_gail.learner import make_policy
+from trpo_gail.parallel import Workers
+from trpo_gail.runs import checkpoint
+from trpo_gail.runs.console import View
+from trpo_gail.runs.evaluate import Evaluator, final_scores
+from trpo_gail.runs.run_folder import RunFolder, default_path, is_unbegun, provenance
+from trpo_gail.runs.training import Setting, closing_lines, prepare
+
+
+def clone(
+    config: CloningConfig, out: str | None, quiet: bool, workers: Workers, view: View | None = None
+) -> dict[str, Any]:
+    """Clone the expert, evaluate, save; returns the summary. Raises UserError, on all ranks, for the user's mistakes.
+
+    Rank 0 alone learns, for there is little to share out; all evaluate. A run takes a minute at most and cannot be
+    resumed: Ctrl-C or an error before the policy is saved leaves no folder, a signal that ends the process at once leaves
+    one without a summary. `view` is one that is open already; without it `quiet` makes one.
+    """
+    torch.set_num_threads(1)  # the products are small
+    path = Path(workers.share(str(out or default_path(config.env, config.seed)))).absolute()
+    expert, run = workers.together(lambda: _prepare(config, path, workers))
+    folder = workers.together(lambda: RunFolder.create(path) if workers.main else None)
+    with contextlib.nullcontext(view) if view else View(workers.main, quiet) as view:
+        try:
+            return _clone(run, expert, folder, workers, view)
+        except BaseException as error:
+            if last := checkpoint.last_path(path):  # what failed came after
+                error.add_note(f"last checkpoint: {last}")
+            elif folder:
+                folder.discard()
+            raise
+        finally:
+            if folder:
+                folder.close()
+
+
+@dataclass(frozen=True)
+class _Run:
+    config: CloningConfig
+    run_config: Config
+    setting: Setting
+    spec: EnvSpec
+
+
+def _prepare(config: CloningConfig, path: Path, workers: Workers) -> tuple[ExpertData, _Run]:
+    """Check everything that can be the user's mistake, before any folder is made."""
+    if path.exists() and not is_unbegun(path):
+        raise UserError(f"--out {path}: exists already, a new folder expected")
+    run_config = dataclasses.replace(config.run_config(), num_envs=workers.size)
+    setting, expert, env = prepare(dataclasses.replace(run_config, eval_every=0), None, workers)
+    env.close()
+    assert expert is not None
+    if len(expert.actions) < 2:
+        raise UserError(f"{expert.path}: 1 pair, at least 2 expected: one to learn from and one for validation")
+    return expert, _Run(config, run_config, setting, env.spec)
+
+
+def _clone(run: _Run, expert: ExpertData, folder: RunFolder | None, workers: Workers, view: View) -> dict[str, Any]:
+    config, policy = run.config, make_policy(run.run_config, run.spec)
+    workers.together(lambda: _write_config(run, folder, workers) if folder else None)
+    if folder:
+        view.line(f"run folder {folder.path}")
+    view.line(f"behavioural cloning of {dataset.selection(expert)}")
+    if warning := vector.without_limit(run.spec):
+        view.warn(warning)
+    for warning in cautions.of_run(expert, config.env, reward=None):
+        view.warn(warning)
+    view.begin(0, config.iterations, "iterations")
+    start = time.perf_counter()
+
+    def learn() -> cloning.Row | None:
+        if not folder:
+            return None
+
+        def log(row: cloning.Row) -> None:
+            folder.log(row | {"wall_s": time.perf_counter() - start})
+            view.update(int(row["iteration"]), f"validation score {row['validation_score']:.4g}")
+
+        best = cloning.clone(policy, expert.observations, expert.actions, config, log)
+        iteration = int(best["iteration"])
+        path = checkpoint.iteration_path(folder.path, iteration)
+        checkpoint.save_policy(path, policy, iteration, run.run_config, run.spec, run.setting.clip)
+        return best
+
+    best = workers.share(workers.together(learn))
+    assert best is not None
+    wall_s = time.perf_counter() - start
+    view.line(f"best validation score {best['validation_score']:.4g}, after {int(best['iteration']):,} steps")
+    for tensor in policy.state_dict().values():
+        workers.share_tensor(tensor)
+    evaluator = Evaluator(run.run_config, run.setting.backend, run.setting.clip, workers)
+    summary = {
+        "env": config.env,
+        "seed": config.seed,
+        "ranks": workers.size,
+        "iterations": config.iterations,
+        "steps": 0,  # of the environment
+        "idle_rows": 0,
+        "wall_s": wall_s,
+        "env_steps_per_s": None,
+        "eval_steps": 0,
+        "eval_s": 0.0,
+        "best_return": None,
+        "stopped": "iterations",
+        "best_iteration": int(best["iteration"]),
+        "validation_score": best["validation_score"],
+        "expert_env": expert.env_id,
+        **final_scores(evaluator, policy.actor(), run.spec, config.final_episodes, expert.return_mean),
+    }
+    workers.together(lambda: folder.write_json("summary.json", summary) if folder else None)
+    for line in closing_lines(summary):
+        view.line(line)
+    return summary
+
+
+def _write_config(run: _Run, folder: RunFolder, workers: Workers) -> None:
+    session = provenance(workers.size, 1, workers.hosts) | {"device": "cpu", "from_iteration": 0}
+    content = {
+        "config": to_dict(run.run_config),
+        "cloning": dataclasses.asdict(run.config),
+        "setting": dataclasses.asdict(run.setting),
+        "sessions": [session],
+    }
+    folder.write_json("config.json", content)

@@ -1,0 +1,236 @@
+"""Returns of whole episodes: a fixed number per environment, so that short ones are not favoured."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+
+from trpo_gail.config.tree import Config
+from trpo_gail.envs import vector
+from trpo_gail.envs.actions import uniform_range
+from trpo_gail.envs.vector import EnvSpec, VectorEnv
+from trpo_gail.errors import UserError
+from trpo_gail.learner import make_policy
+from trpo_gail.parallel import Workers
+from trpo_gail.policies.policy import PolicyActor
+from trpo_gail.runs import checkpoint
+from trpo_gail.sampling.rollout import (
+    Actor,
+    BlockedNoise,
+    Episodes,
+    GivenUp,
+    Noise,
+    Rollout,
+    collect_episodes,
+    never,
+    no_noise,
+)
+from trpo_gail.sampling.watched import Watched
+from trpo_gail.scores import scaled_score
+from trpo_gail.seeding import EVAL_NOISE, EVAL_RESET, generator, reset_seeds
+from trpo_gail.system.terminal import warn
+
+MOST_ENVS = 64  # of one evaluation, over all ranks
+PERIODIC, FINAL, RANDOM = range(3)  # streams: an evaluation meets the same starts as the others of its kind
+
+
+class Evaluator:
+    """Runs episodes split over ranks; which episodes depends on the seed and their number alone."""
+
+    def __init__(self, config: Config, backend: vector.Backend, clip: bool, workers: Workers) -> None:
+        self.config, self.backend, self.clip, self.workers = config, backend, clip, workers
+        self.give_up: Callable[[], bool] = never  # asked at every step
+
+    def run(self, actor: Actor, episodes: int, stream: int, *, stochastic: bool = False) -> Episodes:
+        """`episodes` episodes, those of all ranks on every rank. A collective.
+
+        Raises GivenUp, on all ranks, if one of them gave up.
+        """
+        mine: list[Episodes] | None = [Episodes(np.zeros(0), np.zeros(0, np.int64))]  # for a rank without any
+        if self.workers.block(min(episodes, MOST_ENVS)):
+            mine = None
+            with contextlib.suppress(GivenUp):
+                mine = [done for _, done in self.rollouts(actor, episodes, stream, stochastic=stochastic)]
+        parts: list[Episodes] = []
+        for share in self.workers.gather(mine):
+            if share is None:
+                raise GivenUp
+            parts += share
+        return Episodes(np.concatenate([p.returns for p in parts]), np.concatenate([p.lengths for p in parts]))
+
+    def rollouts(
+        self, actor: Actor, episodes: int, stream: int, *, stochastic: bool = False
+    ) -> list[tuple[Rollout, Episodes]]:
+        """This rank's share of the same episodes, of which there must be one, with all their rows.
+
+        One part of environments that ran together; as many as environments if only one may live in a process. The
+        episodes are the same, since each environment has streams of its own.
+        Raises RunError if an environment or the policy gives something that is not finite.
+        """
+        cfg, total = self.config, min(episodes, MOST_ENVS)
+        envs = self.workers.block(total)
+        threads = self.workers.threads()
+        env = vector.make_together(
+            cfg.env, len(envs), self.backend, threads=threads, clip=self.clip, **cfg.env_settings
+        )
+        try:
+            parts = [envs[start : start + env.num_envs] for start in range(0, len(envs), env.num_envs)]
+            return [self._together(env, part, episodes, actor, stream, stochastic) for part in parts]
+        finally:
+            env.close()
+
+    def _together(
+        self, env: VectorEnv, envs: range, episodes: int, actor: Actor, stream: int, stochastic: bool
+    ) -> tuple[Rollout, Episodes]:
+        """Of `episodes` episodes those of the environments `envs`, by global index."""
+        seed, total = self.config.seed, min(episodes, MOST_ENVS)
+        each = np.array([episodes // total + (index < episodes % total) for index in envs])
+        noise = BlockedNoise(actor, seed, EVAL_NOISE, stream, envs) if stochastic else no_noise(actor, len(envs))
+        seeds = reset_seeds(seed, EVAL_RESET, stream, envs)
+        watched = Watched(actor, self.config.env, envs, self.config.dtype, "an evaluation", self.workers)
+        done = collect_episodes(env, watched, seeds, noise, np.zeros_like(each), each, self.give_up)
+        watched.check(done[0])
+        return done
+
+    def random(self, spec: EnvSpec, episodes: int) -> Episodes:
+        """Episodes of uniformly random actions."""
+        return self.run(RandomActor(spec), episodes, RANDOM, stochastic=True)
+
+
+class RandomActor:
+    """Uniform over the action space; see `uniform_range` for dimensions without bounds."""
+
+    noise_kind: Noise = "uniform"
+
+    def __init__(self, spec: EnvSpec) -> None:
+        self._spec = spec
+        self.noise_size = 1 if spec.discrete else spec.action_size
+        if not spec.discrete:
+            self._low, self._high = uniform_range(spec.action_space)  # type: ignore[arg-type]
+
+    def act(self, observations: np.ndarray, noise: np.ndarray) -> np.ndarray:
+        if self._spec.discrete:
+            return (noise[:, 0] * self._spec.action_size).astype(np.int64)
+        return self._low + noise * (self._high - self._low)
+
+
+class LoadedPolicy:
+    """A trained policy: `predict` for use outside the package, `act` for our own sampler."""
+
+    def __init__(self, actor: PolicyActor, config: Config, spec: EnvSpec, bounds: tuple | None, path: Path) -> None:
+        self._actor, self._bounds = actor, bounds
+        self.config, self.spec, self.env_id, self.path = config, spec, config.env, path
+        # For whoever runs it: it clips its actions itself, and gives them in the environment's units.
+        self.own_config = dataclasses.replace(config, action_scaling=False)
+        self.observation_size, self.action_size, self.discrete = spec.observation_size, spec.action_size, spec.discrete
+        self.action_view: Literal["raw", "executed"] = "executed" if bounds else "raw"
+        self.description = f"{path.parent.parent.name}/{path.name}"  # of what a recording keeps: no path of a machine
+        self.checksum = hashlib.sha256(path.read_bytes()).hexdigest()
+        self.noise_kind, self.noise_size = actor.noise_kind, actor.noise_size
+        self._rng = generator(0, EVAL_NOISE)
+
+    def act(self, observations: np.ndarray, noise: np.ndarray) -> np.ndarray:
+        """Actions [n, A] or [n] as the environment of training saw them, in its own units."""
+        actions = self._actor.act(observations, noise)
+        if self._bounds:
+            actions = np.clip(actions, *self._bounds)
+        return self.spec.action_scaling.executed(actions) if self.spec.action_scaling else actions
+
+    def predict(self, observation: np.ndarray, deterministic: bool = True) -> np.ndarray:
+        """Action for one observation [O], or actions for several [n, O]. Raises ValueError for another shape."""
+        if np.ndim(observation) not in (1, 2) or np.shape(observation)[-1] != self.observation_size:
+            size = self.observation_size
+            raise ValueError(f"observation of shape {np.shape(observation)}, ({size},) or (n, {size}) expected")
+        rows = np.atleast_2d(observation)
+        shape = (len(rows), self.noise_size)
+        if deterministic:
+            noise = np.zeros(shape)
+        else:
+            noise = self._rng.standard_normal(shape) if self.noise_kind == "normal" else self._rng.gumbel(size=shape)
+        actions = self.act(rows, noise)
+        return actions if np.ndim(observation) > 1 else actions[0]
+
+
+def load_policy(run: str | Path, which: str = "last") -> LoadedPolicy:
+    """The policy of a run folder's last checkpoint, or of the best by evaluation.
+
+    Raises UserError if the folder holds none, or a damaged one.
+    """
+    folder = Path(run)
+    last = checkpoint.last_path(folder)
+    path = checkpoint.best_path(folder) if which == "best" else last
+    if path is None or not path.exists():
+        if last is not None:
+            why = _why_no_best(checkpoint.read_of_run(folder, last), last)
+            raise UserError(f"{run}: {why}, so no best.pt; without --best the last policy is taken")
+        raise UserError(f"{run}: no {which} checkpoint of a run here (a run folder holds checkpoints/*.pt)")
+    state = checkpoint.read_of_run(folder, path)
+    config = checkpoint.config_of(state, path)
+    spec = checkpoint.spec_of(state)
+    policy = make_policy(config, spec)
+    policy.load_state_dict(state["learner"]["policy"])
+    space = spec.action_space
+    bounds = (space.low, space.high) if state["clip"] else None  # type: ignore[union-attr]
+    return LoadedPolicy(policy.actor(), config, spec, bounds, path)
+
+
+def _why_no_best(state: dict[str, Any], last: Path) -> str:
+    if "sampler" not in state["learner"]:
+        return "behavioural cloning keeps one policy, the best by its validation score"
+    return f"no periodic evaluation yet (--eval_every {checkpoint.config_of(state, last).eval_every})"
+
+
+def evaluate_run(
+    run: str | Path, episodes: int, stochastic: bool, which: str, seed: int, workers: Workers
+) -> dict[str, Any]:
+    """Returns of a run's policy over whole episodes, in the environment that it was trained in. A collective."""
+    if episodes < 1:
+        raise UserError(f"--episodes: {episodes} given, at least 1 expected")
+    torch.set_num_threads(1)
+    policy = workers.together(lambda: load_policy(run, which))
+    if workers.main and (warning := vector.without_limit(policy.spec)):
+        warn(warning)
+    evaluator = Evaluator(dataclasses.replace(policy.own_config, seed=seed), policy.spec.backend, False, workers)
+    done = evaluator.run(policy, episodes, FINAL, stochastic=stochastic)
+    return {
+        "run": str(run),
+        "checkpoint": str(policy.path),
+        "env": policy.env_id,
+        "backend": policy.spec.backend,
+        "deterministic": not stochastic,
+        "episodes": len(done.returns),
+        "return_mean": float(done.returns.mean()),
+        "return_std": float(done.returns.std()),
+        "return_min": float(done.returns.min()),
+        "return_max": float(done.returns.max()),
+        "length_mean": float(done.lengths.mean()),
+    }
+
+
+def final_scores(
+    evaluator: Evaluator, actor: Actor, spec: EnvSpec, episodes: int, expert: float | None
+) -> dict[str, Any]:
+    """What a run's summary says of its policy: the deterministic return over `episodes`, beside the expert's (as given)
+    and the random policy's; None if there are no episodes. A collective. Raises GivenUp as the evaluator does."""
+    learned = evaluator.run(actor, episodes, FINAL) if episodes else None
+    drawn = evaluator.random(spec, episodes).returns if episodes else None
+    random = float(drawn.mean()) if drawn is not None else None
+    mean = float(learned.returns.mean()) if learned else None
+    return {
+        "return_mean": mean,
+        "return_std": float(learned.returns.std()) if learned else None,
+        "episodes": episodes,
+        "expert_return_mean": expert,
+        "random_return_mean": random,
+        "random_return_std": float(drawn.std()) if drawn is not None else None,
+        "scaled_score": scaled_score(mean, expert, random),
+        "returns": learned.returns.tolist() if learned else [],
+        "lengths": learned.lengths.tolist() if learned else [],
+    }

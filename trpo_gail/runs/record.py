@@ -1,0 +1,265 @@
+"""Record demonstrations: run a policy for a number of whole episodes and write the native file."""
+
+from __future__ import annotations
+
+import json
+import re
+import warnings
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from importlib import metadata
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from gymnasium.spaces import Box
+
+from trpo_gail.envs.vector import Backend, EnvSpec, VectorEnv, make_together, without_limit
+from trpo_gail.errors import UserError, shortened
+from trpo_gail.experts import dataset
+from trpo_gail.runs.experts import load_actor
+from trpo_gail.sampling.rollout import Actor, BlockedNoise, Rollout, collect_episodes, no_noise
+from trpo_gail.seeding import RECORD_NOISE, RECORD_RESET, reset_seeds
+
+NUM_ENVS = 50
+
+
+def record(
+    env_id: str,
+    policy_path: str | Path,
+    episodes: int,
+    out: str | Path,
+    *,
+    seed: int = 0,
+    deterministic: bool = False,
+    num_envs: int = NUM_ENVS,
+    backend: Backend = "auto",
+    env_kwargs: Mapping[str, Any] | None = None,
+    action_view: dataset.ActionView | None = None,
+    dtype: Literal["float32", "float64"] = "float32",
+    subsample: int = 1,
+    threads: int = 1,
+    licence: str | None = None,
+    attribution: str | None = None,
+    max_episode_steps: int | None = None,
+    overwrite: bool = False,
+    warn: Callable[[str], None] = warnings.warn,
+) -> dataset.Demonstrations:
+    """Run `episodes` whole episodes of the policy at `policy_path` and write them to `out`; returns what was written.
+
+    Each episode has random streams of its own, by its number, so that which episodes come out depends neither on
+    `num_envs` nor on `episodes` (to the bit with the paper's policies; others may round by the batch's size), and short
+    ones are not favoured. `executed` actions are clipped before the
+    environment gets them and stored so, `raw` ones are neither; by default as the policy acts, the paper's raw.
+    Observations, actions and rewards are stored as `dtype`; of the rows, those that the paper keeps with `subsample`.
+    `warn` is told if the policy is another task's.
+
+    Raises UserError for a policy that does not fit the environment, an `out` that exists (unless `overwrite`) or cannot
+    be written, and all that `make`, `load_actor` and `save` raise.
+    """
+    _check_request(episodes, num_envs, subsample, Path(out), overwrite)
+    out = Path(out).absolute()  # an environment may change the working directory
+    actor = load_actor(policy_path, env_id)
+    most = min(num_envs, episodes)
+    env = make_together(env_id, most, backend, env_kwargs, threads, max_episode_steps=max_episode_steps)
+    try:
+        _check_fit(actor, env.spec, policy_path)
+        if warning := without_limit(env.spec):
+            warn(warning)
+        if warning := _other_task(actor, env_id, dict(env_kwargs or {}), policy_path):
+            warn(warning)
+        view = _view(actor, action_view, policy_path)
+        acting = _Clipped(actor, env.spec.action_space) if view == "executed" else actor
+        runs = _run(env, acting, episodes, seed, deterministic, subsample, dtype)
+        spec = env.spec
+    finally:
+        env.close()
+    demonstrations = _demonstrations(
+        runs,
+        dtype,
+        subsample,
+        dataset.Provenance(
+            env_id=env_id,
+            env_kwargs=dict(env_kwargs or {}),
+            observation_space=dataset.space_to_json(spec.observation_space),
+            action_space=dataset.space_to_json(spec.action_space),
+            action_view="raw" if spec.discrete else view,
+            policy=getattr(actor, "description", Path(policy_path).name),
+            policy_sha256=getattr(actor, "checksum", None),
+            deterministic=deterministic or actor.noise_size == 0,
+            seed=seed,
+            backend=spec.backend,
+            versions=_versions(spec.backend),
+            licence=licence or getattr(actor, "licence", None),
+            attribution=attribution or getattr(actor, "attribution", None),
+        ),
+    )
+    dataset.save(out, demonstrations)
+    return demonstrations
+
+
+def _check_request(episodes: int, num_envs: int, subsample: int, out: Path, overwrite: bool) -> None:
+    """Before the work, not after it."""
+    if episodes < 1:
+        raise UserError(f"--episodes: expected at least 1, found {episodes}")
+    if num_envs < 1:
+        raise UserError(f"--num_envs: expected at least 1, found {num_envs}")
+    if subsample < 1:
+        raise UserError(f"--subsample: expected at least 1, found {subsample}")
+    if out.is_dir():
+        raise UserError(f"--out {out}: a folder, expected the name of a file")
+    if not out.parent.is_dir():
+        raise UserError(f"--out {out}: the folder {out.parent} does not exist")
+    if out.exists() and not overwrite:
+        raise UserError(f"--out {out}: the file exists; remove it or choose another name")
+
+
+def _check_fit(actor: Actor, spec: EnvSpec, path: str | Path) -> None:
+    """Where a policy states its sizes, they must be the environment's."""
+    expected = {
+        "observation_size": spec.observation_size,
+        "discrete": spec.discrete,
+        "action_size": spec.action_size,
+    }
+    for name, wanted in expected.items():
+        found = getattr(actor, name, wanted)
+        if found != wanted:
+            raise UserError(f"{path}: {name}: expected {wanted} as the environment {spec.id!r} has, found {found}")
+
+
+def _other_task(actor: Actor, env_id: str, kwargs: dict[str, Any], path: str | Path) -> str | None:
+    """What to warn of if a policy says that it is another task's. Versions of an environment are one task."""
+    trained: str | None = getattr(actor, "env_id", None)
+    if trained is None:
+        return None
+    if _task(trained) != _task(env_id):
+        return f"{path}: the policy is one for {shortened(trained, 60)}, not for {env_id}: its episodes are no expert's"
+    config = getattr(actor, "config", None)
+    if config is not None and config.env_arguments != kwargs:
+        before, now = (shortened(json.dumps(given), 60) for given in (config.env_arguments, kwargs))
+        return f"{path}: the policy was trained with --env_kwargs '{before}', and is recorded with '{now}'"
+    return None
+
+
+def _task(env_id: str) -> str:
+    """An environment's name without module, namespace and version: `hopper` of Paper/Hopper-v1 as of Hopper-v4."""
+    return re.sub(r"-v\d+$", "", re.split("[:/]", env_id)[-1]).lower()
+
+
+def _view(actor: Actor, asked: dataset.ActionView | None, path: str | Path) -> dataset.ActionView:
+    """A policy that clips its own actions cannot be recorded raw."""
+    own: dataset.ActionView = getattr(actor, "action_view", "raw")
+    if own == "executed" and asked == "raw":
+        raise UserError(f"{path}: action_view: expected 'executed', since the policy clips its actions, found 'raw'")
+    return asked or own
+
+
+@dataclass(frozen=True)
+class _Episode:
+    """K rows of T steps."""
+
+    observations: np.ndarray  # [K, O]
+    actions: np.ndarray  # [K, A] or [K]
+    rewards: np.ndarray  # [K] float64
+    length: int  # T
+    ret: float  # of all T steps
+    terminated: bool
+
+    def every(self, subsample: int, start: int) -> _Episode:
+        """Rows `start::subsample` alone, copied, so that the others take no memory."""
+        kept = slice(start, None, subsample)
+        return replace(
+            self,
+            observations=self.observations[kept].copy(),
+            actions=self.actions[kept].copy(),
+            rewards=self.rewards[kept].copy(),
+        )
+
+
+def _run(
+    env: VectorEnv, actor: Actor, episodes: int, seed: int, deterministic: bool, subsample: int, dtype: str
+) -> list[_Episode]:
+    """One episode per environment at a time, in order of their numbers."""
+    done: list[_Episode] = []
+    start = dataset.paper_offsets(episodes, subsample)
+    while len(done) < episodes:
+        numbers = range(len(done), len(done) + env.num_envs)
+        wanted = np.array([number < episodes for number in numbers], np.int64)  # the last round may need fewer
+        draw = no_noise(actor, env.num_envs) if deterministic else BlockedNoise(actor, seed, RECORD_NOISE, 0, numbers)
+        seeds = reset_seeds(seed, RECORD_RESET, 0, numbers)
+        rollout, _ = collect_episodes(env, actor, seeds, draw, np.zeros_like(wanted), wanted)
+        for n, number in enumerate(numbers):
+            if wanted[n]:
+                done.append(_episode(rollout, n, env.spec.id, number, dtype).every(subsample, start[number]))
+    return done
+
+
+def _episode(rollout: Rollout, n: int, env_id: str, number: int, dtype: str) -> _Episode:
+    rows = rollout.valid[:, n]
+    rewards = rollout.rewards[rows, n]
+    episode = _Episode(
+        rollout.observations[:-1][rows, n],
+        rollout.actions[rows, n],
+        rewards,
+        len(rewards),
+        float(rewards.sum()),
+        bool(rollout.terminated[rows, n][-1]),
+    )
+    for name in ("observations", "actions", "rewards"):
+        values = getattr(episode, name).reshape(len(rewards), -1)
+        for problem, fine in (("not finite", np.isfinite(values)), (f"beyond {dtype}", _fits(values, dtype))):
+            if not fine.all():
+                step = int(np.argmin(fine.all(axis=1)))
+                raise UserError(f"environment {env_id!r}: {name} {problem} at step {step} of episode {number}")
+    return episode
+
+
+def _fits(values: np.ndarray, dtype: str) -> np.ndarray:
+    """Which values `dtype` can hold: bool, of their shape."""
+    return np.abs(values) <= np.finfo(dtype).max
+
+
+def _demonstrations(
+    runs: list[_Episode], dtype: str, subsample: int, provenance: dataset.Provenance
+) -> dataset.Demonstrations:
+    lengths, terminated = np.array([run.length for run in runs]), np.array([run.terminated for run in runs])
+    episode, steps = dataset.paper_rows(lengths, subsample)
+    last = steps == lengths[episode] - 1
+    actions = np.concatenate([run.actions for run in runs])
+    return dataset.Demonstrations(
+        observations=np.concatenate([run.observations for run in runs]).astype(dtype),
+        actions=actions.astype(np.int64 if actions.ndim == 1 else dtype),
+        terminals=last & terminated[episode],
+        timeouts=last & ~terminated[episode],
+        steps=steps,
+        episode_lengths=lengths,
+        rewards=np.concatenate([run.rewards for run in runs]).astype(dtype),
+        episode_returns=np.array([run.ret for run in runs]),
+        subsample=subsample,
+        provenance=provenance,
+    )
+
+
+class _Clipped:
+    """An actor whose actions are clipped to the bounds, for the environment and the file alike."""
+
+    def __init__(self, actor: Actor, space: Any) -> None:
+        self.noise_kind, self.noise_size = actor.noise_kind, actor.noise_size
+        self._actor, self._space = actor, space
+
+    def act(self, observations: np.ndarray, noise: np.ndarray) -> np.ndarray:
+        actions = self._actor.act(observations, noise)
+        return actions.clip(self._space.low, self._space.high) if isinstance(self._space, Box) else actions
+
+
+def _versions(backend: str) -> dict[str, str]:
+    """Versions of the libraries that the numbers depend on."""
+    found = {}
+    for name in ("numpy", "gymnasium", "mujoco", "envpool", "h5py"):
+        if name == "envpool" and backend != "envpool":
+            continue
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return found

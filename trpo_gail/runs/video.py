@@ -1,0 +1,142 @@
+"""One episode of a run's policy as a film: .mp4 by ffmpeg, .gif by Pillow."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import gymnasium
+import numpy as np
+
+from trpo_gail.envs.failures import called
+from trpo_gail.envs.one_by_one import make_one
+from trpo_gail.errors import UserError, shortened
+from trpo_gail.runs.evaluate import FINAL, LoadedPolicy, load_policy
+from trpo_gail.seeding import EVAL_RESET, reset_seeds
+
+MOST_FPS = 30  # frames are left out until there are no more in a second of the environment's time
+ENDINGS = (".mp4", ".gif")
+
+
+def check_video(path: Path) -> None:
+    """Raise UserError for a file that could not be written in the end: better said before an evaluation than after."""
+    if path.suffix.lower() not in ENDINGS:
+        raise UserError(f"--video {path}: a file that ends in .mp4 or .gif expected")
+    if not path.parent.is_dir():
+        raise UserError(f"--video {path}: there is no folder {path.parent}")
+    try:
+        if path.suffix.lower() == ".gif":
+            import PIL.Image  # noqa: F401
+        else:
+            import imageio_ffmpeg  # noqa: F401
+    except ImportError as error:
+        package = "imageio-ffmpeg" if error.name == "imageio_ffmpeg" else "pillow"
+        raise UserError(f"--video {path}: {error.name} is not installed (pip install {package})") from error
+
+
+def record_video(run: str | Path, path: Path, which: str, seed: int) -> dict[str, Any]:
+    """Film one deterministic episode, in the time in which the environment's happens; its return and length.
+
+    gymnasium draws, whatever ran the environments in training. Raises UserError where it cannot, or where `path` cannot be
+    written; then `path` is what it was.
+    """
+    check_video(path)
+    policy = load_policy(run, which)
+    _without_display()
+    env = _make(policy)
+    fps = float(env.metadata.get("render_fps") or MOST_FPS)
+    stride = int(np.ceil(fps / MOST_FPS))
+    episode = _Episode(env, policy, reset_seeds(seed, EVAL_RESET, FINAL, range(1))[0], stride)
+    part = path.with_name(f".{path.stem}.part{path.suffix.lower()}")
+    write = _write_gif if part.suffix == ".gif" else _write_mp4
+    try:
+        write(part, iter(episode), fps / stride)
+        os.replace(part, path)
+    except OSError as error:
+        raise UserError(f"--video {path}: cannot be written: {error.strerror or error}") from error
+    finally:
+        part.unlink(missing_ok=True)
+        env.close()
+    return {"video": str(path), "video_return": episode.total, "video_length": episode.length}
+
+
+def _without_display() -> None:
+    """Where there is no screen, drawing takes a library that needs none; what the user has set stays."""
+    if not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
+        os.environ.setdefault("MUJOCO_GL", "egl")  # without it MuJoCo tries a window, and aborts the process
+        os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
+
+
+def _make(policy: LoadedPolicy) -> gymnasium.Env:
+    with _drawing(policy.env_id):
+        config = policy.config
+        return make_one(config.env, config.env_arguments, config.max_episode_steps, render_mode="rgb_array")[0]
+
+
+@contextmanager
+def _drawing(env_id: str) -> Iterator[None]:
+    """Whatever goes wrong here is told to the user: each environment draws with a library of its own."""
+    try:
+        yield
+    except Exception as error:
+        raise UserError(
+            f"--video: environment {env_id!r} cannot be drawn: {shortened(str(error), 80)} (classic control needs "
+            "pip install 'gymnasium[classic-control]'; MuJoCo without a screen MUJOCO_GL=egl and libegl1, or "
+            "MUJOCO_GL=osmesa and libosmesa6)"
+        ) from error
+
+
+class _Episode:
+    """Frames [height, width, 3] uint8 as the episode goes on; its return and length once it has ended."""
+
+    def __init__(self, env: gymnasium.Env, policy: LoadedPolicy, seed: int, stride: int) -> None:
+        self._env, self._policy, self._seed, self._stride = env, policy, seed, stride
+        self.total, self.length = 0.0, 0
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        who = f"environment {self._policy.env_id!r}"
+        observation, _ = called(who, "reset", self._env.reset, seed=self._seed)
+        ended = False
+        while not ended:
+            if self.length % self._stride == 0:
+                yield self._frame()
+            action = self._policy.predict(observation)
+            observation, reward, terminated, truncated, _ = called(who, "step", self._env.step, action)
+            self.total, self.length, ended = self.total + float(reward), self.length + 1, terminated or truncated
+        yield self._frame()
+
+    def _frame(self) -> np.ndarray:
+        with _drawing(self._policy.env_id):
+            frame: Any = self._env.render()
+        if not isinstance(frame, np.ndarray):
+            raise UserError(f"--video: environment {self._policy.env_id!r} draws no pictures (rgb_array)")
+        return frame
+
+
+def _write_gif(path: Path, frames: Iterator[np.ndarray], fps: float) -> None:
+    from PIL import Image
+
+    first, *others = (Image.fromarray(frame).quantize(64) for frame in frames)
+    duration = max(20, round(100 / fps) * 10)  # ms; the format counts hundredths, and browsers slow down below two
+    first.save(path, save_all=True, append_images=others, duration=duration, loop=0)
+
+
+def _write_mp4(path: Path, frames: Iterator[np.ndarray], fps: float) -> None:
+    import imageio_ffmpeg
+
+    first = next(frames)
+    height, width = first.shape[:2]
+    # macro_block_size: of the codec, which wants even sides.
+    writer = imageio_ffmpeg.write_frames(
+        str(path), (width, height), fps=fps, macro_block_size=2, ffmpeg_log_level="error"
+    )
+    try:
+        writer.send(None)
+        writer.send(np.ascontiguousarray(first))
+        for frame in frames:
+            writer.send(np.ascontiguousarray(frame))
+    finally:
+        writer.close()

@@ -1,0 +1,294 @@
+"""From results to numbers: scores, curves, and when the expert was reached.
+
+A score is 0 at the random policy's return and 1 at the expert's. G points of a curve, R runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+
+from trpo_gail.errors import UserError
+from trpo_gail.scores import scaled_score
+from trpo_gail.studies.comparison.plan import Cell, Plan, Task
+from trpo_gail.studies.comparison.results import Result
+from trpo_gail.studies.comparison.statistics import (
+    Strata,
+    improvement_interval,
+    iqm_curve,
+    iqm_interval,
+    profile,
+    profile_interval,
+)
+
+ALL = "all"  # instead of an environment: over all that every contestant has results for
+NEAR = 0.95  # the score that counts as the expert's
+POINTS = 61  # of curves and profiles
+LOWEST, HIGHEST = -0.5, 1.5  # a profile looks at scores within, at most
+
+
+@dataclass(frozen=True)
+class Scale:
+    """Returns of a task's expert and of random actions."""
+
+    expert: float
+    random: float
+
+    def score(self, value: float) -> float:
+        found = scaled_score(value, self.expert, self.random)
+        assert found is not None  # `analyse` refuses scales that mean nothing
+        return found
+
+    def value(self, score: np.ndarray) -> np.ndarray:
+        return self.random + score * (self.expert - self.random)
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A number with its 95 % interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Row:
+    """A contestant on a task, or on all."""
+
+    contestant: str
+    env: str
+    runs: int
+    planned: int
+    scores: np.ndarray  # [R], of all tasks in a row
+    returns: np.ndarray | None  # [R], means of a run's episodes; None over tasks
+    iqm: Estimate
+    reached: int  # runs that came to the expert's 95 %
+    steps_to_near: float | None  # median over runs; None where half of them or more never came there
+    seconds_to_near: float | None
+
+
+@dataclass(frozen=True)
+class Curve:
+    """IQM of scores, point by point."""
+
+    contestant: str
+    env: str
+    x: np.ndarray  # [G], steps, or parts of a task's steps over all tasks, or seconds
+    score: np.ndarray  # [G]
+    low: np.ndarray  # [G]
+    high: np.ndarray  # [G]
+
+
+@dataclass(frozen=True)
+class Improvement:
+    """How probably a run of the first scores more than one of the second."""
+
+    first: str
+    second: str
+    env: str
+    probability: Estimate
+
+
+@dataclass(frozen=True)
+class Profile:
+    """The part of a contestant's runs above each score."""
+
+    contestant: str
+    thresholds: np.ndarray  # [G], scores
+    part: np.ndarray  # [G]
+    low: np.ndarray  # [G]
+    high: np.ndarray  # [G]
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """All numbers of a comparison."""
+
+    plan: Plan
+    results: tuple[Result, ...]
+    scales: Mapping[str, Scale]  # by environment
+    rows: tuple[Row, ...]
+    curves: tuple[Curve, ...]  # against steps
+    time_curves: tuple[Curve, ...]  # against seconds of training
+    profiles: tuple[Profile, ...]
+    improvements: tuple[Improvement, ...]
+    missing: tuple[Cell, ...]  # without a result
+
+    def of(self, contestant: str, env: str) -> list[Result]:
+        return [r for r in self.results if (r.contestant, r.env) == (contestant, env)]
+
+    @property
+    def shared(self) -> list[str]:
+        """Tasks that every contestant has results for: over others, whoever failed the hardest would come off best."""
+        names = [contestant.name for contestant in self.plan.contestants]
+        return [task.env for task in self.plan.tasks if all(self.of(name, task.env) for name in names)]
+
+
+def analyse(plan: Plan, results: Sequence[Result]) -> Analysis:
+    """Everything, from the results there are. Raises UserError where there are none, or where a scale means nothing."""
+    if not results:
+        raise UserError("no run of the comparison has a result")
+    scales = {task.env: _scale(task, results) for task in plan.tasks if any(r.env == task.env for r in results)}
+    have = {result.cell for result in results}
+    bare = Analysis(
+        plan, tuple(results), scales, (), (), (), (), (), tuple(cell for cell in plan.cells() if cell not in have)
+    )
+    return Analysis(
+        plan, bare.results, scales, tuple(_rows(bare)), tuple(_step_curves(bare)), tuple(_time_curves(bare)),
+        tuple(_profiles(bare)), tuple(_improvements(bare)), bare.missing,
+    )  # fmt: skip
+
+
+def _scale(task: Task, results: Sequence[Result]) -> Scale:
+    """The demonstrations' mean return, and that of random actions over all runs."""
+    scale = Scale(task.expert_return_mean, float(np.mean([r.random_return_mean for r in results if r.env == task.env])))
+    if scaled_score(0.0, scale.expert, scale.random) is None or scale.expert < scale.random:
+        raise UserError(
+            f"{task.env}: its demonstrations return {scale.expert:g} and random actions {scale.random:g}, of which no scale "
+            "can be made; demonstrations that return more expected"
+        )
+    return scale
+
+
+def scores(found: Analysis, contestant: str, env: str) -> np.ndarray:
+    """[R], of the last policies."""
+    return np.array([found.scales[env].score(r.return_mean) for r in found.of(contestant, env)])
+
+
+def near(result: Result, scale: Scale) -> int | None:
+    """Index of the first periodic evaluation at 95 % of the expert or above."""
+    scored = [scale.score(value) for value in result.curve["return_mean"]]
+    return next((k for k, score in enumerate(scored) if score >= NEAR), None)
+
+
+def to_near(result: Result, scale: Scale, column: str) -> float | None:
+    """Steps, or wall_s, until that evaluation; None where the run never came there."""
+    k = near(result, scale)
+    return None if k is None else result.curve[column][k]
+
+
+def _groups(found: Analysis) -> dict[str, list[str]]:
+    """Tasks by what numbers are of: each one with a result, then all together where that is more than one."""
+    shared = found.shared
+    return {env: [env] for env in found.scales} | ({ALL: shared} if len(shared) > 1 else {})
+
+
+def _strata(found: Analysis, contestant: str, envs: Sequence[str]) -> Strata:
+    return [scores(found, contestant, env) for env in envs]
+
+
+def _rows(found: Analysis) -> list[Row]:
+    """Per task, then over all."""
+    return [
+        _row(found, contestant.name, env, envs)
+        for env, envs in _groups(found).items()
+        for contestant in found.plan.contestants
+        if found.of(contestant.name, envs[0])
+    ]
+
+
+def _row(found: Analysis, contestant: str, env: str, envs: Sequence[str]) -> Row:
+    strata = _strata(found, contestant, envs)
+    value, ends = iqm_interval(strata)
+    mine = [(r, found.scales[r.env]) for e in envs for r in found.of(contestant, e)]
+    steps, seconds = ([to_near(r, scale, column) for r, scale in mine] for column in ("steps", "wall_s"))
+    single = env != ALL  # steps and seconds of different tasks have no common median
+    return Row(
+        contestant, env, len(mine), len(found.plan.seeds) * len(envs),
+        np.concatenate(strata), np.array([r.return_mean for r, _ in mine]) if single else None,
+        Estimate(value, *ends), sum(value is not None for value in steps),
+        _median(steps) if single else None, _median(seconds) if single else None,
+    )  # fmt: skip
+
+
+def _median(values: Sequence[float | None]) -> float | None:
+    """Runs that never came there count as later than all others."""
+    middle = float(np.median([np.inf if value is None else value for value in values]))
+    return middle if np.isfinite(middle) else None
+
+
+# ---- curves ----------------------------------------------------------------------------------------------------------
+
+
+def _interpolated(found: Analysis, result: Result, column: str, x: np.ndarray) -> np.ndarray:
+    """Scores [G] between a run's evaluations, linearly; before the first and after the last as there."""
+    scale = found.scales[result.env]
+    return np.interp(x, result.curve[column], [scale.score(value) for value in result.curve["return_mean"]])
+
+
+def _step_curves(found: Analysis) -> list[Curve]:
+    """Where all runs have been evaluated; over several tasks against the part of each one's steps."""
+    ends = {env: _common_steps([r for r in found.results if r.env == env]) for env in found.scales}
+    grids = {env: np.linspace(*ends[env], POINTS) for env in found.scales}
+    curves = [
+        Curve(contestant.name, env, grids[env], *iqm_curve([_matrix(found, contestant.name, env, grids[env])]))
+        for env in found.scales
+        for contestant in found.plan.contestants
+        if found.of(contestant.name, env)
+    ]
+    if shared := _groups(found).get(ALL):
+        steps = {env: found.plan.task(env).steps for env in shared}
+        first = max(ends[env][0] / steps[env] for env in shared)
+        last = min(ends[env][1] / steps[env] for env in shared)
+        parts = np.linspace(first, last, POINTS)
+        for contestant in found.plan.contestants:
+            strata = [_matrix(found, contestant.name, env, parts * steps[env]) for env in shared]
+            curves.append(Curve(contestant.name, ALL, parts, *iqm_curve(strata)))
+    return curves
+
+
+def _matrix(found: Analysis, contestant: str, env: str, x: np.ndarray) -> np.ndarray:
+    """[R, G]"""
+    return np.array([_interpolated(found, r, "steps", x) for r in found.of(contestant, env)])
+
+
+def _common_steps(results: Sequence[Result]) -> tuple[float, float]:
+    """From the latest first evaluation to the earliest last one."""
+    first, last = max(r.curve["steps"][0] for r in results), min(r.curve["steps"][-1] for r in results)
+    return (first, last) if first < last else (last, last)
+
+
+def _time_curves(found: Analysis) -> list[Curve]:
+    """From a contestant's latest first evaluation to its latest last one: a run that has ended keeps its policy."""
+    curves = []
+    for env in found.scales:
+        for contestant in found.plan.contestants:
+            if mine := found.of(contestant.name, env):
+                seconds = [r.curve["wall_s"] for r in mine]
+                x = np.linspace(max(s[0] for s in seconds), max(s[-1] for s in seconds), POINTS)
+                matrix = np.array([_interpolated(found, r, "wall_s", x) for r in mine])
+                curves.append(Curve(contestant.name, env, x, *iqm_curve([matrix])))
+    return curves
+
+
+# ---- over all tasks --------------------------------------------------------------------------------------------------
+
+
+def _profiles(found: Analysis) -> list[Profile]:
+    if not found.shared:
+        return []
+    everything = np.concatenate([scores(found, c.name, env) for c in found.plan.contestants for env in found.shared])
+    low = max(LOWEST, min(0.0, np.floor(10 * everything.min()) / 10))
+    high = min(HIGHEST, max(1.0, np.ceil(10 * everything.max()) / 10) + 0.1)
+    thresholds = np.linspace(low, high, POINTS)
+    made: list[Profile] = []
+    for contestant in found.plan.contestants:
+        strata = _strata(found, contestant.name, found.shared)
+        ends = profile_interval(strata, thresholds)
+        made.append(Profile(contestant.name, thresholds, profile(strata, thresholds), *ends))
+    return made
+
+
+def _improvements(found: Analysis) -> list[Improvement]:
+    """Each pair of contestants, per task that both have results for, then over all."""
+    made = []
+    for a, b in combinations((c.name for c in found.plan.contestants), 2):
+        for env, envs in _groups(found).items():
+            if found.of(a, envs[0]) and found.of(b, envs[0]):
+                value, ends = improvement_interval(_strata(found, a, envs), _strata(found, b, envs))
+                made.append(Improvement(a, b, env, Estimate(value, *ends)))
+    return made

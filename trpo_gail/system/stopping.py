@@ -1,0 +1,325 @@
+"""What signals do: they are answered in words at once, whatever the program is doing, and then as the program stands.
+
+- At first (imports, flags) nothing is open: a signal ends the process on the spot.
+- After `unwind` it raises `Interrupted` in the main thread, so that what is open is put away.
+- Within a `StopRequest` it asks whoever runs there to save and leave. A second Ctrl-C interrupts.
+
+Python's handlers run between two instructions of the main thread, so that a long call would keep them waiting. Hence a
+thread: the system wakes it through a pipe, and it needs no more than the interpreter's lock.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from time import monotonic
+from types import FrameType, TracebackType
+from typing import Any, Protocol
+
+from trpo_gail.system.launcher import several, speaks
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGHUP)
+IGNORABLE = (signal.SIGINT, signal.SIGHUP)  # ignored as we start, by `nohup` or a shell's `&`, they stay so
+TAKEN_BY_MPI = (signal.SIGUSR1, signal.SIGHUP)  # MPICH puts handlers of its own in place as it starts
+NUDGE = signal.SIGURG  # wakes the main thread out of a system call; nobody else uses it, and by default it does nothing
+
+ONE_PRESS_S = 0.5  # Ctrl-C may come twice for one press, from the terminal and from a launcher
+ANSWER_S = 0.5  # for the main thread to answer itself, before the thread does
+DRAIN_S = 1.0
+PATIENCE_S = 10.0  # for what is open to be put away, and for episodes under way to end
+
+
+class Ranks(Protocol):
+    """What a request needs of `Workers`."""
+
+    def max(self, value: float) -> float: ...
+
+
+class Interrupted(KeyboardInterrupt):
+    """A signal ends the program."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(f"interrupted ({signal.Signals(number).name})")
+        self.number = number
+
+
+class StopRequest:
+    """A context in which a signal is a request. `words` say what will come of it."""
+
+    def __init__(self, words: str = "saves and ends") -> None:
+        self.number = 0  # the first signal's
+        self._words, self._since = words, 0.0
+
+    def __enter__(self) -> StopRequest:
+        self._own = None if _watch else Watch(guest=True).__enter__()
+        self._outer = _watch.request if _watch else None
+        if _watch:
+            _watch.request = self
+            _watch.arm()  # a library may have put its own handlers in place
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            if _watch:
+                _watch.drain()
+        finally:
+            if _watch:
+                _watch.request = self._outer
+            if self._own:
+                self._own.__exit__(kind, error, trace)
+
+    def note(self, number: int) -> None:
+        """There is a request."""
+        if not self.number:
+            self._since = monotonic()
+            self.number = number
+
+    def asked(self) -> bool:
+        """Whether this rank got a signal."""
+        return self.number != 0
+
+    def overdue(self) -> bool:
+        """Whether it did so long ago that what is under way should be given up."""
+        return self.number != 0 and monotonic() - self._since > PATIENCE_S
+
+    def words(self, number: int) -> str:
+        again = "; Ctrl-C again ends it at once" if number == signal.SIGINT else ""
+        return f"{signal.Signals(number).name}: {self._words}{again}"
+
+    def agreed(self, workers: Ranks) -> str | None:
+        """The signal's name if any rank got one. A collective."""
+        number = int(workers.max(float(self.number)))
+        if number and not self.number and _watch:  # another rank got it, and left it to this one to say so
+            _watch.say(self.words(number))
+        return signal.Signals(number).name if number else None
+
+
+class Watch:
+    """Handlers and the thread, for as long as the context lasts.
+
+    `program`: what follows the context is the process's end. `guest`: the process is somebody else's, and not ours to end.
+    `end_all` ends all ranks with an exit code, wherever they are. Outside the main thread, where Python knows no signals,
+    the context does nothing.
+    """
+
+    def __init__(self, program: bool = False, guest: bool = False, end_all: Callable[[int], None] = os._exit) -> None:
+        self.request: StopRequest | None = None
+        self.ending = 0  # the signal that ends the program
+        self.mpi = False  # whether MPI has started
+        self._program, self._guest, self._end_all = program, guest, end_all
+        self._unwinds, self._raised = guest, False
+        self._pressed, self._since = False, 0.0  # whether Ctrl-C was a request; when the last signal was heeded
+        self._drained, self._closing = threading.Event(), False
+        self._answered = threading.Lock()  # held once the ending has been told
+        self._said: set[str] = set()
+        self._before: dict[int, Any] = {}
+
+    # ---- the main thread ---------------------------------------------------------------------------------------------
+
+    def __enter__(self) -> Watch:
+        global _watch
+        if _watch or threading.current_thread() is not threading.main_thread():
+            return self
+        self._pipe, self._waker = os.pipe()
+        os.set_blocking(self._waker, False)
+        self._woken_before = signal.set_wakeup_fd(self._waker, warn_on_full_buffer=False)
+        self._before = {number: signal.getsignal(number) for number in (*SIGNALS, NUDGE)}
+        self._unraisable, sys.unraisablehook = sys.unraisablehook, self._swallowed
+        _watch = self
+        self.arm()
+        self._thread = threading.Thread(target=self._listen, name="signals", daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if _watch is not self:
+            return
+        self._closing = True
+        self.over()
+        self.drain()
+        self._thread.join(DRAIN_S)
+        self.leave()
+        if self._program:  # what is left is to go: without a traceback, and a late SIGUSR1 is none of our business
+            for number in SIGNALS:
+                if signal.getsignal(number) is not signal.SIG_IGN:
+                    signal.signal(number, signal.SIG_IGN if number == signal.SIGUSR1 else signal.SIG_DFL)
+
+    def drain(self) -> None:
+        """Wait until the thread has taken all signals so far; in vain if standard error takes no words."""
+        self._drained.clear()
+        os.write(self._waker, b"\0")
+        self._drained.wait(DRAIN_S)
+
+    def leave(self) -> None:
+        """Put back what was."""
+        global _watch
+        _watch = None
+        sys.unraisablehook = self._unraisable
+        for number, handler in self._before.items():
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)
+        signal.set_wakeup_fd(self._woken_before)
+        if not self._thread.is_alive():
+            os.close(self._waker)
+            os.close(self._pipe)
+
+    def arm(self) -> None:
+        """Put our handlers in place, again if need be."""
+        if threading.current_thread() is threading.main_thread():
+            for number, before in self._before.items():
+                if before is not signal.SIG_IGN or number not in IGNORABLE:
+                    signal.signal(number, self._handle)
+
+    def unwind(self) -> None:
+        """From here on there is something to put away. Raises Interrupted if a signal has come before."""
+        self._unwinds = True
+        self._handle()
+
+    def over(self) -> int:
+        """The command is over, so that nothing is open any more. The signal that ends the program, if one does."""
+        self._unwinds = False
+        return self.ending
+
+    def told(self) -> bool:
+        """Whether the ending has been told already; if not, the caller tells it now."""
+        return not self._answered.acquire(blocking=False)
+
+    def _handle(self, number: int = 0, frame: FrameType | None = None) -> None:
+        if self.request and number in SIGNALS:
+            self.request.note(number)
+        if self.ending and self._unwinds and not self._raised:
+            self._raised = True
+            raise Interrupted(self.ending)
+
+    def _swallowed(self, unraisable: Any) -> None:
+        """An interruption that met a destructor is lost there: it will be raised again, and nobody needs to hear of it."""
+        if isinstance(unraisable.exc_value, Interrupted):
+            self._raised = False
+        else:
+            self._unraisable(unraisable)
+
+    # ---- the thread --------------------------------------------------------------------------------------------------
+
+    def say(self, text: str) -> None:
+        """A line on standard error, once, by rank 0; past Python's buffers, whose lock the main thread may hold."""
+        if text not in self._said and speaks() and sys.__stderr__ is not None:
+            self._said.add(text)
+            with contextlib.suppress(OSError, ValueError):
+                to = sys.__stderr__.fileno()
+                over_a_bar = "\r\x1b[2K" if os.isatty(to) else ""
+                os.write(to, f"{over_a_bar}trpo-gail: {text}\n".encode())
+
+    def _listen(self) -> None:
+        # They are for the main thread, and what it holds back stays so.
+        signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+        woken = select.poll()
+        woken.register(self._pipe, select.POLLIN)
+        while True:
+            if not woken.poll(1000.0 * ANSWER_S if self.ending else None):
+                self._press()
+            elif number := os.read(self._pipe, 1)[0]:
+                self._take(number)
+            else:
+                self._drained.set()
+                if self._closing:
+                    return
+
+    def _take(self, number: int) -> None:
+        """One signal."""
+        if number not in SIGNALS:
+            return
+        again = monotonic() - self._since > ONE_PRESS_S
+        if self.ending:
+            if again:
+                self._vanish()
+            return
+        self._since = monotonic()
+        if self.request and not (number == signal.SIGINT and self._pressed and again):
+            self._pressed |= number == signal.SIGINT
+            self.request.note(number)
+            self.say(self.request.words(number))
+        else:
+            self._end(number)
+
+    def _end(self, number: int) -> None:
+        self.ending = number
+        if self._unwinds:
+            self._nudge()
+        else:
+            self._vanish()
+
+    def _press(self) -> None:
+        """The main thread has not answered."""
+        if not self.told():
+            self.say(str(Interrupted(self.ending)))
+        if monotonic() - self._since > PATIENCE_S:
+            self._vanish()
+        self._nudge()
+
+    def _nudge(self) -> None:
+        if self._unwinds and not self._raised:
+            signal.pthread_kill(threading.main_thread().ident or 0, NUDGE)
+
+    def _vanish(self) -> None:
+        """End the process as it stands."""
+        if self._guest:
+            return
+        if not self.told():
+            self.say(str(Interrupted(self.ending)))
+        code = 128 + self.ending
+        if several() and not self.mpi:  # a plain exit now would leave the others waiting as MPI starts
+            with contextlib.suppress(Exception):
+                self._end_all(code)
+        os._exit(code)
+
+
+_watch: Watch | None = None  # signals are the process's, and so is this
+
+
+def unwind() -> None:
+    """From here on a signal raises Interrupted, so that what is open is put away; raised now if one has come before."""
+    if _watch:
+        _watch.unwind()
+
+
+@contextlib.contextmanager
+def mpi_starts() -> Iterator[None]:
+    """Around the start of MPI: signals that its library takes for itself are held back until our handlers stand again."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, TAKEN_BY_MPI)
+    try:
+        yield
+    finally:
+        if _watch:
+            _watch.mpi = True
+            _watch.arm()
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+# ---- a fork is another program: signals do there what they did before us, and do not wake our thread -------------------
+
+_held = threading.local()  # a thread's mask from before its fork
+
+
+def _before_fork() -> None:
+    _held.mask = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)  # for the child, until it is its own
+
+
+def _after_fork() -> None:
+    signal.pthread_sigmask(signal.SIG_SETMASK, _held.mask)
+
+
+def _in_child() -> None:
+    if _watch:
+        _watch.leave()
+    _after_fork()
+
+
+os.register_at_fork(before=_before_fork, after_in_parent=_after_fork, after_in_child=_in_child)
