@@ -26,13 +26,13 @@ import torch
 
 from trpo_gail.adversaries.discriminator import Discriminator
 from trpo_gail.config.tree import Config, DiscriminatorConfig, PolicyConfig, preset
-from trpo_gail.envs.vector import EnvSpec
 from trpo_gail.errors import UserError
 from trpo_gail.generators.trpo import TRPO
 from trpo_gail.learner import Demonstrations, make_adversary, make_learner
 from trpo_gail.optim.natural_gradient import fisher_product
 from trpo_gail.parallel import Workers
 from trpo_gail.sampling.rollout import Rollout
+from trpo_gail.spaces.spec import EnvSpec
 
 WIDTHS, BATCHES = (64, 256, 1024, 4096), (2048, 16384, 65536)
 ENVS = 16

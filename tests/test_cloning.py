@@ -13,14 +13,14 @@ import toys
 
 from trpo_gail.cloning import clone, loss_gradient, validation_score
 from trpo_gail.config.tree import CloningConfig
-from trpo_gail.envs.vector import EnvSpec
 from trpo_gail.errors import UserError
 from trpo_gail.experts import dataset
 from trpo_gail.learner import make_policy
-from trpo_gail.networks.mlp import FlatParameters
+from trpo_gail.optim.flat import of as flat_of
 from trpo_gail.parallel import Workers
 from trpo_gail.policies.policy import Categorical, Gaussian, Policy
 from trpo_gail.runs.evaluate import Evaluator
+from trpo_gail.spaces.spec import EnvSpec
 
 CARTPOLE = str(Path(__file__).parents[1] / "expert_data" / "CartPole-v0.h5")
 
@@ -73,7 +73,7 @@ def test_discrete_actions_get_the_experts_shares(rng: np.random.Generator) -> No
 @pytest.mark.parametrize("discrete", [False, True])
 def test_its_gradient_is_autograds(discrete: bool, rng: np.random.Generator) -> None:
     policy = toys.policy(toys.spec(4, 3, discrete=discrete))
-    flat = FlatParameters(policy)
+    flat = flat_of(policy)
     z = torch.from_numpy(rng.standard_normal((17, 4)))
     actions = torch.from_numpy(rng.integers(0, 3, 17) if discrete else rng.standard_normal((17, 3)))
     expected = flat.gradient(-policy(z).log_prob(actions).mean())
@@ -123,7 +123,7 @@ def test_the_policy_of_the_best_score_is_kept(rng: np.random.Generator) -> None:
     assert rows[-1]["train_nll"] < rows[0]["train_nll"]
     again, until = fresh(cfg, toys.spec(3, 1)), config(iterations=int(best["iteration"]), stepsize=1e-2)
     clone(again, observations, actions, until, lambda row: None)
-    assert torch.equal(FlatParameters(again).vector, FlatParameters(policy).vector)
+    assert torch.equal(flat_of(again).vector, flat_of(policy).vector)
 
 
 @pytest.mark.parametrize(

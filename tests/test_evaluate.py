@@ -14,7 +14,6 @@ from gymnasium.spaces import Box
 
 from trpo_gail.config.tree import Config, PolicyConfig
 from trpo_gail.envs import vector
-from trpo_gail.envs.vector import EnvSpec
 from trpo_gail.errors import UserError
 from trpo_gail.learner import make_learner
 from trpo_gail.parallel import Workers
@@ -23,6 +22,7 @@ from trpo_gail.runs import checkpoint, evaluate
 from trpo_gail.runs.evaluate import FINAL, PERIODIC, Evaluator, RandomActor, evaluate_run, load_policy
 from trpo_gail.sampling.rollout import GivenUp
 from trpo_gail.scores import scaled_score
+from trpo_gail.spaces.spec import EnvSpec
 
 SCRIPT, WALK = "toys:Script-v0", "toys:Walk-v0"
 LENGTHS, RETURNS = [3, 2, 4, 3], [3, 201, 806, 903]  # of the script's first episodes

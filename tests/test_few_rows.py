@@ -15,11 +15,11 @@ import torch
 import toys
 
 from trpo_gail.config.tree import Config, CriticConfig, DiscriminatorConfig, PPOConfig, preset
-from trpo_gail.envs.vector import EnvSpec
 from trpo_gail.errors import RunError
 from trpo_gail.learner import Demonstrations, Learner, make_learner
 from trpo_gail.parallel import Workers
 from trpo_gail.sampling.rollout import Episodes, Rollout
+from trpo_gail.spaces.spec import EnvSpec
 from trpo_gail.train import epoch
 
 PAPER = preset("paper", "any")

@@ -15,11 +15,11 @@ import torch
 from gymnasium.spaces import Box, Discrete
 
 from trpo_gail.config.tree import Config, PolicyConfig
-from trpo_gail.envs.vector import EnvSpec
 from trpo_gail.learner import make_policy
 from trpo_gail.parallel import Workers
 from trpo_gail.policies.policy import Policy
 from trpo_gail.sampling.rollout import Rollout
+from trpo_gail.spaces.spec import EnvSpec
 
 # ---- environments ----------------------------------------------------------------------------------------------------
 

@@ -11,8 +11,11 @@ from torch import Tensor
 from trpo_gail.config.tree import CloningConfig
 from trpo_gail.errors import RunError
 from trpo_gail.finite import NotFinite, checked
-from trpo_gail.networks.mlp import FlatParameters
+from trpo_gail.networks.network import linearise
 from trpo_gail.networks.normaliser import sums
+from trpo_gail.optim import flat as views
+from trpo_gail.optim.adam import Adam
+from trpo_gail.optim.flat import FlatParameters
 from trpo_gail.policies.policy import Distribution, Gaussian, Policy
 from trpo_gail.sampling.batch import action_tensor
 from trpo_gail.seeding import CLONING, generator
@@ -40,13 +43,12 @@ def clone(
     order = rng.permutation(len(observations))
     edge = min(max(int(config.train_share * len(order)), 1), len(order) - 1)
     train, validation = (_Pairs(policy, observations[part], actions[part]) for part in (order[:edge], order[edge:]))
-    flat = FlatParameters(policy)
-    adam = torch.optim.Adam([flat.vector], lr=config.stepsize, fused=True)
+    flat = views.of(policy)
+    adam = Adam(flat.vector, config.stepsize)
     best: Row | None = None
     for iteration in range(1, config.iterations + 1):
         drawn = torch.from_numpy(rng.integers(0, edge, config.batch_size))
-        flat.vector.grad = loss_gradient(policy, flat, train.z[drawn], train.actions[drawn])
-        adam.step()
+        adam.step(loss_gradient(policy, flat, train.z[drawn], train.actions[drawn]))
         if iteration % config.eval_every == 1 % config.eval_every or iteration == config.iterations:
             row = {"iteration": iteration, **_finite_scores(policy, train, validation, iteration, config)}
             log(row)
@@ -74,8 +76,8 @@ def loss_gradient(policy: Policy, flat: FlatParameters, z: Tensor, actions: Tens
     """
     gradient = torch.zeros_like(flat.vector)
     parts = flat.split(gradient)
-    hidden = policy.net.activations(z)
-    distribution = policy.distribution(policy.net.layers[-1](hidden[-1]))
+    here = linearise(policy.net, z)
+    distribution = policy.distribution(here.output)
     if isinstance(distribution, Gaussian):
         precision = torch.exp(-distribution.log_std)
         error = (distribution.mean - actions) * precision
@@ -84,7 +86,7 @@ def loss_gradient(policy: Policy, flat: FlatParameters, z: Tensor, actions: Tens
     else:
         slope = torch.softmax(distribution.logits, -1)
         slope[torch.arange(len(slope)), actions] -= 1.0
-    policy.net.pullback(hidden, slope, parts)
+    here.pullback(slope, parts)
     return gradient.div_(len(z))
 
 

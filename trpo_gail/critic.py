@@ -13,6 +13,7 @@ from torch import Tensor
 
 from trpo_gail import finite
 from trpo_gail.config.tree import Config
+from trpo_gail.networks.network import linearise
 from trpo_gail.networks.normaliser import sums
 from trpo_gail.networks.value import ValueNetwork
 from trpo_gail.optim.adam import FlatAdam
@@ -167,10 +168,10 @@ class Critic:
     def _fit_natural(self, batch: Batch, inputs: Tensor, targets: Tensor, rng: np.random.Generator) -> Stats:
         """One step up -mean (V - target)^2, limited by mean (V_old - V)^2, both of normalised values [B, 1]."""
         net, flat, workers, total = self.network.net, self.adam.flat, self.workers, batch.rows.total
-        hidden = net.activations(inputs)
-        old = net.layers[-1](hidden[-1])
+        here = linearise(net, inputs)
+        old = here.output
         gradient = torch.zeros_like(flat.vector, dtype=torch.float64)
-        net.pullback(hidden, -_squares_slope(targets, old), flat.split(gradient))
+        here.pullback(-_squares_slope(targets, old), flat.split(gradient))
         local = -((old - targets) ** 2).double().sum().reshape(1)
         g, value = (workers.sum_tensor(torch.cat([gradient, local])) / total).split([len(gradient), 1])
 

@@ -14,7 +14,7 @@ from trpo_gail.adversaries.discriminator import Discriminator, DiscriminatorNetw
 from trpo_gail.adversaries.env_reward import EnvReward
 from trpo_gail.config.tree import Config
 from trpo_gail.critic import Critic
-from trpo_gail.envs.vector import EnvSpec, VectorEnv
+from trpo_gail.envs.vector import VectorEnv
 from trpo_gail.generators.ppo import PPO
 from trpo_gail.generators.trpo import TRPO
 from trpo_gail.networks.normaliser import sums
@@ -25,6 +25,7 @@ from trpo_gail.sampling.batch import Batch
 from trpo_gail.sampling.rollout import Rollout
 from trpo_gail.sampling.sampler import Sampler
 from trpo_gail.seeding import INITIAL, stream_seed
+from trpo_gail.spaces.spec import EnvSpec
 
 Stats = dict[str, float]
 

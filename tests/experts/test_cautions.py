@@ -11,10 +11,10 @@ import pytest
 from gymnasium.spaces import Box
 
 from trpo_gail.config.tree import Config
-from trpo_gail.envs.vector import EnvSpec
 from trpo_gail.errors import MOST, UserError
 from trpo_gail.experts import cautions, dataset
 from trpo_gail.experts.dataset import Demonstrations, Ends, paper_rows
+from trpo_gail.spaces.spec import EnvSpec
 
 FOLDER = Path(__file__).parents[2] / "expert_data"
 ALIVE, SUCCESS = "-log(1-D)", "log(D)"

@@ -15,10 +15,10 @@ import numpy as np
 import pytest
 from gymnasium.spaces import Box, Discrete
 
-from trpo_gail.envs.vector import EnvSpec
 from trpo_gail.errors import UserError
 from trpo_gail.experts import dataset
 from trpo_gail.experts.dataset import Demonstrations
+from trpo_gail.spaces.spec import EnvSpec
 
 # --- Closed forms -------------------------------------------------------------------------------------------------
 

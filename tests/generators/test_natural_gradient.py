@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -15,17 +16,18 @@ from torch import Tensor
 from trpo_gail.config.tree import TrustRegionConfig
 from trpo_gail.finite import NotFinite
 from trpo_gail.networks import mlp
-from trpo_gail.networks.mlp import ROW_CHUNK, FlatParameters
+from trpo_gail.networks.mlp import ROW_CHUNK
 from trpo_gail.optim import natural_gradient
+from trpo_gail.optim.flat import FlatParameters
+from trpo_gail.optim.flat import of as flat_of
 from trpo_gail.optim.natural_gradient import (
     Product,
     conjugate_gradient,
     damped_mean,
-    fisher_product,
-    fisher_product_autograd,
     trust_region_step,
 )
 from trpo_gail.parallel import Workers
+from trpo_gail.policies.fisher import fisher_product
 from trpo_gail.policies.policy import Policy
 from trpo_gail.sampling.batch import Rows
 
@@ -107,13 +109,20 @@ KINDS = ["gaussian", "categorical"]
 HIDDEN = [(), (4,), (5, 4)]
 
 
+def fisher_product_autograd(policy: Policy, flat: FlatParameters, z: Tensor) -> Callable[[Tensor], Tensor]:
+    """v -> F v by double backpropagation."""
+    old = policy(z).detach()
+    gradient = flat.gradient(old.kl(policy(z)).sum(), create_graph=True)
+    return lambda v: flat.gradient(gradient @ v, retain_graph=True)
+
+
 def made(kind: str, hidden: tuple[int, ...] = (5, 4), rows: int = 7) -> tuple[Policy, FlatParameters, Tensor]:
     policy = toys.policy(toys.spec(3, 3 if kind == "categorical" else 2, discrete=kind == "categorical"), hidden)
     if kind == "gaussian":
         with torch.no_grad():
             policy.log_std.copy_(torch.tensor([-0.7, 0.4]))
     z = torch.randn(rows, 3, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
-    return policy, FlatParameters(policy), z
+    return policy, flat_of(policy), z
 
 
 def matrix(product: Product, size: int) -> Tensor:

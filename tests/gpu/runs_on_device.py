@@ -13,6 +13,7 @@ from trpo_gail.config.tree import Config, PPOConfig, preset
 from trpo_gail.envs import vector
 from trpo_gail.learner import Demonstrations, Learner, make_learner
 from trpo_gail.parallel import Workers
+from trpo_gail.spaces.spec import EnvSpec
 from trpo_gail.train import Row, epoch
 
 # Flags of a case over the default preset; `preset` and `env` are keywords of their own.
@@ -36,7 +37,7 @@ def config(case: str, device: str, dtype: str) -> Config:
     return dataclasses.replace(base, **flags)
 
 
-def demonstrations(spec: vector.EnvSpec) -> Demonstrations:
+def demonstrations(spec: EnvSpec) -> Demonstrations:
     """Random pairs: what is learned does not matter here."""
     rng = np.random.default_rng(0)
     observations = rng.standard_normal((64, spec.observation_size)).astype(np.float32)

@@ -8,7 +8,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from trpo_gail.networks.mlp import MLP, FlatParameters, tanh
+from trpo_gail.networks.mlp import MLP, tanh
+from trpo_gail.networks.network import ROW_CHUNK, ByAutograd, linearise
+from trpo_gail.optim.flat import FlatParameters
+from trpo_gail.optim.flat import of as flat_of
 
 
 def mlp(rng: torch.Generator, hidden: tuple[int, ...] = (4, 5)) -> MLP:
@@ -43,11 +46,11 @@ def test_weights_begin_glorot_uniform_and_the_output_scaled(torch_rng: torch.Gen
 
 def test_a_flat_vector_survives_loading_and_optimising(torch_rng: torch.Generator) -> None:
     net, other = mlp(torch_rng), mlp(torch_rng)
-    flat = FlatParameters(net)
+    flat = flat_of(net)
     assert_one_vector(net, flat)
     net.load_state_dict(other.state_dict())
     assert_one_vector(net, flat)
-    assert torch.equal(flat.vector, FlatParameters(other).vector)
+    assert torch.equal(flat.vector, flat_of(other).vector)
     before = flat.vector.clone()
     optimiser = torch.optim.SGD(net.parameters(), lr=0.1)
     net(torch.ones(2, 3, dtype=torch.float64)).sum().backward()
@@ -60,7 +63,7 @@ def test_a_flat_vector_survives_loading_and_optimising(torch_rng: torch.Generato
 
 def test_gradient_is_autograds_and_zero_where_nothing_depends(torch_rng: torch.Generator) -> None:
     net = mlp(torch_rng)
-    flat, x = FlatParameters(net), torch.randn(6, 3, generator=torch_rng, dtype=torch.float64)
+    flat, x = flat_of(net), torch.randn(6, 3, generator=torch_rng, dtype=torch.float64)
     gradient = flat.gradient(net(x).square().sum())
     net(x).square().sum().backward()
     torch.testing.assert_close(gradient, torch.cat([p.grad.reshape(-1) for p in net.parameters()]))
@@ -70,7 +73,7 @@ def test_gradient_is_autograds_and_zero_where_nothing_depends(torch_rng: torch.G
 
 def test_split_gives_views_in_the_parameters_shapes(torch_rng: torch.Generator) -> None:
     net = mlp(torch_rng)
-    flat = FlatParameters(net)
+    flat = flat_of(net)
     vector = torch.zeros_like(flat.vector)
     parts = flat.split(vector)
     assert [part.shape for part in parts] == [p.shape for p in net.parameters()]
@@ -81,14 +84,14 @@ def test_split_gives_views_in_the_parameters_shapes(torch_rng: torch.Generator) 
 @pytest.mark.parametrize("hidden", [(), (4,), (4, 5)])
 def test_pushforward_and_pullback_are_the_jacobian(hidden: tuple[int, ...], torch_rng: torch.Generator) -> None:
     net = mlp(torch_rng, hidden)
-    flat, x = FlatParameters(net), torch.randn(6, 3, generator=torch_rng, dtype=torch.float64)
+    flat, x = flat_of(net), torch.randn(6, 3, generator=torch_rng, dtype=torch.float64)
     out = net(x)
     J = torch.stack([flat.gradient(o, retain_graph=True) for o in out.reshape(-1)])  # [B * O, P]
-    hidden_rows = [h.detach() for h in net.activations(x)]
+    here = net.linearise(x)
     v = torch.randn(len(flat.vector), generator=torch_rng, dtype=torch.float64)
-    torch.testing.assert_close(net.pushforward(hidden_rows, flat.split(v)), (J @ v).view_as(out))
+    torch.testing.assert_close(here.pushforward(flat.split(v)), (J @ v).view_as(out))
     delta, into = torch.randn(6, 2, generator=torch_rng, dtype=torch.float64), v.clone()
-    net.pullback(hidden_rows, delta, flat.split(into))
+    here.pullback(delta, flat.split(into))
     torch.testing.assert_close(into, v + J.T @ delta.reshape(-1))  # it adds
 
 
@@ -111,12 +114,72 @@ def test_in_float64_a_sum_over_float32_rows_does_not_depend_on_how_they_are_shar
     x, delta = torch.randn(400, 7, generator=torch_rng), torch.randn(400, 3, generator=torch_rng)
 
     def summed(dtype: torch.dtype, *shares: slice) -> Tensor:
-        flat = FlatParameters(net)
+        flat = flat_of(net)
         into = torch.zeros(len(flat.vector), dtype=dtype)
         for share in shares:
-            net.pullback(net.activations(x[share]), delta[share], flat.split(into))
+            net.linearise(x[share]).pullback(delta[share], flat.split(into))
         return into.float()
 
     whole, halves = (slice(None),), (slice(0, 144), slice(144, 400))
     assert torch.equal(summed(torch.float64, *whole), summed(torch.float64, *halves))
     assert not torch.equal(summed(torch.float32, *whole), summed(torch.float32, *halves))
+
+
+# ---- one view --------------------------------------------------------------------------------------------------------
+
+
+def test_a_second_view_is_the_same(torch_rng: torch.Generator) -> None:
+    net = mlp(torch_rng)
+    first = flat_of(net)
+    assert flat_of(net) is first
+    assert_one_vector(net, first)
+
+
+def test_a_view_that_nobody_holds_may_be_made_again(torch_rng: torch.Generator) -> None:
+    net = mlp(torch_rng)
+    before = flat_of(net).vector.clone()
+    again = flat_of(net.float())
+    assert again.vector.dtype == torch.float32 and torch.equal(again.vector, before.float())
+
+
+def test_a_view_of_a_part_or_of_a_whole_with_a_part_that_is_viewed_is_refused(torch_rng: torch.Generator) -> None:
+    part = mlp(torch_rng)
+    whole = torch.nn.ModuleList([part, mlp(torch_rng)])
+    held = flat_of(part)
+    with pytest.raises(RuntimeError, match="flat view of another module"):
+        flat_of(whole)
+    assert_one_vector(part, held)
+    other = torch.nn.ModuleList([mlp(torch_rng), mlp(torch_rng)])
+    held = flat_of(other)
+    with pytest.raises(RuntimeError, match="flat view of another module"):
+        flat_of(other[0])
+    assert held.is_whole()
+
+
+def test_parameters_that_left_their_view_are_an_error(torch_rng: torch.Generator) -> None:
+    net = mlp(torch_rng)
+    held = flat_of(net)
+    net.float()
+    with pytest.raises(RuntimeError, match="left their flat view"):
+        flat_of(net)
+    assert held.vector.dtype == torch.float64
+
+
+# ---- any module ------------------------------------------------------------------------------------------------------
+
+
+def test_products_by_autograd_are_the_mlps_own(torch_rng: torch.Generator) -> None:
+    net = mlp(torch_rng)
+    plain = torch.nn.Sequential(net.layers[0], torch.nn.Tanh(), net.layers[1], torch.nn.Tanh(), net.layers[2])
+    rows = ROW_CHUNK + 3
+    x = torch.randn(rows, 3, generator=torch_rng, dtype=torch.float64)
+    delta = torch.randn(rows, 2, generator=torch_rng, dtype=torch.float64)
+    v = [torch.randn(p.shape, generator=torch_rng, dtype=p.dtype) for p in net.parameters()]
+    ours, theirs = linearise(net, x), linearise(plain, x)
+    assert isinstance(theirs, ByAutograd) and not isinstance(ours, ByAutograd)
+    torch.testing.assert_close(ours.output, theirs.output)
+    torch.testing.assert_close(ours.pushforward(v), theirs.pushforward(v))
+    sums = [[torch.zeros_like(p) for p in net.parameters()] for _ in range(2)]
+    for here, into in zip((ours, theirs), sums, strict=True):
+        here.pullback(delta, into)
+    torch.testing.assert_close(*sums)

@@ -15,11 +15,11 @@ import numpy as np
 import torch
 
 from trpo_gail import finite
-from trpo_gail.envs.vector import EnvSpec
 from trpo_gail.networks.normaliser import Normaliser, sums
 from trpo_gail.parallel import Workers
 from trpo_gail.sampling.batch import View, to_rollout
 from trpo_gail.sampling.rollout import Rollout, join
+from trpo_gail.spaces.spec import EnvSpec
 
 SQUARES = 0.01  # scale of what is squared: with it the squares of standardised inputs weigh little until they are large
 BLOCK = 8192  # rows whose features are in memory at a time

@@ -17,13 +17,13 @@ from torch.nn.functional import logsigmoid, softplus
 
 from trpo_gail import finite
 from trpo_gail.config.tree import DiscriminatorConfig
-from trpo_gail.envs.vector import EnvSpec
 from trpo_gail.networks.mlp import MLP
 from trpo_gail.networks.normaliser import Normaliser, sums
 from trpo_gail.optim.adam import FlatAdam
 from trpo_gail.parallel import Workers
 from trpo_gail.sampling.batch import Rows, View, action_tensor, number_rows, to_rollout
 from trpo_gail.sampling.rollout import Rollout, join
+from trpo_gail.spaces.spec import EnvSpec
 
 Stats = dict[str, float]
 

@@ -18,11 +18,11 @@ import h5py
 import numpy as np
 from gymnasium.spaces import Box, Discrete
 
-from trpo_gail.envs.vector import EnvSpec
 from trpo_gail.errors import UserError, shortened
 from trpo_gail.experts import foreign, hdf5
 from trpo_gail.experts.formats import paper
 from trpo_gail.magnitudes import too_large
+from trpo_gail.spaces.spec import EnvSpec
 
 FORMAT, FORMAT_VERSION = "trpo_gail expert data", 1
 

@@ -11,7 +11,9 @@ from torch import Tensor
 
 from trpo_gail import finite
 from trpo_gail.config.tree import PPOConfig
-from trpo_gail.networks.mlp import FlatParameters
+from trpo_gail.networks.network import linearise
+from trpo_gail.optim import flat
+from trpo_gail.optim.adam import Adam
 from trpo_gail.parallel import Workers
 from trpo_gail.policies.policy import Distribution, Policy
 from trpo_gail.sampling.batch import Batch
@@ -40,10 +42,10 @@ class PPO:
     def __init__(self, config: PPOConfig, policy: Policy, run_steps: int, workers: Workers) -> None:
         """`run_steps`: environment steps of the whole run, over which the step size may fall."""
         self.config, self.policy, self.run_steps, self.workers = config, policy, run_steps, workers
-        self.flat = FlatParameters(policy)
+        self.flat = flat.of(policy)
         self.kl_coeff = config.kl_coeff  # beta
         self.steps = 0  # environment steps learned from, of all ranks
-        self._adam = torch.optim.Adam([self.flat.vector], lr=config.learning_rate, eps=1e-5, fused=True)
+        self._adam = Adam(self.flat.vector, config.learning_rate, eps=1e-5)
 
     def step(self, batch: Batch, rng: np.random.Generator) -> Stats:
         """Improve the policy. Stops before an update where the minibatch's KL is beyond 1.5 target_kl.
@@ -51,7 +53,7 @@ class PPO:
         Raises NotFinite for a gradient or a KL that is not finite.
         """
         cfg = self.config
-        rate = self._adam.param_groups[0]["lr"] = self._learning_rate()
+        rate = self._adam.stepsize = self._learning_rate()
         rows, norms, epochs = self._rows(batch), list[float](), 0
         while epochs < cfg.n_epochs and all(self._update(part, norms) for part in self._minibatches(batch, rows, rng)):
             epochs += 1
@@ -109,20 +111,17 @@ class PPO:
         norms.append(norm)
         if cfg.max_grad_norm is not None:
             gradient *= min(1.0, cfg.max_grad_norm / (norm + 1e-6))
-        self.flat.vector.grad = -gradient.to(self.flat.vector.dtype)
-        self._adam.step()
+        self._adam.step(-gradient.to(self.flat.vector.dtype))
         return True
 
     def gradient(self, rows: Part) -> tuple[Tensor, float]:
         """Gradient of the mean objective over all ranks' rows, float64 [P], and mean KL(old || now), 0 if unused."""
-        net = self.policy.net
-        with torch.no_grad():
-            hidden = net.activations(rows.z)
-            new, parameters = self.policy.by_row(net.layers[-1](hidden[-1]))
+        here = linearise(self.policy.net, rows.z)
+        new, parameters = self.policy.by_row(here.output)
         objective, kl = self._objective(rows, new)
         by_row = torch.autograd.grad(objective.sum(), parameters)
         summed = torch.zeros(len(self.flat.vector) + 1, dtype=torch.float64, device=rows.z.device)
-        self.policy.pullback(hidden, by_row, self.flat.split(summed[:-1]))
+        self.policy.pullback(here, by_row, self.flat.split(summed[:-1]))
         summed[-1] = kl.detach().double().sum()
         mean = self.workers.sum_tensor(summed) / rows.total
         return mean[:-1], float(mean[-1])

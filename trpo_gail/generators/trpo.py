@@ -9,9 +9,11 @@ import torch
 from torch import Tensor
 
 from trpo_gail.config.tree import TRPOConfig
-from trpo_gail.networks.mlp import FlatParameters
-from trpo_gail.optim.natural_gradient import damped_mean, fisher_product, trust_region_step
+from trpo_gail.networks.network import linearise
+from trpo_gail.optim import flat
+from trpo_gail.optim.natural_gradient import damped_mean, trust_region_step
 from trpo_gail.parallel import Workers
+from trpo_gail.policies.fisher import fisher_product
 from trpo_gail.policies.policy import Distribution, Policy
 from trpo_gail.sampling.batch import Batch
 
@@ -23,7 +25,7 @@ class TRPO:
 
     def __init__(self, config: TRPOConfig, policy: Policy, workers: Workers) -> None:
         self.config, self.policy, self.workers = config, policy, workers
-        self.flat = FlatParameters(policy)
+        self.flat = flat.of(policy)
 
     def step(self, batch: Batch, rng: np.random.Generator) -> Stats:
         """Improve the policy; where no acceptable step exists, do as the config says (by default leave it bit for bit)."""
@@ -46,16 +48,14 @@ class TRPO:
 
     def _gradient(self, batch: Batch, z: Tensor) -> tuple[Tensor, float, tuple[Distribution, Tensor], float]:
         """Gradient [P] and value of L at old; old itself with its log-probabilities; its mean entropy, nats."""
-        net = self.policy.net
-        with torch.no_grad():
-            hidden = net.activations(z)
-            new, parameters = self.policy.by_row(net.layers[-1](hidden[-1]))
+        here = linearise(self.policy.net, z)
+        new, parameters = self.policy.by_row(here.output)
         old = new.detach()
         old_log_prob = old.log_prob(batch.actions)
         objective = self._objective(batch, new, old_log_prob)
         by_row = torch.autograd.grad(objective.sum(), parameters)
         gradient = torch.zeros_like(self.flat.vector, dtype=torch.float64)
-        self.policy.pullback(hidden, by_row, self.flat.split(gradient))
+        self.policy.pullback(here, by_row, self.flat.split(gradient))
         local = torch.stack([objective.detach().double().sum(), old.entropy().double().sum()])
         summed = self.workers.sum_tensor(torch.cat([gradient, local])) / batch.rows.total
         return summed[:-2].to(z.dtype), float(summed[-2]), (old, old_log_prob), float(summed[-1])

@@ -1,4 +1,4 @@
-"""A plain multi-layer perceptron, and its parameters as one vector."""
+"""A plain multi-layer perceptron, with its products by hand."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-ROW_CHUNK = 1024  # rows whose activations stay in the cache from one product to the next
+from trpo_gail.networks.network import ROW_CHUNK
 
 
 class _HostTanh(torch.autograd.Function):
@@ -62,10 +62,22 @@ class MLP(nn.Module):
         return self.layers[-1](self.activations(x)[-1])
 
     @torch.no_grad()
-    def pushforward(self, hidden: list[Tensor], v: list[Tensor]) -> Tensor:
-        """J v: how the output [B, O] moves with the parameters along v, one tensor each in their order."""
-        tangent = None
-        for k, layer in enumerate(self.layers):
+    def linearise(self, x: Tensor) -> LinearisedMLP:
+        """One forward pass over rows [B, I], kept for products with the Jacobian."""
+        return LinearisedMLP(self.layers, self.activations(x))
+
+
+class LinearisedMLP:
+    """J of an MLP, as `network.Linearised` has it: with minibatches this small autograd would take most of the time."""
+
+    def __init__(self, layers: list[nn.Linear], hidden: list[Tensor]) -> None:
+        self._layers, self._hidden = layers, hidden
+        self.output = layers[-1](hidden[-1])
+
+    @torch.no_grad()
+    def pushforward(self, v: list[Tensor]) -> Tensor:
+        hidden, tangent = self._hidden, None
+        for k, layer in enumerate(self._layers):
             step = torch.addmm(v[2 * k + 1], hidden[k], v[2 * k].T)
             if tangent is not None:
                 step.addmm_(tangent, layer.weight.T)
@@ -74,56 +86,22 @@ class MLP(nn.Module):
         return tangent
 
     @torch.no_grad()
-    def pullback(self, hidden: list[Tensor], delta: Tensor, into: list[Tensor]) -> None:
-        """Add J^T delta, for delta [B, O], to `into`, one tensor for each parameter in their order.
-
-        Sums over rows are taken in the dtype of `into`. In float64 the sum of float32 rows is exact, nearly always, once it
-        is rounded to float32 again; so it does not depend on which rank holds which of the rows.
-        """
+    def pullback(self, delta: Tensor, into: list[Tensor]) -> None:
+        """Sums over rows are taken in the dtype of `into`. In float64 the sum of float32 rows is exact, nearly always, once
+        it is rounded to float32 again; so it does not depend on which rank holds which of the rows."""
         for start in range(0, len(delta), ROW_CHUNK):
             rows = slice(start, start + ROW_CHUNK)
-            self._pullback([h[rows] for h in hidden], delta[rows], into)
+            self._pullback([h[rows] for h in self._hidden], delta[rows], into)
 
     def _pullback(self, hidden: list[Tensor], delta: Tensor, into: list[Tensor]) -> None:
-        for k in reversed(range(len(self.layers))):
+        for k in reversed(range(len(self._layers))):
             rows = delta.to(into[2 * k].dtype)
             into[2 * k].addmm_(rows.T, hidden[k].to(rows.dtype))
             into[2 * k + 1].add_(rows.sum(0))
             if k > 0:
-                delta = _through_tanh(delta @ self.layers[k].weight, hidden[k])
+                delta = _through_tanh(delta @ self._layers[k].weight, hidden[k])
 
 
 def _through_tanh(x: Tensor, h: Tensor) -> Tensor:
     """x times tanh' = 1 - h^2, in place."""
     return x.addcmul_(x * h, h, value=-1.0)
-
-
-class FlatParameters:
-    """A module's parameters as views of one vector, so that reductions and optimisers see a single array.
-
-    Build it after the module is on its device and in its dtype; `load_state_dict` copies in place and keeps the views.
-    """
-
-    def __init__(self, module: nn.Module) -> None:
-        self.parameters = list(module.parameters())
-        self.vector = torch.cat([p.detach().reshape(-1) for p in self.parameters])  # [P]
-        start = 0
-        for p in self.parameters:
-            p.data = self.vector[start : start + p.numel()].view_as(p)
-            start += p.numel()
-
-    def gradient(self, loss: Tensor, *, create_graph: bool = False, retain_graph: bool = False) -> Tensor:  # [P]
-        """Gradient of a scalar; zeros for parameters that it does not depend on."""
-        grads = torch.autograd.grad(
-            loss,
-            self.parameters,
-            create_graph=create_graph,
-            retain_graph=retain_graph or create_graph,
-            materialize_grads=True,
-        )
-        return torch.cat([g.reshape(-1) for g in grads])
-
-    def split(self, vector: Tensor) -> list[Tensor]:
-        """A vector [P] as views with the parameters' shapes."""
-        parts = torch.split(vector, [p.numel() for p in self.parameters])
-        return [part.view_as(p) for part, p in zip(parts, self.parameters, strict=True)]

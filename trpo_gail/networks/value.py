@@ -6,9 +6,9 @@ import torch
 from torch import Tensor, nn
 
 from trpo_gail.config.tree import CriticConfig
-from trpo_gail.envs.vector import EnvSpec
 from trpo_gail.networks.mlp import MLP
 from trpo_gail.networks.normaliser import Normaliser
+from trpo_gail.spaces.spec import EnvSpec
 
 
 class ValueNetwork(nn.Module):

@@ -1,4 +1,4 @@
-"""Adam on a network's flat parameter vector, with gradients summed over ranks."""
+"""Adam on one flat parameter vector, and on a network with gradients summed over ranks."""
 
 from __future__ import annotations
 
@@ -6,21 +6,68 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.optim.adam import adam
 
-from trpo_gail.networks.mlp import MLP, FlatParameters
+from trpo_gail.networks.network import linearise
+from trpo_gail.optim import flat
 from trpo_gail.parallel import Workers
 
 
+class Adam:
+    """torch's Adam on one vector, by its functional form.
+
+    The class `torch.optim.Adam` does the same, to the bit; but to make one loads torch's compiler, two seconds of each
+    start. The state is laid out as the class's, so that checkpoints are as they were.
+    """
+
+    def __init__(self, vector: Tensor, stepsize: float, eps: float = 1e-8) -> None:
+        """`vector` [P] is moved in place."""
+        self.vector, self.stepsize = vector, stepsize
+        self._eps, self._betas = eps, (0.9, 0.999)
+        self._state: dict[str, Tensor] = {}
+
+    def step(self, gradient: Tensor) -> None:
+        """Descend along a gradient [P] in the vector's dtype."""
+        if not self._state:
+            self._state["step"] = torch.zeros((), dtype=torch.float32, device=self.vector.device)
+            self._state["exp_avg"] = torch.zeros_like(self.vector)
+            self._state["exp_avg_sq"] = torch.zeros_like(self.vector)
+        state = self._state
+        adam(
+            [self.vector], [gradient], [state["exp_avg"]], [state["exp_avg_sq"]], [], [state["step"]],
+            fused=True, amsgrad=False, beta1=self._betas[0], beta2=self._betas[1], lr=self.stepsize, weight_decay=0.0,
+            eps=self._eps, maximize=False,
+        )  # fmt: skip
+
+    def state_dict(self) -> dict[str, Any]:
+        group = {
+            "lr": self.stepsize, "betas": self._betas, "eps": self._eps, "weight_decay": 0, "amsgrad": False,
+            "maximize": False, "foreach": None, "capturable": False, "differentiable": False, "fused": True,
+            "decoupled_weight_decay": False, "params": [0],
+        }  # fmt: skip
+        return {"state": {0: dict(self._state)} if self._state else {}, "param_groups": [group]}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Copies of the moments, on the vector's device; the step size too."""
+        moments = state["state"].get(0, {})
+        kinds = {name: torch.float32 if name == "step" else self.vector.dtype for name in moments}
+        self._state = {
+            name: value.detach().clone().to(device=self.vector.device, dtype=kinds[name])
+            for name, value in moments.items()
+        }
+        self.stepsize = state["param_groups"][0]["lr"]
+
+
 class FlatAdam:
-    """torch's Adam, its state and its gradient one vector each.
+    """Adam on a network, with gradients summed over ranks.
 
     Differs: the original adds epsilon to the root of the second moment before its correction, torch after it.
     """
 
-    def __init__(self, net: MLP, stepsize: float, workers: Workers) -> None:
-        self.net, self.flat, self.workers = net, FlatParameters(net), workers
-        self._adam = torch.optim.Adam([self.flat.vector], lr=stepsize, fused=True)
+    def __init__(self, net: nn.Module, stepsize: float, workers: Workers) -> None:
+        self.net, self.flat, self.workers = net, flat.of(net), workers
+        self._adam = Adam(self.flat.vector, stepsize)
         self._gradient = torch.zeros_like(self.flat.vector, dtype=torch.float64)
         self._parts = self.flat.split(self._gradient)
 
@@ -28,14 +75,18 @@ class FlatAdam:
     def step(self, x: Tensor, slope: Callable[[Tensor], Tensor], count: int) -> None:
         """Descend a mean loss over `count` rows of all ranks, divided after the reduction.
 
-        x [B, I] are this rank's rows; `slope` maps the network's output [B, O] to the derivative [B, O] of the loss's sum
+        x [B, I] are this rank's rows; `slope` maps the network's output [B, K] to the derivative [B, K] of the loss's sum
         over them. With minibatches this small autograd would take most of the time, for two formulas of one line.
         """
-        hidden = self.net.activations(x)
+        here = linearise(self.net, x)
         self._gradient.zero_()
-        self.net.pullback(hidden, slope(self.net.layers[-1](hidden[-1])), self._parts)
-        self.flat.vector.grad = (self.workers.sum_tensor(self._gradient) / count).to(self.flat.vector.dtype)
-        self._adam.step()
+        here.pullback(slope(here.output), self._parts)
+        self.descend(self._gradient, count)
+
+    @torch.no_grad()
+    def descend(self, gradient: Tensor, count: int) -> None:
+        """Take a step along the sum of this rank's gradient [P] float64, over `count` rows of all ranks."""
+        self._adam.step((self.workers.sum_tensor(gradient) / count).to(self.flat.vector.dtype))
 
     def state_dict(self) -> dict[str, Any]:
         return self._adam.state_dict()

@@ -7,13 +7,12 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from trpo_gail import finite
 from trpo_gail.config.tree import TrustRegionConfig
-from trpo_gail.networks.mlp import MLP, ROW_CHUNK, FlatParameters
+from trpo_gail.networks.network import ROW_CHUNK, linearise
 from trpo_gail.parallel import Workers
-from trpo_gail.policies.policy import Policy
 from trpo_gail.sampling.batch import Rows
 
 Stats = dict[str, float]
@@ -119,51 +118,24 @@ def damped_mean(
 
 
 def gauss_newton_product(
-    net: MLP, inputs: Tensor, metric: Callable[[Tensor], Product], into: Callable[[Tensor], list[Tensor]]
+    net: nn.Module, inputs: Tensor, metric: Callable[[Tensor], Product], into: Callable[[Tensor], list[Tensor]]
 ) -> Product:
     """v -> sum over the rows of inputs [B, I] of J^T M J v (Schulman et al. 2015, appendix C.1), float64 [P].
 
     `metric` makes M from the network's output [B, O]; `into` splits a vector [P] into the network's parameters. J v is a
-    forward product and J^T a reverse one, both over the activations of a single forward pass. Valid until the parameters
-    move.
+    forward product and J^T a reverse one, both over a single forward pass. Valid until the parameters move.
     """
     chunks = []
     with torch.no_grad():
         for rows in torch.split(inputs, ROW_CHUNK):
-            hidden = net.activations(rows)
-            chunks.append((hidden, metric(net.layers[-1](hidden[-1]))))
+            here = linearise(net, rows)
+            chunks.append((here, metric(here.output)))
 
     def product(v: Tensor) -> Tensor:
         result = torch.zeros_like(v, dtype=torch.float64)
         parts, sums = into(v), into(result)
-        for hidden, M in chunks:
-            net.pullback(hidden, M(net.pushforward(hidden, parts)), sums)
+        for here, M in chunks:
+            here.pullback(M(here.pushforward(parts)), sums)
         return result
 
     return product
-
-
-def fisher_product(policy: Policy, flat: FlatParameters, z: Tensor) -> Product:
-    """v -> sum over the rows of z [B, O] of F v, F being the second derivative of KL(old || .) at old.
-
-    Not averaged over rows, not damped.
-    """
-    own = 0 if policy.discrete else 1  # a policy's own parameter comes before its network's
-    through_network = gauss_newton_product(
-        policy.net, z, lambda out: policy.distribution(out).detach().metric, lambda v: flat.split(v)[own:]
-    )
-
-    def product(v: Tensor) -> Tensor:
-        result = through_network(v)
-        if own:  # d^2 KL / d log_std^2 = 2 in every row
-            flat.split(result)[0].add_(flat.split(v)[0], alpha=2.0 * len(z))
-        return result
-
-    return product
-
-
-def fisher_product_autograd(policy: Policy, flat: FlatParameters, z: Tensor) -> Product:
-    """The same by double backpropagation: the reference that tests compare with."""
-    old = policy(z).detach()
-    gradient = flat.gradient(old.kl(policy(z)).sum(), create_graph=True)
-    return lambda v: flat.gradient(gradient @ v, retain_graph=True)

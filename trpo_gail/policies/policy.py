@@ -15,11 +15,12 @@ from torch import Tensor, nn
 
 from trpo_gail import finite
 from trpo_gail.config.tree import PolicyConfig
-from trpo_gail.envs.vector import EnvSpec
 from trpo_gail.networks.mlp import MLP
+from trpo_gail.networks.network import Linearised
 from trpo_gail.networks.normaliser import Normaliser
 from trpo_gail.sampling.batch import action_tensor, flat_rows, to_rollout
 from trpo_gail.sampling.rollout import Noise, Rollout
+from trpo_gail.spaces.spec import EnvSpec
 
 ROW_BLOCK = 4  # BLAS rounds the 1 to 3 rows beyond whole blocks otherwise: pad, so that a row's action is its own
 
@@ -123,13 +124,13 @@ class Policy(nn.Module):
         return Gaussian(*rows), rows
 
     @torch.no_grad()
-    def pullback(self, hidden: list[Tensor], by_row: Sequence[Tensor], into: list[Tensor]) -> None:
+    def pullback(self, here: Linearised, by_row: Sequence[Tensor], into: list[Tensor]) -> None:
         """Add the gradient of a sum over rows to `into`, one float64 tensor for each parameter in their order.
 
-        `hidden` are the network's activations; `by_row` [B, A] each the derivatives with respect to what `by_row()` gives.
+        `here` is the network at these rows; `by_row` [B, A] each the derivatives with respect to what `by_row()` gives.
         """
         by_out, *by_own = by_row  # a policy's own parameters come before its network's
-        self.net.pullback(hidden, by_out, into[len(by_own) :])
+        here.pullback(by_out, into[len(by_own) :])
         for part, rows in zip(into, by_own, strict=False):
             part.add_(rows.double().sum(0))
 

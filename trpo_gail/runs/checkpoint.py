@@ -21,12 +21,12 @@ import torch
 from gymnasium.spaces import Box, Discrete
 
 from trpo_gail.config.tree import Config, flatten, from_dict, to_dict
-from trpo_gail.envs.actions import ActionScaling
-from trpo_gail.envs.vector import EnvSpec
 from trpo_gail.errors import UserError
 from trpo_gail.learner import Learner
 from trpo_gail.parallel import Workers
 from trpo_gail.policies.policy import Policy
+from trpo_gail.spaces.spec import EnvSpec
+from trpo_gail.spaces.units import ActionScaling
 from trpo_gail.system import sealed, whole_file
 
 FORMAT = 1

@@ -14,7 +14,6 @@ import torch
 from trpo_gail import cloning
 from trpo_gail.config.tree import CloningConfig, Config, to_dict
 from trpo_gail.envs import vector
-from trpo_gail.envs.vector import EnvSpec
 from trpo_gail.errors import UserError
 from trpo_gail.experts import cautions, dataset
 from trpo_gail.experts.dataset import ExpertData
@@ -25,6 +24,7 @@ from trpo_gail.runs.console import View
 from trpo_gail.runs.evaluate import Evaluator, final_scores
 from trpo_gail.runs.run_folder import RunFolder, default_path, is_unbegun, provenance
 from trpo_gail.runs.training import Setting, closing_lines, prepare
+from trpo_gail.spaces.spec import EnvSpec
 
 
 def clone(

@@ -14,8 +14,7 @@ import torch
 
 from trpo_gail.config.tree import Config
 from trpo_gail.envs import vector
-from trpo_gail.envs.actions import uniform_range
-from trpo_gail.envs.vector import EnvSpec, VectorEnv
+from trpo_gail.envs.vector import VectorEnv
 from trpo_gail.errors import UserError
 from trpo_gail.learner import make_policy
 from trpo_gail.parallel import Workers
@@ -35,6 +34,8 @@ from trpo_gail.sampling.rollout import (
 from trpo_gail.sampling.watched import Watched
 from trpo_gail.scores import scaled_score
 from trpo_gail.seeding import EVAL_NOISE, EVAL_RESET, generator, reset_seeds
+from trpo_gail.spaces.spec import EnvSpec
+from trpo_gail.spaces.units import uniform_range
 from trpo_gail.system.terminal import warn
 
 MOST_ENVS = 64  # of one evaluation, over all ranks

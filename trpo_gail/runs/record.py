@@ -14,12 +14,13 @@ from typing import Any, Literal
 import numpy as np
 from gymnasium.spaces import Box
 
-from trpo_gail.envs.vector import Backend, EnvSpec, VectorEnv, make_together, without_limit
+from trpo_gail.envs.vector import Backend, VectorEnv, make_together, without_limit
 from trpo_gail.errors import UserError, shortened
 from trpo_gail.experts import dataset
 from trpo_gail.runs.experts import load_actor
 from trpo_gail.sampling.rollout import Actor, BlockedNoise, Rollout, collect_episodes, no_noise
 from trpo_gail.seeding import RECORD_NOISE, RECORD_RESET, reset_seeds
+from trpo_gail.spaces.spec import EnvSpec
 
 NUM_ENVS = 50
 

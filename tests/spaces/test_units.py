@@ -13,8 +13,8 @@ from gymnasium.spaces import Box, Discrete
 from trpo_gail import load_policy
 from trpo_gail.cli import main
 from trpo_gail.envs import vector
-from trpo_gail.envs.actions import ActionScaling, uniform_range
 from trpo_gail.experts import dataset
+from trpo_gail.spaces.units import ActionScaling, uniform_range
 
 INF = np.inf
 

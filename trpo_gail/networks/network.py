@@ -1,0 +1,62 @@
+"""What learners ask of a network: its output, and how that moves with its parameters. Nobody looks inside."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import torch
+from torch import Tensor, nn
+
+ROW_CHUNK = 1024  # rows whose activations stay in the cache from one product to the next
+
+
+class Linearised(Protocol):
+    """A network at some rows and at its parameters of the moment; valid until they move. J is the Jacobian there."""
+
+    output: Tensor  # [B, K]
+
+    def pushforward(self, v: list[Tensor]) -> Tensor:
+        """J v [B, K]: how the output moves with the parameters along v, one tensor each in their order."""
+        ...
+
+    def pullback(self, delta: Tensor, into: list[Tensor]) -> None:
+        """Add J^T delta, for delta [B, K], to `into`, one tensor for each parameter in their order."""
+        ...
+
+
+def linearise(net: nn.Module, x: Tensor) -> Linearised:
+    """A network at rows x [B, I], by its own method `linearise` if it has one, else by autograd."""
+    own = getattr(net, "linearise", None)
+    made: Linearised = own(x) if own else ByAutograd(net, x)
+    return made
+
+
+class ByAutograd:
+    """Any torch module whose rows do not depend on one another, and whose backward pass can be differentiated again."""
+
+    def __init__(self, net: nn.Module, x: Tensor) -> None:
+        self._parameters = list(net.parameters())
+        with torch.enable_grad():
+            self._chunks = [net(rows) for rows in x.split(ROW_CHUNK)]
+        self.output = torch.cat([chunk.detach() for chunk in self._chunks])
+
+    def _gradients(self, of: Tensor, towards: Tensor, again: bool = False) -> tuple[Tensor, ...]:
+        return torch.autograd.grad(
+            of, self._parameters, towards, retain_graph=True, create_graph=again, materialize_grads=True
+        )
+
+    def pushforward(self, v: list[Tensor]) -> Tensor:
+        return torch.cat([self._along(chunk, v) for chunk in self._chunks])
+
+    @torch.enable_grad()
+    def _along(self, chunk: Tensor, v: list[Tensor]) -> Tensor:
+        """J v for some rows: J^T u is linear in u, and its product with v has the derivative J v."""
+        u = torch.zeros_like(chunk, requires_grad=True)
+        product = sum((g * part).sum() for g, part in zip(self._gradients(chunk, u, again=True), v, strict=True))
+        return torch.autograd.grad(product, u, materialize_grads=True)[0]  # type: ignore[arg-type]
+
+    def pullback(self, delta: Tensor, into: list[Tensor]) -> None:
+        # Chunks are added in the dtype of `into`: in float64 the order of rows hardly shows, nor which rank holds them.
+        for chunk, part in zip(self._chunks, delta.split(ROW_CHUNK), strict=True):
+            for total, gradient in zip(into, self._gradients(chunk, part), strict=True):
+                total.add_(gradient)
