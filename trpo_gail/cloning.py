@@ -11,12 +11,11 @@ from torch import Tensor
 from trpo_gail.config.tree import CloningConfig
 from trpo_gail.errors import RunError
 from trpo_gail.finite import NotFinite, checked
-from trpo_gail.networks.network import linearise
 from trpo_gail.networks.normaliser import sums
 from trpo_gail.optim import flat as views
 from trpo_gail.optim.adam import Adam
 from trpo_gail.optim.flat import FlatParameters
-from trpo_gail.policies.policy import Distribution, Gaussian, Policy
+from trpo_gail.policies.policy import Policy
 from trpo_gail.sampling.batch import action_tensor
 from trpo_gail.seeding import CLONING, generator
 
@@ -63,9 +62,11 @@ class _Pairs:
     """Normalised observations [B, O] and actions [B, A] or int64 [B]."""
 
     def __init__(self, policy: Policy, observations: np.ndarray, actions: np.ndarray) -> None:
-        dtype, device = policy.net.layers[0].weight.dtype, policy.net.layers[0].weight.device
-        self.z = policy.normaliser(torch.as_tensor(observations, dtype=torch.float64, device=device)).to(dtype)
-        self.actions = action_tensor(actions, dtype, device)
+        like = next(policy.parameters())
+        self.z = policy.normaliser(torch.as_tensor(observations, dtype=torch.float64, device=like.device)).to(
+            like.dtype
+        )
+        self.actions = action_tensor(actions, like.dtype, like.device)
 
 
 @torch.no_grad()
@@ -76,17 +77,11 @@ def loss_gradient(policy: Policy, flat: FlatParameters, z: Tensor, actions: Tens
     """
     gradient = torch.zeros_like(flat.vector)
     parts = flat.split(gradient)
-    here = linearise(policy.net, z)
-    distribution = policy.distribution(here.output)
-    if isinstance(distribution, Gaussian):
-        precision = torch.exp(-distribution.log_std)
-        error = (distribution.mean - actions) * precision
-        slope, own = error * precision, parts.pop(0)  # a policy's own parameter comes before its network's
-        own.add_((1.0 - error * error).sum(0))
-    else:
-        slope = torch.softmax(distribution.logits, -1)
-        slope[torch.arange(len(slope)), actions] -= 1.0
-    here.pullback(slope, parts)
+    here = policy.linearise(z)
+    slope, *own = policy.distribution(here.output).nll_slopes(actions)
+    for part, by_row in zip(parts, own, strict=False):  # a policy's own parameters come before its network's
+        part.add_(by_row.sum(0))
+    here.pullback(slope, parts[len(own) :])
     return gradient.div_(len(z))
 
 
@@ -106,12 +101,5 @@ def _scores(policy: Policy, train: _Pairs, validation: _Pairs) -> dict[str, floa
     return {
         "train_nll": -float(fitted.log_prob(train.actions).double().mean()),  # nats
         "validation_nll": -float(held.log_prob(validation.actions).double().mean()),
-        "validation_score": validation_score(held, validation.actions),
+        "validation_score": float(held.fitness(validation.actions).mean()),
     }
-
-
-def validation_score(distribution: Distribution, actions: Tensor) -> float:
-    """-mean ||mean(s) - a||^2 of a Gaussian policy, whatever its spread, and mean log pi(a|s) of a discrete one."""
-    if isinstance(distribution, Gaussian):
-        return -float(((distribution.mean - actions).double() ** 2).sum(-1).mean())
-    return float(distribution.log_prob(actions).double().mean())

@@ -19,9 +19,10 @@ from trpo_gail.networks.value import ValueNetwork
 from trpo_gail.optim.adam import FlatAdam
 from trpo_gail.optim.natural_gradient import damped_mean, gauss_newton_product, trust_region_step
 from trpo_gail.parallel import Workers
-from trpo_gail.sampling.batch import Batch, action_tensor, flat_rows, number_rows
+from trpo_gail.sampling.batch import Batch, Rows, action_tensor
 from trpo_gail.sampling.returns import gae
 from trpo_gail.sampling.rollout import Rollout
+from trpo_gail.sampling.transitions import flat_rows
 
 Stats = dict[str, float]
 
@@ -64,13 +65,12 @@ class Critic:
         self._fit: _Fit | None = None  # begun before `fit`, by a generator that has advantages computed anew
 
     @torch.no_grad()
-    def batch(self, rollout: Rollout, reward: np.ndarray) -> Batch:
-        """Advantages by GAE on `reward` [T, N], standardised over all ranks' valid rows."""
+    def batch(self, rollout: Rollout, reward: np.ndarray, rows: Rows) -> Batch:
+        """Advantages by GAE on `reward` [T, N], standardised over all ranks' valid rows, which are numbered `rows`."""
         like = self.adam.flat.vector
         observations, times = self._tensor(rollout.observations), self._times(rollout)
         value = self._values(observations, times)
         finite.numbers("value of the critic", value)
-        rows = number_rows(rollout, self.workers)
         mine = torch.as_tensor(rollout.valid.T, device=like.device)
         batch = Batch(
             rows,

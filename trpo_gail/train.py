@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
@@ -11,14 +12,17 @@ from contextlib import contextmanager
 import numpy as np
 import torch
 
+from trpo_gail import finite
 from trpo_gail.config.tree import Config
 from trpo_gail.errors import RunError
 from trpo_gail.finite import NotFinite, checked, likely_cause
 from trpo_gail.learner import Learner, Progress
 from trpo_gail.networks.normaliser import sums
 from trpo_gail.parallel import Workers
-from trpo_gail.sampling.batch import Batch
+from trpo_gail.sampling import transitions
+from trpo_gail.sampling.batch import Batch, Rows, number_rows
 from trpo_gail.sampling.rollout import Episodes, GivenUp, Rollout
+from trpo_gail.sampling.transitions import Transitions, to_rollout
 from trpo_gail.seeding import MINIBATCH, generator
 
 Row = dict[str, float | int | None]
@@ -48,8 +52,8 @@ def epoch(learner: Learner, config: Config, workers: Workers) -> Row:
 
     Raises RunError for what turned non-finite first.
     """
-    progress, clock, rollouts, batches = learner.progress, Clock(), [], []
-    steps: list[Row] = []
+    progress, clock, steps = learner.progress, Clock(), list[Row]()
+    rollouts, batches = list[tuple[Rollout, Transitions]](), list[Batch]()
     rng = generator(config.seed, MINIBATCH, progress.iteration)
     learner.sampler.begin_epoch(progress.iteration)
 
@@ -57,10 +61,10 @@ def epoch(learner: Learner, config: Config, workers: Workers) -> Row:
         with clock("sample"):
             rollout, episodes = learner.sampler.collect(learner.policy.actor())  # tau ~ pi_theta
         with clock.learning("reward"):
-            reward = learner.adversary.reward(rollout)  # r(s, a) from D_w, frozen while it is sampled
-            if config.causal_entcoeff:  # the gradient of the causal entropy is that of a reward -log pi (lemma A.1)
-                reward = reward - config.causal_entcoeff * learner.policy.log_prob(rollout)
-            batch = learner.critic.batch(rollout, reward)  # A by GAE(gamma, lambda)
+            rows = number_rows(int(rollout.valid.sum()), workers)
+            seen = _seen(learner, config, rollout, rows)
+            reward = _paid(learner, rollout, seen, config.causal_entcoeff)  # r(s, a) from D_w
+            batch = learner.critic.batch(rollout, reward, rows)  # A by GAE(gamma, lambda)
         with clock.learning("generator"):  # theta -> theta'
             stats = checked("policy", learner.generator.step(batch, rng), learner.policy, learner.generator)
         if not config.critic.after_adversary:
@@ -69,17 +73,18 @@ def epoch(learner: Learner, config: Config, workers: Workers) -> Row:
         # Only now: before the step the ratio is 1 and the KL 0, whatever the statistics.
         learner.policy.normaliser.add(workers.sum_tensor(sums(batch.observations)))
         checked("normaliser of the policy", {}, learner.policy.normaliser)
-        rollouts.append(rollout)
+        rollouts.append((rollout, seen))
         batches.append(batch)
         steps.append({**_sampling_stats(learner, rollout, episodes, reward, batch, workers), **stats})
 
     with clock.learning("adversary"):  # w -> w'
-        adversary_stats = checked("adversary", learner.adversary.fit(rollouts, rng), learner.adversary)
+        stats = learner.adversary.fit(_together(rollouts, workers), rng)
+        adversary_stats = checked("adversary", stats, learner.adversary)
 
     if config.critic.after_adversary:  # the original's order: its targets are the new reward's, without the entropy's
         with clock.learning("critic"):
-            for rollout, batch, row in zip(rollouts, batches, steps, strict=True):
-                reward = learner.adversary.reward(rollout)
+            for (rollout, seen), batch, row in zip(rollouts, batches, steps, strict=True):
+                reward = _paid(learner, rollout, seen, 0.0)
                 retargeted = learner.critic.retarget(batch, rollout, reward)
                 row |= checked("critic", learner.critic.fit(retargeted, rng), learner.critic)
 
@@ -93,6 +98,33 @@ def epoch(learner: Learner, config: Config, workers: Workers) -> Row:
         "cut_episodes": progress.cut_episodes,
     }
     return {**counters, **_mean(steps), **adversary_stats, **clock.seconds}
+
+
+def _seen(learner: Learner, config: Config, rollout: Rollout, rows: Rows) -> Transitions:
+    """What the adversary sees of a rollout, while the policy is still the one that acted."""
+    seen = transitions.of([rollout], rows)
+    if not (config.causal_entcoeff or learner.adversary.needs_log_prob):
+        return seen
+    return dataclasses.replace(seen, log_prob=learner.policy.log_prob(seen.observations, seen.actions))
+
+
+def _paid(learner: Learner, rollout: Rollout, seen: Transitions, causal_entcoeff: float) -> np.ndarray:
+    """The adversary's reward [T, N], 0 in rows that are no transitions."""
+    reward = learner.adversary.reward(seen)
+    finite.numbers("reward of the adversary", reward)
+    if causal_entcoeff:  # the gradient of the causal entropy is that of a reward -log pi (lemma A.1)
+        assert seen.log_prob is not None
+        reward = reward - causal_entcoeff * seen.log_prob
+    return to_rollout(rollout, reward)
+
+
+def _together(rollouts: list[tuple[Rollout, Transitions]], workers: Workers) -> Transitions:
+    """All transitions of an iteration, each environment's in time. A collective."""
+    if len(rollouts) == 1:
+        return rollouts[0][1]
+    log_probs = [seen.log_prob for _, seen in rollouts if seen.log_prob is not None]
+    rows = number_rows(sum(len(seen) for _, seen in rollouts), workers)
+    return transitions.of([rollout for rollout, _ in rollouts], rows, log_probs or None)
 
 
 def _sampling_stats(

@@ -15,10 +15,15 @@ import numpy as np
 import torch
 
 from trpo_gail import finite
+from trpo_gail.adversaries import inputs as inputs_of
+from trpo_gail.adversaries.adversary import Parts, Stats
+from trpo_gail.adversaries.rewards import FORMS
+from trpo_gail.adversaries.view import View
+from trpo_gail.config.tree import Config
 from trpo_gail.networks.normaliser import Normaliser, sums
 from trpo_gail.parallel import Workers
-from trpo_gail.sampling.batch import View, to_rollout
-from trpo_gail.sampling.rollout import Rollout, join
+from trpo_gail.sampling.transitions import Transitions
+from trpo_gail.seeding import INITIAL, stream_seed
 from trpo_gail.spaces.spec import EnvSpec
 
 SQUARES = 0.01  # scale of what is squared: with it the squares of standardised inputs weigh little until they are large
@@ -34,8 +39,8 @@ class Features:
 
     def __init__(self, spec: EnvSpec, observations: np.ndarray, actions: np.ndarray) -> None:
         """Expert rows: [M, O], and [M, A] or [M]."""
-        self._blocks = spec.action_size if spec.discrete else 1
-        self._discrete = spec.discrete
+        self._encode = inputs_of.of(spec)
+        self._blocks = self._encode.outputs
         inputs = self._inputs(observations, actions)
         standard = Normaliser(inputs.shape[1])
         standard.add(sums(torch.from_numpy(inputs)))
@@ -43,14 +48,13 @@ class Features:
         self.size = self._blocks * 2 * inputs.shape[1] + 1  # F
 
     def _inputs(self, observations: np.ndarray, actions: np.ndarray) -> np.ndarray:
-        inputs = observations if self._discrete else np.hstack([observations, actions])
-        return inputs.astype(np.float64)
+        return np.hstack(self._encode.features(observations, actions)).astype(np.float64)
 
     def __call__(self, observations: np.ndarray, actions: np.ndarray) -> np.ndarray:
         z = (self._inputs(observations, actions) - self._shift) / self._scale
         phi = np.ones((len(z), self.size))
         blocks = np.zeros((len(z), self._blocks, 2 * z.shape[1]))
-        blocks[np.arange(len(z)), actions if self._discrete else 0] = np.hstack([z, (SQUARES * z) ** 2])
+        blocks[np.arange(len(z)), actions if self._blocks > 1 else 0] = np.hstack([z, (SQUARES * z) ** 2])
         phi[:, :-1] = blocks.reshape(len(z), -1)
         return phi
 
@@ -63,32 +67,29 @@ class Features:
 class Apprenticeship:
     """Pays w . phi / dim(phi), shifted to one sign, for the w that tells the expert's mean from the learner's best."""
 
+    needs_log_prob = False
+
     def __init__(
         self,
         method: Literal["fem", "gtal"],
-        kind: str,
+        sign: float,
         spec: EnvSpec,
-        observations: np.ndarray,
-        actions: np.ndarray,
-        action_bounds: tuple[np.ndarray, np.ndarray] | None,
+        expert: Transitions,
         rng: np.random.Generator,
         workers: Workers,
     ) -> None:
-        """Expert rows: observations [M, O], actions [M, A] or [M]; `action_bounds` clip the learner's actions if the
-        expert's are executed ones. `kind` is the discriminator's reward whose sign to take. `rng`, the same on all ranks,
-        draws the first w: until a learner has been seen, any is as good, and the original code too takes a random one.
-        Differs: ours is the seed's."""
+        """`sign` is that of what is paid. `rng`, the same on all ranks, draws the first w: until a learner has been seen, any
+        is as good, and the original code too takes a random one. Differs: ours is the seed's."""
         self.method, self.workers = method, workers
-        self._view = View(observations.dtype, actions.dtype, action_bounds)
+        self._view = View.of(spec, expert)
+        observations, actions = expert.observations, expert.actions
         self.features = Features(spec, observations, actions)
         total, count = self._sums(observations, actions)
         self._expert = total / count  # mu_E [F]
         # Of a random gap: for FEM a direction, for GTAL a vertex, each as likely as any other.
         self.weights = self._worst(rng.standard_normal(self.features.size))  # w [F]
-        self._sign = 1.0 if kind == "-log(1-D)" else -1.0
-        self._bound = (
-            0.0  # least (or, of the other sign, greatest) reward that was ever paid before the shift; 0 counts
-        )
+        self._sign = sign
+        self._bound = 0.0  # least reward that was ever paid before the shift, or greatest of the other sign; 0 counts
 
     def _sums(self, observations: np.ndarray, actions: np.ndarray) -> tuple[np.ndarray, int]:
         """Sum of phi over rows [F], and their number."""
@@ -111,22 +112,22 @@ class Apprenticeship:
         weights[worst] = 1.0 if gap[worst] >= 0.0 else -1.0
         return weights
 
-    def reward(self, rollout: Rollout) -> np.ndarray:
-        """[T, N] float64, 0 in rows that are no transitions, else never of the other sign. A collective.
+    def reward(self, learner: Transitions) -> np.ndarray:
+        """[B] float64, never of the other sign. A collective.
 
-        The shift is by the least reward of the run so far, this rollout's included, and at most 0.
+        The shift is by the least reward of the run so far, these rows' included, and at most 0.
         """
         dim = self.features.size * (1 if self.method == "fem" else 2)
-        blocks = [phi @ self.weights / dim for phi in self.features.in_blocks(*self._view.rows(rollout))]
+        blocks = [phi @ self.weights / dim for phi in self.features.in_blocks(*self._view.rows(learner))]
         paid = np.concatenate([np.zeros(0), *blocks])
         finite.numbers("reward of the adversary", paid)
         lowest = -self.workers.max(float((-self._sign * paid).max(initial=0.0)))  # of sign * reward, over all ranks
         self._bound = self._sign * min(self._sign * self._bound, lowest)
-        return to_rollout(rollout, paid - self._bound)
+        return paid - self._bound
 
-    def fit(self, rollouts: list[Rollout], rng: np.random.Generator) -> dict[str, float]:
-        """Take the worst w for the learner, as it was in these rollouts."""
-        total, count = self._sums(*self._view.rows(join(rollouts)))
+    def fit(self, learner: Transitions, rng: np.random.Generator) -> Stats:
+        """Take the worst w for the learner, as it was in these rows."""
+        total, count = self._sums(*self._view.rows(learner))
         summed = self.workers.sum(np.append(total, count))
         gap = self._expert - summed[:-1] / summed[-1]
         self.weights = self._worst(gap)
@@ -140,3 +141,11 @@ class Apprenticeship:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.weights, self._bound = state["weights"].numpy(), float(state["bound"])
+
+
+def build(config: Config, parts: Parts) -> Apprenticeship:
+    """FEM or GTAL, by the name in the config."""
+    assert parts.expert is not None and config.adversary in ("fem", "gtal")
+    rng = np.random.default_rng(stream_seed(config.seed, INITIAL, 2))
+    sign = FORMS[config.discriminator.reward].sign
+    return Apprenticeship(config.adversary, sign, parts.spec, parts.expert, rng, parts.workers)

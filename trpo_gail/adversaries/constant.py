@@ -10,19 +10,24 @@ from typing import Any
 
 import numpy as np
 
-from trpo_gail.sampling.rollout import Rollout
+from trpo_gail.adversaries.adversary import Parts, Stats
+from trpo_gail.adversaries.rewards import FORMS
+from trpo_gail.config.tree import Config
+from trpo_gail.sampling.transitions import Transitions
 
 
 class ConstantReward:
     """What a discriminator pays that is at D = 0.5 for ever: log 2 by -log(1 - D), -log 2 by log D."""
 
-    def __init__(self, kind: str) -> None:
-        self._pay = math.log(2.0) if kind == "-log(1-D)" else -math.log(2.0)
+    needs_log_prob = False
 
-    def reward(self, rollout: Rollout) -> np.ndarray:  # [T, N]
-        return self._pay * rollout.valid
+    def __init__(self, sign: float) -> None:
+        self._pay = sign * math.log(2.0)
 
-    def fit(self, rollouts: list[Rollout], rng: np.random.Generator) -> dict[str, float]:
+    def reward(self, learner: Transitions) -> np.ndarray:  # [B]
+        return np.full(len(learner), self._pay)
+
+    def fit(self, learner: Transitions, rng: np.random.Generator) -> Stats:
         return {}
 
     def state_dict(self) -> dict[str, Any]:
@@ -30,3 +35,8 @@ class ConstantReward:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         pass
+
+
+def build(config: Config, parts: Parts) -> ConstantReward:
+    """Of the sign that the config's reward form has."""
+    return ConstantReward(FORMS[config.discriminator.reward].sign)

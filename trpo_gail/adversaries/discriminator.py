@@ -13,104 +13,92 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import logsigmoid, softplus
+from torch.nn.functional import softplus
 
 from trpo_gail import finite
-from trpo_gail.config.tree import DiscriminatorConfig
+from trpo_gail.adversaries import inputs
+from trpo_gail.adversaries.adversary import Parts, Stats
+from trpo_gail.adversaries.inputs import Inputs
+from trpo_gail.adversaries.losses import cross_entropy_slope
+from trpo_gail.adversaries.rewards import FORMS
+from trpo_gail.adversaries.view import View
+from trpo_gail.config.tree import Config, DiscriminatorConfig
 from trpo_gail.networks.mlp import MLP
 from trpo_gail.networks.normaliser import Normaliser, sums
+from trpo_gail.networks.placing import initial, place, share
 from trpo_gail.optim.adam import FlatAdam
 from trpo_gail.parallel import Workers
-from trpo_gail.sampling.batch import Rows, View, action_tensor, number_rows, to_rollout
-from trpo_gail.sampling.rollout import Rollout, join
+from trpo_gail.sampling.batch import Rows, action_tensor
+from trpo_gail.sampling.transitions import Transitions
 from trpo_gail.spaces.spec import EnvSpec
-
-Stats = dict[str, float]
 
 
 class DiscriminatorNetwork(nn.Module):
-    """Box actions are an input beside the observation; Discrete ones choose one of as many outputs, as in the paper."""
+    """Normalised inputs -> a logit a row."""
 
     def __init__(self, config: DiscriminatorConfig, spec: EnvSpec, rng: torch.Generator) -> None:
         super().__init__()
-        self.discrete = spec.discrete
-        inputs = spec.observation_size + (0 if spec.discrete else spec.action_size)
-        outputs = spec.action_size if spec.discrete else 1
+        self.inputs: Inputs = inputs.of(spec)
         hidden = (config.hidden_size_adversary, config.hidden_size_adversary)
-        self.net = MLP(inputs, hidden, outputs, out_scale=0.0, rng=rng)
-        active = {"observations-actions": inputs, "observations": spec.observation_size, "none": 0}[config.normalise]
-        self.normaliser = Normaliser(inputs, config.input_clip, active)
-
-    def features(self, observations: Tensor, actions: Tensor) -> Tensor:
-        """What is normalised and fed: [B, I]."""
-        return observations if self.discrete else torch.cat([observations, actions], 1)
-
-    def choose(self, out: Tensor, actions: Tensor) -> Tensor:
-        """logit_expert [B] from the network's output [B, 1] or [B, A]."""
-        return out.gather(1, actions[:, None])[:, 0] if self.discrete else out[:, 0]
-
-    def choose_back(self, slope: Tensor, out: Tensor, actions: Tensor) -> Tensor:
-        """The transpose of `choose`: from one number per row [B] to the network's output [B, 1] or [B, A]."""
-        return torch.zeros_like(out).scatter_(1, actions[:, None], slope[:, None]) if self.discrete else slope[:, None]
+        self.net = MLP(self.inputs.size, hidden, self.inputs.outputs, out_scale=0.0, rng=rng)
+        active = {"observations-actions": self.inputs.size, "observations": spec.observation_size, "none": 0}
+        self.normaliser = Normaliser(self.inputs.size, config.input_clip, active[config.normalise])
 
     def logit_expert(self, z: Tensor, actions: Tensor) -> Tensor:
         """log D - log(1 - D) [B] for normalised features z [B, I]."""
-        return self.choose(self.net(z), actions)
+        return self.inputs.choose(self.net(z), actions)
 
 
 class Discriminator:
     """Tells the expert's pairs from the learner's, and pays the learner for being mistaken for the expert."""
+
+    needs_log_prob = False
 
     def __init__(
         self,
         config: DiscriminatorConfig,
         d_step: int,
         network: DiscriminatorNetwork,
-        observations: np.ndarray,
-        actions: np.ndarray,
-        action_bounds: tuple[np.ndarray, np.ndarray] | None,
+        view: View,
+        expert: Transitions,
         workers: Workers,
     ) -> None:
-        """Expert rows: observations [M, O], actions [M, A] or [M]; `action_bounds` clip the learner's actions if the
-        expert's are executed ones."""
+        """`network` is placed already; `expert` are M rows."""
         self.config, self.d_step, self.network, self.workers = config, d_step, network, workers
         self.adam = FlatAdam(network.net, config.d_stepsize, workers)
-        self._view = View(observations.dtype, actions.dtype, action_bounds)
-        self._expert_actions = self._tensor(actions)
+        self._view, self._form = view, FORMS[config.reward]
         # In floats first: a file's integers are numbers, not labels as Discrete actions are.
-        self._expert = network.features(self._tensor(observations.astype(np.float64)), self._expert_actions)
+        self._expert, self._expert_actions = self._tensors(expert.observations.astype(np.float64), expert.actions)
 
-    def _tensor(self, array: np.ndarray) -> Tensor:
+    def _tensors(self, observations: np.ndarray, actions: np.ndarray) -> tuple[Tensor, Tensor]:
+        """Features [B, I] and actions of rows."""
         like = self.adam.flat.vector
-        return action_tensor(array, like.dtype, like.device)
-
-    def _rows(self, rollout: Rollout) -> tuple[Tensor, Tensor]:
-        """Features [B, I] and actions of a rollout's valid rows, as the environment saw them."""
-        observations, actions = self._view.rows(rollout)
-        tensor = self._tensor(actions)
-        return self.network.features(self._tensor(observations), tensor), tensor
+        columns = [
+            action_tensor(c, like.dtype, like.device) for c in self.network.inputs.features(observations, actions)
+        ]
+        return torch.cat(columns, 1), action_tensor(actions, like.dtype, like.device)
 
     @torch.no_grad()
-    def reward(self, rollout: Rollout) -> np.ndarray:
-        """[T, N] float64, 0 in rows that are no transitions; one forward pass, since D is frozen while it is sampled."""
-        features, actions = self._rows(rollout)
+    def reward(self, learner: Transitions) -> np.ndarray:
+        """[B] float64; one forward pass, since D is frozen while it is sampled."""
+        features, actions = self._tensors(*self._view.rows(learner))
         logit = self.network.logit_expert(self.network.normaliser(features), actions)
         finite.numbers("logit of the discriminator", logit)
-        return to_rollout(rollout, imitation_reward(logit, self.config.reward).double().cpu().numpy())
+        return self._form.of_logit(logit).double().cpu().numpy()
 
-    def fit(self, rollouts: list[Rollout], rng: np.random.Generator) -> Stats:
-        """`d_step` Adam steps, one per minibatch of a random split of the epoch's rows, each with as many expert rows."""
-        whole = join(rollouts)
-        features, actions = self._rows(whole)
-        rows = number_rows(whole, self.workers)
+    def fit(self, learner: Transitions, rng: np.random.Generator) -> Stats:
+        """`d_step` Adam steps, one per minibatch of a random split of the iteration's rows, each with as many expert rows."""
+        features, actions = self._tensors(*self._view.rows(learner))
+        rows = learner.rows
+        assert rows is not None
         self._update_normaliser(features, rows.total)
-        learner = self.network.normaliser(features)
+        ours = self.network.normaliser(features)
         expert = self.network.normaliser(self._expert)
         totals = torch.zeros(8, dtype=torch.float64)
         for local, drawn, count in self._minibatches(rows, len(expert), rng):
-            mine = torch.from_numpy(local).to(learner.device)
-            theirs = torch.from_numpy(drawn).to(learner.device)
-            totals += self._update(learner[mine], actions[mine], expert[theirs], self._expert_actions[theirs], count)
+            mine = torch.from_numpy(local).to(ours.device)
+            theirs = torch.from_numpy(drawn).to(ours.device)
+            totals += self._update(ours[mine], actions[mine], expert[theirs], self._expert_actions[theirs], count)
         return self._stats(totals)
 
     def _minibatches(
@@ -141,10 +129,10 @@ class Discriminator:
         actions, totals = torch.cat([al, ae]), torch.zeros(8, dtype=torch.float64)
 
         def slope(out: Tensor) -> Tensor:
-            logit = self.network.choose(out, actions)
+            logit = self.network.inputs.choose(out, actions)
             totals.copy_(_sums(logit, len(zl)))
-            chosen = loss_slope(logit, len(zl), self.config.adversary_entcoeff)
-            return self.network.choose_back(chosen, out, actions)
+            chosen = cross_entropy_slope(logit, len(zl), self.config.adversary_entcoeff)
+            return self.network.inputs.choose_back(chosen, out, actions)
 
         self.adam.step(torch.cat([zl, ze]), slope, count)
         return totals
@@ -171,26 +159,18 @@ class Discriminator:
         self.adam.load_state_dict(state["adam"])
 
 
-def imitation_reward(logit_expert: Tensor, kind: str) -> Tensor:
-    """-log(1 - D) = softplus(x) >= 0 rewards staying alive; log D = -softplus(-x) <= 0 rewards ending."""
-    return softplus(logit_expert) if kind == "-log(1-D)" else logsigmoid(logit_expert)
-
-
-def discriminator_loss(logit: Tensor, learners: int, entcoeff: float) -> Tensor:
-    """Sum of BCE over rows [B], the first `learners` of them the learner's, less entcoeff times D's entropy.
-
-    The entropy of a Bernoulli variable with logit x is softplus(x) - x sigmoid(x).
-    """
-    bce = softplus(logit[:learners]).sum() + softplus(-logit[learners:]).sum()
-    return bce - entcoeff * (softplus(logit) - logit * torch.sigmoid(logit)).sum()
-
-
-def loss_slope(logit: Tensor, learners: int, entcoeff: float) -> Tensor:
-    """Derivative of `discriminator_loss` with respect to each logit [B]."""
-    d = torch.sigmoid(logit)
-    slope = d + entcoeff * logit * d * (1.0 - d)
-    slope[learners:] -= 1.0
-    return slope
+def build(config: Config, parts: Parts) -> Discriminator:
+    """The discriminator as training begins. A collective."""
+    assert parts.expert is not None
+    network = DiscriminatorNetwork(config.discriminator, parts.spec, initial(config.seed, 2))
+    network = place(network, parts.workers.device(config.device), getattr(torch, config.dtype))
+    view = View.of(parts.spec, parts.expert)
+    made = Discriminator(config.discriminator, config.d_step, network, view, parts.expert, parts.workers)
+    if config.normalise_from_expert:
+        columns = network.inputs.features(parts.expert.observations, parts.expert.actions)
+        network.normaliser.add(sums(torch.as_tensor(np.concatenate(columns, 1))))
+    share(parts.workers, network)
+    return made
 
 
 def _sums(logit: Tensor, learners: int) -> Tensor:

@@ -6,16 +6,21 @@ from typing import Any
 
 import numpy as np
 
-from trpo_gail.sampling.rollout import Rollout
+from trpo_gail.adversaries.adversary import Parts, Stats
+from trpo_gail.config.tree import Config
+from trpo_gail.sampling.transitions import Transitions
 
 
 class EnvReward:
     """Pays what the environment pays, and has nothing to fit."""
 
-    def reward(self, rollout: Rollout) -> np.ndarray:  # [T, N]
-        return rollout.rewards * rollout.valid
+    needs_log_prob = False
 
-    def fit(self, rollouts: list[Rollout], rng: np.random.Generator) -> dict[str, float]:
+    def reward(self, learner: Transitions) -> np.ndarray:  # [B]
+        assert learner.env_rewards is not None
+        return learner.env_rewards
+
+    def fit(self, learner: Transitions, rng: np.random.Generator) -> Stats:
         return {}
 
     def state_dict(self) -> dict[str, Any]:
@@ -23,3 +28,8 @@ class EnvReward:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         pass
+
+
+def build(config: Config, parts: Parts) -> EnvReward:
+    """The environment, as it is."""
+    return EnvReward()

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -12,6 +15,11 @@ class Choice:
     module: str  # within the package; its `build(config, parts)` makes it
     reads: tuple[str, ...]  # the flags that decide something with it: paths of fields, or of sections that end in a dot
     imitates: bool = False  # whether it needs demonstrations
+
+    def load(self) -> Callable[..., Any]:
+        """Its `build(config, parts)`."""
+        built: Callable[..., Any] = import_module(f"trpo_gail.{self.module}").build
+        return built
 
 
 ADVERSARIES = {
@@ -25,3 +33,8 @@ GENERATORS = {
     "trpo": Choice("generators.trpo", ("trpo.",)),
     "ppo": Choice("generators.ppo", ("ppo.",)),
 }
+
+
+def find(table: Mapping[str, Choice], name: str) -> Choice:
+    """The row of a name."""
+    return table[name]

@@ -15,14 +15,14 @@ from typing import Any, Literal, Protocol
 
 import gymnasium
 import numpy as np
-from gymnasium.spaces import Box, Discrete
 
 from trpo_gail.envs import envpool
 from trpo_gail.envs.failures import called
 from trpo_gail.envs.one_by_one import BOUND, LIMIT, OneByOne, Vectorised
 from trpo_gail.envs.tasks import point_nav
 from trpo_gail.errors import RunError, UserError
-from trpo_gail.spaces.spec import EnvSpec
+from trpo_gail.spaces import actions, layout
+from trpo_gail.spaces.spec import ActionView, EnvSpec
 from trpo_gail.spaces.units import ActionScaling
 
 Backend = Literal["auto", "envpool", "gymnasium"]
@@ -50,8 +50,8 @@ class VectorEnv(Protocol):
         """Until the restart nobody looks at these environments, [N] bool: `step` may leave them out and return zeros."""
         ...
 
-    def clipped(self) -> VectorEnv:
-        """The same environments, with actions clipped to a Box's bounds before they are executed."""
+    def viewed(self, action_view: ActionView) -> VectorEnv:
+        """The same environments with another view of actions: `raw`, or `executed` and so clipped to a Box's bounds."""
         ...
 
     def close(self) -> None: ...
@@ -64,15 +64,15 @@ def make(
     kwargs: Mapping[str, Any] | None = None,
     threads: int = 1,
     *,
-    clip: bool = False,
+    action_view: ActionView = "raw",
     scale: bool = False,
     max_episode_steps: int | None = None,
 ) -> VectorEnv:
     """Make `num_envs` environments; they must be restarted before the first step.
 
-    `auto` takes EnvPool where it is installed and offers the id. `threads` is EnvPool's; gymnasium's run in turn. With
-    `clip`, actions are clipped to a Box's bounds before they are executed; with `scale`, a Box's bounded dimensions are
-    [-1, 1] to the caller. `max_episode_steps` is a time limit in place of the environment's own.
+    `auto` takes EnvPool where it is installed and offers the id. `threads` is EnvPool's; gymnasium's run in turn.
+    `executed` actions are clipped to a Box's bounds before they are executed, `raw` ones are not; with `scale`, a Box's
+    bounded dimensions are [-1, 1] to the caller. `max_episode_steps` is a time limit in place of the environment's own.
     Raises UserError for an unknown id, wrong arguments, or spaces that are not Box observations of one dimension with
     Box actions of one dimension or Discrete ones. What an environment does wrong later is a RunError.
     """
@@ -83,11 +83,13 @@ def make(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # v4 ids are the faithful ones: gymnasium's advice to leave them is no news
         made = _backend(env_id, num_envs, resolved, kwargs, threads, max_episode_steps)
-    _check_spaces(env_id, made.observation_space, made.action_space)
+    layout.check(made.observation_space, f"environment {env_id!r}")
+    actions.check(made.action_space, f"environment {env_id!r}")
     scaling = ActionScaling.of(made.action_space) if scale else None
     space = scaling.policy if scaling else made.action_space
-    spec = EnvSpec(env_id, resolved, kwargs, made.observation_space, space, made.max_episode_steps, scaling)
-    return _Environments(made, spec, clip and not spec.discrete)
+    limit = made.max_episode_steps
+    spec = EnvSpec(env_id, resolved, kwargs, made.observation_space, space, limit, scaling, action_view)
+    return _Environments(made, spec)
 
 
 def make_together(env_id: str, most: int, *arguments: Any, **keywords: Any) -> VectorEnv:
@@ -136,36 +138,19 @@ def point_nav_vector(env_id: str, num_envs: int, kwargs: Mapping[str, Any]) -> V
     return Vectorised(envs, kwargs.get(LIMIT, point_nav.LIMIT))
 
 
-def _check_spaces(env_id: str, observation_space: gymnasium.Space, action_space: gymnasium.Space) -> None:
-    if not isinstance(observation_space, Box) or len(observation_space.shape) != 1:
-        raise UserError(f"environment {env_id!r}: observations must be a Box of one dimension, not {observation_space}")
-    if isinstance(action_space, Discrete):
-        if action_space.start != 0:
-            raise UserError(f"environment {env_id!r}: Discrete actions must start at 0, not {action_space.start}")
-    elif not isinstance(action_space, Box) or len(action_space.shape) != 1:
-        raise UserError(
-            f"environment {env_id!r}: actions must be Discrete or a Box of one dimension, not {action_space}"
-        )
-    elif not (action_space.low <= action_space.high).all():  # also if one is not a number
-        raise UserError(
-            f"environment {env_id!r}: actions must have a low bound of at most the high one, not {action_space}"
-        )
-
-
 class _Environments:
     """A backend's environments, which get the policy's actions clipped and in their own units."""
 
-    def __init__(self, backend: Any, spec: EnvSpec, clip: bool) -> None:
+    def __init__(self, backend: Any, spec: EnvSpec) -> None:
         self._backend, self.spec, self.num_envs = backend, spec, backend.num_envs
-        self._name, self._clip, self._scaling = f"environment {spec.id!r}", clip, spec.action_scaling
+        self._name, self._scaling = f"environment {spec.id!r}", spec.action_scaling
         self._open = True
 
     def restart(self, seeds: Sequence[int]) -> np.ndarray:
         return called(self._name, "reset", self._backend.restart, seeds)
 
     def step(self, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        if self._clip:
-            actions = np.clip(actions, self.spec.action_space.low, self.spec.action_space.high)  # type: ignore[union-attr]
+        actions = self.spec.shown(actions)
         if self._scaling:
             actions = self._scaling.executed(actions)
         observation, reward, terminated, truncated = called(self._name, "step", self._backend.step, actions)
@@ -178,8 +163,8 @@ class _Environments:
     def rest(self, which: np.ndarray) -> None:
         self._backend.rest(which)
 
-    def clipped(self) -> VectorEnv:
-        return _Environments(self._backend, self.spec, not self.spec.discrete)
+    def viewed(self, action_view: ActionView) -> VectorEnv:
+        return _Environments(self._backend, self.spec.viewed(action_view))
 
     def close(self) -> None:
         if self._open:
@@ -201,11 +186,9 @@ def try_out(env: VectorEnv, early_reset: bool) -> None:
     left so. Raises UserError.
     """
     spec = env.spec
-    one = np.zeros((), np.int64) if spec.discrete else np.clip(0.0, spec.action_space.low, spec.action_space.high)  # type: ignore[union-attr]
-    actions = np.repeat(np.asarray(one, spec.action_space.dtype)[None], env.num_envs, axis=0)
     try:
         env.restart(range(env.num_envs))
-        _, _, terminated, truncated = env.step(actions)
+        _, _, terminated, truncated = env.step(spec.actions.zeros(env.num_envs))
     except RunError as error:
         raise UserError(str(error) + (f" (with {dict(spec.kwargs)})" if spec.kwargs else "")) from error
     if early_reset and not (terminated | truncated).any():

@@ -16,12 +16,13 @@ from typing import Any, Literal
 
 import h5py
 import numpy as np
-from gymnasium.spaces import Box, Discrete
+from gymnasium.spaces import Discrete
 
 from trpo_gail.errors import UserError, shortened
 from trpo_gail.experts import foreign, hdf5
 from trpo_gail.experts.formats import paper
 from trpo_gail.magnitudes import too_large
+from trpo_gail.sampling.transitions import Transitions
 from trpo_gail.spaces.spec import EnvSpec
 
 FORMAT, FORMAT_VERSION = "trpo_gail expert data", 1
@@ -99,6 +100,13 @@ class ExpertData:
     env_id: str | None = None
     env_kwargs: Mapping[str, Any] = field(default_factory=dict)
     ends: Ends | None = None  # of all episodes in the file; None if it does not say
+
+    def transitions(self) -> Transitions:
+        """For an adversary."""
+        unknown = np.full_like(self.observations, np.nan, dtype=np.float64)
+        return Transitions(
+            self.observations, self.actions, self.terminals, self.timeouts, self.steps, lambda: unknown, self.rewards
+        )
 
 
 def load(path: str | Path, trajectories: int | None = None, subsample: int = 1) -> ExpertData:
@@ -336,7 +344,7 @@ def _integer_attribute(file: h5py.File, path: str | Path, name: str, expected: s
     return None if value is None else int(value)
 
 
-def space_to_json(space: Box | Discrete) -> dict[str, Any]:
+def space_to_json(space: Any) -> dict[str, Any]:
     """A space as plain data; null stands for an infinite bound."""
     if isinstance(space, Discrete):
         return {"type": "Discrete", "n": int(space.n)}
@@ -450,7 +458,7 @@ def other_environment(data: ExpertData, env_id: str) -> str | None:
 
 
 def action_view(
-    data: ExpertData, action_space: Box | Discrete, override: ActionView | None = None
+    data: ExpertData, action_space: Any, override: ActionView | None = None
 ) -> tuple[ActionView, str]:
     """Whether D and `env.step` get the policy's sample as it is (raw) or clipped to the bounds (executed), and why.
 

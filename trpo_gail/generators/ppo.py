@@ -10,15 +10,14 @@ import torch
 from torch import Tensor
 
 from trpo_gail import finite
-from trpo_gail.config.tree import PPOConfig
-from trpo_gail.networks.network import linearise
+from trpo_gail.config.tree import Config, PPOConfig
+from trpo_gail.generators.generator import Parts, Stats
 from trpo_gail.optim import flat
 from trpo_gail.optim.adam import Adam
 from trpo_gail.parallel import Workers
-from trpo_gail.policies.policy import Distribution, Policy
+from trpo_gail.policies.distributions import Distribution
+from trpo_gail.policies.policy import Policy
 from trpo_gail.sampling.batch import Batch
-
-Stats = dict[str, float]
 
 
 class Part(NamedTuple):
@@ -116,7 +115,7 @@ class PPO:
 
     def gradient(self, rows: Part) -> tuple[Tensor, float]:
         """Gradient of the mean objective over all ranks' rows, float64 [P], and mean KL(old || now), 0 if unused."""
-        here = linearise(self.policy.net, rows.z)
+        here = self.policy.linearise(rows.z)
         new, parameters = self.policy.by_row(here.output)
         objective, kl = self._objective(rows, new)
         by_row = torch.autograd.grad(objective.sum(), parameters)
@@ -130,7 +129,7 @@ class PPO:
         """What is maximised and KL(old || new), by row [B] each; the KL only where something depends on it, else 0."""
         cfg = self.config
         watched = cfg.objective == "kl-penalty" or cfg.target_kl is not None
-        kl = rows.old.kl(new) if watched else torch.zeros_like(rows.advantages)  # type: ignore[arg-type]  # of one kind
+        kl = rows.old.kl(new) if watched else torch.zeros_like(rows.advantages)
         ratio = torch.exp(new.log_prob(rows.actions) - rows.old_log_prob)
         if cfg.objective == "clip":
             objective = clipped(ratio, rows.advantages, cfg.clip_range, cfg.dual_clip)
@@ -154,6 +153,11 @@ class PPO:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self._adam.load_state_dict(state["adam"])
         self.kl_coeff, self.steps = state["kl_coeff"], state["steps"]
+
+
+def build(config: Config, parts: Parts) -> PPO:
+    """PPO of the config."""
+    return PPO(config.ppo, parts.policy, config.expected_steps, parts.workers)
 
 
 def clipped(ratio: Tensor, advantages: Tensor, clip_range: float, dual_clip: float | None) -> Tensor:

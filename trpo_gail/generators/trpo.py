@@ -8,16 +8,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from trpo_gail.config.tree import TRPOConfig
-from trpo_gail.networks.network import linearise
+from trpo_gail.config.tree import Config, TRPOConfig
+from trpo_gail.generators.generator import Parts, Stats
 from trpo_gail.optim import flat
 from trpo_gail.optim.natural_gradient import damped_mean, trust_region_step
 from trpo_gail.parallel import Workers
+from trpo_gail.policies.distributions import Distribution
 from trpo_gail.policies.fisher import fisher_product
-from trpo_gail.policies.policy import Distribution, Policy
+from trpo_gail.policies.policy import Policy
 from trpo_gail.sampling.batch import Batch
-
-Stats = dict[str, float]
 
 
 class TRPO:
@@ -48,7 +47,7 @@ class TRPO:
 
     def _gradient(self, batch: Batch, z: Tensor) -> tuple[Tensor, float, tuple[Distribution, Tensor], float]:
         """Gradient [P] and value of L at old; old itself with its log-probabilities; its mean entropy, nats."""
-        here = linearise(self.policy.net, z)
+        here = self.policy.linearise(z)
         new, parameters = self.policy.by_row(here.output)
         old = new.detach()
         old_log_prob = old.log_prob(batch.actions)
@@ -73,3 +72,8 @@ class TRPO:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         pass
+
+
+def build(config: Config, parts: Parts) -> TRPO:
+    """TRPO of the config."""
+    return TRPO(config.trpo, parts.policy, parts.workers)

@@ -62,6 +62,13 @@ class MLP(nn.Module):
         return self.layers[-1](self.activations(x)[-1])
 
     @torch.no_grad()
+    def keep_outputs(self, before: tuple[Tensor, Tensor], after: tuple[Tensor, Tensor]) -> None:
+        """Change the output layer so that output * scale + shift stays as it was when (shift, scale) change, [O] each."""
+        out = self.layers[-1]
+        out.weight.mul_((before[1] / after[1]).to(out.weight.dtype)[:, None])
+        out.bias.copy_((before[1] * out.bias + before[0] - after[0]) / after[1])
+
+    @torch.no_grad()
     def linearise(self, x: Tensor) -> LinearisedMLP:
         """One forward pass over rows [B, I], kept for products with the Jacobian."""
         return LinearisedMLP(self.layers, self.activations(x))

@@ -40,7 +40,4 @@ class ValueNetwork(nn.Module):
         if not preserve:
             return
         after = self.target_normaliser.shift_and_scale(torch.float64)
-        out = self.net.layers[-1]
-        with torch.no_grad():
-            out.weight.mul_((before[1] / after[1]).to(out.weight.dtype))
-            out.bias.copy_((before[1] * out.bias + before[0] - after[0]) / after[1])
+        self.net.keep_outputs(before, after)

@@ -14,15 +14,15 @@ def fisher_product(policy: Policy, flat: FlatParameters, z: Tensor) -> Product:
 
     Not averaged over rows, not damped.
     """
-    own = 0 if policy.discrete else 1  # a policy's own parameter comes before its network's
+    own = policy.family.own_fisher  # of the policy's own parameters, which come before its network's
     through_network = gauss_newton_product(
-        policy.net, z, lambda out: policy.distribution(out).detach().metric, lambda v: flat.split(v)[own:]
+        policy.net, z, lambda out: policy.distribution(out).detach().metric, lambda v: flat.split(v)[len(own) :]
     )
 
     def product(v: Tensor) -> Tensor:
         result = through_network(v)
-        if own:  # d^2 KL / d log_std^2 = 2 in every row
-            flat.split(result)[0].add_(flat.split(v)[0], alpha=2.0 * len(z))
+        for total, part, by_row in zip(flat.split(result), flat.split(v), own, strict=False):
+            total.add_(part, alpha=by_row * len(z))
         return result
 
     return product

@@ -64,7 +64,7 @@ def of_learner(run: RunData, episodes: int, stochastic: bool) -> Visits:
     Raises UserError without a checkpoint, or where its environment cannot be made here.
     """
     policy = load_policy(run.path)
-    evaluator = Evaluator(policy.own_config, policy.spec.backend, False, Workers())
+    evaluator = Evaluator(policy.own_config, policy.spec.viewed("raw"), Workers())
     parts, returns = [], []
     for rollout, done in evaluator.rollouts(policy, episodes, FINAL, stochastic=stochastic):
         returns.append(done.returns)

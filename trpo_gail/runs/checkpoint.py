@@ -18,14 +18,14 @@ from typing import Any
 
 import numpy as np
 import torch
-from gymnasium.spaces import Box, Discrete
+from gymnasium.spaces import Box, Discrete, MultiDiscrete
 
 from trpo_gail.config.tree import Config, flatten, from_dict, to_dict
 from trpo_gail.errors import UserError
 from trpo_gail.learner import Learner
 from trpo_gail.parallel import Workers
 from trpo_gail.policies.policy import Policy
-from trpo_gail.spaces.spec import EnvSpec
+from trpo_gail.spaces.spec import ActionSpace, ActionView, EnvSpec
 from trpo_gail.spaces.units import ActionScaling
 from trpo_gail.system import sealed, whole_file
 
@@ -41,7 +41,7 @@ class Damaged(UserError):
 
 
 def save(
-    folder: Path, learner: Learner, config: Config, spec: EnvSpec, clip: bool, workers: Workers, row: Row | None = None
+    folder: Path, learner: Learner, config: Config, spec: EnvSpec, workers: Workers, row: Row | None = None
 ) -> Path:
     """Save the learner's whole state as the run's last checkpoint. A collective; rank 0 writes.
 
@@ -54,7 +54,7 @@ def save(
     path = iteration_path(folder, iteration)
     if row is not None:
         path = path.with_name(path.name.replace("iteration", "unfinished"))
-    content = _content(learner.state_dict(), iteration, config, spec, clip) | {"row": _plain(row)}
+    content = _content(learner.state_dict(), iteration, config, spec) | {"row": _plain(row)}
 
     def write() -> None:
         if workers.main:
@@ -82,24 +82,24 @@ def _plain(row: Row | None) -> Row | None:
     return {name: value if value is None or isinstance(value, int) else float(value) for name, value in row.items()}
 
 
-def save_best(folder: Path, learner: Learner, config: Config, spec: EnvSpec, clip: bool, workers: Workers) -> None:
+def save_best(folder: Path, learner: Learner, config: Config, spec: EnvSpec, workers: Workers) -> None:
     """Save the policy alone as the best so far. Rank 0 writes."""
     path, iteration = best_path(folder), learner.progress.iteration
-    workers.together(lambda: save_policy(path, learner.policy, iteration, config, spec, clip) if workers.main else None)
+    workers.together(lambda: save_policy(path, learner.policy, iteration, config, spec) if workers.main else None)
 
 
-def save_policy(path: Path, policy: Policy, iteration: int, config: Config, spec: EnvSpec, clip: bool) -> None:
+def save_policy(path: Path, policy: Policy, iteration: int, config: Config, spec: EnvSpec) -> None:
     """Save a policy without the rest of a learner: it can be loaded and evaluated, not trained on. Raises UserError."""
-    _write(path, _content({"policy": policy.state_dict()}, iteration, config, spec, clip))
+    _write(path, _content({"policy": policy.state_dict()}, iteration, config, spec))
 
 
-def _content(state: dict[str, Any], iteration: int, config: Config, spec: EnvSpec, clip: bool) -> dict[str, Any]:
+def _content(state: dict[str, Any], iteration: int, config: Config, spec: EnvSpec) -> dict[str, Any]:
     return {
         "format": FORMAT,
         "iteration": iteration,
         "config": to_dict(config),
         "spec": _spec_to_dict(spec),
-        "clip": clip,
+        "clip": spec.clips,  # the view of actions, by its name in 0.1.0
         "learner": _map(state, lambda x: torch.from_numpy(np.ascontiguousarray(x)) if isinstance(x, np.ndarray) else x),
     }
 
@@ -238,11 +238,15 @@ def spec_of(state: dict[str, Any]) -> EnvSpec:
     s = state["spec"]
     box = Box(s["low"].numpy(), s["high"].numpy(), dtype=np.dtype(s["dtype"]).type)
     if "n" in s:
-        action: Box | Discrete = Discrete(s["n"])
+        action: ActionSpace = Discrete(s["n"])
+    elif "nvec" in s:
+        action = MultiDiscrete(s["nvec"].numpy())
     else:
         action = Box(s["action_low"].numpy(), s["action_high"].numpy(), dtype=np.dtype(s["action_dtype"]).type)
     scaling = ActionScaling.of(action) if s.get("action_scaling") else None  # 0.1.0 had none
-    return EnvSpec(s["id"], s["backend"], s["kwargs"], box, scaling.policy if scaling else action, s["limit"], scaling)
+    units = scaling.policy if scaling else action
+    view: ActionView = "executed" if state["clip"] else "raw"
+    return EnvSpec(s["id"], s["backend"], s["kwargs"], box, units, s["limit"], scaling, view)
 
 
 def _spec_to_dict(spec: EnvSpec) -> dict[str, Any]:
@@ -254,6 +258,8 @@ def _spec_to_dict(spec: EnvSpec) -> dict[str, Any]:
     }  # fmt: skip
     if isinstance(action, Discrete):
         return s | {"n": int(action.n)}
+    if isinstance(action, MultiDiscrete):
+        return s | {"nvec": torch.from_numpy(action.nvec.copy())}
     low, high = torch.from_numpy(action.low.copy()), torch.from_numpy(action.high.copy())
     return s | {"action_low": low, "action_high": high, "action_dtype": str(action.dtype)}
 

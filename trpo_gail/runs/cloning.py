@@ -12,12 +12,12 @@ from typing import Any
 import torch
 
 from trpo_gail import cloning
+from trpo_gail.build import make_policy
 from trpo_gail.config.tree import CloningConfig, Config, to_dict
 from trpo_gail.envs import vector
 from trpo_gail.errors import UserError
 from trpo_gail.experts import cautions, dataset
 from trpo_gail.experts.dataset import ExpertData
-from trpo_gail.learner import make_policy
 from trpo_gail.parallel import Workers
 from trpo_gail.runs import checkpoint
 from trpo_gail.runs.console import View
@@ -99,7 +99,7 @@ def _clone(run: _Run, expert: ExpertData, folder: RunFolder | None, workers: Wor
         best = cloning.clone(policy, expert.observations, expert.actions, config, log)
         iteration = int(best["iteration"])
         path = checkpoint.iteration_path(folder.path, iteration)
-        checkpoint.save_policy(path, policy, iteration, run.run_config, run.spec, run.setting.clip)
+        checkpoint.save_policy(path, policy, iteration, run.run_config, run.spec)
         return best
 
     best = workers.share(workers.together(learn))
@@ -108,7 +108,7 @@ def _clone(run: _Run, expert: ExpertData, folder: RunFolder | None, workers: Wor
     view.line(f"best validation score {best['validation_score']:.4g}, after {int(best['iteration']):,} steps")
     for tensor in policy.state_dict().values():
         workers.share_tensor(tensor)
-    evaluator = Evaluator(run.run_config, run.setting.backend, run.setting.clip, workers)
+    evaluator = Evaluator(run.run_config, run.spec, workers)
     summary = {
         "env": config.env,
         "seed": config.seed,
@@ -125,7 +125,7 @@ def _clone(run: _Run, expert: ExpertData, folder: RunFolder | None, workers: Wor
         "best_iteration": int(best["iteration"]),
         "validation_score": best["validation_score"],
         "expert_env": expert.env_id,
-        **final_scores(evaluator, policy.actor(), run.spec, config.final_episodes, expert.return_mean),
+        **final_scores(evaluator, policy.actor(), config.final_episodes, expert.return_mean),
     }
     workers.together(lambda: folder.write_json("summary.json", summary) if folder else None)
     for line in closing_lines(summary):

@@ -7,18 +7,18 @@ import dataclasses
 import hashlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
 
+from trpo_gail.build import make_policy
 from trpo_gail.config.tree import Config
 from trpo_gail.envs import vector
 from trpo_gail.envs.vector import VectorEnv
 from trpo_gail.errors import UserError
-from trpo_gail.learner import make_policy
 from trpo_gail.parallel import Workers
-from trpo_gail.policies.policy import PolicyActor
+from trpo_gail.policies.actor import PolicyActor
 from trpo_gail.runs import checkpoint
 from trpo_gail.sampling.rollout import (
     Actor,
@@ -34,8 +34,8 @@ from trpo_gail.sampling.rollout import (
 from trpo_gail.sampling.watched import Watched
 from trpo_gail.scores import scaled_score
 from trpo_gail.seeding import EVAL_NOISE, EVAL_RESET, generator, reset_seeds
+from trpo_gail.spaces.actions import Actions
 from trpo_gail.spaces.spec import EnvSpec
-from trpo_gail.spaces.units import uniform_range
 from trpo_gail.system.terminal import warn
 
 MOST_ENVS = 64  # of one evaluation, over all ranks
@@ -45,8 +45,9 @@ PERIODIC, FINAL, RANDOM = range(3)  # streams: an evaluation meets the same star
 class Evaluator:
     """Runs episodes split over ranks; which episodes depends on the seed and their number alone."""
 
-    def __init__(self, config: Config, backend: vector.Backend, clip: bool, workers: Workers) -> None:
-        self.config, self.backend, self.clip, self.workers = config, backend, clip, workers
+    def __init__(self, config: Config, spec: EnvSpec, workers: Workers) -> None:
+        """The environments are made by the config, on the backend and with the view of actions that `spec` has."""
+        self.config, self.spec, self.workers = config, spec, workers
         self.give_up: Callable[[], bool] = never  # asked at every step
 
     def run(self, actor: Actor, episodes: int, stream: int, *, stochastic: bool = False) -> Episodes:
@@ -78,8 +79,9 @@ class Evaluator:
         cfg, total = self.config, min(episodes, MOST_ENVS)
         envs = self.workers.block(total)
         threads = self.workers.threads()
+        view = self.spec.action_view
         env = vector.make_together(
-            cfg.env, len(envs), self.backend, threads=threads, clip=self.clip, **cfg.env_settings
+            cfg.env, len(envs), self.spec.backend, threads=threads, action_view=view, **cfg.env_settings
         )
         try:
             parts = [envs[start : start + env.num_envs] for start in range(0, len(envs), env.num_envs)]
@@ -100,9 +102,9 @@ class Evaluator:
         watched.check(done[0])
         return done
 
-    def random(self, spec: EnvSpec, episodes: int) -> Episodes:
+    def random(self, episodes: int) -> Episodes:
         """Episodes of uniformly random actions."""
-        return self.run(RandomActor(spec), episodes, RANDOM, stochastic=True)
+        return self.run(RandomActor(self.spec.actions), episodes, RANDOM, stochastic=True)
 
 
 class RandomActor:
@@ -110,28 +112,27 @@ class RandomActor:
 
     noise_kind: Noise = "uniform"
 
-    def __init__(self, spec: EnvSpec) -> None:
-        self._spec = spec
-        self.noise_size = 1 if spec.discrete else spec.action_size
-        if not spec.discrete:
-            self._low, self._high = uniform_range(spec.action_space)  # type: ignore[arg-type]
+    def __init__(self, actions: Actions) -> None:
+        self._actions, self.noise_size = actions, actions.draws
 
     def act(self, observations: np.ndarray, noise: np.ndarray) -> np.ndarray:
-        if self._spec.discrete:
-            return (noise[:, 0] * self._spec.action_size).astype(np.int64)
-        return self._low + noise * (self._high - self._low)
+        return self._actions.uniform(noise)
 
 
 class LoadedPolicy:
     """A trained policy: `predict` for use outside the package, `act` for our own sampler."""
 
-    def __init__(self, actor: PolicyActor, config: Config, spec: EnvSpec, bounds: tuple | None, path: Path) -> None:
-        self._actor, self._bounds = actor, bounds
+    def __init__(self, actor: PolicyActor, config: Config, spec: EnvSpec, path: Path) -> None:
+        self._actor = actor
         self.config, self.spec, self.env_id, self.path = config, spec, config.env, path
         # For whoever runs it: it clips its actions itself, and gives them in the environment's units.
         self.own_config = dataclasses.replace(config, action_scaling=False)
-        self.observation_size, self.action_size, self.discrete = spec.observation_size, spec.action_size, spec.discrete
-        self.action_view: Literal["raw", "executed"] = "executed" if bounds else "raw"
+        self.observation_size, self.action_size, self.discrete = (
+            spec.observation_size,
+            spec.action_size,
+            spec.actions.whole,
+        )
+        self.action_view = spec.action_view
         self.description = f"{path.parent.parent.name}/{path.name}"  # of what a recording keeps: no path of a machine
         self.checksum = hashlib.sha256(path.read_bytes()).hexdigest()
         self.noise_kind, self.noise_size = actor.noise_kind, actor.noise_size
@@ -140,8 +141,7 @@ class LoadedPolicy:
     def act(self, observations: np.ndarray, noise: np.ndarray) -> np.ndarray:
         """Actions [n, A] or [n] as the environment of training saw them, in its own units."""
         actions = self._actor.act(observations, noise)
-        if self._bounds:
-            actions = np.clip(actions, *self._bounds)
+        actions = self.spec.shown(actions)
         return self.spec.action_scaling.executed(actions) if self.spec.action_scaling else actions
 
     def predict(self, observation: np.ndarray, deterministic: bool = True) -> np.ndarray:
@@ -177,9 +177,7 @@ def load_policy(run: str | Path, which: str = "last") -> LoadedPolicy:
     spec = checkpoint.spec_of(state)
     policy = make_policy(config, spec)
     policy.load_state_dict(state["learner"]["policy"])
-    space = spec.action_space
-    bounds = (space.low, space.high) if state["clip"] else None  # type: ignore[union-attr]
-    return LoadedPolicy(policy.actor(), config, spec, bounds, path)
+    return LoadedPolicy(policy.actor(), config, spec, path)
 
 
 def _why_no_best(state: dict[str, Any], last: Path) -> str:
@@ -198,7 +196,7 @@ def evaluate_run(
     policy = workers.together(lambda: load_policy(run, which))
     if workers.main and (warning := vector.without_limit(policy.spec)):
         warn(warning)
-    evaluator = Evaluator(dataclasses.replace(policy.own_config, seed=seed), policy.spec.backend, False, workers)
+    evaluator = Evaluator(dataclasses.replace(policy.own_config, seed=seed), policy.spec.viewed("raw"), workers)
     done = evaluator.run(policy, episodes, FINAL, stochastic=stochastic)
     return {
         "run": str(run),
@@ -215,13 +213,11 @@ def evaluate_run(
     }
 
 
-def final_scores(
-    evaluator: Evaluator, actor: Actor, spec: EnvSpec, episodes: int, expert: float | None
-) -> dict[str, Any]:
+def final_scores(evaluator: Evaluator, actor: Actor, episodes: int, expert: float | None) -> dict[str, Any]:
     """What a run's summary says of its policy: the deterministic return over `episodes`, beside the expert's (as given)
     and the random policy's; None if there are no episodes. A collective. Raises GivenUp as the evaluator does."""
     learned = evaluator.run(actor, episodes, FINAL) if episodes else None
-    drawn = evaluator.random(spec, episodes).returns if episodes else None
+    drawn = evaluator.random(episodes).returns if episodes else None
     random = float(drawn.mean()) if drawn is not None else None
     mean = float(learned.returns.mean()) if learned else None
     return {

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-from gymnasium.spaces import Box
 
 from trpo_gail.envs.vector import Backend, VectorEnv, make_together, without_limit
 from trpo_gail.errors import UserError, shortened
@@ -70,7 +69,7 @@ def record(
         if warning := _other_task(actor, env_id, dict(env_kwargs or {}), policy_path):
             warn(warning)
         view = _view(actor, action_view, policy_path)
-        acting = _Clipped(actor, env.spec.action_space) if view == "executed" else actor
+        acting = _Clipped(actor, env.spec.viewed(view)) if view == "executed" else actor
         runs = _run(env, acting, episodes, seed, deterministic, subsample, dtype)
         spec = env.spec
     finally:
@@ -84,7 +83,7 @@ def record(
             env_kwargs=dict(env_kwargs or {}),
             observation_space=dataset.space_to_json(spec.observation_space),
             action_space=dataset.space_to_json(spec.action_space),
-            action_view="raw" if spec.discrete else view,
+            action_view="raw" if spec.actions.bounds is None else view,
             policy=getattr(actor, "description", Path(policy_path).name),
             policy_sha256=getattr(actor, "checksum", None),
             deterministic=deterministic or actor.noise_size == 0,
@@ -119,7 +118,7 @@ def _check_fit(actor: Actor, spec: EnvSpec, path: str | Path) -> None:
     """Where a policy states its sizes, they must be the environment's."""
     expected = {
         "observation_size": spec.observation_size,
-        "discrete": spec.discrete,
+        "discrete": spec.actions.whole,
         "action_size": spec.action_size,
     }
     for name, wanted in expected.items():
@@ -244,13 +243,12 @@ def _demonstrations(
 class _Clipped:
     """An actor whose actions are clipped to the bounds, for the environment and the file alike."""
 
-    def __init__(self, actor: Actor, space: Any) -> None:
+    def __init__(self, actor: Actor, spec: EnvSpec) -> None:
         self.noise_kind, self.noise_size = actor.noise_kind, actor.noise_size
-        self._actor, self._space = actor, space
+        self._actor, self._spec = actor, spec
 
     def act(self, observations: np.ndarray, noise: np.ndarray) -> np.ndarray:
-        actions = self._actor.act(observations, noise)
-        return actions.clip(self._space.low, self._space.high) if isinstance(self._space, Box) else actions
+        return self._spec.shown(self._actor.act(observations, noise))
 
 
 def _versions(backend: str) -> dict[str, str]:

@@ -12,13 +12,14 @@ from typing import Any
 
 import torch
 
+from trpo_gail.build import make_learner
 from trpo_gail.config.tree import Config, flatten, from_dict, to_dict
 from trpo_gail.envs import vector
 from trpo_gail.envs.vector import VectorEnv
 from trpo_gail.errors import UserError
 from trpo_gail.experts import cautions, dataset
 from trpo_gail.experts.dataset import ExpertData
-from trpo_gail.learner import Demonstrations, Learner, make_learner
+from trpo_gail.learner import Learner
 from trpo_gail.magnitudes import too_large
 from trpo_gail.parallel import Workers
 from trpo_gail.runs import checkpoint
@@ -45,10 +46,6 @@ class Setting:
     expert: str | None
     expert_sha256: str | None
 
-    @property
-    def clip(self) -> bool:
-        return self.actions == "executed"
-
 
 def run(
     config: Config, out: str | None, resume: bool, quiet: bool, workers: Workers, view: View | None = None
@@ -62,8 +59,7 @@ def run(
     path = named.absolute()  # an environment may change the working directory
     resume = workers.share(workers.together(lambda: resume and not is_unbegun(path)))
     setting, expert, env = workers.together(lambda: prepare(config, path if resume else None, workers))
-    demonstrations = Demonstrations(expert.observations, expert.actions) if expert else None
-    learner = make_learner(config, env, demonstrations, setting.clip, workers)
+    learner = make_learner(config, env, expert.transitions() if expert else None, workers)
     folder = None
     # From here on a signal makes a run save and end; before, it ends the program, which leaves nothing behind.
     with (
@@ -145,7 +141,7 @@ def prepare(config: Config, resumed: Path | None, workers: Workers) -> tuple[Set
                 f"{config.dtype}; --no_action_scaling leaves actions as they are"
             )
         expert = dataclasses.replace(expert, actions=units)
-    return setting, expert, env.clipped() if setting.clip else env
+    return setting, expert, env.viewed(setting.actions)
 
 
 def _environments(config: Config, backend: vector.Backend, workers: Workers) -> VectorEnv:
@@ -174,8 +170,8 @@ def _environments(config: Config, backend: vector.Backend, workers: Workers) -> 
 
 def _setting(config: Config, expert: ExpertData | None, env: VectorEnv, backend: vector.Backend) -> Setting:
     override = None if config.actions == "auto" else config.actions
-    if env.spec.discrete:
-        override = "raw"  # there are no bounds to clip to
+    if env.spec.actions.bounds is None:
+        override = "raw"  # there is nothing to clip to
     if expert is None:
         # A policy trained on the environment's reward is an expert to be: raw, as the paper's were.
         return Setting(backend, override or "raw", "without demonstrations", None, None)
@@ -205,7 +201,7 @@ class _Session:
     stop: StopRequest
 
     def run(self, resume: bool) -> dict[str, Any]:
-        self.evaluator = Evaluator(self.config, self.setting.backend, self.setting.clip, self.workers)
+        self.evaluator = Evaluator(self.config, self.env.spec, self.workers)
         self.evaluator.give_up, self.learner.sampler.give_up = self.stop.asked, self.stop.overdue
         self._begin(resume)
         self._saved_at = time.monotonic()
@@ -320,7 +316,7 @@ class _Session:
         self.view.line(f"{progress.steps:>12,} steps   return {mean:10.2f} ± {std:.2f}   {progress.wall_s:8.1f} s")
         if progress.best_return is None or mean > progress.best_return:
             progress.best_return = mean
-            checkpoint.save_best(self.path, self.learner, self.config, self.env.spec, self.setting.clip, self.workers)
+            checkpoint.save_best(self.path, self.learner, self.config, self.env.spec, self.workers)
         return {"eval_return_mean": mean, "eval_return_std": std, "eval_length_mean": float(episodes.lengths.mean())}
 
     def _save_is_due(self) -> bool:
@@ -331,8 +327,7 @@ class _Session:
 
     def _save(self, unfinished: Row | None = None) -> None:
         """`unfinished`: the row of the iteration, if it is not logged yet."""
-        spec, clip = self.env.spec, self.setting.clip
-        checkpoint.save(self.path, self.learner, self.config, spec, clip, self.workers, unfinished)
+        checkpoint.save(self.path, self.learner, self.config, self.env.spec, self.workers, unfinished)
         self._saved_iteration, self._row_saved = self.learner.progress.iteration, unfinished is not None
         if unfinished is None:
             self._saved_at = time.monotonic()
@@ -353,9 +348,9 @@ class _Session:
         actor = self.learner.policy.actor()
         self.env.close()  # some environments allow one instance at a time
         try:
-            scores = final_scores(self.evaluator, actor, self.env.spec, cfg.final_episodes if done else 0, expert)
+            scores = final_scores(self.evaluator, actor, cfg.final_episodes if done else 0, expert)
         except GivenUp:
-            stopped, scores = self._stopped(), final_scores(self.evaluator, actor, self.env.spec, 0, expert)
+            stopped, scores = self._stopped(), final_scores(self.evaluator, actor, 0, expert)
         summary = {
             "env": cfg.env,
             "seed": cfg.seed,

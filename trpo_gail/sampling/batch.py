@@ -12,7 +12,6 @@ from torch import Tensor
 
 from trpo_gail.errors import RunError
 from trpo_gail.parallel import Workers
-from trpo_gail.sampling.rollout import Rollout
 
 
 @dataclass(frozen=True)
@@ -49,48 +48,6 @@ class Rows:
                 yield positions + start, local, int(stop - start)
 
 
-def flat_rows(rollout: Rollout, array: np.ndarray) -> np.ndarray:
-    """Valid rows of an array [T, N, ...], environment by environment: [B, ...]."""
-    return array.swapaxes(0, 1)[rollout.valid.T]
-
-
-def to_rollout(rollout: Rollout, rows: np.ndarray) -> np.ndarray:
-    """The inverse of `flat_rows` for numbers [B]: [T, N] float64, 0 in rows that are no transitions."""
-    array = np.zeros(rollout.valid.shape[::-1])
-    array[rollout.valid.T] = rows
-    return array.T
-
-
-@dataclass(frozen=True)
-class View:
-    """How an adversary sees both sides alike: as the demonstrations were kept."""
-
-    observations: np.dtype  # theirs: a feature that never varies would tell the sides apart by its rounding
-    actions: np.dtype
-    bounds: tuple[np.ndarray, np.ndarray] | None  # actions are clipped to them if the environment executed them so
-
-    def rows(self, rollout: Rollout) -> tuple[np.ndarray, np.ndarray]:
-        """A rollout's valid rows: observations [B, O] float64 and actions [B, A] or [B]."""
-        actions = flat_rows(rollout, rollout.actions)
-        if self.bounds is not None:
-            actions = np.clip(actions, *self.bounds)
-        observations = rounded(flat_rows(rollout, rollout.observations[:-1]), self.observations)
-        return observations.astype(np.float64), rounded(actions, self.actions)
-
-
-def rounded(values: np.ndarray, kept: np.dtype) -> np.ndarray:
-    """`values` with the digits that the float dtype `kept` has, and with their own where its range ends before them.
-
-    Integers are no scale to round to: a file of them may hold what an environment gives as fractions.
-    """
-    if kept.kind != "f" or np.can_cast(values.dtype, kept):
-        return values
-    with np.errstate(over="ignore"):
-        cast = values.astype(kept)
-    lost = np.isinf(cast) & np.isfinite(values)
-    return np.where(lost, values, cast) if lost.any() else cast
-
-
 @dataclass(frozen=True)
 class Batch:
     """What a generator and a critic learn from: this rank's valid rows."""
@@ -111,9 +68,9 @@ def action_tensor(actions: np.ndarray, dtype: torch.dtype, device: torch.device)
     return torch.as_tensor(actions, dtype=kind, device=device)
 
 
-def number_rows(rollout: Rollout, workers: Workers) -> Rows:
-    """Number the valid rows of a rollout over all ranks. Raises RunError, on all of them, if they have none in all."""
-    rows = Rows.number(workers.gather(int(rollout.valid.sum())), workers.rank)
+def number_rows(count: int, workers: Workers) -> Rows:
+    """Number the rows of all ranks, of which this one has `count`. Raises RunError, on all, if they have none in all."""
+    rows = Rows.number(workers.gather(count), workers.rank)
     if rows.total == 0:
         raise RunError("a batch holds no transition, resets alone: a larger --timesteps_per_batch is needed")
     return rows

@@ -63,16 +63,6 @@ def draw_noise(
     return block
 
 
-def join(rollouts: Sequence[Rollout]) -> Rollout:
-    """Several rollouts of the same environments as one, in time: so rows keep one order, whatever the ranks.
-
-    The successor of a rollout's last row is then the next one's first observation; ask it of the rollout itself.
-    """
-    observations = np.concatenate([*(r.observations[:-1] for r in rollouts), rollouts[-1].observations[-1:]])
-    names = ("actions", "rewards", "terminated", "truncated", "valid", "steps")
-    return Rollout(observations, *(np.concatenate([getattr(r, name) for r in rollouts]) for name in names))
-
-
 @dataclass
 class Stream:
     """Where a set of environments stands between two rollouts."""

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
 from trpo_gail.sampling.batch import Rows
+from trpo_gail.sampling.rollout import Rollout
 
 
 @dataclass(frozen=True)
@@ -14,14 +17,55 @@ class Transitions:
     """Rows of one side, in global order: environment by environment, or trajectory by trajectory, in time within each."""
 
     observations: np.ndarray  # [B, O]
-    actions: np.ndarray  # [B, A] or int64 [B], as the file or the environment has them
-    next_observations: np.ndarray  # [B, O], the true successor, at an end too; NaN where a file does not say
+    actions: np.ndarray  # [B, A] or int64 [B]: the policy's own sample, or as the file has them
     terminated: np.ndarray  # [B] bool: nothing follows
     truncated: np.ndarray  # [B] bool: an end by time limit
     steps: np.ndarray  # [B] int64, index within the episode
-    log_prob: np.ndarray | None = None  # [B] float64, log pi(a|s) of the policy that acted; the learner's side
-    env_rewards: np.ndarray | None = None  # [B] float64, the environment's own, if they are known
+    successors: Callable[[], np.ndarray]  # makes `next_observations`, which most adversaries do not ask for
+    env_rewards: np.ndarray | None = None  # [B] float64, the environment's own; None if a file does not say
+    log_prob: np.ndarray | None = None  # [B] float64, log pi(a|s) of the policy that acted; None if nobody asked for it
     rows: Rows | None = None  # global numbers; the learner's side
 
     def __len__(self) -> int:
         return len(self.observations)
+
+    @cached_property
+    def next_observations(self) -> np.ndarray:
+        """[B, O], the true successor, at an end too; NaN where a file does not say."""
+        return self.successors()
+
+
+def of(rollouts: Sequence[Rollout], rows: Rows, log_probs: list[np.ndarray] | None = None) -> Transitions:
+    """The valid rows of rollouts of the same environments, each environment's in time; `log_probs` are [B] of each."""
+
+    def flat(arrays: Iterable[np.ndarray]) -> np.ndarray:
+        return np.concatenate([*arrays]).swapaxes(0, 1)[valid]
+
+    valid = np.concatenate([r.valid for r in rollouts]).T
+    log_prob = None
+    if log_probs is not None:
+        log_prob = flat(to_rollout(r, values) for r, values in zip(rollouts, log_probs, strict=True))
+    return Transitions(
+        flat(r.observations[:-1] for r in rollouts),
+        flat(r.actions for r in rollouts),
+        flat(r.terminated for r in rollouts),
+        flat(r.truncated for r in rollouts),
+        flat(r.steps for r in rollouts),
+        # Of each rollout: the row after a rollout's last may be the start of another episode.
+        lambda: flat(r.observations[1:] for r in rollouts),
+        flat(r.rewards for r in rollouts),
+        log_prob,
+        rows,
+    )
+
+
+def flat_rows(rollout: Rollout, array: np.ndarray) -> np.ndarray:
+    """Valid rows of an array [T, N, ...], environment by environment: [B, ...]."""
+    return array.swapaxes(0, 1)[rollout.valid.T]
+
+
+def to_rollout(rollout: Rollout, rows: np.ndarray) -> np.ndarray:
+    """The inverse of `flat_rows` for numbers [B]: [T, N] float64, 0 in rows that are no transitions."""
+    array = np.zeros(rollout.valid.shape[::-1])
+    array[rollout.valid.T] = rows
+    return array.T

@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any, Literal
 
-from gymnasium.spaces import Box, Discrete
+import numpy as np
+from gymnasium.spaces import Box, Discrete, MultiDiscrete
 
+from trpo_gail.spaces import actions
+from trpo_gail.spaces.actions import Actions
+from trpo_gail.spaces.layout import Layout
 from trpo_gail.spaces.units import ActionScaling
+
+ActionSpace = Box | Discrete | MultiDiscrete
+ActionView = Literal["raw", "executed"]
 
 
 @dataclass(frozen=True)
@@ -19,25 +27,46 @@ class EnvSpec:
     backend: Literal["envpool", "gymnasium"]
     kwargs: Mapping[str, Any] = field(default_factory=dict)
     observation_space: Box = field(default_factory=lambda: Box(-1, 1, (1,)))
-    action_space: Box | Discrete = field(default_factory=lambda: Discrete(2))  # in the policy's units
+    action_space: ActionSpace = field(default_factory=lambda: Discrete(2))  # in the policy's units
     max_episode_steps: int | None = None
     action_scaling: ActionScaling | None = None  # to the environment's units; None if they are the policy's
+    action_view: ActionView = "raw"  # what `shown` gives: samples as they are, or clipped to the bounds
 
     @property
-    def executed_space(self) -> Box | Discrete:
+    def executed_space(self) -> ActionSpace:
         """Actions in the environment's own units."""
         return self.action_scaling.environment if self.action_scaling else self.action_space
 
-    @property
-    def observation_size(self) -> int:
-        return int(self.observation_space.shape[0])
+    @cached_property
+    def observations(self) -> Layout:
+        """Rows of observations."""
+        return Layout.of(self.observation_space)
 
     @property
-    def discrete(self) -> bool:
-        return isinstance(self.action_space, Discrete)
+    def observation_size(self) -> int:
+        return self.observations.size
+
+    @cached_property
+    def actions(self) -> Actions:
+        """Rows of actions in the policy's units."""
+        return actions.of(self.action_space)
 
     @property
     def action_size(self) -> int:
         """Number of actions of a Discrete space, dimensions of a Box."""
-        space = self.action_space
-        return int(space.n) if isinstance(space, Discrete) else int(space.shape[0])
+        return self.actions.size
+
+    @property
+    def clips(self) -> bool:
+        """Whether actions are clipped before they are executed."""
+        return self.action_view == "executed" and self.actions.bounds is not None
+
+    def shown(self, samples: np.ndarray) -> np.ndarray:
+        """Of a policy's samples, in its units, what is executed and what the adversary sees: [B, A] or [B]."""
+        if self.action_view == "raw" or self.actions.bounds is None:
+            return samples
+        return np.clip(samples, *self.actions.bounds)
+
+    def viewed(self, action_view: ActionView) -> EnvSpec:
+        """The same environment with another view of actions."""
+        return replace(self, action_view=action_view)

@@ -128,7 +128,7 @@ def _random_rate(config: Config, seconds: float, workers: Any) -> float:
     num_envs = len(workers.block(config.num_envs))
     env = _environments(config, num_envs)
     observations = env.restart(range(num_envs))
-    actor, rng, steps = RandomActor(env.spec), np.random.default_rng(0), 0
+    actor, rng, steps = RandomActor(env.spec.actions), np.random.default_rng(0), 0
     block = rng.random((1024, num_envs, actor.noise_size))
     actions = [actor.act(observations, noise) for noise in block]
     for t in range(64):
@@ -145,16 +145,15 @@ def _random_rate(config: Config, seconds: float, workers: Any) -> float:
 
 
 def _training_rate(config: Config, seconds: float, workers: Any) -> float:
+    from trpo_gail.build import make_learner
     from trpo_gail.experts.dataset import load
-    from trpo_gail.learner import Demonstrations, make_learner
     from trpo_gail.train import epoch
 
     expert = load(config.expert or "", config.trajectories, config.subsample)
     env = _environments(config, len(workers.block(config.num_envs)))
     scaling = env.spec.action_scaling
     actions = scaling.normalised(expert.actions) if scaling else expert.actions
-    demonstrations = Demonstrations(expert.observations, actions)
-    learner = make_learner(config, env, demonstrations, False, workers)
+    learner = make_learner(config, env, dataclasses.replace(expert, actions=actions).transitions(), workers)
     epoch(learner, config, workers)  # caches and lazy imports
     before, start = learner.progress.steps, time.perf_counter()
     while workers.share((passed := time.perf_counter() - start) < seconds):

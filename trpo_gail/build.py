@@ -1,0 +1,59 @@
+"""A learner as training begins, from a config."""
+
+from __future__ import annotations
+
+import torch
+
+from trpo_gail.adversaries.adversary import Adversary
+from trpo_gail.adversaries.adversary import Parts as AdversaryParts
+from trpo_gail.config import choices
+from trpo_gail.config.tree import Config
+from trpo_gail.critic import Critic
+from trpo_gail.envs.vector import VectorEnv
+from trpo_gail.generators.generator import Generator
+from trpo_gail.generators.generator import Parts as GeneratorParts
+from trpo_gail.learner import Learner
+from trpo_gail.networks.normaliser import sums
+from trpo_gail.networks.placing import initial, place, share
+from trpo_gail.networks.value import ValueNetwork
+from trpo_gail.parallel import Workers
+from trpo_gail.policies.policy import Policy
+from trpo_gail.sampling.sampler import Sampler
+from trpo_gail.sampling.transitions import Transitions
+from trpo_gail.spaces.spec import EnvSpec
+
+
+def make_policy(config: Config, spec: EnvSpec) -> Policy:
+    """The policy network as training begins, on the CPU. Raises UserError if no policy has the environment's actions."""
+    return place(
+        Policy.mlp(config.policy, spec, initial(config.seed, 0)), torch.device("cpu"), getattr(torch, config.dtype)
+    )
+
+
+def make_learner(config: Config, env: VectorEnv, expert: Transitions | None, workers: Workers) -> Learner:
+    """A fresh learner. Parameters and buffers are rank 0's. A collective."""
+    device, dtype = workers.device(config.device), getattr(torch, config.dtype)
+    policy = place(make_policy(config, env.spec), device, dtype)
+    value = place(ValueNetwork(config.critic, env.spec, initial(config.seed, 1)), device, dtype)
+    if config.normalise_from_expert and expert is not None:
+        moments = sums(torch.as_tensor(expert.observations, device=device))
+        policy.normaliser.add(moments)
+        value.normaliser.add(moments)
+    critic = Critic(config, value, env.spec.max_episode_steps, workers)
+    generator = make_generator(config, policy, workers)
+    adversary = make_adversary(config, env.spec, expert, workers)
+    share(workers, policy, value)
+    return Learner(policy, critic, generator, adversary, Sampler(config, env, workers))
+
+
+def make_generator(config: Config, policy: Policy, workers: Workers) -> Generator:
+    """Who improves the policy."""
+    made: Generator = choices.find(choices.GENERATORS, config.generator).load()(config, GeneratorParts(policy, workers))
+    return made
+
+
+def make_adversary(config: Config, spec: EnvSpec, expert: Transitions | None, workers: Workers) -> Adversary:
+    """Who pays. A collective."""
+    build = choices.find(choices.ADVERSARIES, config.adversary).load()
+    made: Adversary = build(config, AdversaryParts(spec, expert, workers))
+    return made

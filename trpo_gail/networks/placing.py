@@ -1,0 +1,34 @@
+"""How a network begins: its random stream, its place, and the same numbers on every rank."""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+import torch
+from torch import nn
+
+from trpo_gail.parallel import Workers
+from trpo_gail.seeding import INITIAL, stream_seed
+
+M = TypeVar("M", bound=nn.Module)
+
+
+def initial(seed: int, which: int) -> torch.Generator:
+    """The stream of the first weights of the policy (0), the critic (1) or the adversary (2)."""
+    return torch.Generator().manual_seed(stream_seed(seed, INITIAL, which))
+
+
+def place(module: M, device: torch.device, dtype: torch.dtype) -> M:
+    """Move parameters; statistics stay float64 whatever the dtype."""
+    statistics = {name: buffer.clone() for name, buffer in module.named_buffers()}
+    module.to(device=device, dtype=dtype)
+    for name, buffer in module.named_buffers():
+        buffer.data = statistics[name].to(device)
+    return module
+
+
+def share(workers: Workers, *modules: nn.Module) -> None:
+    """Parameters and buffers become rank 0's. A collective."""
+    for module in modules:
+        for tensor in module.state_dict().values():
+            workers.share_tensor(tensor)
