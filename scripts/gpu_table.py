@@ -25,12 +25,14 @@ import numpy as np
 import torch
 
 from trpo_gail.adversaries.discriminator import Discriminator
+from trpo_gail.build import make_adversary, make_learner
 from trpo_gail.config.tree import Config, DiscriminatorConfig, PolicyConfig, preset
 from trpo_gail.errors import UserError
 from trpo_gail.generators.trpo import TRPO
-from trpo_gail.learner import Demonstrations, make_adversary, make_learner
-from trpo_gail.optim.natural_gradient import fisher_product
 from trpo_gail.parallel import Workers
+from trpo_gail.policies.fisher import fisher_product
+from trpo_gail.sampling import transitions
+from trpo_gail.sampling.batch import Rows
 from trpo_gail.sampling.rollout import Rollout
 from trpo_gail.spaces.spec import EnvSpec
 
@@ -78,12 +80,13 @@ def config(width: int, rows: int, device: str) -> Config:
 def parts(width: int, rows: int, device: str) -> dict[str, Callable[[], Any]]:
     """What is timed, by name."""
     cfg, workers, held = config(width, rows, device), Workers(), rollout(rows)
-    expert = Demonstrations(held.observations[:50, 0].astype(np.float32), held.actions[:50, 0])
-    learner = make_learner(cfg, Still(spec()), expert, False, workers)  # type: ignore[arg-type]
-    batch = learner.critic.batch(held, held.rewards)
+    seen = transitions.of([held], Rows(0, rows, rows))
+    expert = dataclasses.replace(seen, observations=seen.observations.astype(np.float32))
+    learner = make_learner(cfg, Still(spec()), expert, workers)  # type: ignore[arg-type]
+    batch = learner.critic.batch(held, held.rewards, Rows(0, rows, rows))
     policy, trpo = learner.policy, learner.generator
     assert isinstance(trpo, TRPO)
-    discriminator = make_adversary(cfg, spec(), expert, False, workers)
+    discriminator = make_adversary(cfg, spec(), expert, workers)
     assert isinstance(discriminator, Discriminator)
     policy.normaliser.add(torch.cat([torch.tensor([1.0]), torch.zeros(11), torch.ones(11)]))
     with torch.no_grad():
@@ -94,12 +97,12 @@ def parts(width: int, rows: int, device: str) -> dict[str, Callable[[], Any]]:
         return np.random.default_rng(0)
 
     return {
-        "batch (transfer, values, GAE)": lambda: learner.critic.batch(held, held.rewards),
+        "batch (transfer, values, GAE)": lambda: learner.critic.batch(held, held.rewards, Rows(0, rows, rows)),
         "Fisher product": lambda: product(v),
         "TRPO step": lambda: trpo.step(batch, rng()),
         "critic, 1 pass": lambda: learner.critic.fit(batch, rng()),
-        "discriminator, 4 updates": lambda: discriminator.fit([held], rng()),
-        "reward": lambda: discriminator.reward(held),
+        "discriminator, 4 updates": lambda: discriminator.fit(seen, rng()),
+        "reward": lambda: discriminator.reward(seen),
     }
 
 

@@ -12,14 +12,17 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+import toys
 
+from trpo_gail.build import make_learner
 from trpo_gail.config.tree import Config, DiscriminatorConfig, PolicyConfig
 from trpo_gail.envs import vector
 from trpo_gail.errors import UserError
-from trpo_gail.learner import Demonstrations, Learner, make_learner
+from trpo_gail.learner import Learner
 from trpo_gail.parallel import Workers
 from trpo_gail.runs import checkpoint
 from trpo_gail.runs.evaluate import load_policy
+from trpo_gail.spaces.spec import ActionView
 from trpo_gail.train import epoch
 
 WORKERS = Workers()
@@ -29,11 +32,11 @@ CONFIG = Config(
 )  # fmt: skip
 
 
-def learner_of(config: Config, clip: bool = False) -> Learner:
+def learner_of(config: Config) -> Learner:
     env, rng = vector.make(config.env, config.num_envs, "gymnasium"), np.random.default_rng(0)
-    actions = rng.integers(0, 2, 30) if env.spec.discrete else rng.standard_normal((30, env.spec.action_size))
-    expert = Demonstrations(rng.standard_normal((30, env.spec.observation_size)), actions)
-    return make_learner(config, env, expert, clip, WORKERS)
+    actions = rng.integers(0, 2, 30) if env.spec.actions.whole else rng.standard_normal((30, env.spec.action_size))
+    expert = toys.pairs(rng.standard_normal((30, env.spec.observation_size)), actions)
+    return make_learner(config, env, expert, WORKERS)
 
 
 def trained(epochs: int, config: Config = CONFIG, learner: Learner | None = None) -> Learner:
@@ -43,9 +46,9 @@ def trained(epochs: int, config: Config = CONFIG, learner: Learner | None = None
     return learner
 
 
-def save(folder: Path, learner: Learner, config: Config = CONFIG, clip: bool = False) -> Path:
+def save(folder: Path, learner: Learner, config: Config = CONFIG, view: ActionView = "raw") -> Path:
     folder.mkdir(exist_ok=True)
-    return checkpoint.save(folder, learner, config, learner.sampler.env.spec, clip, WORKERS)
+    return checkpoint.save(folder, learner, config, learner.sampler.env.spec.viewed(view), WORKERS)
 
 
 def flat(value: Any, name: str = "") -> dict[str, Any]:
@@ -94,7 +97,7 @@ def test_a_loaded_policy_acts_as_the_learners(tmp_path: Path) -> None:
     assert np.abs(expected).max() > 1
     save(tmp_path, learner)
     np.testing.assert_array_equal(load_policy(tmp_path).act(observations, noise), expected)
-    save(tmp_path, learner, clip=True)
+    save(tmp_path, learner, view="executed")
     np.testing.assert_array_equal(load_policy(tmp_path).act(observations, noise), np.clip(expected, -1, 1))
 
 
@@ -104,7 +107,7 @@ def test_the_last_few_are_kept_and_the_best(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no best checkpoint"):
         load_policy(tmp_path, "best")
     save(tmp_path, learner)
-    checkpoint.save_best(tmp_path, learner, CONFIG, learner.sampler.env.spec, False, WORKERS)
+    checkpoint.save_best(tmp_path, learner, CONFIG, learner.sampler.env.spec, WORKERS)
     best = learner.policy.actor()
     for _ in range(5):
         save(tmp_path, trained(1, learner=learner))
@@ -120,7 +123,7 @@ def test_ranks_that_have_come_apart_do_not_save(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setattr(workers, "gather", lambda value: [value, "another"] if isinstance(value, str) else [value])
     learner = learner_of(CONFIG)
     with pytest.raises(RuntimeError, match="the ranks' policies differ"):
-        checkpoint.save(tmp_path, learner, CONFIG, learner.sampler.env.spec, False, workers)
+        checkpoint.save(tmp_path, learner, CONFIG, learner.sampler.env.spec, workers)
     assert not list(tmp_path.iterdir())
 
 
@@ -128,7 +131,7 @@ def test_ranks_that_have_come_apart_do_not_save(tmp_path: Path, monkeypatch: pyt
 
 
 def unfinished(folder: Path, learner: Learner, row: dict[str, float | int | None]) -> Path:
-    return checkpoint.save(folder, learner, CONFIG, learner.sampler.env.spec, False, WORKERS, row)
+    return checkpoint.save(folder, learner, CONFIG, learner.sampler.env.spec, WORKERS, row)
 
 
 def test_a_row_that_is_not_logged_yet_is_kept(tmp_path: Path) -> None:
@@ -286,7 +289,7 @@ def three(tmp_path: Path) -> list[Path]:
     """Checkpoints of a run of three iterations, and its best."""
     learner = learner_of(CONFIG)
     paths = [save(tmp_path, trained(1, learner=learner)) for _ in range(3)]
-    checkpoint.save_best(tmp_path, learner, CONFIG, learner.sampler.env.spec, False, WORKERS)
+    checkpoint.save_best(tmp_path, learner, CONFIG, learner.sampler.env.spec, WORKERS)
     return paths
 
 

@@ -11,14 +11,15 @@ import pytest
 import torch
 import toys
 
-from trpo_gail.cloning import clone, loss_gradient, validation_score
+from trpo_gail.build import make_policy
+from trpo_gail.cloning import clone, loss_gradient
 from trpo_gail.config.tree import CloningConfig
 from trpo_gail.errors import UserError
 from trpo_gail.experts import dataset
-from trpo_gail.learner import make_policy
 from trpo_gail.optim.flat import of as flat_of
 from trpo_gail.parallel import Workers
-from trpo_gail.policies.policy import Categorical, Gaussian, Policy
+from trpo_gail.policies.distributions import Categorical, Gaussian
+from trpo_gail.policies.policy import Policy
 from trpo_gail.runs.evaluate import Evaluator
 from trpo_gail.spaces.spec import EnvSpec
 
@@ -83,9 +84,9 @@ def test_its_gradient_is_autograds(discrete: bool, rng: np.random.Generator) -> 
 def test_the_validation_score_looks_at_means_alone_or_at_probabilities() -> None:
     mean, actions = torch.tensor([[1.0, 2.0], [0.0, 0.0]]), torch.tensor([[1.0, 0.0], [3.0, 1.0]])
     for log_std in (-5.0, 2.0):
-        assert validation_score(Gaussian(mean, torch.full((2,), log_std)), actions) == -(4 + 10) / 2
+        assert Gaussian(mean, torch.full((2,), log_std)).fitness(actions).mean() == -(4 + 10) / 2
     logits = torch.log(torch.tensor([[0.25, 0.75], [0.5, 0.5]]))
-    score = validation_score(Categorical(logits), torch.tensor([0, 1]))
+    score = float(Categorical(logits).fitness(torch.tensor([0, 1])).mean())
     assert score == pytest.approx((math.log(0.25) + math.log(0.5)) / 2, rel=1e-6)
 
 
@@ -182,5 +183,5 @@ def test_cartpole_is_cloned_from_200_pairs() -> None:
     cfg = config(env="CartPole-v0", expert=CARTPOLE, iterations=401, eval_every=100, dtype="float32")
     policy = fresh(cfg, toys.spec(4, 2, discrete=True))
     clone(policy, expert.observations, expert.actions, cfg, lambda row: None)
-    returns = Evaluator(cfg.run_config(), "gymnasium", False, Workers()).run(policy.actor(), 10, 0).returns
+    returns = Evaluator(cfg.run_config(), toys.spec_of(cfg.env), Workers()).run(policy.actor(), 10, 0).returns
     assert len(expert.actions) == 200 and returns.mean() > 120.0

@@ -116,11 +116,13 @@ def test_passes_may_be_made_before_the_fit_and_count() -> None:
     """As many passes, the same normalisers, and after each the advantages of the values as they then are."""
     made, again = critic(vf_iters=3), critic(vf_iters=3)
     rollout = toys.rollout(["....T....L", "..L......."], observations=2, actions=2)
-    made.fit(made.batch(rollout, rollout.rewards), np.random.default_rng(0))
-    early, rng = again.batch(rollout, rollout.rewards), np.random.default_rng(0)
+    made.fit(made.batch(rollout, rollout.rewards, toys.numbered(rollout)), np.random.default_rng(0))
+    early, rng = again.batch(rollout, rollout.rewards, toys.numbered(rollout)), np.random.default_rng(0)
     assert early.readvantage is not None
     first, second = early.readvantage(rng), early.readvantage(rng)
-    torch.testing.assert_close(second, copy.deepcopy(again).batch(rollout, rollout.rewards).advantages)
+    torch.testing.assert_close(
+        second, copy.deepcopy(again).batch(rollout, rollout.rewards, toys.numbered(rollout)).advantages
+    )
     assert not torch.allclose(first, early.advantages) and not torch.allclose(first, second)
     assert again.fit(early, rng)["explained_variance"] == 0  # of the values before any pass
     assert torch.equal(made.adam.flat.vector, again.adam.flat.vector)

@@ -12,24 +12,24 @@ import pytest
 import toys
 from gymnasium.spaces import Box
 
+from trpo_gail.build import make_learner
 from trpo_gail.config.tree import Config, PolicyConfig
 from trpo_gail.envs import vector
 from trpo_gail.errors import UserError
-from trpo_gail.learner import make_learner
 from trpo_gail.parallel import Workers
-from trpo_gail.policies.policy import PolicyActor
+from trpo_gail.policies.actor import PolicyActor
 from trpo_gail.runs import checkpoint, evaluate
 from trpo_gail.runs.evaluate import FINAL, PERIODIC, Evaluator, RandomActor, evaluate_run, load_policy
 from trpo_gail.sampling.rollout import GivenUp
 from trpo_gail.scores import scaled_score
-from trpo_gail.spaces.spec import EnvSpec
+from trpo_gail.spaces.actions import Reals
 
 SCRIPT, WALK = "toys:Script-v0", "toys:Walk-v0"
 LENGTHS, RETURNS = [3, 2, 4, 3], [3, 201, 806, 903]  # of the script's first episodes
 
 
 def evaluator(env: str = SCRIPT, workers: Workers | None = None, **config: Any) -> Evaluator:
-    return Evaluator(Config(env, **config), "gymnasium", False, workers or Workers())
+    return Evaluator(Config(env, **config), toys.spec_of(env), workers or Workers())
 
 
 def actor(env: str = SCRIPT) -> PolicyActor:
@@ -122,21 +122,20 @@ def test_one_environment_at_a_time_meets_the_same_episodes(stochastic: bool, mon
 
 def test_random_actions_are_uniform(rng: np.random.Generator) -> None:
     box = Box(np.array([-2.0, -np.inf]), np.array([1.0, np.inf]), dtype=np.float64)
-    random = RandomActor(EnvSpec("x", "gymnasium", {}, box, box))
+    random = RandomActor(Reals(box))
     actions = random.act(np.zeros((4000, 1)), rng.random((4000, random.noise_size)))
     assert random.noise_kind == "uniform" and actions.shape == (4000, 2)
     np.testing.assert_allclose(actions.min(0), [-2, -1], atol=0.01)
     np.testing.assert_allclose(actions.max(0), [1, 1], atol=0.01)
     np.testing.assert_allclose(actions.mean(0), [-0.5, 0.0], atol=0.06)
 
-    levers = RandomActor(toys.spec(1, 3, discrete=True))
+    levers = RandomActor(toys.spec(1, 3, discrete=True).actions)
     chosen = levers.act(np.zeros((3000, 1)), rng.random((3000, levers.noise_size)))
     np.testing.assert_allclose(np.bincount(chosen) / 3000, [1 / 3] * 3, atol=0.05)
 
 
 def test_random_episodes_do_not_depend_on_a_policy() -> None:
-    spec = vector.make(WALK, 1, "gymnasium").spec
-    first, again = (evaluator(WALK).random(spec, 5).returns for _ in range(2))
+    first, again = (evaluator(WALK).random(5).returns for _ in range(2))
     np.testing.assert_array_equal(first, again)
 
 
@@ -147,8 +146,8 @@ def test_random_episodes_do_not_depend_on_a_policy() -> None:
 def run(tmp_path: Path) -> Path:
     """A run folder with an untrained policy."""
     config = Config(WALK, adversary="env_reward", num_envs=2, policy=PolicyConfig(hidden_sizes=(4,), output_scale=1.0))
-    learner = make_learner(config, vector.make(WALK, 2, "gymnasium"), None, False, Workers())
-    checkpoint.save(tmp_path, learner, config, learner.sampler.env.spec, False, Workers())
+    learner = make_learner(config, vector.make(WALK, 2, "gymnasium"), None, Workers())
+    checkpoint.save(tmp_path, learner, config, learner.sampler.env.spec, Workers())
     return tmp_path
 
 

@@ -14,9 +14,10 @@ import pytest
 import torch
 import toys
 
+from trpo_gail.build import make_learner
 from trpo_gail.config.tree import Config, CriticConfig, DiscriminatorConfig, PPOConfig, preset
 from trpo_gail.errors import RunError
-from trpo_gail.learner import Demonstrations, Learner, make_learner
+from trpo_gail.learner import Learner
 from trpo_gail.parallel import Workers
 from trpo_gail.sampling.rollout import Episodes, Rollout
 from trpo_gail.spaces.spec import EnvSpec
@@ -71,8 +72,8 @@ def trained(config: Config, rollout: Rollout, discrete: bool = False, workers: W
     """Two epochs on this rollout, with one pair of the expert's."""
     spec, workers = toys.spec(2, 2, discrete=discrete), workers or Workers()
     actions = np.zeros(1, np.int64) if discrete else np.full((1, 2), 0.5)
-    expert = Demonstrations(np.full((1, 2), 0.5), actions) if config.imitates else None
-    learner = make_learner(config, Env(spec), expert, False, workers)  # type: ignore[arg-type]
+    expert = toys.pairs(np.full((1, 2), 0.5), actions) if config.imitates else None
+    learner = make_learner(config, Env(spec), expert, workers)  # type: ignore[arg-type]
     learner.sampler = Fixed(rollout)  # type: ignore[assignment]
     for _ in range(2):
         epoch(learner, config, workers)

@@ -14,6 +14,7 @@ import pytest
 import torch
 import toys
 
+from trpo_gail.build import make_learner, make_policy
 from trpo_gail.cloning import clone
 from trpo_gail.config.tree import (
     CloningConfig,
@@ -27,11 +28,12 @@ from trpo_gail.config.tree import (
 from trpo_gail.envs import vector
 from trpo_gail.errors import RunError
 from trpo_gail.finite import NotFinite, Reach, checked, likely_cause, number, numbers
-from trpo_gail.learner import Demonstrations, Learner, make_learner, make_policy
+from trpo_gail.learner import Learner
 from trpo_gail.networks.normaliser import Normaliser
 from trpo_gail.parallel import Workers
 from trpo_gail.runs import checkpoint, evaluate, training
 from trpo_gail.runs.evaluate import PERIODIC, Evaluator
+from trpo_gail.sampling.transitions import Transitions
 from trpo_gail.train import train
 
 WALK, SCRIPT, WORKERS = "toys:Walk-v0", "toys:Script-v0", Workers()
@@ -52,15 +54,15 @@ def small(**given: Any) -> Config:
     return config
 
 
-def demonstrations(observations: int = 3, actions: int = 2, scale: float = 1.0) -> Demonstrations:
+def demonstrations(observations: int = 3, actions: int = 2, scale: float = 1.0) -> Transitions:
     rng = np.random.default_rng(0)
-    return Demonstrations(scale * rng.standard_normal((20, observations)), rng.standard_normal((20, actions)))
+    return toys.pairs(scale * rng.standard_normal((20, observations)), rng.standard_normal((20, actions)))
 
 
 def learner_of(config: Config) -> Learner:
     env = vector.make(config.env, config.num_envs, "gymnasium", config.env_arguments)
     expert = demonstrations(env.spec.observation_size, env.spec.action_size) if config.imitates else None
-    return make_learner(config, env, expert, False, WORKERS)
+    return make_learner(config, env, expert, WORKERS)
 
 
 def error_of(config: Config, spoil: Callable[[Learner], Any] | None = None) -> str:
@@ -314,11 +316,11 @@ def test_an_evaluation_names_what_the_environment_gave(broken: str, monkeypatch:
     with pytest.raises(
         RunError, match=rf"'toys:Script-v0' number 0 gave an? {broken} that is not finite: .*of an evalua"
     ):
-        Evaluator(config, "gymnasium", False, WORKERS).run(policy.actor(), 2, PERIODIC)
+        Evaluator(config, toys.spec_of(config.env), WORKERS).run(policy.actor(), 2, PERIODIC)
 
 
 def test_an_evaluation_names_the_policys_action() -> None:
     policy = toys.policy(vector.make(WALK, 1).spec, dtype="float32")
     spoilt(policy, math.nan)
     with pytest.raises(NotFinite, match=r"policy's action is nan in dimension 0 for .* at step 0 of an evaluation"):
-        Evaluator(Config(WALK), "gymnasium", False, WORKERS).run(policy.actor(), 2, PERIODIC)
+        Evaluator(Config(WALK), toys.spec_of(WALK), WORKERS).run(policy.actor(), 2, PERIODIC)

@@ -21,7 +21,7 @@ LAYERS = [
     "commands",
     "studies",
     "runs reports",  # a run draws its learning curve
-    "train",
+    "train build",
     "learner",
     "generators adversaries critic cloning",
     "policies",

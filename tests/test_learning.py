@@ -10,13 +10,15 @@ import numpy as np
 import pytest
 import torch
 
+from trpo_gail.build import make_learner
 from trpo_gail.config.tree import Config, CriticConfig, DiscriminatorConfig, PolicyConfig, PPOConfig, preset
 from trpo_gail.envs import vector
 from trpo_gail.experts import dataset
-from trpo_gail.learner import Demonstrations, Learner, make_learner
+from trpo_gail.learner import Learner
 from trpo_gail.parallel import Workers
 from trpo_gail.runs.evaluate import FINAL, Evaluator
-from trpo_gail.sampling.rollout import GivenUp, Rollout
+from trpo_gail.sampling.rollout import GivenUp
+from trpo_gail.sampling.transitions import Transitions
 from trpo_gail.train import Row, epoch, train
 
 WORKERS = Workers()
@@ -29,18 +31,20 @@ CARTPOLE = Config(
 )  # fmt: skip
 
 
-def learner_of(config: Config, expert: Demonstrations | None = None) -> Learner:
-    return make_learner(config, vector.make(config.env, config.num_envs, "gymnasium"), expert, False, WORKERS)
+def learner_of(config: Config, expert: Transitions | None = None) -> Learner:
+    return make_learner(config, vector.make(config.env, config.num_envs, "gymnasium"), expert, WORKERS)
 
 
-def trained(config: Config, expert: Demonstrations | None = None) -> tuple[Learner, list[Row]]:
+def trained(config: Config, expert: Transitions | None = None) -> tuple[Learner, list[Row]]:
     learner, rows = learner_of(config, expert), []
     assert train(learner, config, WORKERS, rows.append) == "steps"
     return learner, rows
 
 
 def deterministic_return(learner: Learner, config: Config) -> float:
-    return float(Evaluator(config, "gymnasium", False, WORKERS).run(learner.policy.actor(), 20, FINAL).returns.mean())
+    return float(
+        Evaluator(config, learner.sampler.env.spec, WORKERS).run(learner.policy.actor(), 20, FINAL).returns.mean()
+    )
 
 
 def parameters(learner: Learner) -> torch.Tensor:
@@ -50,7 +54,7 @@ def parameters(learner: Learner) -> torch.Tensor:
 def test_gail_learns_cartpole_from_twenty_pairs() -> None:
     data = dataset.load(EXPERT, 1, 10)
     assert len(data.actions) == 20
-    learner, rows = trained(CARTPOLE, Demonstrations(data.observations, data.actions))
+    learner, rows = trained(CARTPOLE, data.transitions())
     assert rows[0]["return_mean"] < 40
     assert deterministic_return(learner, CARTPOLE) >= 190
     assert all(row["kl"] <= CARTPOLE.trpo.line_search_kl * CARTPOLE.trpo.max_kl for row in rows)
@@ -60,7 +64,7 @@ def test_gail_learns_cartpole_from_twenty_pairs() -> None:
 def test_ppo_learns_cartpole_from_twenty_pairs() -> None:
     data = dataset.load(EXPERT, 1, 10)
     config = dataclasses.replace(CARTPOLE, generator="ppo")
-    learner, rows = trained(config, Demonstrations(data.observations, data.actions))
+    learner, rows = trained(config, data.transitions())
     assert rows[0]["return_mean"] < 40
     assert deterministic_return(learner, config) >= 190
     assert all(0 < row["kl"] < 0.1 and row["epochs"] == config.ppo.n_epochs for row in rows)
@@ -88,13 +92,15 @@ def test_trpo_learns_cartpole_from_the_environments_reward() -> None:
 class Constant:
     """An adversary that pays every transition the same."""
 
+    needs_log_prob = False
+
     def __init__(self, wage: float) -> None:
         self._wage = wage
 
-    def reward(self, rollout: Rollout) -> np.ndarray:
-        return self._wage * rollout.valid
+    def reward(self, learner: Transitions) -> np.ndarray:
+        return np.full(len(learner), self._wage)
 
-    def fit(self, rollouts: list[Rollout], rng: np.random.Generator) -> dict[str, float]:
+    def fit(self, learner: Transitions, rng: np.random.Generator) -> dict[str, float]:
         return {}
 
     def state_dict(self) -> dict[str, Any]:
@@ -141,7 +147,7 @@ def test_an_epoch_is_in_the_papers_order_and_feeds_every_normaliser() -> None:
     """Reward by the D of before; the policy's normaliser only after its step, which begins at a ratio of 1."""
     config = dataclasses.replace(CARTPOLE, timesteps_per_batch=64, g_step=2, d_step=2)
     data = dataset.load(EXPERT, 1, 10)
-    learner = learner_of(config, Demonstrations(data.observations, data.actions))
+    learner = learner_of(config, data.transitions())
     parts = {
         "collect": (learner.sampler, "collect"), "reward": (learner.adversary, "reward"),
         "step": (learner.generator, "step"), "value": (learner.critic, "fit"), "D": (learner.adversary, "fit"),
@@ -171,13 +177,13 @@ def test_an_epoch_is_in_the_papers_order_and_feeds_every_normaliser() -> None:
 def test_g_steps_give_the_discriminator_all_their_rows() -> None:
     config = dataclasses.replace(CARTPOLE, g_step=3, timesteps_per_batch=64, d_step=2)
     data = dataset.load(EXPERT, 1, 10)
-    learner = learner_of(config, Demonstrations(data.observations, data.actions))
+    learner = learner_of(config, data.transitions())
     seen: list[int] = []
     fit = learner.adversary.fit
 
-    def spy(rollouts: list[Rollout], rng: np.random.Generator) -> dict[str, float]:
-        seen.append(sum(int(rollout.valid.sum()) for rollout in rollouts))
-        return fit(rollouts, rng)
+    def spy(transitions: Transitions, rng: np.random.Generator) -> dict[str, float]:
+        seen.append(len(transitions))
+        return fit(transitions, rng)
 
     learner.adversary.fit = spy
     row = epoch(learner, config, WORKERS)
@@ -193,9 +199,9 @@ def papers(**config: Any) -> Config:
     return dataclasses.replace(preset("paper", "CartPole-v0"), num_envs=25, timesteps_per_batch=5000, **config)
 
 
-def twenty_pairs() -> Demonstrations:
+def twenty_pairs() -> Transitions:
     data = dataset.load(EXPERT, 1, 10)
-    return Demonstrations(data.observations, data.actions)
+    return data.transitions()
 
 
 def flat(state: Any, name: str = "") -> dict[str, Any]:

@@ -16,8 +16,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import logsigmoid, softplus
 
+from trpo_gail.build import make_learner
 from trpo_gail.commands.train import parse_flags
-from trpo_gail.learner import Demonstrations, Learner, make_learner
+from trpo_gail.learner import Learner
 from trpo_gail.parallel import Workers
 from trpo_gail.runs.training import prepare
 from trpo_gail.sampling.rollout import Rollout
@@ -237,10 +238,10 @@ def test_the_second_implementation_has_the_same_weights(env_id: str, demonstrati
         "--discriminator.reward", reward, "--timesteps_per_batch", "300", "--num_envs", "3", "--dtype", "float64",
     ]).config  # fmt: skip
     workers = Workers()
-    setting, expert, env = prepare(config, None, workers)
+    _, expert, env = prepare(config, None, workers)
     assert expert is not None and env.spec.max_episode_steps is not None
-    learner = make_learner(config, env, Demonstrations(expert.observations, expert.actions), setting.clip, workers)
-    reference = Reference(learner, expert, env.spec.discrete, reward == "log(D)", env.spec.max_episode_steps)
+    learner = make_learner(config, env, expert.transitions(), workers)
+    reference = Reference(learner, expert, env.spec.actions.whole, reward == "log(D)", env.spec.max_episode_steps)
     seen: list[Rollout] = []
     collect = learner.sampler.collect
     learner.sampler.collect = lambda actor: (seen.append((out := collect(actor))[0]), out)[1]  # type: ignore[method-assign]

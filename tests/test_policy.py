@@ -12,10 +12,11 @@ from torch import Tensor
 from torch.distributions import Categorical as TorchCategorical
 from torch.distributions import Independent, Normal, kl_divergence
 
+from trpo_gail.build import make_policy
 from trpo_gail.config.tree import Config, PolicyConfig
-from trpo_gail.learner import make_policy
 from trpo_gail.networks.normaliser import sums
-from trpo_gail.policies.policy import Categorical, Gaussian, Policy
+from trpo_gail.policies.distributions import Categorical, Gaussian
+from trpo_gail.policies.policy import Policy
 
 KINDS = ["gaussian", "categorical"]
 

@@ -14,11 +14,15 @@ import numpy as np
 import torch
 from gymnasium.spaces import Box, Discrete
 
+from trpo_gail.build import make_policy
 from trpo_gail.config.tree import Config, PolicyConfig
-from trpo_gail.learner import make_policy
+from trpo_gail.envs import vector
 from trpo_gail.parallel import Workers
 from trpo_gail.policies.policy import Policy
+from trpo_gail.sampling import transitions
+from trpo_gail.sampling.batch import Rows, number_rows
 from trpo_gail.sampling.rollout import Rollout
+from trpo_gail.sampling.transitions import Transitions
 from trpo_gail.spaces.spec import EnvSpec
 
 # ---- environments ----------------------------------------------------------------------------------------------------
@@ -98,9 +102,27 @@ gymnasium.register("Walk-v0", entry_point=Walk, max_episode_steps=1000)
 # ---- parts -----------------------------------------------------------------------------------------------------------
 
 
-def spec(observations: int = 3, actions: int = 2, *, discrete: bool = False, limit: int | None = None) -> EnvSpec:
+def spec(
+    observations: int = 3,
+    actions: int = 2,
+    *,
+    discrete: bool = False,
+    limit: int | None = None,
+    bounds: tuple[np.ndarray, np.ndarray] | None = None,
+) -> EnvSpec:
+    """`bounds`: actions are clipped to them before they are executed."""
     space = Discrete(actions) if discrete else Box(-1.0, 1.0, (actions,), np.float32)
-    return EnvSpec("Hand-v0", "gymnasium", {}, Box(-np.inf, np.inf, (observations,), np.float32), space, limit)
+    if bounds:
+        space = Box(*bounds, dtype=np.float64)
+    sees = Box(-np.inf, np.inf, (observations,), np.float32)
+    return EnvSpec("Hand-v0", "gymnasium", {}, sees, space, limit, action_view="executed" if bounds else "raw")
+
+
+def spec_of(env_id: str, **keywords: Any) -> EnvSpec:
+    """What is known of an environment that gymnasium makes."""
+    made = vector.make(env_id, 1, "gymnasium", **keywords)
+    made.close()
+    return made.spec
 
 
 def policy(
@@ -137,6 +159,24 @@ def rollout(
         valid=valid,
         steps=step,
     )
+
+
+def pairs(observations: np.ndarray, actions: np.ndarray) -> Transitions:
+    """Rows [B, O] and [B, A] or [B] of which nothing else is known, of one rank."""
+    n = len(observations)
+    no, unknown = np.zeros(n, bool), np.full(np.shape(observations), np.nan)
+    return Transitions(observations, actions, no, no, np.arange(n), lambda: unknown, rows=Rows(0, n, n))
+
+
+def numbered(*rollouts: Rollout) -> Rows:
+    """The valid rows of one rank's rollouts."""
+    return number_rows(sum(int(r.valid.sum()) for r in rollouts), Workers())
+
+
+def seen(*rollouts: Rollout, workers: Workers | None = None) -> Transitions:
+    """What an adversary sees of rollouts."""
+    count = sum(int(r.valid.sum()) for r in rollouts)
+    return transitions.of(rollouts, number_rows(count, workers or Workers()))
 
 
 class Pretend(Workers):

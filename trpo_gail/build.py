@@ -24,7 +24,7 @@ from trpo_gail.spaces.spec import EnvSpec
 
 
 def make_policy(config: Config, spec: EnvSpec) -> Policy:
-    """The policy network as training begins, on the CPU. Raises UserError if no policy has the environment's actions."""
+    """The policy network as training begins, on the CPU."""
     return place(
         Policy.mlp(config.policy, spec, initial(config.seed, 0)), torch.device("cpu"), getattr(torch, config.dtype)
     )

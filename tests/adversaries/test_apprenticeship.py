@@ -10,20 +10,12 @@ import pytest
 import toys
 
 from trpo_gail.adversaries.apprenticeship import Apprenticeship, Features
+from trpo_gail.adversaries.rewards import FORMS
 from trpo_gail.parallel import Workers
-from trpo_gail.sampling.rollout import Rollout
 
 Pairs = tuple[np.ndarray, np.ndarray]
 METHODS = ("fem", "gtal")
 KINDS = ("-log(1-D)", "log(D)")
-
-
-def rows(observations: np.ndarray, actions: np.ndarray) -> Rollout:
-    """One environment's rollout of these rows, all valid: [B, O], [B, A] or [B]."""
-    T = len(observations)
-    no = np.zeros((T, 1), bool)
-    after = np.concatenate([observations, observations[-1:]])[:, None]
-    return Rollout(after, actions[:, None], np.zeros((T, 1)), no, no, ~no, np.arange(T)[:, None])
 
 
 def pairs(rng: np.random.Generator, n: int, discrete: int = 0, shift: float = 0.0) -> Pairs:
@@ -31,10 +23,12 @@ def pairs(rng: np.random.Generator, n: int, discrete: int = 0, shift: float = 0.
     return 2.0 * rng.standard_normal((n, 2)) + [shift, 1.0], actions
 
 
-def make(method: Any, expert: Pairs, kind: str = "-log(1-D)", *, discrete: int = 0, **more: Any) -> Apprenticeship:
-    spec = toys.spec(expert[0].shape[1], discrete or expert[1].shape[1], discrete=bool(discrete))
-    given = {"action_bounds": None, "rng": np.random.default_rng(0), "workers": Workers()} | more
-    return Apprenticeship(method, kind, spec, *expert, **given)
+def make(
+    method: Any, expert: Pairs, kind: str = "-log(1-D)", *, discrete: int = 0, bounds: Any = None, rng: Any = None
+) -> Apprenticeship:
+    spec = toys.spec(expert[0].shape[1], discrete or expert[1].shape[1], discrete=bool(discrete), bounds=bounds)
+    rng = rng or np.random.default_rng(0)
+    return Apprenticeship(method, FORMS[kind].sign, spec, toys.pairs(*expert), rng, Workers())
 
 
 def phi_by_hand(expert: Pairs, given: Pairs, discrete: int = 0) -> np.ndarray:
@@ -76,12 +70,12 @@ def test_expert_features_have_mean_0_squares_the_scale_squared_and_1(discrete: i
 
 
 def test_rows_beyond_a_block_are_rows_too(rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch) -> None:
-    expert, learner = pairs(rng, 40), rows(*pairs(rng, 30))
+    expert, learner = pairs(rng, 40), toys.pairs(*pairs(rng, 30))
     whole, parts = make("fem", expert), make("fem", expert)
-    whole.fit([learner], rng)
+    whole.fit(learner, rng)
     paid = whole.reward(learner)
     monkeypatch.setattr("trpo_gail.adversaries.apprenticeship.BLOCK", 7)
-    parts.fit([learner], rng)
+    parts.fit(learner, rng)
     np.testing.assert_allclose(parts.weights, whole.weights, rtol=1e-12)
     np.testing.assert_allclose(parts.reward(learner), paid, rtol=1e-12)
 
@@ -93,7 +87,7 @@ def test_rows_beyond_a_block_are_rows_too(rng: np.random.Generator, monkeypatch:
 def test_fems_weights_are_the_normalised_gap_of_means(discrete: int, rng: np.random.Generator) -> None:
     expert, learner = pairs(rng, 40, discrete), pairs(rng, 30, discrete, shift=1.0)
     adversary = make("fem", expert, discrete=discrete)
-    stats = adversary.fit([rows(*learner)], rng)
+    stats = adversary.fit(toys.pairs(*learner), rng)
     gap = phi_by_hand(expert, expert, discrete).mean(0) - phi_by_hand(expert, learner, discrete).mean(0)
     distance = np.linalg.norm(gap)
     np.testing.assert_allclose(adversary.weights, gap / distance, atol=1e-7)
@@ -107,14 +101,11 @@ def test_gtal_picks_the_feature_that_is_furthest_off(
     observations, actions = pairs(rng, 50)
     expert = observations / observations.std(0), actions / actions.std(0)
     adversary = make("gtal", expert)
-    stats = adversary.fit([rows(expert[0] + step[:2], expert[1] + step[2])], rng)
+    stats = adversary.fit(toys.pairs(expert[0] + step[:2], expert[1] + step[2]), rng)
     assert np.flatnonzero(adversary.weights).tolist() == [index] and adversary.weights[index] == sign
     assert stats["feature_distance"] == pytest.approx(abs(step[index]), rel=1e-5)
-    learner = rows(*pairs(rng, 20))
-    paid, phi = (
-        adversary.reward(learner)[:, 0],
-        phi_by_hand(expert, (learner.observations[:-1, 0], learner.actions[:, 0])),
-    )
+    learner = toys.pairs(*pairs(rng, 20))
+    paid, phi = adversary.reward(learner), phi_by_hand(expert, (learner.observations, learner.actions))
     np.testing.assert_allclose(np.diff(paid), np.diff(sign * phi[:, index]) / 14, rtol=1e-6)  # 7 features, 7 negations
 
 
@@ -122,31 +113,24 @@ def test_gtal_picks_the_feature_that_is_furthest_off(
 def test_an_expert_like_learner_leaves_nothing_to_pay_for(method: str, rng: np.random.Generator) -> None:
     expert = pairs(rng, 40)
     adversary = make(method, expert)
-    stats = adversary.fit([rows(*expert), rows(*expert)], rng)
+    stats = adversary.fit(toys.pairs(*(np.repeat(x, 2, 0) for x in expert)), rng)
     assert stats["feature_distance"] == pytest.approx(0.0, abs=1e-12)
     if method == "fem":
         np.testing.assert_allclose(adversary.weights, 0.0, atol=1e-6)
-
-
-def test_all_rollouts_of_an_epoch_count_by_their_rows(rng: np.random.Generator) -> None:
-    expert = pairs(rng, 40)
-    observations, actions = pairs(rng, 30, shift=2.0)
-    whole, parts = make("fem", expert), make("fem", expert)
-    whole.fit([rows(observations, actions)], rng)
-    parts.fit([rows(observations[:10], actions[:10]), rows(observations[10:], actions[10:])], rng)
-    np.testing.assert_allclose(parts.weights, whole.weights, rtol=1e-12)
 
 
 @pytest.mark.parametrize("method", METHODS)
 def test_executed_actions_are_clipped_before_they_are_seen(method: str, rng: np.random.Generator) -> None:
     bounds = np.array([-1.0]), np.array([0.5])
     expert, (observations, actions) = pairs(rng, 40), pairs(rng, 30, shift=4.0)
-    clipped, raw = make(method, expert, action_bounds=bounds), make(method, expert)
-    clipped.fit([rows(observations, actions)], rng)
-    raw.fit([rows(observations, np.clip(actions, *bounds))], rng)
+    clipped, raw = make(method, expert, bounds=bounds), make(method, expert)
+    clipped.fit(toys.pairs(observations, actions), rng)
+    raw.fit(toys.pairs(observations, np.clip(actions, *bounds)), rng)
     np.testing.assert_array_equal(clipped.weights, raw.weights)
-    wild = rows(observations, 10 * actions)
-    np.testing.assert_array_equal(clipped.reward(wild), raw.reward(rows(observations, np.clip(10 * actions, *bounds))))
+    wild = toys.pairs(observations, 10 * actions)
+    np.testing.assert_array_equal(
+        clipped.reward(wild), raw.reward(toys.pairs(observations, np.clip(10 * actions, *bounds)))
+    )
 
 
 # ---- what is paid ----------------------------------------------------------------------------------------------------
@@ -155,10 +139,10 @@ def test_executed_actions_are_clipped_before_they_are_seen(method: str, rng: np.
 def test_fem_pays_the_linear_reward_over_its_dimension(rng: np.random.Generator) -> None:
     expert, learner = pairs(rng, 40), pairs(rng, 30, shift=1.0)
     adversary = make("fem", expert)
-    adversary.fit([rows(*learner)], rng)
+    adversary.fit(toys.pairs(*learner), rng)
     linear = phi_by_hand(expert, learner) @ adversary.weights / 7
     assert linear.min() < 0
-    np.testing.assert_allclose(adversary.reward(rows(*learner))[:, 0], linear - linear.min(), rtol=1e-9)
+    np.testing.assert_allclose(adversary.reward(toys.pairs(*learner)), linear - linear.min(), rtol=1e-9)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -167,16 +151,16 @@ def test_the_shift_gives_one_sign_and_remembers(method: str, kind: str, rng: np.
     """By the least (greatest) linear reward that was ever paid, and 0 at first: a wild batch moves all later ones."""
     sign = 1 if kind == "-log(1-D)" else -1
     adversary = make(method, pairs(rng, 40), kind)
-    tame = rows(*pairs(rng, 30))
-    adversary.fit([rows(*pairs(rng, 30, shift=2.0))], rng)
+    tame = toys.pairs(*pairs(rng, 30))
+    adversary.fit(toys.pairs(*pairs(rng, 30, shift=2.0)), rng)
     before = sign * adversary.reward(tame)
     assert before.min() == pytest.approx(0.0, abs=1e-12) and before.max() > 0
-    wild = sign * adversary.reward(rows(*(100.0 * x for x in pairs(rng, 30))))
+    wild = sign * adversary.reward(toys.pairs(*(100.0 * x for x in pairs(rng, 30))))
     assert wild.min() == pytest.approx(0.0, abs=1e-12)
     after = sign * adversary.reward(tame)
     moved = after - before
     assert moved.min() > 0.1 and np.ptp(moved) < 1e-12
-    bound = adversary.fit([tame], rng)["reward_bound"]
+    bound = adversary.fit(tame, rng)["reward_bound"]
     assert sign * bound < 0
 
 
@@ -186,7 +170,7 @@ def test_the_bound_begins_at_0(kind: str, rng: np.random.Generator) -> None:
     sign = 1.0 if kind == "-log(1-D)" else -1.0
     adversary = make("fem", pairs(rng, 40), kind)
     adversary.weights = np.eye(7)[-1] * sign
-    np.testing.assert_allclose(adversary.reward(rows(*pairs(rng, 30))), sign / 7, rtol=1e-12)
+    np.testing.assert_allclose(adversary.reward(toys.pairs(*pairs(rng, 30))), sign / 7, rtol=1e-12)
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -194,13 +178,13 @@ def test_rows_that_are_no_transitions_are_neither_seen_nor_paid(method: str, rng
     expert = pairs(rng, 40)
     rollout = toys.rollout(["..T_.", "....."], observations=2)
     adversary = make(method, expert)
-    adversary.fit([rollout], rng)
-    weights, paid = adversary.weights, adversary.reward(rollout)
+    adversary.fit(toys.seen(rollout), rng)
+    weights, paid = adversary.weights, adversary.reward(toys.seen(rollout))
     rollout.observations[3, 0] = 1e6
-    adversary.fit([rollout], rng)
+    adversary.fit(toys.seen(rollout), rng)
     np.testing.assert_array_equal(adversary.weights, weights)
-    np.testing.assert_array_equal(adversary.reward(rollout), paid)
-    assert paid[3, 0] == 0.0 and (paid[rollout.valid] > 0).sum() >= 8
+    np.testing.assert_array_equal(adversary.reward(toys.seen(rollout)), paid)
+    assert len(paid) == 9 and (paid > 0).sum() >= 8
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -215,14 +199,14 @@ def test_the_first_weights_are_a_random_vertex_or_direction_of_the_seed(method: 
 
 def test_no_rows_at_all_is_no_error(rng: np.random.Generator) -> None:
     """A rank may have none: its environments all idle."""
-    assert make("fem", pairs(rng, 40)).reward(toys.rollout(["__"], observations=2)).tolist() == [[0.0], [0.0]]
+    assert make("fem", pairs(rng, 40)).reward(toys.pairs(np.zeros((0, 2)), np.zeros((0, 1)))).tolist() == []
 
 
 @pytest.mark.parametrize("method", METHODS)
 def test_a_saved_adversary_goes_on_bit_for_bit(method: str, rng: np.random.Generator) -> None:
-    expert, learner = pairs(rng, 40), rows(*pairs(rng, 30, shift=1.0))
+    expert, learner = pairs(rng, 40), toys.pairs(*pairs(rng, 30, shift=1.0))
     adversary, again = make(method, expert), make(method, expert, rng=rng)
-    adversary.fit([learner], rng)
-    adversary.reward(rows(*pairs(rng, 30, shift=9.0)))
+    adversary.fit(learner, rng)
+    adversary.reward(toys.pairs(*pairs(rng, 30, shift=9.0)))
     again.load_state_dict(copy.deepcopy(adversary.state_dict()))
     np.testing.assert_array_equal(adversary.reward(learner), again.reward(learner))

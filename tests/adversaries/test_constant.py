@@ -9,14 +9,15 @@ import pytest
 import toys
 
 from trpo_gail.adversaries.constant import ConstantReward
+from trpo_gail.adversaries.rewards import FORMS
 
 
 @pytest.mark.parametrize(("kind", "pay"), [("-log(1-D)", math.log(2)), ("log(D)", -math.log(2))])
 def test_every_transition_is_paid_as_by_a_half(kind: str, pay: float, rng: np.random.Generator) -> None:
-    adversary = ConstantReward(kind)
-    rollout = toys.rollout(["..T_.", "....."])
+    adversary = ConstantReward(FORMS[kind].sign)
+    seen = toys.seen(toys.rollout(["..T_.", "....."]))
     for _ in range(2):
-        np.testing.assert_array_equal(adversary.reward(rollout), np.array([[1, 1, 1, 0, 1], [1] * 5]).T * pay)
-        assert adversary.fit([rollout], rng) == {}
+        np.testing.assert_array_equal(adversary.reward(seen), np.full(9, pay))
+        assert adversary.fit(seen, rng) == {}
     adversary.load_state_dict(adversary.state_dict())
-    assert adversary.reward(rollout)[0, 0] == pay
+    assert adversary.reward(seen)[0] == pay

@@ -16,26 +16,17 @@ from torch import Tensor
 from trpo_gail.adversaries.discriminator import (
     Discriminator,
     DiscriminatorNetwork,
-    discriminator_loss,
-    imitation_reward,
-    loss_slope,
 )
 from trpo_gail.adversaries.env_reward import EnvReward
+from trpo_gail.adversaries.losses import cross_entropy, cross_entropy_slope
+from trpo_gail.adversaries.rewards import FORMS
+from trpo_gail.adversaries.view import View
 from trpo_gail.config.tree import DiscriminatorConfig
 from trpo_gail.parallel import Workers
 from trpo_gail.sampling.batch import Rows
-from trpo_gail.sampling.rollout import Rollout
 
 LOG2 = math.log(2)
 Step = tuple[float, int, int]  # mean loss, rows that it was given, rows of all ranks
-
-
-def rows(observations: np.ndarray, actions: np.ndarray) -> Rollout:
-    """One environment's rollout of these rows, all valid: [B, O], [B, A] or [B]."""
-    T = len(observations)
-    no = np.zeros((T, 1), bool)
-    after = np.concatenate([observations, observations[-1:]])[:, None]
-    return Rollout(after, actions[:, None], np.zeros((T, 1)), no, no, ~no, np.arange(T)[:, None])
 
 
 def random_rows(rng: np.random.Generator, n: int, discrete: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -54,11 +45,12 @@ def make(
 ) -> Discriminator:
     """A discriminator whose logit is `logit` everywhere (or one for each action)."""
     cfg = DiscriminatorConfig(**{"hidden_size_adversary": 8} | config)
-    spec = toys.spec(expert[0].shape[1], discrete or expert[1].shape[1], discrete=bool(discrete))
+    spec = toys.spec(expert[0].shape[1], discrete or expert[1].shape[1], discrete=bool(discrete), bounds=bounds)
     network = DiscriminatorNetwork(cfg, spec, torch.Generator().manual_seed(0)).double()
     with torch.no_grad():
         network.net.layers[-1].bias.copy_(torch.as_tensor(logit, dtype=torch.float64))
-    return Discriminator(cfg, d_step, network, *expert, bounds, Workers())
+    demonstrations = toys.pairs(*expert)
+    return Discriminator(cfg, d_step, network, View.of(spec, demonstrations), demonstrations, Workers())
 
 
 def spied(discriminator: Discriminator) -> list[Step]:
@@ -69,7 +61,7 @@ def spied(discriminator: Discriminator) -> list[Step]:
     def spy(x: Tensor, slope: Any, count: int) -> None:
         with torch.no_grad():
             logit = discriminator.network.net(x)[:, 0]
-            loss = discriminator_loss(logit, len(x) // 2, discriminator.config.adversary_entcoeff)
+            loss = cross_entropy(logit, len(x) // 2, discriminator.config.adversary_entcoeff)
             found.append((float(loss) / count, len(x), count))
         step(x, slope, count)
 
@@ -81,11 +73,11 @@ def spied(discriminator: Discriminator) -> list[Step]:
 
 
 def test_a_fresh_discriminator_knows_nothing(rng: np.random.Generator) -> None:
-    rollout = rows(*random_rows(rng, 30))
+    rollout = toys.pairs(*random_rows(rng, 30))
     discriminator = make(random_rows(rng, 20), adversary_entcoeff=0.0)
     losses = spied(discriminator)
     np.testing.assert_allclose(discriminator.reward(rollout), LOG2, rtol=1e-12)
-    stats = discriminator.fit([rollout], rng)
+    stats = discriminator.fit(rollout, rng)
     assert losses == [(pytest.approx(2 * LOG2, rel=1e-12), 60, 30)]
     assert stats["d_loss"] == pytest.approx(2 * LOG2, rel=1e-12)
     assert stats["d_loss_learner"] == stats["d_loss_expert"] == stats["d_entropy"] == pytest.approx(LOG2, rel=1e-12)
@@ -97,7 +89,7 @@ def test_a_fresh_discriminator_knows_nothing(rng: np.random.Generator) -> None:
 def test_rewards_are_finite_for_any_logit(x: float) -> None:
     logit = torch.tensor([x])
     D = 1 / (1 + math.exp(-x)) if x > -700 else 0.0
-    alive, success = imitation_reward(logit, "-log(1-D)").item(), imitation_reward(logit, "log(D)").item()
+    alive, success = FORMS["-log(1-D)"].of_logit(logit).item(), FORMS["log(D)"].of_logit(logit).item()
     assert alive >= 0 >= success and math.isfinite(alive) and math.isfinite(success)
     if abs(x) < 10:
         assert alive == pytest.approx(-math.log(1 - D), rel=1e-5)
@@ -109,7 +101,7 @@ def test_rewards_are_finite_for_any_logit(x: float) -> None:
 @pytest.mark.parametrize("x", [-100.0, 100.0])
 def test_losses_are_finite_for_any_logit(x: float, rng: np.random.Generator) -> None:
     discriminator = make(random_rows(rng, 20), logit=x)
-    stats = discriminator.fit([rows(*random_rows(rng, 30))], rng)
+    stats = discriminator.fit(toys.pairs(*random_rows(rng, 30)), rng)
     assert all(math.isfinite(value) for value in stats.values())
     assert stats["d_loss"] == pytest.approx(100.0) and stats["d_entropy"] == pytest.approx(0.0, abs=1e-30)
     assert torch.isfinite(discriminator.adam.flat.vector).all()
@@ -121,13 +113,13 @@ def test_its_optimum_is_the_log_density_ratio() -> None:
     rng, n = np.random.default_rng(0), 20_000
     none = np.zeros((n, 1))
     expert = (0.5 + rng.standard_normal((n, 1)), none)
-    rollout = rows(-0.5 + rng.standard_normal((n, 1)), none)
+    rollout = toys.pairs(-0.5 + rng.standard_normal((n, 1)), none)
     discriminator = make(
         expert, 300, adversary_entcoeff=0.0, d_stepsize=1e-2, hidden_size_adversary=16, d_batch_size=1000
     )
-    discriminator.fit([rollout], rng)
+    discriminator.fit(rollout, rng)
     x = np.linspace(-1.5, 1.5, 13)[:, None]
-    reward = discriminator.reward(rows(x, np.zeros((13, 1))))[:, 0]
+    reward = discriminator.reward(toys.pairs(x, np.zeros((13, 1))))
     logit = np.log(np.expm1(reward))
     np.testing.assert_allclose(logit, x[:, 0], atol=0.2)
 
@@ -135,10 +127,10 @@ def test_its_optimum_is_the_log_density_ratio() -> None:
 def test_its_optimum_over_actions_is_the_log_ratio_of_their_shares(rng: np.random.Generator) -> None:
     """The expert takes actions 0 and 1 in shares 8 and 2 of 10, the learner in 2 and 8."""
     expert = np.zeros((100, 2)), (np.arange(100) % 10 >= 8).astype(int)
-    learner = rows(np.zeros((100, 2)), (np.arange(100) % 10 >= 2).astype(int))
+    learner = toys.pairs(np.zeros((100, 2)), (np.arange(100) % 10 >= 2).astype(int))
     discriminator = make(expert, 400, discrete=2, adversary_entcoeff=0.0, d_stepsize=3e-2)
-    discriminator.fit([learner], rng)
-    reward = discriminator.reward(rows(np.zeros((2, 2)), np.arange(2)))[:, 0]
+    discriminator.fit(learner, rng)
+    reward = discriminator.reward(toys.pairs(np.zeros((2, 2)), np.arange(2)))
     np.testing.assert_allclose(np.log(np.expm1(reward)), [math.log(4), -math.log(4)], atol=0.4)
 
 
@@ -150,7 +142,7 @@ def test_the_entropy_of_its_decisions_is_a_bonus(x: float, rng: np.random.Genera
     for weight in (0.0, 0.25):
         discriminator = make(random_rows(rng, 20), adversary_entcoeff=weight, logit=x)
         losses = spied(discriminator)
-        stats = discriminator.fit([rows(*random_rows(rng, 30))], rng)
+        stats = discriminator.fit(toys.pairs(*random_rows(rng, 30)), rng)
         assert losses[0][0] == pytest.approx(cross_entropy - 2 * weight * entropy, rel=1e-9)  # of both sides
         assert stats["d_loss"] == pytest.approx(cross_entropy, rel=1e-9)
         assert stats["d_entropy"] == pytest.approx(entropy, rel=1e-9)
@@ -163,9 +155,9 @@ def test_a_discrete_action_chooses_its_output(rng: np.random.Generator) -> None:
     logits = [1.0, -2.0, 3.0]
     discriminator = make(random_rows(rng, 10, 3), discrete=3, logit=logits, d_stepsize=1e-9)
     actions = np.array([2, 0, 1, 1])
-    reward = discriminator.reward(rows(rng.standard_normal((4, 2)), actions))[:, 0]
+    reward = discriminator.reward(toys.pairs(rng.standard_normal((4, 2)), actions))
     np.testing.assert_allclose(reward, np.log1p(np.exp(np.array(logits)[actions])), rtol=1e-9)
-    stats = discriminator.fit([rows(rng.standard_normal((4, 2)), actions)], rng)
+    stats = discriminator.fit(toys.pairs(rng.standard_normal((4, 2)), actions), rng)
     assert stats["d_logit_learner"] == pytest.approx(0.0, abs=1e-6)  # (3 + 1 - 2 - 2) / 4
     assert stats["d_accuracy_learner"] == 0.5
 
@@ -174,9 +166,9 @@ def test_a_box_action_is_an_input(rng: np.random.Generator) -> None:
     expert = rng.standard_normal((500, 2)), np.ones((500, 1))
     learner = rng.standard_normal((500, 2)), -np.ones((500, 1))
     discriminator = make(expert, 200, d_stepsize=1e-2)
-    stats = discriminator.fit([rows(*learner)], rng)
+    stats = discriminator.fit(toys.pairs(*learner), rng)
     assert stats["d_accuracy_learner"] > 0.9 < stats["d_accuracy_expert"]
-    assert discriminator.reward(rows(*expert)).mean() > 5 * discriminator.reward(rows(*learner)).mean()
+    assert discriminator.reward(toys.pairs(*expert)).mean() > 5 * discriminator.reward(toys.pairs(*learner)).mean()
     assert stats["d_logit_expert"] > 1 and stats["d_logit_learner"] < -1
 
 
@@ -187,10 +179,10 @@ def test_executed_actions_are_clipped_before_it_sees_them(rng: np.random.Generat
     expert = random_rows(rng, 30)
     seen = [make(expert, 5, bounds=b) for b in (bounds, None)]
     for discriminator in seen:
-        discriminator.fit([rows(*random_rows(rng, 40))], np.random.default_rng(0))
-    clipped, raw = (d.reward(rows(observations, actions)) for d in seen)
-    np.testing.assert_array_equal(clipped, seen[0].reward(rows(observations, np.clip(actions, -1.0, 0.5))))
-    assert (raw != seen[1].reward(rows(observations, np.clip(actions, -1.0, 0.5)))).any()
+        discriminator.fit(toys.pairs(*random_rows(rng, 40)), np.random.default_rng(0))
+    clipped, raw = (d.reward(toys.pairs(observations, actions)) for d in seen)
+    np.testing.assert_array_equal(clipped, seen[0].reward(toys.pairs(observations, np.clip(actions, -1.0, 0.5))))
+    assert (raw != seen[1].reward(toys.pairs(observations, np.clip(actions, -1.0, 0.5)))).any()
 
 
 def test_it_sees_observations_as_the_demonstrations_were_kept(rng: np.random.Generator) -> None:
@@ -200,12 +192,14 @@ def test_it_sees_observations_as_the_demonstrations_were_kept(rng: np.random.Gen
     kept = observations.astype(np.float32)
     discriminator = make((kept, actions), 5)
     np.testing.assert_array_equal(
-        discriminator.reward(rows(observations, actions)), discriminator.reward(rows(kept.astype(np.float64), actions))
+        discriminator.reward(toys.pairs(observations, actions)),
+        discriminator.reward(toys.pairs(kept.astype(np.float64), actions)),
     )
-    discriminator.fit([rows(observations, actions)], np.random.default_rng(0))
-    discriminator.fit([rows(observations, actions)], np.random.default_rng(1))
+    discriminator.fit(toys.pairs(observations, actions), np.random.default_rng(0))
+    discriminator.fit(toys.pairs(observations, actions), np.random.default_rng(1))
     np.testing.assert_array_equal(
-        discriminator.reward(rows(observations, actions)), discriminator.reward(rows(kept.astype(np.float64), actions))
+        discriminator.reward(toys.pairs(observations, actions)),
+        discriminator.reward(toys.pairs(kept.astype(np.float64), actions)),
     )
 
 
@@ -214,7 +208,7 @@ def test_both_sides_are_normalised_by_the_same_statistics(rng: np.random.Generat
     expert, learner = random_rows(rng, 15), random_rows(rng, 60)
     expert = expert[0] + 4.0, expert[1]
     discriminator = make(expert)
-    discriminator.fit([rows(*learner)], rng)
+    discriminator.fit(toys.pairs(*learner), rng)
     e, l = np.hstack(expert), np.hstack(learner)
     mean = (e.mean(0) + l.mean(0)) / 2
     std = np.sqrt(((e**2).mean(0) + (l**2).mean(0)) / 2 - mean**2)
@@ -231,7 +225,7 @@ def test_it_cannot_tell_a_row_from_itself(discrete: int, rng: np.random.Generato
     discriminator = make(same, 20, discrete=discrete, d_stepsize=0.1, adversary_entcoeff=0.0)
     with torch.no_grad():
         discriminator.adam.flat.vector.normal_(generator=torch.Generator().manual_seed(1))
-    stats = discriminator.fit([rows(*same)], rng)
+    stats = discriminator.fit(toys.pairs(*same), rng)
     assert stats["d_logit_learner"] == pytest.approx(stats["d_logit_expert"], rel=1e-9)
     assert stats["d_logit_learner"] != 0
     assert stats["d_accuracy_learner"] + stats["d_accuracy_expert"] == pytest.approx(1)
@@ -242,7 +236,7 @@ def test_accuracies_are_shares_of_rows(rng: np.random.Generator) -> None:
     expert = np.zeros((10, 2)), np.arange(10) % 2
     discriminator = make(expert, 1, discrete=2, logit=[1.0, -1.0])
     actions = (np.arange(400) % 4 == 0).astype(int)
-    stats = discriminator.fit([rows(np.zeros((400, 2)), actions)], rng)
+    stats = discriminator.fit(toys.pairs(np.zeros((400, 2)), actions), rng)
     assert stats["d_accuracy_learner"] == 0.25
     assert stats["d_accuracy_expert"] == pytest.approx(0.5, abs=0.1)  # of 400 draws
     assert stats["d_logit_learner"] == pytest.approx(0.5)
@@ -267,7 +261,7 @@ def test_one_update_is_one_step_on_as_many_rows_of_each_side(
 ) -> None:
     discriminator = make(random_rows(rng, 7), d_step, d_batch_size=d_batch_size)
     steps = spied(discriminator)
-    discriminator.fit([rows(*random_rows(rng, 60)), rows(*random_rows(rng, 40))], rng)
+    discriminator.fit(toys.pairs(*random_rows(rng, 100)), rng)
     assert [count for _, _, count in steps] == counts
     assert [given for _, given, _ in steps] == [2 * count for count in counts]
 
@@ -284,7 +278,7 @@ def test_minibatches_hold_each_learner_row_once_and_draw_the_experts(rng: np.ran
         step(x, loss, count)
 
     discriminator.adam.step = spy
-    discriminator.fit([rows(np.zeros((100, 2)), number)], rng)
+    discriminator.fit(toys.pairs(np.zeros((100, 2)), number), rng)
     everything = np.concatenate(given)
     np.testing.assert_array_equal(np.sort(everything[everything > 0]), number[:, 0])
     drawn = -everything[everything < 0]
@@ -306,12 +300,12 @@ def test_ranks_together_meet_the_rows_of_one() -> None:
 
 
 def test_a_saved_discriminator_goes_on_bit_for_bit(rng: np.random.Generator) -> None:
-    expert, learner = random_rows(rng, 20), rows(*random_rows(rng, 30))
+    expert, learner = random_rows(rng, 20), toys.pairs(*random_rows(rng, 30))
     discriminator, again = make(expert, 3), make(expert, 3, logit=1.0)
-    discriminator.fit([learner], np.random.default_rng(0))
+    discriminator.fit(learner, np.random.default_rng(0))
     again.load_state_dict(copy.deepcopy(discriminator.state_dict()))  # a checkpoint is a copy
     for d in (discriminator, again):
-        d.fit([learner], np.random.default_rng(1))
+        d.fit(learner, np.random.default_rng(1))
     assert torch.equal(discriminator.adam.flat.vector, again.adam.flat.vector)
     np.testing.assert_array_equal(discriminator.reward(learner), again.reward(learner))
 
@@ -323,25 +317,25 @@ def test_the_environments_reward_is_paid_for_transitions_alone() -> None:
     rollout = toys.rollout([".T_."])
     rollout = dataclasses.replace(rollout, rewards=np.array([[1.0], [2.0], [99.0], [4.0]]))
     adversary = EnvReward()
-    np.testing.assert_array_equal(adversary.reward(rollout)[:, 0], [1, 2, 0, 4])
-    assert adversary.fit([rollout], np.random.default_rng(0)) == {} == adversary.state_dict()
+    np.testing.assert_array_equal(adversary.reward(toys.seen(rollout)), [1, 2, 4])
+    assert adversary.fit(toys.seen(rollout), np.random.default_rng(0)) == {} == adversary.state_dict()
 
 
 def test_the_slope_is_the_losses_derivative(torch_rng: torch.Generator) -> None:
     logit = (5 * torch.randn(9, generator=torch_rng, dtype=torch.float64)).requires_grad_()
-    (expected,) = torch.autograd.grad(discriminator_loss(logit, 4, 0.3), logit)
-    torch.testing.assert_close(loss_slope(logit.detach(), 4, 0.3), expected)
+    (expected,) = torch.autograd.grad(cross_entropy(logit, 4, 0.3), logit)
+    torch.testing.assert_close(cross_entropy_slope(logit.detach(), 4, 0.3), expected)
 
 
 @pytest.mark.parametrize("discrete", [0, 3])
 def test_observations_that_a_file_keeps_as_integers_are_numbers(discrete: int, rng: np.random.Generator) -> None:
     """The learner's between them are not cut off, and the statistics are not rounded."""
     observations, actions = rng.integers(-3, 4, (20, 2)), random_rows(rng, 20, discrete)[1]
-    rollout = rows(*random_rows(rng, 30, discrete))
+    rollout = toys.pairs(*random_rows(rng, 30, discrete))
     stats, paid = [], []
     for kept in (observations.astype(np.int8), observations.astype(np.float64)):
         discriminator = make((kept, actions), 4, discrete=discrete, logit=[0.0] * max(1, discrete))
-        stats.append(discriminator.fit([rollout], np.random.default_rng(1)))
+        stats.append(discriminator.fit(rollout, np.random.default_rng(1)))
         paid.append(discriminator.reward(rollout))
     assert stats[0] == stats[1] and len(np.unique(paid[0])) == 30
     np.testing.assert_array_equal(*paid)

@@ -143,7 +143,7 @@ def test_a_limit_that_is_asked_for_is_the_limit(env_id: str) -> None:
     env = vector.make(env_id, 2, backend, max_episode_steps=3)
     assert env.spec.max_episode_steps == 3
     env.restart([0, 1])
-    action = np.zeros(2, np.int64) if env.spec.discrete else np.zeros((2, env.spec.action_size), np.float32)
+    action = np.zeros(2, np.int64) if env.spec.actions.whole else np.zeros((2, env.spec.action_size), np.float32)
     assert [bool(env.step(action)[3].all()) for _ in range(4)] == [False, False, True, False]
 
 

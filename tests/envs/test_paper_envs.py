@@ -110,10 +110,10 @@ TABLE_1 = {  # observation size, action size, discrete, limit
 def test_sizes_and_limits(name: str, backend: vector.Backend) -> None:
     env = vector.make(f"Paper/{name}", 2, backend)
     spec = env.spec
-    assert (spec.observation_size, spec.action_size, spec.discrete, spec.max_episode_steps) == TABLE_1[name]
+    assert (spec.observation_size, spec.action_size, spec.actions.whole, spec.max_episode_steps) == TABLE_1[name]
     first = env.restart([1, 2])
     assert first.shape == (2, spec.observation_size) and (first[0] != first[1]).any()
-    assert env.step(np.zeros(2, int) if spec.discrete else np.zeros((2, spec.action_size)))[0].shape == first.shape
+    assert env.step(np.zeros(2, int) if spec.actions.whole else np.zeros((2, spec.action_size)))[0].shape == first.shape
     env.close()
 
 

@@ -133,7 +133,7 @@ def test_auto_takes_the_vectorised_one() -> None:
     env = vector.make(point_nav.DISCRETE, 2)
     assert isinstance(env._backend._envs, point_nav.PointNavVector)  # type: ignore[attr-defined]
     spec = env.spec
-    assert (spec.backend, spec.max_episode_steps, spec.action_size, spec.discrete) == ("gymnasium", 60, 5, True)
+    assert (spec.backend, spec.max_episode_steps, spec.action_size, spec.actions.whole) == ("gymnasium", 60, 5, True)
     assert vector.make(point_nav.DISCRETE, 2, kwargs={"max_episode_steps": 9}).spec.max_episode_steps == 9
 
 

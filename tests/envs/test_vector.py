@@ -13,6 +13,7 @@ import pytest
 from trpo_gail.envs import vector
 from trpo_gail.errors import UserError
 from trpo_gail.sampling import rollout as rollouts
+from trpo_gail.spaces.spec import ActionView
 
 BACKENDS = ["envpool", "gymnasium"]
 
@@ -265,13 +266,16 @@ def test_a_module_is_imported_for_its_ids(monkeypatch: pytest.MonkeyPatch) -> No
 def test_the_spec_tells_sizes() -> None:
     env = vector.make("CartPole-v0", 1, "gymnasium")
     spec = env.spec
-    assert (spec.observation_size, spec.action_size, spec.discrete, spec.max_episode_steps) == (4, 2, True, 200)
+    assert (spec.observation_size, spec.action_size, spec.actions.whole, spec.max_episode_steps) == (4, 2, True, 200)
     env.close()
 
 
-def test_actions_are_executed_as_they_are_unless_clip_is_asked_for(toys: None) -> None:
-    for clip, paid in ((False, [-3.0, 0.5]), (True, [-1.0, 0.5])):
-        env = vector.make("ToyCounter-v0", 2, clip=clip)
+@pytest.mark.parametrize(("view", "paid"), [("raw", [-3.0, 0.5]), ("executed", [-1.0, 0.5])])
+def test_actions_are_executed_as_they_are_unless_clipped_ones_are_asked_for(
+    view: ActionView, paid: list[float], toys: None
+) -> None:
+    for made in (vector.make("ToyCounter-v0", 2, action_view=view), vector.make("ToyCounter-v0", 2)):
+        env = made.viewed(view)
         env.restart([0, 1])
         np.testing.assert_array_equal(env.step(np.array([[-3.0], [0.5]]))[1], paid)
         env.close()

@@ -21,9 +21,7 @@ def batch_of(policy: Policy, observations: Tensor, advantages: Tensor, actions: 
     if actions is None:
         noise = policy.actor()
         rng = np.random.default_rng(3)
-        draws = (
-            rng.gumbel(size=(n, noise.noise_size)) if policy.discrete else rng.standard_normal((n, noise.noise_size))
-        )
+        draws = rng.gumbel(size=(n, noise.noise_size)) if not policy.own else rng.standard_normal((n, noise.noise_size))
         actions = torch.as_tensor(noise.act(observations.numpy(), draws))
     zeros = torch.zeros(n, dtype=observations.dtype)
     return Batch(Rows(0, n, n), observations, actions, zeros, advantages, zeros, np.zeros((0, 0)))
@@ -55,7 +53,7 @@ def judge(policy: Policy, batch: Batch, old: dict[str, Tensor]) -> tuple[float, 
     def distribution() -> torch.distributions.Distribution:
         with torch.no_grad():
             out = policy.net(batch.observations)
-            if policy.discrete:
+            if not policy.own:
                 return torch.distributions.Categorical(logits=out)
             normal = torch.distributions.Normal(out, torch.exp(policy.log_std).clone())
             return torch.distributions.Independent(normal, 1)

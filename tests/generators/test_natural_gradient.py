@@ -135,13 +135,13 @@ def explicit_fisher(policy: Policy, flat: FlatParameters, z: Tensor) -> Tensor:
     F = torch.zeros(len(flat.vector), len(flat.vector), dtype=torch.float64)
     for row in range(len(z)):
         J = torch.stack([flat.gradient(o, retain_graph=True) for o in out[row]])  # [A, P]
-        if policy.discrete:
+        if not policy.own:
             p = torch.softmax(out[row], 0).detach()
             M = torch.diag(p) - torch.outer(p, p)
         else:
             M = torch.diag(torch.exp(-2 * policy.log_std.detach()))
         F += J.T @ M @ J
-    if not policy.discrete:
+    if policy.own:
         F += 2 * len(z) * torch.diag(flat.gradient(policy.log_std.sum()))
     return F
 
@@ -158,7 +158,7 @@ def test_both_products_are_the_explicit_matrix(kind: str, hidden: tuple[int, ...
 
 def expected_outer_product_of_scores(policy: Policy, flat: FlatParameters, z: Tensor) -> Tensor:
     """Sum over rows of E_a[score score^T]: over all actions, or by Gauss-Hermite quadrature, exact for its degree 4."""
-    if policy.discrete:
+    if not policy.own:
         actions = [torch.full((len(z),), a) for a in range(policy.net.layers[-1].out_features)]
         with torch.no_grad():
             weights = [torch.exp(policy(z).log_prob(a)) for a in actions]

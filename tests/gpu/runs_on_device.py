@@ -9,10 +9,12 @@ import numpy as np
 import torch
 import toys  # registers Walk-v0
 
+from trpo_gail.build import make_learner
 from trpo_gail.config.tree import Config, PPOConfig, preset
 from trpo_gail.envs import vector
-from trpo_gail.learner import Demonstrations, Learner, make_learner
+from trpo_gail.learner import Learner
 from trpo_gail.parallel import Workers
+from trpo_gail.sampling.transitions import Transitions
 from trpo_gail.spaces.spec import EnvSpec
 from trpo_gail.train import Row, epoch
 
@@ -37,18 +39,20 @@ def config(case: str, device: str, dtype: str) -> Config:
     return dataclasses.replace(base, **flags)
 
 
-def demonstrations(spec: EnvSpec) -> Demonstrations:
+def demonstrations(spec: EnvSpec) -> Transitions:
     """Random pairs: what is learned does not matter here."""
     rng = np.random.default_rng(0)
     observations = rng.standard_normal((64, spec.observation_size)).astype(np.float32)
-    actions = rng.integers(0, spec.action_size, 64) if spec.discrete else rng.standard_normal((64, spec.action_size))
-    return Demonstrations(observations, actions if spec.discrete else actions.astype(np.float32))
+    actions = (
+        rng.integers(0, spec.action_size, 64) if spec.actions.whole else rng.standard_normal((64, spec.action_size))
+    )
+    return toys.pairs(observations, actions if spec.actions.whole else actions.astype(np.float32))
 
 
 def learner(cfg: Config, workers: Workers | None = None) -> Learner:
     workers = workers or Workers()
     env = vector.make(cfg.env, len(workers.block(cfg.num_envs)), "gymnasium")
-    return make_learner(cfg, env, demonstrations(env.spec), False, workers)
+    return make_learner(cfg, env, demonstrations(env.spec), workers)
 
 
 def train(made: Learner, cfg: Config, epochs: int, workers: Workers | None = None) -> Row:

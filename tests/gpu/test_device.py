@@ -14,10 +14,10 @@ from runs_on_device import CASES, WALK, arrays, config, learned, learner, train
 
 from trpo_gail import cloning
 from trpo_gail import train as loop
+from trpo_gail.build import make_policy
 from trpo_gail.config.tree import CloningConfig
 from trpo_gail.envs import vector
 from trpo_gail.errors import RunError
-from trpo_gail.learner import make_policy
 from trpo_gail.parallel import Workers
 from trpo_gail.runs import checkpoint
 
@@ -116,7 +116,7 @@ def test_a_checkpoint_moves_between_devices(directions: tuple[str | None, ...], 
     cfg, other = (config("trpo", where, "float64") for where in (saver, loader))
     made = learner(cfg)
     train(made, cfg, 2)
-    path = checkpoint.save(tmp_path, made, cfg, made.sampler.env.spec, False, Workers())
+    path = checkpoint.save(tmp_path, made, cfg, made.sampler.env.spec, Workers())
     restored = learner(other)
     checkpoint.restore(path, restored)
     for name, value in learned(made).items():
@@ -130,7 +130,7 @@ def test_a_resume_on_the_device_is_exact(case: str, device: str, tmp_path: Path)
     whole, first, second = (learner(cfg) for _ in range(3))
     train(whole, cfg, 3)
     train(first, cfg, 2)
-    checkpoint.restore(checkpoint.save(tmp_path, first, cfg, first.sampler.env.spec, False, Workers()), second)
+    checkpoint.restore(checkpoint.save(tmp_path, first, cfg, first.sampler.env.spec, Workers()), second)
     train(second, cfg, 1)
     assert whole.progress.steps == second.progress.steps
     for name, value in learned(whole).items():

@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 import torch
 
+from trpo_gail.build import make_learner
 from trpo_gail.config.tree import Config, PPOConfig, preset
 from trpo_gail.envs import vector
 from trpo_gail.experts import dataset
-from trpo_gail.learner import Demonstrations, make_learner
 from trpo_gail.parallel import Workers
 from trpo_gail.train import epoch
 
@@ -54,7 +54,7 @@ def run(case: str, workers: Workers) -> dict[str, np.ndarray]:
     torch.set_num_threads(workers.threads())
     env = vector.make(cfg.env, len(workers.block(cfg.num_envs)), "auto")
     expert = dataset.load(EXPERTS / f"{cfg.env}.h5", 4, 20)
-    learner = make_learner(cfg, env, Demonstrations(expert.observations, expert.actions), False, workers)
+    learner = make_learner(cfg, env, expert.transitions(), workers)
     for _ in range(EPOCHS):
         row = epoch(learner, cfg, workers)
     env.close()

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import numpy as np
 import pytest
 import torch
-import toys
 
 from trpo_gail.errors import RunError
 from trpo_gail.parallel import Workers
-from trpo_gail.sampling.batch import Rows, View, action_tensor, flat_rows, number_rows
-from trpo_gail.sampling.rollout import join
+from trpo_gail.sampling.batch import Rows, action_tensor, number_rows
 
 COUNTS = [5, 0, 3, 9]  # of four ranks
 TOTAL = sum(COUNTS)
@@ -70,13 +66,6 @@ def test_two_draws_give_two_orders() -> None:
     assert (first != second).any()
 
 
-def test_valid_rows_are_flattened_environment_by_environment() -> None:
-    rollout = toys.rollout([".T_.", "...."])
-    number = np.arange(8).reshape(4, 2)  # t * 2 + n
-    np.testing.assert_array_equal(flat_rows(rollout, number), [0, 2, 6, 1, 3, 5, 7])
-    assert number_rows(join([rollout, rollout]), Workers()) == Rows(0, 14, 14)
-
-
 def test_discrete_actions_stay_integers() -> None:
     cpu = torch.device("cpu")
     assert action_tensor(np.array([1, 2], np.int32), torch.float32, cpu).dtype == torch.int64
@@ -85,64 +74,4 @@ def test_discrete_actions_stay_integers() -> None:
 
 def test_a_batch_without_a_transition_is_refused() -> None:
     with pytest.raises(RunError, match="no transition, resets alone: a larger --timesteps_per_batch"):
-        number_rows(toys.rollout(["_", "_"]), Workers())
-
-
-# ---- both sides alike ------------------------------------------------------------------------------------------------
-
-
-def seen(values: list[float], given: str, kept: str) -> np.ndarray:
-    """Observations that an environment gives as one dtype, by the view of demonstrations in another."""
-    T = len(values)
-    rollout = toys.rollout(["." * T])
-    observations = np.array([*values, 0.0], given).reshape(T + 1, 1, 1)
-    rollout = dataclasses.replace(rollout, observations=observations, actions=observations[:-1])
-    view = View(np.dtype(kept), np.dtype(kept), None)
-    rows, actions = view.rows(rollout)
-    assert rows.dtype == np.float64
-    np.testing.assert_array_equal(rows, actions)
-    return rows[:, 0]
-
-
-@pytest.mark.parametrize("kept", ["float16", "float32"])
-def test_a_learners_numbers_are_rounded_as_the_demonstrations_were(kept: str) -> None:
-    values = np.random.default_rng(0).standard_normal(50)
-    np.testing.assert_array_equal(seen(list(values), "float64", kept), values.astype(kept))
-    assert (seen(list(values), "float64", kept) != values).all()
-
-
-@pytest.mark.parametrize(
-    ("values", "given", "kept", "expected"),
-    [
-        # 65504 is float16's largest; 0.1 is 1638 / 2**14 in it.
-        ([0.1, 65504.0, 65536.0, -1e30], "float64", "float16", [1638 / 2**14, 65504.0, 65536.0, -1e30]),
-        ([1e5, 3.0], "float32", "float16", [1e5, 3.0]),
-        ([1e300, -1e300, 0.5], "float64", "float32", [1e300, -1e300, 0.5]),
-        ([0.1], "float64", "float64", [0.1]),
-        ([0.3, -1.5, 300.0], "float64", "int8", [0.3, -1.5, 300.0]),
-        ([0.3, 300.0], "float64", "uint8", [0.3, 300.0]),
-        ([300.0, 70000.0], "int64", "int8", [300.0, 70000.0]),
-        ([300.0, 70000.0], "int64", "float16", [300.0, 70000.0]),
-        ([2.0**24 + 1], "int64", "float32", [2.0**24]),
-    ],
-)
-def test_no_value_is_lost_for_being_rounded(values: list, given: str, kept: str, expected: list) -> None:
-    assert seen(values, given, kept).tolist() == expected
-
-
-def test_what_is_not_finite_stays_so() -> None:
-    assert np.isnan(seen([np.nan], "float64", "float16")).all()
-    assert seen([np.inf, -np.inf], "float64", "float16").tolist() == [np.inf, -np.inf]
-
-
-def test_discrete_actions_are_as_the_policy_took_them() -> None:
-    rollout = toys.rollout(["...."], actions=3, discrete=True)
-    _, actions = View(np.dtype(np.float16), np.dtype(np.int64), None).rows(rollout)
-    assert actions.dtype.kind == "i" and actions.tolist() == rollout.actions[:, 0].tolist()
-
-
-def test_executed_actions_are_clipped_before_they_are_rounded() -> None:
-    rollout = dataclasses.replace(toys.rollout(["..."]), actions=np.array([[[-9.0]], [[0.05]], [[9.0]]]))
-    bounds = np.array([-0.1]), np.array([0.1])
-    _, actions = View(np.dtype(np.float32), np.dtype(np.float32), bounds).rows(rollout)
-    assert actions[:, 0].tolist() == [np.float32(-0.1), np.float32(0.05), np.float32(0.1)]
+        number_rows(0, Workers())

@@ -11,13 +11,14 @@ import torch
 import toys
 
 from trpo_gail.adversaries.discriminator import Discriminator, DiscriminatorNetwork
+from trpo_gail.adversaries.view import View
 from trpo_gail.config.tree import Config, CriticConfig, DiscriminatorConfig
 from trpo_gail.critic import Critic
 from trpo_gail.networks.value import ValueNetwork
 from trpo_gail.parallel import Workers
-from trpo_gail.sampling.batch import flat_rows
 from trpo_gail.sampling.returns import gae
 from trpo_gail.sampling.rollout import Rollout
+from trpo_gail.sampling.transitions import flat_rows
 
 GAMMA = 0.9
 
@@ -106,7 +107,7 @@ def critic(
 
 def targets(made: Critic, rollout: Rollout, reward: np.ndarray | None = None) -> np.ndarray:
     """advantage + V of every valid row."""
-    return made.batch(rollout, rollout.rewards if reward is None else reward).targets.numpy()
+    return made.batch(rollout, rollout.rewards if reward is None else reward, toys.numbered(rollout)).targets.numpy()
 
 
 def test_a_time_limit_bootstraps_and_a_termination_does_not() -> None:
@@ -134,24 +135,24 @@ def test_targets_with_lambda_1_are_discounted_returns() -> None:
     returns = [r[0] + GAMMA * (r[1] + GAMMA * r[2]), r[1] + GAMMA * r[2], r[2], r[4] + GAMMA * r[5], r[5]]
     np.testing.assert_allclose(targets(made, rollout), returns, atol=1e-12)
     np.testing.assert_array_equal(
-        made.batch(rollout, rollout.rewards).advantages,
-        critic(lam=0.0, time_limits="terminal").batch(rollout, rollout.rewards).advantages,
+        made.batch(rollout, rollout.rewards, toys.numbered(rollout)).advantages,
+        critic(lam=0.0, time_limits="terminal").batch(rollout, rollout.rewards, toys.numbered(rollout)).advantages,
     )
 
 
 def test_a_batch_may_get_targets_for_another_reward() -> None:
     rollout, other = toys.rollout(["..T_.L"]), toys.rollout(["..T_.L"]).rewards + 1.0
     made = critic()
-    batch = made.batch(rollout, rollout.rewards)
+    batch = made.batch(rollout, rollout.rewards, toys.numbered(rollout))
     changed = made.retarget(batch, rollout, other)
-    assert torch.equal(changed.targets, made.batch(rollout, other).targets)
+    assert torch.equal(changed.targets, made.batch(rollout, other, toys.numbered(rollout)).targets)
     assert changed.advantages is batch.advantages and not torch.equal(changed.targets, batch.targets)
 
 
 def test_advantages_are_standardised_over_valid_rows_alone() -> None:
     rollout = toys.rollout(["..L_..", ".T_.__"])
     made = critic()
-    batch = made.batch(rollout, rollout.rewards)
+    batch = made.batch(rollout, rollout.rewards, toys.numbered(rollout))
     assert batch.rows.total == batch.rows.count == 8 == len(batch.advantages)
     raw = batch.targets - made.network.value(batch.observations, batch.times).detach()
     expected = (raw - raw.mean()) / raw.std(unbiased=False)
@@ -160,7 +161,7 @@ def test_advantages_are_standardised_over_valid_rows_alone() -> None:
 
 def test_rows_are_in_the_order_of_environment_then_time() -> None:
     rollout = toys.rollout(["..L_..", ".T_.__"], observations=1)
-    batch = critic().batch(rollout, rollout.rewards)
+    batch = critic().batch(rollout, rollout.rewards, toys.numbered(rollout))
     expected = np.concatenate([rollout.observations[[0, 1, 2, 4, 5], 0], rollout.observations[[0, 1, 3], 1]])
     np.testing.assert_array_equal(batch.observations.numpy(), expected)
     np.testing.assert_array_equal(batch.actions.numpy(), flat_rows(rollout, rollout.actions))
@@ -169,7 +170,7 @@ def test_rows_are_in_the_order_of_environment_then_time() -> None:
 def test_the_time_is_that_of_the_state_also_where_an_episode_meets_its_limit() -> None:
     rollout, limit = toys.rollout(["..L_.."]), 3
     made = critic(lam=0.0, time_input=True, weights=(0.0, 1.0), limit=limit)  # V(s) = time / limit
-    batch = made.batch(rollout, rollout.rewards)
+    batch = made.batch(rollout, rollout.rewards, toys.numbered(rollout))
     np.testing.assert_allclose(batch.times.numpy(), np.array([0, 1, 2, 0, 1]) / limit)
     successor = np.array([1, 2, 3, 1, 2]) / limit
     np.testing.assert_allclose(batch.targets.numpy(), rollout.rewards[[0, 1, 2, 4, 5], 0] + GAMMA * successor)
@@ -205,14 +206,18 @@ def test_rows_that_are_not_valid_have_no_influence_on_a_batch(time_input: bool) 
     rollout = toys.rollout(ENDS)
     other = perturbed(rollout)
     weights = (1.0, 0.5) if time_input else (1.0,)
-    a, b = (critic(time_input=time_input, weights=weights).batch(r, r.rewards) for r in (rollout, other))
+    a, b = (
+        critic(time_input=time_input, weights=weights).batch(r, r.rewards, toys.numbered(r)) for r in (rollout, other)
+    )
     for field in (
         f for f in dataclasses.fields(a) if f.name not in ("values", "readvantage")
     ):  # values are of all rows
         x, y = getattr(a, field.name), getattr(b, field.name)
         assert torch.equal(x, y) if isinstance(x, torch.Tensor) else x == y, field.name
     valid_changed = dataclasses.replace(rollout, rewards=rollout.rewards + rollout.valid)
-    assert not torch.equal(critic().batch(valid_changed, valid_changed.rewards).targets, a.targets), "a blind control"
+    assert not torch.equal(
+        critic().batch(valid_changed, valid_changed.rewards, toys.numbered(rollout)).targets, a.targets
+    ), "a blind control"
 
 
 @pytest.mark.parametrize("discrete", [False, True])
@@ -225,12 +230,13 @@ def test_rows_that_are_not_valid_have_no_influence_on_the_discriminator(discrete
         network = DiscriminatorNetwork(
             config, toys.spec(2, 2, discrete=discrete), torch.Generator().manual_seed(0)
         ).double()
-        rows = expert.observations[:-1, 0], expert.actions[:, 0]
-        discriminator = Discriminator(config, 3, network, *rows, None, Workers())
-        stats = discriminator.fit([r], np.random.default_rng(0))
-        results.append((stats, discriminator.reward(r), network.state_dict()))
+        demonstrations = toys.seen(expert)
+        view = View.of(toys.spec(2, 2, discrete=discrete), demonstrations)
+        discriminator = Discriminator(config, 3, network, view, demonstrations, Workers())
+        stats = discriminator.fit(toys.seen(r), np.random.default_rng(0))
+        results.append((stats, discriminator.reward(toys.seen(r)), network.state_dict()))
     (stats, reward, state), (stats_, reward_, state_) = results
     assert stats == stats_
     np.testing.assert_array_equal(reward, reward_)
-    assert (reward[~rollout.valid] == 0).all() and (reward[rollout.valid] > 0).all()
+    assert len(reward) == rollout.valid.sum() and (reward > 0).all()
     assert all(torch.equal(state[name], state_[name]) for name in state)

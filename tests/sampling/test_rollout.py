@@ -15,7 +15,7 @@ from trpo_gail.envs import vector
 from trpo_gail.errors import RunError
 from trpo_gail.finite import NotFinite
 from trpo_gail.parallel import Workers
-from trpo_gail.policies.policy import PolicyActor
+from trpo_gail.policies.actor import PolicyActor
 from trpo_gail.sampling import rollout as rollouts
 from trpo_gail.sampling.rollout import (
     BlockedNoise,

@@ -25,7 +25,7 @@ def sampler(backend: vector.Backend) -> Sampler:
 @pytest.mark.parametrize("backend", ["envpool", "gymnasium"])
 def test_a_quarter_of_the_episodes_begins_with_each_batch(backend: vector.Backend) -> None:
     one = sampler(backend)
-    actor = RandomActor(one.env.spec)
+    actor = RandomActor(one.env.spec.actions)
     one.begin_epoch(0)
     rollouts = [one.collect(actor)[0] for _ in range(4)]
     # Environment i is reset by the first row of batch i, which is no transition; nothing else resets in 1000 steps.
@@ -40,7 +40,7 @@ def test_a_quarter_of_the_episodes_begins_with_each_batch(backend: vector.Backen
 @pytest.mark.parametrize("backend", ["envpool", "gymnasium"])
 def test_a_resume_cuts_alike(backend: vector.Backend) -> None:
     whole, first, second = (sampler(backend) for _ in range(3))
-    actor = RandomActor(whole.env.spec)
+    actor = RandomActor(whole.env.spec.actions)
     for one in (whole, first):
         one.begin_epoch(0)
         for _ in range(2):

@@ -74,10 +74,10 @@ def test_environments_execute_what_the_policy_meant() -> None:
     far = vector.make("odd_envs:Line-v0", 2, kwargs=kwargs, scale=True)
     assert far.spec.executed_space.high == 2000 and far.spec.action_space.high == 1
     units = np.array([[0.25], [-4.0]], np.float32)
-    for env in (plain, plain.clipped(), far, far.clipped()):
+    for env in (plain, plain.viewed("executed"), far, far.viewed("executed")):
         env.restart([0, 1])
     np.testing.assert_array_equal(far.step(units)[0], plain.step(units)[0])
-    np.testing.assert_array_equal(far.clipped().step(units)[0], plain.clipped().step(units)[0])
+    np.testing.assert_array_equal(far.viewed("executed").step(units)[0], plain.viewed("executed").step(units)[0])
 
 
 def test_random_actions_stay_where_numbers_mean_something() -> None:

@@ -429,7 +429,7 @@ def check(data: ExpertData, spec: EnvSpec, dtype: str = "float64") -> None:
     expected, found = list(spec.observation_space.shape), list(data.observations.shape[1:])
     if found != expected:
         raise UserError(f"{where} 'observations': expected rows of shape {expected} {env}, found {found}")
-    space = spec.action_space
+    space: Any = spec.action_space
     if isinstance(space, Discrete):
         if data.actions.ndim != 1:
             kind = f"{data.actions.dtype} {list(data.actions.shape)}"
@@ -457,9 +457,7 @@ def other_environment(data: ExpertData, env_id: str) -> str | None:
     )
 
 
-def action_view(
-    data: ExpertData, action_space: Any, override: ActionView | None = None
-) -> tuple[ActionView, str]:
+def action_view(data: ExpertData, action_space: Any, override: ActionView | None = None) -> tuple[ActionView, str]:
     """Whether D and `env.step` get the policy's sample as it is (raw) or clipped to the bounds (executed), and why.
 
     The learner must be seen as the expert was: else the discriminator tells them apart by the clipping alone. The

@@ -34,7 +34,7 @@ class Policy(nn.Module):
 
     @classmethod
     def mlp(cls, config: PolicyConfig, spec: EnvSpec, rng: torch.Generator) -> Policy:
-        """The policy for an environment. Raises UserError if no family has its actions."""
+        """The policy for an environment."""
         made = family(spec.action_space, config)
         net = MLP(spec.observation_size, config.hidden_sizes, made.outputs, out_scale=config.output_scale, rng=rng)
         active = None if config.normalise_observations else 0

@@ -18,14 +18,15 @@ from typing import Any
 
 import numpy as np
 import torch
-from gymnasium.spaces import Box, Discrete, MultiDiscrete
+from gymnasium.spaces import Box
 
 from trpo_gail.config.tree import Config, flatten, from_dict, to_dict
 from trpo_gail.errors import UserError
 from trpo_gail.learner import Learner
 from trpo_gail.parallel import Workers
 from trpo_gail.policies.policy import Policy
-from trpo_gail.spaces.spec import ActionSpace, ActionView, EnvSpec
+from trpo_gail.spaces import actions
+from trpo_gail.spaces.spec import ActionView, EnvSpec
 from trpo_gail.spaces.units import ActionScaling
 from trpo_gail.system import sealed, whole_file
 
@@ -100,7 +101,7 @@ def _content(state: dict[str, Any], iteration: int, config: Config, spec: EnvSpe
         "config": to_dict(config),
         "spec": _spec_to_dict(spec),
         "clip": spec.clips,  # the view of actions, by its name in 0.1.0
-        "learner": _map(state, lambda x: torch.from_numpy(np.ascontiguousarray(x)) if isinstance(x, np.ndarray) else x),
+        "learner": _map(state, _as_tensor),
     }
 
 
@@ -237,12 +238,7 @@ def spec_of(state: dict[str, Any]) -> EnvSpec:
     """The environment's spec as training saw it, without making the environment."""
     s = state["spec"]
     box = Box(s["low"].numpy(), s["high"].numpy(), dtype=np.dtype(s["dtype"]).type)
-    if "n" in s:
-        action: ActionSpace = Discrete(s["n"])
-    elif "nvec" in s:
-        action = MultiDiscrete(s["nvec"].numpy())
-    else:
-        action = Box(s["action_low"].numpy(), s["action_high"].numpy(), dtype=np.dtype(s["action_dtype"]).type)
+    action: Any = actions.loaded(_map(s, lambda x: x.numpy() if isinstance(x, torch.Tensor) else x))
     scaling = ActionScaling.of(action) if s.get("action_scaling") else None  # 0.1.0 had none
     units = scaling.policy if scaling else action
     view: ActionView = "executed" if state["clip"] else "raw"
@@ -250,18 +246,17 @@ def spec_of(state: dict[str, Any]) -> EnvSpec:
 
 
 def _spec_to_dict(spec: EnvSpec) -> dict[str, Any]:
-    box, action = spec.observation_space, spec.executed_space
+    box = spec.observation_space
     s: dict[str, Any] = {
         "id": spec.id, "backend": spec.backend, "kwargs": dict(spec.kwargs), "limit": spec.max_episode_steps,
         "action_scaling": spec.action_scaling is not None,
         "low": torch.from_numpy(box.low.copy()), "high": torch.from_numpy(box.high.copy()), "dtype": str(box.dtype),
     }  # fmt: skip
-    if isinstance(action, Discrete):
-        return s | {"n": int(action.n)}
-    if isinstance(action, MultiDiscrete):
-        return s | {"nvec": torch.from_numpy(action.nvec.copy())}
-    low, high = torch.from_numpy(action.low.copy()), torch.from_numpy(action.high.copy())
-    return s | {"action_low": low, "action_high": high, "action_dtype": str(action.dtype)}
+    return s | _map(actions.saved(spec.executed_space), _as_tensor)
+
+
+def _as_tensor(x: Any) -> Any:
+    return torch.from_numpy(np.ascontiguousarray(x)) if isinstance(x, np.ndarray) else x
 
 
 def _map(value: Any, function: Any) -> Any:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Mapping
 from typing import Any, Protocol
 
 import numpy as np
-from gymnasium.spaces import Box, Discrete, MultiDiscrete, Space
+from gymnasium.spaces import Box, Discrete, Space
 
 from trpo_gail.errors import UserError
 from trpo_gail.spaces.units import uniform_range
@@ -49,6 +49,14 @@ class Reals:
         self.bounds: Bounds | None = (space.low, space.high)
 
     @staticmethod
+    def saved(space: Box) -> dict[str, Any]:
+        return {"action_low": space.low, "action_high": space.high, "action_dtype": str(space.dtype)}
+
+    @staticmethod
+    def loaded(saved: Mapping[str, Any]) -> Box:
+        return Box(saved["action_low"], saved["action_high"], dtype=np.dtype(saved["action_dtype"]).type)
+
+    @staticmethod
     def problem(space: Box) -> str | None:
         if len(space.shape) != 1:
             return f"actions must be Discrete or a Box of one dimension, not {space}"
@@ -79,6 +87,14 @@ class Label:
         self.size = self.inputs = int(space.n)
 
     @staticmethod
+    def saved(space: Discrete) -> dict[str, Any]:
+        return {"n": int(space.n)}
+
+    @staticmethod
+    def loaded(saved: Mapping[str, Any]) -> Discrete:
+        return Discrete(saved["n"])
+
+    @staticmethod
     def problem(space: Discrete) -> str | None:
         return None if space.start == 0 else f"Discrete actions must start at 0, not {space.start}"
 
@@ -92,53 +108,32 @@ class Label:
         return np.eye(self.size)[actions]
 
 
-class Labels:
-    """MultiDiscrete: rows [B, K], a label from each of K sets."""
-
-    whole = True
-    bounds: Bounds | None = None
-
-    def __init__(self, space: MultiDiscrete) -> None:
-        self.sizes = np.asarray(space.nvec, np.int64)  # [K]
-        self.shape: tuple[int, ...] = self.sizes.shape
-        self.size = self.inputs = int(self.sizes.sum())
-        self.draws = len(self.sizes)
-
-    @staticmethod
-    def problem(space: MultiDiscrete) -> str | None:
-        if space.nvec.ndim != 1 or np.any(space.start):
-            return f"MultiDiscrete actions must have one dimension and start at 0, not {space}"
-        return None
-
-    def zeros(self, rows: int) -> np.ndarray:
-        return np.zeros((rows, *self.shape), np.int64)
-
-    def uniform(self, noise: np.ndarray) -> np.ndarray:
-        return (noise * self.sizes).astype(np.int64)
-
-    def encode(self, actions: np.ndarray) -> np.ndarray:
-        return np.concatenate([np.eye(n)[actions[:, k]] for k, n in enumerate(self.sizes)], axis=1)
-
-
-KINDS: dict[type[Space], Any] = {Box: Reals, Discrete: Label, MultiDiscrete: Labels}
+# Another kind is another row: a class whose instances are `Actions`, with the static methods of the two above.
+KINDS: dict[type[Space], Any] = {Box: Reals, Discrete: Label}
 
 
 def of(space: Space) -> Actions:
-    """The rows of an action space that `problem` has no word for."""
-    made: Callable[[Space], Actions] = KINDS[type(space)]
-    return made(space)
-
-
-def problem(space: Space) -> str | None:
-    """Why actions of this space cannot be rows, if they cannot."""
-    kind = KINDS.get(type(space))
-    if kind is None:
-        return f"actions must be Discrete or a Box of one dimension, not {space}"
-    found: str | None = kind.problem(space)
-    return found
+    """The rows of an action space that `check` lets pass."""
+    made: Actions = KINDS[type(space)](space)
+    return made
 
 
 def check(space: Space, where: str) -> None:
     """Raise UserError, which begins with `where`, for an action space that cannot be rows."""
-    if found := problem(space):
-        raise UserError(f"{where}: {found}")
+    kind = KINDS.get(type(space))
+    problem = kind.problem(space) if kind else f"actions must be Discrete or a Box of one dimension, not {space}"
+    if problem:
+        raise UserError(f"{where}: {problem}")
+
+
+def saved(space: Space) -> dict[str, Any]:
+    """A space as numbers, texts and numpy arrays, by names that do not meet those of `EnvSpec`."""
+    return {"action_kind": type(space).__name__, **KINDS[type(space)].saved(space)}
+
+
+def loaded(content: Mapping[str, Any]) -> Space:
+    """The space that `saved` was given. 0.1.0 did not say its kind."""
+    name = content.get("action_kind", "Discrete" if "n" in content else "Box")
+    kind = next(kind for space, kind in KINDS.items() if space.__name__ == name)
+    made: Space = kind.loaded(content)
+    return made

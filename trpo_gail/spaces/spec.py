@@ -8,14 +8,13 @@ from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
-from gymnasium.spaces import Box, Discrete, MultiDiscrete
+from gymnasium.spaces import Box, Discrete, Space
 
 from trpo_gail.spaces import actions
 from trpo_gail.spaces.actions import Actions
 from trpo_gail.spaces.layout import Layout
 from trpo_gail.spaces.units import ActionScaling
 
-ActionSpace = Box | Discrete | MultiDiscrete
 ActionView = Literal["raw", "executed"]
 
 
@@ -27,13 +26,13 @@ class EnvSpec:
     backend: Literal["envpool", "gymnasium"]
     kwargs: Mapping[str, Any] = field(default_factory=dict)
     observation_space: Box = field(default_factory=lambda: Box(-1, 1, (1,)))
-    action_space: ActionSpace = field(default_factory=lambda: Discrete(2))  # in the policy's units
+    action_space: Space = field(default_factory=lambda: Discrete(2))  # in the policy's units
     max_episode_steps: int | None = None
     action_scaling: ActionScaling | None = None  # to the environment's units; None if they are the policy's
     action_view: ActionView = "raw"  # what `shown` gives: samples as they are, or clipped to the bounds
 
     @property
-    def executed_space(self) -> ActionSpace:
+    def executed_space(self) -> Space:
         """Actions in the environment's own units."""
         return self.action_scaling.environment if self.action_scaling else self.action_space
 
