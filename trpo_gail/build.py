@@ -30,10 +30,15 @@ def make_policy(config: Config, spec: EnvSpec) -> Policy:
     )
 
 
-def make_learner(config: Config, env: VectorEnv, expert: Transitions | None, workers: Workers) -> Learner:
-    """A fresh learner. Parameters and buffers are rank 0's. A collective."""
+def make_learner(
+    config: Config, env: VectorEnv, expert: Transitions | None, workers: Workers, policy: Policy | None = None
+) -> Learner:
+    """A fresh learner. `policy` is one of the caller's own in place of the config's. A collective.
+
+    Parameters and buffers are rank 0's.
+    """
     device, dtype = workers.device(config.device), getattr(torch, config.dtype)
-    policy = place(make_policy(config, env.spec), device, dtype)
+    policy = place(policy or make_policy(config, env.spec), device, dtype)
     value = place(ValueNetwork(config.critic, env.spec, initial(config.seed, 1)), device, dtype)
     if config.normalise_from_expert and expert is not None:
         moments = sums(torch.as_tensor(expert.observations, device=device))

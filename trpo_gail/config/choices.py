@@ -1,4 +1,9 @@
-"""Who may improve the policy, and who may pay it: one row each, with the module that makes it."""
+"""Who may improve the policy, and who may pay it: one row each, with the module that makes it.
+
+A name that stands in no table may be `module:function`, which is imported when it is needed: `function(config, parts)` makes
+it. An adversary from outside gets demonstrations unless `function.imitates` is False, and may read any of the flags that
+belong to adversaries. A row can be added to a table, too, before a config names it.
+"""
 
 from __future__ import annotations
 
@@ -7,34 +12,70 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
+from trpo_gail.errors import UserError
+
+Build = Callable[[Any, Any], Any]  # (config, parts) -> the adversary or generator
+
 
 @dataclass(frozen=True)
 class Choice:
     """One value of --adversary or --generator."""
 
-    module: str  # within the package; its `build(config, parts)` makes it
-    reads: tuple[str, ...]  # the flags that decide something with it: paths of fields, or of sections that end in a dot
+    module: str
+    reads: tuple[str, ...] | None = None  # flags that decide something with it: fields, or sections, which end in a dot
     imitates: bool = False  # whether it needs demonstrations
+    function: str = "build"
 
-    def load(self) -> Callable[..., Any]:
-        """Its `build(config, parts)`."""
-        built: Callable[..., Any] = import_module(f"trpo_gail.{self.module}").build
-        return built
+    def load(self) -> Build:
+        """Its `build(config, parts)`. Raises UserError if it cannot be imported."""
+        name = f"{self.module}:{self.function}"
+        try:
+            built = getattr(import_module(self.module), self.function)
+        except (ImportError, AttributeError) as error:
+            raise UserError(f"{name}: {error}") from error
+        if not callable(built):
+            raise UserError(f"{name}: a function of a config and its parts expected, found {built!r:.60}")
+        made: Build = built
+        return made
+
+
+def _of_ours(module: str, *reads: str, imitates: bool = False) -> Choice:
+    return Choice(f"trpo_gail.{module}", reads, imitates)
 
 
 ADVERSARIES = {
-    "gail": Choice("adversaries.discriminator", ("discriminator.", "d_step"), imitates=True),
-    "fem": Choice("adversaries.apprenticeship", ("discriminator.reward",), imitates=True),
-    "gtal": Choice("adversaries.apprenticeship", ("discriminator.reward",), imitates=True),
-    "constant": Choice("adversaries.constant", ("discriminator.reward",)),
-    "env_reward": Choice("adversaries.env_reward", ()),
+    "gail": _of_ours("adversaries.discriminator", "discriminator.", "d_step", imitates=True),
+    "fem": _of_ours("adversaries.apprenticeship", "discriminator.reward", imitates=True),
+    "gtal": _of_ours("adversaries.apprenticeship", "discriminator.reward", imitates=True),
+    "constant": _of_ours("adversaries.constant", "discriminator.reward"),
+    "env_reward": _of_ours("adversaries.env_reward"),
 }
 GENERATORS = {
-    "trpo": Choice("generators.trpo", ("trpo.",)),
-    "ppo": Choice("generators.ppo", ("ppo.",)),
+    "trpo": _of_ours("generators.trpo", "trpo."),
+    "ppo": _of_ours("generators.ppo", "ppo."),
 }
 
 
 def find(table: Mapping[str, Choice], name: str) -> Choice:
-    """The row of a name."""
-    return table[name]
+    """The row of a name. A function from outside is imported, since it alone knows whether it imitates. Raises UserError."""
+    if name in table:
+        return table[name]
+    module, _, function = name.partition(":")
+    imitates = getattr(Choice(module, function=function).load(), "imitates", True)
+    return Choice(module, None, imitates, function)
+
+
+def owned(table: Mapping[str, Choice]) -> set[str]:
+    """What some row of a table reads: fields, and sections, which end in a dot."""
+    return {name for choice in table.values() for name in choice.reads or ()}
+
+
+def reads(table: Mapping[str, Choice], name: str, path: str) -> bool:
+    """Whether a field decides something with the choice of a name. One from outside may read anything."""
+    choice = table.get(name)
+    return choice is None or choice.reads is None or covers(choice.reads, path)
+
+
+def covers(names: tuple[str, ...] | set[str], path: str) -> bool:
+    """Whether a field is one of these, or in one of these sections."""
+    return any(path.startswith(name) if name.endswith(".") else path == name for name in names)
