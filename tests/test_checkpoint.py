@@ -23,7 +23,7 @@ from trpo_gail.parallel import Workers
 from trpo_gail.runs import checkpoint
 from trpo_gail.runs.evaluate import load_policy
 from trpo_gail.spaces.spec import ActionView
-from trpo_gail.train import epoch
+from trpo_gail.train import iteration
 
 WORKERS = Workers()
 CONFIG = Config(
@@ -42,7 +42,7 @@ def learner_of(config: Config) -> Learner:
 def trained(epochs: int, config: Config = CONFIG, learner: Learner | None = None) -> Learner:
     learner = learner or learner_of(config)
     for _ in range(epochs):
-        epoch(learner, config, WORKERS)
+        iteration(learner, config, WORKERS)
     return learner
 
 

@@ -21,7 +21,7 @@ from trpo_gail.learner import Learner
 from trpo_gail.parallel import Workers
 from trpo_gail.sampling.rollout import Episodes, Rollout
 from trpo_gail.spaces.spec import EnvSpec
-from trpo_gail.train import epoch
+from trpo_gail.train import iteration
 
 PAPER = preset("paper", "any")
 NATURAL = CriticConfig(fit="natural-gradient", natural_gradient=PAPER.critic.natural_gradient, after_adversary=True)
@@ -54,7 +54,7 @@ class Fixed:
     def __init__(self, rollout: Rollout) -> None:
         self._rollout = rollout
 
-    def begin_epoch(self, epoch: int) -> None:
+    def begin_iteration(self, iteration: int) -> None:
         pass
 
     def collect(self, actor: Any) -> tuple[Rollout, Episodes]:
@@ -76,7 +76,7 @@ def trained(config: Config, rollout: Rollout, discrete: bool = False, workers: W
     learner = make_learner(config, Env(spec), expert, workers)  # type: ignore[arg-type]
     learner.sampler = Fixed(rollout)  # type: ignore[assignment]
     for _ in range(2):
-        epoch(learner, config, workers)
+        iteration(learner, config, workers)
     return learner
 
 

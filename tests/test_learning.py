@@ -19,7 +19,7 @@ from trpo_gail.parallel import Workers
 from trpo_gail.runs.evaluate import FINAL, Evaluator
 from trpo_gail.sampling.rollout import GivenUp
 from trpo_gail.sampling.transitions import Transitions
-from trpo_gail.train import Row, epoch, train
+from trpo_gail.train import Row, iteration, train
 
 WORKERS = Workers()
 EXPERT = Path(__file__).parents[1] / "expert_data" / "CartPole-v0.h5"
@@ -123,7 +123,7 @@ def test_without_an_advantage_the_policy_keeps_its_bits(wage: float, gamma: floa
     learner = learner_of(config)
     learner.adversary = Constant(wage)
     before = parameters(learner)
-    rows = [epoch(learner, config, WORKERS) for _ in range(epochs)]
+    rows = [iteration(learner, config, WORKERS) for _ in range(epochs)]
     assert (parameters(learner).numpy().tobytes() != before.numpy().tobytes()) == learns
     assert [row["step_accepted"] for row in rows] == [float(learns)] * epochs
     assert all((row["gradient_norm"] > 0) == learns for row in rows)
@@ -132,7 +132,7 @@ def test_without_an_advantage_the_policy_keeps_its_bits(wage: float, gamma: floa
 def test_counters_count_transitions_and_episodes() -> None:
     config = dataclasses.replace(CARTPOLE, adversary="env_reward", timesteps_per_batch=1024, restart_every=2)
     learner = learner_of(config)
-    rows = [epoch(learner, config, WORKERS) for _ in range(4)]
+    rows = [iteration(learner, config, WORKERS) for _ in range(4)]
     progress = learner.progress
     assert progress.steps + progress.idle_rows == 4 * 1024 and progress.idle_rows > 0
     assert [row["iteration"] for row in rows] == [1, 2, 3, 4] and rows[-1]["steps"] == progress.steps
@@ -165,7 +165,7 @@ def test_an_epoch_is_in_the_papers_order_and_feeds_every_normaliser() -> None:
 
     for name, (part, method) in parts.items():
         spy(name, part, method)
-    epoch(learner, config, WORKERS)
+    iteration(learner, config, WORKERS)
     steps = learner.progress.steps
     assert [name for name, _ in seen] == 2 * ["collect", "reward", "step", "value"] + ["D"]
     first = seen[4][1]
@@ -186,7 +186,7 @@ def test_g_steps_give_the_discriminator_all_their_rows() -> None:
         return fit(transitions, rng)
 
     learner.adversary.fit = spy
-    row = epoch(learner, config, WORKERS)
+    row = iteration(learner, config, WORKERS)
     assert seen == [learner.progress.steps] == [row["steps"]]
     assert row["steps"] + row["idle_rows"] == 3 * 64
     assert learner.sampler.batches == 3
@@ -230,10 +230,10 @@ def test_an_iteration_that_is_given_up_is_undone(g_step: int) -> None:
     assert len(rows) == learner.progress.iteration == 1
     del learner.sampler.collect
     whole = learner_of(config, twenty_pairs())
-    epoch(whole, config, WORKERS)
+    iteration(whole, config, WORKERS)
     assert flat(learner.state_dict()) == flat(whole.state_dict())
     for each in (learner, whole):
-        epoch(each, config, WORKERS)
+        iteration(each, config, WORKERS)
     assert flat(learner.state_dict()) == flat(whole.state_dict())
 
 
@@ -248,7 +248,7 @@ def test_normalisers_start_from_the_expert() -> None:
 
 def test_all_networks_begin_at_zero_so_the_first_reward_is_log_2_and_lambda_times_the_entropy() -> None:
     config = papers(causal_entcoeff=0.25)
-    row = epoch(learner_of(config, twenty_pairs()), config, WORKERS)
+    row = iteration(learner_of(config, twenty_pairs()), config, WORKERS)
     assert row["entropy"] == pytest.approx(np.log(2))
     assert row["reward_mean"] == pytest.approx(1.25 * np.log(2))
 
@@ -271,5 +271,5 @@ def test_the_critic_may_be_fitted_last_on_the_new_reward(monkeypatch: pytest.Mon
     monkeypatch.setattr(learner.generator, "step", lambda *a: (done.append("policy"), {})[1])
     monkeypatch.setattr(learner.critic, "retarget", lambda *a: (done.append("retarget"), retarget(*a))[1])
     monkeypatch.setattr(learner.critic, "fit", lambda *a: (done.append("critic"), fit(*a))[1])
-    epoch(learner, config, WORKERS)
+    iteration(learner, config, WORKERS)
     assert done == ["reward", "policy", "adversary", "reward", "retarget", "critic"]

@@ -23,7 +23,6 @@ from trpo_gail.parallel import Workers
 from trpo_gail.runs.training import prepare
 from trpo_gail.sampling.rollout import Rollout
 from trpo_gail.seeding import MINIBATCH, generator
-from trpo_gail.train import epoch
 
 EXPERTS = Path(__file__).parents[1] / "expert_data" / "paper"
 GAMMA, LAM, MAX_KL, DAMPING = 0.995, 0.97, 0.01, 0.1
@@ -247,7 +246,7 @@ def test_the_second_implementation_has_the_same_weights(env_id: str, demonstrati
     learner.sampler.collect = lambda actor: (seen.append((out := collect(actor))[0]), out)[1]  # type: ignore[method-assign]
     first = weights(learner.policy)
     for iteration in range(2):
-        epoch(learner, config, workers)
+        iteration(learner, config, workers)
         reference.step(seen[-1], generator(config.seed, MINIBATCH, iteration))
     for name, mine, theirs in [
         ("policy", weights(learner.policy), reference.policy),

@@ -47,7 +47,7 @@ class Clock:
             yield
 
 
-def epoch(learner: Learner, config: Config, workers: Workers) -> Row:
+def iteration(learner: Learner, config: Config, workers: Workers) -> Row:
     """g_step generator steps, each on a fresh batch, then d_step discriminator updates on all their rows.
 
     Raises RunError for what turned non-finite first.
@@ -55,7 +55,7 @@ def epoch(learner: Learner, config: Config, workers: Workers) -> Row:
     progress, clock, steps = learner.progress, Clock(), list[Row]()
     rollouts, batches = list[tuple[Rollout, Transitions]](), list[Batch]()
     rng = generator(config.seed, MINIBATCH, progress.iteration)
-    learner.sampler.begin_epoch(progress.iteration)
+    learner.sampler.begin_iteration(progress.iteration)
 
     for _ in range(config.g_step):
         with clock("sample"):
@@ -151,7 +151,7 @@ def _sampling_stats(
 
 
 def _mean(rows: list[Row]) -> Row:
-    """Mean of each column over the generator steps of an epoch, over those that have it."""
+    """Mean of each column over the generator steps of an iteration, over those that have it."""
     columns = {name: [row[name] for row in rows if row[name] is not None] for name in rows[0]}
     return {name: float(np.mean(values)) if values else None for name, values in columns.items()}  # type: ignore[arg-type]
 
@@ -164,7 +164,7 @@ def train(learner: Learner, config: Config, workers: Workers, after: Callable[[R
     while (done := finished(learner.progress, config)) is None:
         # An environment that runs a torch model may have switched gradients off.
         with _told(learner, config), _whole_iterations(learner, config), torch.enable_grad():
-            row = epoch(learner, config, workers)
+            row = iteration(learner, config, workers)
         if reason := after(row):
             return reason
     return done

@@ -27,7 +27,7 @@ from trpo_gail.runs.evaluate import load_policy
 from trpo_gail.sampling.batch import Batch, Rows
 from trpo_gail.sampling.transitions import Transitions
 from trpo_gail.spaces.spec import EnvSpec
-from trpo_gail.train import epoch
+from trpo_gail.train import iteration
 
 WORKERS = Workers()
 
@@ -84,7 +84,7 @@ def test_it_trains_behind_the_seam() -> None:
     config = Config("toys:Walk-v0", adversary="toy_adversary:build", num_envs=2, timesteps_per_batch=60, d_step=2)
     expert = with_next(toys.pairs(np.zeros((9, 3)), np.zeros((9, 2))), np.ones((9, 3)))
     learner = make_learner(config, vector.make(config.env, 2, "gymnasium"), expert, WORKERS)
-    rows = [epoch(learner, config, WORKERS) for _ in range(2)]
+    rows = [iteration(learner, config, WORKERS) for _ in range(2)]
     assert all(row["gradient_penalty"] > 0 and row["step_accepted"] == 1.0 for row in rows)
 
 
@@ -106,7 +106,7 @@ def test_several_labels_are_learned_saved_and_loaded(tmp_path: Path) -> None:
         policy=PolicyConfig(hidden_sizes=(16,)),
     )  # fmt: skip
     learner = make_learner(config, vector.make(config.env, 4, "gymnasium"), None, WORKERS)
-    rows = [epoch(learner, config, WORKERS) for _ in range(25)]
+    rows = [iteration(learner, config, WORKERS) for _ in range(25)]
     assert rows[0]["reward_mean"] < 0.5 and rows[-1]["reward_mean"] > 0.8
     checkpoint.save(tmp_path, learner, config, learner.sampler.env.spec, WORKERS)
     loaded = load_policy(tmp_path)
@@ -120,7 +120,7 @@ def test_a_discriminator_takes_several_labels_as_they_are() -> None:
     rng = np.random.default_rng(0)
     expert = toys.pairs(rng.standard_normal((30, 2)), np.stack([rng.integers(0, n, 30) for n in (3, 2)], 1))
     learner = make_learner(config, vector.make(config.env, 4, "gymnasium"), expert, WORKERS)
-    row = epoch(learner, config, WORKERS)
+    row = iteration(learner, config, WORKERS)
     assert row["d_accuracy_learner"] is not None and np.isfinite(row["d_loss"])
     assert learner.adversary.network.inputs.size == 2 + 5
 

@@ -16,7 +16,7 @@ from trpo_gail.learner import Learner
 from trpo_gail.parallel import Workers
 from trpo_gail.sampling.transitions import Transitions
 from trpo_gail.spaces.spec import EnvSpec
-from trpo_gail.train import Row, epoch
+from trpo_gail.train import Row
 
 # Flags of a case over the default preset; `preset` and `env` are keywords of their own.
 CASES: dict[str, dict[str, Any]] = {
@@ -58,7 +58,7 @@ def learner(cfg: Config, workers: Workers | None = None) -> Learner:
 def train(made: Learner, cfg: Config, epochs: int, workers: Workers | None = None) -> Row:
     """The last iteration's row, without the seconds."""
     for _ in range(epochs):
-        row = epoch(made, cfg, workers or Workers())
+        row = iteration(made, cfg, workers or Workers())
     return {name: value for name, value in row.items() if not name.endswith("_s")}
 
 

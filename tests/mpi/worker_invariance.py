@@ -18,7 +18,7 @@ from trpo_gail.config.tree import Config, PPOConfig, preset
 from trpo_gail.envs import vector
 from trpo_gail.experts import dataset
 from trpo_gail.parallel import Workers
-from trpo_gail.train import epoch
+from trpo_gail.train import iteration
 
 EXPERTS = Path(__file__).parents[2] / "expert_data"
 EPOCHS = 3
@@ -56,7 +56,7 @@ def run(case: str, workers: Workers) -> dict[str, np.ndarray]:
     expert = dataset.load(EXPERTS / f"{cfg.env}.h5", 4, 20)
     learner = make_learner(cfg, env, expert.transitions(), workers)
     for _ in range(EPOCHS):
-        row = epoch(learner, cfg, workers)
+        row = iteration(learner, cfg, workers)
     env.close()
     networks = {
         "policy": learner.policy.state_dict(),

@@ -181,7 +181,7 @@ def sampler(env_id: str, backend: str, workers: Workers | None = None, **kwargs:
 def collect(made: Sampler, actor: PolicyActor, epochs: range) -> list[tuple[Rollout, Episodes]]:
     found = []
     for epoch in epochs:
-        made.begin_epoch(epoch)
+        made.begin_iteration(epoch)
         found.append(made.collect(actor))
     return found
 
@@ -323,7 +323,7 @@ def broken(what: str, value: float, horizon: int = 10, dtype: str = "float32") -
     stream, counting the reset."""
     config = Config(SCRIPT, num_envs=4, timesteps_per_batch=4 * horizon, dtype=dtype)
     made = Sampler(config, script(2, lengths=[3, 4], broken=what, value=value), toys.Pretend(1, 2))
-    made.begin_epoch(0)
+    made.begin_iteration(0)
     return made
 
 
@@ -405,7 +405,7 @@ def test_episodes_that_a_restart_cuts_are_counted() -> None:
         config = Config(SCRIPT, num_envs=2, timesteps_per_batch=2 * horizon, restart_every=1)
         made = Sampler(config, script(2), Workers())
         for epoch in range(3):
-            made.begin_epoch(epoch)
+            made.begin_iteration(epoch)
             rollout, _ = made.collect(Still())
             np.testing.assert_array_equal(rollout.observations[0], np.zeros((2, 2)))
         assert made.cut_episodes == 2 * cut, horizon  # by two restarts; the first cut nothing

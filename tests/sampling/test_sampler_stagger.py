@@ -26,7 +26,7 @@ def sampler(backend: vector.Backend) -> Sampler:
 def test_a_quarter_of_the_episodes_begins_with_each_batch(backend: vector.Backend) -> None:
     one = sampler(backend)
     actor = RandomActor(one.env.spec.actions)
-    one.begin_epoch(0)
+    one.begin_iteration(0)
     rollouts = [one.collect(actor)[0] for _ in range(4)]
     # Environment i is reset by the first row of batch i, which is no transition; nothing else resets in 1000 steps.
     idle = [np.argwhere(~rollout.valid).tolist() for rollout in rollouts]
@@ -42,7 +42,7 @@ def test_a_resume_cuts_alike(backend: vector.Backend) -> None:
     whole, first, second = (sampler(backend) for _ in range(3))
     actor = RandomActor(whole.env.spec.actions)
     for one in (whole, first):
-        one.begin_epoch(0)
+        one.begin_iteration(0)
         for _ in range(2):
             one.collect(actor)
     second.load_state_dict(first.state_dict())

@@ -3,7 +3,7 @@
 Feature expectation matching (FEM; Abbeel & Ng 2004): w in the l2 ball, so the game's value is |mu_E - mu_pi|_2.
 Game-theoretic apprenticeship learning (GTAL; Syed & Schapire 2007, Syed et al. 2008): w in the simplex over the features
 and their negations, so it is the largest difference of any one feature. mu are means of phi over rows: over the expert's,
-and over those of the epoch. The learner is the same TRPO as the discriminator's.
+and over those of the iteration. The learner is the same TRPO as the discriminator's.
 """
 
 from __future__ import annotations

@@ -65,9 +65,9 @@ class Sampler:
         turn = np.array([index * per_episode // self.config.num_envs for index in self.envs])
         return self._stream.cut(self.env, turn == batch) if batch > 0 else 0
 
-    def begin_epoch(self, epoch: int) -> None:
+    def begin_iteration(self, iteration: int) -> None:
         """Restart the streams if it is time."""
-        if self.config.sampling == "steps" and epoch % self.config.restart_every == 0:
+        if self.config.sampling == "steps" and iteration % self.config.restart_every == 0:
             self.restart()
 
     def restart(self) -> None:
@@ -91,7 +91,7 @@ class Sampler:
         cfg = self.config
         actor = watched = Watched(actor, cfg.env, self.envs, cfg.dtype, f"batch {self.batches + 1}", self.workers)
         if cfg.sampling == "steps":
-            assert self._stream is not None, "begin_epoch comes first"
+            assert self._stream is not None, "begin_iteration comes first"
             noise = draw_noise(
                 actor.noise_kind, actor.noise_size, self.horizon, cfg.seed, TRAIN_NOISE, self.batches, self.envs
             )

@@ -147,17 +147,17 @@ def _random_rate(config: Config, seconds: float, workers: Any) -> float:
 def _training_rate(config: Config, seconds: float, workers: Any) -> float:
     from trpo_gail.build import make_learner
     from trpo_gail.experts.dataset import load
-    from trpo_gail.train import epoch
+    from trpo_gail.train import iteration
 
     expert = load(config.expert or "", config.trajectories, config.subsample)
     env = _environments(config, len(workers.block(config.num_envs)))
     scaling = env.spec.action_scaling
     actions = scaling.normalised(expert.actions) if scaling else expert.actions
     learner = make_learner(config, env, dataclasses.replace(expert, actions=actions).transitions(), workers)
-    epoch(learner, config, workers)  # caches and lazy imports
+    iteration(learner, config, workers)  # caches and lazy imports
     before, start = learner.progress.steps, time.perf_counter()
     while workers.share((passed := time.perf_counter() - start) < seconds):
-        epoch(learner, config, workers)
+        iteration(learner, config, workers)
     return (learner.progress.steps - before) / passed
 
 

@@ -1,21 +1,31 @@
-"""Under mpirun: FEM and GTAL meet two rollouts, of which each rank holds its environments; rank 0 writes what they find.
+"""Under mpirun: FEM and GTAL meet two rollouts, of which each rank holds its environments; then a policy and an adversary
+from outside the package are trained. Rank 0 writes what they find.
 
-usage: python worker_apprenticeship.py OUT.npz
+usage: python worker_adversaries.py OUT.npz
 """
 
 from __future__ import annotations
 
 import dataclasses
 import sys
+from pathlib import Path
 
 import numpy as np
 import toys
 
+sys.path.append(str(Path(__file__).parents[1] / "extensions"))
+
+import toy_conv
+
 from trpo_gail.adversaries.apprenticeship import Apprenticeship
 from trpo_gail.adversaries.rewards import FORMS
+from trpo_gail.build import make_learner
+from trpo_gail.config.tree import Config, DiscriminatorConfig
+from trpo_gail.envs import vector
 from trpo_gail.parallel import Workers
 from trpo_gail.sampling.rollout import Rollout
 from trpo_gail.sampling.transitions import to_rollout
+from trpo_gail.train import iteration
 
 ENDS = ["..T_....", "........", "....L_..", ".T_.T_T_", "________"]
 
@@ -51,8 +61,27 @@ def meet(workers: Workers) -> dict[str, np.ndarray]:
     return found
 
 
+def train(workers: Workers) -> dict[str, np.ndarray]:
+    """What two iterations make of a convolution and of an adversary from outside the package."""
+    config = Config(
+        "toy_conv:Pixels-v0", adversary="toy_adversary:build", num_envs=4, timesteps_per_batch=120, d_step=2,
+        dtype="float64", discriminator=DiscriminatorConfig(d_stepsize=1e-2),
+    )  # fmt: skip
+    rng = np.random.default_rng(0)
+    rows, after = rng.standard_normal((50, 16)), rng.standard_normal((50, 16))
+    expert = dataclasses.replace(toys.pairs(rows, rng.standard_normal((50, 2))), successors=lambda: after)
+    env = vector.make(config.env, len(workers.block(4)), "gymnasium")
+    learner = make_learner(config, env, expert, workers, toy_conv.policy(env.spec))
+    for _ in range(2):
+        row = iteration(learner, config, workers)
+    assert row["step_accepted"] == 1.0
+    found = {f"policy.{name}": value.numpy() for name, value in learner.policy.state_dict().items()}
+    found |= {f"adversary.{name}": value.numpy() for name, value in learner.adversary.state_dict()["network"].items()}
+    return found | {"row": np.array([value for name, value in row.items() if not name.endswith("_s") and value])}
+
+
 if __name__ == "__main__":
     world = Workers.world()
-    results = meet(world)
+    results = meet(world) | train(world)
     if world.main:
         np.savez(sys.argv[1], ranks=world.size, **results)
