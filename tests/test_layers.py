@@ -29,7 +29,7 @@ LAYERS = [
     "networks sampling experts",
     "envs",
     "finite parallel",
-    "config seeding scores magnitudes spaces",
+    "config seeding scores magnitudes spaces records",
     "system",
     "errors",
 ]

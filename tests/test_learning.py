@@ -16,10 +16,11 @@ from trpo_gail.envs import vector
 from trpo_gail.experts import dataset
 from trpo_gail.learner import Learner
 from trpo_gail.parallel import Workers
+from trpo_gail.records import Record
 from trpo_gail.runs.evaluate import FINAL, Evaluator
 from trpo_gail.sampling.rollout import GivenUp
 from trpo_gail.sampling.transitions import Transitions
-from trpo_gail.train import Row, iteration, train
+from trpo_gail.train import iteration, train
 
 WORKERS = Workers()
 EXPERT = Path(__file__).parents[1] / "expert_data" / "CartPole-v0.h5"
@@ -35,7 +36,7 @@ def learner_of(config: Config, expert: Transitions | None = None) -> Learner:
     return make_learner(config, vector.make(config.env, config.num_envs, "gymnasium"), expert, WORKERS)
 
 
-def trained(config: Config, expert: Transitions | None = None) -> tuple[Learner, list[Row]]:
+def trained(config: Config, expert: Transitions | None = None) -> tuple[Learner, list[Record]]:
     learner, rows = learner_of(config, expert), []
     assert train(learner, config, WORKERS, rows.append) == "steps"
     return learner, rows

@@ -22,7 +22,7 @@ from trpo_gail.learner import Learner
 from trpo_gail.parallel import Workers
 from trpo_gail.runs.training import prepare
 from trpo_gail.sampling.rollout import Rollout
-from trpo_gail.seeding import MINIBATCH, generator
+from trpo_gail.seeding import MINIBATCH, stream
 
 EXPERTS = Path(__file__).parents[1] / "expert_data" / "paper"
 GAMMA, LAM, MAX_KL, DAMPING = 0.995, 0.97, 0.01, 0.1
@@ -247,7 +247,7 @@ def test_the_second_implementation_has_the_same_weights(env_id: str, demonstrati
     first = weights(learner.policy)
     for iteration in range(2):
         iteration(learner, config, workers)
-        reference.step(seen[-1], generator(config.seed, MINIBATCH, iteration))
+        reference.step(seen[-1], stream(config.seed, MINIBATCH, iteration))
     for name, mine, theirs in [
         ("policy", weights(learner.policy), reference.policy),
         ("discriminator", weights(learner.adversary.network.net), reference.d),  # type: ignore[attr-defined]

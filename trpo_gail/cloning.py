@@ -16,10 +16,9 @@ from trpo_gail.optim import flat as views
 from trpo_gail.optim.adam import Adam
 from trpo_gail.optim.flat import FlatParameters
 from trpo_gail.policies.policy import Policy
+from trpo_gail.records import Stats
 from trpo_gail.sampling.batch import action_tensor
-from trpo_gail.seeding import CLONING, generator
-
-Row = dict[str, float]
+from trpo_gail.seeding import CLONING, stream
 
 
 def clone(
@@ -27,8 +26,8 @@ def clone(
     observations: np.ndarray,
     actions: np.ndarray,
     config: CloningConfig,
-    log: Callable[[Row], None],
-) -> Row:
+    log: Callable[[Stats], None],
+) -> Stats:
     """Fit a fresh policy to pairs, observations [M, O] and actions [M, A] or [M], at least two of them.
 
     Minimises mean -log pi(a|s), the log standard deviation included, on a random share of the pairs. Every so many steps
@@ -38,13 +37,13 @@ def clone(
     """
     assert len(observations) >= 2
     policy.normaliser.add(sums(torch.from_numpy(observations.astype(np.float64))))  # validation pairs too, and for good
-    rng = generator(config.seed, CLONING)
+    rng = stream(config.seed, CLONING)
     order = rng.permutation(len(observations))
     edge = min(max(int(config.train_share * len(order)), 1), len(order) - 1)
     train, validation = (_Pairs(policy, observations[part], actions[part]) for part in (order[:edge], order[edge:]))
     flat = views.of(policy)
     adam = Adam(flat.vector, config.stepsize)
-    best: Row | None = None
+    best: Stats | None = None
     for iteration in range(1, config.iterations + 1):
         drawn = torch.from_numpy(rng.integers(0, edge, config.batch_size))
         adam.step(loss_gradient(policy, flat, train.z[drawn], train.actions[drawn]))

@@ -19,12 +19,11 @@ from trpo_gail.networks.value import ValueNetwork
 from trpo_gail.optim.adam import FlatAdam
 from trpo_gail.optim.natural_gradient import damped_mean, gauss_newton_product, trust_region_step
 from trpo_gail.parallel import Workers
+from trpo_gail.records import Stats
 from trpo_gail.sampling.batch import Batch, Rows, action_tensor
 from trpo_gail.sampling.returns import gae
 from trpo_gail.sampling.rollout import Rollout
 from trpo_gail.sampling.transitions import flat_rows
-
-Stats = dict[str, float]
 
 
 def _squares_slope(targets: Tensor, values: Tensor) -> Tensor:

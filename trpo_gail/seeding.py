@@ -18,7 +18,7 @@ def stream_seed(seed: int, purpose: int, *where: int) -> int:
     return int(np.random.SeedSequence([seed, purpose, *where]).generate_state(1)[0] >> 1)
 
 
-def generator(seed: int, purpose: int, *where: int) -> np.random.Generator:
+def stream(seed: int, purpose: int, *where: int) -> np.random.Generator:
     """A fresh numpy generator for one stream."""
     return np.random.Generator(np.random.SFC64(np.random.SeedSequence([seed, purpose, *where])))
 

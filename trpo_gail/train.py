@@ -19,13 +19,12 @@ from trpo_gail.finite import NotFinite, checked, likely_cause
 from trpo_gail.learner import Learner, Progress
 from trpo_gail.networks.normaliser import sums
 from trpo_gail.parallel import Workers
+from trpo_gail.records import Record
 from trpo_gail.sampling import transitions
 from trpo_gail.sampling.batch import Batch, Rows, number_rows
 from trpo_gail.sampling.rollout import Episodes, GivenUp, Rollout
 from trpo_gail.sampling.transitions import Transitions, to_rollout
-from trpo_gail.seeding import MINIBATCH, generator
-
-Row = dict[str, float | int | None]
+from trpo_gail.seeding import MINIBATCH, stream
 
 
 class Clock:
@@ -47,14 +46,14 @@ class Clock:
             yield
 
 
-def iteration(learner: Learner, config: Config, workers: Workers) -> Row:
+def iteration(learner: Learner, config: Config, workers: Workers) -> Record:
     """g_step generator steps, each on a fresh batch, then d_step discriminator updates on all their rows.
 
     Raises RunError for what turned non-finite first.
     """
-    progress, clock, steps = learner.progress, Clock(), list[Row]()
+    progress, clock, steps = learner.progress, Clock(), list[Record]()
     rollouts, batches = list[tuple[Rollout, Transitions]](), list[Batch]()
-    rng = generator(config.seed, MINIBATCH, progress.iteration)
+    rng = stream(config.seed, MINIBATCH, progress.iteration)
     learner.sampler.begin_iteration(progress.iteration)
 
     for _ in range(config.g_step):
@@ -90,7 +89,7 @@ def iteration(learner: Learner, config: Config, workers: Workers) -> Row:
 
     progress.iteration += 1
     progress.wall_s += sum(clock.seconds.values())
-    counters: Row = {
+    counters: Record = {
         "iteration": progress.iteration,
         "steps": progress.steps,
         "episodes": progress.episodes,
@@ -129,7 +128,7 @@ def _together(rollouts: list[tuple[Rollout, Transitions]], workers: Workers) -> 
 
 def _sampling_stats(
     learner: Learner, rollout: Rollout, episodes: Episodes, reward: np.ndarray, batch: Batch, workers: Workers
-) -> Row:
+) -> Record:
     """Count rows and episodes over all ranks; true returns and lengths of the episodes that finished, None without."""
     returns, rows = episodes.returns, rollout.valid.size
     local = [len(returns), returns.sum(), (returns**2).sum(), episodes.lengths.sum(), rows, reward.sum()]
@@ -141,7 +140,7 @@ def _sampling_stats(
     progress.episodes += int(n)
     progress.cut_episodes = int(cut)
     mean = total / n if n else None
-    stats: Row = {
+    stats: Record = {
         "return_mean": mean,
         "return_std": float(np.sqrt(max(square / n - mean**2, 0.0))) if mean is not None else None,
         "length_mean": length / n if n else None,
@@ -150,13 +149,13 @@ def _sampling_stats(
     return checked("batch", stats)
 
 
-def _mean(rows: list[Row]) -> Row:
+def _mean(rows: list[Record]) -> Record:
     """Mean of each column over the generator steps of an iteration, over those that have it."""
     columns = {name: [row[name] for row in rows if row[name] is not None] for name in rows[0]}
     return {name: float(np.mean(values)) if values else None for name, values in columns.items()}  # type: ignore[arg-type]
 
 
-def train(learner: Learner, config: Config, workers: Workers, after: Callable[[Row], str | None]) -> str:
+def train(learner: Learner, config: Config, workers: Workers, after: Callable[[Record], str | None]) -> str:
     """Iterate until steps or iterations are done or `after`, called with each iteration's row, gives a reason to stop.
 
     Where the sampler gives up, GivenUp is raised on all ranks, and the learner is as the last iteration left it.

@@ -193,7 +193,7 @@ def test_a_time_limit_truncates_with_the_true_last_observation(backend: vector.B
 def test_collected_rows_after_an_end_are_not_valid(toys: None) -> None:
     env = vector.make("ToyCounter-v0", 2)  # three steps an episode, so every fourth row is a reset
     actor = Constant(0.5)
-    rollout, episodes = rollouts.collect_steps(env, rollouts.Stream.start(env, [0, 1]), actor, np.zeros((9, 2, 1)))
+    rollout, episodes = rollouts.collect_steps(env, rollouts.Position.start(env, [0, 1]), actor, np.zeros((9, 2, 1)))
     valid = np.array([1, 1, 1, 0, 1, 1, 1, 0, 1], bool)
     np.testing.assert_array_equal(rollout.valid, np.stack([valid, valid], axis=1))
     np.testing.assert_array_equal(rollout.steps[valid, 0], [0, 1, 2, 0, 1, 2, 0])

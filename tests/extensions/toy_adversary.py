@@ -12,12 +12,13 @@ import torch
 from torch import Tensor
 from torch.nn.functional import softplus
 
-from trpo_gail.adversaries.adversary import Parts, Stats
+from trpo_gail.adversaries.adversary import Parts
 from trpo_gail.adversaries.view import View
 from trpo_gail.config.tree import Config
 from trpo_gail.networks.mlp import MLP
 from trpo_gail.networks.placing import initial, place, share
 from trpo_gail.optim.adam import FlatAdam
+from trpo_gail.records import Stats
 from trpo_gail.sampling.transitions import Transitions
 
 PENALTY = 10.0  # weight of (|dD/dx| - 1)^2 between the sides (Gulrajani et al. 2017)

@@ -14,9 +14,10 @@ from trpo_gail.config.tree import Config, PPOConfig, preset
 from trpo_gail.envs import vector
 from trpo_gail.learner import Learner
 from trpo_gail.parallel import Workers
+from trpo_gail.records import Record
 from trpo_gail.sampling.transitions import Transitions
 from trpo_gail.spaces.spec import EnvSpec
-from trpo_gail.train import Row
+from trpo_gail.train import iteration
 
 # Flags of a case over the default preset; `preset` and `env` are keywords of their own.
 CASES: dict[str, dict[str, Any]] = {
@@ -55,7 +56,7 @@ def learner(cfg: Config, workers: Workers | None = None) -> Learner:
     return make_learner(cfg, env, demonstrations(env.spec), workers)
 
 
-def train(made: Learner, cfg: Config, epochs: int, workers: Workers | None = None) -> Row:
+def train(made: Learner, cfg: Config, epochs: int, workers: Workers | None = None) -> Record:
     """The last iteration's row, without the seconds."""
     for _ in range(epochs):
         row = iteration(made, cfg, workers or Workers())

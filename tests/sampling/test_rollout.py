@@ -20,8 +20,8 @@ from trpo_gail.sampling import rollout as rollouts
 from trpo_gail.sampling.rollout import (
     BlockedNoise,
     Episodes,
+    Position,
     Rollout,
-    Stream,
     collect_episodes,
     collect_steps,
     no_noise,
@@ -48,7 +48,7 @@ def script(num_envs: int, **kwargs: Any) -> vector.VectorEnv:
 
 def steps(num_envs: int, length: int) -> tuple[Rollout, Episodes]:
     env = script(num_envs)
-    return collect_steps(env, Stream.start(env, range(num_envs)), Still(), np.zeros((length, num_envs, 1)))
+    return collect_steps(env, Position.start(env, range(num_envs)), Still(), np.zeros((length, num_envs, 1)))
 
 
 # ---- a fixed horizon -------------------------------------------------------------------------------------------------
@@ -81,7 +81,7 @@ def test_finished_episodes_have_their_true_returns_and_lengths() -> None:
 def test_an_episode_runs_on_over_rollouts() -> None:
     whole, all_episodes = steps(1, 13)
     env = script(1)
-    stream, parts = Stream.start(env, [0]), []
+    stream, parts = Position.start(env, [0]), []
     for length in (1, 2, 1, 5, 4):  # cuts within episodes, right after an end, and right after a reset
         parts.append(collect_steps(env, stream, Still(), np.zeros((length, 1, 1))))
     for field in dataclasses.fields(Rollout):

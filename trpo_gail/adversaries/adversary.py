@@ -8,10 +8,9 @@ from typing import Any, Protocol
 import numpy as np
 
 from trpo_gail.parallel import Workers
+from trpo_gail.records import Stats
 from trpo_gail.sampling.transitions import Transitions
 from trpo_gail.spaces.spec import EnvSpec
-
-Stats = dict[str, float]
 
 
 class Adversary(Protocol):

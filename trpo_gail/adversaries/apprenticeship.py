@@ -16,12 +16,13 @@ import torch
 
 from trpo_gail import finite
 from trpo_gail.adversaries import inputs as inputs_of
-from trpo_gail.adversaries.adversary import Parts, Stats
+from trpo_gail.adversaries.adversary import Parts
 from trpo_gail.adversaries.rewards import FORMS
 from trpo_gail.adversaries.view import View
 from trpo_gail.config.tree import Config
 from trpo_gail.networks.normaliser import Normaliser, sums
 from trpo_gail.parallel import Workers
+from trpo_gail.records import Stats
 from trpo_gail.sampling.transitions import Transitions
 from trpo_gail.seeding import INITIAL, stream_seed
 from trpo_gail.spaces.spec import EnvSpec

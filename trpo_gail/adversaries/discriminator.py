@@ -17,7 +17,7 @@ from torch.nn.functional import softplus
 
 from trpo_gail import finite
 from trpo_gail.adversaries import inputs
-from trpo_gail.adversaries.adversary import Parts, Stats
+from trpo_gail.adversaries.adversary import Parts
 from trpo_gail.adversaries.inputs import Inputs
 from trpo_gail.adversaries.losses import cross_entropy_slope
 from trpo_gail.adversaries.rewards import FORMS
@@ -28,6 +28,7 @@ from trpo_gail.networks.normaliser import Normaliser, sums
 from trpo_gail.networks.placing import initial, place, share
 from trpo_gail.optim.adam import FlatAdam
 from trpo_gail.parallel import Workers
+from trpo_gail.records import Stats
 from trpo_gail.sampling.batch import Rows, action_tensor
 from trpo_gail.sampling.transitions import Transitions
 from trpo_gail.spaces.spec import EnvSpec

@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from trpo_gail.adversaries.adversary import Parts, Stats
+from trpo_gail.adversaries.adversary import Parts
 from trpo_gail.config.tree import Config
+from trpo_gail.records import Stats
 from trpo_gail.sampling.transitions import Transitions
 
 

@@ -9,9 +9,8 @@ import numpy as np
 
 from trpo_gail.parallel import Workers
 from trpo_gail.policies.policy import Policy
+from trpo_gail.records import Stats
 from trpo_gail.sampling.batch import Batch
-
-Stats = dict[str, float]
 
 
 class Generator(Protocol):

@@ -11,12 +11,13 @@ from torch import Tensor
 
 from trpo_gail import finite
 from trpo_gail.config.tree import Config, PPOConfig
-from trpo_gail.generators.generator import Parts, Stats
+from trpo_gail.generators.generator import Parts
 from trpo_gail.optim import flat
 from trpo_gail.optim.adam import Adam
 from trpo_gail.parallel import Workers
 from trpo_gail.policies.distributions import Distribution
 from trpo_gail.policies.policy import Policy
+from trpo_gail.records import Stats
 from trpo_gail.sampling.batch import Batch
 
 

@@ -9,13 +9,14 @@ import torch
 from torch import Tensor
 
 from trpo_gail.config.tree import Config, TRPOConfig
-from trpo_gail.generators.generator import Parts, Stats
+from trpo_gail.generators.generator import Parts
 from trpo_gail.optim import flat
 from trpo_gail.optim.natural_gradient import damped_mean, trust_region_step
 from trpo_gail.parallel import Workers
 from trpo_gail.policies.distributions import Distribution
 from trpo_gail.policies.fisher import fisher_product
 from trpo_gail.policies.policy import Policy
+from trpo_gail.records import Stats
 from trpo_gail.sampling.batch import Batch
 
 

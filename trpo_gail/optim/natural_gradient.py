@@ -13,9 +13,9 @@ from trpo_gail import finite
 from trpo_gail.config.tree import TrustRegionConfig
 from trpo_gail.networks.network import ROW_CHUNK, linearise
 from trpo_gail.parallel import Workers
+from trpo_gail.records import Stats
 from trpo_gail.sampling.batch import Rows
 
-Stats = dict[str, float]
 Product = Callable[[Tensor], Tensor]
 
 

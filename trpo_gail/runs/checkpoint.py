@@ -25,6 +25,7 @@ from trpo_gail.errors import UserError
 from trpo_gail.learner import Learner
 from trpo_gail.parallel import Workers
 from trpo_gail.policies.policy import Policy
+from trpo_gail.records import Record
 from trpo_gail.spaces import actions
 from trpo_gail.spaces.spec import ActionView, EnvSpec
 from trpo_gail.spaces.units import ActionScaling
@@ -34,7 +35,6 @@ FORMAT = 1
 KEEP = 3  # of the last checkpoints, beside the best
 _NAME = re.compile(r"(iteration|unfinished)_(\d+)\.pt")
 _HELD = {"format", "iteration", "config", "spec", "clip", "learner"}
-Row = dict[str, float | int | None]
 
 
 class Damaged(UserError):
@@ -42,7 +42,7 @@ class Damaged(UserError):
 
 
 def save(
-    folder: Path, learner: Learner, config: Config, spec: EnvSpec, workers: Workers, row: Row | None = None
+    folder: Path, learner: Learner, config: Config, spec: EnvSpec, workers: Workers, row: Record | None = None
 ) -> Path:
     """Save the learner's whole state as the run's last checkpoint. A collective; rank 0 writes.
 
@@ -76,7 +76,7 @@ def _remove_old(folder: Path, newest: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def _plain(row: Row | None) -> Row | None:
+def _plain(row: Record | None) -> Record | None:
     """Python's own numbers: others are not read back."""
     if row is None:
         return None
@@ -176,7 +176,7 @@ def _is_good(path: Path) -> bool:
     return False
 
 
-def restore(path: Path, learner: Learner) -> Row | None:
+def restore(path: Path, learner: Learner) -> Record | None:
     """Put a checkpoint's state into a learner made from the same config; environments are replayed to where they were.
 
     The row of the iteration, if it was saved within one. Raises UserError for one that holds a policy alone, or is of

@@ -19,6 +19,7 @@ from trpo_gail.errors import UserError
 from trpo_gail.experts import cautions, dataset
 from trpo_gail.experts.dataset import ExpertData
 from trpo_gail.parallel import Workers
+from trpo_gail.records import Stats
 from trpo_gail.runs import checkpoint
 from trpo_gail.runs.console import View
 from trpo_gail.runs.evaluate import Evaluator, final_scores
@@ -88,11 +89,11 @@ def _clone(run: _Run, expert: ExpertData, folder: RunFolder | None, workers: Wor
     view.begin(0, config.iterations, "iterations")
     start = time.perf_counter()
 
-    def learn() -> cloning.Row | None:
+    def learn() -> Stats | None:
         if not folder:
             return None
 
-        def log(row: cloning.Row) -> None:
+        def log(row: Stats) -> None:
             folder.log(row | {"wall_s": time.perf_counter() - start})
             view.update(int(row["iteration"]), f"validation score {row['validation_score']:.4g}")
 

@@ -33,7 +33,7 @@ from trpo_gail.sampling.rollout import (
 )
 from trpo_gail.sampling.watched import Watched
 from trpo_gail.scores import scaled_score
-from trpo_gail.seeding import EVAL_NOISE, EVAL_RESET, generator, reset_seeds
+from trpo_gail.seeding import EVAL_NOISE, EVAL_RESET, reset_seeds, stream
 from trpo_gail.spaces.actions import Actions
 from trpo_gail.spaces.spec import EnvSpec
 from trpo_gail.system.terminal import warn
@@ -136,7 +136,7 @@ class LoadedPolicy:
         self.description = f"{path.parent.parent.name}/{path.name}"  # of what a recording keeps: no path of a machine
         self.checksum = hashlib.sha256(path.read_bytes()).hexdigest()
         self.noise_kind, self.noise_size = actor.noise_kind, actor.noise_size
-        self._rng = generator(0, EVAL_NOISE)
+        self._rng = stream(0, EVAL_NOISE)
 
     def act(self, observations: np.ndarray, noise: np.ndarray) -> np.ndarray:
         """Actions [n, A] or [n] as the environment of training saw them, in its own units."""

@@ -5,16 +5,16 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from io import FileIO
 from pathlib import Path
 
 from trpo_gail.errors import UserError
+from trpo_gail.records import AnyRecord
 from trpo_gail.system import whole_file
 from trpo_gail.system.terminal import warn
 
-Row = Mapping[str, float | int | None]
 END = "\r\n"  # as the standard for CSV has it
 
 
@@ -73,7 +73,7 @@ class MetricsFile:
         self._file: FileIO | None = None
         self._columns: list[str] = []
 
-    def append(self, row: Row) -> None:
+    def append(self, row: AnyRecord) -> None:
         """Add a row; its columns are those of the session's first. Raises UserError if the file cannot be written; it has
         no part of the row then."""
         if self._file is None:

@@ -26,9 +26,10 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from trpo_gail.errors import UserError
+from trpo_gail.records import AnyRecord
 from trpo_gail.runs import metrics_file
 from trpo_gail.runs.events import Events
-from trpo_gail.runs.metrics_file import MetricsFile, Row
+from trpo_gail.runs.metrics_file import MetricsFile
 from trpo_gail.system import typed, whole_file
 from trpo_gail.system.terminal import warn
 
@@ -99,7 +100,7 @@ class RunFolder:
         """Drop metrics' rows and events after an iteration: a run that died has more of them than its checkpoint."""
         self._events.begin_anew(self._metrics.cut(iteration))
 
-    def log(self, row: Row) -> None:
+    def log(self, row: AnyRecord) -> None:
         """Append an iteration's row; its columns are those of the first row. Raises UserError if it cannot be written."""
         self._metrics.append(row)
         self._events.write(row)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 from trpo_gail.config.tree import Config, TrustRegionConfig
+from trpo_gail.records import AnyRecord
 
 FIRST = 20  # iterations in a row, after which there is a warning; then after twice as many, each time
 NO_GRADIENT = "every transition is paid alike, a batch holds too few of them, or the policy has no spread left"
-
-Row = Mapping[str, float | int | None]
 
 
 class Stuck:
@@ -19,7 +18,7 @@ class Stuck:
         self.config = config
         self._counts = dict.fromkeys(("policy", "critic", "adversary"), 0)  # iterations in a row
 
-    def look(self, row: Row) -> Iterator[str]:
+    def look(self, row: AnyRecord) -> Iterator[str]:
         """What to warn of after an iteration."""
         signs = {"policy": self._policy(row), "critic": self._critic(row), "adversary": self._adversary(row)}
         for name, sign in signs.items():
@@ -27,7 +26,7 @@ class Stuck:
             if count % FIRST == 0 and (count // FIRST).bit_count() == 1:
                 yield f"in the last {count} iterations {sign}"
 
-    def _policy(self, row: Row) -> str | None:
+    def _policy(self, row: AnyRecord) -> str | None:
         """No step, though each iteration should make one."""
         if self.config.generator == "trpo":
             return _refused("policy", "trpo", self.config.trpo, row, "") if row["step_accepted"] == 0 else None
@@ -35,14 +34,14 @@ class Stuck:
             return f"the policy made no update, for --ppo.target_kl {self.config.ppo.target_kl} was passed at once"
         return f"the policy's gradient was 0: {NO_GRADIENT}" if row["gradient_norm"] == 0 else None
 
-    def _critic(self, row: Row) -> str | None:
+    def _critic(self, row: AnyRecord) -> str | None:
         """Every length of its natural-gradient step refused; without a gradient there is nothing to fit."""
         step = self.config.critic.natural_gradient
         if self.config.critic.fit != "natural-gradient" or row["vf_backtracks"] != step.line_search_steps:
             return None
         return _refused("critic", "critic.natural_gradient", step, row, "vf_")
 
-    def _adversary(self, row: Row) -> str | None:
+    def _adversary(self, row: AnyRecord) -> str | None:
         """Its rewards have one sign: where their mean is 0, each of them is."""
         if self.config.adversary != "gail" or self.config.causal_entcoeff or row["reward_mean"] != 0:
             return None
@@ -52,7 +51,7 @@ class Stuck:
         )
 
 
-def _refused(owner: str, path: str, step: TrustRegionConfig, row: Row, prefix: str) -> str:
+def _refused(owner: str, path: str, step: TrustRegionConfig, row: AnyRecord, prefix: str) -> str:
     """Why no step was accepted, by the last iteration's row."""
     if row[f"{prefix}backtracks"] != step.line_search_steps:
         norm = row[f"{prefix}gradient_norm"]

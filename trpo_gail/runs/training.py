@@ -22,6 +22,7 @@ from trpo_gail.experts.dataset import ExpertData
 from trpo_gail.learner import Learner
 from trpo_gail.magnitudes import too_large
 from trpo_gail.parallel import Workers
+from trpo_gail.records import Record
 from trpo_gail.runs import checkpoint
 from trpo_gail.runs.console import View
 from trpo_gail.runs.evaluate import PERIODIC, Evaluator, final_scores
@@ -31,7 +32,7 @@ from trpo_gail.sampling.rollout import GivenUp
 from trpo_gail.scores import hardly_differ
 from trpo_gail.system import typed
 from trpo_gail.system.stopping import StopRequest
-from trpo_gail.train import Row, finished, train
+from trpo_gail.train import finished, train
 
 Say = Callable[[str], None]
 
@@ -243,7 +244,7 @@ class _Session:
         )
         for path in damaged:
             self.view.warn(f"{path} is damaged: it is set aside, and training goes on from {last}")
-        self._unfinished: Row | None = None
+        self._unfinished: Record | None = None
         if last:
             self._unfinished = self.workers.together(lambda: checkpoint.restore(last, self.learner))
         else:
@@ -287,11 +288,11 @@ class _Session:
             self.folder.remove(closing)
         self.folder.cut(self.learner.progress.iteration - (self._unfinished is not None))
 
-    def _after(self, row: Row) -> str | None:
+    def _after(self, row: Record) -> str | None:
         """Evaluate, log and save where it is time; a reason to stop, if any rank was asked to. `row` is what is known of
         the iteration; if an earlier session left it unfinished, it may have been evaluated already."""
         progress = self.learner.progress
-        returns: Row = {name: row.get(name) for name in ("eval_return_mean", "eval_return_std", "eval_length_mean")}
+        returns: Record = {name: row.get(name) for name in ("eval_return_mean", "eval_return_std", "eval_length_mean")}
         if self.config.eval_every and progress.steps >= progress.next_eval:
             self._save(row)  # an evaluation may take long, or fail, or be given up: then a resume makes it
             returns = self._evaluate()
@@ -305,7 +306,7 @@ class _Session:
             self._save()
         return self.stop.agreed(self.workers)
 
-    def _evaluate(self) -> Row:
+    def _evaluate(self) -> Record:
         """Numbers for the iteration's row. Raises GivenUp on a signal, and the evaluation stays to be done."""
         progress, start = self.learner.progress, time.perf_counter()
         episodes = self.evaluator.run(self.learner.policy.actor(), self.config.eval_episodes, PERIODIC)
@@ -325,14 +326,14 @@ class _Session:
             return self.learner.progress.iteration % int(every) == 0
         return self.workers.share(time.monotonic() - self._saved_at >= 60.0 * every)
 
-    def _save(self, unfinished: Row | None = None) -> None:
+    def _save(self, unfinished: Record | None = None) -> None:
         """`unfinished`: the row of the iteration, if it is not logged yet."""
         checkpoint.save(self.path, self.learner, self.config, self.env.spec, self.workers, unfinished)
         self._saved_iteration, self._row_saved = self.learner.progress.iteration, unfinished is not None
         if unfinished is None:
             self._saved_at = time.monotonic()
 
-    def _log(self, row: Row) -> None:
+    def _log(self, row: Record) -> None:
         """Raises UserError if the row cannot be written; it is in a checkpoint then, if there is room for one."""
         try:
             self.workers.together(lambda: self.folder.log(row) if self.folder else None)

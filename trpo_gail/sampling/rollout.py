@@ -13,7 +13,7 @@ from typing import Literal, Protocol
 import numpy as np
 
 from trpo_gail.envs.vector import VectorEnv
-from trpo_gail.seeding import generator
+from trpo_gail.seeding import stream
 
 Noise = Literal["normal", "gumbel", "uniform"]
 
@@ -58,13 +58,13 @@ def draw_noise(
     """A block of noise [length, N, size], each environment's from its own stream."""
     block = np.empty((length, len(envs), size))
     for column, index in enumerate(envs):
-        rng = generator(seed, purpose, where, index)
+        rng = stream(seed, purpose, where, index)
         block[:, column] = _draw(rng, kind, (length, size))
     return block
 
 
 @dataclass
-class Stream:
+class Position:
     """Where a set of environments stands between two rollouts."""
 
     observation: np.ndarray  # [N, O]
@@ -73,7 +73,7 @@ class Stream:
     ret: np.ndarray  # [N] float64: its return so far
 
     @classmethod
-    def start(cls, env: VectorEnv, seeds: Sequence[int]) -> Stream:
+    def start(cls, env: VectorEnv, seeds: Sequence[int]) -> Position:
         n = env.num_envs
         return cls(env.restart(seeds), np.zeros(n, bool), np.zeros(n, np.int64), np.zeros(n))
 
@@ -93,12 +93,12 @@ class Episodes:
     lengths: np.ndarray  # [E] int64, steps
 
 
-def collect_steps(env: VectorEnv, stream: Stream, actor: Actor, noise: np.ndarray) -> tuple[Rollout, Episodes]:
-    """Step every environment len(noise) times; `stream` is moved on. noise: [T, N, K]."""
+def collect_steps(env: VectorEnv, position: Position, actor: Actor, noise: np.ndarray) -> tuple[Rollout, Episodes]:
+    """Step every environment len(noise) times; `position` is moved on. noise: [T, N, K]."""
     rows = _Rows()
     for t in range(len(noise)):
-        rows.add(*_step(env, stream, actor.act(stream.observation, noise[t])))
-    return rows.finish(stream.observation, np.ones((len(noise), env.num_envs), bool))
+        rows.add(*_step(env, position, actor.act(position.observation, noise[t])))
+    return rows.finish(position.observation, np.ones((len(noise), env.num_envs), bool))
 
 
 class GivenUp(Exception):
@@ -124,7 +124,7 @@ def collect_episodes(
     There is no stopping rule over environments, so that none favours short episodes. An environment that has enough
     rests (its rows are not valid) until the last has. `give_up` is asked before every step; GivenUp is raised on its yes.
     """
-    stream = Stream.start(env, seeds)
+    position = Position.start(env, seeds)
     rows, active = _Rows(), []
     have_steps, have_episodes = np.zeros(env.num_envs, np.int64), np.zeros(env.num_envs, np.int64)
     open_ = (have_steps < steps) | (have_episodes < episodes)
@@ -132,7 +132,7 @@ def collect_episodes(
     while open_.any():
         if give_up():
             raise GivenUp
-        row = _step(env, stream, actor.act(stream.observation, draw(t)))
+        row = _step(env, position, actor.act(position.observation, draw(t)))
         rows.add(*row)
         active.append(open_.copy())
         done, valid = row[3] | row[4], row[5]
@@ -143,7 +143,7 @@ def collect_episodes(
             open_ &= ~enough
             env.rest(~open_)
         t += 1
-    return rows.finish(stream.observation, np.array(active).reshape(t, env.num_envs))
+    return rows.finish(position.observation, np.array(active).reshape(t, env.num_envs))
 
 
 class NoiseBlocks(Protocol):
@@ -158,7 +158,7 @@ class BlockedNoise:
     def __init__(
         self, actor: Actor, seed: int, purpose: int, where: int, envs: Sequence[int], block: int = 256
     ) -> None:
-        self._draw = [generator(seed, purpose, where, index) for index in envs]
+        self._draw = [stream(seed, purpose, where, index) for index in envs]
         self._kind, self._size, self._block = actor.noise_kind, actor.noise_size, block
         self._noise = np.empty((block, len(envs), actor.noise_size))
 
@@ -176,24 +176,24 @@ def no_noise(actor: Actor, num_envs: int) -> NoiseBlocks:
     return lambda t: zeros
 
 
-Row = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]
+_Step = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]
 
 
-def _step(env: VectorEnv, stream: Stream, actions: np.ndarray) -> Row:
+def _step(env: VectorEnv, position: Position, actions: np.ndarray) -> _Step:
     """One step of all; the row holds (observation, action, reward, terminated, truncated, valid, step, return)."""
-    before, valid, step = stream.observation, ~stream.ended, stream.step
-    stream.observation, reward, terminated, truncated = env.step(actions)
-    stream.ended = terminated | truncated
-    stream.ret = np.where(valid, stream.ret, 0.0) + np.where(valid, reward, 0.0)
-    stream.step = np.where(valid, step + 1, 0)
-    return before, actions, reward, terminated, truncated, valid, step * valid, stream.ret
+    before, valid, step = position.observation, ~position.ended, position.step
+    position.observation, reward, terminated, truncated = env.step(actions)
+    position.ended = terminated | truncated
+    position.ret = np.where(valid, position.ret, 0.0) + np.where(valid, reward, 0.0)
+    position.step = np.where(valid, step + 1, 0)
+    return before, actions, reward, terminated, truncated, valid, step * valid, position.ret
 
 
 class _Rows:
     """Rows as they come, stacked once at the end."""
 
     def __init__(self) -> None:
-        self._rows: list[Row] = []
+        self._rows: list[_Step] = []
 
     def add(self, *row: np.ndarray) -> None:
         self._rows.append(row)  # type: ignore[arg-type]

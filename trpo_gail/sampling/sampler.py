@@ -23,8 +23,8 @@ from trpo_gail.sampling.rollout import (
     Episodes,
     GivenUp,
     Noise,
+    Position,
     Rollout,
-    Stream,
     collect_episodes,
     collect_steps,
     draw_noise,
@@ -45,7 +45,7 @@ class Sampler:
         self.cut_episodes = 0  # on this rank, by restarts and staggering: they are in no return statistics
         self.reach = Reach()  # of the last batch
         self.give_up: Callable[[], bool] = never  # asked in whole episodes, and in a replay
-        self._stream: Stream | None = None
+        self._position: Position | None = None
         self._actions: list[np.ndarray] = []  # [N, A] or [N] each, since the last restart
 
     @property
@@ -60,10 +60,10 @@ class Sampler:
         batch would show the discriminator, the critic and the policy one stretch of the episode only. So environment i
         is cut once, before batch i B / N of the B batches that an episode lasts.
         """
-        assert self._stream is not None
+        assert self._position is not None
         per_episode = -(-(self.env.spec.max_episode_steps or 0) // self.horizon)
         turn = np.array([index * per_episode // self.config.num_envs for index in self.envs])
-        return self._stream.cut(self.env, turn == batch) if batch > 0 else 0
+        return self._position.cut(self.env, turn == batch) if batch > 0 else 0
 
     def begin_iteration(self, iteration: int) -> None:
         """Restart the streams if it is time."""
@@ -72,14 +72,14 @@ class Sampler:
 
     def restart(self) -> None:
         """Begin new streams; episodes under way are cut."""
-        if self._stream is not None:
-            self.cut_episodes += int(((self._stream.step > 0) & ~self._stream.ended).sum())
+        if self._position is not None:
+            self.cut_episodes += int(((self._position.step > 0) & ~self._position.ended).sum())
         self._begin()
         self.restarts += 1
         self._actions = []
 
     def _begin(self) -> None:
-        self._stream = Stream.start(self.env, self._reset_seeds(self.restarts))
+        self._position = Position.start(self.env, self._reset_seeds(self.restarts))
 
     def _reset_seeds(self, restart: int) -> list[int]:
         return reset_seeds(self.config.seed, TRAIN_RESET, restart, self.envs)
@@ -91,12 +91,12 @@ class Sampler:
         cfg = self.config
         actor = watched = Watched(actor, cfg.env, self.envs, cfg.dtype, f"batch {self.batches + 1}", self.workers)
         if cfg.sampling == "steps":
-            assert self._stream is not None, "begin_iteration comes first"
+            assert self._position is not None, "begin_iteration comes first"
             noise = draw_noise(
                 actor.noise_kind, actor.noise_size, self.horizon, cfg.seed, TRAIN_NOISE, self.batches, self.envs
             )
             self.cut_episodes += self._stagger(len(self._actions) // self.horizon)
-            rollout, episodes = collect_steps(self.env, self._stream, actor, noise)
+            rollout, episodes = collect_steps(self.env, self._position, actor, noise)
             self._actions.extend(rollout.actions)
         else:
             rollout, episodes = self._whole_episodes(actor)
@@ -142,12 +142,12 @@ class Sampler:
         self.restarts += 1
         if state["actions"] is not None:
             own = state["actions"][:, self.envs.start : self.envs.stop]
-            assert self._stream is not None
+            assert self._position is not None
             for batch, actions in enumerate(own.reshape(-1, self.horizon, *own.shape[1:])):
                 if self.give_up():
                     break
                 self._stagger(batch)
-                collect_steps(self.env, self._stream, _Replay(actions), np.zeros((*actions.shape[:2], 0)))
+                collect_steps(self.env, self._position, _Replay(actions), np.zeros((*actions.shape[:2], 0)))
             self._actions = list(own)
 
 
