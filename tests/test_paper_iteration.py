@@ -245,9 +245,9 @@ def test_the_second_implementation_has_the_same_weights(env_id: str, demonstrati
     collect = learner.sampler.collect
     learner.sampler.collect = lambda actor: (seen.append((out := collect(actor))[0]), out)[1]  # type: ignore[method-assign]
     first = weights(learner.policy)
-    for iteration in range(2):
+    for number in range(2):
         iteration(learner, config, workers)
-        reference.step(seen[-1], stream(config.seed, MINIBATCH, iteration))
+        reference.step(seen[-1], stream(config.seed, MINIBATCH, number))
     for name, mine, theirs in [
         ("policy", weights(learner.policy), reference.policy),
         ("discriminator", weights(learner.adversary.network.net), reference.d),  # type: ignore[attr-defined]
