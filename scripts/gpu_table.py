@@ -86,7 +86,7 @@ def parts(width: int, rows: int, device: str) -> dict[str, Callable[[], Any]]:
     batch = learner.critic.batch(held, held.rewards, Rows(0, rows, rows))
     policy, trpo = learner.policy, learner.generator
     assert isinstance(trpo, TRPO)
-    discriminator = make_adversary(cfg, spec(), expert, workers)
+    discriminator = make_adversary(cfg, spec(), expert, policy, workers)
     assert isinstance(discriminator, Discriminator)
     policy.normaliser.add(torch.cat([torch.tensor([1.0]), torch.zeros(11), torch.ones(11)]))
     with torch.no_grad():

@@ -46,7 +46,7 @@ def make_learner(
         value.normaliser.add(moments)
     critic = Critic(config, value, env.spec.max_episode_steps, workers)
     generator = make_generator(config, policy, workers)
-    adversary = make_adversary(config, env.spec, expert, workers)
+    adversary = make_adversary(config, env.spec, expert, policy, workers)
     share(workers, policy, value)
     return Learner(policy, critic, generator, adversary, Sampler(config, env, workers))
 
@@ -57,8 +57,10 @@ def make_generator(config: Config, policy: Policy, workers: Workers) -> Generato
     return made
 
 
-def make_adversary(config: Config, spec: EnvSpec, expert: Transitions | None, workers: Workers) -> Adversary:
+def make_adversary(
+    config: Config, spec: EnvSpec, expert: Transitions | None, policy: Policy, workers: Workers
+) -> Adversary:
     """Who pays. A collective."""
     build = choices.find(choices.ADVERSARIES, config.adversary).load()
-    made: Adversary = build(config, AdversaryParts(spec, expert, workers))
+    made: Adversary = build(config, AdversaryParts(spec, expert, policy, workers))
     return made

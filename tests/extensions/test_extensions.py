@@ -72,7 +72,7 @@ def steps(n: int, by: float, seed: int) -> Transitions:
 def test_it_tells_steps_apart_that_states_do_not_tell() -> None:
     config = Config("any", d_step=150, dtype="float64", discriminator=DiscriminatorConfig(d_stepsize=1e-2))
     expert, learner = steps(300, 1.0, 0), steps(300, -1.0, 1)
-    adversary = toy_adversary.build(config, Parts(toys.spec(3, 2), expert, WORKERS))
+    adversary = toy_adversary.build(config, Parts(toys.spec(3, 2), expert, toys.policy(toys.spec(3, 2)), WORKERS))
     stats = adversary.fit(learner, np.random.default_rng(0))
     assert adversary.reward(expert).mean() > 2 * adversary.reward(learner).mean()
     assert 0 < stats["gradient_penalty"] < 1

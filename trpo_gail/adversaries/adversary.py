@@ -8,6 +8,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from trpo_gail.parallel import Workers
+from trpo_gail.policies.policy import Policy
 from trpo_gail.records import Stats
 from trpo_gail.sampling.transitions import Transitions
 from trpo_gail.spaces.spec import EnvSpec
@@ -42,4 +43,5 @@ class Parts:
 
     spec: EnvSpec
     expert: Transitions | None  # None if the adversary needs no demonstrations
+    policy: Policy  # the learner's, whatever it becomes: its `log_prob` gives log pi(a|s) of any rows
     workers: Workers
