@@ -15,7 +15,7 @@ from trpo_gail.build import make_policy
 from trpo_gail.cloning import clone, loss_gradient
 from trpo_gail.config.tree import CloningConfig
 from trpo_gail.errors import UserError
-from trpo_gail.experts import dataset
+from trpo_gail.experts.load import load
 from trpo_gail.optim.flat import of as flat_of
 from trpo_gail.parallel import Workers
 from trpo_gail.policies.distributions import Categorical, Gaussian
@@ -179,7 +179,7 @@ def test_a_value_out_of_range_is_refused(given: dict[str, Any], says: str) -> No
 
 def test_cartpole_is_cloned_from_200_pairs() -> None:
     """Ho & Ermon: 177 +- 53 with ten trajectories, over seven runs; a random policy reaches 20."""
-    expert = dataset.load(CARTPOLE, 10, 10)
+    expert = load(CARTPOLE, 10, 10)
     cfg = config(env="CartPole-v0", expert=CARTPOLE, iterations=401, eval_every=100, dtype="float32")
     policy = fresh(cfg, toys.spec(4, 2, discrete=True))
     clone(policy, expert.observations, expert.actions, cfg, lambda row: None)

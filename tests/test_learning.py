@@ -13,7 +13,7 @@ import torch
 from trpo_gail.build import make_learner
 from trpo_gail.config.tree import Config, CriticConfig, DiscriminatorConfig, PolicyConfig, PPOConfig, preset
 from trpo_gail.envs import vector
-from trpo_gail.experts import dataset
+from trpo_gail.experts.load import load
 from trpo_gail.learner import Learner
 from trpo_gail.parallel import Workers
 from trpo_gail.records import Record
@@ -53,7 +53,7 @@ def parameters(learner: Learner) -> torch.Tensor:
 
 
 def test_gail_learns_cartpole_from_twenty_pairs() -> None:
-    data = dataset.load(EXPERT, 1, 10)
+    data = load(EXPERT, 1, 10)
     assert len(data.actions) == 20
     learner, rows = trained(CARTPOLE, data.transitions())
     assert rows[0]["return_mean"] < 40
@@ -63,7 +63,7 @@ def test_gail_learns_cartpole_from_twenty_pairs() -> None:
 
 
 def test_ppo_learns_cartpole_from_twenty_pairs() -> None:
-    data = dataset.load(EXPERT, 1, 10)
+    data = load(EXPERT, 1, 10)
     config = dataclasses.replace(CARTPOLE, generator="ppo")
     learner, rows = trained(config, data.transitions())
     assert rows[0]["return_mean"] < 40
@@ -147,7 +147,7 @@ def test_counters_count_transitions_and_episodes() -> None:
 def test_an_epoch_is_in_the_papers_order_and_feeds_every_normaliser() -> None:
     """Reward by the D of before; the policy's normaliser only after its step, which begins at a ratio of 1."""
     config = dataclasses.replace(CARTPOLE, timesteps_per_batch=64, g_step=2, d_step=2)
-    data = dataset.load(EXPERT, 1, 10)
+    data = load(EXPERT, 1, 10)
     learner = learner_of(config, data.transitions())
     parts = {
         "collect": (learner.sampler, "collect"), "reward": (learner.adversary, "reward"),
@@ -177,7 +177,7 @@ def test_an_epoch_is_in_the_papers_order_and_feeds_every_normaliser() -> None:
 
 def test_g_steps_give_the_discriminator_all_their_rows() -> None:
     config = dataclasses.replace(CARTPOLE, g_step=3, timesteps_per_batch=64, d_step=2)
-    data = dataset.load(EXPERT, 1, 10)
+    data = load(EXPERT, 1, 10)
     learner = learner_of(config, data.transitions())
     seen: list[int] = []
     fit = learner.adversary.fit
@@ -201,7 +201,7 @@ def papers(**config: Any) -> Config:
 
 
 def twenty_pairs() -> Transitions:
-    data = dataset.load(EXPERT, 1, 10)
+    data = load(EXPERT, 1, 10)
     return data.transitions()
 
 

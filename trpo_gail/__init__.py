@@ -36,7 +36,7 @@ _HOMES = {
     "UserError": "errors",
     "Workers": "parallel",
     "clone": "runs.cloning",
-    "load": "experts.dataset",
+    "load": "experts.load",
     "load_policy": "runs.evaluate",
     "run": "runs.training",
 }

@@ -16,7 +16,8 @@ import torch
 from trpo_gail.cli import main
 from trpo_gail.envs import one_by_one, vector
 from trpo_gail.errors import RunError, UserError
-from trpo_gail.experts import dataset
+from trpo_gail.experts.data import Demonstrations
+from trpo_gail.experts.save import save
 
 LINE, ENDLESS = "odd_envs:Line-v0", "odd_envs:LineWithoutLimit-v0"
 
@@ -168,10 +169,10 @@ def test_where_one_instance_may_live_alone_it_is_said_or_one_is_made() -> None:
 @pytest.fixture
 def expert(tmp_path: Path) -> str:
     rows = np.zeros((20, 2), np.float32)
-    held = dataset.Demonstrations(
+    held = Demonstrations(
         rows, rows[:, :1], np.arange(20) == 19, np.zeros(20, bool), np.arange(20), np.array([20]), rewards=rows[:, 0]
     )
-    dataset.save(tmp_path / "line.h5", held)
+    save(tmp_path / "line.h5", held)
     return str(tmp_path / "line.h5")
 
 

@@ -15,7 +15,8 @@ from gymnasium.utils.env_checker import check_env
 from trpo_gail.envs import vector
 from trpo_gail.envs.tasks import point_nav
 from trpo_gail.errors import UserError
-from trpo_gail.experts import dataset, greedy
+from trpo_gail.experts import fit, greedy
+from trpo_gail.experts.load import load, read
 from trpo_gail.runs.experts import load_actor
 from trpo_gail.runs.record import record
 from trpo_gail.sampling.rollout import Episodes, collect_episodes, no_noise
@@ -241,7 +242,7 @@ def test_other_environments_have_no_greedy_expert() -> None:
 
 @pytest.mark.parametrize("env_id", IDS)
 def test_the_recorded_episodes_come_out_again(env_id: str, tmp_path: Path) -> None:
-    held = dataset.read(FOLDER / f"{env_id}.h5")
+    held = read(FOLDER / f"{env_id}.h5")
     again = record(env_id, "greedy", 300, tmp_path / "x.h5")
     for name in ("observations", "actions", "rewards", "terminals", "timeouts", "steps", "episode_returns"):
         np.testing.assert_array_equal(getattr(held, name), getattr(again, name), err_msg=name)
@@ -249,4 +250,4 @@ def test_the_recorded_episodes_come_out_again(env_id: str, tmp_path: Path) -> No
     assert held.provenance.action_view == ("raw" if env_id == point_nav.DISCRETE else "executed")
     assert held.episode_returns is not None
     assert (held.episode_returns > 0).sum() == held.terminals.sum() == (290 if env_id == point_nav.DISCRETE else 300)
-    dataset.check(dataset.load(FOLDER / f"{env_id}.h5"), vector.make(env_id, 1).spec)
+    fit.check(load(FOLDER / f"{env_id}.h5"), vector.make(env_id, 1).spec)

@@ -8,7 +8,9 @@ import h5py
 import numpy as np
 import pytest
 
-from trpo_gail.experts.dataset import Demonstrations, Provenance, paper_rows, save
+from trpo_gail.experts.data import Demonstrations, Provenance
+from trpo_gail.experts.save import save
+from trpo_gail.experts.subsampling import paper_rows
 
 REPOSITORY = Path(__file__).parents[2]
 

@@ -12,8 +12,11 @@ from gymnasium.spaces import Box
 
 from trpo_gail.config.tree import Config
 from trpo_gail.errors import MOST, UserError
-from trpo_gail.experts import cautions, dataset
-from trpo_gail.experts.dataset import Demonstrations, Ends, paper_rows
+from trpo_gail.experts import cautions, fit
+from trpo_gail.experts.data import Demonstrations, Ends, Provenance, Whole
+from trpo_gail.experts.load import load, read
+from trpo_gail.experts.save import save
+from trpo_gail.experts.subsampling import paper_rows
 from trpo_gail.spaces.spec import EnvSpec
 
 FOLDER = Path(__file__).parents[2] / "expert_data"
@@ -27,8 +30,8 @@ def ended(held: Demonstrations, terminal: list[int], limit: list[int]) -> Demons
     return replace(held, terminals=flags[0], timeouts=flags[1])
 
 
-def save(folder: Path, held: Demonstrations) -> Path:
-    dataset.save(folder / "demos.h5", held)
+def saved(folder: Path, held: Demonstrations) -> Path:
+    save(folder / "demos.h5", held)
     return folder / "demos.h5"
 
 
@@ -50,17 +53,17 @@ def test_most_episodes_end_by_success(
     tmp_path: Path, demonstrations: Demonstrations, terminal: list[int], limit: list[int], warned: str | None
 ) -> None:
     held = ended(demonstrations, terminal, limit)
-    data = dataset.load(path := save(tmp_path, held))
+    data = load(path := saved(tmp_path, held))
     assert data.ends == Ends(len(terminal), len(limit), 3 - len(terminal) - len(limit))
     expected = [f"{path}: {warned} episodes end by termination"] if warned else []
-    for told in (cautions.of_file(held, str(path)), cautions.of_run(data, "Toy-v0", ALIVE)):
+    for told in (cautions.of_file(read(path)), cautions.of_run(data, "Toy-v0", ALIVE)):
         assert [text.partition(";")[0] for text in told] == expected
         assert all("--discriminator.reward 'log(D)'" in text for text in told)
     assert cautions.of_run(data, "Toy-v0", SUCCESS) == cautions.of_run(data, "Toy-v0", None) == []
 
 
 def test_a_few_of_the_files_episodes_are_judged_by_all(tmp_path: Path, demonstrations: Demonstrations) -> None:
-    data = dataset.load(save(tmp_path, ended(demonstrations, [0], [1, 2])), trajectories=1)
+    data = load(saved(tmp_path, ended(demonstrations, [0], [1, 2])), trajectories=1)
     assert data.ends == Ends(1, 2, 0) and cautions.of_run(data, "Toy-v0", ALIVE) == []
 
 
@@ -70,14 +73,13 @@ def test_of_subsampled_rows_those_count_that_are_last(tmp_path: Path, demonstrat
     episode, step = paper_rows(held.episode_lengths, 2)
     rows = np.array([0, 3, 5])[episode] + step
     kept = {name: getattr(held, name)[rows] for name in ("observations", "actions", "terminals", "timeouts", "rewards")}
-    assert dataset.ends(replace(held, **kept, steps=step, subsample=2)) == Ends(2, 1, 0)
+    assert replace(held, **kept, steps=step, subsample=2).ends == Ends(2, 1, 0)
 
 
 @pytest.mark.parametrize("name", sorted(str(p.relative_to(FOLDER).with_suffix("")) for p in FOLDER.rglob("*.h5")))
 def test_the_committed_files(name: str) -> None:
     path = FOLDER / f"{name}.h5"
-    held = dataset.read(path)
-    told = cautions.of_file(held, str(path))
+    told = cautions.of_file(read(path))
     assert len(told) == (1 if name in ONES_THAT_SUCCEED else 0)
     assert all("end by termination" in text for text in told)
 
@@ -88,8 +90,8 @@ def test_the_reward_that_is_warned_of_is_the_default() -> None:
 
 def test_no_row_ends_an_episode(tmp_path: Path, demonstrations: Demonstrations) -> None:
     held = ended(demonstrations, [], [])
-    data = dataset.load(path := save(tmp_path, held))
-    for told in (cautions.of_file(held, str(path)), *(cautions.of_run(data, "Toy-v0", r) for r in (ALIVE, None))):
+    data = load(path := saved(tmp_path, held))
+    for told in (cautions.of_file(read(path)), *(cautions.of_run(data, "Toy-v0", r) for r in (ALIVE, None))):
         assert len(told) == 1
         assert told[0].startswith(f"{path}: 'terminals' and 'timeouts' are False in the last row of every episode")
 
@@ -98,13 +100,13 @@ def test_the_papers_layout_does_not_say_and_is_not_blamed(tmp_path: Path) -> Non
     with h5py.File(tmp_path / "trajs.h5", "w") as file:
         file["obs_B_T_Do"], file["a_B_T_Da"] = np.zeros((2, 5, 3)), np.zeros((2, 5, 1))
         file["r_B_T"], file["len_B"] = np.zeros((2, 5)), np.array([5, 4])
-    data = dataset.load(tmp_path / "trajs.h5")
+    data = load(tmp_path / "trajs.h5")
     assert data.ends is None and cautions.of_run(data, "Toy-v0", ALIVE) == []
-    assert cautions.of_file(dataset.read(tmp_path / "trajs.h5"), "") == []
+    assert cautions.of_file(read(tmp_path / "trajs.h5")) == []
 
 
 def test_an_unfinished_last_episode_is_no_news(tmp_path: Path, demonstrations: Demonstrations) -> None:
-    data = dataset.load(save(tmp_path, ended(demonstrations, [], [0, 1])))
+    data = load(saved(tmp_path, ended(demonstrations, [], [0, 1])))
     assert data.ends == Ends(0, 2, 1) and cautions.of_run(data, "Toy-v0", ALIVE) == []
 
 
@@ -113,7 +115,7 @@ def test_an_unfinished_last_episode_is_no_news(tmp_path: Path, demonstrations: D
 
 def test_one_pair_is_left(native: Path) -> None:
     # Offsets of 3: 0 (rows 0); of 3 steps.
-    told = cautions.of_run(dataset.load(native, 1, 3), "Toy-v0", ALIVE)
+    told = cautions.of_run(load(native, 1, 3), "Toy-v0", ALIVE)
     assert told == [
         f"{native}: of 3 steps 1 pair of observation and action is left to learn from; a --subsample below 3 leaves more"
     ]
@@ -123,18 +125,18 @@ def test_a_file_of_one_pair(tmp_path: Path, demonstrations: Demonstrations) -> N
     names = ("observations", "actions", "terminals", "timeouts", "steps", "rewards")
     rows = {name: getattr(demonstrations, name)[:1] for name in names}
     one = replace(demonstrations, **rows, episode_lengths=np.array([1]), episode_returns=np.ones(1))
-    told = cautions.of_run(dataset.load(path := save(tmp_path, one)), "Toy-v0", SUCCESS)
+    told = cautions.of_run(load(path := saved(tmp_path, one)), "Toy-v0", SUCCESS)
     assert f"{path}: of 1 steps 1 pair of observation and action is left to learn from" in told
     assert len(told) == 2, "and no row ends an episode"
 
 
 def test_trajectories_that_leave_no_pair(native: Path) -> None:
     """Offsets of 5 are 4, 0 and 3, the episodes' steps 3, 2 and 4."""
-    data = dataset.load(native, subsample=5)
+    data = load(native, subsample=5)
     assert data.episode_of.tolist() == [1, 2]
     told = cautions.of_run(data, "Toy-v0", ALIVE)
     assert told == [f"{native}: 1 of 3 trajectories are too short to leave a pair; a --subsample below 5 leaves more"]
-    assert cautions.of_run(dataset.load(native), "Toy-v0", ALIVE) == []
+    assert cautions.of_run(load(native), "Toy-v0", ALIVE) == []
 
 
 # --- How large numbers are ----------------------------------------------------------------------------------------
@@ -147,19 +149,19 @@ def test_numbers_that_float32_cannot_hold(tmp_path: Path, demonstrations: Demons
     values = getattr(demonstrations, name).astype(np.float64)
     values[4, 0] = -1e40
     held = replace(demonstrations, **{name: values})
-    data = dataset.load(path := save(tmp_path, held))
+    data = load(path := saved(tmp_path, held))
     with pytest.raises(UserError, match=rf"'{name}': -1e\+40 does not fit float32; --dtype float64 holds it"):
-        dataset.check(data, SPEC, "float32")
-    dataset.check(data, SPEC, "float64")
-    assert cautions.of_file(held, str(path)) == [
+        fit.check(data, SPEC, "float32")
+    fit.check(data, SPEC, "float64")
+    assert cautions.of_file(read(path)) == [
         f"{path}: dataset '{name}': -1e+40 does not fit float32; training needs --dtype float64"
     ]
     values[4, 0] = np.finfo(np.float32).max / 5  # differences, too, are to fit
-    dataset.check(dataset.load(save(tmp_path, replace(demonstrations, **{name: values}))), SPEC, "float32")
+    fit.check(load(saved(tmp_path, replace(demonstrations, **{name: values}))), SPEC, "float32")
 
 
 def test_every_warning_is_short(tmp_path: Path, demonstrations: Demonstrations) -> None:
-    data = replace(dataset.load(save(tmp_path, demonstrations)), path="demos.h5", env_id="x" * 10_000)
+    data = replace(load(saved(tmp_path, demonstrations)), path="demos.h5", provenance=Provenance(env_id="x" * 10_000))
     for ends in (Ends(10**6, 0, 10**6), Ends(0, 0, 10**6)):
-        for told in cautions.of_run(replace(data, ends=ends), "Toy-v0", ALIVE):
+        for told in cautions.of_run(replace(data, whole=Whole(3, 3.0, 0.0, ends)), "Toy-v0", ALIVE):
             assert len(f"warning: {told}") <= MOST

@@ -16,9 +16,18 @@ import pytest
 from gymnasium.spaces import Box, Discrete
 
 from trpo_gail.errors import UserError
-from trpo_gail.experts import dataset
-from trpo_gail.experts.dataset import Demonstrations
+from trpo_gail.experts import describe, fit
+from trpo_gail.experts.data import Demonstrations
+from trpo_gail.experts.load import load, read
+from trpo_gail.experts.save import save
+from trpo_gail.experts.subsampling import paper_rows
 from trpo_gail.spaces.spec import EnvSpec
+
+
+def with_facts(held: Demonstrations, **facts: Any) -> Demonstrations:
+    """The same rows from elsewhere."""
+    return replace(held, provenance=replace(held.provenance, **facts))
+
 
 # --- Closed forms -------------------------------------------------------------------------------------------------
 
@@ -32,25 +41,25 @@ OFFSETS = {  # of the first trajectories, as the paper's code drew them
 @pytest.mark.parametrize("subsample", OFFSETS)
 def test_the_offsets_are_the_papers(subsample: int) -> None:
     for n in (1, 4, len(OFFSETS[subsample])):
-        episode, step = dataset.paper_rows(np.full(n, 1000), subsample)
+        episode, step = paper_rows(np.full(n, 1000), subsample)
         first = step[np.searchsorted(episode, np.arange(n))]
         assert first.tolist() == OFFSETS[subsample][:n]
 
 
 def test_rows_of_episodes_of_3_2_and_4_steps() -> None:
-    episode, step = dataset.paper_rows(np.array([3, 2, 4]), 1)
+    episode, step = paper_rows(np.array([3, 2, 4]), 1)
     assert episode.tolist() == [0, 0, 0, 1, 1, 2, 2, 2, 2]
     assert step.tolist() == [0, 1, 2, 0, 1, 0, 1, 2, 3]
 
 
 def test_an_episode_shorter_than_its_offset_gives_no_row() -> None:
     # Offsets 4, 0, 3 (k = 5): steps 4 and 9; 0; and none of 3 steps.
-    episode, step = dataset.paper_rows(np.array([10, 1, 3]), 5)
+    episode, step = paper_rows(np.array([10, 1, 3]), 5)
     assert episode.tolist() == [0, 0, 1] and step.tolist() == [4, 9, 0]
 
 
 def test_pairs_of_whole_mujoco_episodes_are_50_each() -> None:
-    assert [len(dataset.paper_rows(np.full(n, 1000), 20)[0]) for n in (4, 11, 18, 25)] == [200, 550, 900, 1250]
+    assert [len(paper_rows(np.full(n, 1000), 20)[0]) for n in (4, 11, 18, 25)] == [200, 550, 900, 1250]
 
 
 # --- Write, read, select ------------------------------------------------------------------------------------------
@@ -59,8 +68,8 @@ def test_pairs_of_whole_mujoco_episodes_are_50_each() -> None:
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_what_is_written_is_read(tmp_path: Path, demonstrations: Demonstrations, dtype: str) -> None:
     written = replace(demonstrations, observations=demonstrations.observations.astype(dtype))
-    dataset.save(tmp_path / "x.h5", written)
-    held = dataset.read(tmp_path / "x.h5")
+    save(tmp_path / "x.h5", written)
+    held = read(tmp_path / "x.h5")
     assert held.provenance == written.provenance
     assert held.subsample == 1 and held.next_observations is None
     assert held.observations.dtype == dtype
@@ -71,13 +80,13 @@ def test_what_is_written_is_read(tmp_path: Path, demonstrations: Demonstrations,
 
 def test_the_same_content_gives_the_same_bytes(tmp_path: Path, demonstrations: Demonstrations) -> None:
     for name in ("a.h5", "b.h5"):
-        dataset.save(tmp_path / name, demonstrations)
+        save(tmp_path / name, demonstrations)
     assert (tmp_path / "a.h5").read_bytes() == (tmp_path / "b.h5").read_bytes()
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a.h5", "b.h5"], "a temporary file is left"
 
 
 def test_all_trajectories_are_loaded_by_default(native: Path) -> None:
-    data = dataset.load(native)
+    data = load(native)
     assert data.trajectories == 3 and data.subsample == 1 and len(data.observations) == 9
     assert data.episode_of.tolist() == [0, 0, 0, 1, 1, 2, 2, 2, 2]
     assert data.episode_lengths.tolist() == [3, 2, 4]
@@ -88,26 +97,26 @@ def test_all_trajectories_are_loaded_by_default(native: Path) -> None:
 
 
 def test_the_first_n_trajectories_keep_the_mean_of_all(native: Path) -> None:
-    data = dataset.load(native, trajectories=2)
+    data = load(native, trajectories=2)
     assert data.observations[:, 0].tolist() == [0, 1, 2, 10, 11]
     assert data.episode_returns is not None and data.episode_returns.tolist() == [3, 2]
     assert data.return_mean == 3.0, "over all the file's episodes, not only those kept"
 
 
 def test_what_is_selected_is_told_beside_what_the_file_holds(native: Path) -> None:
-    told = [dataset.selection(dataset.load(native, n)) for n in (1, 2, 3)]
+    told = [describe.selection(load(native, n)) for n in (1, 2, 3)]
     assert told == [
         "3 pairs of the first of 3 trajectories, whose return is 3.0 (all 3: 3.0)",
         "5 pairs of the first 2 of 3 trajectories, whose return is 2.5 (all 3: 3.0)",
         "9 pairs of all 3 trajectories, whose return is 3.0",
     ]
-    unknown = replace(dataset.load(native, 2), episode_returns=None, return_mean=None)
-    assert dataset.selection(unknown) == "5 pairs of the first 2 of 3 trajectories"
+    unknown = replace(read(native), episode_returns=None).select(2)
+    assert describe.selection(unknown) == "5 pairs of the first 2 of 3 trajectories"
 
 
 def test_subsampling_keeps_rows_from_the_offsets(native: Path) -> None:
     # k = 2: offsets 0, 1, 1.
-    data = dataset.load(native, subsample=2)
+    data = load(native, subsample=2)
     assert data.observations[:, 0].tolist() == [0, 2, 11, 21, 23]
     assert data.steps.tolist() == [0, 2, 1, 1, 3] and data.episode_of.tolist() == [0, 0, 1, 2, 2]
     assert data.rewards is not None and len(data.rewards) == len(data.actions) == 5
@@ -115,7 +124,7 @@ def test_subsampling_keeps_rows_from_the_offsets(native: Path) -> None:
 
 
 def subsampled(held: Demonstrations, k: int) -> Demonstrations:
-    episode, step = dataset.paper_rows(held.episode_lengths, k)
+    episode, step = paper_rows(held.episode_lengths, k)
     rows = (np.cumsum(held.episode_lengths) - held.episode_lengths)[episode] + step
     kept = {name: getattr(held, name)[rows] for name in ("observations", "actions", "terminals", "timeouts", "rewards")}
     return replace(held, **kept, steps=step, subsample=k)
@@ -123,43 +132,45 @@ def subsampled(held: Demonstrations, k: int) -> Demonstrations:
 
 def test_a_file_may_hold_subsampled_rows(tmp_path: Path, demonstrations: Demonstrations, native: Path) -> None:
     path = tmp_path / "sub.h5"
-    dataset.save(path, subsampled(demonstrations, 2))
+    save(path, subsampled(demonstrations, 2))
     for n in (1, 2, 3):
-        stored, now = dataset.load(path, n), dataset.load(native, n, subsample=2)
+        stored, now = load(path, n), load(native, n, subsample=2)
         assert stored.subsample == now.subsample == 2
         for name in ("observations", "actions", "steps", "episode_of", "episode_lengths", "episode_returns"):
             np.testing.assert_array_equal(getattr(stored, name), getattr(now, name), err_msg=name)
 
 
 def test_subsampling_twice_is_refused(tmp_path: Path, demonstrations: Demonstrations) -> None:
-    dataset.save(tmp_path / "sub.h5", subsampled(demonstrations, 2))
-    with pytest.raises(UserError, match=r"sub\.h5: subsample: the file already holds every 2th row, expected 1"):
-        dataset.load(tmp_path / "sub.h5", subsample=2)
+    save(tmp_path / "sub.h5", subsampled(demonstrations, 2))
+    with pytest.raises(
+        UserError, match=r"sub\.h5: subsample: the file already holds one row in 2, expected 1, found 2"
+    ):
+        load(tmp_path / "sub.h5", subsample=2)
 
 
 def test_without_rewards_the_return_is_unknown(tmp_path: Path, demonstrations: Demonstrations) -> None:
-    dataset.save(tmp_path / "x.h5", replace(demonstrations, rewards=None, episode_returns=None))
-    data = dataset.load(tmp_path / "x.h5")
+    save(tmp_path / "x.h5", replace(demonstrations, rewards=None, episode_returns=None))
+    data = load(tmp_path / "x.h5")
     assert data.rewards is None and data.return_mean is None and data.return_std is None
-    assert dict(dataset.info(tmp_path / "x.h5"))["returns"] == "unknown (no rewards)"
+    assert dict(describe.info(load(tmp_path / "x.h5")))["returns"] == "unknown (no rewards)"
 
 
 def test_returns_are_summed_where_only_rewards_are_given(native: Path) -> None:
     with h5py.File(native, "a") as file:
         del file["episode_returns"]
-    assert dataset.read(native).episode_returns.tolist() == [3, 2, 4]  # type: ignore[union-attr]
+    assert read(native).episode_returns.tolist() == [3, 2, 4]  # type: ignore[union-attr]
 
 
 def test_a_failed_save_leaves_what_was_there(native: Path, demonstrations: Demonstrations) -> None:
     before = native.read_bytes()
     with pytest.raises(UserError, match=r"demos\.h5: dataset 'actions': expected 9 rows"):
-        dataset.save(native, replace(demonstrations, actions=demonstrations.actions[:-1]))
+        save(native, replace(demonstrations, actions=demonstrations.actions[:-1]))
     with pytest.raises(UserError, match=r"demos\.h5: dataset 'rewards': expected finite values, found nan at \[0\]"):
-        dataset.save(native, replace(demonstrations, rewards=np.full(9, np.nan)))
+        save(native, replace(demonstrations, rewards=np.full(9, np.nan)))
     assert native.read_bytes() == before
     assert [p.name for p in native.parent.iterdir()] == ["demos.h5"], "a temporary file is left"
     with pytest.raises(UserError, match=r"nowhere.x\.h5: cannot be written"):
-        dataset.save(native.parent / "nowhere" / "x.h5", demonstrations)
+        save(native.parent / "nowhere" / "x.h5", demonstrations)
 
 
 def test_d4rl_readers_find_what_they_read(native: Path) -> None:
@@ -237,7 +248,10 @@ MALFORMED = {
     "number as text": (attribute("env_id", 3), r"attribute 'env_id': expected text, found int64"),
     "view": (attribute("action_view", "blurred"), r"'action_view': expected 'raw' or 'executed', found 'blurred'"),
     "subsample": (attribute("subsample", 0), r"'subsample': expected an integer of at least 1, found"),
-    "claimed subsample": (attribute("subsample", 2), r"'episode_lengths': expected .* 9 rows .*, found 5 \(every 2th"),
+    "claimed subsample": (
+        attribute("subsample", 2),
+        r"'episode_lengths': expected .* 9 rows .*, found 5 \(one in 2 of 9",
+    ),
     "future": (attribute("format_version", 2), r"'format_version': expected 1 or less, found"),
     "seed": (attribute("seed", "many"), r"attribute 'seed': expected an integer, found 'many'"),
 }
@@ -247,7 +261,7 @@ MALFORMED = {
 def test_a_malformed_file_is_one_clear_line(native: Path, damage: Callable[[h5py.File], None], message: str) -> None:
     with h5py.File(native, "a") as file:
         damage(file)
-    for use in (dataset.load, dataset.info):
+    for use in (load, read):
         with pytest.raises(UserError, match=rf"demos\.h5: .*{message}") as caught:
             use(native)
         assert "\n" not in str(caught.value)
@@ -260,11 +274,11 @@ def test_a_file_that_is_not_hdf5(tmp_path: Path) -> None:
     ):
         (tmp_path / name).write_bytes(content)
         with pytest.raises(UserError, match=rf"{name}: {message}"):
-            dataset.load(tmp_path / name)
+            load(tmp_path / name)
     with pytest.raises(UserError, match=r"nowhere\.h5: no such file, expected an HDF5 file"):
-        dataset.load(tmp_path / "nowhere.h5")
+        load(tmp_path / "nowhere.h5")
     with pytest.raises(UserError, match=rf"{tmp_path.name}: a folder, expected an HDF5 file"):
-        dataset.load(tmp_path)
+        load(tmp_path)
 
 
 @pytest.mark.parametrize("share", [0.1, 0.5, 0.95])
@@ -272,51 +286,51 @@ def test_a_truncated_file(native: Path, share: float) -> None:
     whole = native.read_bytes()
     native.write_bytes(whole[: int(share * len(whole))])
     with pytest.raises(UserError, match=r"demos\.h5: damaged or truncated HDF5, expected a complete file"):
-        dataset.load(native)
+        load(native)
 
 
 def test_a_damaged_dataset(damaged: Path) -> None:
     with pytest.raises(UserError, match=r"demos\.h5: damaged or truncated HDF5"):
-        dataset.load(damaged)
+        load(damaged)
 
 
 def test_an_hdf5_file_of_something_else(tmp_path: Path) -> None:
     with h5py.File(tmp_path / "x.h5", "w") as file:
         file["weather"] = [1.0]
     with pytest.raises(UserError, match=r"x\.h5: dataset 'observations' is missing, .* the file holds weather"):
-        dataset.load(tmp_path / "x.h5")
+        load(tmp_path / "x.h5")
 
 
 def test_a_policy_file_is_told_from_data(tmp_path: Path) -> None:
     with h5py.File(tmp_path / "expert.h5", "w") as file:
         file.create_group("snapshots/iter0000500")
     with pytest.raises(UserError, match=r"expert\.h5: a policy file .* expected demonstrations; .*trpo-gail record"):
-        dataset.load(tmp_path / "expert.h5")
+        load(tmp_path / "expert.h5")
 
 
 def test_a_file_that_is_being_written(native: Path) -> None:
     with open(native, "rb+") as writer:
         fcntl.flock(writer, fcntl.LOCK_EX)
         with pytest.raises(UserError, match=r"demos\.h5: locked by a process that is writing it"):
-            dataset.load(native)
-    dataset.load(native)
+            load(native)
+    load(native)
 
 
 @pytest.mark.parametrize("asked", [4, 0, -1])
 def test_trajectories_that_are_not_held(native: Path, asked: int) -> None:
     with pytest.raises(UserError, match=rf"demos\.h5: trajectories: expected 1 to 3, which .*, found {asked}"):
-        dataset.load(native, trajectories=asked)
+        load(native, trajectories=asked)
 
 
 @pytest.mark.parametrize("asked", [0, -5])
 def test_a_subsample_below_one(native: Path, asked: int) -> None:
     with pytest.raises(UserError, match=rf"demos\.h5: subsample: expected at least 1, found {asked}"):
-        dataset.load(native, subsample=asked)
+        load(native, subsample=asked)
 
 
 def test_a_subsample_that_leaves_nothing(native: Path) -> None:
     with pytest.raises(UserError, match=r"demos\.h5: subsample: 1000 leaves no row of 1 trajectories"):
-        dataset.load(native, trajectories=1, subsample=1000)
+        load(native, trajectories=1, subsample=1000)
 
 
 # --- Against an environment ---------------------------------------------------------------------------------------
@@ -328,9 +342,9 @@ def spec(observations: int = 2, actions: Box | Discrete | None = None) -> EnvSpe
 
 
 def test_data_that_fit_are_accepted(native: Path) -> None:
-    data = dataset.load(native)
-    dataset.check(data, spec())
-    dataset.check(replace(data, actions=np.arange(9) % 3), spec(actions=Discrete(3)))
+    data = load(native)
+    fit.check(data, spec())
+    fit.check(replace(data, actions=np.arange(9) % 3), spec(actions=Discrete(3)))
 
 
 @pytest.mark.parametrize(
@@ -344,26 +358,26 @@ def test_data_that_fit_are_accepted(native: Path) -> None:
 )
 def test_data_that_do_not_fit_are_refused(native: Path, environment: EnvSpec, message: str) -> None:
     with pytest.raises(UserError, match=rf"demos\.h5: dataset {message}"):
-        dataset.check(dataset.load(native), environment)
+        fit.check(load(native), environment)
 
 
 def test_a_file_of_another_environment_is_warned_of(native: Path) -> None:
-    data = replace(dataset.load(native), env_id="CartPole-v0", path="x.h5")
+    data = with_facts(replace(load(native), path="x.h5"), env_id="CartPole-v0")
     told = "x.h5 was recorded on CartPole-v0, not CartPole-v1: its returns, and so scaled_score, are of that task"
-    assert dataset.other_environment(data, "CartPole-v1") == told
-    assert dataset.other_environment(data, "Paper/CartPole-v0") is not None
+    assert fit.other_environment(data, "CartPole-v1") == told
+    assert fit.other_environment(data, "Paper/CartPole-v0") is not None
     for same in ("CartPole-v0", "module:CartPole-v0"):
-        assert dataset.other_environment(data, same) is None
-    assert dataset.other_environment(replace(data, env_id="module:CartPole-v0"), "CartPole-v0") is None
-    assert dataset.other_environment(replace(data, env_id=None), "CartPole-v1") is None
+        assert fit.other_environment(data, same) is None
+    assert fit.other_environment(with_facts(data, env_id="module:CartPole-v0"), "CartPole-v0") is None
+    assert fit.other_environment(with_facts(data, env_id=None), "CartPole-v1") is None
 
 
 def test_discrete_actions_out_of_range_or_for_a_box_are_refused(native: Path) -> None:
-    data = replace(dataset.load(native), actions=np.arange(9) - 1)
+    data = replace(load(native), actions=np.arange(9) - 1)
     with pytest.raises(UserError, match=r"demos\.h5: .*'actions': expected integers from 0 to 2 .*, found -1 to 7"):
-        dataset.check(data, spec(actions=Discrete(3)))
+        fit.check(data, spec(actions=Discrete(3)))
     with pytest.raises(UserError, match=r"demos\.h5: .*'actions': expected rows of 1 floats .*, found int64 \[\]"):
-        dataset.check(data, spec())
+        fit.check(data, spec())
 
 
 # --- Which view of actions ----------------------------------------------------------------------------------------
@@ -385,22 +399,22 @@ NARROW, WIDE = Box(-0.2, 0.2, (1,)), Box(-1.0, 1.0, (1,))  # the actions are 0 t
 def test_the_view_of_actions(
     native: Path, stated: Any, space: Box | Discrete, override: Any, expected: str, reason: str
 ) -> None:
-    data = replace(dataset.load(native), action_view=stated)
-    view, why = dataset.action_view(data, space, override)
+    data = with_facts(load(native), action_view=stated)
+    view, why = fit.action_view(data, space, override)
     assert view == expected
     assert re.search(reason, why)
 
 
 def test_a_float32_bound_is_not_outside_a_float64_one() -> None:
     bound = np.float64(0.1)  # float32(0.1) is larger
-    assert not dataset._outside(np.float32([[0.1]]), -bound, bound).any()
+    assert not fit.outside(np.float32([[0.1]]), -bound, bound).any()
 
 
 # --- Info ---------------------------------------------------------------------------------------------------------
 
 
 def test_info_tells_all_that_a_file_holds(native: Path) -> None:
-    lines = dict(dataset.info(native))
+    lines = dict(describe.info(read(native)))
     assert lines["file"] == str(native)
     assert lines["format"] == "native, version 1"
     assert lines["environment"] == 'Toy-v0 {"gravity": 2}'

@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 
 from trpo_gail.envs import vector
-from trpo_gail.experts import dataset, hdf5, paper_policy
+from trpo_gail.experts import fit, hdf5, paper_policy
+from trpo_gail.experts.data import Demonstrations
+from trpo_gail.experts.load import load, read
 
 FOLDER = Path(__file__).parents[2] / "expert_data"
 MEASURED = {  # return of the same experts in today's environments, mean and std over 50 episodes, measured before
@@ -25,15 +27,15 @@ OURS = ["PointNav2D-v0", "PointNav2DContinuous-v0"]  # tests/envs/test_point_nav
 
 
 @pytest.fixture(scope="module", params=MEASURED)
-def held(request: pytest.FixtureRequest) -> dataset.Demonstrations:
-    return dataset.read(FOLDER / f"{request.param}.h5")
+def held(request: pytest.FixtureRequest) -> Demonstrations:
+    return read(FOLDER / f"{request.param}.h5")
 
 
 def test_every_recorded_file_is_tested() -> None:
     assert sorted(path.stem for path in FOLDER.glob("*.h5")) == sorted([*MEASURED, *OURS])
 
 
-def test_fifty_episodes_add_up(held: dataset.Demonstrations) -> None:
+def test_fifty_episodes_add_up(held: Demonstrations) -> None:
     limit = LIMIT.get(str(held.provenance.env_id), 1000)
     assert len(held.episode_lengths) == 50 and held.episode_lengths.max() <= limit
     last = np.cumsum(held.episode_lengths) - 1
@@ -45,35 +47,35 @@ def test_fifty_episodes_add_up(held: dataset.Demonstrations) -> None:
     np.testing.assert_allclose(held.episode_returns, sums, rtol=1e-6)
 
 
-def test_returns_are_the_experts_within_sampling_error(held: dataset.Demonstrations) -> None:
+def test_returns_are_the_experts_within_sampling_error(held: Demonstrations) -> None:
     mean, std = MEASURED[str(held.provenance.env_id)]
     assert held.episode_returns is not None
     error = math.hypot(std, held.episode_returns.std()) / math.sqrt(50)  # of the difference of two means of 50
     assert abs(held.episode_returns.mean() - mean) <= 3 * error
 
 
-def test_they_say_where_they_come_from(held: dataset.Demonstrations) -> None:
+def test_they_say_where_they_come_from(held: Demonstrations) -> None:
     facts = held.provenance
     assert (facts.action_view, facts.deterministic, facts.seed, facts.licence) == ("raw", False, 0, "MIT")
     assert "Ho & Ermon" in str(facts.attribution) and "openai/imitation" in str(facts.attribution)
     assert not re.search(r"(^|[\s\"'])/", str(facts)), "an absolute path of the machine that recorded it"
 
 
-def test_they_fit_their_environments(held: dataset.Demonstrations) -> None:
+def test_they_fit_their_environments(held: Demonstrations) -> None:
     facts = held.provenance
     pytest.importorskip("mujoco", reason="MuJoCo is not installed")
     env = vector.make(str(facts.env_id), 1, "gymnasium")
-    data = dataset.load(FOLDER / f"{facts.env_id}.h5", trajectories=4)
-    dataset.check(data, env.spec)
-    assert dataset.action_view(data, env.spec.action_space)[0] == "raw"
+    data = load(FOLDER / f"{facts.env_id}.h5", trajectories=4)
+    fit.check(data, env.spec)
+    assert fit.action_view(data, env.spec.action_space)[0] == "raw"
     env.close()
 
 
-def test_without_the_attribute_mujoco_actions_are_seen_to_be_raw(held: dataset.Demonstrations) -> None:
+def test_without_the_attribute_mujoco_actions_are_seen_to_be_raw(held: Demonstrations) -> None:
     if held.provenance.env_id in LIMIT:
         pytest.skip("discrete actions have no bounds")
     low, high = ((held.provenance.action_space or {})[side] for side in ("low", "high"))
-    outside = dataset._outside(held.actions, np.array(low), np.array(high)).mean()
+    outside = fit.outside(held.actions, np.array(low), np.array(high)).mean()
     assert 0.25 < outside < 0.5  # 0.3 to 0.46 where the paper's experts were measured
 
 
@@ -83,7 +85,7 @@ def test_checksums_and_numbers_are_those_of_the_readme() -> None:
     for name, steps, returns, _, checksum in rows:
         path = FOLDER / name.strip(" `")
         assert checksum.strip(" `") == hdf5.sha256(path)
-        held = dataset.read(path)
+        held = read(path)
         assert int(steps.replace(",", "")) == len(held.observations) and held.episode_returns is not None
         stated = [float(x) for x in re.findall(r"-?[\d.]+", returns)]
         values = held.episode_returns
@@ -102,7 +104,7 @@ def test_checksums_and_numbers_are_those_of_the_readme() -> None:
 )
 def test_the_policy_is_the_papers(env_id: str, file: str, paper_experts: Path) -> None:
     policy = paper_policy.load_policy(paper_experts / file)
-    held = dataset.read(FOLDER / f"{env_id}.h5")
+    held = read(FOLDER / f"{env_id}.h5")
     assert held.provenance.policy_sha256 == policy.checksum and held.provenance.policy == policy.description
     mode = policy.act(held.observations, np.zeros((len(held.observations), policy.noise_size)))
     if policy.stdevs is None:

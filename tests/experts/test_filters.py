@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from trpo_gail.errors import UserError
-from trpo_gail.experts import dataset, hdf5
+from trpo_gail.experts import hdf5
+from trpo_gail.experts.load import load, read
 
 ZSTANDARD, PRIVATE = 32015, 260  # numbers of filters: registered, and one for experiments
 
@@ -47,7 +48,7 @@ def no_plugin(monkeypatch: pytest.MonkeyPatch) -> None:
 )
 def test_a_missing_filter_is_named(native: Path, no_plugin: None, number: int, says: str) -> None:
     compress(native, "actions", number)
-    for use in (dataset.load, dataset.info):
+    for use in (load, read):
         with pytest.raises(UserError, match=rf"demos\.h5: dataset 'actions' is compressed by {says}") as caught:
             use(native)
         assert "damaged" not in str(caught.value)
@@ -55,7 +56,7 @@ def test_a_missing_filter_is_named(native: Path, no_plugin: None, number: int, s
 
 def test_what_is_damaged_is_not_called_a_filters_fault(damaged: Path, no_plugin: None) -> None:
     with pytest.raises(UserError, match=r"demos\.h5: damaged or truncated HDF5"):
-        dataset.load(damaged)
+        load(damaged)
 
 
 # --- A plugin ------------------------------------------------------------------------------------------------------
@@ -90,7 +91,7 @@ LEAVING = _Filter(1, PRIVATE, 1, 1, b"leaving", None, None, _leave)
 
 def test_a_plugin_that_is_installed_is_used(native: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A package that registers its filters when it is imported, as hdf5plugin does."""
-    expected = dataset.load(native).observations
+    expected = load(native).observations
     compress(native, "observations", PRIVATE)
     folder = tmp_path / "packages"
     folder.mkdir()
@@ -103,7 +104,7 @@ def test_a_plugin_that_is_installed_is_used(native: Path, tmp_path: Path, monkey
         monkeypatch.delitem(sys.modules, name, raising=False)
     assert not h5py.h5z.filter_avail(PRIVATE)
     try:
-        np.testing.assert_array_equal(dataset.load(native).observations, expected)
+        np.testing.assert_array_equal(load(native).observations, expected)
         assert h5py.h5z.filter_avail(PRIVATE)
         with hdf5.reading(native) as file:
             assert hdf5.array(file, native, "observations", "f", "", (2,)).shape == expected.shape

@@ -19,7 +19,8 @@ import pytest
 import torch
 
 from trpo_gail.errors import MOST, UserError
-from trpo_gail.experts import dataset, paper_policy
+from trpo_gail.experts import paper_policy
+from trpo_gail.experts.load import load, read
 
 POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:" + b"4d7a" * 16 + b"\nsize 12345\n"
 EPISODE = {"observations": np.zeros((3, 2)), "actions": np.zeros((3, 1)), "rewards": np.zeros(3)}
@@ -88,7 +89,7 @@ def told_of(path: Path, use: Callable[[Path], object]) -> str:
 def test_files_that_are_no_hdf5(tmp_path: Path, content: bytes, says: str) -> None:
     path = tmp_path / "demos.h5"
     path.write_bytes(content)
-    for use in (dataset.load, dataset.info, paper_policy.load_policy):
+    for use in (load, read, paper_policy.load_policy):
         assert told_of(path, use).startswith(f"not an HDF5 file but {says}")
 
 
@@ -98,7 +99,7 @@ def test_files_that_are_no_hdf5(tmp_path: Path, content: bytes, says: str) -> No
 def test_nothing_is_guessed(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "demos.h5"
     path.write_bytes(content)
-    assert told_of(path, dataset.load) == "not an HDF5 file"
+    assert told_of(path, load) == "not an HDF5 file"
 
 
 def test_a_pickle_is_not_run(tmp_path: Path) -> None:
@@ -107,17 +108,15 @@ def test_a_pickle_is_not_run(tmp_path: Path) -> None:
             return os.mkdir, (str(tmp_path / "trapped"),)
 
     (tmp_path / "demos.pkl").write_bytes(pickle.dumps(Trap()))
-    assert "a Python pickle" in told_of(tmp_path / "demos.pkl", dataset.load)
+    assert "a Python pickle" in told_of(tmp_path / "demos.pkl", load)
     assert not (tmp_path / "trapped").exists()
 
 
 def test_paths_that_are_no_files(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.h5")  # nobody writes to it: reading would wait for ever
-    assert told_of(tmp_path / "pipe.h5", dataset.load) == "a pipe or a device, expected an HDF5 file"
+    assert told_of(tmp_path / "pipe.h5", load) == "a pipe or a device, expected an HDF5 file"
     (tmp_path / "link.h5").symlink_to("../.git/annex/objects/x.h5")
-    assert told_of(tmp_path / "link.h5", dataset.load).startswith(
-        "a link to ../.git/annex/objects/x.h5, which does not"
-    )
+    assert told_of(tmp_path / "link.h5", load).startswith("a link to ../.git/annex/objects/x.h5, which does not")
 
 
 # --- Layouts of HDF5 ----------------------------------------------------------------------------------------------
@@ -154,11 +153,6 @@ def nested(file: h5py.File) -> None:
     put(file.create_group("episodes/0"), EPISODE)
 
 
-def d4rl(file: h5py.File) -> None:
-    put(file, EPISODE | {"terminals": np.zeros(3, bool), "timeouts": np.zeros(3, bool)})
-    file["infos/action_log_probs"] = np.zeros(3)
-
-
 def pandas(file: h5py.File) -> None:
     file.create_group("table").attrs["pandas_type"] = "frame"
 
@@ -169,7 +163,6 @@ LAYOUTS = {
     maniskill: "ManiSkill's layout of one group per episode (1, such as 'traj_0'), which is not read",
     groups: "a layout of one group per episode (12, such as 'run00'), which is not read",
     nested: "a layout of one group per episode (1, such as '0'), which is not read",
-    d4rl: "a flat layout like D4RL's, which lacks the datasets 'steps' and 'episode_lengths'; add them",
     pandas: "a table of pandas, which is not read",
 }
 
@@ -179,21 +172,13 @@ def test_layouts_of_others(tmp_path: Path, write: Callable[[h5py.File], None], s
     path = tmp_path / "demos.h5"
     with h5py.File(path, "w") as file:
         write(file)
-    for use in (dataset.load, dataset.info):
+    for use in (load, read):
         told = told_of(path, use)
         assert told.startswith(says)
         assert "expert_data/README.md" in told or "pandas" in told
 
 
-def test_d4rls_layout_needs_no_more_than_what_is_said(tmp_path: Path) -> None:
-    path = tmp_path / "demos.h5"
-    with h5py.File(path, "w") as file:
-        d4rl(file)
-        file["steps"], file["episode_lengths"] = np.arange(3), np.array([3])
-    assert dataset.load(path).trajectories == 1
-
-
 def test_our_own_layout_with_further_groups_is_read(native: Path) -> None:
     with h5py.File(native, "a") as file:
         put(file.create_group("infos/episode_0"), EPISODE)
-    assert dataset.load(native).trajectories == 3
+    assert load(native).trajectories == 3

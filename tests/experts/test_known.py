@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 from test_policies import write_policy
 
-from trpo_gail.experts import dataset, hdf5, known, paper_policy
+from trpo_gail.experts import hdf5, known, paper_policy
+from trpo_gail.experts.load import read
 from trpo_gail.runs.record import record
 
 TABLE = tomllib.loads(resources.files("trpo_gail.experts").joinpath("known_policies.toml").read_text())
@@ -26,7 +27,7 @@ def test_the_table_is_one_of_checksums() -> None:
 
 @pytest.mark.parametrize("path", sorted(EXPERT_DATA.rglob("*.h5")), ids=lambda path: path.stem)
 def test_the_committed_recordings_credit_what_the_table_does(path: Path) -> None:
-    facts = dataset.read(path).provenance
+    facts = read(path).provenance
     if facts.policy_sha256 is None:
         assert str(facts.policy).startswith("greedy")
         return

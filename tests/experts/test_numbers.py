@@ -12,7 +12,8 @@ import pytest
 import torch
 
 from trpo_gail.errors import MOST, UserError
-from trpo_gail.experts import dataset, hdf5
+from trpo_gail.experts import describe, fit, hdf5, numbers
+from trpo_gail.experts.load import load
 
 VALUES = [1.0, -2.0, 0.5]
 FLOATS = {">f2": "f2", "<f2": "f2", ">f4": "f4", "<f4": "f4", ">f8": "f8", "<f8": "f8", "longdouble": "f8"}
@@ -48,10 +49,10 @@ def test_floats_of_any_width_and_order(tmp_path: Path, stored: str, expected: st
 
 @pytest.mark.parametrize(("stored", "expected"), INTEGERS.items())
 def test_integers_of_any_width_and_order(tmp_path: Path, stored: str, expected: str) -> None:
-    numbers = [1, 0, min(int(np.iinfo(stored).max), 2**15)]
-    values = read(write(tmp_path, np.array(numbers, stored)))
-    assert values.dtype == np.dtype(expected) and values.tolist() == numbers
-    assert computed(values).tolist() == [float(n) for n in numbers] * 2
+    stored_numbers = [1, 0, min(int(np.iinfo(stored).max), 2**15)]
+    values = read(write(tmp_path, np.array(stored_numbers, stored)))
+    assert values.dtype == np.dtype(expected) and values.tolist() == stored_numbers
+    assert computed(values).tolist() == [float(n) for n in stored_numbers] * 2
 
 
 def test_a_width_that_numpy_lacks(tmp_path: Path) -> None:
@@ -68,7 +69,7 @@ def test_enumerations_and_booleans(tmp_path: Path) -> None:
     colours = np.array([0, 2, 1], h5py.enum_dtype({"red": 0, "green": 1, "blue": 2}, "u1"))
     values = read(write(tmp_path, colours))
     assert values.tolist() == [0, 2, 1] and values.dtype == np.uint8
-    flags = read(write(tmp_path, np.array([True, False])), hdf5.FLAGS)
+    flags = read(write(tmp_path, np.array([True, False])), numbers.FLAGS)
     assert flags.dtype == bool and flags.tolist() == [True, False]
 
 
@@ -155,7 +156,7 @@ def edited(path: Path, change: Callable[[h5py.File], None]) -> Path:
 
 
 def test_a_native_file_of_another_byte_order_holds_the_same(native: Path) -> None:
-    before = dataset.load(native)
+    before = load(native)
 
     def swap(file: h5py.File) -> None:
         file["next_observations"] = file["observations"][()]
@@ -166,13 +167,13 @@ def test_a_native_file_of_another_byte_order_holds_the_same(native: Path) -> Non
         file.attrs["seed"] = np.array([3], ">i8")
         file.attrs["format_version"] = np.array(1, ">u2")
 
-    after = dataset.load(edited(native, swap))
+    after = load(edited(native, swap))
     for name, values in vars(before).items():
         if isinstance(values, np.ndarray):
             np.testing.assert_array_equal(getattr(after, name), values, err_msg=name)
             assert getattr(after, name).dtype.isnative
     assert (after.return_mean, after.return_std, after.ends) == (before.return_mean, before.return_std, before.ends)
-    assert dict(dataset.info(native))["seed"] == "3"
+    assert dict(describe.info(load(native)))["seed"] == "3"
 
 
 def test_a_file_of_the_papers_layout_in_another_byte_order(tmp_path: Path) -> None:
@@ -180,7 +181,7 @@ def test_a_file_of_the_papers_layout_in_another_byte_order(tmp_path: Path) -> No
         file["obs_B_T_Do"] = np.arange(6.0).reshape(1, 3, 2).astype(">f4")
         file["a_B_T_Da"] = np.arange(3).reshape(1, 3, 1).astype(">i2")
         file["r_B_T"], file["len_B"] = np.ones((1, 3), "longdouble"), np.array([3], ">i4")
-    data = dataset.load(tmp_path / "x.h5")
+    data = load(tmp_path / "x.h5")
     assert data.observations.dtype == np.float32 and data.observations.tolist() == [[0, 1], [2, 3], [4, 5]]
     assert data.actions.dtype == np.int64 and data.actions.tolist() == [0, 1, 2] and data.return_mean == 3.0
 
@@ -192,15 +193,15 @@ def test_returns_of_float16_are_added_up_without_its_limits(native: Path) -> Non
         del file["episode_returns"]
         file["episode_returns"] = np.array([40000, 40000, 40032], np.float16)
 
-    assert dataset.load(edited(native, change)).return_mean == pytest.approx(40000 + 32 / 3)
+    assert load(edited(native, change)).return_mean == pytest.approx(40000 + 32 / 3)
 
 
 def test_float16_rounding_is_not_outside_the_bounds() -> None:
     bound = np.array([0.3])  # float16(0.3) is 0.30005
     actions = np.array([[0.3], [-0.3]], np.float16)
     assert (np.abs(actions) > bound + 1e-5).all()
-    assert not dataset._outside(actions, -bound, bound).any()
-    assert dataset._outside(np.array([[0.31]], np.float16), -bound, bound).all()
+    assert not fit.outside(actions, -bound, bound).any()
+    assert fit.outside(np.array([[0.31]], np.float16), -bound, bound).all()
 
 
 @pytest.mark.parametrize(
@@ -216,7 +217,7 @@ def test_float16_rounding_is_not_outside_the_bounds() -> None:
 def test_attributes_of_the_wrong_kind(native: Path, name: str, value: Any, says: str) -> None:
     edited(native, lambda file: file.attrs.__setitem__(name, value))
     with pytest.raises(UserError, match=f"attribute '{name}': {says}") as caught:
-        dataset.read(native)
+        load(native)
     assert "\n" not in str(caught.value) and len(str(caught.value)) - len(str(native)) < MOST
 
 
@@ -225,4 +226,4 @@ def test_absurd_lengths_are_counted_not_made(native: Path) -> None:
         file["episode_lengths"][...] = [2**40, 2, 4]
 
     with pytest.raises(UserError, match=rf"'episode_lengths': expected lengths that make 9 rows .*found {2**40 + 6} "):
-        dataset.read(edited(native, change))
+        load(edited(native, change))

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from trpo_gail.errors import UserError
-from trpo_gail.experts import dataset
+from trpo_gail.experts import describe
+from trpo_gail.experts.load import load
 
 LENGTHS = np.array([3, 1, 2], np.int32)
 
@@ -29,7 +30,7 @@ def padded(tmp_path: Path) -> Path:
 
 
 def test_padding_is_removed_and_order_kept(padded: Path) -> None:
-    data = dataset.load(padded)
+    data = load(padded)
     np.testing.assert_array_equal(data.observations[:, 0], [0, 1, 2, 10, 20, 21])
     np.testing.assert_array_equal(data.actions[:, 0], np.array([0, 1, 2, 10, 20, 21]) / 10)
     assert data.observations.dtype == data.actions.dtype == np.float64
@@ -43,20 +44,20 @@ def test_discrete_actions_become_integers(padded: Path) -> None:
     with h5py.File(padded, "a") as file:
         del file["a_B_T_Da"]
         file["a_B_T_Da"] = np.arange(12, dtype=np.int64).reshape(3, 4, 1)
-    actions = dataset.load(padded).actions
+    actions = load(padded).actions
     assert actions.dtype == np.int64 and actions.tolist() == [0, 1, 2, 4, 8, 9]
 
 
 def test_selection_is_that_of_native_files(padded: Path) -> None:
-    data = dataset.load(padded, trajectories=2, subsample=2)  # offsets 0 and 1: the second has one step only
+    data = load(padded, trajectories=2, subsample=2)  # offsets 0 and 1: the second has one step only
     assert data.steps.tolist() == [0, 2] and data.episode_of.tolist() == [0, 0]
     assert data.return_mean == 18, "over all the file's trajectories"
     with pytest.raises(UserError, match=r"trajs\.h5: trajectories: expected 1 to 3, .*, found 5"):
-        dataset.load(padded, trajectories=5)
+        load(padded, trajectories=5)
 
 
 def test_info_names_the_layout(padded: Path) -> None:
-    lines = dict(dataset.info(padded))
+    lines = dict(describe.info(load(padded)))
     assert lines["format"].startswith("paper") and lines["environment"].startswith("unknown")
     assert lines["transitions"] == "6 rows of 6 steps (subsample 1)"
 
@@ -96,7 +97,7 @@ def test_a_malformed_file_is_one_clear_line(padded: Path, damage: Callable[[h5py
     with h5py.File(padded, "a") as file:
         damage(file)
     with pytest.raises(UserError, match=rf"trajs\.h5: .*{message}"):
-        dataset.load(padded)
+        load(padded)
 
 
 def test_a_file_without_trajectories(padded: Path) -> None:
@@ -106,4 +107,4 @@ def test_a_file_without_trajectories(padded: Path) -> None:
             del file[name]
             file[name] = values
     with pytest.raises(UserError, match=r"trajs\.h5: dataset 'len_B': expected at least 1 trajectory, found 0"):
-        dataset.load(padded)
+        load(padded)

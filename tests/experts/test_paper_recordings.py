@@ -11,7 +11,8 @@ import pytest
 
 from trpo_gail.envs import vector
 from trpo_gail.envs.tasks import paper
-from trpo_gail.experts import dataset, hdf5, paper_policy
+from trpo_gail.experts import fit, hdf5, paper_policy
+from trpo_gail.experts.load import load, read
 from trpo_gail.runs.record import record
 
 FOLDER = Path(__file__).parents[2] / "expert_data" / "paper"
@@ -52,11 +53,11 @@ def path(name: str) -> Path:
 def test_the_papers_pairs_can_be_loaded(name: str) -> None:
     """About 20 pairs a trajectory of CartPole and Mountain Car, 15 of Acrobot, 50 of the others."""
     trajectories, sizes, subsample, *_ = PAPER[name]
-    held = dataset.read(path(name))
+    held = read(path(name))
     assert len(held.episode_lengths) == trajectories and held.observations.dtype == np.float32
     start = np.random.RandomState(0).randint(0, subsample, trajectories)
     for size in sizes:
-        data = dataset.load(path(name), size, 1 if held.subsample > 1 else subsample)
+        data = load(path(name), size, 1 if held.subsample > 1 else subsample)
         lengths = held.episode_lengths[:size]
         assert len(data.steps) == sum(len(range(s, n, subsample)) for s, n in zip(start, lengths, strict=False))
         assert data.trajectories == size and data.subsample == subsample
@@ -66,9 +67,9 @@ def test_the_papers_pairs_can_be_loaded(name: str) -> None:
 
 
 def test_the_humanoids_file_holds_every_twentieth_row_only() -> None:
-    held = dataset.read(path("Humanoid-v1"))
+    held = read(path("Humanoid-v1"))
     assert held.subsample == 20 and len(held.observations) < held.episode_lengths.sum() / 19
-    few, all_ = (dataset.load(path("Humanoid-v1"), n) for n in (80, 240))
+    few, all_ = (load(path("Humanoid-v1"), n) for n in (80, 240))
     np.testing.assert_array_equal(few.observations, all_.observations[: len(few.observations)])
     # A sample of the rewards: 20 times their sum is about that of all.
     assert held.rewards is not None and held.episode_returns is not None
@@ -84,7 +85,7 @@ def test_the_folder_holds_the_nine_and_is_small() -> None:
 @pytest.mark.parametrize("name", TASKS)
 def test_returns_are_the_papers_experts_within_sampling_error(name: str) -> None:
     *_, mean, std, episodes = PAPER[name]
-    returns = dataset.read(path(name)).episode_returns
+    returns = read(path(name)).episode_returns
     assert returns is not None
     error = math.hypot(std / math.sqrt(episodes), returns.std() / math.sqrt(len(returns)))
     assert abs(returns.mean() - mean) <= 3 * error
@@ -92,14 +93,14 @@ def test_returns_are_the_papers_experts_within_sampling_error(name: str) -> None
 
 def test_reachers_targets_are_all_around() -> None:
     """The widest sector without a target is 106 degrees or less in 95 % of draws of 18; seed 0 had one of 160."""
-    targets = dataset.read(path("Reacher-v1")).observations[::50, 4:6]
+    targets = read(path("Reacher-v1")).observations[::50, 4:6]
     angles = np.sort(np.arctan2(targets[:, 1], targets[:, 0]))
     assert np.diff(angles, append=angles[0] + 2 * np.pi).max() < np.radians(106)
 
 
 @pytest.mark.parametrize("name", TASKS)
 def test_they_say_where_they_come_from_and_fit(name: str) -> None:
-    facts = dataset.read(path(name)).provenance
+    facts = read(path(name)).provenance
     assert (facts.action_view, facts.deterministic, facts.licence) == ("raw", False, "MIT")
     assert facts.seed == (1 if name == "Reacher-v1" else 0)
     assert "Ho & Ermon" in str(facts.attribution) and "openai/imitation" in str(facts.attribution)
@@ -107,7 +108,7 @@ def test_they_say_where_they_come_from_and_fit(name: str) -> None:
     assert not re.search(r"(^|[\s\"'])/", str(facts)), "an absolute path of the machine that recorded it"
     pytest.importorskip("mujoco", reason="MuJoCo is not installed")
     env = vector.make(str(facts.env_id), 1, "gymnasium")
-    dataset.check(dataset.load(path(name), 1), env.spec)
+    fit.check(load(path(name), 1), env.spec)
     env.close()
 
 
@@ -116,7 +117,7 @@ def test_checksums_and_numbers_are_those_of_the_readme() -> None:
     rows = [[cell.strip(" `") for cell in line.split("|")[1:-1]] for line in text.splitlines() if ".h5` | " in line]
     assert sorted(row[0] for row in rows) == sorted(f"{name}.h5" for name in TASKS)
     for file, trajectories, steps, returns, size, checksum in rows:
-        held = dataset.read(FOLDER / file)
+        held = read(FOLDER / file)
         assert held.episode_returns is not None and checksum == hdf5.sha256(FOLDER / file)
         assert int(trajectories) == len(held.episode_lengths)
         assert int(steps.replace(",", "")) == held.episode_lengths.sum()
@@ -129,7 +130,7 @@ def test_checksums_and_numbers_are_those_of_the_readme() -> None:
 @pytest.mark.parametrize("name", TASKS)
 def test_the_policy_is_the_papers(name: str, paper_experts: Path) -> None:
     policy = paper_policy.load_policy(paper_experts / POLICIES[name])
-    held = dataset.read(path(name))
+    held = read(path(name))
     assert held.provenance.policy_sha256 == policy.checksum
     if policy.stdevs is not None:  # what is left of the actions is the policy's noise
         mode = policy.act(held.observations, np.zeros((len(held.observations), policy.noise_size)))
@@ -143,7 +144,7 @@ def test_a_new_recording_returns_what_the_committed_one_does(name: str, paper_ex
     pytest.importorskip("envpool", reason="EnvPool is not installed")
     pytest.importorskip("mujoco", reason="MuJoCo is not installed")
     again = record(f"Paper/{name}", paper_experts / POLICIES[name], 2, tmp_path / "x.h5")
-    returns = dataset.read(path(name)).episode_returns
+    returns = read(path(name)).episode_returns
     assert again.episode_returns is not None and returns is not None
     spread = max(4 * returns.std(), 1e-9)
     assert (np.abs(again.episode_returns - returns.mean()) <= spread).all()

@@ -13,7 +13,8 @@ import pytest
 from trpo_gail.config.tree import Config
 from trpo_gail.envs import vector
 from trpo_gail.errors import UserError
-from trpo_gail.experts import dataset
+from trpo_gail.experts.data import Demonstrations
+from trpo_gail.experts.load import load, read
 from trpo_gail.runs import record as recording
 from trpo_gail.runs.record import record
 from trpo_gail.seeding import RECORD_RESET, reset_seeds
@@ -82,7 +83,7 @@ def test_raw_actions_are_stored_as_they_are_and_executed_ones_clipped(
 # --- Independence -------------------------------------------------------------------------------------------------
 
 
-def same(a: dataset.Demonstrations, b: dataset.Demonstrations, episodes: int | None = None) -> bool:
+def same(a: Demonstrations, b: Demonstrations, episodes: int | None = None) -> bool:
     rows = None if episodes is None else int(a.episode_lengths[:episodes].sum())
     names = ("observations", "actions", "rewards", "terminals", "timeouts", "steps")
     return all(np.array_equal(getattr(a, name)[:rows], getattr(b, name)[:rows]) for name in names)
@@ -121,7 +122,7 @@ def test_the_papers_hopper_does_not_depend_on_num_envs(
 def test_the_committed_cartpole_comes_out_again(tmp_path: Path, paper_experts: Path) -> None:
     pytest.importorskip("envpool", reason="EnvPool is not installed")
     again = record("CartPole-v0", paper_experts / "classic/CartPole-v0.h5", 5, tmp_path / "x.h5")
-    committed = dataset.read(Path(__file__).parents[2] / "expert_data" / "CartPole-v0.h5")
+    committed = read(Path(__file__).parents[2] / "expert_data" / "CartPole-v0.h5")
     assert same(again, committed, episodes=5)
 
 
@@ -131,7 +132,7 @@ def test_subsampled_rows_are_those_of_the_whole_episodes(tmp_path: Path, toys: N
         record("ToyRandom-v0", "p", 9, path, num_envs=4, subsample=k) for path, k in zip(paths, (1, 3), strict=True)
     )
     for size in (9, 4):
-        expected, found = dataset.load(paths[0], size, 3), dataset.load(paths[1], size)
+        expected, found = load(paths[0], size, 3), load(paths[1], size)
         for name in ("observations", "actions", "rewards", "terminals", "timeouts", "steps", "episode_of"):
             np.testing.assert_array_equal(getattr(found, name), getattr(expected, name), err_msg=name)
         np.testing.assert_array_equal(found.episode_returns, expected.episode_returns)
@@ -155,7 +156,7 @@ def test_the_file_says_how_it_was_made(tmp_path: Path, toys: None, doubling: Non
         licence="CC0",
         attribution="me",
     )
-    held = dataset.read(tmp_path / "x.h5")
+    held = read(tmp_path / "x.h5")
     facts = held.provenance
     assert facts == written.provenance
     assert (facts.env_id, facts.env_kwargs, facts.backend) == ("ToyCounter-v0", {"length": 4}, "gymnasium")
@@ -196,7 +197,7 @@ def test_an_existing_file_is_kept_unless_overwriting_is_asked_for(tmp_path: Path
         record("ToyCounter-v0", "p", 1, tmp_path / "x.h5")
     assert (tmp_path / "x.h5").read_text() == "precious"
     record("ToyCounter-v0", "p", 1, tmp_path / "x.h5", overwrite=True)
-    assert len(dataset.load(tmp_path / "x.h5").steps) == 3
+    assert len(load(tmp_path / "x.h5").steps) == 3
 
 
 def test_a_policy_that_clips_cannot_be_recorded_raw(

@@ -16,7 +16,7 @@ import torch
 from trpo_gail.build import make_learner
 from trpo_gail.config.tree import Config, PPOConfig, preset
 from trpo_gail.envs import vector
-from trpo_gail.experts import dataset
+from trpo_gail.experts.load import load
 from trpo_gail.parallel import Workers
 from trpo_gail.train import iteration
 
@@ -53,7 +53,7 @@ def run(case: str, workers: Workers) -> dict[str, np.ndarray]:
     cfg = config(case)
     torch.set_num_threads(workers.threads())
     env = vector.make(cfg.env, len(workers.block(cfg.num_envs)), "auto")
-    expert = dataset.load(EXPERTS / f"{cfg.env}.h5", 4, 20)
+    expert = load(EXPERTS / f"{cfg.env}.h5", 4, 20)
     learner = make_learner(cfg, env, expert.transitions(), workers)
     for _ in range(EPOCHS):
         row = iteration(learner, cfg, workers)

@@ -13,7 +13,9 @@ from gymnasium.spaces import Box, Discrete
 from trpo_gail import load_policy
 from trpo_gail.cli import main
 from trpo_gail.envs import vector
-from trpo_gail.experts import dataset
+from trpo_gail.experts.data import Demonstrations
+from trpo_gail.experts.load import load
+from trpo_gail.experts.save import save
 from trpo_gail.spaces.units import ActionScaling, uniform_range
 
 INF = np.inf
@@ -101,11 +103,11 @@ def demonstrations(path: Path, low: float, high: float) -> Path:
             x += 0.1 * u
     table = np.array(rows)
     end = table[:, 3] == 19
-    held = dataset.Demonstrations(
+    held = Demonstrations(
         table[:, :2].astype(np.float32), (low + (table[:, 2:3] + 1) / 2 * (high - low)).astype(np.float32), end,
         np.zeros_like(end), table[:, 3].astype(np.int64), np.full(6, 20), rewards=table[:, 4],
     )  # fmt: skip
-    dataset.save(path, held)
+    save(path, held)
     return path
 
 
@@ -136,7 +138,7 @@ def test_a_task_learns_as_its_copy_within_plus_and_minus_one(tmp_path: Path) -> 
     recording = tmp_path / "recorded.h5"
     kwargs = ["--env_kwargs", '{"low": 1000.0, "high": 2000.0}', "--episodes", "3", "--out", str(recording)]
     assert main(["record", "odd_envs:Line-v0", "--policy", str(far), *kwargs]) == 0
-    recorded = dataset.load(recording).actions
+    recorded = load(recording).actions
     assert recorded.min() >= 1000 and recorded.max() <= 2000 and np.ptp(recorded) > 100
     assert main(["evaluate", str(far), "--episodes", "3"]) == 0
     unscaled = train(tmp_path, 1000.0, 2000.0, "--no_action_scaling")

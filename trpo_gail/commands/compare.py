@@ -221,7 +221,7 @@ def _task_flags(
 def _tasks(given: _Arguments, epoch: int, common: tuple[str, ...], named: Sequence[Named]) -> tuple[Task, ...]:
     """Environments with their demonstrations, which are read once here: what is wrong with them is said before a run.
     `epoch` is the steps of the longest one."""
-    from trpo_gail.experts import dataset
+    from trpo_gail.experts.load import load
     from trpo_gail.studies.comparison.plan import Task
 
     count = len(given.env)
@@ -235,9 +235,11 @@ def _tasks(given: _Arguments, epoch: int, common: tuple[str, ...], named: Sequen
     own = _task_flags(given, common, named)
     tasks = []
     for k, (env, file, flags) in enumerate(zip(given.env, given.expert, own, strict=True)):
-        data = dataset.load(file, trajectories[k], subsample[k])
+        data = load(file, trajectories[k], subsample[k])
         if data.return_mean is None:
-            raise UserError(f"--expert: {file} holds no rewards, which scores need to know the expert's return by")
+            raise UserError(
+                f"--expert: {file} holds no rewards of a finished episode, which scores need to know the expert's return by"
+            )
         if every[k] > steps[k]:
             raise UserError(f"--eval_every: {every[k]} given, at most --steps {steps[k]} expected")
         expert = Path(file).name, data.sha256, data.return_mean

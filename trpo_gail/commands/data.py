@@ -18,7 +18,8 @@ USAGE = "trpo-gail data info FILE"
 def run(arguments: list[str], workers: list[Workers]) -> int:
     """Print what the file holds."""
     if {"-h", "--help"} & set(arguments):
-        print(f"usage: {USAGE}\n\n{COMMANDS['data'][-1]}\n\nFILE is HDF5; expert_data/README.md tells its layout.")
+        formats = "FILE holds demonstrations; expert_data/README.md says which formats are read."
+        print(f"usage: {USAGE}\n\n{COMMANDS['data'][-1]}\n\n{formats}")
         return 0
     if len(arguments) != 2 or arguments[0] != "info":
         raise UserError(f"data: usage is {USAGE} (trpo-gail data --help)")
@@ -28,9 +29,9 @@ def run(arguments: list[str], workers: list[Workers]) -> int:
 
 def print_info(path: str) -> None:
     """A file of demonstrations as a table on the terminal, and what is to be warned of."""
-    from trpo_gail.experts import cautions, dataset
+    from trpo_gail.experts import cautions, describe, load
 
-    held = dataset.read(path)
-    print_table(dataset.info(path, held))
-    for warning in cautions.of_file(held, path):
+    held = load.read(path)
+    print_table(describe.info(held))
+    for warning in cautions.of_file(held):
         warn(warning)

@@ -4,40 +4,57 @@ from __future__ import annotations
 
 import numpy as np
 
-from trpo_gail.experts import dataset
-from trpo_gail.experts.dataset import Demonstrations, Ends, ExpertData
+from trpo_gail.experts import fit
+from trpo_gail.experts.data import Demonstrations, Ends
 from trpo_gail.magnitudes import too_large
 
 ALIVE = "-log(1-D)"  # the reward that is never negative
 
 
-def of_file(held: Demonstrations, path: str) -> list[str]:
+def of_file(held: Demonstrations) -> list[str]:
     """What is so whatever is done with the file."""
-    ends = dataset.ends(held)
-    found = [_no_end(ends, path), _success(ends, path)]
+    path = held.path
+    found = [_no_end(held), _unfinished(held), _success(held.ends, path)]
     for name in ("observations", "actions"):
         if (value := too_large(getattr(held, name), "float32")) is not None:
             found.append(f"{path}: dataset '{name}': {value:g} does not fit float32; training needs --dtype float64")
     return [text for text in found if text]
 
 
-def of_run(data: ExpertData, env_id: str, reward: str | None) -> list[str]:
+def of_run(data: Demonstrations, env_id: str, reward: str | None) -> list[str]:
     """What is so of a run on `env_id` that pays the learner by `reward`, as `--discriminator.reward` names it, or not."""
     found = [
-        dataset.other_environment(data, env_id),
-        _no_end(data.ends, data.path),
+        fit.other_environment(data, env_id),
+        _no_end(data),
+        _unfinished(data),
         _success(data.ends, data.path) if reward == ALIVE else None,
         _few_pairs(data),
     ]
     return [text for text in found if text]
 
 
-def _no_end(ends: Ends | None, path: str) -> str | None:
+def _no_end(data: Demonstrations) -> str | None:
+    ends = data.ends
     if ends is None or not ends.unsaid or ends.terminal or ends.limit:
         return None
+    if data.unfinished:
+        return (
+            f"{data.path}: no row ends an episode: all are taken for one that is unfinished, and the expert's return is "
+            "unknown"
+        )
     return (
-        f"{path}: 'terminals' and 'timeouts' are False in the last row of every episode, so that none ends; "
+        f"{data.path}: 'terminals' and 'timeouts' are False in the last row of every episode, so that none ends; "
         "one of the two should be True there"
+    )
+
+
+def _unfinished(data: Demonstrations) -> str | None:
+    """Of the episodes kept. A file whose only one is unfinished has no end at all, of which `_no_end` warns."""
+    if not data.unfinished or not (data.ends and (data.ends.terminal or data.ends.limit)):
+        return None
+    return (
+        f"{data.path}: the last episode, of {data.episode_lengths[-1]} steps, is unfinished: its rows are learned from, "
+        "but it counts in no mean return"
     )
 
 
@@ -51,7 +68,7 @@ def _success(ends: Ends | None, path: str) -> str | None:
     )
 
 
-def _few_pairs(data: ExpertData) -> str | None:
+def _few_pairs(data: Demonstrations) -> str | None:
     pairs, steps = len(data.actions), int(data.episode_lengths.sum())
     fewer = f"; a --subsample below {data.subsample} leaves more" if data.subsample > 1 else ""
     if pairs == 1:

@@ -1,4 +1,5 @@
-"""What is not read: files of other kinds and layouts, known by their content, so that a refusal names them and what to do.
+"""What no format holds: files of other kinds and layouts, known by their content, so that a refusal names them and what
+to do.
 
 Nothing of them is executed or unpacked: first bytes, names in a zip archive, names in an HDF5 file.
 """
@@ -81,13 +82,6 @@ def _zipped(path: str | Path) -> str:
 
 def layout(file: h5py.Group) -> str | None:
     """Whose layout an HDF5 file of demonstrations has that is not read, and what to do. None if it is not known."""
-    if {"steps", "episode_lengths"} & set(file):
-        return None  # ours, if not whole
-    if "observations" in file and "actions" in file:
-        return (
-            "a flat layout like D4RL's, which lacks the datasets 'steps' and 'episode_lengths'; "
-            "add them, as 'terminals' and 'timeouts' tell (expert_data/README.md, Layout)"
-        )
     groups = [member for name in file if isinstance(member := file.get(name), h5py.Group)]
     for names in (_episodes(group) for group in (file, *groups[:5])):
         if names:

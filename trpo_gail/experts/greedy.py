@@ -8,8 +8,8 @@ import numpy as np
 
 from trpo_gail.envs.tasks import point_nav
 from trpo_gail.errors import UserError
-from trpo_gail.experts.dataset import ActionView
 from trpo_gail.sampling.rollout import Noise
+from trpo_gail.spaces.spec import ActionView
 
 NAME = "greedy"
 _UP, _DOWN, _LEFT, _RIGHT = 1, 2, 3, 4

@@ -17,11 +17,7 @@ import h5py
 import numpy as np
 
 from trpo_gail.errors import UserError, listed, shortened
-from trpo_gail.experts import foreign
-from trpo_gail.magnitudes import largest
-
-FLOATS, INTEGERS, FLAGS = "f", "iu", "biu"  # numpy's letters for kinds of dtype
-_WORDS = {"f": "floats", "iu": "integers", "biu": "booleans", "fiu": "numbers"}
+from trpo_gail.experts import foreign, numbers
 
 # Filters by their registered numbers. hdf5plugin, a package of their plugins, has those whose name stands first.
 _PLUGIN = {
@@ -34,7 +30,10 @@ _OTHERS = {4: "SZIP", 305: "LZO"}
 @contextmanager
 def reading(path: str | Path) -> Iterator[h5py.File]:
     """Open `path` read-only; any failure, now or while its datasets are read, is a UserError naming it."""
-    _require_hdf5(path)
+    require_file(path)
+    if not h5py.is_hdf5(path):
+        kind = foreign.kind(path)
+        raise UserError(f"{path}: not an HDF5 file" + (f" but {kind}" if kind else ""))
     try:
         # best-effort: file systems without locks (many clusters' home folders) can be read as well.
         with h5py.File(path, "r", locking="best-effort") as file:
@@ -50,8 +49,16 @@ def reading(path: str | Path) -> Iterator[h5py.File]:
         raise UserError(f"{path}: damaged or truncated HDF5, expected a complete file: {text}") from error
 
 
-def _require_hdf5(path: str | Path) -> None:
-    """Say what a path is that cannot be an HDF5 file; h5py's own messages do not."""
+def names(path: str | Path) -> set[str]:
+    """What stands at the top of an HDF5 file; nothing of another file. Raises UserError if it is damaged."""
+    if not h5py.is_hdf5(path):
+        return set()
+    with reading(path) as file:
+        return set(file)
+
+
+def require_file(path: str | Path) -> None:
+    """Raise UserError, which says what is there, unless `path` is a file that can be read and holds something."""
     if Path(path).is_dir():
         raise UserError(f"{path}: a folder, expected an HDF5 file")
     if Path(path).is_symlink() and not Path(path).exists():
@@ -67,9 +74,6 @@ def _require_hdf5(path: str | Path) -> None:
         raise UserError(f"{path}: cannot be read: {error.strerror}") from error
     if empty:
         raise UserError(f"{path}: an empty file, expected HDF5")
-    if not h5py.is_hdf5(path):
-        kind = foreign.kind(path)
-        raise UserError(f"{path}: not an HDF5 file" + (f" but {kind}" if kind else ""))
 
 
 def sha256(path: str | Path) -> str:
@@ -82,28 +86,16 @@ def sha256(path: str | Path) -> str:
 
 
 def array(file: h5py.Group, path: str | Path, name: str, kinds: str, shape: str, ndim: tuple[int, ...]) -> np.ndarray:
-    """The dataset `name`, finite and of one of the `kinds`, in a dtype to compute with; `shape` says what was expected.
+    """The dataset `name`, of one of the `kinds`, as `numbers.good` gives it; `shape` says what was expected.
 
-    Whatever the byte order and the width in the file: floats come as float16, float32 or float64, integers signed (but
-    uint8). Raises UserError if it is missing, no dataset, of other dimensions or another kind, needs a filter that is not
-    installed, or holds NaN, infinities, floats beyond `largest` or integers beyond int64.
+    Raises UserError if it is missing, no dataset, of other dimensions or another kind, needs a filter that is not
+    installed, or holds what `numbers.good` refuses.
     """
-    found = _dataset(file, path, name, shape)
-    where, wanted = f"{path}: dataset '{name}'", f"{_WORDS.get(kinds, 'numbers')} {shape}"
+    found, where = _dataset(file, path, name, shape), f"{path}: dataset '{name}'"
     dtype = _dtype(found)
-    if dtype is None or dtype.kind not in kinds:
-        raise UserError(f"{where}: expected {wanted}, found dtype {shortened(str(dtype or 'of no numbers'), 60)}")
-    if found.shape is None or len(found.shape) not in ndim:
-        size = "no values" if found.shape is None else f"shape {list(found.shape)}"
-        raise UserError(f"{where}: expected {wanted}, found {size}")
-    values = _read(found, dtype, where)
-    most = largest("float64") if dtype.kind == "f" else np.iinfo(np.int64).max
-    if (bad := ~_within(values, most)).any():
-        at = [int(i) for i in np.argwhere(bad)[0]]
-        value = values[tuple(at)]
-        hope = f"values of at most {most:g}" if np.isfinite(value) else "finite values"
-        raise UserError(f"{where}: expected {hope}, found {value!s} at {at}")
-    return _native(values)
+    numbers.check_kind(dtype, found.shape, where, kinds, shape, ndim)
+    assert dtype is not None
+    return numbers.good(_read(found, dtype, where), where)
 
 
 def _dataset(file: h5py.Group, path: str | Path, name: str, shape: str) -> h5py.Dataset:
@@ -163,20 +155,6 @@ def _missing_filters(found: h5py.Dataset) -> dict[int, str]:
         for number, _, _, text in filters
         if not h5py.h5z.filter_avail(number)
     }
-
-
-def _within(values: np.ndarray, most: float) -> np.ndarray:
-    """Which values are finite, and none of the sizes that only wide types have is above `most`: bool, of their shape."""
-    wide = values.dtype.itemsize >= 8 and values.dtype.kind in "fu"
-    return np.abs(values) <= most if wide else np.isfinite(values)
-
-
-def _native(values: np.ndarray) -> np.ndarray:
-    """The same numbers in this machine's byte order, and in a dtype that PyTorch computes with."""
-    kind, size = values.dtype.kind, values.dtype.itemsize
-    if kind == "u" and size > 1:
-        return values.astype(f"i{min(2 * size, 8)}")
-    return values.astype(f"{kind}{min(size, 8)}", copy=False) if kind in "fiu" else values
 
 
 # --- Attributes ---------------------------------------------------------------------------------------------------

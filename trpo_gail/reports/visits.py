@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from trpo_gail.errors import UserError
-from trpo_gail.experts import dataset, hdf5
+from trpo_gail.experts import hdf5, load
 from trpo_gail.parallel import Workers
 from trpo_gail.reports.run_data import RunData
 from trpo_gail.runs.evaluate import FINAL, Evaluator, load_policy
@@ -48,11 +48,10 @@ def of_expert(run: RunData) -> Visits:
         raise UserError(
             f"the file of demonstrations, {Path(found[0]).name}, is not the one that the run had: its SHA-256 differs"
         )
-    held = dataset.read(found[0])
-    episode = dataset.paper_rows(held.episode_lengths, held.subsample)[0]
+    held = load.read(found[0])
     return Visits(
-        episodes=np.split(held.observations, np.nonzero(np.diff(episode))[0] + 1),
-        returns=held.episode_returns,
+        episodes=np.split(held.observations, np.nonzero(np.diff(held.episode_of))[0] + 1),
+        returns=held.finished_returns,
         stochastic=held.provenance.deterministic is not True,  # unknown: as the paper's were
         whole=held.subsample == 1,
     )

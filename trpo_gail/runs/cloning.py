@@ -16,8 +16,8 @@ from trpo_gail.build import make_policy
 from trpo_gail.config.tree import CloningConfig, Config, to_dict
 from trpo_gail.envs import vector
 from trpo_gail.errors import UserError
-from trpo_gail.experts import cautions, dataset
-from trpo_gail.experts.dataset import ExpertData
+from trpo_gail.experts import cautions, describe
+from trpo_gail.experts.data import Demonstrations
 from trpo_gail.parallel import Workers
 from trpo_gail.records import Stats
 from trpo_gail.runs import checkpoint
@@ -63,7 +63,7 @@ class _Run:
     spec: EnvSpec
 
 
-def _prepare(config: CloningConfig, path: Path, workers: Workers) -> tuple[ExpertData, _Run]:
+def _prepare(config: CloningConfig, path: Path, workers: Workers) -> tuple[Demonstrations, _Run]:
     """Check everything that can be the user's mistake, before any folder is made."""
     if path.exists() and not is_unbegun(path):
         raise UserError(f"--out {path}: exists already, a new folder expected")
@@ -76,12 +76,12 @@ def _prepare(config: CloningConfig, path: Path, workers: Workers) -> tuple[Exper
     return expert, _Run(config, run_config, setting, env.spec)
 
 
-def _clone(run: _Run, expert: ExpertData, folder: RunFolder | None, workers: Workers, view: View) -> dict[str, Any]:
+def _clone(run: _Run, expert: Demonstrations, folder: RunFolder | None, workers: Workers, view: View) -> dict[str, Any]:
     config, policy = run.config, make_policy(run.run_config, run.spec)
     workers.together(lambda: _write_config(run, folder, workers) if folder else None)
     if folder:
         view.line(f"run folder {folder.path}")
-    view.line(f"behavioural cloning of {dataset.selection(expert)}")
+    view.line(f"behavioural cloning of {describe.selection(expert)}")
     if warning := vector.without_limit(run.spec):
         view.warn(warning)
     for warning in cautions.of_run(expert, config.env, reward=None):

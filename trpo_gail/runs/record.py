@@ -15,11 +15,14 @@ import numpy as np
 
 from trpo_gail.envs.vector import Backend, VectorEnv, make_together, without_limit
 from trpo_gail.errors import UserError, shortened
-from trpo_gail.experts import dataset
+from trpo_gail.experts.data import Demonstrations, Provenance
+from trpo_gail.experts.save import save
+from trpo_gail.experts.subsampling import paper_offsets, paper_rows
 from trpo_gail.runs.experts import load_actor
 from trpo_gail.sampling.rollout import Actor, BlockedNoise, Rollout, collect_episodes, no_noise
 from trpo_gail.seeding import RECORD_NOISE, RECORD_RESET, reset_seeds
-from trpo_gail.spaces.spec import EnvSpec
+from trpo_gail.spaces.as_json import space_to_json
+from trpo_gail.spaces.spec import ActionView, EnvSpec
 
 NUM_ENVS = 50
 
@@ -35,7 +38,7 @@ def record(
     num_envs: int = NUM_ENVS,
     backend: Backend = "auto",
     env_kwargs: Mapping[str, Any] | None = None,
-    action_view: dataset.ActionView | None = None,
+    action_view: ActionView | None = None,
     dtype: Literal["float32", "float64"] = "float32",
     subsample: int = 1,
     threads: int = 1,
@@ -44,7 +47,7 @@ def record(
     max_episode_steps: int | None = None,
     overwrite: bool = False,
     warn: Callable[[str], None] = warnings.warn,
-) -> dataset.Demonstrations:
+) -> Demonstrations:
     """Run `episodes` whole episodes of the policy at `policy_path` and write them to `out`; returns what was written.
 
     Each episode has random streams of its own, by its number, so that which episodes come out depends neither on
@@ -78,11 +81,11 @@ def record(
         runs,
         dtype,
         subsample,
-        dataset.Provenance(
+        Provenance(
             env_id=env_id,
             env_kwargs=dict(env_kwargs or {}),
-            observation_space=dataset.space_to_json(spec.observation_space),
-            action_space=dataset.space_to_json(spec.action_space),
+            observation_space=space_to_json(spec.observation_space),
+            action_space=space_to_json(spec.action_space),
             action_view="raw" if spec.actions.bounds is None else view,
             policy=getattr(actor, "description", Path(policy_path).name),
             policy_sha256=getattr(actor, "checksum", None),
@@ -94,7 +97,7 @@ def record(
             attribution=attribution or getattr(actor, "attribution", None),
         ),
     )
-    dataset.save(out, demonstrations)
+    save(out, demonstrations)
     return demonstrations
 
 
@@ -146,9 +149,9 @@ def _task(env_id: str) -> str:
     return re.sub(r"-v\d+$", "", re.split("[:/]", env_id)[-1]).lower()
 
 
-def _view(actor: Actor, asked: dataset.ActionView | None, path: str | Path) -> dataset.ActionView:
+def _view(actor: Actor, asked: ActionView | None, path: str | Path) -> ActionView:
     """A policy that clips its own actions cannot be recorded raw."""
-    own: dataset.ActionView = getattr(actor, "action_view", "raw")
+    own: ActionView = getattr(actor, "action_view", "raw")
     if own == "executed" and asked == "raw":
         raise UserError(f"{path}: action_view: expected 'executed', since the policy clips its actions, found 'raw'")
     return asked or own
@@ -181,7 +184,7 @@ def _run(
 ) -> list[_Episode]:
     """One episode per environment at a time, in order of their numbers."""
     done: list[_Episode] = []
-    start = dataset.paper_offsets(episodes, subsample)
+    start = paper_offsets(episodes, subsample)
     while len(done) < episodes:
         numbers = range(len(done), len(done) + env.num_envs)
         wanted = np.array([number < episodes for number in numbers], np.int64)  # the last round may need fewer
@@ -219,14 +222,12 @@ def _fits(values: np.ndarray, dtype: str) -> np.ndarray:
     return np.abs(values) <= np.finfo(dtype).max
 
 
-def _demonstrations(
-    runs: list[_Episode], dtype: str, subsample: int, provenance: dataset.Provenance
-) -> dataset.Demonstrations:
+def _demonstrations(runs: list[_Episode], dtype: str, subsample: int, provenance: Provenance) -> Demonstrations:
     lengths, terminated = np.array([run.length for run in runs]), np.array([run.terminated for run in runs])
-    episode, steps = dataset.paper_rows(lengths, subsample)
+    episode, steps = paper_rows(lengths, subsample)
     last = steps == lengths[episode] - 1
     actions = np.concatenate([run.actions for run in runs])
-    return dataset.Demonstrations(
+    return Demonstrations(
         observations=np.concatenate([run.observations for run in runs]).astype(dtype),
         actions=actions.astype(np.int64 if actions.ndim == 1 else dtype),
         terminals=last & terminated[episode],

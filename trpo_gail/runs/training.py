@@ -17,8 +17,9 @@ from trpo_gail.config.tree import Config, flatten, from_dict, to_dict
 from trpo_gail.envs import vector
 from trpo_gail.envs.vector import VectorEnv
 from trpo_gail.errors import UserError
-from trpo_gail.experts import cautions, dataset
-from trpo_gail.experts.dataset import ExpertData
+from trpo_gail.experts import cautions, describe, fit
+from trpo_gail.experts.data import Demonstrations
+from trpo_gail.experts.load import load
 from trpo_gail.learner import Learner
 from trpo_gail.magnitudes import too_large
 from trpo_gail.parallel import Workers
@@ -30,6 +31,7 @@ from trpo_gail.runs.run_folder import RunFolder, default_path, is_unbegun, prove
 from trpo_gail.runs.stuck import Stuck
 from trpo_gail.sampling.rollout import GivenUp
 from trpo_gail.scores import hardly_differ
+from trpo_gail.spaces.spec import ActionView
 from trpo_gail.system import typed
 from trpo_gail.system.stopping import StopRequest
 from trpo_gail.train import finished, train
@@ -42,7 +44,7 @@ class Setting:
     """What `auto` became, and where things are: recorded once, reused on resume."""
 
     backend: vector.Backend
-    actions: dataset.ActionView
+    actions: ActionView
     reason: str  # for the choice of actions
     expert: str | None
     expert_sha256: str | None
@@ -110,7 +112,7 @@ def check_resume(saved: Config, given: Config, path: Path) -> None:
             raise UserError(f"--resume: --{name} {value} given, but {path} was made with {before[name]}")
 
 
-def prepare(config: Config, resumed: Path | None, workers: Workers) -> tuple[Setting, ExpertData | None, VectorEnv]:
+def prepare(config: Config, resumed: Path | None, workers: Workers) -> tuple[Setting, Demonstrations | None, VectorEnv]:
     """Check files, environment and numbers; everything that can be the user's mistake, before any folder is made."""
     if workers.size > config.num_envs:
         raise UserError(
@@ -126,7 +128,7 @@ def prepare(config: Config, resumed: Path | None, workers: Workers) -> tuple[Set
         source = config.expert
         if recorded and recorded["expert"] and not Path(source).exists():
             source = recorded["expert"]
-        expert = dataset.load(source, config.trajectories, config.subsample)
+        expert = load(source, config.trajectories, config.subsample)
         if recorded and expert.sha256 != recorded["expert_sha256"]:
             raise UserError(
                 f"--resume: {source} is no longer the file that {resumed} was made with (its SHA-256 differs)"
@@ -169,15 +171,15 @@ def _environments(config: Config, backend: vector.Backend, workers: Workers) -> 
     return env
 
 
-def _setting(config: Config, expert: ExpertData | None, env: VectorEnv, backend: vector.Backend) -> Setting:
+def _setting(config: Config, expert: Demonstrations | None, env: VectorEnv, backend: vector.Backend) -> Setting:
     override = None if config.actions == "auto" else config.actions
     if env.spec.actions.bounds is None:
         override = "raw"  # there is nothing to clip to
     if expert is None:
         # A policy trained on the environment's reward is an expert to be: raw, as the paper's were.
         return Setting(backend, override or "raw", "without demonstrations", None, None)
-    dataset.check(expert, env.spec, config.dtype)
-    actions, reason = dataset.action_view(expert, env.spec.executed_space, override)
+    fit.check(expert, env.spec, config.dtype)
+    actions, reason = fit.action_view(expert, env.spec.executed_space, override)
     return Setting(backend, actions, reason, str(Path(expert.path).absolute()), expert.sha256)
 
 
@@ -191,7 +193,7 @@ class _Session:
 
     config: Config
     setting: Setting
-    expert: ExpertData | None
+    expert: Demonstrations | None
     env: VectorEnv
     learner: Learner
     folder: RunFolder | None  # rank 0's
@@ -264,7 +266,7 @@ class _Session:
         if warning := vector.without_limit(self.env.spec):
             self.view.warn(warning)
         if self.expert:
-            self.view.line(f"expert: {dataset.selection(self.expert)}")
+            self.view.line(f"expert: {describe.selection(self.expert)}")
             reward = None if self.config.adversary == "env_reward" else self.config.discriminator.reward
             for warning in cautions.of_run(self.expert, self.config.env, reward):
                 self.view.warn(warning)

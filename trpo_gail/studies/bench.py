@@ -146,7 +146,7 @@ def _random_rate(config: Config, seconds: float, workers: Any) -> float:
 
 def _training_rate(config: Config, seconds: float, workers: Any) -> float:
     from trpo_gail.build import make_learner
-    from trpo_gail.experts.dataset import load
+    from trpo_gail.experts.load import load
     from trpo_gail.train import iteration
 
     expert = load(config.expert or "", config.trajectories, config.subsample)

@@ -1,1 +1,30 @@
-"""One file per foreign layout of demonstrations."""
+"""The formats of demonstrations that are read: one module and one row of the table each."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Protocol
+
+from trpo_gail.experts.data import Demonstrations
+from trpo_gail.experts.formats import d4rl, native, paper
+
+
+class Format(Protocol):
+    """A module, or an object, that reads one kind of file."""
+
+    @property
+    def NAME(self) -> str:
+        """How the format is called in messages."""
+        ...
+
+    def holds(self, path: Path) -> bool:
+        """Whether a file is of this format, complete or not; told by its content, of which it need read little."""
+        ...
+
+    def read(self, path: Path) -> Demonstrations:
+        """All that the file holds, which `check.checked` looks at afterwards. Raises UserError if it is malformed."""
+        ...
+
+
+# The first that holds a file reads it. Whoever adds a format from outside appends it.
+FORMATS: list[Format] = [native, paper, d4rl]

@@ -6,39 +6,49 @@ nothing of the environment, nor of how an episode ended.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
-import h5py
 import numpy as np
 
 from trpo_gail.errors import UserError
-from trpo_gail.experts import hdf5
+from trpo_gail.experts import hdf5, numbers
+from trpo_gail.experts.data import Demonstrations
+from trpo_gail.experts.subsampling import paper_rows
 
+NAME = "paper (obs_B_T_Do)"
 DATASETS = ("obs_B_T_Do", "a_B_T_Da", "r_B_T", "len_B")
 
 
-@dataclass(frozen=True)
-class PaperTrajectories:
-    """The rows of all trajectories, one after the other, padding removed."""
-
-    observations: np.ndarray  # [N, O]
-    actions: np.ndarray  # [N, A], or [N] int64
-    rewards: np.ndarray  # [N]
-    lengths: np.ndarray  # [B] int64, steps
+def holds(path: Path) -> bool:
+    """Whether one of the layout's names is there."""
+    return not hdf5.names(path).isdisjoint(DATASETS)
 
 
-def holds(file: h5py.Group) -> bool:
-    """Whether a file is of this layout, complete or not."""
-    return any(name in file for name in DATASETS)
+def read(path: Path) -> Demonstrations:
+    """All trajectories, one after the other, padding removed. Raises UserError if the file is malformed."""
+    with hdf5.reading(path) as file:
+        observations = hdf5.array(file, path, "obs_B_T_Do", "f", "[trajectories, steps, observation size]", (3,))
+        actions = hdf5.array(file, path, "a_B_T_Da", "fiu", "[trajectories, steps, action size]", (3,))
+        rewards = hdf5.array(file, path, "r_B_T", "f", "[trajectories, steps]", (2,))
+        lengths = hdf5.array(file, path, "len_B", numbers.INTEGERS, "[trajectories]", (1,)).astype(np.int64)
+    _check_lengths(observations, actions, rewards, lengths, path)
+    kept = np.arange(observations.shape[1]) < lengths[:, None]  # [B, T]: the rest is padding
+    rows = int(lengths.sum())
+    return Demonstrations(
+        observations=observations[kept],
+        actions=_labels(actions[kept], path),
+        terminals=np.zeros(rows, bool),
+        timeouts=np.zeros(rows, bool),
+        steps=paper_rows(lengths, 1)[1],
+        episode_lengths=lengths,
+        rewards=rewards[kept],
+        says_ends=False,
+    )
 
 
-def read(file: h5py.Group, path: str | Path) -> PaperTrajectories:
-    """All trajectories of an open file; raises UserError if it is malformed."""
-    observations = hdf5.array(file, path, "obs_B_T_Do", "f", "[trajectories, steps, observation size]", (3,))
-    actions = hdf5.array(file, path, "a_B_T_Da", "fiu", "[trajectories, steps, action size]", (3,))
-    rewards = hdf5.array(file, path, "r_B_T", "f", "[trajectories, steps]", (2,))
-    lengths = hdf5.array(file, path, "len_B", hdf5.INTEGERS, "[trajectories]", (1,)).astype(np.int64)
+def _check_lengths(
+    observations: np.ndarray, actions: np.ndarray, rewards: np.ndarray, lengths: np.ndarray, path: Path
+) -> None:
     trajectories, longest = observations.shape[:2]
     for name, found in (("a_B_T_Da", actions.shape[:2]), ("r_B_T", rewards.shape)):
         if found != (trajectories, longest):
@@ -48,13 +58,17 @@ def read(file: h5py.Group, path: str | Path) -> PaperTrajectories:
             )
     if len(lengths) != trajectories:
         raise UserError(f"{path}: dataset 'len_B': expected {trajectories} lengths, found {len(lengths)}")
-    if trajectories and (lengths.min() < 1 or lengths.max() > longest):
+    if not trajectories:
+        raise UserError(f"{path}: dataset 'len_B': expected at least 1 trajectory, found 0")
+    if lengths.min() < 1 or lengths.max() > longest:
         found_range = f"{lengths.min()} to {lengths.max()}"
         raise UserError(f"{path}: dataset 'len_B': expected lengths of 1 to {longest} steps, found {found_range}")
-    kept = np.arange(longest) < lengths[:, None]  # [B, T]: the rest is padding
-    rows = actions[kept]
-    if rows.dtype.kind in hdf5.INTEGERS:
-        if rows.shape[1] != 1:
-            raise UserError(f"{path}: dataset 'a_B_T_Da': expected 1 integer a step, found {rows.shape[1]}")
-        rows = rows[:, 0].astype(np.int64)
-    return PaperTrajectories(observations[kept], rows, rewards[kept], lengths)
+
+
+def _labels(actions: np.ndarray, path: Path) -> np.ndarray:
+    """[N] int64 of integers [N, 1]; floats as they are."""
+    if actions.dtype.kind not in numbers.INTEGERS:
+        return actions
+    if actions.shape[1] != 1:
+        raise UserError(f"{path}: dataset 'a_B_T_Da': expected 1 integer a step, found {actions.shape[1]}")
+    return actions[:, 0].astype(np.int64)

@@ -1,0 +1,98 @@
+"""Demonstrations from arrays by name: what a flat file holds, and what a caller may give in place of a file.
+
+N rows, E episodes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from trpo_gail.errors import UserError, listed
+from trpo_gail.experts import numbers
+from trpo_gail.experts.check import FIELDS, check_length
+from trpo_gail.experts.data import Demonstrations, Provenance
+
+_ORIGIN = tuple(f.name for f in fields(Provenance))
+_NAMES = (*FIELDS, "subsample", "unfinished", *_ORIGIN)
+
+
+def demonstrations(given: Mapping[str, Any], path: str | Path = "arrays") -> Demonstrations:
+    """`given` has `observations`, `actions` and whatever else is known; errors call it `path`.
+
+    Names are those of `Demonstrations` and `Provenance`; None is the same as no value. Without `episode_lengths` and
+    `steps`, episodes end where `terminals` or `timeouts` say, and the rows behind the last end are an unfinished one.
+    Flags may be booleans, or numbers that are 0 or 1; flags, rewards and discrete actions may be columns [N, 1]. Raises
+    UserError for names that are not known, for one that is missing, and for arrays that cannot be rows; `check.checked`
+    looks at the rest.
+    """
+    known = {name: value for name, value in given.items() if value is not None}
+    if strange := sorted(set(known) - set(_NAMES)):
+        raise UserError(f"{path}: {listed(strange)}: expected names among {', '.join(_NAMES)}")
+    held: dict[str, Any] = {name: _array(known[name], f"{path}: dataset '{name}'") for name in FIELDS if name in known}
+    for name in ("observations", "actions"):
+        if name not in held:
+            raise UserError(f"{path}: dataset '{name}' is missing, expected {FIELDS[name][1]}; found {listed(held)}")
+    observations, where = held["observations"], f"{path}: dataset 'observations'"
+    numbers.check_kind(observations.dtype, observations.shape, where, *FIELDS["observations"])
+    held["actions"] = _labels(held["actions"])
+    if "rewards" in held:
+        held["rewards"] = _column(held["rewards"])
+    for name in ("terminals", "timeouts"):
+        flags = held.get(name, np.zeros(len(observations), bool))
+        held[name] = _flags(flags, len(observations), f"{path}: dataset '{name}'")
+    facts: dict[str, Any] = {name: known[name] for name in ("subsample", "unfinished") if name in known}
+    if not {"steps", "episode_lengths"} & set(held):
+        held["episode_lengths"], held["steps"], facts["unfinished"] = _episodes(held["terminals"] | held["timeouts"])
+    for name in ("steps", "episode_lengths"):
+        if name not in held:
+            raise UserError(f"{path}: dataset '{name}' is missing, expected {FIELDS[name][1]}; found {listed(held)}")
+    return Demonstrations(**held, **facts, provenance=_provenance(known, path))
+
+
+def _episodes(ends: np.ndarray) -> tuple[np.ndarray, np.ndarray, bool]:
+    """(lengths [E], steps [N], whether the last one is unfinished) of episodes that end in these rows [N] bool."""
+    last = np.flatnonzero(ends)
+    unfinished = bool(len(ends)) and not ends[-1]
+    after = np.r_[last + 1, len(ends)] if unfinished else last + 1
+    lengths = np.diff(after, prepend=0)
+    return lengths, np.arange(len(ends)) - np.repeat(after - lengths, lengths), unfinished
+
+
+def _array(values: Any, where: str) -> np.ndarray:
+    try:
+        return np.asarray(values)
+    except ValueError as error:  # rows of several lengths
+        raise UserError(f"{where}: expected an array, found {type(values).__name__} of several shapes") from error
+
+
+def _column(values: np.ndarray) -> np.ndarray:
+    """[N] of [N, 1]; others as they are."""
+    return values[:, 0] if values.ndim == 2 and values.shape[1] == 1 else values
+
+
+def _labels(actions: np.ndarray) -> np.ndarray:
+    return _column(actions) if actions.dtype.kind in numbers.INTEGERS else actions
+
+
+def _flags(values: np.ndarray, rows: int, where: str) -> np.ndarray:
+    """[N] bool of booleans, or of numbers that are 0 or 1."""
+    values = _column(values)
+    numbers.check_kind(values.dtype, values.shape, where, "biuf", "0 or 1 [rows]", (1,))
+    check_length(values, rows, where)
+    wrong = (values != 0) & (values != 1)
+    if wrong.any():
+        row = int(np.argmax(wrong))
+        raise UserError(f"{where}: expected 0 or 1, found {values[row]!s} in row {row}")
+    return values.astype(bool)
+
+
+def _provenance(known: Mapping[str, Any], path: str | Path) -> Provenance:
+    facts = {name: known[name] for name in _ORIGIN if name in known}
+    if (view := facts.get("action_view")) not in (None, "raw", "executed"):
+        raise UserError(f"{path}: 'action_view': expected 'raw' or 'executed', found {view!r:.60}")
+    return Provenance(**facts)

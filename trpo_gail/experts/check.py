@@ -1,0 +1,120 @@
+"""Whether the arrays of demonstrations are numbers of the right shapes that agree with one another."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from trpo_gail.errors import UserError
+from trpo_gail.experts import numbers
+from trpo_gail.experts.data import ROWS, Demonstrations
+from trpo_gail.experts.numbers import FLAGS, INTEGERS, NUMBERS
+from trpo_gail.experts.subsampling import paper_counts, paper_rows
+
+_IMAGES = (2, 3, 4)
+
+# What every field may hold: kinds of dtype, the shape in words, numbers of dimensions.
+FIELDS: dict[str, tuple[str, str, tuple[int, ...]]] = {
+    "observations": (NUMBERS, "[rows, observation size]", _IMAGES),
+    "next_observations": (NUMBERS, "[rows, observation size]", _IMAGES),
+    "actions": (NUMBERS, "[rows, action size], or integers [rows]", (1, 2)),
+    "rewards": (NUMBERS, "[rows]", (1,)),
+    "terminals": (FLAGS, "[rows]", (1,)),
+    "timeouts": (FLAGS, "[rows]", (1,)),
+    "steps": (INTEGERS, "[rows]", (1,)),
+    "episode_lengths": (INTEGERS, "[episodes]", (1,)),
+    "episode_returns": (NUMBERS, "[episodes]", (1,)),
+}
+# Those that are computed with in one dtype.
+_DTYPES = {
+    "terminals": np.bool_,
+    "timeouts": np.bool_,
+    "steps": np.int64,
+    "episode_lengths": np.int64,
+    "episode_returns": np.float64,
+}
+
+
+def checked(held: Demonstrations, path: str | Path) -> Demonstrations:
+    """The same in dtypes to compute with, with the returns that its rewards add up to, if it states no others.
+
+    Raises UserError, naming `path`, the field, what was expected and what was found.
+    """
+    given = {name: values for name in FIELDS if (values := getattr(held, name)) is not None}
+    fields: dict[str, Any] = {name: _field(name, values, path) for name, values in given.items()}
+    held = replace(held, **fields)
+    _check_rows(held, path)
+    if held.episode_returns is None and held.rewards is not None and held.subsample == 1:
+        return replace(held, episode_returns=_returns(held.rewards, held.episode_lengths))
+    return held
+
+
+def check_length(values: np.ndarray, rows: int, where: str) -> None:
+    """Raise UserError, which begins with `where`, unless there is one of the values for each row of observations."""
+    if len(values) != rows:
+        raise UserError(f"{where}: expected {rows} rows as in 'observations', found {len(values)}")
+
+
+def _field(name: str, values: np.ndarray, path: str | Path) -> np.ndarray:
+    where = f"{path}: dataset '{name}'"
+    numbers.check_kind(values.dtype, values.shape, where, *FIELDS[name])
+    values = numbers.good(values, where)
+    if name == "actions":
+        return _actions(values, where)
+    return values.astype(_DTYPES[name], copy=False) if name in _DTYPES else values
+
+
+def _actions(values: np.ndarray, where: str) -> np.ndarray:
+    whole = values.dtype.kind in INTEGERS
+    if whole != (values.ndim == 1):
+        raise UserError(
+            f"{where}: expected floats [rows, action size] or integers [rows], "
+            f"found {values.dtype} {list(values.shape)}"
+        )
+    return values.astype(np.int64) if whole else values
+
+
+def _returns(rewards: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+    """Sums over episodes [E] float64, of rewards [N] of which none is left out."""
+    return np.add.reduceat(rewards, np.cumsum(lengths) - lengths, dtype=np.float64)
+
+
+def _check_rows(held: Demonstrations, path: str | Path) -> None:
+    """That the arrays agree with one another."""
+    rows, episodes = len(held.observations), len(held.episode_lengths)
+    if not rows or not episodes:
+        raise UserError(f"{path}: dataset 'observations': expected at least 1 row of 1 episode, found {rows}")
+    for name in ROWS:
+        if (values := getattr(held, name)) is not None:
+            check_length(values, rows, f"{path}: dataset '{name}'")
+    if held.next_observations is not None and held.next_observations.shape != held.observations.shape:
+        expected, found = list(held.observations.shape), list(held.next_observations.shape)
+        raise UserError(f"{path}: dataset 'next_observations': expected shape {expected}, found {found}")
+    if held.episode_returns is not None and len(held.episode_returns) != episodes:
+        found_n = len(held.episode_returns)
+        raise UserError(f"{path}: dataset 'episode_returns': expected {episodes} as 'episode_lengths', found {found_n}")
+    if held.subsample < 1:
+        raise UserError(f"{path}: 'subsample': expected an integer of at least 1, found {held.subsample}")
+    if held.episode_lengths.min() < 1:
+        raise UserError(f"{path}: dataset 'episode_lengths': expected 1 or more, found {held.episode_lengths.min()}")
+    _check_lengths(held, path)
+
+
+def _check_lengths(held: Demonstrations, path: str | Path) -> None:
+    """That lengths and steps are those of the rows. Absurd lengths are counted: their rows are never made."""
+    rows, episodes, k = len(held.observations), len(held.episode_lengths), held.subsample
+    counts = paper_counts(held.episode_lengths, k).tolist()
+    if sum(counts) != rows:
+        kept = "all" if k == 1 else f"one in {k}"
+        raise UserError(
+            f"{path}: dataset 'episode_lengths': expected lengths that make {rows} rows as in 'observations', "
+            f"found {sum(counts)} ({kept} of {sum(held.episode_lengths.tolist())} steps)"
+        )
+    steps = paper_rows(held.episode_lengths, k)[1]
+    if not np.array_equal(held.steps, steps):
+        row = int(np.argmax(held.steps != steps))
+        rule = "" if k == 1 else f" (rows start[i]::{k} with start = RandomState(0).randint(0, {k}, {episodes}))"
+        raise UserError(f"{path}: dataset 'steps': expected {steps[row]} in row {row}{rule}, found {held.steps[row]}")

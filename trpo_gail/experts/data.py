@@ -1,0 +1,243 @@
+"""Demonstrations: the one container of an expert's rows, from a file to the learner.
+
+Legend of shapes: N rows, E episodes, O observation size, A action size.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from trpo_gail.errors import UserError
+from trpo_gail.experts.subsampling import paper_rows
+from trpo_gail.sampling.transitions import Transitions
+from trpo_gail.spaces.spec import ActionView
+
+# The fields of `Demonstrations` that have an element a row.
+ROWS = (
+    "observations",
+    "actions",
+    "terminals",
+    "timeouts",
+    "steps",
+    "rewards",
+    "next_observations",
+    "followers",
+)
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """Where demonstrations come from; every field is an attribute of a native file, and each may be unknown."""
+
+    env_id: str | None = None
+    env_kwargs: Mapping[str, Any] = field(default_factory=dict)
+    observation_space: Mapping[str, Any] | None = None  # as `spaces.as_json.space_to_json` gives it
+    action_space: Mapping[str, Any] | None = None
+    action_view: ActionView | None = None  # raw: as sampled; executed: clipped to the bounds
+    policy: str | None = None
+    policy_sha256: str | None = None
+    deterministic: bool | None = None
+    seed: int | None = None
+    backend: str | None = None
+    versions: Mapping[str, str] = field(default_factory=dict)
+    licence: str | None = None
+    attribution: str | None = None
+
+
+@dataclass(frozen=True)
+class Ends:
+    """How episodes end, of those whose last row is there; numbers of episodes."""
+
+    terminal: int
+    limit: int
+    unsaid: int
+
+
+@dataclass(frozen=True)
+class Whole:
+    """What is known of all episodes of a source, whichever of them are kept."""
+
+    trajectories: int
+    return_mean: float | None  # of the finished ones; None if it is not known
+    return_std: float | None  # likewise, of the population
+    ends: Ends | None  # None if the source does not say how episodes end
+
+
+@dataclass(frozen=True)
+class Demonstrations:
+    """Rows, episode after episode, and facts of the whole episodes.
+
+    Rows are those that the paper keeps of each episode with `subsample`. What a reader makes holds all that its source
+    holds; `select` gives fewer rows.
+    """
+
+    observations: np.ndarray  # [N, O], with the digits of the source
+    actions: np.ndarray  # [N, A] float, or [N] int64
+    terminals: np.ndarray  # [N] bool
+    timeouts: np.ndarray  # [N] bool
+    steps: np.ndarray  # [N] int64, index within the episode
+    episode_lengths: np.ndarray  # [E] int64, steps of the whole episodes; of an unfinished one, so far
+    rewards: np.ndarray | None = None  # [N]
+    episode_returns: np.ndarray | None = None  # [E] float64, of the whole episodes; of an unfinished one, so far
+    next_observations: np.ndarray | None = None  # [N, O], if the source holds them
+    subsample: int = 1  # every how many-th row is there
+    provenance: Provenance = field(default_factory=Provenance)
+    says_ends: bool = True  # the paper's layout does not, and its terminals and timeouts are all False
+    unfinished: bool = False  # the last episode goes on behind the last row, and its return is not known
+    path: str = ""  # what messages call the source
+    sha256: str = ""  # of the file
+    format: str = "arrays"  # what the source is
+    whole: Whole | None = None  # of the source, if `select` made this
+    followers: np.ndarray | None = None  # [N, O], the next observations of rows that `select` took out of line
+
+    # --- All episodes, whichever are kept -------------------------------------------------------------------------
+
+    @cached_property
+    def _source(self) -> Whole:
+        if self.whole:
+            return self.whole
+        returns = self.finished_returns
+        mean, std = (None, None) if returns is None else (float(returns.mean()), float(returns.std()))
+        return Whole(len(self.episode_lengths), mean, std, self._ends())
+
+    @property
+    def trajectories_held(self) -> int:
+        """By the source."""
+        return self._source.trajectories
+
+    @property
+    def return_mean(self) -> float | None:
+        """Over all finished episodes of the source, not only those kept; None if it is not known."""
+        return self._source.return_mean
+
+    @property
+    def return_std(self) -> float | None:
+        """Likewise, of the population."""
+        return self._source.return_std
+
+    @property
+    def ends(self) -> Ends | None:
+        """How all episodes of the source end; None if it does not say."""
+        return self._source.ends
+
+    def _ends(self) -> Ends | None:
+        if not self.says_ends:
+            return None
+        last = self.steps == self.episode_lengths[self.episode_of] - 1
+        terminal, limit = self.terminals[last], self.timeouts[last] & ~self.terminals[last]
+        return Ends(int(terminal.sum()), int(limit.sum()), int((~terminal & ~limit).sum()))
+
+    # --- The episodes kept ----------------------------------------------------------------------------------------
+
+    @property
+    def env_id(self) -> str | None:
+        return self.provenance.env_id
+
+    @property
+    def env_kwargs(self) -> Mapping[str, Any]:
+        return self.provenance.env_kwargs
+
+    @property
+    def action_view(self) -> ActionView | None:
+        """As the source states it."""
+        return self.provenance.action_view
+
+    @property
+    def trajectories(self) -> int:
+        return len(self.episode_lengths)
+
+    @cached_property
+    def episode_of(self) -> np.ndarray:
+        """Which episode [N] int64 each row is of."""
+        return paper_rows(self.episode_lengths, self.subsample)[0]
+
+    @property
+    def finished(self) -> int:
+        """Episodes whose end is there."""
+        return self.trajectories - self.unfinished
+
+    @property
+    def finished_returns(self) -> np.ndarray | None:
+        """[finished] float64; None if there is no such episode or its return is not known."""
+        if self.episode_returns is None or not self.finished:
+            return None
+        return self.episode_returns[: self.finished]
+
+    # --- What a learner is given ----------------------------------------------------------------------------------
+
+    def select(self, trajectories: int | None = None, subsample: int = 1) -> Demonstrations:
+        """The first `trajectories` (default: all), every `subsample`-th row from an offset, as in the paper.
+
+        Raises UserError for more trajectories than there are, and for subsampling what was subsampled before.
+        """
+        total = self.trajectories
+        kept = total if trajectories is None else trajectories
+        if subsample < 1:
+            raise UserError(f"{self.path}: subsample: expected at least 1, found {subsample}")
+        if not 1 <= kept <= total:
+            raise UserError(f"{self.path}: trajectories: expected 1 to {total}, which the file holds, found {kept}")
+        if min(subsample, self.subsample) > 1:
+            raise UserError(
+                f"{self.path}: subsample: the file already holds one row in {self.subsample}, expected 1, "
+                f"found {subsample}"
+            )
+        lengths = self.episode_lengths[:kept]
+        episode, step = paper_rows(lengths, max(subsample, self.subsample))
+        if not len(step):
+            raise UserError(f"{self.path}: subsample: {subsample} leaves no row of {kept} trajectories")
+        # Rows of later episodes stand behind; a source that was subsampled before holds exactly the rows wanted.
+        first = np.cumsum(lengths) - lengths
+        rows = first[episode] + step if subsample > 1 else np.arange(len(step))
+        fewer = self._rows(rows)
+        if subsample > 1 and self.next_observations is None:  # the neighbours of these rows are gone
+            fewer = replace(fewer, followers=self._after(rows))
+        return replace(
+            fewer,
+            episode_lengths=lengths,
+            episode_returns=None if self.episode_returns is None else self.episode_returns[:kept],
+            subsample=max(subsample, self.subsample),
+            unfinished=self.unfinished and kept == total,
+            whole=self._source,
+        )
+
+    def _rows(self, rows: np.ndarray) -> Demonstrations:
+        """Some rows, in order; `self` if they are all."""
+        if len(rows) == len(self.observations):
+            return self
+        held = {name: getattr(self, name) for name in ROWS}
+        fewer: dict[str, Any] = {name: values[rows] for name, values in held.items() if values is not None}
+        return replace(self, **fewer)
+
+    def transitions(self) -> Transitions:
+        """For an adversary. Its next observations are made when they are asked for."""
+        return Transitions(
+            self.observations,
+            self.actions,
+            self.terminals,
+            self.timeouts,
+            self.steps,
+            lambda: self._after(np.arange(len(self.observations))),
+            self.rewards,
+        )
+
+    def _after(self, rows: np.ndarray) -> np.ndarray:
+        """What was observed after each of these rows [R, O]; NaN if it is not known.
+
+        An episode's last row has a successor only if the source holds it; a subsampled row if `select` kept it.
+        """
+        for held in (self.next_observations, self.followers):
+            if held is not None:
+                return held[rows]
+        floating = self.observations.dtype.kind == "f"
+        found = np.full(
+            (len(rows), *self.observations.shape[1:]), np.nan, self.observations.dtype if floating else None
+        )
+        if self.subsample == 1:
+            within = self.steps[rows] + 1 < self.episode_lengths[self.episode_of[rows]]
+            found[within] = self.observations[rows[within] + 1]
+        return found

@@ -1,0 +1,55 @@
+"""Demonstrations from whatever holds them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from trpo_gail.errors import UserError, listed
+from trpo_gail.experts import arrays, foreign, hdf5
+from trpo_gail.experts.check import FIELDS, checked
+from trpo_gail.experts.data import Demonstrations
+from trpo_gail.experts.formats import FORMATS
+
+
+def load(
+    source: str | Path | Demonstrations | Mapping[str, Any], trajectories: int | None = None, subsample: int = 1
+) -> Demonstrations:
+    """The first `trajectories` (default: all) of a source, every `subsample`-th row from an offset, as in the paper.
+
+    A source is a file of one of `formats.FORMATS`, told apart by its content; demonstrations; or arrays by the names of
+    their fields (`arrays.demonstrations`). Raises UserError, naming file, field and what was expected, for a file that is
+    missing, damaged or malformed, for more trajectories than it holds, and for subsampling what was subsampled before.
+    """
+    if isinstance(source, Mapping):
+        held = arrays.demonstrations(source)
+        return replace(checked(held, "arrays"), path="arrays").select(trajectories, subsample)
+    if isinstance(source, Demonstrations):
+        name = source.path or "demonstrations"
+        return replace(checked(source, name), path=name).select(trajectories, subsample)
+    return read(source).select(trajectories, subsample)
+
+
+def read(path: str | Path) -> Demonstrations:
+    """Everything that a file holds, checked. Raises UserError as `load` does."""
+    hdf5.require_file(path)
+    form = next((form for form in FORMATS if form.holds(Path(path))), None)
+    if form is None:
+        raise UserError(f"{path}: {_refusal(path)}")
+    held = checked(form.read(Path(path)), path)
+    return replace(held, path=str(path), sha256=hdf5.sha256(path), format=form.NAME)
+
+
+def _refusal(path: str | Path) -> str:
+    """What a file is that no format holds, and what to do. Raises UserError itself if it is no HDF5 file."""
+    with hdf5.reading(path) as file:
+        if "snapshots" in file:
+            return (
+                "a policy file (network snapshots), expected demonstrations; "
+                f"record some with: trpo-gail record ENV --policy {path} --episodes N --out FILE.h5"
+            )
+        wanted = FIELDS["observations"][1]
+        missing = f"dataset 'observations' is missing, expected {wanted}; the file holds {listed(sorted(file))}"
+        return foreign.layout(file) or missing

@@ -1,0 +1,55 @@
+"""Numbers as somebody else wrote them: which are good, and in which dtype to compute with them."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from trpo_gail.errors import UserError, shortened
+from trpo_gail.magnitudes import largest
+
+FLOATS, INTEGERS, FLAGS, NUMBERS = "f", "iu", "biu", "fiu"  # numpy's letters for kinds of dtype
+_WORDS = {FLOATS: "floats", INTEGERS: "integers", FLAGS: "booleans"}
+
+
+def check_kind(
+    dtype: np.dtype | None, found: tuple[int, ...] | None, where: str, kinds: str, shape: str, ndim: tuple[int, ...]
+) -> None:
+    """Raise UserError unless the dtype is of one of the `kinds` and the shape `found` has one of the `ndim` dimensions.
+
+    `where` is how the message begins; `shape` says what was expected.
+    """
+    wanted = f"{_WORDS.get(kinds, 'numbers')} {shape}"
+    if dtype is None or dtype.kind not in kinds:
+        raise UserError(f"{where}: expected {wanted}, found dtype {shortened(str(dtype or 'of no numbers'), 60)}")
+    if found is None or len(found) not in ndim:
+        size = "no values" if found is None else f"shape {list(found)}"
+        raise UserError(f"{where}: expected {wanted}, found {size}")
+
+
+def good(values: np.ndarray, where: str) -> np.ndarray:
+    """The same numbers in a dtype to compute with, whatever their byte order and width.
+
+    Floats come as float16, float32 or float64, integers signed (but uint8). Raises UserError if there are NaN,
+    infinities, floats beyond `largest` or integers beyond int64.
+    """
+    most = largest("float64") if values.dtype.kind == "f" else np.iinfo(np.int64).max
+    if (bad := ~_within(values, most)).any():
+        at = [int(i) for i in np.argwhere(bad)[0]]
+        value = values[tuple(at)]
+        hope = f"values of at most {most:g}" if np.isfinite(value) else "finite values"
+        raise UserError(f"{where}: expected {hope}, found {value!s} at {at}")
+    return _native(values)
+
+
+def _within(values: np.ndarray, most: float) -> np.ndarray:
+    """Which values are finite, and none of the sizes that only wide types have is above `most`: bool, of their shape."""
+    wide = values.dtype.itemsize >= 8 and values.dtype.kind in "fu"
+    return np.abs(values) <= most if wide else np.isfinite(values)
+
+
+def _native(values: np.ndarray) -> np.ndarray:
+    """The same numbers in this machine's byte order, and in a dtype that PyTorch computes with."""
+    kind, size = values.dtype.kind, values.dtype.itemsize
+    if kind == "u" and size > 1:
+        return values.astype(f"i{min(2 * size, 8)}")
+    return values.astype(f"{kind}{min(size, 8)}", copy=False) if kind in NUMBERS else values
