@@ -1,10 +1,9 @@
-"""Native demonstration files: offsets and rows by hand, round trip, selection, and all that can be wrong with one."""
+"""Native demonstration files: round trip, selection, and all that can be wrong with one."""
 
 from __future__ import annotations
 
 import fcntl
 import json
-import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -13,56 +12,13 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
-from gymnasium.spaces import Box, Discrete
 
 from trpo_gail.errors import UserError
-from trpo_gail.experts import describe, fit
+from trpo_gail.experts import describe
 from trpo_gail.experts.data import Demonstrations
 from trpo_gail.experts.load import load, read
 from trpo_gail.experts.save import save
 from trpo_gail.experts.subsampling import paper_rows
-from trpo_gail.spaces.spec import EnvSpec
-
-
-def with_facts(held: Demonstrations, **facts: Any) -> Demonstrations:
-    """The same rows from elsewhere."""
-    return replace(held, provenance=replace(held.provenance, **facts))
-
-
-# --- Closed forms -------------------------------------------------------------------------------------------------
-
-OFFSETS = {  # of the first trajectories, as the paper's code drew them
-    20: [12, 15, 0, 3, 3, 7, 9, 19, 18, 4, 6, 12, 1, 6, 7, 14, 17, 5, 13, 8, 9, 19, 16, 19, 5],
-    10: [5, 0, 3, 3, 7, 9, 3, 5, 2, 4],
-    5: [4, 0, 3, 3, 3, 1, 3, 2, 4, 0],
-}
-
-
-@pytest.mark.parametrize("subsample", OFFSETS)
-def test_the_offsets_are_the_papers(subsample: int) -> None:
-    for n in (1, 4, len(OFFSETS[subsample])):
-        episode, step = paper_rows(np.full(n, 1000), subsample)
-        first = step[np.searchsorted(episode, np.arange(n))]
-        assert first.tolist() == OFFSETS[subsample][:n]
-
-
-def test_rows_of_episodes_of_3_2_and_4_steps() -> None:
-    episode, step = paper_rows(np.array([3, 2, 4]), 1)
-    assert episode.tolist() == [0, 0, 0, 1, 1, 2, 2, 2, 2]
-    assert step.tolist() == [0, 1, 2, 0, 1, 0, 1, 2, 3]
-
-
-def test_an_episode_shorter_than_its_offset_gives_no_row() -> None:
-    # Offsets 4, 0, 3 (k = 5): steps 4 and 9; 0; and none of 3 steps.
-    episode, step = paper_rows(np.array([10, 1, 3]), 5)
-    assert episode.tolist() == [0, 0, 1] and step.tolist() == [4, 9, 0]
-
-
-def test_pairs_of_whole_mujoco_episodes_are_50_each() -> None:
-    assert [len(paper_rows(np.full(n, 1000), 20)[0]) for n in (4, 11, 18, 25)] == [200, 550, 900, 1250]
-
-
-# --- Write, read, select ------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -331,99 +287,3 @@ def test_a_subsample_below_one(native: Path, asked: int) -> None:
 def test_a_subsample_that_leaves_nothing(native: Path) -> None:
     with pytest.raises(UserError, match=r"demos\.h5: subsample: 1000 leaves no row of 1 trajectories"):
         load(native, trajectories=1, subsample=1000)
-
-
-# --- Against an environment ---------------------------------------------------------------------------------------
-
-
-def spec(observations: int = 2, actions: Box | Discrete | None = None) -> EnvSpec:
-    action_space = Box(-0.2, 0.2, (1,)) if actions is None else actions
-    return EnvSpec("Toy-v0", "gymnasium", {}, Box(-np.inf, np.inf, (observations,)), action_space)
-
-
-def test_data_that_fit_are_accepted(native: Path) -> None:
-    data = load(native)
-    fit.check(data, spec())
-    fit.check(replace(data, actions=np.arange(9) % 3), spec(actions=Discrete(3)))
-
-
-@pytest.mark.parametrize(
-    ("environment", "message"),
-    [
-        (spec(3), r"'observations': expected rows of shape \[3\] as the environment 'Toy-v0' has, found \[2\]"),
-        (spec(actions=Box(-1, 1, (2,))), r"'actions': expected rows of 2 floats .*'Toy-v0'.*, found float32 \[1\]"),
-        (spec(actions=Discrete(3)), r"'actions': expected integers from 0 to 2 .*, found float32 \[9, 1\]"),
-    ],
-    ids=["observations", "actions", "discrete"],
-)
-def test_data_that_do_not_fit_are_refused(native: Path, environment: EnvSpec, message: str) -> None:
-    with pytest.raises(UserError, match=rf"demos\.h5: dataset {message}"):
-        fit.check(load(native), environment)
-
-
-def test_a_file_of_another_environment_is_warned_of(native: Path) -> None:
-    data = with_facts(replace(load(native), path="x.h5"), env_id="CartPole-v0")
-    told = "x.h5 was recorded on CartPole-v0, not CartPole-v1: its returns, and so scaled_score, are of that task"
-    assert fit.other_environment(data, "CartPole-v1") == told
-    assert fit.other_environment(data, "Paper/CartPole-v0") is not None
-    for same in ("CartPole-v0", "module:CartPole-v0"):
-        assert fit.other_environment(data, same) is None
-    assert fit.other_environment(with_facts(data, env_id="module:CartPole-v0"), "CartPole-v0") is None
-    assert fit.other_environment(with_facts(data, env_id=None), "CartPole-v1") is None
-
-
-def test_discrete_actions_out_of_range_or_for_a_box_are_refused(native: Path) -> None:
-    data = replace(load(native), actions=np.arange(9) - 1)
-    with pytest.raises(UserError, match=r"demos\.h5: .*'actions': expected integers from 0 to 2 .*, found -1 to 7"):
-        fit.check(data, spec(actions=Discrete(3)))
-    with pytest.raises(UserError, match=r"demos\.h5: .*'actions': expected rows of 1 floats .*, found int64 \[\]"):
-        fit.check(data, spec())
-
-
-# --- Which view of actions ----------------------------------------------------------------------------------------
-
-NARROW, WIDE = Box(-0.2, 0.2, (1,)), Box(-1.0, 1.0, (1,))  # the actions are 0 to 0.23
-
-
-@pytest.mark.parametrize(
-    ("stated", "space", "override", "expected", "reason"),
-    [
-        ("raw", WIDE, None, "raw", r"demos\.h5 states"),
-        ("executed", NARROW, None, "executed", r"demos\.h5 states"),
-        ("raw", WIDE, "executed", "executed", "as asked for"),
-        (None, NARROW, None, "raw", r"demos\.h5 does not say, but holds actions outside the bounds"),
-        (None, WIDE, None, "executed", r"warning: .*demos\.h5 does not say"),
-        (None, Discrete(2), None, "raw", "discrete actions have no bounds"),
-    ],
-)
-def test_the_view_of_actions(
-    native: Path, stated: Any, space: Box | Discrete, override: Any, expected: str, reason: str
-) -> None:
-    data = with_facts(load(native), action_view=stated)
-    view, why = fit.action_view(data, space, override)
-    assert view == expected
-    assert re.search(reason, why)
-
-
-def test_a_float32_bound_is_not_outside_a_float64_one() -> None:
-    bound = np.float64(0.1)  # float32(0.1) is larger
-    assert not fit.outside(np.float32([[0.1]]), -bound, bound).any()
-
-
-# --- Info ---------------------------------------------------------------------------------------------------------
-
-
-def test_info_tells_all_that_a_file_holds(native: Path) -> None:
-    lines = dict(describe.info(read(native)))
-    assert lines["file"] == str(native)
-    assert lines["format"] == "native, version 1"
-    assert lines["environment"] == 'Toy-v0 {"gravity": 2}'
-    assert lines["episodes"] == "3"
-    assert lines["transitions"] == "9 rows of 9 steps (subsample 1)"
-    assert lines["observations"] == "float32 [9, 2]"
-    assert lines["actions"] == "float32 [9, 1], 0 to 0.23, 33.3% of coordinates outside the bounds -0.2 to 0.2"
-    assert lines["returns"] == "3.0 +- 0.8, 2 to 4"
-    assert lines["lengths"] == "3.0 +- 0.8, 2 to 4"
-    assert lines["ends"] == "1 terminal, 2 by time limit"
-    assert lines["policy"] == "by hand (stochastic)"
-    assert (lines["seed"], lines["licence"], lines["attribution"]) == ("3", "MIT", "nobody")

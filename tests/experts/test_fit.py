@@ -1,0 +1,95 @@
+"""Demonstrations against an environment, and the view of their actions."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from gymnasium.spaces import Box, Discrete
+
+from trpo_gail.errors import UserError
+from trpo_gail.experts import fit
+from trpo_gail.experts.data import Demonstrations
+from trpo_gail.experts.load import load
+from trpo_gail.spaces.spec import EnvSpec
+
+
+def with_facts(held: Demonstrations, **facts: Any) -> Demonstrations:
+    """The same rows from elsewhere."""
+    return replace(held, provenance=replace(held.provenance, **facts))
+
+
+def spec(observations: int = 2, actions: Box | Discrete | None = None) -> EnvSpec:
+    action_space = Box(-0.2, 0.2, (1,)) if actions is None else actions
+    return EnvSpec("Toy-v0", "gymnasium", {}, Box(-np.inf, np.inf, (observations,)), action_space)
+
+
+def test_data_that_fit_are_accepted(native: Path) -> None:
+    data = load(native)
+    fit.check(data, spec())
+    fit.check(replace(data, actions=np.arange(9) % 3), spec(actions=Discrete(3)))
+
+
+@pytest.mark.parametrize(
+    ("environment", "message"),
+    [
+        (spec(3), r"'observations': expected rows of shape \[3\] as the environment 'Toy-v0' has, found \[2\]"),
+        (spec(actions=Box(-1, 1, (2,))), r"'actions': expected rows of 2 floats .*'Toy-v0'.*, found float32 \[1\]"),
+        (spec(actions=Discrete(3)), r"'actions': expected integers from 0 to 2 .*, found float32 \[9, 1\]"),
+    ],
+    ids=["observations", "actions", "discrete"],
+)
+def test_data_that_do_not_fit_are_refused(native: Path, environment: EnvSpec, message: str) -> None:
+    with pytest.raises(UserError, match=rf"demos\.h5: dataset {message}"):
+        fit.check(load(native), environment)
+
+
+def test_a_file_of_another_environment_is_warned_of(native: Path) -> None:
+    data = with_facts(replace(load(native), path="x.h5"), env_id="CartPole-v0")
+    told = "x.h5 was recorded on CartPole-v0, not CartPole-v1: its returns, and so scaled_score, are of that task"
+    assert fit.other_environment(data, "CartPole-v1") == told
+    assert fit.other_environment(data, "Paper/CartPole-v0") is not None
+    for same in ("CartPole-v0", "module:CartPole-v0"):
+        assert fit.other_environment(data, same) is None
+    assert fit.other_environment(with_facts(data, env_id="module:CartPole-v0"), "CartPole-v0") is None
+    assert fit.other_environment(with_facts(data, env_id=None), "CartPole-v1") is None
+
+
+def test_discrete_actions_out_of_range_or_for_a_box_are_refused(native: Path) -> None:
+    data = replace(load(native), actions=np.arange(9) - 1)
+    with pytest.raises(UserError, match=r"demos\.h5: .*'actions': expected integers from 0 to 2 .*, found -1 to 7"):
+        fit.check(data, spec(actions=Discrete(3)))
+    with pytest.raises(UserError, match=r"demos\.h5: .*'actions': expected rows of 1 floats .*, found int64 \[\]"):
+        fit.check(data, spec())
+
+
+NARROW, WIDE = Box(-0.2, 0.2, (1,)), Box(-1.0, 1.0, (1,))  # the actions are 0 to 0.23
+
+
+@pytest.mark.parametrize(
+    ("stated", "space", "override", "expected", "reason"),
+    [
+        ("raw", WIDE, None, "raw", r"demos\.h5 states"),
+        ("executed", NARROW, None, "executed", r"demos\.h5 states"),
+        ("raw", WIDE, "executed", "executed", "as asked for"),
+        (None, NARROW, None, "raw", r"demos\.h5 does not say, but holds actions outside the bounds"),
+        (None, WIDE, None, "executed", r"warning: .*demos\.h5 does not say"),
+        (None, Discrete(2), None, "raw", "discrete actions have no bounds"),
+    ],
+)
+def test_the_view_of_actions(
+    native: Path, stated: Any, space: Box | Discrete, override: Any, expected: str, reason: str
+) -> None:
+    data = with_facts(load(native), action_view=stated)
+    view, why = fit.action_view(data, space, override)
+    assert view == expected
+    assert re.search(reason, why)
+
+
+def test_a_float32_bound_is_not_outside_a_float64_one() -> None:
+    bound = np.float64(0.1)  # float32(0.1) is larger
+    assert not fit.outside(np.float32([[0.1]]), -bound, bound).any()
