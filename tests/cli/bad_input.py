@@ -63,7 +63,10 @@ _BROKEN: dict[str, tuple[Arrays, str]] = {
         {"actions": np.array([b"left"] * 6)},
         "dataset 'actions' & expected numbers & found dtype |S4",
     ),
-    "D4RL's layout": ({"steps": None, "episode_lengths": None}, "layout like D4RL's & lacks & 'steps'"),
+    "D4RL's layout, no ends": (
+        {"steps": None, "episode_lengths": None, "terminals": None},
+        "dataset 'terminals' is missing & expected 0 or 1",
+    ),
     "observation size": ({"observations": np.zeros((6, 3))}, "dataset 'observations' & expected & [4] & found [3]"),
     "floats for discrete actions": ({"actions": np.zeros((6, 1))}, "dataset 'actions' & expected integers from 0 to 1"),
     "action out of range": ({"actions": np.arange(6) % 3}, "dataset 'actions' & integers from 0 to 1 & found 0 to 2"),
@@ -113,7 +116,7 @@ def files(folder: Path) -> dict[str, Bad]:
         "truncated file": train("truncated.h5", "damaged or truncated"),
         "action size": train("pendulum.h5", "dataset 'actions' & expected rows of 1 & [2]", env="Pendulum-v1"),
         "too many trajectories": train("good.h5", "trajectories & expected 1 to 2 & found 3", "--trajectories", "3"),
-        "subsampled twice": train("sparse.h5", "subsample & already holds every 2", "--subsample", "2"),
+        "subsampled twice": train("sparse.h5", "subsample & already holds one row in 2", "--subsample", "2"),
         **{name: train(f"{name}.h5", says) for name, (_, says) in _BROKEN.items()},
     }
 

@@ -70,10 +70,10 @@ def test_episodes_end_if_terminals_or_timeouts_say_so(
     assert held.steps.tolist() == [step for length in lengths for step in range(length)]
     assert held.unfinished == bool(ends.unsaid)
     if returns is None:
-        assert held.finished_returns is held.return_mean is held.return_std is None
+        assert held.finished_returns is None and held.return_mean is None and held.return_std is None
     else:
         assert held.finished_returns is not None and held.finished_returns.tolist() == returns
-        assert (held.return_mean, held.return_std) == (np.mean(returns), pytest.approx(np.std(returns)))
+        assert held.return_mean == np.mean(returns) and held.return_std == pytest.approx(np.std(returns))
     assert len(held.observations) == ROWS, "no row is left out"
 
 
@@ -99,7 +99,7 @@ def test_rewards_may_be_a_column_or_absent(path: Path) -> None:
     held = read(written(path, rewards=REWARDS[:, None]))
     assert held.rewards is not None and held.rewards.tolist() == REWARDS.tolist() and held.return_mean == 6
     unknown = read(written(path, rewards=None))
-    assert unknown.rewards is unknown.return_mean is None
+    assert unknown.rewards is None and unknown.return_mean is None
     assert dict(describe.info(unknown))["returns"] == "unknown (no rewards)"
 
 
@@ -113,6 +113,13 @@ def test_attributes_of_ours_are_read_if_they_are_there(path: Path) -> None:
     with h5py.File(written(path), "a") as file:
         file.attrs["env_id"], file.attrs["action_view"] = "Hopper-v2", "executed"
     assert (read(path).env_id, read(path).action_view) == ("Hopper-v2", "executed")
+
+
+def test_left_out_rows_are_not_guessed(path: Path) -> None:
+    with h5py.File(written(path), "a") as file:
+        file.attrs["subsample"] = 20
+    with pytest.raises(UserError, match=r"attribute 'subsample': expected 1 without the dataset 'steps', found 20"):
+        read(path)
 
 
 # --- The unfinished episode ---------------------------------------------------------------------------------------

@@ -29,7 +29,7 @@ def then(data: Demonstrations) -> list[float]:
 
 def with_next(held: Demonstrations) -> Demonstrations:
     """As a file has them that knows what followed an episode's last row, too."""
-    ends = held.observations + np.float32([0.5, -0.5])
+    ends = held.observations + np.array([0.5, -0.5], np.float32)
     return replace(held, next_observations=ends)
 
 
@@ -65,7 +65,12 @@ def test_of_a_file_that_was_subsampled_before_nothing_is_known(tmp_path: Path, d
 def test_they_are_made_when_they_are_asked_for(demonstrations: Demonstrations) -> None:
     seen = []
     rows = demonstrations.select().transitions()
-    made = replace(rows, successors=lambda: seen.append(1) or rows.successors())
+
+    def spy() -> np.ndarray:
+        seen.append(1)
+        return rows.successors()
+
+    made = replace(rows, successors=spy)
     assert not seen
     assert made.next_observations is made.next_observations and seen == [1]
 
@@ -83,7 +88,7 @@ def test_transitions_are_the_rows(demonstrations: Demonstrations) -> None:
     assert rows.terminated.tolist() == [False, False, True, False, False]
     assert rows.truncated.tolist() == [False, True, False, False, True]
     assert rows.env_rewards is not None and rows.env_rewards.tolist() == [1] * 5
-    assert rows.rows is rows.log_prob is None
+    assert rows.rows is None and rows.log_prob is None
 
 
 # --- Selections ---------------------------------------------------------------------------------------------------

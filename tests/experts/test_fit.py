@@ -91,5 +91,5 @@ def test_the_view_of_actions(
 
 
 def test_a_float32_bound_is_not_outside_a_float64_one() -> None:
-    bound = np.float64(0.1)  # float32(0.1) is larger
-    assert not fit.outside(np.float32([[0.1]]), -bound, bound).any()
+    bound = np.array([0.1])  # float32(0.1) is larger
+    assert not fit.outside(np.array([[0.1]], np.float32), -bound, bound).any()

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+from trpo_gail.errors import UserError
 from trpo_gail.experts import arrays, hdf5
 from trpo_gail.experts.check import FIELDS
 from trpo_gail.experts.data import Demonstrations
@@ -18,25 +19,30 @@ from trpo_gail.experts.formats import attributes, native
 NAME = "D4RL"
 
 _COLUMNS = (1, 2)
+_FLAGS = ("biuf", "0 or 1 [rows]", _COLUMNS)
+# What each dataset may hold, as in `check.FIELDS`.
 _DATASETS = {
-    name: FIELDS[name]
-    for name in ("observations", "actions", "next_observations")
-} | {
+    "observations": FIELDS["observations"],
+    "actions": FIELDS["actions"],
     "rewards": ("fiu", "[rows]", _COLUMNS),
-    "terminals": ("biuf", "0 or 1 [rows]", _COLUMNS),
-    "timeouts": ("biuf", "0 or 1 [rows]", _COLUMNS),
-}  # fmt: skip
+    "terminals": _FLAGS,
+    "timeouts": _FLAGS,
+    "next_observations": FIELDS["next_observations"],
+}
 _OPTIONAL = ("rewards", "timeouts", "next_observations")
 
 
 def holds(path: Path) -> bool:
-    """Whether it is a flat file that counts no steps."""
+    """Whether it is a flat file that does not number the steps of its episodes."""
     return "observations" in hdf5.names(path) and not native.holds(path)
 
 
 def read(path: Path) -> Demonstrations:
     """All rows. A dataset of D4RL's that is missing is a UserError, unless it is optional."""
     with hdf5.reading(path) as file:
+        every = attributes.integer(file, path, "subsample", "1") or 1
+        if every != 1:
+            raise UserError(f"{path}: attribute 'subsample': expected 1 without the dataset 'steps', found {every}")
         found = {
             name: hdf5.array(file, path, name, *expected)
             for name, expected in _DATASETS.items()

@@ -32,7 +32,7 @@ _WRITTEN = (
 
 
 def holds(path: Path) -> bool:
-    """Whether it counts the steps of its episodes, as no other layout does."""
+    """Whether it numbers the steps of its episodes or states their lengths, as no other layout does."""
     return bool({"steps", "episode_lengths"} & hdf5.names(path))
 
 
