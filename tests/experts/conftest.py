@@ -8,7 +8,8 @@ import h5py
 import numpy as np
 import pytest
 
-from trpo_gail.experts.data import Demonstrations, Provenance
+from trpo_gail.experts.data import Demonstrations
+from trpo_gail.experts.facts import Provenance
 from trpo_gail.experts.save import save
 from trpo_gail.experts.subsampling import paper_rows
 

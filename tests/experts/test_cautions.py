@@ -13,7 +13,8 @@ from gymnasium.spaces import Box
 from trpo_gail.config.tree import Config
 from trpo_gail.errors import MOST, UserError
 from trpo_gail.experts import cautions, fit
-from trpo_gail.experts.data import Demonstrations, Ends, Provenance, Whole
+from trpo_gail.experts.data import Demonstrations
+from trpo_gail.experts.facts import Ends, Provenance, Whole
 from trpo_gail.experts.load import load, read
 from trpo_gail.experts.save import save
 from trpo_gail.experts.subsampling import paper_rows

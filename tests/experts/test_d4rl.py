@@ -12,7 +12,7 @@ import pytest
 
 from trpo_gail.errors import MOST, UserError
 from trpo_gail.experts import cautions, describe
-from trpo_gail.experts.data import Ends
+from trpo_gail.experts.facts import Ends
 from trpo_gail.experts.load import load, read
 from trpo_gail.experts.save import save
 

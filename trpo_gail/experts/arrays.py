@@ -15,7 +15,8 @@ import numpy as np
 from trpo_gail.errors import UserError, listed
 from trpo_gail.experts import numbers
 from trpo_gail.experts.check import FIELDS, check_length
-from trpo_gail.experts.data import Demonstrations, Provenance
+from trpo_gail.experts.data import Demonstrations
+from trpo_gail.experts.facts import Provenance
 
 _ORIGIN = tuple(f.name for f in fields(Provenance))
 _NAMES = (*FIELDS, "subsample", "unfinished", *_ORIGIN)

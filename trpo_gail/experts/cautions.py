@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from trpo_gail.experts import fit
-from trpo_gail.experts.data import Demonstrations, Ends
+from trpo_gail.experts.data import Demonstrations
+from trpo_gail.experts.facts import Ends
 from trpo_gail.magnitudes import too_large
 
 ALIVE = "-log(1-D)"  # the reward that is never negative

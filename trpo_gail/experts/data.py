@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from trpo_gail.errors import UserError
+from trpo_gail.experts.facts import Ends, Provenance, Whole
 from trpo_gail.experts.subsampling import paper_rows
 from trpo_gail.sampling.transitions import Transitions
 from trpo_gail.spaces.spec import ActionView
@@ -28,44 +29,6 @@ ROWS = (
     "next_observations",
     "followers",
 )
-
-
-@dataclass(frozen=True)
-class Provenance:
-    """Where demonstrations come from; every field is an attribute of a native file, and each may be unknown."""
-
-    env_id: str | None = None
-    env_kwargs: Mapping[str, Any] = field(default_factory=dict)
-    observation_space: Mapping[str, Any] | None = None  # as `spaces.as_json.space_to_json` gives it
-    action_space: Mapping[str, Any] | None = None
-    action_view: ActionView | None = None  # raw: as sampled; executed: clipped to the bounds
-    policy: str | None = None
-    policy_sha256: str | None = None
-    deterministic: bool | None = None
-    seed: int | None = None
-    backend: str | None = None
-    versions: Mapping[str, str] = field(default_factory=dict)
-    licence: str | None = None
-    attribution: str | None = None
-
-
-@dataclass(frozen=True)
-class Ends:
-    """How episodes end, of those whose last row is there; numbers of episodes."""
-
-    terminal: int
-    limit: int
-    unsaid: int
-
-
-@dataclass(frozen=True)
-class Whole:
-    """What is known of all episodes of a source, whichever of them are kept."""
-
-    trajectories: int
-    return_mean: float | None  # of the finished ones; None if it is not known
-    return_std: float | None  # likewise, of the population
-    ends: Ends | None  # None if the source does not say how episodes end
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,8 @@ import numpy as np
 
 from trpo_gail.envs.vector import Backend, VectorEnv, make_together, without_limit
 from trpo_gail.errors import UserError, shortened
-from trpo_gail.experts.data import Demonstrations, Provenance
+from trpo_gail.experts.data import Demonstrations
+from trpo_gail.experts.facts import Provenance
 from trpo_gail.experts.save import save
 from trpo_gail.experts.subsampling import paper_offsets, paper_rows
 from trpo_gail.runs.experts import load_actor

@@ -11,7 +11,7 @@ import numpy as np
 
 from trpo_gail.errors import UserError, shortened
 from trpo_gail.experts import hdf5
-from trpo_gail.experts.data import Provenance
+from trpo_gail.experts.facts import Provenance
 
 
 def read_provenance(file: h5py.Group, path: str | Path) -> Provenance:

@@ -1,0 +1,47 @@
+"""What is known of demonstrations beside their rows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from trpo_gail.spaces.spec import ActionView
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """Where demonstrations come from; every field is an attribute of a native file, and each may be unknown."""
+
+    env_id: str | None = None
+    env_kwargs: Mapping[str, Any] = field(default_factory=dict)
+    observation_space: Mapping[str, Any] | None = None  # as `spaces.as_json.space_to_json` gives it
+    action_space: Mapping[str, Any] | None = None
+    action_view: ActionView | None = None  # raw: as sampled; executed: clipped to the bounds
+    policy: str | None = None
+    policy_sha256: str | None = None
+    deterministic: bool | None = None
+    seed: int | None = None
+    backend: str | None = None
+    versions: Mapping[str, str] = field(default_factory=dict)
+    licence: str | None = None
+    attribution: str | None = None
+
+
+@dataclass(frozen=True)
+class Ends:
+    """How episodes end, of those whose last row is there; numbers of episodes."""
+
+    terminal: int
+    limit: int
+    unsaid: int
+
+
+@dataclass(frozen=True)
+class Whole:
+    """What is known of all episodes of a source, whichever of them are kept."""
+
+    trajectories: int
+    return_mean: float | None  # of the finished ones; None if it is not known
+    return_std: float | None  # likewise, of the population
+    ends: Ends | None  # None if the source does not say how episodes end
