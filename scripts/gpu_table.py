@@ -26,7 +26,8 @@ import torch
 
 from trpo_gail.adversaries.discriminator import Discriminator
 from trpo_gail.build import make_adversary, make_learner
-from trpo_gail.config.tree import Config, DiscriminatorConfig, PolicyConfig, preset
+from trpo_gail.config.presets import preset
+from trpo_gail.config.tree import Config, DiscriminatorConfig, PolicyConfig
 from trpo_gail.errors import UserError
 from trpo_gail.generators.trpo import TRPO
 from trpo_gail.parallel import Workers

@@ -9,19 +9,17 @@ from typing import Any
 
 import pytest
 
+from trpo_gail.config.files import from_dict, to_dict
+from trpo_gail.config.leaves import flatten
+from trpo_gail.config.presets import preset
 from trpo_gail.config.tree import (
     Config,
     CriticConfig,
     DiscriminatorConfig,
-    GeneratorName,
     PolicyConfig,
     PPOConfig,
     PresetName,
     TRPOConfig,
-    flatten,
-    from_dict,
-    preset,
-    to_dict,
 )
 from trpo_gail.errors import UserError
 
@@ -173,10 +171,10 @@ def test_whole_episodes_may_ask_for_fewer_steps_than_environments() -> None:
     ("generator", "flag", "value"),
     [("trpo", "ppo.n_epochs", 3), ("trpo", "ppo.dual_clip", 3.0), ("ppo", "trpo.max_kl", 0.02)],
 )
-def test_the_other_generators_fields_may_not_be_set(generator: GeneratorName, flag: str, value: Any) -> None:
+def test_the_other_generators_fields_may_not_be_set(generator: str, flag: str, value: Any) -> None:
     with pytest.raises(UserError, match=rf"--{flag}: {value} given, but --generator is {generator}"):
         replaced(Config("Hopper-v4", generator=generator), flag, value)
-    other: GeneratorName = "ppo" if generator == "trpo" else "trpo"
+    other = "ppo" if generator == "trpo" else "trpo"
     assert flatten(replaced(Config("Hopper-v4", generator=other), flag, value))[flag] == value
 
 

@@ -15,7 +15,8 @@ import torch
 import toys
 
 from trpo_gail.build import make_learner
-from trpo_gail.config.tree import Config, CriticConfig, DiscriminatorConfig, PPOConfig, preset
+from trpo_gail.config.presets import preset
+from trpo_gail.config.tree import Config, CriticConfig, DiscriminatorConfig, PPOConfig
 from trpo_gail.errors import RunError
 from trpo_gail.learner import Learner
 from trpo_gail.parallel import Workers

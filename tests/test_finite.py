@@ -16,15 +16,8 @@ import toys
 
 from trpo_gail.build import make_learner, make_policy
 from trpo_gail.cloning import clone
-from trpo_gail.config.tree import (
-    CloningConfig,
-    Config,
-    CriticConfig,
-    DiscriminatorConfig,
-    PolicyConfig,
-    PPOConfig,
-    preset,
-)
+from trpo_gail.config.presets import preset
+from trpo_gail.config.tree import CloningConfig, Config, CriticConfig, DiscriminatorConfig, PolicyConfig, PPOConfig
 from trpo_gail.envs import vector
 from trpo_gail.errors import RunError
 from trpo_gail.finite import NotFinite, Reach, checked, likely_cause, number, numbers

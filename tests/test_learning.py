@@ -11,7 +11,8 @@ import pytest
 import torch
 
 from trpo_gail.build import make_learner
-from trpo_gail.config.tree import Config, CriticConfig, DiscriminatorConfig, PolicyConfig, PPOConfig, preset
+from trpo_gail.config.presets import preset
+from trpo_gail.config.tree import Config, CriticConfig, DiscriminatorConfig, PolicyConfig, PPOConfig
 from trpo_gail.envs import vector
 from trpo_gail.experts.load import load
 from trpo_gail.learner import Learner

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from trpo_gail.config.tree import Config, PPOConfig, TRPOConfig, TrustRegionConfig, preset
+from trpo_gail.config.presets import preset
+from trpo_gail.config.tree import Config, PPOConfig, TRPOConfig, TrustRegionConfig
 from trpo_gail.parallel import Workers
 from trpo_gail.runs import training
 from trpo_gail.runs.stuck import Stuck

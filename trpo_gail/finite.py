@@ -14,7 +14,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from trpo_gail.config.tree import Config, flatten
+from trpo_gail.config.leaves import flatten
+from trpo_gail.config.tree import Config
 from trpo_gail.errors import RunError
 
 # What no sensible flag exceeds, and no preset comes near: the first to suspect.

@@ -19,7 +19,8 @@ from run_files import checkpoints, differing, events, metrics, state
 
 from trpo_gail import load_policy
 from trpo_gail.cli import COMMANDS, main
-from trpo_gail.config.tree import Config, flatten
+from trpo_gail.config.leaves import flatten
+from trpo_gail.config.tree import Config
 from trpo_gail.runs.run_folder import RunFolder
 
 SUMMARY = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from trpo_gail.commands.train import parse_flags
-from trpo_gail.config.tree import preset
+from trpo_gail.config.presets import preset
 from trpo_gail.errors import UserError
 
 

@@ -10,7 +10,8 @@ import torch
 import toys  # registers Walk-v0
 
 from trpo_gail.build import make_learner
-from trpo_gail.config.tree import Config, PPOConfig, preset
+from trpo_gail.config.presets import preset
+from trpo_gail.config.tree import Config, PPOConfig
 from trpo_gail.envs import vector
 from trpo_gail.learner import Learner
 from trpo_gail.parallel import Workers

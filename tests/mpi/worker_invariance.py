@@ -14,7 +14,8 @@ import numpy as np
 import torch
 
 from trpo_gail.build import make_learner
-from trpo_gail.config.tree import Config, PPOConfig, preset
+from trpo_gail.config.presets import preset
+from trpo_gail.config.tree import Config, PPOConfig
 from trpo_gail.envs import vector
 from trpo_gail.experts.load import load
 from trpo_gail.parallel import Workers

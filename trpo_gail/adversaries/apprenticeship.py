@@ -147,6 +147,7 @@ class Apprenticeship:
 def build(config: Config, parts: Parts) -> Apprenticeship:
     """FEM or GTAL, by the name in the config."""
     assert parts.expert is not None and config.adversary in ("fem", "gtal")
+    kind: Literal["fem", "gtal"] = "fem" if config.adversary == "fem" else "gtal"
     rng = np.random.default_rng(stream_seed(config.seed, INITIAL, 2))
     sign = FORMS[config.discriminator.reward].sign
-    return Apprenticeship(config.adversary, sign, parts.spec, parts.expert, rng, parts.workers)
+    return Apprenticeship(kind, sign, parts.spec, parts.expert, rng, parts.workers)

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
-
-from tyro.conf import Positional
+from typing import TYPE_CHECKING, Annotated
 
 from trpo_gail.commands.parsing import alone, parse, print_table
+from trpo_gail.config.marks import Positional
 from trpo_gail.config.tree import PresetName
 
 if TYPE_CHECKING:
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class _BenchArguments:
-    env: Positional[str] = "Hopper-v4"
+    env: Annotated[str, Positional("ENV")] = "Hopper-v4"
     """Environment id."""
     expert: str | None = None
     """HDF5 file of demonstrations; without it expert_data/<env>.h5."""

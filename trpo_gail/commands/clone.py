@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
-from tyro.conf import arg
-
 from trpo_gail.commands.parsing import parse, world
+from trpo_gail.config.marks import Unprefixed
 from trpo_gail.config.tree import CloningConfig
 
 if TYPE_CHECKING:
@@ -16,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class _CloneArguments:
-    config: Annotated[CloningConfig, arg(name="")]
+    config: Annotated[CloningConfig, Unprefixed()]
     out: str | None = None
     """Run folder; without it runs/<environment>-seed<seed>-<time>."""
     quiet: bool = False

@@ -12,12 +12,11 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-from tyro.conf import UseAppendAction
+from typing import TYPE_CHECKING, Annotated
 
 from trpo_gail.commands.parsing import alone, file_errors, parse
 from trpo_gail.commands.train import parse_flags
+from trpo_gail.config.marks import OncePerItem
 from trpo_gail.config.tree import Config
 from trpo_gail.errors import UserError
 
@@ -43,11 +42,11 @@ class _Arguments:
     """Folder of the plan, the results, the tables and the page (index.html)."""
     generators: str = ""
     """Contestants by their generators alone: trpo,ppo."""
-    contestant: UseAppendAction[tuple[str, ...]] = ()
+    contestant: Annotated[tuple[str, ...], OncePerItem()] = ()
     """A contestant, "NAME: FLAGS" with flags of `train`, such as "big: --trpo.max_kl 0.02"; once for each."""
     flags: str = ""
     """Flags of `train` for all contestants: --flags="--num_envs 8 --gamma 0.99"."""
-    task_flags: UseAppendAction[tuple[str, ...]] = ()
+    task_flags: Annotated[tuple[str, ...], OncePerItem()] = ()
     """Flags of `train` for all contestants on one environment, "ENV: FLAGS"; once for each such environment."""
     seeds: tuple[int, ...] = (5,)
     """How many (N stands for 0 to N-1); or, where several numbers are given, which."""

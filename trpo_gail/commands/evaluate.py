@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from tyro.conf import Positional, arg
-
 from trpo_gail.commands.parsing import parse, print_table, world
+from trpo_gail.config.marks import Positional
 
 if TYPE_CHECKING:
     from trpo_gail.parallel import Workers
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class _EvaluateArguments:
-    run: Positional[Annotated[str, arg(metavar="RUN")]]
+    run: Annotated[str, Positional("RUN")]
     """Run folder."""
     episodes: int = 50
     """Episodes."""

@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from tyro.conf import Positional, arg
-
 from trpo_gail.commands.data import print_info
 from trpo_gail.commands.parsing import by_rank_0, parse
+from trpo_gail.config.marks import Positional
 from trpo_gail.config.tree import Config
 from trpo_gail.system.terminal import streams, warn
 
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class _RecordArguments:
-    env: Positional[Annotated[str, arg(metavar="ENV")]]
+    env: Annotated[str, Positional("ENV")]
     """Environment id, or module:Id."""
     policy: str
     """A run folder, or a policy file of Ho & Ermon (FILE.h5, or FILE.h5:iter0000500 for one snapshot), or greedy: the

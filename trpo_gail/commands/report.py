@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
-
-from tyro.conf import Positional
+from typing import TYPE_CHECKING, Annotated
 
 from trpo_gail.commands.parsing import by_rank_0, parse
+from trpo_gail.config.marks import Positional
 from trpo_gail.errors import UserError
 
 if TYPE_CHECKING:
@@ -16,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class _ReportArguments:
-    runs: Positional[tuple[str, ...]]
+    runs: Annotated[tuple[str, ...], Positional("RUN ...")]
     """Run folders."""
     out: str | None = None
     """HTML file to write; None for report.html in the one run's folder, or here for several."""

@@ -2,30 +2,34 @@
 
 from __future__ import annotations
 
-import dataclasses
+import contextlib
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, get_args, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any
 
-from tyro.conf import arg
-
-from trpo_gail.commands.parsing import file_errors, parse, world
-from trpo_gail.config.tree import Config, GeneratorName, PresetName, other_generator, preset
+from trpo_gail.commands.parsing import answer_help, file_errors, mistakes, world
+from trpo_gail.config import idle
+from trpo_gail.config.leaves import flatten
+from trpo_gail.config.marks import Unprefixed
+from trpo_gail.config.presets import preset
+from trpo_gail.config.reading import Given, complete, read
+from trpo_gail.config.tree import Config
 from trpo_gail.errors import UserError
 
 if TYPE_CHECKING:
     from trpo_gail.parallel import Workers
     from trpo_gail.runs.console import View
 
+EXPERT = {"adversary": "env_reward", "normalise_from_expert": False}  # what `expert` has before its flags
+
 
 @dataclass(frozen=True)
 class TrainArguments:
     """Flags of `train`."""
 
-    config: Annotated[Config, arg(name="")] = dataclasses.field(default_factory=lambda: Config(""))
+    config: Annotated[Config, Unprefixed()]
     out: str | None = None
-    """Run folder; without it runs/<environment>-seed<seed>-<time>."""
+    """Run folder; None makes runs/<environment>-seed<seed>-<time>."""
     resume: bool = False
     """Go on with the run in --out, from its last checkpoint; only --steps and --iterations may differ, and grow."""
     quiet: bool = False
@@ -34,26 +38,28 @@ class TrainArguments:
 
 def run(arguments: list[str], workers: list[Workers], command: str = "train") -> int:
     """Train, or go on with a run. `command` is the name that help and errors show."""
-    resume, out = (_peek(arguments, flag) for flag in ("--resume", "--out"))
-    if resume is not None and not out:
+    given = _read(arguments, command)
+    resume: bool = given.values.get("resume", False)
+    out: str = given.values.get("out") or ""
+    if resume and not out:
         raise UserError("--resume: which run? --out names its folder")
     from trpo_gail.runs.console import View
 
-    if resume is None:
-        given = parse_flags(arguments, command)
-        with View.early(given.quiet) as view:
-            _train(given, None, workers, view)
+    if not resume:
+        made = _arguments(given, command)
+        with View.early(made.quiet) as view:
+            _train(made, None, workers, view)
     else:
-        with View.early("--quiet" in arguments) as view:
+        with View.early(given.values.get("quiet", False)) as view:
             with file_errors():
-                saved = _saved(Path(str(out)))
-            _train(_resumed_flags(arguments, command, saved, str(out)), saved, workers, view)
+                saved = _saved(Path(out))
+            _train(_resumed(given, command, saved, out), saved, workers, view)
     return 0
 
 
-def _resumed_flags(arguments: list[str], command: str, saved: Config | None, out: str) -> TrainArguments:
+def _resumed(given: Given, command: str, saved: Config | None, out: str) -> TrainArguments:
     try:
-        return parse_flags(arguments, command, saved)
+        return _arguments(given, command, saved)
     except UserError as error:
         if saved:
             raise
@@ -80,46 +86,46 @@ def _saved(path: Path) -> Config | None:
     return saved_config(path)
 
 
-def parse_flags(arguments: list[str], command: str = "train", saved: Config | None = None) -> TrainArguments:
-    """Flags over the defaults that their --preset and --generator choose, or over those of a run. Raises UserError."""
-    import tyro
+def parse_flags(arguments: list[str], command: str = "train") -> TrainArguments:
+    """Flags over the defaults that their --preset chooses. Raises UserError."""
+    return _arguments(_read(arguments, command), command)
 
-    name, generator = (_peek(arguments, flag) for flag in ("--preset", "--generator"))
-    base = saved or preset(_one_of(PresetName, name), tyro.MISSING, _one_of(GeneratorName, generator))
-    if command == "expert" and not saved:
-        base = dataclasses.replace(base, adversary="env_reward", normalise_from_expert=False)
-    given = parse(TrainArguments, arguments, command, TrainArguments(base))
-    _refuse_idle_fields(arguments, given.config)
-    return given
+
+def _read(arguments: list[str], command: str) -> Given:
+    """What is given; or --help, with the defaults of the --preset that is given. Raises UserError."""
+    with contextlib.suppress(UserError):  # --help answers whatever else is wrong
+        answer_help(TrainArguments, arguments, command, _defaults(read(TrainArguments, arguments).values, command))
+    answer_help(TrainArguments, arguments, command, _defaults({}, command))
+    with mistakes(command):
+        return read(TrainArguments, arguments)
+
+
+def _defaults(given: dict[str, Any], command: str) -> dict[str, Any]:
+    """By path."""
+    base = flatten(preset(given.get("preset", "default"), ""))
+    del base["env"]
+    return base | (EXPERT if command == "expert" else {})
+
+
+def _arguments(given: Given, command: str, saved: Config | None = None) -> TrainArguments:
+    """The flags over their defaults, or over the config of a run. Raises UserError."""
+    defaults = flatten(saved) if saved else _defaults(given.values, command)
+    with mistakes(command):
+        values = complete(TrainArguments, Given(defaults | given.values))
+    own = {name: values.pop(name) for name in ("out", "resume", "quiet") if name in values}
+    config = idle.settled(Config, values, given.values)
+    _refuse_idle_flags(given, config)
+    return TrainArguments(config, **own)
+
+
+def _refuse_idle_flags(given: Given, config: Config) -> None:
+    """A flag that decides nothing is refused, by its path or its short name, even if it says what is the default."""
+    flat = flatten(config)
+    for path, typed in given.typed.items():
+        if path in flat and (why := idle.reason(flat, path)):
+            raise UserError(f"{typed}: given, but {why}")
 
 
 def expert(arguments: list[str], workers: list[Workers]) -> int:
     """Train on the environment's own reward."""
     return run(arguments, workers, "expert")
-
-
-def _peek(arguments: list[str], flag: str) -> str | None:
-    """A flag's value before the parse whose defaults depend on it; '' if it stands without one. Of several the last, which
-    the parser takes, too."""
-    for argument, following in reversed([*pairwise([*arguments, "--"])]):
-        if argument == flag:
-            return "" if following.startswith("--") else following
-        if argument.startswith(flag + "="):
-            return argument.partition("=")[2]
-    return None
-
-
-def _one_of(choices: Any, value: str | None) -> Any:
-    """The value if it is one of a Literal's, else the first of them: a wrong one is the parser's."""
-    return value if value in get_args(choices) else get_args(choices)[0]
-
-
-def _refuse_idle_fields(arguments: list[str], config: Config) -> None:
-    """A field of the other generator, by its path or its short name, is refused even where it says what is its default."""
-    idle = other_generator(config.generator)
-    hints = get_type_hints(type(getattr(config, idle)), include_extras=True).values()
-    short = {alias for hint in hints for extra in get_args(hint)[1:] for alias in getattr(extra, "aliases", None) or ()}
-    for argument in arguments:
-        flag = argument.partition("=")[0]
-        if flag.startswith(f"--{idle}.") or flag.replace("-", "_").replace("__", "--", 1) in short:
-            raise UserError(f"{flag}: given, but --generator is {config.generator}")

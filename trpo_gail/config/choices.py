@@ -60,7 +60,9 @@ def find(table: Mapping[str, Choice], name: str) -> Choice:
     """The row of a name. A function from outside is imported, since it alone knows whether it imitates. Raises UserError."""
     if name in table:
         return table[name]
-    module, _, function = name.partition(":")
+    module, colon, function = name.partition(":")
+    if not colon:
+        raise UserError(f"{name!r} given, one of {', '.join(map(repr, table))} or module:function expected")
     imitates = getattr(Choice(module, function=function).load(), "imitates", True)
     return Choice(module, None, imitates, function)
 

@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from trpo_gail.config.tree import Config, flatten
+from trpo_gail.config.leaves import flatten
+from trpo_gail.config.tree import Config
 from trpo_gail.errors import UserError
 from trpo_gail.reports import page, plots
 from trpo_gail.reports.page import Cell, Figure, Section, Table

@@ -20,7 +20,9 @@ import numpy as np
 import torch
 from gymnasium.spaces import Box
 
-from trpo_gail.config.tree import Config, flatten, from_dict, to_dict
+from trpo_gail.config.files import from_dict, to_dict
+from trpo_gail.config.leaves import flatten
+from trpo_gail.config.tree import Config
 from trpo_gail.errors import UserError
 from trpo_gail.learner import Learner
 from trpo_gail.parallel import Workers

@@ -13,7 +13,8 @@ import torch
 
 from trpo_gail import cloning
 from trpo_gail.build import make_policy
-from trpo_gail.config.tree import CloningConfig, Config, to_dict
+from trpo_gail.config.files import to_dict
+from trpo_gail.config.tree import CloningConfig, Config
 from trpo_gail.envs import vector
 from trpo_gail.errors import UserError
 from trpo_gail.experts import cautions, describe

@@ -13,7 +13,9 @@ from typing import Any
 import torch
 
 from trpo_gail.build import make_learner
-from trpo_gail.config.tree import Config, flatten, from_dict, to_dict
+from trpo_gail.config.files import from_dict, to_dict
+from trpo_gail.config.leaves import flatten
+from trpo_gail.config.tree import Config
 from trpo_gail.envs import vector
 from trpo_gail.envs.vector import VectorEnv
 from trpo_gail.errors import UserError

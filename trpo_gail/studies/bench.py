@@ -18,7 +18,9 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from trpo_gail.config.tree import Config, PresetName, from_dict, preset, to_dict
+from trpo_gail.config.files import from_dict, to_dict
+from trpo_gail.config.presets import preset
+from trpo_gail.config.tree import Config, PresetName
 from trpo_gail.errors import UserError
 from trpo_gail.parallel import Workers, cores
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from trpo_gail.config.choices import ADVERSARIES, reads
 from trpo_gail.errors import UserError
 from trpo_gail.studies.comparison import results
 from trpo_gail.studies.comparison.plan import Cell, Plan
@@ -27,8 +28,10 @@ class ComparisonExperiment:
     def _words(self, cell: Cell, expert: str) -> list[str]:
         """Arguments without the run folder."""
         plan, task, contestant = self.plan, self.plan.task(cell.env), self.plan.contestant(cell.contestant)
+        updates = reads(ADVERSARIES, contestant.config["adversary"], "d_step")
         numbers = {
-            "d_step": contestant.config["d_step"], "trajectories": task.trajectories, "subsample": task.subsample,
+            "d_step": contestant.config["d_step"] if updates else None,
+            "trajectories": task.trajectories, "subsample": task.subsample,
             "steps": task.steps, "eval_every": task.eval_every, "eval_episodes": plan.eval_episodes,
             "final_episodes": plan.final_episodes, "seed": cell.seed,
         }  # fmt: skip

@@ -6,8 +6,11 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
-from trpo_gail.config.tree import Config, flatten, other_generator
+from trpo_gail.config import choices
+from trpo_gail.config.leaves import flatten
+from trpo_gail.config.tree import Config
 from trpo_gail.errors import UserError
 from trpo_gail.studies.comparison.plan import Contestant, Plan, Task, epoch_steps
 from trpo_gail.studies.comparison.results import Result
@@ -28,6 +31,7 @@ NETWORKS = (*WIDTHS,  # and how they begin, and what they are given
     "critic.time_input", "critic.normalise_observations", "critic.observation_clip", "discriminator.normalise",
     "discriminator.input_clip", "normalise_from_expert",
 )  # fmt: skip
+OF_GENERATORS = choices.owned(choices.GENERATORS)
 ROUNDING = 0.05  # of the discriminator's updates per step: more is refused beforehand, and noted afterwards
 
 
@@ -87,8 +91,10 @@ def _contestant(base: Config, entry: Entry) -> Contestant:
     notes = list(_networks(where, entry, flat, common))
     d_step, note = _updates(where, base, entry)
     settings = {name: value for name, value in flat.items() if name not in (*OWNED, "save_every", "iterations")}
-    idle = other_generator(config.generator)
-    settings = {n: v for n, v in settings.items() if not n.startswith(f"{idle}.")} | {"d_step": d_step}
+    read = partial(choices.reads, choices.GENERATORS, config.generator)
+    settings = {n: v for n, v in settings.items() if not choices.covers(OF_GENERATORS, n) or read(n)} | {
+        "d_step": d_step
+    }
     return Contestant(entry.name, entry.flags, json.loads(json.dumps(settings)), (*notes, *note))
 
 

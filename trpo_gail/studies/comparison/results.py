@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from trpo_gail.config.tree import Config, flatten, from_dict
+from trpo_gail.config.files import from_dict
+from trpo_gail.config.leaves import flatten
+from trpo_gail.config.tree import Config
 from trpo_gail.errors import UserError
 from trpo_gail.runs.run_folder import read_json, read_metrics
 from trpo_gail.studies.comparison.plan import Cell, Plan

@@ -1,0 +1,114 @@
+"""The leaves of a tree as flags: the names and the values of each."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import NoneType
+from typing import Any, Literal, get_args, get_origin
+
+from trpo_gail.config.leaves import Leaf, leaves, texts
+from trpo_gail.config.marks import OncePerItem, Positional
+from trpo_gail.errors import UserError
+
+
+@dataclass(frozen=True)
+class Flag:
+    """How a leaf is given."""
+
+    leaf: Leaf
+
+    @property
+    def positional(self) -> str | None:
+        """What stands for it in messages if it is given by its place."""
+        return next((mark.metavar for mark in self.leaf.marks if isinstance(mark, Positional)), None)
+
+    @property
+    def kinds(self) -> tuple[Any, ...]:
+        """Of `X | None` both, else its type alone."""
+        inner = get_args(self.leaf.hint)
+        return inner if NoneType in inner else (self.leaf.hint,)
+
+    @property
+    def kind(self) -> Any:
+        """The type of the value, or of an item if it is a tuple."""
+        kind = next(kind for kind in self.kinds if kind is not NoneType)
+        return get_args(kind)[0] if get_origin(kind) is tuple else kind
+
+    @property
+    def switch(self) -> bool:
+        return self.leaf.hint is bool
+
+    @property
+    def many(self) -> bool:
+        return get_origin(self.leaf.hint) is tuple
+
+    @property
+    def once_per_item(self) -> bool:
+        return any(isinstance(mark, OncePerItem) for mark in self.leaf.marks)
+
+    @property
+    def names(self) -> list[str]:
+        """What switches it on, or comes before its value; the shortest first."""
+        if self.positional:
+            return []
+        return [*([f"--{self.leaf.name}"] if self.leaf.short else []), f"--{self.leaf.path}"]
+
+    @property
+    def opposites(self) -> list[str]:
+        """What switches it off."""
+        return [_opposite(name) for name in self.names] if self.switch else []
+
+    @property
+    def text(self) -> str:
+        return texts(self.leaf.owner).get(self.leaf.name, "")
+
+    def value(self, typed: str, words: list[str]) -> Any:
+        """The words after its name, as `typed`, as a value. Raises UserError."""
+        values = [self._one(typed, word) for word in words]
+        return tuple(values) if self.many else values[0]
+
+    def _one(self, typed: str, word: str) -> Any:
+        if word == "None" and NoneType in self.kinds:
+            return None
+        if get_origin(self.kind) is Literal:
+            choices = get_args(self.kind)
+            if word not in choices:
+                allowed = (*choices, "None") if NoneType in self.kinds else choices
+                raise UserError(f"invalid choice {word!r} for argument {typed!r}. Expected one of {allowed}.")
+            return word
+        try:
+            return _READERS[self.kind](word)
+        except ValueError as error:
+            raise UserError(f"Error parsing {typed}: {word!r} given, {error} expected") from error
+
+
+def _opposite(name: str) -> str:
+    """Of --a.b: --a.no_b."""
+    section, dot, last = name[2:].rpartition(".")
+    return f"--{section}{dot}no_{last}"
+
+
+def _whole(word: str) -> int:
+    """Whole numbers may be written 2e6."""
+    with contextlib.suppress(ValueError):
+        return int(word)
+    with contextlib.suppress(ValueError):
+        if (value := float(word)).is_integer():
+            return int(value)
+    raise ValueError("a whole number")
+
+
+def _number(word: str) -> float:
+    with contextlib.suppress(ValueError):
+        return float(word)
+    raise ValueError("a number")
+
+
+_READERS: dict[Any, Callable[[str], Any]] = {int: _whole, float: _number, str: str}
+
+
+def flags(cls: type) -> list[Flag]:
+    """All flags of a tree."""
+    return [Flag(leaf) for leaf in leaves(cls).values()]
