@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import types
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,11 +14,11 @@ import pytest
 import torch
 
 from trpo_gail import parallel
-from trpo_gail.errors import UserError
+from trpo_gail.errors import MOST, UserError
 from trpo_gail.parallel import Workers
 from trpo_gail.system.launcher import LAUNCHERS, launched, unlaunched_environment
 
-VARIABLES = [name for pair in LAUNCHERS for name in pair] + ["SLURM_NTASKS"]
+VARIABLES = [name for pair in LAUNCHERS for name in pair] + ["SLURM_NTASKS", "RANK", "WORLD_SIZE"]
 
 
 @pytest.fixture(autouse=True)
@@ -70,6 +71,10 @@ def test_collectives_of_one_process_give_back_what_they_got() -> None:
         ({"SLURM_NTASKS": "8"}, None),  # a batch script has it too
         ({"SLURM_PROCID": "0", "SLURM_NTASKS": "8"}, None),
         ({"PMI_RANK": "2"}, None),
+        ({"RANK": "0", "WORLD_SIZE": "1"}, None),
+        ({"WORLD_SIZE": "4"}, None),
+        ({"RANK": "1", "WORLD_SIZE": "2", "PMI_RANK": "1", "PMI_SIZE": "2"}, (1, 2)),  # a script may set both
+        ({"RANK": "0", "WORLD_SIZE": "2", "OMPI_COMM_WORLD_RANK": "1", "OMPI_COMM_WORLD_SIZE": "4"}, (1, 4)),
     ],
 )
 def test_launchers_are_known_by_their_variables(
@@ -78,6 +83,27 @@ def test_launchers_are_known_by_their_variables(
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
     assert launched() == expected
+
+
+SLURM_STEP = {"SLURM_PROCID": "0", "SLURM_STEP_NUM_TASKS": "1"}
+
+
+@pytest.mark.parametrize("beside", [{}, {"SLURM_NTASKS": "2"}, SLURM_STEP, {"PMI_RANK": "0", "PMI_SIZE": "1"}])
+def test_a_launcher_without_mpi_is_refused(beside: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in ({"RANK": "3", "WORLD_SIZE": "4"} | beside).items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(UserError, match=r"WORLD_SIZE=4 RANK=3: each of 4 .*mpirun -n 4 trpo-gail .*srun") as caught:
+        Workers.world()
+    assert len(str(caught.value)) <= MOST and "\n" not in str(caught.value)
+
+
+def test_torchruns_processes_train_nothing(tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    words = ["train", "CartPole-v0", "--adversary", "env_reward", "--out", str(out)]
+    variables = os.environ | {"RANK": "1", "WORLD_SIZE": "2", "LOCAL_RANK": "1", "MASTER_ADDR": "localhost"}
+    done = subprocess.run([sys.executable, "-m", "trpo_gail", *words], env=variables, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (2, "") and not out.exists()
+    assert done.stderr.startswith("trpo-gail: WORLD_SIZE=2 RANK=1: ") and done.stderr.count("\n") == 1
 
 
 def test_children_that_are_no_ranks_see_no_launcher(monkeypatch: pytest.MonkeyPatch) -> None:

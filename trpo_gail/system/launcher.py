@@ -14,19 +14,42 @@ LAUNCHERS = (
     ("SLURM_PROCID", "SLURM_STEP_NUM_TASKS"),
 )
 
+# The same, as torchrun, accelerate and deepspeed tell them: no launchers of ours, for they start no MPI.
+_TORCH = ("RANK", "WORLD_SIZE")
+
 # Beginnings of the names of what MPICH, Open MPI and SLURM tell those that they start.
 _TOLD = ("PMI", "MPI_LOCAL", "HYDI_", "OMPI_", "PRTE_", "SLURM_")
 
 
 def launched() -> tuple[int, int] | None:
-    """(rank, size) if a launcher started this process, else None. Raises UserError for variables that no launcher gives."""
+    """(rank, size) if a launcher started this process, else None.
+
+    Raises UserError for variables that no launcher gives, and if a launcher without MPI started more processes than one with
+    MPI did: each of them would believe itself alone, and do the work of all.
+    """
+    found = _launched()
+    others = _told_by(_TORCH) if all(os.environ.get(name, "").isdecimal() for name in _TORCH) else None
+    if others and others[1] > (found or (0, 1))[1]:
+        rank, size = others
+        raise UserError(
+            f"WORLD_SIZE={size} RANK={rank}: each of {size} processes would work alone, since torchrun and its like start no "
+            f"MPI; mpirun -n {size} trpo-gail train ... (or srun -n {size}) expected; unset WORLD_SIZE to run alone"
+        )
+    return found
+
+
+def _launched() -> tuple[int, int] | None:
     for names in LAUNCHERS:
         if all(name in os.environ for name in names):
             if not all(os.environ[name].isdecimal() for name in names):
                 found = ", ".join(f"{name}={os.environ[name]!r}" for name in names)
                 raise UserError(f"{found}: expected two numbers, as mpirun or srun set them; unset both to run alone")
-            return int(os.environ[names[0]]), int(os.environ[names[1]])
+            return _told_by(names)
     return None
+
+
+def _told_by(names: tuple[str, str]) -> tuple[int, int]:
+    return int(os.environ[names[0]]), int(os.environ[names[1]])
 
 
 def speaks() -> bool:
