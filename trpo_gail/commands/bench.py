@@ -19,17 +19,17 @@ class _BenchArguments:
     env: Annotated[str, Positional("ENV")] = "Hopper-v4"
     """Environment id."""
     expert: str | None = None
-    """HDF5 file of demonstrations; without it expert_data/<env>.h5."""
+    """HDF5 file of demonstrations; None takes expert_data/<env>.h5."""
     preset: PresetName = "default"
-    """Whose settings to train with; an iteration of `paper` takes seconds, so measure for longer."""
+    """Set of defaults to train with; an iteration of `paper` takes seconds, so that it needs longer measurements."""
     seconds: float = 20.0
-    """Seconds of each measurement."""
+    """Duration of each measurement, in seconds."""
     repeats: int = 3
-    """Measurements of each kind, in turn; medians and ratios are printed."""
+    """Number of measurements of each kind, which take turns; medians and ratios are printed."""
     ranks: int = 2
-    """Ranks of the scaling measurements; 1 for none."""
+    """Ranks of the scaling measurements; 1 skips them."""
     json: bool = False
-    """Print JSON."""
+    """Print the results as JSON."""
 
 
 def run(arguments: list[str], workers: list[Workers]) -> int:

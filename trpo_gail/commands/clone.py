@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 class _CloneArguments:
     config: Annotated[CloningConfig, Unprefixed()]
     out: str | None = None
-    """Run folder; without it runs/<environment>-seed<seed>-<time>."""
+    """Run folder; None makes runs/<environment>-seed<seed>-<time>."""
     quiet: bool = False
     """Print nothing but errors and warnings."""
 

@@ -41,33 +41,36 @@ class _Arguments:
     out: str
     """Folder of the plan, the results, the tables and the page (index.html)."""
     generators: str = ""
-    """Contestants by their generators alone: trpo,ppo."""
+    """Contestants that differ in their generators alone, such as trpo,ppo."""
     contestant: Annotated[tuple[str, ...], OncePerItem()] = ()
-    """A contestant, "NAME: FLAGS" with flags of `train`, such as "big: --trpo.max_kl 0.02"; once for each."""
+    """A contestant, "NAME: FLAGS" with flags of `train`, such as "big: --trpo.max_kl 0.02". The flag is given once
+    for each."""
     flags: str = ""
-    """Flags of `train` for all contestants: --flags="--num_envs 8 --gamma 0.99"."""
+    """Flags of `train` for all contestants, such as --flags="--num_envs 8 --gamma 0.99"."""
     task_flags: Annotated[tuple[str, ...], OncePerItem()] = ()
-    """Flags of `train` for all contestants on one environment, "ENV: FLAGS"; once for each such environment."""
+    """Flags of `train` for all contestants on one environment, "ENV: FLAGS". The flag is given once for each environment."""
     seeds: tuple[int, ...] = (5,)
-    """How many (N stands for 0 to N-1); or, where several numbers are given, which."""
+    """Number N of seeds, which are 0 to N-1; or, if several numbers are given, the seeds themselves."""
     steps: tuple[int, ...] = (1_000_000,)
     """Environment steps of each run: one number for all environments, or one each."""
     trajectories: tuple[int, ...] = ()
-    """Use the first N trajectories of the file, likewise; without it all."""
+    """Use the first N trajectories of each file: one number for all environments, or one each; without it all are used."""
     subsample: tuple[int, ...] = (1,)
-    """Use every K-th row of each trajectory, likewise."""
+    """Use every K-th row of each trajectory: one number for all environments, or one each."""
     eval_every: tuple[int, ...] = ()
-    """Steps between evaluations, likewise; without it a twentieth of --steps, or one epoch where that is longer."""
+    """Steps between evaluations: one number for all environments, or one each; without it a twentieth of --steps, or one
+    iteration if that is longer."""
     eval_episodes: int = 20
-    """Episodes of a periodic evaluation."""
+    """Episodes of an evaluation during training."""
     final_episodes: int = 50
-    """Episodes of the last one, which scores are of."""
+    """Episodes of the evaluation at the end, from which scores are computed."""
     runs: str | None = None
-    """Folder of the run folders and logs; without it runs/compare/NAME, with the name of --out."""
+    """Folder of the run folders and logs; None makes runs/compare/NAME, with the name of --out."""
     jobs: int | None = None
-    """Runs at once; without it as many as the cores have room for. More make each slower, and times noisier."""
+    """Number of runs at once; None starts as many as there is room for on the cores. More make each slower, and times
+    noisier."""
     ranks: int = 1
-    """Ranks of each run; more than one run under mpirun."""
+    """Ranks of each run; a run of more than one is started by mpirun."""
 
 
 @dataclass(frozen=True)

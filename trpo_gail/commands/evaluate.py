@@ -19,17 +19,17 @@ class _EvaluateArguments:
     run: Annotated[str, Positional("RUN")]
     """Run folder."""
     episodes: int = 50
-    """Episodes."""
+    """Number of episodes."""
     stochastic: bool = False
     """Sample actions instead of taking the likeliest."""
     best: bool = False
-    """The best policy by periodic evaluation instead of the last."""
+    """Take the best policy by the evaluations during training instead of the last one."""
     seed: int = 0
     """Seed of the episodes' starts."""
     video: str | None = None
-    """Film one deterministic episode, too: FILE.mp4 or FILE.gif."""
+    """Film one deterministic episode, too, and write it to this file (FILE.mp4 or FILE.gif); None films nothing."""
     json: bool = False
-    """Print JSON."""
+    """Print the results as JSON."""
 
 
 def run(arguments: list[str], workers: list[Workers]) -> int:

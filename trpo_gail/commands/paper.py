@@ -20,18 +20,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class _Cells:
-    """Which cells of the grid; without a flag, all of its values."""
+    """Which cells of the grid; without a flag, those of all its values."""
 
     task: tuple[str, ...] = ()
-    """Tasks."""
+    """Tasks; without it all."""
     algorithm: tuple[str, ...] = ()
-    """Algorithms."""
+    """Algorithms; without it all."""
     trajectories: tuple[int, ...] = ()
-    """Numbers of demonstrated trajectories; 0 is the control without any."""
+    """Numbers of demonstrated trajectories, of which 0 is the control without demonstrations; without it all."""
     seeds: tuple[int, ...] = ()
-    """Seeds; any, also beyond the grid's own."""
+    """Seeds, which need not be in the grid; without it the grid's own."""
     shard: str | None = None
-    """i/n: the i-th of n parts of the cells, to split a grid over a cluster."""
+    """Take the i-th of n parts of the cells (i/n), to split a grid over a cluster; None takes all cells."""
     expert_data: str = "expert_data/paper"
     """Folder of the demonstrations."""
     runs: str = "runs/paper"
@@ -57,9 +57,9 @@ class _ListArguments(_Cells):
 @dataclass(frozen=True)
 class _RunArguments(_Cells):
     jobs: int | None = None
-    """Cells at once; without it as many as the cores have room for."""
+    """Number of cells at once; None starts as many as there is room for on the cores."""
     ranks: int = 1
-    """Ranks of each cell; more than one run under mpirun."""
+    """Ranks of each cell; a cell of more than one is started by mpirun."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ class _TableArguments:
     results: str = "results/paper"
     """Folder of the finished cells' results."""
     format: Literal["md", "csv", "latex"] = "md"
-    """Markdown, CSV, or LaTeX (booktabs)."""
+    """Markdown (md), CSV, or LaTeX with booktabs."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ class _FigureArguments:
     results: str = "results/paper"
     """Folder of the finished cells' results."""
     out: str | None = None
-    """PNG to write; without it figure1.png in the folder of results."""
+    """PNG file to write; None writes figure1.png into the folder of results."""
 
 
 def run(arguments: list[str], workers: list[Workers]) -> int:

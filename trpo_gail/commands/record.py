@@ -23,7 +23,7 @@ class _RecordArguments:
     """A run folder, or a policy file of Ho & Ermon (FILE.h5, or FILE.h5:iter0000500 for one snapshot), or greedy: the
     greedy expert of PointNav2D-v0 and PointNav2DContinuous-v0."""
     episodes: int
-    """Episodes to record."""
+    """Number of episodes to record."""
     out: str
     """HDF5 file to write; it must not exist."""
     seed: int = 0
@@ -31,20 +31,20 @@ class _RecordArguments:
     deterministic: bool = False
     """Take the likeliest action instead of sampling."""
     backend: Literal["auto", "envpool", "gymnasium"] = "auto"
-    """What runs the environments."""
+    """Library that runs the environments; auto takes EnvPool if it offers the id."""
     env_kwargs: str = "{}"
     """Arguments of the environment, as a JSON object."""
     max_episode_steps: int | None = None
     """Cut episodes after so many steps, in place of the environment's own time limit; None keeps that, or cuts after
     30,000 steps if the environment has no limit."""
     actions: Literal["raw", "executed"] | None = None
-    """Store and execute the policy's sample, or what clipping to the bounds leaves of it; None as the policy was trained."""
+    """Store and execute the policy's sample (raw), or that clipped to the bounds (executed); None does as in its training."""
     subsample: int = 1
-    """Store only every so many-th row, from the paper's random offsets; lengths and returns stay those of whole episodes."""
+    """Store one of every so many rows, from the paper's random offsets; lengths and returns stay those of whole episodes."""
     licence: str | None = None
-    """Licence of the recording, kept in the file; that of a policy file of Ho & Ermon is known."""
+    """Licence of the recording, kept in the file; None takes that of a policy file of Ho & Ermon, which is known."""
     attribution: str | None = None
-    """Whose policy it is, kept in the file."""
+    """Author of the policy, kept in the file."""
 
 
 def run(arguments: list[str], workers: list[Workers]) -> int:

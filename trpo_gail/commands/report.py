@@ -18,11 +18,11 @@ class _ReportArguments:
     runs: Annotated[tuple[str, ...], Positional("RUN ...")]
     """Run folders."""
     out: str | None = None
-    """HTML file to write; None for report.html in the one run's folder, or here for several."""
+    """HTML file to write; None writes report.html, into the folder of a single run, or into this folder for several runs."""
     png: str | None = None
-    """A folder to put the pictures into, too, as PNG files."""
+    """Folder to put the pictures into, too, as PNG files; None writes no such files."""
     episodes: int = 10
-    """Episodes to roll out of each run's policy, to see which states it visits."""
+    """Number of episodes to roll out by each run's policy, to see which states it visits."""
 
 
 def run(arguments: list[str], workers: list[Workers]) -> int:
