@@ -259,7 +259,7 @@ def test_another_plan_in_the_same_folder(done: Path, capsys: pytest.CaptureFixtu
         (["--contestant", "x: --max_kl -1"], "--contestant x: --trpo.max_kl: -1.0 given, more than 0 expected"),
         (["--flags=--seed 3"], "--flags: --seed is the same for all"),
         (["--generators", "ppo"], "'ppo' given twice"),
-        (["--generators", "dqn"], "--contestant dqn: train: "),
+        (["--generators", "dqn"], "--contestant dqn: --generator: 'dqn' given, "),
         (["--expert", "a.h5", "b.h5"], "--expert: 2 given, one for each of 1 environments expected"),
         (["--expert"], "--expert: 0 given, one for each of 1 environments expected"),
         (["--env", "--expert"], "--env: none given, at least 1 expected"),

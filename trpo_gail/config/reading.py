@@ -6,6 +6,7 @@ and what was expected. What is left of a parser without its messages is this loo
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from difflib import SequenceMatcher
 from typing import Any
@@ -59,11 +60,11 @@ class _Reader:
             word = self._rest.pop(0)
             if _is_flag(word):
                 self._flag(*word.partition("="))
-            elif self._places:
+            elif self._places and not word.startswith("-"):
                 flag = self._places.pop(0)
                 self._keep(flag, str(flag.positional), [word, *(self._values() if flag.many else [])])
             else:
-                self.unknown.append(word)
+                self.unknown += [word, *(self._values() if word.startswith("-") else [])]
 
     def _flag(self, name: str, equals: str, text: str) -> None:
         flag = self._named.get(_spelt(name))
@@ -98,8 +99,9 @@ class _Reader:
 
 
 def _is_flag(word: str) -> bool:
-    """-3, -1e-5 and "--a 3 --b", which is a value of flags, are none."""
-    return word.startswith("-") and not (word[1:2].isdigit() or word[1:2] == "." or " " in word or word == "-")
+    """-3, -1e-5, -log(1-D) and "--a 3 --b=4", which is the value of another flag, are none."""
+    name = word.partition("=")[0]
+    return (name.startswith("--") and " " not in name) or re.fullmatch("-[a-zA-Z]", name) is not None
 
 
 def _spelt(name: str) -> str:
@@ -109,7 +111,7 @@ def _spelt(name: str) -> str:
 
 def _unrecognised(words: list[str], made: list[Flag]) -> str:
     """What is unknown, with the flags that may have been meant."""
-    wrong = next((word.partition("=")[0] for word in words if _is_flag(word)), "")
+    wrong = next((word.partition("=")[0] for word in words if word.startswith("-")), "")
 
     def likeness(name: str) -> float:
         return SequenceMatcher(None, name, _spelt(wrong)).ratio()
