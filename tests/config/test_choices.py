@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 import types
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -31,10 +30,10 @@ def outside(monkeypatch: pytest.MonkeyPatch) -> types.ModuleType:
 
 
 @pytest.fixture
-def row(monkeypatch: pytest.MonkeyPatch, outside: types.ModuleType) -> Iterator[str]:
+def row(monkeypatch: pytest.MonkeyPatch, outside: types.ModuleType) -> str:
     """A row that they add."""
     monkeypatch.setitem(ADVERSARIES, "theirs", Choice("their_module", ("d_step",)))
-    yield "theirs"
+    return "theirs"
 
 
 @pytest.mark.parametrize("table", [ADVERSARIES, GENERATORS], ids=["adversaries", "generators"])

@@ -51,7 +51,7 @@ def _recomputed_advantages(config: Any) -> None:
     ppo, critic = config.ppo, config.critic
     if ppo.recompute_advantages and (critic.after_adversary or critic.fit != "adam"):
         raise UserError(
-            "--ppo.recompute_advantages: the critic is fitted pass by pass between the epochs then, so that "
+            "--ppo.recompute_advantages: the critic is fitted between passes then, one pass at a time, so that "
             "--critic.fit adam and --critic.no_after_adversary are expected"
         )
     if ppo.recompute_advantages and critic.vf_iters < ppo.n_epochs - 1:
