@@ -6,7 +6,7 @@
 #
 #   --quick       after the tests one row of the table, no trainings
 #   --out DIR     where tests.txt, gpu.json and gpu.md go; default: results/gpu
-#   --site DIR    wheels brought along, for a machine without a network: those of gymnasium, tyro, rich, pytest and mpi4py
+#   --site DIR    wheels brought along, for a machine without a network: those of gymnasium, rich, pytest and mpi4py
 #   --device cpu  a rehearsal where there is no device
 #
 # Needed: Python 3.11 or later with torch (CUDA), numpy and h5py. PYTHON names the interpreter. Ranks need mpirun.
@@ -35,7 +35,7 @@ export PYTHONPATH=$root:$root/tests:$lib${PYTHONPATH:+:$PYTHONPATH} TRPO_GAIL_TE
 
 missing=$("$python" - <<'P'
 import importlib.util as u
-names = {"torch": "torch", "numpy": "numpy", "h5py": "h5py", "gymnasium": "gymnasium", "tyro": "tyro", "rich": "rich",
+names = {"torch": "torch", "numpy": "numpy", "h5py": "h5py", "gymnasium": "gymnasium", "rich": "rich",
          "pytest": "pytest"}
 print(*(name for name in names if u.find_spec(name) is None))
 P

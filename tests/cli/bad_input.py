@@ -155,6 +155,39 @@ def flags(folder: Path) -> dict[str, Bad]:
         "TRPO's short flag with PPO": train(
             "--trpo.max_kl: 0.02 & --generator is ppo", "--max_kl", "0.02", "--generator", "ppo"
         ),
+        "FEM with the discriminator's flag": train(
+            "--discriminator.d_stepsize: 0.5 & --adversary is fem",
+            "--adversary",
+            "fem",
+            "--discriminator.d_stepsize",
+            "0.5",
+        ),
+        "a constant reward with the discriminator's flag, though the default": train(
+            "--d_stepsize: given, but --adversary is constant", "--adversary", "constant", "--d_stepsize", "3e-4"
+        ),
+        "Adam with the natural gradient's flag": train(
+            "--critic.natural_gradient.max_kl: 0.5 & --critic.fit is adam", "--critic.natural_gradient.max_kl", "0.5"
+        ),
+        "the natural gradient with Adam's flag": train(
+            "--vf_iters: given & --critic.fit is natural-gradient",
+            "--vf_iters",
+            "10",
+            "--critic.fit",
+            "natural-gradient",
+        ),
+        "whole episodes with restarts": train(
+            "--restart_every: 5 & is episodes", "--restart_every", "5", "--sampling", "episodes"
+        ),
+        "no evaluations with their episodes": train("--eval_episodes: 5 & --eval_every is 0", "--eval_episodes", "5"),
+        "no module of an adversary": train(
+            "--adversary: no_such_module:build: No module named", "--adversary", "no_such_module:build"
+        ),
+        "no function of an adversary": train(
+            "--adversary: json:build: & no attribute 'build'", "--adversary", "json:build"
+        ),
+        "unknown adversary": train(
+            "--adversary: 'gial' & 'gail', 'fem' & module:function expected", "--adversary", "gial"
+        ),
         "unknown generator": train("--generator & 'npg' & 'ppo'", "--generator", "npg"),
         "wrong type": train("--steps: 'many' given, a whole number expected", "--steps", "many"),
         "a broken number": train("--iterations: '2.5' given, a whole number expected", "--iterations", "2.5"),

@@ -1,4 +1,4 @@
-"""What the flags of `train` come to."""
+"""What the flags of `train` come to. See tests/config for how they are read, and for those that decide nothing."""
 
 from __future__ import annotations
 

@@ -32,6 +32,16 @@ def test_it_evaluates_as_it_did(capsys: pytest.CaptureFixture[str]) -> None:
     assert policy.predict(np.zeros(3)).shape == (1,)
 
 
+def test_it_resumes_though_its_config_says_what_decides_nothing(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(OLD, run)
+    content = json.loads((run / "config.json").read_text())
+    content["config"]["critic"]["natural_gradient"]["max_kl"] = 0.5  # the critic is fitted by Adam
+    (run / "config.json").write_text(json.dumps(content))
+    assert main(["train", "--out", str(run), "--resume", "--iterations", "4", "--quiet"]) == 0
+    assert len(metrics(run)) == 4
+
+
 def test_it_resumes_as_it_did(tmp_path: Path) -> None:
     run = tmp_path / "run"
     shutil.copytree(OLD, run)

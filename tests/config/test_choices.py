@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from trpo_gail.commands.train import parse_flags
-from trpo_gail.config.choices import ADVERSARIES, GENERATORS, Choice, find
+from trpo_gail.config.choices import ADVERSARIES, GENERATORS, Choice, Table, find
 from trpo_gail.config.files import from_dict, to_dict
 from trpo_gail.config.tree import Config
 from trpo_gail.errors import UserError
@@ -37,7 +37,7 @@ def row(monkeypatch: pytest.MonkeyPatch, outside: types.ModuleType) -> str:
 
 
 @pytest.mark.parametrize("table", [ADVERSARIES, GENERATORS], ids=["adversaries", "generators"])
-def test_every_row_names_a_function_of_two_arguments(table: dict[str, Choice]) -> None:
+def test_every_row_names_a_function_of_two_arguments(table: Table) -> None:
     for name in table:
         assert find(table, name) is table[name]
         assert table[name].load().__code__.co_varnames[:2] == ("config", "parts")
@@ -75,15 +75,18 @@ def test_a_config_imports_nothing_before_it_must() -> None:
     """Who only evaluates a policy does not need the adversary that trained it."""
     config = Config("x", expert="f.h5", adversary="no_such_module:build", trajectories=2, normalise_from_expert=True)
     assert from_dict(Config, to_dict(config), "here") == config
-    with pytest.raises(UserError, match=r"^no_such_module:build: No module named 'no_such_module'$"):
+    with pytest.raises(UserError, match=r"^--adversary: no_such_module:build: No module named 'no_such_module'$"):
         config.imitates  # noqa: B018
 
 
 @pytest.mark.parametrize(
     ("name", "says"),
     [
-        ("their_module:nothing", "their_module:nothing: .*has no attribute 'nothing'"),
-        ("their_module:number", "their_module:number: a function of a config and its parts expected, found 3"),
+        ("their_module:nothing", "--adversary: their_module:nothing: .*has no attribute 'nothing'"),
+        (
+            "their_module:number",
+            "--adversary: their_module:number: a function of a config and its parts expected, found 3",
+        ),
     ],
 )
 def test_what_is_no_function_is_refused(name: str, says: str, outside: types.ModuleType) -> None:

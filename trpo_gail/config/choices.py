@@ -8,7 +8,7 @@ belong to adversaries. A row can be added to a table, too, before a config names
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from typing import Any
 
@@ -39,40 +39,58 @@ class Choice:
         return made
 
 
+class Table(dict[str, Choice]):
+    """The choices of a flag, by name."""
+
+    def __init__(self, flag: str, rows: Mapping[str, Choice]) -> None:
+        super().__init__(rows)
+        self.flag = flag
+
+
 def _of_ours(module: str, *reads: str, imitates: bool = False) -> Choice:
     return Choice(f"trpo_gail.{module}", reads, imitates)
 
 
-ADVERSARIES = {
-    "gail": _of_ours("adversaries.discriminator", "discriminator.", "d_step", imitates=True),
-    "fem": _of_ours("adversaries.apprenticeship", "discriminator.reward", imitates=True),
-    "gtal": _of_ours("adversaries.apprenticeship", "discriminator.reward", imitates=True),
-    "constant": _of_ours("adversaries.constant", "discriminator.reward"),
-    "env_reward": _of_ours("adversaries.env_reward"),
-}
-GENERATORS = {
-    "trpo": _of_ours("generators.trpo", "trpo."),
-    "ppo": _of_ours("generators.ppo", "ppo."),
-}
+ADVERSARIES = Table(
+    "adversary",
+    {
+        "gail": _of_ours("adversaries.discriminator", "discriminator.", "d_step", imitates=True),
+        "fem": _of_ours("adversaries.apprenticeship", "discriminator.reward", imitates=True),
+        "gtal": _of_ours("adversaries.apprenticeship", "discriminator.reward", imitates=True),
+        "constant": _of_ours("adversaries.constant", "discriminator.reward"),
+        "env_reward": _of_ours("adversaries.env_reward"),
+    },
+)
+GENERATORS = Table(
+    "generator",
+    {
+        "trpo": _of_ours("generators.trpo", "trpo."),
+        "ppo": _of_ours("generators.ppo", "ppo."),
+    },
+)
 
 
-def find(table: Mapping[str, Choice], name: str) -> Choice:
+def find(table: Table, name: str) -> Choice:
     """The row of a name. A function from outside is imported, since it alone knows whether it imitates. Raises UserError."""
     if name in table:
         return table[name]
     module, colon, function = name.partition(":")
     if not colon:
-        raise UserError(f"{name!r} given, one of {', '.join(map(repr, table))} or module:function expected")
-    imitates = getattr(Choice(module, function=function).load(), "imitates", True)
-    return Choice(module, None, imitates, function)
+        known = ", ".join(map(repr, table))
+        raise UserError(f"--{table.flag}: {name!r} given, one of {known} or module:function expected")
+    choice = Choice(module, function=function)
+    try:
+        return replace(choice, imitates=getattr(choice.load(), "imitates", True))
+    except UserError as error:
+        raise UserError(f"--{table.flag}: {error}") from error
 
 
-def owned(table: Mapping[str, Choice]) -> set[str]:
+def owned(table: Table) -> set[str]:
     """What some row of a table reads: fields, and sections, which end in a dot."""
     return {name for choice in table.values() for name in choice.reads or ()}
 
 
-def reads(table: Mapping[str, Choice], name: str, path: str) -> bool:
+def reads(table: Table, name: str, path: str) -> bool:
     """Whether a field decides something with the choice of a name. One from outside may read anything."""
     choice = table.get(name)
     return choice is None or choice.reads is None or covers(choice.reads, path)

@@ -75,7 +75,6 @@ NEEDS = (
         for region in ("trpo", "critic.natural_gradient")
     ),
 )
-_TABLES = {"generator": choices.GENERATORS, "adversary": choices.ADVERSARIES}
 
 
 def reason(flat: Flat, path: str) -> str | None:
@@ -84,9 +83,9 @@ def reason(flat: Flat, path: str) -> str | None:
 
 
 def _reasons(flat: Flat, path: str) -> Iterator[str]:
-    for flag, table in _TABLES.items():
-        if choices.covers(choices.owned(table), path) and not choices.reads(table, flat[flag], path):
-            yield f"--{flag} is {flat[flag]}"
+    for table in (choices.GENERATORS, choices.ADVERSARIES):
+        if choices.covers(choices.owned(table), path) and not choices.reads(table, flat[table.flag], path):
+            yield f"--{table.flag} is {flat[table.flag]}"
     for row in NEEDS:
         if choices.covers(row.fields, path) and (unmet := row.unmet(flat)):
             yield unmet
