@@ -15,6 +15,7 @@ import torch
 import toys
 
 from trpo_gail.build import make_learner
+from trpo_gail.config.presets import changed
 from trpo_gail.config.tree import Config, DiscriminatorConfig, PolicyConfig
 from trpo_gail.envs import vector
 from trpo_gail.errors import UserError
@@ -67,7 +68,7 @@ def flat(value: Any, name: str = "") -> dict[str, Any]:
 @pytest.mark.parametrize("env_id", ["toys:Walk-v0", "CartPole-v0"])
 @pytest.mark.parametrize("k", [1, 2, 3])  # within a restart's epochs and at their end
 def test_k_plus_m_epochs_are_k_save_resume_m(k: int, env_id: str, sampling: str, tmp_path: Path) -> None:
-    config = dataclasses.replace(CONFIG, env=env_id, sampling=sampling)
+    config = changed(CONFIG, {"env": env_id, "sampling": sampling})
     learner = trained(k, config)
     path = save(tmp_path, learner, config)
     assert path.name == f"iteration_000000{k}.pt" == checkpoint.last_path(tmp_path).name

@@ -10,6 +10,7 @@ import pytest
 import torch
 import toys
 
+from trpo_gail.config.presets import changed
 from trpo_gail.config.tree import Config, CriticConfig, TrustRegionConfig
 from trpo_gail.critic import Critic, _clipped_squares_slope
 from trpo_gail.networks.value import ValueNetwork
@@ -18,9 +19,10 @@ from trpo_gail.sampling.batch import Batch, Rows
 
 
 def critic(**config: Any) -> Critic:
-    cfg = CriticConfig(**{"hidden_sizes": (), "vf_batch_size": 50} | config)
-    network = ValueNetwork(cfg, toys.spec(2), torch.Generator().manual_seed(0)).double()
-    return Critic(Config("toys:any", critic=cfg, gamma=0.99, lam=0.95), network, None, Workers())
+    base = Config("toys:any", critic=CriticConfig(hidden_sizes=(), vf_batch_size=50), gamma=0.99, lam=0.95)
+    cfg = changed(base, {f"critic.{name}": value for name, value in config.items()})
+    network = ValueNetwork(cfg.critic, toys.spec(2), torch.Generator().manual_seed(0)).double()
+    return Critic(cfg, network, None, Workers())
 
 
 def batch(n: int = 400, noise: float = 0.0) -> Batch:

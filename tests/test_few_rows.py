@@ -15,7 +15,7 @@ import torch
 import toys
 
 from trpo_gail.build import make_learner
-from trpo_gail.config.presets import preset
+from trpo_gail.config.presets import changed, preset
 from trpo_gail.config.tree import Config, CriticConfig, DiscriminatorConfig, PPOConfig
 from trpo_gail.errors import RunError
 from trpo_gail.learner import Learner
@@ -82,7 +82,8 @@ def trained(config: Config, rollout: Rollout, discrete: bool = False, workers: W
 
 
 def config_of(adversary: str, learner: str) -> Config:
-    return Config("any", d_step=3, num_envs=2, causal_entcoeff=0.01, **ADVERSARIES[adversary], **LEARNERS[learner])
+    base = Config("any", d_step=3, num_envs=2, causal_entcoeff=0.01)
+    return changed(base, ADVERSARIES[adversary] | LEARNERS[learner])
 
 
 @pytest.mark.parametrize("rows", ROWS)

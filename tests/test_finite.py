@@ -16,7 +16,7 @@ import toys
 
 from trpo_gail.build import make_learner, make_policy
 from trpo_gail.cloning import clone
-from trpo_gail.config.presets import preset
+from trpo_gail.config.presets import changed, preset
 from trpo_gail.config.tree import CloningConfig, Config, CriticConfig, DiscriminatorConfig, PolicyConfig, PPOConfig
 from trpo_gail.envs import vector
 from trpo_gail.errors import RunError
@@ -38,13 +38,7 @@ SMALL = Config(
 
 def small(**given: Any) -> Config:
     """Fields of a part by their path, with __ for the dot."""
-    config = SMALL
-    for path, value in given.items():
-        part, _, name = path.rpartition("__")
-        if part:
-            value = dataclasses.replace(getattr(config, part), **{name: value})
-        config = dataclasses.replace(config, **{part or name: value})
-    return config
+    return changed(SMALL, {path.replace("__", "."): value for path, value in given.items()})
 
 
 def demonstrations(observations: int = 3, actions: int = 2, scale: float = 1.0) -> Transitions:

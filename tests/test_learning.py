@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from trpo_gail.build import make_learner
-from trpo_gail.config.presets import preset
+from trpo_gail.config.presets import changed, preset
 from trpo_gail.config.tree import Config, CriticConfig, DiscriminatorConfig, PolicyConfig, PPOConfig
 from trpo_gail.envs import vector
 from trpo_gail.experts.load import load
@@ -78,14 +78,14 @@ def test_ppo_learns_with_all_of_its_options() -> None:
         recompute_advantages=True,
     )  # fmt: skip
     critic = dataclasses.replace(CARTPOLE.critic, clip_range_vf=0.5)
-    config = dataclasses.replace(CARTPOLE, generator="ppo", ppo=options, critic=critic, adversary="env_reward")
+    config = changed(CARTPOLE, {"generator": "ppo", "ppo": options, "critic": critic, "adversary": "env_reward"})
     learner, rows = trained(config)
     assert deterministic_return(learner, config) >= 190
     assert rows[-1]["learning_rate"] < 0.1 * options.learning_rate and rows[-1]["kl_coeff"] != options.kl_coeff
 
 
 def test_trpo_learns_cartpole_from_the_environments_reward() -> None:
-    config = dataclasses.replace(CARTPOLE, adversary="env_reward")
+    config = changed(CARTPOLE, {"adversary": "env_reward"})
     learner, rows = trained(config)
     assert deterministic_return(learner, config) >= 190
     assert {row["reward_mean"] for row in rows} == {1.0}
@@ -121,7 +121,7 @@ class Constant:
     ],
 )
 def test_without_an_advantage_the_policy_keeps_its_bits(wage: float, gamma: float, epochs: int, learns: bool) -> None:
-    config = dataclasses.replace(CARTPOLE, gamma=gamma, adversary="env_reward")
+    config = changed(CARTPOLE, {"gamma": gamma, "adversary": "env_reward"})
     learner = learner_of(config)
     learner.adversary = Constant(wage)
     before = parameters(learner)
@@ -132,7 +132,7 @@ def test_without_an_advantage_the_policy_keeps_its_bits(wage: float, gamma: floa
 
 
 def test_counters_count_transitions_and_episodes() -> None:
-    config = dataclasses.replace(CARTPOLE, adversary="env_reward", timesteps_per_batch=1024, restart_every=2)
+    config = changed(CARTPOLE, {"adversary": "env_reward", "timesteps_per_batch": 1024, "restart_every": 2})
     learner = learner_of(config)
     rows = [iteration(learner, config, WORKERS) for _ in range(4)]
     progress = learner.progress
@@ -217,7 +217,7 @@ def flat(state: Any, name: str = "") -> dict[str, Any]:
 def test_an_iteration_that_is_given_up_is_undone(g_step: int) -> None:
     """In its last batch, after generator steps; and the same iteration can be made again."""
     changes = {"sampling": "episodes", "timesteps_per_batch": 64, "g_step": g_step, "d_step": 2, "iterations": 2}
-    config = dataclasses.replace(CARTPOLE, **changes)
+    config = changed(CARTPOLE, changes)
     learner, rows = learner_of(config, twenty_pairs()), []
     batches = iter(range(2 * g_step - 1))
 

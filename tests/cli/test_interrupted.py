@@ -166,9 +166,8 @@ def test_a_disk_without_room_for_anything_is_one_line_and_one_warning(
 ) -> None:
     run = tmp_path / "run"
     with file_size(12_000):  # a checkpoint takes more, and so, after a while, do the events and the rows
-        assert (
-            main(tiny_run(run, *LONG, "--iterations", "1000", "--timesteps_per_batch", "4", "--eval_every", "0")) == 2
-        )
+        more = ("--iterations", "1000", "--timesteps_per_batch", "4", "--save_every", "100", "--quiet")
+        assert main(tiny_run(run, "--steps", "10000", *more)) == 2
     out, err = capfd.readouterr()
     warning, error = err.splitlines()
     assert out == "" and warning.startswith(f"warning: {run}: TensorBoard's events are no longer written")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any
 
 import numpy as np
@@ -10,7 +9,7 @@ import torch
 import toys  # registers Walk-v0
 
 from trpo_gail.build import make_learner
-from trpo_gail.config.presets import preset
+from trpo_gail.config.presets import changed, preset
 from trpo_gail.config.tree import Config, PPOConfig
 from trpo_gail.envs import vector
 from trpo_gail.learner import Learner
@@ -38,7 +37,7 @@ def config(case: str, device: str, dtype: str) -> Config:
     """A small task with small batches."""
     flags = {"num_envs": 4, "timesteps_per_batch": 256, "device": device, "dtype": dtype, "expert": "any"} | CASES[case]
     base = preset(flags.pop("preset", "default"), flags.pop("env", WALK))
-    return dataclasses.replace(base, **flags)
+    return changed(base, flags)
 
 
 def demonstrations(spec: EnvSpec) -> Transitions:

@@ -5,7 +5,6 @@ usage: python worker_invariance.py OUT.npz CASE...
 
 from __future__ import annotations
 
-import dataclasses
 import sys
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ import numpy as np
 import torch
 
 from trpo_gail.build import make_learner
-from trpo_gail.config.presets import preset
+from trpo_gail.config.presets import changed, preset
 from trpo_gail.config.tree import Config, PPOConfig
 from trpo_gail.envs import vector
 from trpo_gail.experts.load import load
@@ -31,15 +30,15 @@ def config(case: str) -> Config:
     env, dtype, horizon, num_envs, mode, last = (*case.split("/"), "1")[:6]
     name, _, env = env.rpartition(":")
     batch, g_step = int(horizon) * int(num_envs), int(last) if last.isdecimal() else 1
-    made = dataclasses.replace(
-        preset(name or "default", env),  # type: ignore[arg-type]
+    made = preset(
+        name or "default", env,  # type: ignore[arg-type]
         dtype=dtype, timesteps_per_batch=batch, num_envs=int(num_envs), sampling=mode, g_step=g_step, expert="any",
     )  # fmt: skip
     if last.isdecimal():
         return made
     # With the options that add anything up over ranks, and stopped early in one of the first epochs.
     options = PPOConfig(batch_size=32, normalise_advantages="minibatch", recompute_advantages=True, target_kl=0.003)
-    return dataclasses.replace(made, generator="ppo", ppo=options)
+    return changed(made, {"generator": "ppo", "ppo": options})
 
 
 def tensors(prefix: str, state: Any) -> dict[str, np.ndarray]:

@@ -24,7 +24,7 @@ def config(case: str) -> Config:
     made = Config(
         env, str(EXPERTS / f"{env}.h5"), trajectories=4, subsample=20, backend=backend, sampling=mode,
         g_step=int(g_step), dtype=dtype, num_envs=5, timesteps_per_batch=320, steps=steps * int(g_step),
-        restart_every=4, eval_every=600, eval_episodes=3, final_episodes=2, save_every="3",
+        restart_every=4 if mode == "steps" else 100, eval_every=600, eval_episodes=3, final_episodes=2, save_every="3",
     )  # fmt: skip
     if not ppo:
         return made

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import toys
 
+from trpo_gail.config.presets import changed
 from trpo_gail.config.tree import Config
 from trpo_gail.envs import vector
 from trpo_gail.errors import RunError
@@ -173,7 +174,7 @@ def sampler(env_id: str, backend: str, workers: Workers | None = None, **kwargs:
     if backend == "envpool":
         pytest.importorskip("envpool", reason="EnvPool is not installed")
     workers = workers or Workers()
-    config = Config(env_id, **{"num_envs": 4, "timesteps_per_batch": 120, "seed": 11, "restart_every": 3} | kwargs)
+    config = changed(Config(env_id, num_envs=4, timesteps_per_batch=120, seed=11, restart_every=3), kwargs)
     env = vector.make(env_id, len(workers.block(config.num_envs)), backend)
     return Sampler(config, env, workers), toys.policy(env.spec, (16,), dtype="float32").actor()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Any
 
 from trpo_gail.config import idle
@@ -27,10 +28,13 @@ def preset(name: PresetName, env: str, generator: str = "trpo", **given: Any) ->
     )
 
 
-def changed(config: Config, given: dict[str, Any]) -> Config:
-    """A config with other values, by path. Old values that these leave without effect become defaults; a new one that has no
-    effect raises UserError."""
-    made: Config = idle.settled(Config, flatten(config) | given, given)
+def changed(config: Config, given: Mapping[str, Any]) -> Config:
+    """A config with other values, by path, or whole sections. Old values that these leave without effect become defaults; a
+    new one that has no effect raises UserError."""
+    values: dict[str, Any] = {}
+    for path, value in given.items():
+        values |= flatten(value, f"{path}.") if dataclasses.is_dataclass(value) else {path: value}
+    made: Config = idle.settled(Config, flatten(config) | values, values)
     return made
 
 
