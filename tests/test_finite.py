@@ -231,10 +231,10 @@ def test_large_numbers_whose_sum_is_infinite_are_finite() -> None:
 
 
 def test_every_suspect_is_named() -> None:
-    config = small(discriminator__d_stepsize=0.2, adversary="env_reward")
+    config = small(critic__vf_stepsize=0.2, adversary="env_reward")
     cause = likely_cause(config, Reach(3e38, 1e20))
     assert cause == (
-        "; likely cause: --discriminator.d_stepsize 0.2 is extreme, and observations reach 3e+38 (--dtype float64), "
+        "; likely cause: --critic.vf_stepsize 0.2 is extreme, and observations reach 3e+38 (--dtype float64), "
         "and the environment's rewards reach 1e+20 (--dtype float64)"
     )
     config = small(dtype="float64")  # with demonstrations the environment's rewards do not matter

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 from pathlib import Path
 
 import pytest
@@ -53,3 +54,28 @@ def test_linear_rewards_need_demonstrations(adversary: str, tmp_path: Path, caps
     assert main(line) == 2
     assert "--expert: a file of demonstrations" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
+
+
+def test_one_from_outside_trains_and_resumes_and_is_not_needed_to_evaluate(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "their_adversary.py").write_text(
+        "from trpo_gail.adversaries.constant import ConstantReward\n"
+        "def build(config, parts):\n    return ConstantReward(config.d_step)\n"
+        "build.imitates = False\n"
+    )
+    out = tmp_path / "run"
+    with monkeypatch.context() as there:
+        there.syspath_prepend(tmp_path)
+        more = ("--adversary", "their_adversary:build", "--d_step", "3", "--iterations", "2", "--steps", "1000")
+        line = tiny_run(out, "--quiet", *more)
+        for flag in ("--expert", "--trajectories"):
+            del line[line.index(flag) : line.index(flag) + 2]
+        assert main(line) == 0
+        assert main(["train", "--out", str(out), "--resume", "--iterations", "3", "--quiet"]) == 0
+    paid = [float(row["reward_mean"]) for row in metrics(out)]
+    assert paid == pytest.approx([3 * math.log(2)] * 3)
+    monkeypatch.delitem(sys.modules, "their_adversary")
+    assert main(["evaluate", str(out), "--episodes", "1"]) == 0
+    assert main(["train", "--out", str(out), "--resume", "--iterations", "4"]) == 2
+    assert "--adversary: their_adversary:build: No module named 'their_adversary'" in capsys.readouterr().err
