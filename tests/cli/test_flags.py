@@ -6,7 +6,7 @@ import pytest
 
 from trpo_gail.commands.train import parse_flags
 from trpo_gail.config.presets import preset
-from trpo_gail.errors import UserError
+from trpo_gail.errors import Answered, UserError
 
 
 def test_of_a_flag_given_twice_the_last_decides_the_defaults_too() -> None:
@@ -14,6 +14,14 @@ def test_of_a_flag_given_twice_the_last_decides_the_defaults_too() -> None:
     assert given.config == preset("default", "Hopper-v4")
     given = parse_flags(["Hopper-v4", "--generator=trpo", "--preset=default", "--preset=paper", "--generator", "ppo"])
     assert given.config == preset("paper", "Hopper-v4", "ppo")
+
+
+@pytest.mark.parametrize("wrong", [[], ["--no_such_flag"]])
+def test_help_shows_the_defaults_of_the_preset(wrong: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(Answered):
+        parse_flags(["--preset", "stable-baselines", "--help", *wrong])
+    shown = " ".join(capsys.readouterr().out.split())
+    assert f"--g_step INT Generator steps per iteration, each on a fresh batch. (default: {1 if wrong else 3})" in shown
 
 
 def test_whole_numbers_may_have_an_exponent() -> None:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 NOTHING: Mapping[str, Any] = {}
+HELP = {"-h", "--help"}
 
 
 def world(workers: list[Workers]) -> Workers:
@@ -45,7 +46,7 @@ def parse(cls: type[T], arguments: list[str], command: str) -> T:
 
 def answer_help(cls: type, arguments: list[str], command: str, defaults: Mapping[str, Any] = NOTHING) -> None:
     """Print the page of a command's flags and raise Answered, if --help is among the arguments. `defaults`: by path."""
-    if {"-h", "--help"} & set(arguments):
+    if HELP & set(arguments):
         from trpo_gail.config.help_page import page
 
         print(page(cls, f"trpo-gail {command}", COMMANDS[command.split()[0]][-1], defaults))

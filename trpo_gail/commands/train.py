@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from trpo_gail.commands.parsing import answer_help, file_errors, mistakes, world
+from trpo_gail.commands.parsing import HELP, answer_help, file_errors, mistakes, world
 from trpo_gail.config import idle
 from trpo_gail.config.leaves import flatten
 from trpo_gail.config.marks import Unprefixed
@@ -93,9 +93,10 @@ def parse_flags(arguments: list[str], command: str = "train") -> TrainArguments:
 
 def _read(arguments: list[str], command: str) -> Given:
     """What is given; or --help, with the defaults of the --preset that is given. Raises UserError."""
+    given = Given()
     with contextlib.suppress(UserError):  # --help answers whatever else is wrong
-        answer_help(TrainArguments, arguments, command, _defaults(read(TrainArguments, arguments).values, command))
-    answer_help(TrainArguments, arguments, command, _defaults({}, command))
+        given = read(TrainArguments, [word for word in arguments if word not in HELP])
+    answer_help(TrainArguments, arguments, command, _defaults(given.values, command))
     with mistakes(command):
         return read(TrainArguments, arguments)
 
