@@ -23,7 +23,7 @@ INF = np.inf
 
 @pytest.fixture(autouse=True)
 def _odd_envs(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.syspath_prepend(str(Path(__file__).parent))
+    monkeypatch.syspath_prepend(str(Path(__file__).parents[1] / "envs"))
     importlib.import_module("odd_envs")
 
 
