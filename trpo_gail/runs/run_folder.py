@@ -86,7 +86,7 @@ class RunFolder:
     def write_json(self, name: str, content: Mapping[str, Any]) -> None:
         """Write a file whole or not at all. Raises OSError, with its name."""
         text = json.dumps(content, indent=2) + "\n"
-        whole_file.write(self.path / name, text.encode(), self.path / f"{name}.part")
+        whole_file.write(self.path / name, text.encode())
 
     def remove(self, name: str) -> None:
         """Remove a file, if it is there; a folder in its place is not ours, and makes way. Raises OSError."""

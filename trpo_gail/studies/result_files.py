@@ -36,7 +36,7 @@ def write_fields(file: Path, result: Any) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
     lines = [f"  {json.dumps(name)}: {json.dumps(value)}" for name, value in dataclasses.asdict(result).items()]
     text = "{\n" + ",\n".join(lines) + "\n}\n"
-    whole_file.write(file, text.encode(), file.with_suffix(".part"))
+    whole_file.write(file, text.encode())
 
 
 @contextlib.contextmanager
