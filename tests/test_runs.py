@@ -15,7 +15,7 @@ from disk import full_disk
 
 from trpo_gail.errors import UserError
 from trpo_gail.runs import events, run_folder
-from trpo_gail.runs.run_folder import RunFolder, default_path, is_unbegun, provenance, kind_of, read_json, read_metrics
+from trpo_gail.runs.run_folder import RunFolder, default_path, is_unbegun, kind_of, provenance, read_json, read_metrics
 
 
 def row(iteration: int) -> dict[str, float | int | None]:

@@ -17,7 +17,7 @@ from trpo_gail.studies.reproduction.formats import as_csv, as_latex, as_markdown
 from trpo_gail.studies.reproduction.grid import Cell, load_grid
 from trpo_gail.studies.reproduction.paper import load_paper
 from trpo_gail.studies.reproduction.results import Result, write
-from trpo_gail.studies.reproduction.statistics import Runs
+from trpo_gail.studies.reproduction.runs import Runs
 from trpo_gail.studies.reproduction.table import Row, make_table, our_scales
 
 GRID, PAPER = load_grid(), load_paper()

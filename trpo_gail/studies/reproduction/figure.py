@@ -9,8 +9,8 @@ from typing import Any
 
 from trpo_gail.reports import style
 from trpo_gail.studies.reproduction.grid import CONSTANT, Grid
-from trpo_gail.studies.reproduction.statistics import interval
 from trpo_gail.studies.reproduction.table import Row, Scale
+from trpo_gail.studies.statistics import t_interval
 from trpo_gail.system import whole_file
 
 SWEEP = "reacher"  # (b) is the task on which the weight of the causal entropy varies
@@ -71,7 +71,7 @@ def _panel(axes: Any, grid: Grid, task: str, rows: Sequence[Row], scale: Scale |
 def _ours(rows: Sequence[Row], scale: Scale | None) -> Iterator[tuple[int, float, float | None, float | None]]:
     for row in rows:
         if row.ours and scale and row.scaled is not None:
-            ends = interval(row.ours.means)
+            ends = t_interval(row.ours.means)
             low, high = (scale.score(end) for end in ends) if ends else (None, None)
             yield row.group[2], row.scaled, low, high
 

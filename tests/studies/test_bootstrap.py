@@ -1,18 +1,18 @@
-"""Comparisons' statistics against closed forms, and against rliable where that can be imported."""
+"""Bootstrap intervals and their kin against closed forms, and against rliable where that can be imported."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from trpo_gail.studies.comparison import statistics
-from trpo_gail.studies.comparison.statistics import (
+from trpo_gail.studies import statistics
+from trpo_gail.studies.statistics import (
     improvement,
     improvement_interval,
-    interval,
     iqm,
     iqm_curve,
     iqm_interval,
+    percentiles,
     profile,
     profile_interval,
     resample,
@@ -57,7 +57,7 @@ def test_a_bootstrap_interval_against_its_law() -> None:
     drawn = iqm(resample([np.array([0.0, 1.0])], 20_000, np.random.default_rng(1))[0])
     assert [np.mean(drawn == value) for value in (0.0, 0.5, 1.0)] == pytest.approx([0.25, 0.5, 0.25], abs=0.015)
     means = np.random.default_rng(2).normal(0, 1, (100_000, 1))
-    assert interval(means)[0] == pytest.approx([-1.96], abs=0.03) and interval(means)[1] == pytest.approx(
+    assert percentiles(means)[0] == pytest.approx([-1.96], abs=0.03) and percentiles(means)[1] == pytest.approx(
         [1.96], abs=0.03
     )
 

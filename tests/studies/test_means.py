@@ -8,14 +8,14 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from trpo_gail.studies.reproduction import statistics
-from trpo_gail.studies.reproduction.statistics import (
-    Runs,
+from trpo_gail.studies import statistics
+from trpo_gail.studies.reproduction.runs import Runs
+from trpo_gail.studies.statistics import (
     holm,
-    interval,
     one_sample_p,
     permutation_p,
     t_cdf,
+    t_interval,
     t_quantile,
 )
 
@@ -38,17 +38,17 @@ def test_quantiles_are_those_of_printed_tables(freedom: int, printed: float) -> 
 
 def test_an_interval_by_hand() -> None:
     """Two runs at 0 and 2: 1 ± 12.706 * 1."""
-    low, high = interval([0.0, 2.0]) or (0, 0)
+    low, high = t_interval([0.0, 2.0]) or (0, 0)
     assert (low, high) == (pytest.approx(1 - 12.706, abs=1e-3), pytest.approx(1 + 12.706, abs=1e-3))
-    assert interval([3.0]) is None
-    assert interval([200.0, 200.0, 200.0]) == (200.0, 200.0)
-    assert interval([0.1 + 0.2, 0.3, 0.3]) == pytest.approx((0.3, 0.3), abs=1e-15), "rounding is no spread"
+    assert t_interval([3.0]) is None
+    assert t_interval([200.0, 200.0, 200.0]) == (200.0, 200.0)
+    assert t_interval([0.1 + 0.2, 0.3, 0.3]) == pytest.approx((0.3, 0.3), abs=1e-15), "rounding is no spread"
 
 
 def test_the_interval_and_the_test_say_the_same(rng: np.random.Generator) -> None:
     for n in (3, 5, 7):
         means = rng.normal(size=n)
-        low, high = interval(means) or (0, 0)
+        low, high = t_interval(means) or (0, 0)
         for value in rng.normal(scale=2.0, size=40):
             assert (one_sample_p(means, value) < 0.05) == (not low <= value <= high)
         assert one_sample_p(means, low) == pytest.approx(0.05, abs=1e-9)
@@ -115,7 +115,7 @@ def test_against_scipy(rng: np.random.Generator) -> None:
     )  # fmt: skip
     assert permutation_p(a, b, rng) == pytest.approx(theirs.pvalue)
     assert one_sample_p(a, 0.3) == pytest.approx(stats.ttest_1samp(a, 0.3).pvalue)
-    assert interval(a) == pytest.approx(tuple(stats.ttest_1samp(a, 0.0).confidence_interval(0.95)))
+    assert t_interval(a) == pytest.approx(tuple(stats.ttest_1samp(a, 0.0).confidence_interval(0.95)))
     for freedom in (1, 2, 5, 10, 31):
         for t in (-2.0, 0.3, 4.0):
             assert t_cdf(t, freedom) == pytest.approx(stats.t.cdf(t, freedom))
