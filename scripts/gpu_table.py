@@ -36,6 +36,7 @@ from trpo_gail.sampling import transitions
 from trpo_gail.sampling.batch import Rows
 from trpo_gail.sampling.rollout import Rollout
 from trpo_gail.spaces.spec import EnvSpec
+from trpo_gail.system import whole_file
 
 WIDTHS, BATCHES = (64, 256, 1024, 4096), (2048, 16384, 65536)
 ENVS = 16
@@ -199,8 +200,8 @@ def main() -> None:
         "table": table(given.device, given.quick),
         "trainings": {} if given.quick else trainings(given.device, TRAINING, given.env, given.expert),
     }  # fmt: skip
-    (given.out / "gpu.json").write_text(json.dumps(found, indent=1) + "\n")
-    (given.out / "gpu.md").write_text(markdown(found))
+    whole_file.write(given.out / "gpu.json", (json.dumps(found, indent=1) + "\n").encode())
+    whole_file.write(given.out / "gpu.md", markdown(found).encode())
     print(markdown(found))
 
 

@@ -11,10 +11,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from disk import full_disk
 
 from trpo_gail.errors import UserError
 from trpo_gail.runs import events, run_folder
-from trpo_gail.runs.run_folder import RunFolder, default_path, is_unbegun, provenance, read_json, read_metrics
+from trpo_gail.runs.run_folder import RunFolder, default_path, is_unbegun, kind_of, provenance, read_json, read_metrics
 
 
 def row(iteration: int) -> dict[str, float | int | None]:
@@ -69,7 +70,7 @@ def test_a_folder_that_exists_is_left_alone(folder: RunFolder) -> None:
 
 def test_a_folder_in_which_a_run_died_before_it_began_is_begun_anew(tmp_path: Path) -> None:
     path = tmp_path / "run"
-    leftovers = ["", ".lock", "config.json.part", "checkpoints/", "checkpoints/iteration_0000001.part"]
+    leftovers = ["", ".lock", ".config.json.1f.part", "checkpoints/", "checkpoints/iteration_0000001.part"]
     for leftover in leftovers:
         file = path / leftover
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -332,8 +333,7 @@ def test_tensorboards_events_are_cut_too(folder: RunFolder) -> None:
 
 def test_json_is_written_whole_or_not_at_all(folder: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
     folder.write_json("a.json", {"x": 1})
-    (folder.path / "a.json.part").symlink_to("/dev/full")
-    with pytest.raises(OSError, match=r"No space left.*a\.json'"):
+    with full_disk(), pytest.raises(OSError, match=r"No space left.*a\.json'"):
         folder.write_json("a.json", {"x": 2})
     assert read_json(folder.path / "a.json") == {"x": 1} and not list(folder.path.glob("*.part"))
 
@@ -344,6 +344,25 @@ def test_json_is_written_whole_or_not_at_all(folder: RunFolder, monkeypatch: pyt
     with pytest.raises(KeyboardInterrupt):
         folder.write_json("a.json", {"x": 3})
     assert read_json(folder.path / "a.json") == {"x": 1}
+
+
+@pytest.mark.parametrize(
+    ("content", "kind"),
+    [
+        ({"kind": "training", "config": {}, "cloning": {}}, "training"),
+        ({"kind": "cloning", "config": {}}, "cloning"),
+        ({"config": {}}, "training"),  # as version 0.1.0 wrote it
+        ({"config": {}, "cloning": {}}, "cloning"),  # likewise
+    ],
+)
+def test_a_run_says_its_kind(content: dict[str, object], kind: str) -> None:
+    assert kind_of(content, Path("config.json")) == kind
+
+
+@pytest.mark.parametrize("kind", ["Training", None, ["training"]])
+def test_a_kind_that_is_not_known_is_named(kind: object) -> None:
+    with pytest.raises(UserError, match=r"^config\.json: field 'kind': one of training, cloning expected, found "):
+        kind_of({"kind": kind}, Path("config.json"))
 
 
 @pytest.mark.parametrize("content", [None, b"", b"{", b'{"a": "\xff"}', b"[" * 100_000])

@@ -47,7 +47,9 @@ def test_its_summary_has_all_that_a_training_runs_has(run: Path, tmp_path: Path)
     returns = (summary[f"{who}return_mean"] for who in ("", "expert_", "random_"))
     mean, expert, random = returns
     assert summary["scaled_score"] == pytest.approx((mean - random) / (expert - random))
-    assert read(tmp_path / "trained" / "config.json").keys() <= read(run / "config.json").keys()
+    trained, cloned = read(tmp_path / "trained" / "config.json"), read(run / "config.json")
+    assert trained.keys() <= cloned.keys()
+    assert (trained["kind"], cloned["kind"]) == ("training", "cloning")
 
 
 def test_its_checkpoint_is_the_policy_of_the_best_validation_score(run: Path) -> None:
@@ -153,7 +155,9 @@ def test_a_folder_that_exists_is_left_alone(run: Path, capsys: pytest.CaptureFix
 def test_training_cannot_go_on_with_it(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     summary = (run / "summary.json").read_bytes()
     assert main(["train", "--resume", "--out", str(run), "--quiet"]) == 2
-    assert "a policy alone" in capsys.readouterr().err
+    assert capsys.readouterr().err == (
+        f"trpo-gail: --resume: {run} is a run of behavioural cloning, which training cannot go on with\n"
+    )
     assert (run / "summary.json").read_bytes() == summary
 
 

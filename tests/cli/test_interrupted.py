@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import resource
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
 import pytest
 from bad_input import EXPERT, tiny_run
+from disk import full_disk
 from run_files import checkpoints, differing, events, metrics, state
 
 from trpo_gail.cli import main
@@ -183,9 +184,8 @@ def test_a_file_that_cannot_be_written_is_named(name: str, tmp_path: Path, capfd
     write = run_folder.RunFolder.write_json
 
     def full(folder: run_folder.RunFolder, asked: str, content: Any) -> None:
-        if asked == name:
-            (run / f"{name}.part").symlink_to("/dev/full")
-        write(folder, asked, content)
+        with full_disk() if asked == name else nullcontext():
+            write(folder, asked, content)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(run_folder.RunFolder, "write_json", full)
@@ -204,7 +204,7 @@ def test_a_file_that_cannot_be_written_is_named(name: str, tmp_path: Path, capfd
 def leave(run: Path) -> None:
     """What such a kill leaves at most."""
     (run / "checkpoints").mkdir(parents=True)
-    for name in (".lock", "config.json.part", "checkpoints/iteration_0000001.part"):
+    for name in (".lock", ".config.json.1f.part", "checkpoints/.iteration_0000001.pt.2e.part"):
         (run / name).write_text("half")
 
 
@@ -241,7 +241,7 @@ def test_what_it_needs_to_begin_is_named(
     assert main([*words, "--resume", "--out", str(run)]) == 2
     err = capsys.readouterr().err
     assert says in err and err.count("\n") == 1
-    assert (run / "config.json.part").exists()
+    assert (run / ".config.json.1f.part").exists()
 
 
 def test_a_folder_with_anything_else_in_it_is_not_taken(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

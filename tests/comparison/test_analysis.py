@@ -20,7 +20,8 @@ ENVS = ("easy", "hard", "other")
 def result(contestant: str, env: str, seed: int, value: float) -> Result:
     """A run whose two evaluations and last policy all return `value`."""
     return Result(
-        "", contestant, env, seed, [value], value, 100.0, 0.0, iterations=10, steps=10 * 2048,
+        setup="", contestant=contestant, env=env, seed=seed, returns=[value], return_mean=value,
+        expert_return_mean=100.0, random_return_mean=0.0, iterations=10, steps=10 * 2048,
         curve={"steps": [5000, 10000], "return_mean": [value, value], "wall_s": [1.0, 2.0]}, wall_s=2.0, eval_s=0.1,
         env_steps_per_s=1000.0, ranks=1, peak_memory_mb=None, command=[], commit=None, python="3", versions={},
     )  # fmt: skip

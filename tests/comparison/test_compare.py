@@ -19,7 +19,7 @@ from pages import check_alone
 
 from trpo_gail.cli import main
 from trpo_gail.commands import compare
-from trpo_gail.studies import runner
+from trpo_gail.studies import runner, store
 from trpo_gail.studies.comparison import results
 from trpo_gail.studies.comparison.plan import Cell, load
 
@@ -68,6 +68,11 @@ def tables(out: Path) -> dict[str, bytes]:
     return found | {"index.html": re.sub(r'<section id="time">.*?</section>', "", page, flags=re.DOTALL).encode()}
 
 
+def result_of(out: Path, cell: Cell) -> results.Result:
+    [found] = [result for result in results.read_all(out, load(out)) if result.cell == cell]
+    return found
+
+
 def test_scores_by_hand(done: Path) -> None:
     """`small` climbs to 140 + 3 seed of 200, random is 20; `ppo` to 195 + seed, at 95 % of the expert (191) in the last."""
     found = {(row["contestant"], row["seed"]): row for row in table(done / "runs.csv")}
@@ -93,18 +98,18 @@ def test_a_task_may_have_flags_of_its_own(tmp_path: Path) -> None:
     plan = load(out)
     assert plan.tasks[0].settings == {"gamma": 0.9} and {c.config["gamma"] for c in plan.contestants} == {0.995}
     for cell in plan.cells():  # `finish` has compared the runs' settings with the plan's
-        assert "--gamma 0.9" in " ".join(results.read(results.path(out, cell), plan, cell).command)
+        assert "--gamma 0.9" in " ".join(result_of(out, cell).command)
     assert "--gamma 0.9" in (out / "index.html").read_text()
 
 
 def test_every_run_has_the_same_terms(done: Path) -> None:
     plan = load(done)
     for cell in plan.cells():
-        result = results.read(results.path(done, cell), plan, cell)
+        result = result_of(done, cell)
         text = " ".join(result.command)
         assert text.startswith("trpo-gail train CartPole-v0 ") and f"--seed {cell.seed}" in text
         assert "--expert CartPole-v0.h5 --d_step 16 --trajectories 3 --subsample 1 --steps 50000" in text
-        assert str(done.parent) not in results.path(done, cell).read_text(), "a path of this machine in a result"
+        assert str(done.parent) not in store.path(done, cell.name).read_text(), "a path of this machine in a result"
     assert str(EXPERT.parent) not in (done / "plan.json").read_text() + (done / "index.html").read_text()
 
 
@@ -168,7 +173,7 @@ def _signal_when(ready: Path) -> None:
 def test_a_run_that_fails_is_listed_and_tried_again(done: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     shutil.copytree(done, out)
-    results.path(out, HALF).unlink()
+    store.path(out, HALF.name).unlink()
     shutil.rmtree(out / "runs" / HALF.name)
     order = out / "runs" / f"{HALF.name}.order"
     order.write_text("fail")
@@ -197,7 +202,7 @@ def test_a_run_of_another_plan_is_not_taken_for_this_ones(
     out = tmp_path / "out"
     assert run(out, "--runs", str(runs)) == 1
     assert f"{runs / HALF.name}: made with --trpo.max_kl 0.5, 0.001 by the plan" in capsys.readouterr().out
-    assert not results.path(out, HALF).exists()
+    assert not store.path(out, HALF.name).exists()
 
 
 def test_the_report_alone(done: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -207,6 +212,23 @@ def test_the_report_alone(done: Path, tmp_path: Path, capsys: pytest.CaptureFixt
     assert main(["compare", "report", "--out", str(tmp_path)]) == 0
     assert capsys.readouterr().out == f"{tmp_path}/index.html\n"
     assert tables(tmp_path) == tables(done)
+
+
+def test_packed_results_make_the_same_tables(done: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "out"
+    shutil.copytree(done, out)
+    other = out / "cells" / "other.json"
+    other.write_text("no cell of the plan")
+    assert main(["compare", "pack", "--out", str(out)]) == 0
+    assert capsys.readouterr().out == f"{out}/cells.jsonl: 4 results, 4 of them packed now\n"
+    assert list((out / "cells").iterdir()) == [other]
+    other.unlink()
+    for name in tables(out).keys() - {"plan.json", "cells.jsonl"}:
+        (out / name).unlink()
+    assert run(out) == 0, "what is done ran again"
+    now = tables(out)
+    del now["cells.jsonl"]
+    assert now == tables(done)
 
 
 def test_unequal_updates_are_told_of_where_they_happened(
@@ -324,8 +346,8 @@ def test_a_damaged_plan(done: Path, tmp_path: Path, capsys: pytest.CaptureFixtur
 def test_results_that_are_not_the_plans(done: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     shutil.copy(done / "plan.json", tmp_path)
     assert "no run of the comparison has a result" in refused(capsys, "report", "--out", str(tmp_path))
-    content = json.loads(results.path(done, HALF).read_text())
-    file = results.path(tmp_path, HALF)
+    content = json.loads(store.path(done, HALF.name).read_text())
+    file = store.path(tmp_path, HALF.name)
     file.parent.mkdir()
     for wrong, says in (
         (content | {"setup": "x"}, "field 'setup'"),

@@ -299,6 +299,16 @@ def test_a_damaged_checkpoint_leaves_the_rest(copy: Path, capsys: pytest.Capture
     assert f"no episodes of its policy, for {last}" in (copy / "report.html").read_text()
 
 
+def test_a_run_is_of_the_kind_that_it_says(cartpole: Path, cloned: Path, tmp_path: Path) -> None:
+    assert [run.cloned for run in load([cartpole, cloned])] == [False, True]
+    old = Path(shutil.copytree(cloned, tmp_path / "old"))
+    content = json.loads((old / "config.json").read_text())
+    del content["kind"]  # as version 0.1.0 wrote it
+    (old / "config.json").write_text(json.dumps(content))
+    before, now = load([old, cloned])
+    assert before.cloned and before.config == now.config
+
+
 @pytest.mark.usefixtures("undrawn")
 def test_a_run_without_anything_yet_is_reported(copy: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Also where a row was being written, or a header."""

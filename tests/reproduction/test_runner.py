@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import fcntl
 import json
 import os
@@ -17,7 +18,7 @@ import pytest
 
 from trpo_gail.cli import main
 from trpo_gail.errors import UserError
-from trpo_gail.studies import runner
+from trpo_gail.studies import runner, store
 from trpo_gail.studies.reproduction import results
 from trpo_gail.studies.reproduction.experiment import GridExperiment
 from trpo_gail.studies.reproduction.grid import Cell, Places, Selection, command, load_grid, select
@@ -71,7 +72,7 @@ def test_all_cells_run_once(places: Places, capsys: pytest.CaptureFixture[str]) 
     assert "cartpole-gail-4-seed1: return 195.50 ± 4.50" in capsys.readouterr().out
     found = results.read_all(places.results, GRID)
     assert {result.cell for result in found} == set(CELLS)
-    one = results.read(results.path(places.results, Cell("cartpole", "gail", 4, 1)), GRID)
+    [one] = [result for result in found if result.cell == Cell("cartpole", "gail", 4, 1)]
     assert (one.returns, one.lengths, one.return_mean, one.grid) == ([200.0, 191.0], [200, 190], 195.5, GRID.version)
     assert one.peak_memory_mb and 1 < one.peak_memory_mb < 1000
     assert one.command[:3] == ["trpo-gail", "train", "Paper/CartPole-v0"]
@@ -120,7 +121,7 @@ def test_a_clone_under_way_elsewhere_is_not_thrown_away(places: Places, capsys: 
 
 def test_a_run_that_ended_without_a_runner_is_harvested(places: Places) -> None:
     assert run(places, [FIRST]).done == 1
-    results.path(places.results, FIRST).unlink()
+    store.path(places.results, FIRST.name).unlink()
     assert run(places, [FIRST]).done == 1
     assert len(calls(places)) == 1
 
@@ -129,7 +130,7 @@ def test_a_run_that_ended_with_other_flags_is_not_taken_for_this_one(
     places: Places, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(places, [FIRST]).done == 1
-    file = results.path(places.results, FIRST)
+    file = store.path(places.results, FIRST.name)
     file.unlink()
     config = places.run(FIRST) / "config.json"
     config.write_text(config.read_text().replace('"301"', '"300"').replace('"1001"', '"1000"'))
@@ -160,7 +161,7 @@ def test_a_failing_cell_is_told_and_the_others_go_on(places: Places, capsys: pyt
 
 def test_a_summary_that_lacks_something_is_a_failure(places: Places, capsys: pytest.CaptureFixture[str]) -> None:
     run(places, [FIRST])
-    results.path(places.results, FIRST).unlink()
+    store.path(places.results, FIRST.name).unlink()
     file = places.run(FIRST) / "summary.json"
     file.write_text(json.dumps({k: v for k, v in json.loads(file.read_text()).items() if k != "lengths"}))
     assert run(places) == Outcome(done=7, failed=1)
@@ -181,7 +182,7 @@ def test_a_summary_of_another_kind_is_a_failure(
     places: Places, change: dict[str, object], says: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run(places, [FIRST])
-    results.path(places.results, FIRST).unlink()
+    store.path(places.results, FIRST.name).unlink()
     file = places.run(FIRST) / "summary.json"
     file.write_text(json.dumps(json.loads(file.read_text()) | change))
     assert run(places, [FIRST]) == Outcome(failed=1)
@@ -192,7 +193,7 @@ def test_a_run_with_a_damaged_summary_goes_on(places: Places, capsys: pytest.Cap
     """Training evaluates again; its summary is then whole."""
     trained = CELLS[2]
     run(places, [trained])
-    results.path(places.results, trained).unlink()
+    store.path(places.results, trained.name).unlink()
     (places.run(trained) / "summary.json").write_bytes(b"\xff{")
     assert run(places, [trained]) == Outcome(done=1)
     assert calls(places) == [f"{trained.name} new", f"{trained.name} resume"]
@@ -298,7 +299,7 @@ def test_part_done(places: Places) -> None:
 
 def test_a_result_of_another_grid_is_refused_and_kept(places: Places, capsys: pytest.CaptureFixture[str]) -> None:
     run(places, [FIRST])
-    file = results.path(places.results, FIRST)
+    file = store.path(places.results, FIRST.name)
     old = file.read_text().replace(f'"grid": {GRID.version}', '"grid": 0')
     file.write_text(old)
     capsys.readouterr()
@@ -321,7 +322,7 @@ def test_a_result_of_another_grid_is_refused_and_kept(places: Places, capsys: py
     ],
 )
 def test_a_damaged_result_is_refused(places: Places, content: str, says: str) -> None:
-    file = results.path(places.results, FIRST)
+    file = store.path(places.results, FIRST.name)
     file.parent.mkdir(parents=True)
     file.write_text(content)
     with pytest.raises(UserError, match=says) as error:
@@ -338,7 +339,7 @@ def test_a_damaged_result_is_refused(places: Places, content: str, says: str) ->
 )  # fmt: skip
 def test_a_field_of_the_wrong_kind_is_named(places: Places, change: dict[str, object]) -> None:
     run(places, [FIRST])
-    file = results.path(places.results, FIRST)
+    file = store.path(places.results, FIRST.name)
     file.write_text(json.dumps(json.loads(file.read_text()) | change))
     with pytest.raises(UserError, match=f"{file}.*" + ("version True" if "grid" in change else next(iter(change)))):
         run(places)
@@ -360,9 +361,57 @@ def test_the_commits_of_all_sessions_are_told(places: Places) -> None:
     assert results.harvest(places.run(FIRST), FIRST, GRID).commit == "abc, def"
 
 
+def test_packed_results_are_done_and_a_file_of_a_cells_own_counts_for_more(
+    places: Places, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(places)
+    before = results.read_all(places.results, GRID)
+    folder = ["--results", str(places.results)]
+    table = [main(["paper", "table", *folder]), capsys.readouterr().out.partition("| task")[2]]
+    for packed in (8, 0):
+        assert main(["paper", "pack", *folder]) == 0
+        said = f"{places.results}/cells.jsonl: 8 results, {packed} of them packed now\n"
+        assert capsys.readouterr().out == said
+        assert [file.name for file in places.results.iterdir()] == ["cells.jsonl"]
+    assert results.read_all(places.results, GRID) == before
+    assert [main(["paper", "table", *folder]), capsys.readouterr().out.partition("| task")[2]] == table
+    assert run(places) == Outcome(done=8) and len(calls(places)) == 8, "what is done ran again"
+    assert {state(cell, GRID, places) for cell in CELLS} == {"done"}
+
+    again = dataclasses.replace(before[0], returns=[1.0, 3.0], return_mean=2.0)
+    store.write(places.results, again.cell.name, again)
+    assert results.read_all(places.results, GRID) == [again, *before[1:]]
+    assert main(["paper", "pack", *folder]) == 0
+    assert capsys.readouterr().out.endswith("cells.jsonl: 8 results, 1 of them packed now\n")
+    assert results.read_all(places.results, GRID) == [again, *before[1:]]
+
+
+def test_what_cannot_be_used_is_not_packed(places: Places, capsys: pytest.CaptureFixture[str]) -> None:
+    run(places)
+    file = store.path(places.results, FIRST.name)
+    file.write_text(file.read_text().replace(f'"grid": {GRID.version}', '"grid": 0'))
+    capsys.readouterr()
+    assert main(["paper", "pack", "--results", str(places.results)]) == 2
+    assert f"{file}: made with version 0 of the grid" in capsys.readouterr().err
+    assert len(list(file.parent.iterdir())) == 8 and [f.name for f in places.results.iterdir()] == ["cells"]
+
+
+def test_a_packed_result_of_another_grid_is_named_by_its_line(
+    places: Places, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(places)
+    assert main(["paper", "pack", "--results", str(places.results)]) == 0
+    file = places.results / "cells.jsonl"
+    lines = file.read_text().splitlines()
+    file.write_text("\n".join([lines[0], lines[1].replace(f'"grid": {GRID.version}', '"grid": 0'), *lines[2:]]))
+    capsys.readouterr()
+    assert main(["paper", "table", "--results", str(places.results)]) == 2
+    assert capsys.readouterr().err.startswith(f"trpo-gail: {file}, line 2: made with version 0 of the grid")
+
+
 def test_a_result_under_another_cells_name_is_refused(places: Places) -> None:
     run(places, [FIRST])
-    results.path(places.results, FIRST).rename(results.path(places.results, CELLS[1]))
+    store.path(places.results, FIRST.name).rename(store.path(places.results, CELLS[1].name))
     with pytest.raises(UserError, match=f"holds the cell {FIRST.name}, which its name does not say"):
         run(places)
 

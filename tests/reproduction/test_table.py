@@ -13,14 +13,19 @@ import numpy as np
 import pytest
 
 from trpo_gail.cli import main
+from trpo_gail.studies import store
 from trpo_gail.studies.reproduction.formats import as_csv, as_latex, as_markdown
 from trpo_gail.studies.reproduction.grid import Cell, load_grid
 from trpo_gail.studies.reproduction.paper import load_paper
-from trpo_gail.studies.reproduction.results import Result, write
-from trpo_gail.studies.reproduction.statistics import Runs
+from trpo_gail.studies.reproduction.results import Result
+from trpo_gail.studies.reproduction.runs import Runs
 from trpo_gail.studies.reproduction.table import Row, make_table, our_scales
 
 GRID, PAPER = load_grid(), load_paper()
+
+
+def write(folder: Path, found: Result) -> None:
+    store.write(folder, found.cell.name, found)
 
 
 def result(cell: Cell, returns: Sequence[float], expert: float | None = 200.0, random: float = 20.0) -> Result:
@@ -177,11 +182,11 @@ def test_a_part_of_the_table_keeps_the_verdicts_of_the_whole(
 
 
 def test_no_results(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    for command in ("table", "figure"):
+    for command in ("table", "figure", "pack"):
         assert main(["paper", command, "--results", str(tmp_path)]) == 2
         out, err = capsys.readouterr()
         assert out == "" and err == (
-            f"trpo-gail: --results: {tmp_path}/cells holds no results (trpo-gail paper run makes them)\n"
+            f"trpo-gail: --results: {tmp_path} holds no results (trpo-gail paper run makes them)\n"
         )
 
 

@@ -32,7 +32,8 @@ EVALUATIONS = 20  # of a run, where --eval_every does not say
 
 @dataclass(frozen=True)
 class _Arguments:
-    """`compare report --out DIR` writes the tables and the page of the results that are there, and runs nothing."""
+    """`compare report --out DIR` writes the tables and the page of the results that are there, and runs nothing.
+    `compare pack --out DIR` moves these results into one file, cells.jsonl."""
 
     env: tuple[str, ...]
     """Environments."""
@@ -74,7 +75,7 @@ class _Arguments:
 
 
 @dataclass(frozen=True)
-class _ReportArguments:
+class _FolderArguments:
     out: str
     """Folder of a comparison."""
 
@@ -82,11 +83,11 @@ class _ReportArguments:
 def run(arguments: list[str], workers: list[Workers]) -> int:
     """Run what is missing, then write tables and page; or these alone."""
     with file_errors():
-        if arguments[:1] == ["report"]:
-            given = parse(_ReportArguments, arguments[1:], "compare report")
+        if arguments and (found := {"report": _write, "pack": _pack}.get(arguments[0])):
+            out = Path(parse(_FolderArguments, arguments[1:], f"compare {arguments[0]}").out)
             from trpo_gail.studies.comparison.plan import load
 
-            return _write(load(Path(given.out)), Path(given.out))
+            return found(load(out), out)
         return _compare(parse(_Arguments, arguments, "compare"))
 
 
@@ -126,6 +127,14 @@ def _write(plan: Plan, out: Path) -> int:
         print(said, file=sys.stderr)
     write_tables(found, out)
     print(write_page(found, out))
+    return 0
+
+
+def _pack(plan: Plan, out: Path) -> int:
+    from trpo_gail.studies import store
+    from trpo_gail.studies.comparison.results import read_all
+
+    print(store.pack(out, [result.cell.name for result in read_all(out, plan)]))
     return 0
 
 

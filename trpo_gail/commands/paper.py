@@ -15,6 +15,7 @@ from trpo_gail.studies.reproduction.grid import Cell, Places, Selection, command
 
 if TYPE_CHECKING:
     from trpo_gail.parallel import Workers
+    from trpo_gail.studies.reproduction.results import Result
     from trpo_gail.studies.reproduction.table import Row, Scale
 
 
@@ -77,6 +78,12 @@ class _TableArguments:
 
 
 @dataclass(frozen=True)
+class _PackArguments:
+    results: str = "results/paper"
+    """Folder of the finished cells' results."""
+
+
+@dataclass(frozen=True)
 class _FigureArguments:
     results: str = "results/paper"
     """Folder of the finished cells' results."""
@@ -92,6 +99,7 @@ def run(arguments: list[str], workers: list[Workers]) -> int:
         "status": (_status, "tell which cells are done, running, begun"),
         "table": (_table, "print our results beside the paper's, with verdicts"),
         "figure": (_figure, "draw the paper's Figure 1 with our results over it"),
+        "pack": (_pack, "move the finished cells' results into one file, cells.jsonl"),
     }
     if not arguments or arguments[0] in ("-h", "--help"):
         print(f"usage: trpo-gail paper {{{','.join(commands)}}} ...\n\n{COMMANDS['paper'][-1]}\n")
@@ -160,13 +168,28 @@ def _figure(arguments: list[str]) -> int:
     return 0
 
 
+def _pack(arguments: list[str]) -> int:
+    given = parse(_PackArguments, arguments, "paper pack")
+    from trpo_gail.studies import store
+
+    folder = Path(given.results)
+    print(store.pack(folder, [result.cell.name for result in _found(folder)]))
+    return 0
+
+
 def _rows(results: Path) -> tuple[list[Row], dict[str, Scale]]:
-    """The table, and the scale of each task. Raises UserError where there are no results, or some of another grid."""
+    """The table, and the scale of each task. Raises UserError as `_found` does."""
     from trpo_gail.studies.reproduction.paper import load_paper
-    from trpo_gail.studies.reproduction.results import read_all
     from trpo_gail.studies.reproduction.table import make_table, our_scales
 
-    found = read_all(results, load_grid())
-    if not found:
-        raise UserError(f"--results: {results}/cells holds no results (trpo-gail paper run makes them)")
+    found = _found(results)
     return make_table(load_grid(), found, load_paper()), our_scales(found)
+
+
+def _found(results: Path) -> list[Result]:
+    """All results of a folder. Raises UserError if there are none, or some of another grid."""
+    from trpo_gail.studies.reproduction.results import read_all
+
+    if not (found := read_all(results, load_grid())):
+        raise UserError(f"--results: {results} holds no results (trpo-gail paper run makes them)")
+    return found

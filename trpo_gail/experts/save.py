@@ -26,6 +26,6 @@ def save(path: str | Path, demonstrations: Demonstrations) -> None:
         file.flush()
         content = file.id.get_file_image()
     try:
-        whole_file.write(path, content, path.with_name(f".{path.name}.part"))
+        whole_file.write(path, content)
     except OSError as error:
         raise UserError(f"{path}: cannot be written: {error.strerror}") from error

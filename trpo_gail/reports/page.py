@@ -66,7 +66,7 @@ def write_pictures(folder: Path, sections: Sequence[Section]) -> list[Path]:
 
 def _replace(path: Path, content: bytes) -> None:
     try:
-        whole_file.write(path, content, path.with_name(f".{path.name}.part"))
+        whole_file.write(path, content)
     except OSError as error:
         raise UserError(f"{path}: cannot be written: {error.strerror}") from error
 

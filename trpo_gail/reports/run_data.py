@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from trpo_gail.errors import UserError
-from trpo_gail.runs.run_folder import read_json, read_metrics
+from trpo_gail.runs.run_folder import Kind, kind_of, read_json, read_metrics
 from trpo_gail.system import typed
 from trpo_gail.system.terminal import warn
 
@@ -30,6 +30,7 @@ class RunData:
     sessions: Sequence[Mapping[str, Any]]
     rows: Sequence[Mapping[str, float | None]]
     summary: Mapping[str, Any]  # empty while a run has not ended
+    kind: Kind = "training"
 
     @property
     def env(self) -> str:
@@ -38,7 +39,7 @@ class RunData:
     @property
     def cloned(self) -> bool:
         """Whether it is a run of behavioural cloning."""
-        return "train_share" in self.config
+        return self.kind == "cloning"
 
     @property
     def x_name(self) -> str:
@@ -115,7 +116,7 @@ def load(paths: Sequence[str | Path]) -> list[RunData]:
 
 
 # What a page reckons with, and so must be of its kind; what else is there it prints.
-_TOP = {"cloning": dict, "config": dict, "setting": dict, "sessions": list[dict]}
+_TOP = {"kind": Kind, "cloning": dict, "config": dict, "setting": dict, "sessions": list[dict]}
 _CONFIG = {
     "env": str, "generator": str, "adversary": str, "expert": str | None, "trajectories": int | None, "subsample": int,
     "trpo.max_kl": float,
@@ -132,14 +133,17 @@ _SUMMARY = dict.fromkeys(_RETURNS, float | None) | {"returns": list[float], "ste
 def _load(path: Path, label: str) -> RunData:
     file = path / "config.json"
     content = _fitting(read_json(file), _TOP, file)
+    kind = kind_of(content, file)
+    settings = content.get("cloning" if kind == "cloning" else "config") or content.get("config", {})
     return RunData(
         path=path,
         label=label,
-        config=_fitting(_flat(content.get("cloning") or content.get("config", {})), _CONFIG, file),
+        config=_fitting(_flat(settings), _CONFIG, file),
         setting=_fitting(content.get("setting", {}), _SETTING, file),
         sessions=[_fitting(session, _SESSION, file) for session in content.get("sessions", [])],
         rows=read_metrics(path),
         summary=_summary(path / "summary.json"),
+        kind=kind,
     )
 
 

@@ -110,8 +110,8 @@ def legend(figure: Any, handles: list[Any], names: list[str]) -> None:
     figure.legend(handles, names, loc="outside lower center", ncol=columns, frameon=False, fontsize=8)
 
 
-def png(figure: Any) -> bytes:
+def png(figure: Any, dpi: int = DPI) -> bytes:
     """The picture as a file's content; the same figure gives the same bytes."""
     file = io.BytesIO()
-    figure.savefig(file, format="png", dpi=DPI, metadata={"Software": None})
+    figure.savefig(file, format="png", dpi=dpi, metadata={"Software": None})
     return file.getvalue()

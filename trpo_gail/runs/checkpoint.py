@@ -112,7 +112,7 @@ def _write(path: Path, content: dict[str, Any]) -> None:
     buffer = BytesIO()
     torch.save(content, buffer)
     try:
-        whole_file.write(path, sealed.seal(buffer.getvalue()), path.with_suffix(".part"))
+        whole_file.write(path, sealed.seal(buffer.getvalue()))
     except OSError as error:
         raise UserError(f"{path}: the checkpoint could not be written ({error.strerror})") from error
 

@@ -138,6 +138,7 @@ def _clone(run: _Run, expert: Demonstrations, folder: RunFolder | None, workers:
 def _write_config(run: _Run, folder: RunFolder, workers: Workers) -> None:
     session = provenance(workers.size, 1, workers.hosts) | {"device": "cpu", "from_iteration": 0}
     content = {
+        "kind": "cloning",
         "config": to_dict(run.run_config),
         "cloning": dataclasses.asdict(run.config),
         "setting": dataclasses.asdict(run.setting),

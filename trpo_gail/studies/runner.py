@@ -19,13 +19,14 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Generic, Protocol, TextIO, TypeVar
+from typing import Any, Generic, TextIO
 
 from trpo_gail.errors import UserError
 from trpo_gail.parallel import Workers, cores
 from trpo_gail.runs.console import duration
 from trpo_gail.runs.run_folder import RunFolder, is_unbegun, read_json
-from trpo_gail.studies.result_files import finished
+from trpo_gail.studies.experiment import CellT, Experiment
+from trpo_gail.studies.results import finished
 from trpo_gail.studies.view import Forecast, GridView
 from trpo_gail.system import typed
 from trpo_gail.system.launcher import unlaunched_environment
@@ -34,46 +35,6 @@ from trpo_gail.system.stopping import StopRequest
 TAIL = 5  # lines of a failed cell's log that are shown
 POLL_S = 0.2
 CLAIM_TRIES, CLAIM_PAUSE_S = 3, 0.02
-
-
-class Named(Protocol):
-    """A cell: one run, by a name that is a file's too."""
-
-    @property
-    def name(self) -> str: ...
-
-
-CellT = TypeVar("CellT", bound=Named)
-CellIn = TypeVar("CellIn", bound=Named, contravariant=True)
-
-
-class Experiment(Protocol[CellIn]):
-    """What the runner must know of an experiment."""
-
-    @property
-    def runs(self) -> Path:
-        """Folder of the cells' run folders, logs and locks."""
-
-    def command(self, cell: CellIn) -> list[str]:
-        """Arguments of `trpo-gail` that run the cell into the run folder runs/NAME."""
-
-    def iterations(self, cell: CellIn) -> float:
-        """Rows that the run's metrics will have."""
-
-    def work(self, cell: CellIn) -> float:
-        """What the cell's time is roughly in proportion to."""
-
-    def restarts(self, cell: CellIn) -> bool:
-        """Whether a run that was begun starts anew instead of going on."""
-
-    def is_done(self, cell: CellIn) -> bool:
-        """Whether its result is there. Raises UserError if it is and cannot be used: it is not ours to overwrite."""
-
-    def finish(self, cell: CellIn, peak_memory_mb: float | None) -> str:
-        """Write the result of a finished run folder; what to print about it. Raises UserError where the folder lacks some."""
-
-    def check(self, cells: Sequence[CellIn]) -> None:
-        """Raise UserError where something is not there that these cells need."""
 
 
 @dataclass

@@ -8,7 +8,6 @@ centre and inertia explicitly, in a file that today's MuJoCo and EnvPool's read 
 from __future__ import annotations
 
 import functools
-import os
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ import gymnasium
 import numpy as np
 
 from trpo_gail.errors import UserError
+from trpo_gail.system import whole_file
 
 ASSETS = Path(gymnasium.__file__).parent / "envs" / "mujoco" / "assets"
 ENVPOOL_FOLDER = "mujoco/assets_gym"  # where EnvPool looks below its `base_path`
@@ -33,10 +33,7 @@ def model_file(name: str) -> Path:
     path = Path(_folder().name) / ENVPOOL_FOLDER / f"{name}.xml"
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent)
-        with os.fdopen(handle, "w", encoding="utf-8") as stream:
-            stream.write(model_xml(name))
-        os.replace(temporary, path)
+        whole_file.write(path, model_xml(name).encode())
     return path
 
 

@@ -15,7 +15,7 @@ from trpo_gail.errors import UserError
 from trpo_gail.scores import scaled_score
 from trpo_gail.studies.comparison.plan import Cell, Plan, Task
 from trpo_gail.studies.comparison.results import Result
-from trpo_gail.studies.comparison.statistics import (
+from trpo_gail.studies.statistics import (
     Strata,
     improvement_interval,
     iqm_curve,

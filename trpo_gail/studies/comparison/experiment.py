@@ -2,32 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
 
 from trpo_gail.config.choices import ADVERSARIES, reads
-from trpo_gail.errors import UserError
 from trpo_gail.studies.comparison import results
 from trpo_gail.studies.comparison.plan import Cell, Plan
+from trpo_gail.studies.comparison.results import Result
+from trpo_gail.studies.experiment import Experiment
+from trpo_gail.studies.store import Record
 
 
-@dataclass(frozen=True)
-class ComparisonExperiment:
-    """An `Experiment`, as the runner defines it."""
+class ComparisonExperiment(Experiment[Cell]):
+    """Cells of a plan."""
 
-    plan: Plan
-    experts: Mapping[str, Path]  # files of demonstrations, by environment
-    out: Path
-    runs: Path
+    expert_flag = "--expert"
+
+    def __init__(self, plan: Plan, experts: Mapping[str, Path], out: Path, runs: Path) -> None:
+        """`experts`: files of demonstrations, by environment."""
+        super().__init__(out, runs)
+        self._plan, self._experts = plan, experts
 
     def command(self, cell: Cell) -> list[str]:
-        words = self._words(cell, str(self.experts[cell.env]))
+        words = self._words(cell, str(self._experts[cell.env]))
         return [*words, "--out", str(self.runs / cell.name), "--quiet"]
 
     def _words(self, cell: Cell, expert: str) -> list[str]:
         """Arguments without the run folder."""
-        plan, task, contestant = self.plan, self.plan.task(cell.env), self.plan.contestant(cell.contestant)
+        plan, task, contestant = self._plan, self._plan.task(cell.env), self._plan.contestant(cell.contestant)
         updates = reads(ADVERSARIES, contestant.config["adversary"], "d_step")
         numbers = {
             "d_step": contestant.config["d_step"] if updates else None,
@@ -39,28 +41,19 @@ class ComparisonExperiment:
         return ["train", cell.env, *plan.flags, *contestant.flags, *task.flags, "--expert", expert, *last]
 
     def iterations(self, cell: Cell) -> float:
-        return self.plan.task(cell.env).steps / self.plan.contestant(cell.contestant).epoch_steps
+        return self._plan.task(cell.env).steps / self._plan.contestant(cell.contestant).epoch_steps
 
     def work(self, cell: Cell) -> int:
-        return self.plan.task(cell.env).steps
+        return self._plan.task(cell.env).steps
 
-    def restarts(self, cell: Cell) -> bool:
-        return False
+    def expert(self, cell: Cell) -> Path:
+        return self._experts[cell.env]
 
-    def is_done(self, cell: Cell) -> bool:
-        file = results.path(self.out, cell)
-        return file.exists() and results.read(file, self.plan, cell) is not None
-
-    def finish(self, cell: Cell, peak_memory_mb: float | None) -> str:
+    def harvest(self, cell: Cell, peak_memory_mb: float | None) -> Result:
         # Where this machine keeps its files is nobody's business: the command is kept with their names alone.
-        ranks = ["mpirun", "-n", str(self.plan.ranks)] if self.plan.ranks > 1 else []
-        command = [*ranks, "trpo-gail", *self._words(cell, self.plan.task(cell.env).expert)]
-        result = results.harvest(self.runs / cell.name, cell, self.plan, command, peak_memory_mb)
-        results.write(self.out, result)
-        return f"return {result.return_mean:.2f}"
+        ranks = ["mpirun", "-n", str(self._plan.ranks)] if self._plan.ranks > 1 else []
+        command = [*ranks, "trpo-gail", *self._words(cell, self._plan.task(cell.env).expert)]
+        return results.harvest(self.runs / cell.name, cell, self._plan, command, peak_memory_mb)
 
-    def check(self, cells: Sequence[Cell]) -> None:
-        """Raise UserError where a cell's demonstrations are missing."""
-        for cell in cells:
-            if not self.experts[cell.env].is_file():
-                raise UserError(f"--expert: {self.experts[cell.env]} does not exist, and {cell.name} needs it")
+    def read(self, cell: Cell, record: Record) -> Result:
+        return results.read(record, self._plan, cell)

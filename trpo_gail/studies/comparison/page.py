@@ -16,8 +16,8 @@ from trpo_gail.studies.comparison import plots
 from trpo_gail.studies.comparison.analysis import ALL, NEAR, Analysis, Estimate, Row, near
 from trpo_gail.studies.comparison.fairness import counted, differing, spread, unequal, updates_per_step
 from trpo_gail.studies.comparison.results import Result
-from trpo_gail.studies.comparison.statistics import CURVE_RESAMPLES, RESAMPLES
 from trpo_gail.studies.comparison.tables import TABLES
+from trpo_gail.studies.statistics import CURVE_RESAMPLES, RESAMPLES
 
 SCORE = "Scores are 0 at the mean return of uniformly random actions and 1 at that of the demonstrations."
 BAND = "Bands are pointwise 95 % intervals."

@@ -134,7 +134,7 @@ def keep(plan: Plan, out: Path) -> None:
         return
     try:
         out.mkdir(parents=True, exist_ok=True)
-        whole_file.write(file, (json.dumps(content, indent=2) + "\n").encode(), file.with_suffix(".part"))
+        whole_file.write(file, (json.dumps(content, indent=2) + "\n").encode())
     except OSError as error:
         raise UserError(f"--out: {file} cannot be written: {error.strerror}") from error
 

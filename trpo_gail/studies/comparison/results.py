@@ -1,4 +1,4 @@
-"""What stays of a finished run of a comparison: one small JSON file per cell."""
+"""What stays of a finished run of a comparison."""
 
 from __future__ import annotations
 
@@ -12,73 +12,50 @@ from trpo_gail.config.leaves import flatten
 from trpo_gail.config.tree import Config
 from trpo_gail.errors import UserError
 from trpo_gail.runs.run_folder import read_json, read_metrics
+from trpo_gail.studies import results, store
 from trpo_gail.studies.comparison.plan import Cell, Plan
-from trpo_gail.studies.result_files import check_returns, harvesting, is_finite, rounded, write_fields
-from trpo_gail.system import typed
+from trpo_gail.studies.results import checked, harvesting, is_finite, measured
+from trpo_gail.studies.store import Record
 
 CURVE = ("steps", "return_mean", "wall_s")
 
 
-@dataclass(frozen=True)
-class Result:
-    """A run's numbers. Returns are of the policy acting deterministically, over whole episodes."""
+@dataclass(frozen=True, kw_only=True)
+class Result(results.Result):
+    """The curve has steps and return_mean of the periodic evaluations, and wall_s of training until each."""
 
     setup: str  # of the plan: its hash
     contestant: str
-    env: str
-    seed: int
-    returns: list[float]  # [episodes], of the last policy
-    return_mean: float
     expert_return_mean: float
-    random_return_mean: float  # of uniformly random actions
-    iterations: int
-    steps: int  # environment steps, over all ranks
-    curve: dict[str, list[float]]  # steps and return_mean of the periodic evaluations, wall_s of training until each
-    wall_s: float  # of training alone
+    random_return_mean: float
+    steps: int
+    curve: dict[str, list[float]]
     eval_s: float
     env_steps_per_s: float
-    ranks: int
-    peak_memory_mb: float | None  # of the largest process of the last session, where the runner saw it
-    command: list[str]
-    commit: str | None
-    python: str
-    versions: dict[str, str]
 
     @property
     def cell(self) -> Cell:
         return Cell(self.env, self.contestant, self.seed)
 
 
-def path(out: Path, cell: Cell) -> Path:
-    """Where a cell's result is, or will be."""
-    return out / "cells" / f"{cell.name}.json"
-
-
-def read(file: Path, plan: Plan, cell: Cell) -> Result:
-    """One result. Raises UserError where it is damaged, another cell's or another plan's."""
-    result: Result = typed.build(Result, read_json(file), file)
-    if result.cell != cell:
-        raise UserError(f"{file}: holds the cell {result.cell.name}, which its name does not say")
+def read(record: Record, plan: Plan, cell: Cell) -> Result:
+    """The result of a cell. Raises UserError if it is damaged, another cell's or another plan's."""
+    result, source = results.build(Result, record), record.source
     if result.setup != plan.setup(cell):
         raise UserError(
-            f"{file}: field 'setup': {plan.setup(cell)} by the plan expected, {result.setup} found; move the file away to "
+            f"{source}: field 'setup': {plan.setup(cell)} by the plan expected, {result.setup} found; remove this result to "
             "run the cell again"
         )
-    check_returns(result.returns, result.return_mean, file)
     lengths = {len(result.curve.get(name, [])) for name in CURVE}
     if len(lengths) > 1 or 0 in lengths or not all(is_finite(x) for name in CURVE for x in result.curve[name]):
-        raise UserError(f"{file}: field 'curve': finite numbers expected, as many in each of {', '.join(CURVE)}")
+        raise UserError(f"{source}: field 'curve': finite numbers expected, as many in each of {', '.join(CURVE)}")
     return result
 
 
-def read_all(out: Path, plan: Plan) -> list[Result]:
+def read_all(folder: Path, plan: Plan) -> list[Result]:
     """Those of the plan's cells that have a result, in the plan's order. Raises UserError for one that cannot be used."""
-    return [read(file, plan, cell) for cell in plan.cells() if (file := path(out, cell)).exists()]
-
-
-def write(out: Path, result: Result) -> None:
-    """Write a result, atomically."""
-    write_fields(path(out, result.cell), result)
+    found = [(cell, store.find(folder, cell.name)) for cell in plan.cells()]
+    return [read(record, plan, cell) for cell, record in found if record]
 
 
 def harvest(run: Path, cell: Cell, plan: Plan, command: Sequence[str], peak_memory_mb: float | None) -> Result:
@@ -96,32 +73,16 @@ def harvest(run: Path, cell: Cell, plan: Plan, command: Sequence[str], peak_memo
                     f"{run}: made with --{name} {made[name]}, {value} by the plan; does another comparison keep its runs "
                     "there? (--runs)"
                 )
-        session = config["sessions"][-1]
         result = Result(
             setup=plan.setup(cell),
             contestant=cell.contestant,
             env=cell.env,
             seed=cell.seed,
-            returns=[round(float(value), 6) for value in summary["returns"]],
-            return_mean=summary["return_mean"],
-            expert_return_mean=summary["expert_return_mean"],
-            random_return_mean=summary["random_return_mean"],
-            iterations=summary["iterations"],
-            steps=summary["steps"],
             curve=curve(run),
-            wall_s=round(summary["wall_s"], 3),
-            eval_s=round(summary["eval_s"], 3),
-            env_steps_per_s=round(summary["env_steps_per_s"], 1),
-            ranks=summary["ranks"],
-            peak_memory_mb=rounded(peak_memory_mb, 1),
             command=list(command),
-            commit=session["commit"],
-            python=session["python"],
-            versions=session["versions"],
+            **measured(summary, config["sessions"], peak_memory_mb),
         )
-    typed.check_fields(result, run)
-    check_returns(result.returns, result.return_mean, run / "summary.json")
-    return result
+    return checked(result, run)
 
 
 def curve(run: Path) -> dict[str, list[float]]:

@@ -23,7 +23,7 @@ def write_tables(found: Analysis, out: Path) -> list[Path]:
     for name, table in TABLES.items():
         path = out / f"{name}.csv"
         try:
-            whole_file.write(path, as_csv(table(found)).encode(), path.with_suffix(".part"))
+            whole_file.write(path, as_csv(table(found)).encode())
         except OSError as error:
             raise UserError(f"{path}: cannot be written: {error.strerror}") from error
         paths.append(path)

@@ -2,51 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
-from trpo_gail.errors import UserError
+from trpo_gail.studies.experiment import Experiment
 from trpo_gail.studies.reproduction import results
 from trpo_gail.studies.reproduction.grid import CLONE, CONSTANT, Cell, Grid, Places, command
+from trpo_gail.studies.reproduction.results import Result
+from trpo_gail.studies.store import Record
 
 
-@dataclass(frozen=True)
-class GridExperiment:
-    """An `Experiment`, as the runner defines it."""
+class GridExperiment(Experiment[Cell]):
+    """Cells of the grid."""
 
-    grid: Grid
-    places: Places
+    expert_flag = "--expert_data"
 
-    @property
-    def runs(self) -> Path:
-        return self.places.runs
+    def __init__(self, grid: Grid, places: Places) -> None:
+        super().__init__(places.results, places.runs)
+        self._grid, self._places = grid, places
 
     def command(self, cell: Cell) -> list[str]:
-        return command(self.grid, cell, self.places)
+        return command(self._grid, cell, self._places)
 
     def iterations(self, cell: Cell) -> int:
-        return self.grid.tasks[cell.task].iterations_of(cell.algorithm)
+        return self._grid.tasks[cell.task].iterations_of(cell.algorithm)
 
     def work(self, cell: Cell) -> int:
-        return self.grid.work(cell)
+        return self._grid.work(cell)
+
+    def expert(self, cell: Cell) -> Path | None:
+        demonstrations = self._places.expert_data / self._grid.tasks[cell.task].demonstrations
+        return None if cell.algorithm == CONSTANT else demonstrations
+
+    def harvest(self, cell: Cell, peak_memory_mb: float | None) -> Result:
+        return results.harvest(self._places.run(cell), cell, self._grid, peak_memory_mb)
+
+    def read(self, cell: Cell, record: Record) -> Result:
+        return results.read(record, self._grid)
 
     def restarts(self, cell: Cell) -> bool:
         """Cloning takes minutes at most."""
         return cell.algorithm == CLONE
-
-    def is_done(self, cell: Cell) -> bool:
-        file = results.path(self.places.results, cell)
-        return file.exists() and results.read(file, self.grid) is not None
-
-    def finish(self, cell: Cell, peak_memory_mb: float | None) -> str:
-        result = results.harvest(self.places.run(cell), cell, self.grid, peak_memory_mb)
-        results.write(self.places.results, result)
-        return f"return {result.return_mean:.2f} ± {result.return_std:.2f}"
-
-    def check(self, cells: Sequence[Cell]) -> None:
-        """Raise UserError where a cell's demonstrations are missing."""
-        for cell in cells:
-            file = self.places.expert_data / self.grid.tasks[cell.task].demonstrations
-            if cell.algorithm != CONSTANT and not file.is_file():
-                raise UserError(f"--expert_data: {file} does not exist, and {cell.name} needs it")

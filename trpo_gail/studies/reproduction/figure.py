@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -10,12 +9,13 @@ from typing import Any
 
 from trpo_gail.reports import style
 from trpo_gail.studies.reproduction.grid import CONSTANT, Grid
-from trpo_gail.studies.reproduction.statistics import interval
 from trpo_gail.studies.reproduction.table import Row, Scale
+from trpo_gail.studies.statistics import t_interval
 from trpo_gail.system import whole_file
 
 SWEEP = "reacher"  # (b) is the task on which the weight of the causal entropy varies
 LOWEST, HIGHEST = -0.3, 1.25  # scaled; what is lower is marked at the edge
+PNG_DPI = 150
 DODGE = 0.02  # of a panel's width: algorithms stand side by side, so that intervals do not cover each other
 # Colours that the colour-blind tell apart (Okabe & Ito), and a marker each. As in the paper, λ = 0.1 is left out.
 STYLES = {
@@ -40,9 +40,7 @@ def paper_figure(grid: Grid, rows: Sequence[Row], scales: dict[str, Scale], path
     for axes in panels[-1]:
         axes.set_xlabel("demonstrated trajectories")
     figure.legend(handles=_legend(grid), loc="outside lower center", ncol=4, frameon=False, fontsize=9)
-    picture = io.BytesIO()
-    figure.savefig(picture, dpi=150, format="png", metadata={"Software": None})
-    whole_file.write(path, picture.getvalue(), path.with_suffix(".part"))
+    whole_file.write(path, style.png(figure, PNG_DPI))
 
 
 def _panel(axes: Any, grid: Grid, task: str, rows: Sequence[Row], scale: Scale | None) -> None:
@@ -73,7 +71,7 @@ def _panel(axes: Any, grid: Grid, task: str, rows: Sequence[Row], scale: Scale |
 def _ours(rows: Sequence[Row], scale: Scale | None) -> Iterator[tuple[int, float, float | None, float | None]]:
     for row in rows:
         if row.ours and scale and row.scaled is not None:
-            ends = interval(row.ours.means)
+            ends = t_interval(row.ours.means)
             low, high = (scale.score(end) for end in ends) if ends else (None, None)
             yield row.group[2], row.scaled, low, high
 

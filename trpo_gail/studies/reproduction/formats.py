@@ -11,8 +11,9 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from trpo_gail.studies.reproduction.grid import Grid
-from trpo_gail.studies.reproduction.statistics import LEVEL, Runs
+from trpo_gail.studies.reproduction.runs import Runs
 from trpo_gail.studies.reproduction.table import Row
+from trpo_gail.studies.statistics import LEVEL
 
 ABSENT = "—"
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 
-from trpo_gail.studies.reproduction.statistics import Runs
+from trpo_gail.studies.reproduction.runs import Runs
 
 Group = tuple[str, str, int]  # task, algorithm, trajectories
 

@@ -12,7 +12,8 @@ from trpo_gail.scores import scaled_score
 from trpo_gail.studies.reproduction.grid import Grid
 from trpo_gail.studies.reproduction.paper import Group, Paper
 from trpo_gail.studies.reproduction.results import Result
-from trpo_gail.studies.reproduction.statistics import Runs, holm, interval, one_sample_p, permutation_p
+from trpo_gail.studies.reproduction.runs import Runs
+from trpo_gail.studies.statistics import holm, one_sample_p, permutation_p, t_interval
 
 SEVERAL, ENOUGH = 2, 3  # runs for a permutation test, on either side; seeds for a judgement on one run of the paper's
 
@@ -59,7 +60,7 @@ def make_table(grid: Grid, found: Sequence[Result], paper: Paper) -> list[Row]:
                 paper=b,
                 scaled=scales[task].score(a.mean) if a else None,
                 paper_scaled=paper_scale(paper, task).score(b.mean) if b else None,
-                interval=interval(a.means) if a else None,
+                interval=t_interval(a.means) if a else None,
                 p=p[group],
                 verdict=_verdict(a, b, rejected.get(group)),
             )

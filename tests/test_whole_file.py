@@ -1,0 +1,111 @@
+"""A file is what it was, or what it was to become: whatever fails, and whoever writes at the same time."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from disk import full_disk
+
+import trpo_gail
+from trpo_gail.system import whole_file
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    file = tmp_path / "file"
+    file.write_text("before")
+    return file
+
+
+def alone(path: Path) -> bool:
+    """Whether nothing is left beside it."""
+    return list(path.parent.iterdir()) == [path]
+
+
+def test_a_file_is_made_and_replaced(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    for content in (b"one", b"", b"other"):
+        whole_file.write(path, content)
+        assert path.read_bytes() == content and alone(path)
+    ordinary = tmp_path / "ordinary"
+    ordinary.touch()
+    assert stat.S_IMODE(path.stat().st_mode) == stat.S_IMODE(ordinary.stat().st_mode)
+
+
+def test_a_full_disk_leaves_what_was_there(path: Path) -> None:
+    with full_disk(), pytest.raises(OSError, match=re.escape(f"No space left on device: '{path}'")):
+        whole_file.write(path, b"after")
+    assert path.read_text() == "before" and alone(path)
+
+
+def test_a_folder_that_is_not_there_is_an_error_of_the_path(tmp_path: Path) -> None:
+    path = tmp_path / "nowhere" / "file"
+    with pytest.raises(FileNotFoundError) as error:
+        whole_file.write(path, b"")
+    assert error.value.filename == str(path)
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
+def test_a_block_that_fails_leaves_what_was_there(path: Path, error: type[BaseException]) -> None:
+    def fail() -> None:
+        with whole_file.replacing(path) as part:
+            part.write_text("half")
+            raise error
+
+    with pytest.raises(error):
+        fail()
+    assert path.read_text() == "before" and alone(path)
+
+
+def test_a_block_that_writes_nothing_is_an_error(path: Path) -> None:
+    with pytest.raises(FileNotFoundError), whole_file.replacing(path):
+        pass
+    assert path.read_text() == "before" and alone(path)
+
+
+def test_the_content_is_on_the_disk_before_it_takes_the_files_place(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls, fsync, replace = [], os.fsync, os.replace
+    monkeypatch.setattr(os, "fsync", lambda handle: (calls.append("fsync"), fsync(handle)))
+    monkeypatch.setattr(os, "replace", lambda a, b: (calls.append("replace"), replace(a, b)))
+    whole_file.write(path, b"after")
+    assert calls == ["fsync", "replace"]
+
+
+def test_writers_of_one_file_do_not_meet(tmp_path: Path) -> None:
+    """Whoever reads meanwhile finds one of the contents, whole."""
+    path = tmp_path / "file"
+    contents = [bytes([65 + k]) * 100_000 for k in range(4)]
+    whole_file.write(path, contents[0])
+    with ThreadPoolExecutor(4) as pool:
+        writing = [pool.submit(whole_file.write, path, content) for content in contents * 10]
+        while not all(future.done() for future in writing):
+            assert path.read_bytes() in contents
+    for future in writing:
+        future.result()
+    assert alone(path)
+
+
+def test_nobody_else_replaces_a_file() -> None:
+    """A checkpoint that is set aside under another name is renamed, not written."""
+    package = Path(trpo_gail.__file__).parent
+    by_hand = re.compile(r"os\.replace\(|\.write_text\(|\.write_bytes\(|open\([^)\n]*\"wb?\"|tempfile\.mkstemp")
+    found = {
+        f"{file.relative_to(package)}: {line.strip()}"
+        for file in package.rglob("*.py")
+        for line in file.read_text().splitlines()
+        if by_hand.search(line) and file.name != "whole_file.py"
+    }
+    known = (
+        "open(_lock_path(experiment, cell)",
+        'open(path / ".lock"',
+        "os.replace(other, other.with_name",
+        "buffering=0",
+    )
+    assert not [line for line in found if not any(words in line for words in known)]
