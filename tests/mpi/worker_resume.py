@@ -31,7 +31,7 @@ def config(case: str) -> Config:
     if not ppo:
         return made
     # All that is carried on.
-    options = PPOConfig(batch_size=32, objective="kl-penalty", schedule="linear", recompute_advantages=True)
+    options = PPOConfig(n_epochs=3, batch_size=64, objective="kl-penalty", schedule="linear", recompute_advantages=True)
     critic = CriticConfig(clip_range_vf=0.5)
     return dataclasses.replace(made, generator="ppo", ppo=options, critic=critic)
 
