@@ -108,6 +108,7 @@ def test_losses_are_finite_for_any_logit(x: float, rng: np.random.Generator) -> 
     assert (stats["d_accuracy_learner"], stats["d_accuracy_expert"]) == ((1, 0) if x < 0 else (0, 1))
 
 
+@pytest.mark.slow
 def test_its_optimum_is_the_log_density_ratio() -> None:
     """Expert N(0.5, 1), learner N(-0.5, 1): log N(x; 0.5, 1) - log N(x; -0.5, 1) = x."""
     rng, n = np.random.default_rng(0), 20_000

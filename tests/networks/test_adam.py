@@ -49,6 +49,7 @@ def test_the_functional_form_is_the_class_to_the_bit(dtype: torch.dtype, torch_r
     assert state["state"][0].keys() == expected["state"][0].keys()
 
 
+@pytest.mark.slow
 def test_adam_loads_no_compiler() -> None:
     code = (
         "import sys, torch; from trpo_gail.optim.adam import Adam; a = Adam(torch.zeros(3), 0.1); a.step(torch.ones(3))"

@@ -127,6 +127,7 @@ def train(folder: Path, low: float, high: float, *more: str) -> Path:
     return run
 
 
+@pytest.mark.slow
 def test_a_task_learns_as_its_copy_within_plus_and_minus_one(tmp_path: Path) -> None:
     near, far = (train(tmp_path, *bounds) for bounds in ((-1.0, 1.0), (1000.0, 2000.0)))
     for a, b in zip(rows(near), rows(far), strict=True):
