@@ -1,6 +1,17 @@
 #!/usr/bin/env bash
-# Sets up, then runs everything that must pass: lint, types, unit tests, tests under mpirun. Exits non-zero if any fails.
+# Sets up, then runs everything that must pass: lint, format, types, unit tests, tests under mpirun. Exits non-zero if
+# any fails.
+#
+#   scripts/test.sh            all of it, about seven minutes on two cores
+#   scripts/test.sh --quick    for the loop while working, less than one minute: lint, format, the package's types, and
+#                              the tests of its parts, which start no program and train no run, without the slow ones
 set -euo pipefail
+
+case "$#,${1-}" in
+    0,) quick= ;;
+    1,--quick) quick=yes ;;
+    *) echo "usage: scripts/test.sh [--quick]" >&2; exit 2 ;;
+esac
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
 "$root/scripts/setup.sh"
@@ -22,10 +33,18 @@ step() {
 }
 
 step lint ruff check --output-format concise .
-step types mypy
-step "unit tests" pytest -n 2 --dist worksteal --ignore=tests/mpi tests
-# One at a time: each of these keeps both cores busy itself. Last, so that the output ends with pytest's summary.
-step "tests under mpirun" pytest tests/mpi
+step format ruff format --check .
+if [[ $quick ]]; then
+    step types mypy trpo_gail
+    step "quick tests" pytest -q -n 2 --dist worksteal -m "not slow" \
+        tests/{adversaries,config,experts,generators,networks,sampling,spaces} \
+        tests/test_{config,critic,errors,finite,layers,paper_iteration,policy,scores}.py
+else
+    step types mypy
+    step "unit tests" pytest -n 2 --dist worksteal --ignore=tests/mpi tests
+    # One at a time: each of these keeps both cores busy itself. Last, so that the output ends with pytest's summary.
+    step "tests under mpirun" pytest tests/mpi
+fi
 
 if ((${#failed[@]})); then
     printf 'failed: %s\n' "${failed[@]}" >&2

@@ -32,7 +32,7 @@ def overwrite(file: Path, rng: Rng) -> None:
     """A stretch by bytes of any kind, as where another file's block came instead."""
     content = bytearray(file.read_bytes())
     at, size = rng.integers(len(content)), rng.integers(1, 600)
-    content[at : at + size] = rng.bytes(size)
+    content[at : at + size] = rng.bytes(int(size))
     file.write_bytes(content)
 
 

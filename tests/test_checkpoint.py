@@ -22,6 +22,7 @@ from trpo_gail.envs import vector
 from trpo_gail.errors import UserError
 from trpo_gail.learner import Learner
 from trpo_gail.parallel import Workers
+from trpo_gail.records import Record
 from trpo_gail.runs import checkpoint
 from trpo_gail.runs.evaluate import load_policy
 from trpo_gail.spaces.spec import ActionView
@@ -138,7 +139,7 @@ def unfinished(folder: Path, learner: Learner, row: dict[str, float | int | None
 
 def test_a_row_that_is_not_logged_yet_is_kept(tmp_path: Path) -> None:
     learner = trained(1)
-    row = {"iteration": 1, "steps": 60, "kl": np.float64(1 / 3), "return_mean": None}
+    row: Record = {"iteration": 1, "steps": 60, "kl": np.float64(1 / 3), "return_mean": None}
     path = unfinished(tmp_path, learner, row)
     assert path.name == "unfinished_0000001.pt" and checkpoint.last_path(tmp_path) == path
     resumed = learner_of(CONFIG)

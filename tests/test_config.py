@@ -71,7 +71,7 @@ def test_keys_that_are_missing_or_unknown_are_named(path: str) -> None:
 
 # ---- out of range ----------------------------------------------------------------------------------------------------
 
-REFUSED = {
+REFUSED: dict[str, list[Any]] = {
     "steps": [0, -5],
     "seed": [-1],
     "num_envs": [0],

@@ -131,13 +131,14 @@ class Beside(Workers):
 
 def on_two_ranks(function: Callable[[Workers], Any]) -> list[Any]:
     """What each rank gives."""
-    values, barrier, results = [None, None], threading.Barrier(2, timeout=30.0), [None, None]
+    values, barrier = [None, None], threading.Barrier(2, timeout=30.0)
+    results: list[Any] = [None, None]
 
     def run(rank: int) -> None:
         try:
             results[rank] = function(Beside(rank, values, barrier))
         except BaseException as error:
-            results[rank] = error  # type: ignore[assignment]
+            results[rank] = error
             barrier.abort()
 
     threads = [threading.Thread(target=run, args=(rank,)) for rank in range(2)]

@@ -193,7 +193,7 @@ def test_numbers_are_named_and_counted() -> None:
 
 def test_everything_that_a_checkpoint_holds_is_checked() -> None:
     learner = learner_of(SMALL)
-    parts = {"policy": learner.policy, "critic": learner.critic, "adversary": learner.adversary}
+    parts: dict[str, Any] = {"policy": learner.policy, "critic": learner.critic, "adversary": learner.adversary}
     train(learner, dataclasses.replace(SMALL, iterations=1), WORKERS, lambda row: None)  # so that Adam has a state
     for owner, part in parts.items():
         for tensor in _tensors(part.state_dict()):
@@ -280,7 +280,7 @@ def test_a_device_without_room_is_told_in_one_line() -> None:
         def step(*given: Any) -> None:
             raise torch.OutOfMemoryError("CUDA out of memory.\nTried to allocate 2.00 GiB.")
 
-        learner.generator.step = step  # type: ignore[method-assign]
+        learner.generator.step = step  # type: ignore[assignment,method-assign]
 
     said = error_of(SMALL, full)
     assert said.startswith("iteration 2: cpu is out of memory; fewer ranks") and "\n" not in said

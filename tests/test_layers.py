@@ -6,6 +6,7 @@ import ast
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -105,15 +106,23 @@ def test_the_package_itself_imports_nothing() -> None:
     assert GRAPH[""] == set()
 
 
+@cache
+def imported() -> list[tuple[str, str, bool]]:
+    """All of the package's imports: the module, what it imports, whether within a function."""
+    found = []
+    for module, tree in SOURCES.items():
+        within = {id(n) for f in ast.walk(tree) if isinstance(f, ast.FunctionDef) for n in ast.walk(f)}
+        found += [(module, name, id(node) in within) for name, node in imports(tree)]
+    return found
+
+
 @pytest.mark.parametrize("library", LAZY)
 def test_a_library_is_imported_where_it_should_be_and_lazily(library: str) -> None:
     where = set()
-    for module, tree in SOURCES.items():
-        within = {id(n) for f in ast.walk(tree) if isinstance(f, ast.FunctionDef) for n in ast.walk(f)}
-        for name, node in imports(tree):
-            if f"{name}.".startswith(f"{library}."):
-                where.add(module)
-                assert id(node) in within, f"trpo_gail.{module} imports {library} at its top"
+    for module, name, lazily in imported():
+        if f"{name}.".startswith(f"{library}."):
+            where.add(module)
+            assert lazily, f"trpo_gail.{module} imports {library} at its top"
     assert where == LAZY[library]
 
 
@@ -143,7 +152,7 @@ def imported_by(code: str) -> set[str]:
 @pytest.mark.parametrize(
     "code",
     [
-        "import trpo_gail; trpo_gail.Config; trpo_gail.UserError",
+        "import trpo_gail; trpo_gail.Config; trpo_gail.UserError; trpo_gail.__version__",
         "import trpo_gail.config.tree, trpo_gail.cli, trpo_gail.studies.bench",
         "from trpo_gail.cli import main; assert main(['--help']) == 0 == main(['--version'])",
         "from trpo_gail.cli import main\ntry: main(['train', '--help'])\nexcept SystemExit as stop: assert not stop.code",
@@ -153,6 +162,7 @@ def test_the_command_lines_help_needs_neither_torch_nor_mpi(code: str) -> None:
     assert imported_by(code) & {"torch", "mpi4py", "gymnasium", "h5py", "matplotlib"} == set()
 
 
+@pytest.mark.slow
 def test_importing_everything_starts_no_mpi() -> None:
     found = imported_by("import " + ", ".join(f"trpo_gail.{name}" for name in SOURCES if name))
     assert "torch" in found and found & {"mpi4py", "matplotlib", "envpool", "tensorboard"} == set()

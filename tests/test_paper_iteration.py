@@ -185,8 +185,8 @@ class Reference:
 
     def discriminate(self, x: np.ndarray, a: np.ndarray, drawn: np.ndarray, order: np.ndarray) -> None:
         mine, theirs = self.features(x, a), self.features(self.expert_x, self.expert_a)
-        halves = [sum(f(side) for side in (mine, theirs)) / 2 for f in (lambda s: s.mean(0), lambda s: (s**2).mean(0))]
-        self.of_d.add(*halves, 2 * len(x))
+        mean, meansq = (sum(f(s) for s in (mine, theirs)) / 2 for f in (lambda s: s.mean(0), lambda s: (s**2).mean(0)))
+        self.of_d.add(mean, meansq, 2 * len(x))
         d = [p.requires_grad_() for p in self.d]
         s = torch.cat([self.scores(d, x[order], a[order]), self.scores(d, self.expert_x[drawn], self.expert_a[drawn])])
         labels = torch.arange(2 * len(x)) >= len(x)
@@ -219,7 +219,7 @@ def episodes(rollout: Rollout) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.n
     """Observations, actions, times and ends of the transitions, one environment after the other."""
     columns = (rollout.observations[:-1], rollout.actions, rollout.steps, rollout.done)
     valid = rollout.valid.T
-    return tuple(np.swapaxes(c, 0, 1)[valid] for c in columns)  # type: ignore[return-value]
+    return tuple(np.swapaxes(c, 0, 1)[valid] for c in columns)
 
 
 @pytest.mark.parametrize(
@@ -255,6 +255,6 @@ def test_the_second_implementation_has_the_same_weights(env_id: str, demonstrati
         ("value", weights(learner.critic.network.net), reference.value),
     ]:
         for a, b in zip(mine, theirs, strict=True):
-            torch.testing.assert_close(a, b, rtol=0, atol=1e-5, msg=lambda text, name=name: f"{name}: {text}")
+            torch.testing.assert_close(a, b, rtol=0, atol=1e-5, msg=lambda text, name=name: f"{name}: {text}")  # type: ignore[misc]
     assert max(float((a - b).abs().max()) for a, b in zip(first, reference.policy, strict=True)) > 1e-3
     env.close()

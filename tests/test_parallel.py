@@ -123,7 +123,8 @@ def fake_mpi(monkeypatch: pytest.MonkeyPatch, size: int | None) -> None:
     module = types.ModuleType("mpi4py")
     if size is not None:
         comm = types.SimpleNamespace(Get_size=lambda: size, Get_rank=lambda: 0)
-        module.MPI = types.SimpleNamespace(COMM_WORLD=comm, get_vendor=lambda: ("FakeMPI", (1, 0, 0)))
+        mpi = types.SimpleNamespace(COMM_WORLD=comm, get_vendor=lambda: ("FakeMPI", (1, 0, 0)))
+        vars(module)["MPI"] = mpi
     monkeypatch.setitem(sys.modules, "mpi4py", module)
     monkeypatch.delitem(sys.modules, "mpi4py.MPI", raising=False)
 
@@ -160,19 +161,19 @@ def test_blocks_share_everything_out_evenly_in_order(total: int, size: int) -> N
 
 def test_threads_are_the_machines_cores_over_its_ranks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
-    monkeypatch.setattr(parallel.os, "sched_getaffinity", lambda _: set(range(8)))
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(8)))
     for ranks, threads in [(1, 8), (2, 4), (3, 2), (8, 1), (20, 1)]:
         assert of(0, ranks, local_size=ranks, _cores=set(range(8))).threads() == threads
     monkeypatch.setenv("OMP_NUM_THREADS", "3")
     assert [of(0, ranks, local_size=ranks, _cores=set(range(8))).threads() for ranks in (1, 2, 4)] == [3, 3, 2]
-    monkeypatch.setattr(parallel.os, "sched_getaffinity", lambda _: {3})  # each rank bound to a core of its own
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {3})  # each rank bound to a core of its own
     assert of(0, 4, local_size=4, _cores=set(range(8))).threads() == 1
 
 
 def test_where_the_system_does_not_tell_them_the_cores_are_the_machines(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
-    monkeypatch.delattr(parallel.os, "sched_getaffinity")
-    monkeypatch.setattr(parallel.os, "cpu_count", lambda: 4)
+    monkeypatch.delattr(os, "sched_getaffinity")
+    monkeypatch.setattr(os, "cpu_count", lambda: 4)
     assert (Workers().threads(), parallel.cores()) == (4, {0, 1, 2, 3})
 
 

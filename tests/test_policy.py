@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 import pytest
@@ -21,9 +22,8 @@ from trpo_gail.policies.policy import Policy
 KINDS = ["gaussian", "categorical"]
 
 
-def pair(
-    kind: str, rng: torch.Generator, rows: int = 6
-) -> tuple[Gaussian | Categorical, torch.distributions.Distribution]:
+def pair(kind: str, rng: torch.Generator, rows: int = 6) -> tuple[Any, torch.distributions.Distribution]:
+    """Ours, a Gaussian or a Categorical, and torch's."""
     out = torch.randn(rows, 3, generator=rng, dtype=torch.float64)
     if kind == "categorical":
         return Categorical(out), TorchCategorical(logits=out)

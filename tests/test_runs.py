@@ -8,6 +8,7 @@ import os
 import resource
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -396,7 +397,7 @@ def test_a_json_file_of_another_kind_is_named(tmp_path: Path, content: str, says
 
 def test_default_paths_never_meet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(run_folder.time, "strftime", lambda _: "now")
+    monkeypatch.setattr(time, "strftime", lambda _: "now")
     first = default_path("toys:Script-v0", 3)
     assert first == Path("runs/toys_Script-v0-seed3-now")
     first.mkdir(parents=True)

@@ -182,8 +182,8 @@ def test_the_cases_mix_what_can_be_chosen() -> None:
         --preset paper|--preset stable-baselines|--generator trpo|--generator ppo|--dtype float32|--dtype float64
         --adversary gail|--adversary fem|--adversary gtal|--adversary constant|--adversary env_reward|--g_step 2
         --sampling steps|--sampling episodes|--actions raw|--actions executed|--backend envpool|--backend gymnasium"""
-    values = [value.strip() for line in wanted.splitlines() for value in line.split("|")]
-    assert {value: len(met[value]) for value in values if len(met[value]) < 2} == {}
+    words = [value.strip() for line in wanted.splitlines() for value in line.split("|")]
+    assert {word: len(met[word]) for word in words if len(met[word]) < 2} == {}
 
 
 def test_the_same_code_trains_the_same_twice(tmp_path: Path) -> None:

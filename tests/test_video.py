@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -52,6 +53,7 @@ def test_a_gif_shows_the_first_episode_of_an_evaluation(
     told = json.loads(capsys.readouterr().out)
     assert told["video"] == str(path)
     assert told["video_return"] == told["return_mean"] and told["video_length"] == told["length_mean"] > 1
+    film: Any
     with Image.open(path) as film:
         shown = []
         for number in range(film.n_frames):
@@ -130,6 +132,6 @@ def test_an_environment_that_has_no_picture_is_said(tmp_path: Path) -> None:
 def test_without_a_screen_mujoco_draws_without_one(
     display: str, given: str | None, expected: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(video.os, "environ", {"DISPLAY": display} | ({"MUJOCO_GL": given} if given else {}))
+    monkeypatch.setattr(os, "environ", {"DISPLAY": display} | ({"MUJOCO_GL": given} if given else {}))
     video._without_display()
-    assert video.os.environ.get("MUJOCO_GL") == expected
+    assert os.environ.get("MUJOCO_GL") == expected

@@ -93,11 +93,11 @@ class Endless(gymnasium.Env):
         return np.zeros(4, np.float32), 1.0, False, False, {}
 
 
-gymnasium.register("Endless-v0", entry_point=Endless)
-gymnasium.register("Script-v0", entry_point=Script, max_episode_steps=1000)
-gymnasium.register("Script-v7", entry_point=Script, max_episode_steps=1000)
-gymnasium.register("Other-v0", entry_point=Script, max_episode_steps=1000)
-gymnasium.register("Walk-v0", entry_point=Walk, max_episode_steps=1000)
+gymnasium.register("Endless-v0", entry_point=f"{__name__}:Endless")
+gymnasium.register("Script-v0", entry_point=f"{__name__}:Script", max_episode_steps=1000)
+gymnasium.register("Script-v7", entry_point=f"{__name__}:Script", max_episode_steps=1000)
+gymnasium.register("Other-v0", entry_point=f"{__name__}:Script", max_episode_steps=1000)
+gymnasium.register("Walk-v0", entry_point=f"{__name__}:Walk", max_episode_steps=1000)
 
 # ---- parts -----------------------------------------------------------------------------------------------------------
 
@@ -113,7 +113,7 @@ def spec(
     """`bounds`: actions are clipped to them before they are executed."""
     space = Discrete(actions) if discrete else Box(-1.0, 1.0, (actions,), np.float32)
     if bounds:
-        space = Box(*bounds, dtype=np.float64)
+        space = Box(*bounds, dtype=np.float64)  # type: ignore[arg-type]
     sees = Box(-np.inf, np.inf, (observations,), np.float32)
     return EnvSpec("Hand-v0", "gymnasium", {}, sees, space, limit, action_view="executed" if bounds else "raw")
 
@@ -130,7 +130,7 @@ def policy(
 ) -> Policy:
     """A policy whose outputs are not small, as training would make it."""
     config = PolicyConfig(hidden_sizes=tuple(hidden), init_log_std=log_std, output_scale=1.0)
-    made = make_policy(Config("Hand-v0", seed=seed, dtype=dtype, policy=config), env)
+    made = make_policy(Config("Hand-v0", seed=seed, dtype=dtype, policy=config), env)  # type: ignore[arg-type]
     rng = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for layer in made.net.layers:

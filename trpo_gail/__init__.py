@@ -44,8 +44,20 @@ _HOMES = {
 
 def __getattr__(name: str) -> Any:
     """Public names are imported when they are asked for, so that `trpo-gail --help` needs no torch."""
+    if name == "__version__":
+        return _version()
     if name not in _HOMES:
         raise AttributeError(f"module 'trpo_gail' has no attribute {name!r}")
     from importlib import import_module
 
     return getattr(import_module(f"trpo_gail.{_HOMES[name]}"), name)
+
+
+def _version() -> str:
+    """The installed version; of a checkout that nobody has installed it is unknown."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("trpo_gail")
+    except PackageNotFoundError:
+        return "0+unknown"

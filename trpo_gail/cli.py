@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+import trpo_gail
 from trpo_gail.commands import COMMANDS
 from trpo_gail.errors import MOST, Answered, RunError, UserError, shortened
 from trpo_gail.system.terminal import guarded
@@ -53,9 +54,7 @@ def _run(arguments: list[str], workers: list[Workers]) -> int:
         print(_usage())
         return 0
     if arguments[0] == "--version":
-        from importlib.metadata import version
-
-        print(f"trpo-gail {version('trpo_gail')}")
+        print(f"trpo-gail {trpo_gail.__version__}")
         return 0
     if arguments[0] == "help":
         return _run([*arguments[1:2], "--help"], workers)

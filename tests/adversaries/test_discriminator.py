@@ -65,7 +65,7 @@ def spied(discriminator: Discriminator) -> list[Step]:
             found.append((float(loss) / count, len(x), count))
         step(x, slope, count)
 
-    discriminator.adam.step = spy
+    discriminator.adam.step = spy  # type: ignore[method-assign]
     return found
 
 
@@ -108,6 +108,7 @@ def test_losses_are_finite_for_any_logit(x: float, rng: np.random.Generator) -> 
     assert (stats["d_accuracy_learner"], stats["d_accuracy_expert"]) == ((1, 0) if x < 0 else (0, 1))
 
 
+@pytest.mark.slow
 def test_its_optimum_is_the_log_density_ratio() -> None:
     """Expert N(0.5, 1), learner N(-0.5, 1): log N(x; 0.5, 1) - log N(x; -0.5, 1) = x."""
     rng, n = np.random.default_rng(0), 20_000
@@ -221,7 +222,8 @@ def test_both_sides_are_normalised_by_the_same_statistics(rng: np.random.Generat
 @pytest.mark.parametrize("discrete", [0, 3])
 def test_it_cannot_tell_a_row_from_itself(discrete: int, rng: np.random.Generator) -> None:
     """Learner and expert alike: whatever D has become, its mean logits of both sides are the same."""
-    same = tuple(np.repeat(x[:1], 30, 0) for x in random_rows(rng, 1, discrete))
+    observations, actions = (np.repeat(x[:1], 30, 0) for x in random_rows(rng, 1, discrete))
+    same = observations, actions
     discriminator = make(same, 20, discrete=discrete, d_stepsize=0.1, adversary_entcoeff=0.0)
     with torch.no_grad():
         discriminator.adam.flat.vector.normal_(generator=torch.Generator().manual_seed(1))
@@ -273,11 +275,11 @@ def test_minibatches_hold_each_learner_row_once_and_draw_the_experts(rng: np.ran
     given: list[np.ndarray] = []
     step = discriminator.adam.step
 
-    def spy(x: Tensor, loss: Any, count: int) -> None:
+    def spy(x: Tensor, slope: Any, count: int) -> None:
         given.append(x[:, 2].numpy().copy())
-        step(x, loss, count)
+        step(x, slope, count)
 
-    discriminator.adam.step = spy
+    discriminator.adam.step = spy  # type: ignore[method-assign]
     discriminator.fit(toys.pairs(np.zeros((100, 2)), number), rng)
     everything = np.concatenate(given)
     np.testing.assert_array_equal(np.sort(everything[everything > 0]), number[:, 0])
@@ -338,4 +340,4 @@ def test_observations_that_a_file_keeps_as_integers_are_numbers(discrete: int, r
         stats.append(discriminator.fit(rollout, np.random.default_rng(1)))
         paid.append(discriminator.reward(rollout))
     assert stats[0] == stats[1] and len(np.unique(paid[0])) == 30
-    np.testing.assert_array_equal(*paid)
+    np.testing.assert_array_equal(paid[0], paid[1])

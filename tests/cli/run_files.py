@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import warnings
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ def state(path: Path) -> dict[str, np.ndarray]:
 
 def _flat(prefix: str, value: Any) -> dict[str, np.ndarray]:
     if isinstance(value, dict):
-        items = value.items()
+        items: Iterable[tuple[Any, Any]] = value.items()
     elif isinstance(value, (list, tuple)):
         items = enumerate(value)
     else:

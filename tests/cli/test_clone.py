@@ -12,7 +12,7 @@ import pytest
 from bad_input import EXPERT, tiny_run
 from run_files import checkpoints, metrics, state
 
-from trpo_gail import load_policy
+from trpo_gail import cloning, load_policy
 from trpo_gail.cli import main
 from trpo_gail.config.tree import CloningConfig
 from trpo_gail.errors import RunError
@@ -121,7 +121,7 @@ def test_what_is_interrupted_before_that_leaves_nothing(tmp_path: Path, monkeypa
         signal.raise_signal(signal.SIGINT)
         time.sleep(5.0)
 
-    monkeypatch.setattr(cloning_run.cloning, "clone", interrupted)
+    monkeypatch.setattr(cloning, "clone", interrupted)
     assert main(line(tmp_path / "run", "--quiet")) == 130
     assert list(tmp_path.iterdir()) == []
 

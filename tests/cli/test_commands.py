@@ -18,7 +18,8 @@ from bad_input import EXPERT, tiny_run
 from run_files import checkpoints, differing, events, metrics, state
 
 from trpo_gail import load_policy
-from trpo_gail.cli import COMMANDS, main
+from trpo_gail.cli import main
+from trpo_gail.commands import COMMANDS
 from trpo_gail.config.leaves import flatten
 from trpo_gail.config.tree import Config
 from trpo_gail.runs.run_folder import RunFolder
@@ -49,7 +50,8 @@ def read(path: Path) -> dict:
 
 _LIGHT = """
 import contextlib, io, resource, sys
-from trpo_gail.cli import COMMANDS, main
+from trpo_gail.cli import main
+from trpo_gail.commands import COMMANDS
 said = {}
 for line in (["--version"], ["--help"], [], ["help"], ["help", "train"], *([name, "--help"] for name in COMMANDS)):
     out = io.StringIO()

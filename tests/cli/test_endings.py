@@ -21,7 +21,8 @@ import toys
 from bad_input import EXPERT, tiny_run
 from run_files import checkpoints, differing, metrics, state
 
-from trpo_gail.cli import COMMANDS, main
+from trpo_gail.cli import main
+from trpo_gail.commands import COMMANDS
 from trpo_gail.errors import RunError, UserError
 from trpo_gail.runs import checkpoint
 from trpo_gail.system import stopping

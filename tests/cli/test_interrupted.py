@@ -19,6 +19,7 @@ from trpo_gail.reports import style
 from trpo_gail.runs import cloning as cloning_run
 from trpo_gail.runs import run_folder
 from trpo_gail.runs.evaluate import Evaluator
+from trpo_gail.runs.metrics_file import MetricsFile
 
 # Six iterations, evaluated after the second, the fourth and the sixth; saved at the end alone.
 LONG = (
@@ -131,9 +132,9 @@ def test_metrics_that_cannot_be_written_end_the_run_after_a_checkpoint(
 ) -> None:
     """In the iteration of an evaluation, whose numbers are then in the checkpoint alone."""
     run = tmp_path / "run"
-    write, written = run_folder.MetricsFile.append, 0
+    write, written = MetricsFile.append, 0
 
-    def full(file: run_folder.MetricsFile, row: Any) -> None:
+    def full(file: MetricsFile, row: Any) -> None:
         nonlocal written
         written += 1
         if written < 4:
@@ -143,7 +144,7 @@ def test_metrics_that_cannot_be_written_end_the_run_after_a_checkpoint(
                 write(file, row)
 
     with monkeypatch.context() as patch:
-        patch.setattr(run_folder.MetricsFile, "append", full)
+        patch.setattr(MetricsFile, "append", full)
         assert main(tiny_run(run, *LONG)) == 2
     last = run / "checkpoints" / "unfinished_0000004.pt"
     said = f"{run}/metrics.csv: a row could not be written (File too large); last checkpoint: {last}"

@@ -19,6 +19,7 @@ from pages import check_alone
 
 from trpo_gail.cli import main
 from trpo_gail.commands import compare
+from trpo_gail.commands.parsing import parse
 from trpo_gail.studies import runner, store
 from trpo_gail.studies.comparison import results
 from trpo_gail.studies.comparison.plan import Cell, load
@@ -44,7 +45,7 @@ def words(out: Path, *more: str) -> list[str]:
 
 
 def run(out: Path, *more: str) -> int:
-    return compare._compare(compare.parse(compare._Arguments, words(out, *more), "compare"), FAKE)
+    return compare._compare(parse(compare._Arguments, words(out, *more), "compare"), FAKE)
 
 
 @pytest.fixture(scope="module")
@@ -115,13 +116,13 @@ def test_every_run_has_the_same_terms(done: Path) -> None:
 
 def test_evaluations_are_a_twentieth_or_an_epoch_apart(tmp_path: Path) -> None:
     for steps, every in (("100000", 5000), ("20000", 2048)):
-        given = compare.parse(compare._Arguments, words(tmp_path, "--steps", steps, "--eval_every"), "compare")
+        given = parse(compare._Arguments, words(tmp_path, "--steps", steps, "--eval_every"), "compare")
         assert compare._plan(given).tasks[0].eval_every == every
 
 
 def test_a_contestants_preset_overrides_the_common_one(tmp_path: Path) -> None:
     line = words(tmp_path, "--flags=--preset stable-baselines --d_step 24", "--contestant", "x: --preset default")
-    plan = compare._plan(compare.parse(compare._Arguments, line, "compare"))
+    plan = compare._plan(parse(compare._Arguments, line, "compare"))
     small, x = plan.contestant("small").config, plan.contestant("x").config
     assert (small["preset"], small["gamma"], small["timesteps_per_batch"]) == ("stable-baselines", 0.99, 1024)
     assert (x["preset"], x["gamma"], x["timesteps_per_batch"]) == ("default", 0.995, 2048)
@@ -208,7 +209,7 @@ def test_a_run_of_another_plan_is_not_taken_for_this_ones(
 def test_the_report_alone(done: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for name in ("plan.json", "cells"):  # what is kept under version control is enough
         source = done / name
-        (shutil.copytree if source.is_dir() else shutil.copy)(source, tmp_path / name)  # type: ignore[operator]
+        (shutil.copytree if source.is_dir() else shutil.copy)(source, tmp_path / name)
     assert main(["compare", "report", "--out", str(tmp_path)]) == 0
     assert capsys.readouterr().out == f"{tmp_path}/index.html\n"
     assert tables(tmp_path) == tables(done)

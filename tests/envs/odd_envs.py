@@ -84,5 +84,5 @@ class Line(gymnasium.Env):
             raise RuntimeError("no simulator to close")
 
 
-gymnasium.register("Line-v0", entry_point=Line, max_episode_steps=100)
-gymnasium.register("LineWithoutLimit-v0", entry_point=Line)
+gymnasium.register("Line-v0", entry_point=f"{__name__}:Line", max_episode_steps=100)
+gymnasium.register("LineWithoutLimit-v0", entry_point=f"{__name__}:Line")

@@ -68,8 +68,8 @@ def test_the_policys_sample_is_its_own() -> None:
 
 def test_each_instance_has_arguments_of_its_own() -> None:
     goal = [0.0]
-    made = [one_by_one.make_one(LINE, {"goal": goal}, None)[0].unwrapped.goal for _ in range(2)]
-    assert made == [[1.0], [1.0]] and goal == [0.0]
+    made: list[Any] = [one_by_one.make_one(LINE, {"goal": goal}, None)[0].unwrapped for _ in range(2)]
+    assert [line.goal for line in made] == [[1.0], [1.0]] and goal == [0.0]
 
 
 # ---- what breaks the interface ---------------------------------------------------------------------------------------
@@ -226,7 +226,7 @@ def test_what_an_environment_does_beside_its_work_ends_no_run(
 def test_the_error_is_told_and_not_what_closing_does_after_it(
     expert: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    class Both(sys.modules["odd_envs"].Line):  # type: ignore[name-defined]
+    class Both(sys.modules["odd_envs"].Line):  # type: ignore[misc]
         def _break(self) -> None:
             raise ZeroDivisionError("the real reason")
 

@@ -10,6 +10,7 @@ from typing import Any
 import gymnasium
 import numpy as np
 import pytest
+from gymnasium.spaces import Box
 
 from trpo_gail.envs import vector
 from trpo_gail.envs.tasks import legacy_model, paper
@@ -130,7 +131,8 @@ def test_acrobot_runs_out_of_time_after_200_steps(backend: vector.Backend) -> No
 def test_they_are_gymnasiums_too_and_auto_takes_envpool() -> None:
     for env_id in ("Paper/Hopper-v1", "trpo_gail.envs.tasks.paper:Paper/Hopper-v1"):
         env = gymnasium.make(env_id, disable_env_checker=True)
-        assert env.unwrapped.model.body_mass[1] == pytest.approx(3.5343, abs=1e-4)
+        unwrapped: Any = env.unwrapped
+        assert unwrapped.model.body_mass[1] == pytest.approx(3.5343, abs=1e-4)
         env.close()
     pytest.importorskip("envpool", reason="EnvPool is not installed")
     assert {vector.resolve_backend(task, "auto") for task in paper.TASKS} == {"envpool"}
@@ -233,7 +235,7 @@ def test_reachers_targets_fill_the_square(backend: vector.Backend) -> None:
             goals.append(env.step(np.zeros((64, 2)))[0][:, 4:6])
         runs.append(np.array(goals))
     env.close()
-    np.testing.assert_array_equal(*runs)
+    np.testing.assert_array_equal(runs[0], runs[1])
     drawn = np.unique(runs[0].reshape(-1, 2), axis=0)
     assert len(drawn) > 256 and (np.abs(drawn) <= 0.2).all()
     np.testing.assert_allclose(drawn.var(axis=0), 0.4**2 / 12, rtol=0.15)  # a disc's would be a quarter less
@@ -264,8 +266,9 @@ class Reference:
     def __init__(self, env_id: str) -> None:
         self._env = gymnasium.make(env_id, disable_env_checker=True)
         self._env.reset(seed=0)
-        self._id, self._physics, self._data = env_id, self._env.unwrapped, self._env.unwrapped.data
-        self.nq, self.nv = self._physics.model.nq, self._physics.model.nv
+        physics: Any = self._env.unwrapped
+        self._id, self._physics, self._data = env_id, physics, physics.data
+        self.nq, self.nv = physics.model.nq, physics.model.nv
         self.hidden = {"Paper/Ant-v1": 2, "Paper/Humanoid-v1": 2, "Paper/Reacher-v1": 0}.get(env_id, 1)
         self._kept: dict[int, tuple[np.ndarray, np.ndarray, np.ndarray]] = {}
 
@@ -300,6 +303,7 @@ class Reference:
 def differences(env_id: str, num_envs: int = 16, horizon: int = 45) -> np.ndarray:
     """[rows, 2]: by how much one step's observations (at worst) and rewards differ, from the same states."""
     env, reference, rng = vector.make(env_id, num_envs, "envpool"), Reference(env_id), np.random.default_rng(0)
+    assert isinstance(env.spec.action_space, Box)
     scale = np.resize([0.1, 0.3, 1.0, 3.0], num_envs)[:, None] * env.spec.action_space.high  # beyond the bounds, too
     clipped = 10.0 if env_id in ("Paper/Hopper-v1", "Paper/Walker2d-v1") else np.inf  # velocities are shown no larger
     seen = reference.nq - reference.hidden

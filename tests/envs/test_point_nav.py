@@ -61,9 +61,14 @@ def test_a_continuous_move_is_a_fifth_of_the_clipped_action(action: Any, moved: 
 
 def test_walls_clip() -> None:
     for action, expected in ((1, (0.95, 1.0)), (4, (1.0, 0.95))):
-        assert placed(point_nav.DISCRETE, (0.95, 0.95)).step(action)[0].tolist() == np.float32(expected).tolist()
+        assert (
+            placed(point_nav.DISCRETE, (0.95, 0.95)).step(action)[0].tolist() == np.array(expected, np.float32).tolist()
+        )
     for action, expected in ((2, (-0.95, -1.0)), (3, (-1.0, -0.95))):
-        assert placed(point_nav.DISCRETE, (-0.95, -0.95)).step(action)[0].tolist() == np.float32(expected).tolist()
+        assert (
+            placed(point_nav.DISCRETE, (-0.95, -0.95)).step(action)[0].tolist()
+            == np.array(expected, np.float32).tolist()
+        )
 
 
 @pytest.mark.parametrize(("x", "reached"), [(0.3199, True), (0.3201, False), (0.0801, True), (0.0799, False)])
@@ -85,7 +90,7 @@ def test_sixty_steps_are_the_limit(env_id: str) -> None:
 
 def test_starts_are_uniform_on_the_square() -> None:
     starts = vector.make(point_nav.DISCRETE, 1000).restart(range(1000))  # 10 by 10 cells of 10 on average
-    counts = np.histogram2d(*starts.T, bins=10, range=[[-1, 1], [-1, 1]])[0]
+    counts = np.histogram2d(starts[:, 0], starts[:, 1], bins=10, range=[[-1, 1], [-1, 1]])[0]
     assert counts.sum() == 1000
     chi_square, freedom = ((counts - 10) ** 2 / 10).sum(), 99
     assert abs(chi_square - freedom) < 4 * math.sqrt(2 * freedom)
@@ -112,7 +117,7 @@ def test_the_vectorised_one_is_the_single_one_to_the_bit(env_id: str, kwargs: di
     seeds, rng = [3, 1, 4, 15, 9], np.random.default_rng(0)
     ours = vector.make(env_id, 5, kwargs=kwargs)
     sync = gymnasium.vector.SyncVectorEnv([lambda: gymnasium.make(env_id, **kwargs) for _ in seeds])
-    np.testing.assert_array_equal(ours.restart(seeds), sync.reset(seed=seeds)[0])
+    np.testing.assert_array_equal(ours.restart(seeds), sync.reset(seed=[*seeds])[0])
     cuts = ended = 0
     for _ in range(400):
         actions = rng.integers(5, size=5) if env_id == point_nav.DISCRETE else rng.uniform(-1.5, 1.5, (5, 2))
@@ -198,7 +203,7 @@ def test_the_greedy_expert_by_hand() -> None:
     at = np.array([[0.5, 0.2], [-0.5, 0.2], [0.1, 0.4], [0.1, -0.4], [0.3, -0.3], [-0.1, 0.1]])
     nothing = np.zeros((6, 0))
     assert load_actor("greedy", point_nav.DISCRETE).act(at, nothing).tolist() == [3, 4, 2, 1, 3, 4]
-    expected = [[-1, 0], [1, 0], [0, -1], [0, 1], [-1, 0], [0.5, 0]]
+    expected = np.array([[-1, 0], [1, 0], [0, -1], [0, 1], [-1, 0], [0.5, 0]])
     np.testing.assert_allclose(load_actor("greedy", point_nav.CONTINUOUS).act(at, nothing), expected)
 
 

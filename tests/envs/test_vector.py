@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import math
 from pathlib import Path
+from typing import Any
 
 import gymnasium
 import numpy as np
@@ -35,7 +36,8 @@ def toys(monkeypatch: pytest.MonkeyPatch) -> None:
 class Constant:
     """An actor that always does the same."""
 
-    noise_kind, noise_size = "normal", 1
+    noise_kind: rollouts.Noise = "normal"
+    noise_size = 1
 
     def __init__(self, action: float) -> None:
         self._action = action
@@ -88,8 +90,9 @@ class Reference:
     def __init__(self, env_id: str, num_envs: int) -> None:
         self._env = gymnasium.make(env_id, disable_env_checker=True)
         self._env.reset(seed=0)
-        self._physics, self._data = self._env.unwrapped, self._env.unwrapped.data
-        self.positions, self.actions = self._physics.model.nq - 1, self._physics.model.nu
+        physics: Any = self._env.unwrapped
+        self._physics, self._data = physics, physics.data
+        self.positions, self.actions = physics.model.nq - 1, physics.model.nu
         self._warm: list[np.ndarray | None] = [None] * num_envs
 
     def step(self, n: int, before: np.ndarray, action: np.ndarray) -> tuple[np.ndarray, float, bool]:
@@ -171,7 +174,7 @@ def test_the_row_after_an_end_is_a_reset(backend: vector.Backend) -> None:
         assert reward[0] == 0 and not terminated[0] and not truncated[0]
         assert np.abs(observation[0]).max() <= 0.05, "not the first observation of an episode"
         first.append(observation[0])
-    np.testing.assert_array_equal(*first, err_msg="the action of a reset row has an effect")
+    np.testing.assert_array_equal(first[0], first[1], err_msg="the action of a reset row has an effect")
     env.close()
 
 

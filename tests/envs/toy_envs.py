@@ -34,7 +34,7 @@ class Counter(gymnasium.Env):
 
 
 def _register(name: str, **kwargs: Any) -> None:
-    gymnasium.register(f"Toy{name}-v0", entry_point=Counter, kwargs=kwargs, max_episode_steps=100)
+    gymnasium.register(f"Toy{name}-v0", entry_point=f"{__name__}:Counter", kwargs=kwargs, max_episode_steps=100)
 
 
 _register("Counter")

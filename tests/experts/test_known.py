@@ -6,6 +6,7 @@ import re
 import tomllib
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 import gymnasium
 import numpy as np
@@ -60,8 +61,9 @@ def test_somebody_elses_file_in_the_same_layout_is_not_credited_to_them(
         def step(self, action: int) -> tuple:
             return np.zeros(1, np.float32), 1.0, True, False, {}
 
-    gymnasium.register("Toy-v1", entry_point=Toy, max_episode_steps=10)
-    for flags in ({}, {"licence": "CC0"}, {"licence": "CC0", "attribution": "me"}):
+    gymnasium.register("Toy-v1", entry_point=Toy, max_episode_steps=10)  # type: ignore[arg-type]
+    given: list[dict[str, Any]] = [{}, {"licence": "CC0"}, {"licence": "CC0", "attribution": "me"}]
+    for flags in given:
         held = record("Toy-v1", tmp_path / "p.h5", 1, tmp_path / "x.h5", overwrite=True, **flags)
         assert (held.provenance.licence, held.provenance.attribution) == (
             flags.get("licence"),

@@ -114,7 +114,7 @@ def test_without_rewards_the_return_is_unknown(tmp_path: Path, demonstrations: D
 def test_returns_are_summed_where_only_rewards_are_given(native: Path) -> None:
     with h5py.File(native, "a") as file:
         del file["episode_returns"]
-    assert read(native).episode_returns.tolist() == [3, 2, 4]  # type: ignore[union-attr]
+    assert read(native).episode_returns.tolist() == [3, 2, 4]
 
 
 def test_a_failed_save_leaves_what_was_there(native: Path, demonstrations: Demonstrations) -> None:

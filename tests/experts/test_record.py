@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import json
 from pathlib import Path
+from typing import Any
 
 import gymnasium
 import numpy as np
@@ -52,7 +53,8 @@ def test_every_episode_is_whole_and_none_is_favoured(tmp_path: Path, toys: None,
     for seed in reset_seeds(0, RECORD_RESET, 0, range(11)):
         env = gymnasium.make("ToyRandom-v0")
         env.reset(seed=seed)
-        expected.append(env.unwrapped._length)
+        unwrapped: Any = env.unwrapped
+        expected.append(unwrapped._length)
     assert len(set(expected)) > 3
     assert held.episode_lengths.tolist() == expected
     assert held.episode_returns is not None and held.episode_returns.tolist() == [2.0 * n for n in expected]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import toys
 from torch import Tensor
 
 from trpo_gail.adversaries.adversary import Parts
+from trpo_gail.adversaries.discriminator import Discriminator
 from trpo_gail.build import make_generator, make_learner
 from trpo_gail.config.tree import Config, DiscriminatorConfig, PolicyConfig
 from trpo_gail.envs import vector
@@ -121,7 +123,8 @@ def test_a_discriminator_takes_several_labels_as_they_are() -> None:
     expert = toys.pairs(rng.standard_normal((30, 2)), np.stack([rng.integers(0, n, 30) for n in (3, 2)], 1))
     learner = make_learner(config, vector.make(config.env, 4, "gymnasium"), expert, WORKERS)
     row = iteration(learner, config, WORKERS)
-    assert row["d_accuracy_learner"] is not None and np.isfinite(row["d_loss"])
+    assert row["d_accuracy_learner"] is not None and math.isfinite(row["d_loss"] or math.nan)
+    assert isinstance(learner.adversary, Discriminator)
     assert learner.adversary.network.inputs.size == 2 + 5
 
 

@@ -56,4 +56,4 @@ class Pixels(gymnasium.Env):
         return self._x.astype(np.float32), float(self._x.mean()), self._left == 0, False, {}
 
 
-gymnasium.register("Pixels-v0", entry_point=Pixels, max_episode_steps=100)
+gymnasium.register("Pixels-v0", entry_point=f"{__name__}:Pixels", max_episode_steps=100)

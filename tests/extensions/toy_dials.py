@@ -127,4 +127,4 @@ class Dials(gymnasium.Env):
         return self._show(), float(np.mean(action == right)), self._left == 0, False, {}
 
 
-gymnasium.register("Dials-v0", entry_point=Dials, max_episode_steps=100)
+gymnasium.register("Dials-v0", entry_point=f"{__name__}:Dials", max_episode_steps=100)

@@ -55,7 +55,7 @@ def judge(policy: Policy, batch: Batch, old: dict[str, Tensor]) -> tuple[float, 
             out = policy.net(batch.observations)
             if not policy.own:
                 return torch.distributions.Categorical(logits=out)
-            normal = torch.distributions.Normal(out, torch.exp(policy.log_std).clone())
+            normal = torch.distributions.Normal(out, torch.exp(policy.own[0]).clone())
             return torch.distributions.Independent(normal, 1)
 
     new, now = {name: value.clone() for name, value in policy.state_dict().items()}, distribution()

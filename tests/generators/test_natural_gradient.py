@@ -16,7 +16,7 @@ from torch import Tensor
 from trpo_gail.config.tree import TrustRegionConfig
 from trpo_gail.finite import NotFinite
 from trpo_gail.networks import mlp
-from trpo_gail.networks.mlp import ROW_CHUNK
+from trpo_gail.networks.network import ROW_CHUNK
 from trpo_gail.optim import natural_gradient
 from trpo_gail.optim.flat import FlatParameters
 from trpo_gail.optim.flat import of as flat_of
@@ -165,9 +165,9 @@ def expected_outer_product_of_scores(policy: Policy, flat: FlatParameters, z: Te
     else:
         x, w = np.polynomial.hermite_e.hermegauss(3)
         w = w / w.sum()
-        nodes = list(itertools.product(range(3), repeat=len(policy.log_std)))
+        nodes = list(itertools.product(range(3), repeat=len(policy.own[0])))
         with torch.no_grad():
-            mean, std = policy(z).mean, torch.exp(policy.log_std)
+            mean, std = policy(z).mean, torch.exp(policy.own[0])
             actions = [mean + std * torch.tensor([x[i] for i in node]) for node in nodes]
         weights = [torch.full((len(z),), math.prod(w[i] for i in node), dtype=torch.float64) for node in nodes]
     F = torch.zeros(len(flat.vector), len(flat.vector), dtype=torch.float64)

@@ -19,6 +19,7 @@ from trpo_gail.generators import trpo
 from trpo_gail.generators.trpo import TRPO
 from trpo_gail.optim import natural_gradient
 from trpo_gail.parallel import Workers
+from trpo_gail.policies.fisher import fisher_product
 from trpo_gail.policies.policy import Policy
 from trpo_gail.sampling.batch import Batch, Rows
 
@@ -200,7 +201,7 @@ def test_the_subsample_takes_global_row_numbers(monkeypatch: pytest.MonkeyPatch)
     policy, batch = case("gaussian", rows=7)
     batch = dataclasses.replace(batch, rows=Rows(offset=3, count=7, total=12))  # global rows 3 to 9 of 12
     taken = []
-    true_product = trpo.fisher_product
+    true_product = fisher_product
 
     def spy(policy: Policy, flat: Any, z: Tensor) -> Any:
         taken.append(z)

@@ -35,7 +35,14 @@ WALK = f"{toys.__name__}:Walk-v0"
 
 def config(case: str, device: str, dtype: str) -> Config:
     """A small task with small batches."""
-    flags = {"num_envs": 4, "timesteps_per_batch": 256, "device": device, "dtype": dtype, "expert": "any"} | CASES[case]
+    flags: dict[str, Any] = {
+        "num_envs": 4,
+        "timesteps_per_batch": 256,
+        "device": device,
+        "dtype": dtype,
+        "expert": "any",
+    }
+    flags |= CASES[case]
     base = preset(flags.pop("preset", "default"), flags.pop("env", WALK))
     return changed(base, flags)
 

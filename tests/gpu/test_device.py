@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import launch
 import numpy as np
@@ -74,7 +74,7 @@ def test_one_iteration_is_the_cpus(case: str, dtype: str, device: str) -> None:
 
 
 @pytest.mark.parametrize("dtype", ATOL)
-def test_cloning_is_the_cpus(dtype: str, device: str) -> None:
+def test_cloning_is_the_cpus(dtype: Literal["float32", "float64"], device: str) -> None:
     rng = np.random.default_rng(0)
     observations, actions = rng.standard_normal((100, 3)), rng.standard_normal((100, 2))
     cfg = CloningConfig(WALK, "any", iterations=20, eval_every=10, dtype=dtype)
@@ -121,7 +121,8 @@ def test_a_checkpoint_moves_between_devices(directions: tuple[str | None, ...], 
     checkpoint.restore(path, restored)
     for name, value in learned(made).items():
         np.testing.assert_array_equal(learned(restored)[name], value, err_msg=name)
-    check_near(*({**arrays(train(m, c, 1), "row"), **learned(m)} for m, c in ((made, cfg), (restored, other))), 1e-7)
+    saved, moved = ({**arrays(train(m, c, 1), "row"), **learned(m)} for m, c in ((made, cfg), (restored, other)))
+    check_near(saved, moved, 1e-7)
 
 
 @pytest.mark.parametrize("case", ["trpo", "ppo", "paper", "discrete"])

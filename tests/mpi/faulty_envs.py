@@ -52,4 +52,4 @@ class FaultyCartPole(CartPoleEnv):
         return observation, float(reward), terminated, truncated, info
 
 
-gymnasium.register("FaultyCartPole-v0", entry_point=FaultyCartPole, max_episode_steps=200)
+gymnasium.register("FaultyCartPole-v0", entry_point=f"{__name__}:FaultyCartPole", max_episode_steps=200)

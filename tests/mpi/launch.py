@@ -14,6 +14,14 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 PROGRAM = str(Path(sys.executable).with_name("trpo-gail"))
+# Threads and ranks that wait asleep: those that spin take the cores from those that work. MPICH's ranks look 64 times;
+# four of them on two cores then take a fifth of the time. (Open MPI's yield by themselves if there are too many.)
+WAITING = {
+    "OMP_NUM_THREADS": "1",
+    "OMP_WAIT_POLICY": "PASSIVE",
+    "MPIR_CVAR_CH4_PROGRESS_THROTTLE": "1",
+    "MPIR_CVAR_CH4_PROGRESS_THROTTLE_NO_PROGRESS_COUNT": "64",
+}
 START = 120.0  # seconds that a start may take on a busy machine
 
 
@@ -82,8 +90,7 @@ def start(folder: Path, ranks: int | None, *command: str) -> Job:
     """Start a command in a folder and a process group of its own; its standard output and error go to files there."""
     folder.mkdir(parents=True, exist_ok=True)
     paths = [str(HERE), str(HERE.parent), str(HERE.parent / "cli"), os.environ.get("PYTHONPATH", "")]
-    # Threads that wait asleep: the ranks' own waiting keeps the cores busy enough.
-    more = {"PYTHONPATH": os.pathsep.join(filter(None, paths)), "OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"}
+    more = {"PYTHONPATH": os.pathsep.join(filter(None, paths)), **WAITING}
     with open(folder / "stdout", "wb") as out, open(folder / "stderr", "wb") as err:
         process = subprocess.Popen(
             [*_prefix(ranks), *command], cwd=folder, env=os.environ | more, stdin=subprocess.DEVNULL, stdout=out,

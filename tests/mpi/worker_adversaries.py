@@ -84,4 +84,4 @@ if __name__ == "__main__":
     world = Workers.world()
     results = meet(world) | train(world)
     if world.main:
-        np.savez(sys.argv[1], ranks=world.size, **results)
+        np.savez(sys.argv[1], allow_pickle=False, ranks=world.size, **results)

@@ -74,7 +74,7 @@ def main() -> None:
     for case in sys.argv[2:]:
         found |= run(case, workers)
     if workers.main:
-        np.savez(sys.argv[1], ranks=workers.size, **found)
+        np.savez(sys.argv[1], allow_pickle=False, ranks=workers.size, **found)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,8 @@ import sys
 import types
 from typing import Any
 
-from trpo_gail.cli import COMMANDS, main
+from trpo_gail.cli import main
+from trpo_gail.commands import COMMANDS
 from trpo_gail.commands.parsing import world
 from trpo_gail.errors import UserError
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import sys
 from pathlib import Path
+from typing import Any
 
 from trpo_gail.config.tree import Config, CriticConfig, PPOConfig
 from trpo_gail.parallel import Workers
@@ -19,7 +20,8 @@ EXPERTS = Path(__file__).parents[2] / "expert_data"
 
 def config(case: str) -> Config:
     """ENVIRONMENT,backend,mode,g_step,dtype[,ppo]. Streams restart in the fifth iteration, so not where it is resumed."""
-    env, backend, mode, g_step, dtype, *ppo = case.split(",")
+    given: list[Any] = case.split(",")
+    env, backend, mode, g_step, dtype, *ppo = given
     steps = 2600 if mode == "episodes" else 1700  # five iterations, or a little more
     made = Config(
         env, str(EXPERTS / f"{env}.h5"), trajectories=4, subsample=20, backend=backend, sampling=mode,
@@ -29,7 +31,7 @@ def config(case: str) -> Config:
     if not ppo:
         return made
     # All that is carried on.
-    options = PPOConfig(batch_size=32, objective="kl-penalty", schedule="linear", recompute_advantages=True)
+    options = PPOConfig(n_epochs=3, batch_size=64, objective="kl-penalty", schedule="linear", recompute_advantages=True)
     critic = CriticConfig(clip_range_vf=0.5)
     return dataclasses.replace(made, generator="ppo", ppo=options, critic=critic)
 

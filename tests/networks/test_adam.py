@@ -22,7 +22,7 @@ def test_steps_are_those_of_torchs_adam_on_the_mean_loss(torch_rng: torch.Genera
     start = ours.flat.vector.clone()
     for _ in range(20):
         x, y = (torch.randn(7, n, generator=torch_rng, dtype=torch.float64) for n in (3, 2))
-        ours.step(x, lambda out, y=y: 2 * (out - y), 7)
+        ours.step(x, lambda out, y=y: 2 * (out - y), 7)  # type: ignore[misc]
         theirs.zero_grad()
         (((twin(x) - y) ** 2).sum() / 7).backward()
         theirs.step()
@@ -49,6 +49,7 @@ def test_the_functional_form_is_the_class_to_the_bit(dtype: torch.dtype, torch_r
     assert state["state"][0].keys() == expected["state"][0].keys()
 
 
+@pytest.mark.slow
 def test_adam_loads_no_compiler() -> None:
     code = (
         "import sys, torch; from trpo_gail.optim.adam import Adam; a = Adam(torch.zeros(3), 0.1); a.step(torch.ones(3))"

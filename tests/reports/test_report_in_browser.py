@@ -12,6 +12,7 @@ from browser import Browser
 
 from trpo_gail.cli import main
 from trpo_gail.commands import compare
+from trpo_gail.commands.parsing import parse
 
 PROGRAM = browser.find()
 TESTS = Path(__file__).parents[1]
@@ -78,7 +79,7 @@ def compared(out: Path) -> Path:
         "--runs",
         str(out / "runs"),
     ]
-    assert compare._compare(compare.parse(compare._Arguments, line, "compare"), fake) == 0
+    assert compare._compare(parse(compare._Arguments, line, "compare"), fake) == 0
     return out / "index.html"
 
 

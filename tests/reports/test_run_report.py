@@ -112,7 +112,7 @@ def test_several_runs_have_a_row_each_and_a_picture_per_environment(
 @pytest.mark.usefixtures("undrawn")
 def test_two_dimensions_are_drawn_as_paths(point_nav: Path) -> None:
     (section,) = (s for s in report(load([point_nav]), 2) if s.title.startswith("States"))
-    assert "trajectories" in section.parts[0].alt  # type: ignore[union-attr]
+    assert "trajectories" in section.parts[0].alt
 
 
 # ---- runs that are not -----------------------------------------------------------------------------------------------

@@ -55,7 +55,7 @@ def test_all_of_table_3() -> None:
             )
         elif columns and cells[0] in NAMES:
             for algorithm, cell in zip(columns, cells[2:], strict=True):
-                mean, std = map(float, re.match(r"(-?[\d.]+) ± ([\d.]+)", cell).groups())  # type: ignore[union-attr]
+                mean, std = map(float, re.match(r"(-?[\d.]+) ± ([\d.]+)", cell).groups())
                 ours = PAPER.runs[NAMES[cells[0]], algorithm, int(cells[1])]
                 assert (ours.mean, ours.std) == (pytest.approx(mean, abs=0.0051), pytest.approx(std, abs=0.0051)), line
                 checked += 1

@@ -14,4 +14,6 @@ def test_a_size_without_a_score_is_a_gap_and_a_seed_alone_has_no_interval() -> N
     line, *intervals = axes.lines
     np.testing.assert_array_equal(line.get_xdata(), [4.5, 11.5, 18.5])
     np.testing.assert_array_equal(line.get_ydata(), [0.5, np.nan, 1.0])
-    assert [(list(bar.get_xdata()), list(bar.get_ydata())) for bar in intervals] == [([4.5, 4.5], [0.25, 0.75])]
+    assert [tuple(np.asarray(data).tolist() for data in bar.get_data()) for bar in intervals] == [
+        ([4.5, 4.5], [0.25, 0.75])
+    ]

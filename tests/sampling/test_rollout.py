@@ -175,11 +175,11 @@ def sampler(env_id: str, backend: str, workers: Workers | None = None, **kwargs:
         pytest.importorskip("envpool", reason="EnvPool is not installed")
     workers = workers or Workers()
     config = changed(Config(env_id, num_envs=4, timesteps_per_batch=120, seed=11, restart_every=3), kwargs)
-    env = vector.make(env_id, len(workers.block(config.num_envs)), backend)
+    env = vector.make(env_id, len(workers.block(config.num_envs)), backend)  # type: ignore[arg-type]
     return Sampler(config, env, workers), toys.policy(env.spec, (16,), dtype="float32").actor()
 
 
-def collect(made: Sampler, actor: PolicyActor, epochs: range) -> list[tuple[Rollout, Episodes]]:
+def collect(made: Sampler, actor: rollouts.Actor, epochs: range) -> list[tuple[Rollout, Episodes]]:
     found = []
     for epoch in epochs:
         made.begin_iteration(epoch)
@@ -192,6 +192,7 @@ def assert_same(a: list[tuple[Rollout, Episodes]], b: list[tuple[Rollout, Episod
     assert len(a) == len(b)
     for left, right in zip(a, b, strict=True):
         for x, y in zip(left, right, strict=True):
+            assert dataclasses.is_dataclass(x)
             for field in dataclasses.fields(x):
                 np.testing.assert_array_equal(getattr(x, field.name), getattr(y, field.name), field.name)
 
@@ -301,8 +302,8 @@ def test_noise_is_an_environments_own(kind: rollouts.Noise) -> None:
 
 
 def test_noise_drawn_in_blocks_never_repeats() -> None:
-    class Two:
-        noise_kind, noise_size = "normal", 2
+    class Two(Still):
+        noise_size = 2
 
     draw = BlockedNoise(Two(), 0, TRAIN_NOISE, 0, [4, 5], block=3)
     rows = np.array([draw(t).copy() for t in range(8)])
@@ -322,7 +323,7 @@ def test_the_horizon_is_shared_out_and_rounded_up() -> None:
 def broken(what: str, value: float, horizon: int = 10, dtype: str = "float32") -> Sampler:
     """On rank 1 of two, whose environments are numbers 2 and 3. Episode 1 breaks at its third step: the seventh of the
     stream, counting the reset."""
-    config = Config(SCRIPT, num_envs=4, timesteps_per_batch=4 * horizon, dtype=dtype)
+    config = Config(SCRIPT, num_envs=4, timesteps_per_batch=4 * horizon, dtype=dtype)  # type: ignore[arg-type]
     made = Sampler(config, script(2, lengths=[3, 4], broken=what, value=value), toys.Pretend(1, 2))
     made.begin_iteration(0)
     return made

@@ -37,6 +37,7 @@ def test_a_quarter_of_the_episodes_begins_with_each_batch(backend: vector.Backen
     assert rollouts[3].steps[-1].tolist() == [999, 748, 498, 248]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backend", ["envpool", "gymnasium"])
 def test_a_resume_cuts_alike(backend: vector.Backend) -> None:
     whole, first, second = (sampler(backend) for _ in range(3))

@@ -114,7 +114,7 @@ def test_the_same_numbers_each_time_and_in_chunks(monkeypatch: pytest.MonkeyPatc
 
 def test_against_rliable(rng: np.random.Generator) -> None:
     try:
-        from rliable import library, metrics
+        from rliable import library, metrics  # type: ignore[import-not-found]
     except Exception as error:
         pytest.skip(f"rliable cannot be imported: {error}")
     x, y = rng.normal(0.8, 0.3, (9, 3)).round(1), rng.normal(0.7, 0.3, (7, 3)).round(1)  # [runs, tasks]; some ties

@@ -47,7 +47,7 @@ def test_an_interval_by_hand() -> None:
 
 def test_the_interval_and_the_test_say_the_same(rng: np.random.Generator) -> None:
     for n in (3, 5, 7):
-        means = rng.normal(size=n)
+        means = rng.normal(size=n).tolist()
         low, high = t_interval(means) or (0, 0)
         for value in rng.normal(scale=2.0, size=40):
             assert (one_sample_p(means, value) < 0.05) == (not low <= value <= high)
@@ -76,7 +76,7 @@ def test_permutations_of_equal_values(rng: np.random.Generator) -> None:
 
 
 def test_many_splits_are_drawn(rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch) -> None:
-    a, b = rng.normal(size=7), rng.normal(loc=1.0, size=7)
+    a, b = rng.normal(size=7).tolist(), rng.normal(loc=1.0, size=7).tolist()
     exact = permutation_p(a, b, rng)
     monkeypatch.setattr(statistics, "EXACT", 3000)
     drawn = permutation_p(a, b, rng)
@@ -85,7 +85,8 @@ def test_many_splits_are_drawn(rng: np.random.Generator, monkeypatch: pytest.Mon
 
 
 def test_a_permutation_test_keeps_its_level(rng: np.random.Generator) -> None:
-    p = [permutation_p(*rng.normal(size=(2, 5)), rng) for _ in range(400)]
+    pairs = (rng.normal(size=(2, 5)).tolist() for _ in range(400))
+    p = [permutation_p(a, b, rng) for a, b in pairs]
     assert np.mean(np.array(p) < 0.05) < 0.05 + 3 * math.sqrt(0.05 * 0.95 / 400)
     assert 0.4 < np.mean(p) < 0.6
 
@@ -108,7 +109,7 @@ def test_pooling_is_over_all_episodes() -> None:
 
 def test_against_scipy(rng: np.random.Generator) -> None:
     stats = pytest.importorskip("scipy.stats", reason="scipy is not installed")
-    a, b = rng.normal(size=6), rng.normal(loc=0.8, size=7)
+    a, b = rng.normal(size=6).tolist(), rng.normal(loc=0.8, size=7).tolist()
     theirs = stats.permutation_test(
         (a, b), lambda x, y, axis: np.abs(np.mean(x, axis=axis) - np.mean(y, axis=axis)), permutation_type="independent",
         vectorized=True, n_resamples=np.inf, alternative="greater",
