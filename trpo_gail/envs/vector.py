@@ -15,13 +15,14 @@ from typing import Any, Literal, Protocol
 
 import gymnasium
 import numpy as np
+from gymnasium.spaces import Box
 
 from trpo_gail.envs import envpool
 from trpo_gail.envs.failures import called
 from trpo_gail.envs.one_by_one import BOUND, LIMIT, OneByOne, Vectorised
 from trpo_gail.envs.tasks import point_nav
 from trpo_gail.errors import RunError, UserError
-from trpo_gail.spaces import actions, layout
+from trpo_gail.spaces import actions
 from trpo_gail.spaces.spec import ActionView, EnvSpec
 from trpo_gail.spaces.units import ActionScaling
 
@@ -83,12 +84,21 @@ def make(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # v4 ids are the faithful ones: gymnasium's advice to leave them is no news
         made = _backend(env_id, num_envs, resolved, kwargs, threads, max_episode_steps)
-    layout.check(made.observation_space, f"environment {env_id!r}")
     actions.check(made.action_space, f"environment {env_id!r}")
-    scaling = ActionScaling.of(made.action_space) if scale else None
-    space = scaling.policy if scaling else made.action_space
-    limit = made.max_episode_steps
-    spec = EnvSpec(env_id, resolved, kwargs, made.observation_space, space, limit, scaling, action_view)
+    own = made.action_space
+    rows = actions.flat_box(own) if isinstance(own, Box) else own
+    scaling = ActionScaling.of(rows) if scale else None
+    spec = EnvSpec(
+        env_id,
+        resolved,
+        kwargs,
+        made.observation_space,
+        scaling.policy if scaling else rows,
+        made.max_episode_steps,
+        scaling,
+        action_view,
+        None if rows is own else own,
+    )
     return _Environments(made, spec)
 
 
@@ -143,7 +153,11 @@ class _Environments:
 
     def __init__(self, backend: Any, spec: EnvSpec) -> None:
         self._backend, self.spec, self.num_envs = backend, spec, backend.num_envs
-        self._name, self._scaling = f"environment {spec.id!r}", spec.action_scaling
+        self._name, self._scaling, self._outward = (
+            f"environment {spec.id!r}",
+            spec.action_scaling,
+            spec.executed.outward,
+        )
         self._open = True
 
     def restart(self, seeds: Sequence[int]) -> np.ndarray:
@@ -153,6 +167,7 @@ class _Environments:
         actions = self.spec.shown(actions)
         if self._scaling:
             actions = self._scaling.executed(actions)
+        actions = self._outward(actions)
         observation, reward, terminated, truncated = called(self._name, "step", self._backend.step, actions)
         # An environment that says both has ended for good: there is nothing to bootstrap from.
         return observation, reward, terminated, truncated & ~terminated
