@@ -71,17 +71,6 @@ def test_inputs_are_numbers_or_one_hot(name: str) -> None:
         np.testing.assert_array_equal(encoded, rows)
 
 
-@pytest.mark.parametrize("name", SPACES)
-def test_a_saved_space_is_the_same(name: str) -> None:
-    assert actions.loaded(actions.saved(SPACES[name])) == SPACES[name]
-
-
-def test_spaces_of_0_1_0_are_read() -> None:
-    assert actions.loaded({"n": 3}) == Discrete(3)
-    low = np.array([-1.0], np.float32)
-    assert actions.loaded({"action_low": low, "action_high": -low, "action_dtype": "float32"}) == Box(low, -low)
-
-
 @pytest.mark.parametrize("space", [Text(3), Dict({"a": Discrete(2)}), Box(0, 1, (0,))])
 def test_others_are_refused_in_one_line(space: Space) -> None:
     with pytest.raises(UserError, match=r"env: actions must (be one of Box, Discrete|hold a number)"):

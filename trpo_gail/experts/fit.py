@@ -22,7 +22,7 @@ def check(data: Demonstrations, spec: EnvSpec, dtype: str = "float64") -> None:
         if (value := too_large(getattr(data, name), dtype)) is not None:
             raise UserError(f"{data.path}: dataset '{name}': {value:g} does not fit {dtype}; --dtype float64 holds it")
     where, env = f"{data.path}: dataset", f"as the environment {spec.id!r} has"
-    expected, found = list(spec.observation_space.shape), list(data.observations.shape[1:])
+    expected, found = [spec.observation_size], list(data.observations.shape[1:])
     if found != expected:
         raise UserError(f"{where} 'observations': expected rows of shape {expected} {env}, found {found}")
     space: Any = spec.action_space

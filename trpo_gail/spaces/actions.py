@@ -6,7 +6,7 @@ counted from 0 whatever the space's start is. B rows.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -22,7 +22,8 @@ class Actions(Protocol):
     """Rows of one action space."""
 
     shape: tuple[int, ...]  # of one row
-    labels: tuple[int, ...] | None  # how many labels each number of a row may be; None for floats
+    whole: bool  # labels, int64; else floats
+    labels: tuple[int, ...]  # how many labels each number of a row may be; empty for floats
     size: int  # dimensions of a Box, labels in all
     inputs: int  # E, columns as a network's input
     draws: int  # U, uniform numbers that a random action takes
@@ -52,21 +53,14 @@ class Actions(Protocol):
 class Reals:
     """A Box: rows [B, A]."""
 
-    labels: tuple[int, ...] | None = None
+    whole = False
+    labels: tuple[int, ...] = ()
 
     def __init__(self, space: Box) -> None:
         self._outer, self._space = space.shape, flat_box(space)
         self.size = self.inputs = self.draws = int(self._space.shape[0])
         self.shape: tuple[int, ...] = (self.size,)
         self.bounds: Bounds | None = (self._space.low, self._space.high)
-
-    @staticmethod
-    def saved(space: Box) -> dict[str, Any]:
-        return {"action_low": space.low, "action_high": space.high, "action_dtype": str(space.dtype)}
-
-    @staticmethod
-    def loaded(saved: Mapping[str, Any]) -> Box:
-        return Box(saved["action_low"], saved["action_high"], dtype=np.dtype(saved["action_dtype"]).type)
 
     @staticmethod
     def problem(space: Box) -> str | None:
@@ -97,22 +91,15 @@ class Reals:
 class Label:
     """Discrete: rows [B]."""
 
+    whole = True
     shape: tuple[int, ...] = ()
     bounds: Bounds | None = None
     draws = 1
 
     def __init__(self, space: Discrete) -> None:
         self.size = self.inputs = int(space.n)
-        self.labels: tuple[int, ...] | None = (self.size,)
+        self.labels: tuple[int, ...] = (self.size,)
         self._start = int(space.start)
-
-    @staticmethod
-    def saved(space: Discrete) -> dict[str, Any]:
-        return {"n": int(space.n), "start": int(space.start)}
-
-    @staticmethod
-    def loaded(saved: Mapping[str, Any]) -> Discrete:
-        return Discrete(saved["n"], start=saved.get("start", 0))  # 0.1.0 had no other
 
     @staticmethod
     def problem(space: Discrete) -> str | None:
@@ -137,28 +124,17 @@ class Label:
 class Labels:
     """MultiDiscrete and MultiBinary: rows [B, K], a label from each of K sets."""
 
+    whole = True
     bounds: Bounds | None = None
 
     def __init__(self, space: MultiDiscrete | MultiBinary) -> None:
         counts, starts = _counts(space)
-        self.labels: tuple[int, ...] | None = tuple(map(int, counts.ravel()))
+        self.labels: tuple[int, ...] = tuple(map(int, counts.ravel()))
         self._outer, self._starts, self._dtype = counts.shape, starts.ravel().astype(np.int64), space.dtype
         self._counts = counts.ravel()
         self.size = self.inputs = int(self._counts.sum())
         self.draws = len(self._counts)
         self.shape: tuple[int, ...] = (self.draws,)
-
-    @staticmethod
-    def saved(space: MultiDiscrete | MultiBinary) -> dict[str, Any]:
-        counts, starts = _counts(space)
-        return {"counts": counts, "starts": starts}
-
-    @staticmethod
-    def loaded(saved: Mapping[str, Any]) -> Space:
-        counts = np.asarray(saved["counts"])
-        if saved["action_kind"] == "MultiBinary":
-            return MultiBinary(counts.shape if counts.ndim > 1 else len(counts))
-        return MultiDiscrete(counts, start=np.asarray(saved["starts"]))
 
     @staticmethod
     def problem(space: MultiDiscrete | MultiBinary) -> str | None:
@@ -171,7 +147,7 @@ class Labels:
         return (noise * self._counts).astype(np.int64)
 
     def encode(self, actions: np.ndarray) -> np.ndarray:
-        return one_hot(actions, self.labels or ())
+        return one_hot(actions, self.labels)
 
     def outward(self, actions: np.ndarray) -> np.ndarray:
         return (actions + self._starts).astype(self._dtype).reshape(len(actions), *self._outer)
@@ -200,7 +176,7 @@ def _counts(space: MultiDiscrete | MultiBinary) -> tuple[np.ndarray, np.ndarray]
     return np.asarray(space.nvec), np.asarray(space.start)
 
 
-# Another kind is another row: a class whose instances are `Actions`, with the static methods of those above.
+# Another kind is another row: a class whose instances are `Actions`, with the static method `problem`.
 KINDS: dict[type[Space], Any] = {Box: Reals, Discrete: Label, MultiDiscrete: Labels, MultiBinary: Labels}
 
 
@@ -217,16 +193,3 @@ def check(space: Space, where: str) -> None:
     problem = kind.problem(space) if kind else f"actions must be one of {known}, not {space}"
     if problem:
         raise UserError(f"{where}: {problem}")
-
-
-def saved(space: Space) -> dict[str, Any]:
-    """A space as numbers, texts and numpy arrays, by names that do not meet those of `EnvSpec`."""
-    return {"action_kind": type(space).__name__, **KINDS[type(space)].saved(space)}
-
-
-def loaded(content: Mapping[str, Any]) -> Space:
-    """The space that `saved` was given. 0.1.0 did not say its kind."""
-    name = content.get("action_kind", "Discrete" if "n" in content else "Box")
-    kind = next(kind for space, kind in KINDS.items() if space.__name__ == name)
-    made: Space = kind.loaded({"action_kind": name, **content})
-    return made
