@@ -30,6 +30,8 @@ OBSERVATIONS: dict[str, Space] = {
     "label": Discrete(3, start=5),
     "labels": MultiDiscrete([2, 3]),
     "bits": MultiBinary(3),
+    "image": Box(0, 255, (6, 6, 3), np.uint8),
+    "robot": Dict({"camera": Box(0, 255, (3, 8, 6), np.uint8), "speed": Box(-1, 1, (2,)), "mode": Discrete(2)}),
     "nest": Dict({"a": Box(-1, 1, (2,)), "b": Tuple((Discrete(2), Box(0, 1, (1, 2), np.float64)))}),
 }
 ACTIONS: dict[str, Space] = {

@@ -100,6 +100,11 @@ class Layout:
             found[part.columns] = part.kind in kinds
         return found
 
+    @cached_property
+    def exempt(self) -> np.ndarray:
+        """Which columns [O] bool are not to be standardised: pixels, one-hot codes and bits."""
+        return self.columns("image", "onehot")
+
     def flatten(self, batch: Any) -> np.ndarray:
         """Rows [N, O] of a batch in the environment's own structure, its arrays [N, *shape]."""
         if self.is_plain:
