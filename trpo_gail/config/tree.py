@@ -285,6 +285,7 @@ class Config:
             "kwargs": self.env_arguments,
             "scale": self.action_scaling,
             "max_episode_steps": self.max_episode_steps,
+            "images": self.policy.images,
         }
 
     @property

@@ -68,12 +68,14 @@ def make(
     action_view: ActionView = "raw",
     scale: bool = False,
     max_episode_steps: int | None = None,
+    images: Sequence[str] = (),
 ) -> VectorEnv:
     """Make `num_envs` environments; they must be restarted before the first step.
 
     `auto` takes EnvPool where it is installed and offers the id. `threads` is EnvPool's; gymnasium's run in turn.
     `executed` actions are clipped to a Box's bounds before they are executed, `raw` ones are not; with `scale`, a Box's
     bounded dimensions are [-1, 1] to the caller. `max_episode_steps` is a time limit in place of the environment's own.
+    `images` are names of parts of the observation that are images although they are not uint8.
     Raises UserError for an unknown id, wrong arguments, or spaces that are not Box observations of one dimension with
     Box actions of one dimension or Discrete ones. What an environment does wrong later is a RunError.
     """
@@ -98,7 +100,11 @@ def make(
         scaling,
         action_view,
         None if rows is own else own,
+        tuple(images),
     )
+    if unknown := set(images) - {part.name for part in spec.observations.parts if part.kind == "image"}:
+        parts = ", ".join(part.name or "the observation itself" for part in spec.observations.parts)
+        raise UserError(f"--policy.images: {min(unknown)!r} is no part of two to four dimensions; parts are {parts}")
     return _Environments(made, spec)
 
 
