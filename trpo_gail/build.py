@@ -13,7 +13,6 @@ from trpo_gail.envs.vector import VectorEnv
 from trpo_gail.generators.generator import Generator
 from trpo_gail.generators.generator import Parts as GeneratorParts
 from trpo_gail.learner import Learner
-from trpo_gail.networks.normaliser import sums
 from trpo_gail.networks.placing import initial, place, share
 from trpo_gail.networks.value import ValueNetwork
 from trpo_gail.parallel import Workers
@@ -26,7 +25,7 @@ from trpo_gail.spaces.spec import EnvSpec
 def make_policy(config: Config, spec: EnvSpec) -> Policy:
     """The policy network as training begins, on the CPU."""
     return place(
-        Policy.mlp(config.policy, spec, initial(config.seed, 0)), torch.device("cpu"), getattr(torch, config.dtype)
+        Policy.of(config.policy, spec, initial(config.seed, 0)), torch.device("cpu"), getattr(torch, config.dtype)
     )
 
 
@@ -39,11 +38,11 @@ def make_learner(
     """
     device, dtype = workers.device(config.device), getattr(torch, config.dtype)
     policy = place(policy or make_policy(config, env.spec), device, dtype)
-    value = place(ValueNetwork(config.critic, env.spec, initial(config.seed, 1)), device, dtype)
+    value = place(ValueNetwork(config.critic, env.spec, initial(config.seed, 1), config.policy.encoder), device, dtype)
     if config.normalise_from_expert and expert is not None:
-        moments = sums(torch.as_tensor(expert.observations, device=device))
-        policy.normaliser.add(moments)
-        value.normaliser.add(moments)
+        rows = torch.as_tensor(expert.observations, device=device)
+        policy.normaliser.add(policy.normaliser.sums(rows))
+        value.normaliser.add(value.normaliser.sums(rows))
     critic = Critic(config, value, env.spec.max_episode_steps, workers)
     generator = make_generator(config, policy, workers)
     adversary = make_adversary(config, env.spec, expert, policy, workers)

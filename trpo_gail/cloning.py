@@ -11,7 +11,6 @@ from torch import Tensor
 from trpo_gail.config.tree import CloningConfig
 from trpo_gail.errors import RunError
 from trpo_gail.finite import NotFinite, checked
-from trpo_gail.networks.normaliser import sums
 from trpo_gail.optim import flat as views
 from trpo_gail.optim.adam import Adam
 from trpo_gail.optim.flat import FlatParameters
@@ -36,7 +35,8 @@ def clone(
     Raises RunError where a score or a parameter is not finite.
     """
     assert len(observations) >= 2
-    policy.normaliser.add(sums(torch.from_numpy(observations.astype(np.float64))))  # validation pairs too, and for good
+    # Validation pairs too, and for good.
+    policy.normaliser.add(policy.normaliser.sums(torch.from_numpy(observations.astype(np.float64))))
     rng = stream(config.seed, CLONING)
     order = rng.permutation(len(observations))
     edge = min(max(int(config.train_share * len(order)), 1), len(order) - 1)

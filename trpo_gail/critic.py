@@ -20,7 +20,7 @@ from trpo_gail.optim.adam import FlatAdam
 from trpo_gail.optim.natural_gradient import damped_mean, gauss_newton_product, trust_region_step
 from trpo_gail.parallel import Workers
 from trpo_gail.records import Stats
-from trpo_gail.sampling.batch import Batch, Rows, action_tensor
+from trpo_gail.sampling.batch import Batch, Rows, action_tensor, observation_tensor
 from trpo_gail.sampling.returns import gae
 from trpo_gail.sampling.rollout import Rollout
 from trpo_gail.sampling.transitions import flat_rows
@@ -67,7 +67,8 @@ class Critic:
     def batch(self, rollout: Rollout, reward: np.ndarray, rows: Rows) -> Batch:
         """Advantages by GAE on `reward` [T, N], standardised over all ranks' valid rows, which are numbered `rows`."""
         like = self.adam.flat.vector
-        observations, times = self._tensor(rollout.observations), self._times(rollout)
+        observations = observation_tensor(rollout.observations, like.dtype, like.device)
+        times = self._times(rollout)
         value = self._values(observations, times)
         finite.numbers("value of the critic", value)
         mine = torch.as_tensor(rollout.valid.T, device=like.device)
@@ -143,7 +144,7 @@ class Critic:
         """Take the batch into the normalisers."""
         stats = self._explained_variance(batch)
         network, workers = self.network, self.workers
-        network.normaliser.add(workers.sum_tensor(sums(batch.observations)))
+        network.normaliser.add(workers.sum_tensor(network.normaliser.sums(batch.observations)))
         moments = workers.sum_tensor(sums(batch.targets[:, None]))
         finite.number("mean square of the critic's targets", float(moments[-1]) / batch.rows.total)
         network.update_target_normaliser(moments, self.config.preserve_values)

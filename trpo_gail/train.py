@@ -17,7 +17,6 @@ from trpo_gail.config.tree import Config
 from trpo_gail.errors import RunError
 from trpo_gail.finite import NotFinite, checked, likely_cause
 from trpo_gail.learner import Learner, Progress
-from trpo_gail.networks.normaliser import sums
 from trpo_gail.parallel import Workers
 from trpo_gail.records import Record
 from trpo_gail.sampling import transitions
@@ -70,7 +69,7 @@ def iteration(learner: Learner, config: Config, workers: Workers) -> Record:
             with clock.learning("critic"):
                 stats |= checked("critic", learner.critic.fit(batch, rng), learner.critic)
         # Only now: before the step the ratio is 1 and the KL 0, whatever the statistics.
-        learner.policy.normaliser.add(workers.sum_tensor(sums(batch.observations)))
+        learner.policy.normaliser.add(workers.sum_tensor(learner.policy.normaliser.sums(batch.observations)))
         checked("normaliser of the policy", {}, learner.policy.normaliser)
         rollouts.append((rollout, seen))
         batches.append(batch)

@@ -307,11 +307,10 @@ def test_wrong_arguments_are_named(backend: vector.Backend) -> None:
 @pytest.mark.parametrize(
     ("env_id", "message"),
     [
-        ("ToyPicture-v0", "observations must be a Box of one dimension"),
-        ("ToyDict-v0", "observations must be a Box of one dimension"),
-        ("ToyLevers-v0", "actions must be Discrete or a Box of one dimension"),
-        ("ToyMatrix-v0", "actions must be Discrete or a Box of one dimension"),
-        ("ToyFromOne-v0", "must start at 0"),
+        ("ToyWords-v0", r"observations: Text.*cannot be numbers"),
+        ("ToyParts-v0", r"observations 'words': Text.*cannot be numbers"),
+        ("ToySay-v0", "actions must be one of Box, Discrete, MultiDiscrete, MultiBinary, not Text"),
+        ("ToyBoth-v0", "actions must be one of Box, Discrete, MultiDiscrete, MultiBinary, not Dict"),
     ],
 )
 def test_spaces_that_are_not_supported_are_refused(env_id: str, message: str, toys: None) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import gymnasium
 import numpy as np
-from gymnasium.spaces import Box, Dict, Discrete, MultiDiscrete, Space
+from gymnasium.spaces import Box, Dict, Discrete, Space, Text
 
 
 class Counter(gymnasium.Env):
@@ -40,8 +40,29 @@ def _register(name: str, **kwargs: Any) -> None:
 _register("Counter")
 _register("Random", length=None)
 _register("Endless", length=10**9)
-_register("Picture", observation_space=Box(0, 255, (8, 8), np.uint8))
-_register("Dict", observation_space=Dict({"x": Box(-1, 1, (2,))}))
-_register("Levers", action_space=MultiDiscrete([2, 2]))
-_register("FromOne", action_space=Discrete(2, start=1))
-_register("Matrix", action_space=Box(-1, 1, (2, 2)))
+_register("Words", observation_space=Text(5))
+_register("Parts", observation_space=Dict({"x": Box(-1, 1, (2,)), "words": Text(5)}))
+_register("Say", action_space=Text(5))
+_register("Both", action_space=Dict({"x": Discrete(2)}))
+
+
+class AnySpace(gymnasium.Env):
+    """Shows samples of its observation space and pays 1 for an action that its action space holds; five steps."""
+
+    def __init__(self, observation_space: Space, action_space: Space) -> None:
+        self.observation_space, self.action_space = observation_space, action_space
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict]:
+        super().reset(seed=seed)
+        if seed is not None:
+            self.observation_space.seed(seed)
+        self._left = 5
+        return self.observation_space.sample(), {}
+
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict]:
+        self._left -= 1
+        inside = self.action_space.contains(np.asarray(action, self.action_space.dtype)[()])
+        return self.observation_space.sample(), float(inside), self._left == 0, False, {}
+
+
+gymnasium.register("ToyAny-v0", entry_point=AnySpace, max_episode_steps=100)

@@ -1,54 +1,73 @@
-"""An action space from outside the package: several labels at once. One row for its rows, one for its distribution."""
+"""An action space from outside the package: dials, each with its own number of places.
+
+One row for its rows, one for its distribution, one for how a checkpoint keeps it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import gymnasium
 import numpy as np
 import torch
-from gymnasium.spaces import Box, MultiDiscrete
+from gymnasium.spaces import Box
 from torch import Tensor
 
 from trpo_gail.config.tree import PolicyConfig
 from trpo_gail.policies.distributions import FAMILIES, Categorical
 from trpo_gail.sampling.rollout import Noise
 from trpo_gail.spaces.actions import KINDS
+from trpo_gail.spaces.saved import SPACES
 
 
-class Labels:
-    """MultiDiscrete: rows [B, K]."""
+class DialSpace(gymnasium.Space):
+    """Places [K] of K dials, from 0."""
+
+    def __init__(self, *places: int) -> None:
+        super().__init__((len(places),), np.int64)
+        self.places = places
+
+    def sample(self, mask: Any = None, probability: Any = None) -> np.ndarray:
+        return self.np_random.integers(0, self.places)
+
+    def contains(self, x: Any) -> bool:
+        return np.shape(x) == self.shape and bool(((np.asarray(x) >= 0) & (np.asarray(x) < self.places)).all())
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, DialSpace) and other.places == self.places
+
+
+class Rows:
+    """Places [B, K]."""
 
     whole, bounds = True, None
 
-    def __init__(self, space: MultiDiscrete) -> None:
-        self.sizes = np.asarray(space.nvec)
-        self.shape = self.sizes.shape
-        self.size = self.inputs = int(self.sizes.sum())
-        self.draws = len(self.sizes)
+    def __init__(self, space: DialSpace) -> None:
+        self.labels = space.places
+        self.shape: tuple[int, ...] = (len(space.places),)
+        self.size = self.inputs = sum(space.places)
+        self.draws = len(space.places)
 
     @staticmethod
-    def problem(space: MultiDiscrete) -> str | None:
-        return None if space.nvec.ndim == 1 else "only one dimension"
-
-    @staticmethod
-    def saved(space: MultiDiscrete) -> dict[str, Any]:
-        return {"nvec": space.nvec}
-
-    @staticmethod
-    def loaded(saved: Mapping[str, Any]) -> MultiDiscrete:
-        return MultiDiscrete(saved["nvec"])
+    def problem(space: DialSpace) -> str | None:
+        return None
 
     def zeros(self, rows: int) -> np.ndarray:
         return np.zeros((rows, *self.shape), np.int64)
 
     def uniform(self, noise: np.ndarray) -> np.ndarray:
-        return (noise * self.sizes).astype(np.int64)
+        return (noise * self.labels).astype(np.int64)
 
     def encode(self, actions: np.ndarray) -> np.ndarray:
-        return np.hstack([np.eye(n)[actions[:, k]] for k, n in enumerate(self.sizes)])
+        return np.hstack([np.eye(n)[actions[:, k]] for k, n in enumerate(self.labels)])
+
+    def outward(self, actions: np.ndarray) -> np.ndarray:
+        return actions
+
+    def inward(self, actions: np.ndarray) -> np.ndarray:
+        return actions
 
 
 @dataclass(frozen=True)
@@ -89,8 +108,8 @@ class ProductFamily:
     own_fisher = ()
     noise_kind: Noise = "gumbel"
 
-    def __init__(self, space: MultiDiscrete, config: PolicyConfig) -> None:
-        self._sizes = [int(n) for n in space.nvec]
+    def __init__(self, space: DialSpace, config: PolicyConfig) -> None:
+        self._sizes = list(space.places)
         self.outputs = self.noise_size = sum(self._sizes)
         self.own: dict[str, Tensor] = {}
 
@@ -102,15 +121,16 @@ class ProductFamily:
         return np.stack([part.argmax(1) for part in np.split(out + noise, edges, axis=1)], 1)
 
 
-KINDS[MultiDiscrete] = Labels
-FAMILIES[MultiDiscrete] = ProductFamily
+KINDS[DialSpace] = Rows
+FAMILIES[DialSpace] = ProductFamily
+SPACES[DialSpace] = (lambda space: {"places": space.places}, lambda saved: DialSpace(*saved["places"]))
 
 
 class Dials(gymnasium.Env):
     """Two numbers are shown; each dial that is turned to its number's place pays 1/2. Episodes last 10 steps."""
 
     observation_space = Box(-1.0, 1.0, (2,), np.float32)
-    action_space = MultiDiscrete([3, 2])
+    action_space = DialSpace(3, 2)
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[np.ndarray, dict]:
         super().reset(seed=seed)

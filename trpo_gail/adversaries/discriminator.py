@@ -23,13 +23,13 @@ from trpo_gail.adversaries.losses import cross_entropy_slope
 from trpo_gail.adversaries.rewards import FORMS
 from trpo_gail.adversaries.view import View
 from trpo_gail.config.tree import Config, DiscriminatorConfig
-from trpo_gail.networks.mlp import MLP
-from trpo_gail.networks.normaliser import Normaliser, sums
+from trpo_gail.networks import encoders
+from trpo_gail.networks.normaliser import Normaliser
 from trpo_gail.networks.placing import initial, place, share
 from trpo_gail.optim.adam import FlatAdam
 from trpo_gail.parallel import Workers
 from trpo_gail.records import Stats
-from trpo_gail.sampling.batch import Rows, action_tensor
+from trpo_gail.sampling.batch import Rows, action_tensor, observation_tensor
 from trpo_gail.sampling.transitions import Transitions
 from trpo_gail.spaces.spec import EnvSpec
 
@@ -37,13 +37,15 @@ from trpo_gail.spaces.spec import EnvSpec
 class DiscriminatorNetwork(nn.Module):
     """Normalised inputs -> a logit a row."""
 
-    def __init__(self, config: DiscriminatorConfig, spec: EnvSpec, rng: torch.Generator) -> None:
+    def __init__(self, config: DiscriminatorConfig, spec: EnvSpec, rng: torch.Generator, encoder: str = "auto") -> None:
         super().__init__()
         self.inputs: Inputs = inputs.of(spec)
         hidden = (config.hidden_size_adversary, config.hidden_size_adversary)
-        self.net = MLP(self.inputs.size, hidden, self.inputs.outputs, out_scale=0.0, rng=rng)
+        layout, extra = spec.observations, self.inputs.size - spec.observation_size
+        self.net = encoders.make(layout, extra, hidden, self.inputs.outputs, out_scale=0.0, encoder=encoder, rng=rng)
+        exempt = np.concatenate([layout.exempt, np.zeros(extra, bool)])
         active = {"observations-actions": self.inputs.size, "observations": spec.observation_size, "none": 0}
-        self.normaliser = Normaliser(self.inputs.size, config.input_clip, active[config.normalise])
+        self.normaliser = Normaliser(self.inputs.size, config.input_clip, active[config.normalise], exempt)
 
     def logit_expert(self, z: Tensor, actions: Tensor) -> Tensor:
         """log D - log(1 - D) [B] for normalised features z [B, I]."""
@@ -69,14 +71,14 @@ class Discriminator:
         self.adam = FlatAdam(network.net, config.d_stepsize, workers)
         self._view, self._form = view, FORMS[config.reward]
         # In floats first: a file's integers are numbers, not labels as Discrete actions are.
-        self._expert, self._expert_actions = self._tensors(expert.observations.astype(np.float64), expert.actions)
+        self._expert, self._expert_actions = self._tensors(self._view.states(expert.observations), expert.actions)
 
     def _tensors(self, observations: np.ndarray, actions: np.ndarray) -> tuple[Tensor, Tensor]:
         """Features [B, I] and actions of rows."""
         like = self.adam.flat.vector
-        columns = [
-            action_tensor(c, like.dtype, like.device) for c in self.network.inputs.features(observations, actions)
-        ]
+        first, *others = self.network.inputs.features(observations, actions)
+        columns = [observation_tensor(first, like.dtype, like.device)]
+        columns += [action_tensor(other, like.dtype, like.device) for other in others]
         return torch.cat(columns, 1), action_tensor(actions, like.dtype, like.device)
 
     @torch.no_grad()
@@ -121,9 +123,9 @@ class Discriminator:
     def _update_normaliser(self, features: Tensor, total: int) -> None:
         """Both sides with equal weight, whatever the number of demonstrations."""
         # Differs: the original takes in the expert pairs that it draws for the update; these are their expectation.
-        moments = self.workers.sum_tensor(sums(features))
+        moments = self.workers.sum_tensor(self.network.normaliser.sums(features))
         finite.number("sum of squares of the discriminator's inputs", float(moments.sum()))
-        self.network.normaliser.add(moments + sums(self._expert, total / len(self._expert)))
+        self.network.normaliser.add(moments + self.network.normaliser.sums(self._expert, total / len(self._expert)))
 
     def _update(self, zl: Tensor, al: Tensor, ze: Tensor, ae: Tensor, count: int) -> Tensor:
         """One Adam step on mean BCE(learner) + mean BCE(expert) - entropy regularisation; sums for the statistics."""
@@ -163,13 +165,13 @@ class Discriminator:
 def build(config: Config, parts: Parts) -> Discriminator:
     """The discriminator as training begins. A collective."""
     assert parts.expert is not None
-    network = DiscriminatorNetwork(config.discriminator, parts.spec, initial(config.seed, 2))
+    network = DiscriminatorNetwork(config.discriminator, parts.spec, initial(config.seed, 2), config.policy.encoder)
     network = place(network, parts.workers.device(config.device), getattr(torch, config.dtype))
     view = View.of(parts.spec, parts.expert)
     made = Discriminator(config.discriminator, config.d_step, network, view, parts.expert, parts.workers)
     if config.normalise_from_expert:
         columns = network.inputs.features(parts.expert.observations, parts.expert.actions)
-        network.normaliser.add(sums(torch.as_tensor(np.concatenate(columns, 1))))
+        network.normaliser.add(network.normaliser.sums(torch.as_tensor(np.concatenate(columns, 1))))
     share(parts.workers, network)
     return made
 

@@ -28,7 +28,9 @@ class View:
         return self.states(learner.observations), rounded(self.spec.shown(learner.actions), self.actions)
 
     def states(self, observations: np.ndarray) -> np.ndarray:
-        """Observations of the learner, the next ones too: [B, O] float64."""
+        """Observations of the learner, the next ones too: [B, O] float64, or uint8 on both sides."""
+        if observations.dtype == self.observations == np.uint8:
+            return observations  # eight times smaller, and exact
         return rounded(observations, self.observations).astype(np.float64)
 
 

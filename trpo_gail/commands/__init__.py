@@ -7,6 +7,7 @@ COMMANDS = {
     "clone": ("clone", "run", "fit a policy to demonstrations by behavioural cloning"),
     "evaluate": ("evaluate", "run", "evaluate the policy of a run folder"),
     "report": ("report", "run", "write a page of one run or several: returns, curves, states, time"),
+    "check": ("check", "run", "check an environment before training: spaces, seeds, ends, numbers, speed"),
     "record": ("record", "run", "run a policy and write its episodes to a file of demonstrations"),
     "data": ("data", "run", "data info FILE: print what a file of demonstrations holds"),
     "compare": ("compare", "run", "compare generators, or any configurations, on equal terms"),

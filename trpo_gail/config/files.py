@@ -12,7 +12,7 @@ from trpo_gail.config.tree import Config
 from trpo_gail.errors import UserError
 from trpo_gail.system import typed
 
-_SINCE_0_1_0 = {"action_scaling": False, "max_episode_steps": None}
+_SINCE_0_1_0: dict[str, Any] = {"action_scaling": False, "max_episode_steps": None, "encoder": "auto", "images": []}
 
 
 def to_dict(config: Any) -> dict[str, Any]:

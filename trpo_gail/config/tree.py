@@ -44,6 +44,11 @@ class PolicyConfig:
     """Standardise observations by their running mean and standard deviation."""
     observation_clip: Positive | None = 10.0
     """Limit on the magnitude of observations, once they are standardised if they are; None switches the limit off."""
+    encoder: Literal["auto", "nature", "small"] = "auto"
+    """Convolutional net for images, of all networks: that of Mnih et al. (2015), or one for small images; auto chooses by the
+    image's size."""
+    images: tuple[str, ...] = ()
+    """Parts of the observation that are images although they are not uint8, by key (robot.camera)."""
 
 
 @dataclass(frozen=True)
@@ -280,6 +285,7 @@ class Config:
             "kwargs": self.env_arguments,
             "scale": self.action_scaling,
             "max_episode_steps": self.max_episode_steps,
+            "images": self.policy.images,
         }
 
     @property

@@ -11,6 +11,8 @@ import numpy as np
 from trpo_gail.envs.failures import described
 from trpo_gail.envs.tasks import paper
 from trpo_gail.errors import UserError
+from trpo_gail.spaces import layout
+from trpo_gail.spaces.layout import Layout
 
 
 def offered() -> set[str]:
@@ -37,7 +39,9 @@ class EnvPool:
         self._action_dtype = self.action_space.dtype
         self._cut: np.ndarray | None = None  # to be reset by the next step
         self._resting: np.ndarray | None = None  # left out until the restart
-        self._zeros = np.empty(0)  # of the shape and dtype of EnvPool's observations
+        layout.check(self._pool.observation_space, f"environment {env_id!r} (envpool)")
+        self._layout = Layout.of(self._pool.observation_space)
+        self._zeros = np.empty(0)  # of the shape and dtype of rows
         self._ended = np.zeros(num_envs, bool)  # the next row is a reset
 
     def _make(self, seeds: list[int]) -> Any:
@@ -61,7 +65,8 @@ class EnvPool:
             warnings.simplefilter("ignore")
             self._pool.close()
             self._pool = self._make([int(seed) for seed in seeds])
-            first = self._pool.reset()[0]  # a new pool's first reset builds its spaces, which warns too
+            # A new pool's first reset builds its spaces, which warns too.
+            first = self._layout.flatten(self._pool.reset()[0])
         self._ended[:] = False
         self._resting = None
         self._zeros = np.zeros_like(first)
@@ -73,7 +78,8 @@ class EnvPool:
             actions = actions.clip(self.action_space.low, self.action_space.high)
         if self._cut is None and self._resting is None:
             began = self._ended
-            observation, reward, terminated, truncated, _ = self._pool.step(actions)
+            found, reward, terminated, truncated, _ = self._pool.step(actions)
+            observation = self._layout.flatten(found)
         else:
             nobody = np.zeros(self.num_envs, bool)
             cut, resting = (nobody if which is None else which for which in (self._cut, self._resting))
@@ -94,7 +100,7 @@ class EnvPool:
         accepts, observe = self._variant.accepts, self._variant.observe
         if accepts is not None:
             while len(again := np.nonzero(began & ~accepts(observation))[0].astype(np.int32)):
-                observation[again] = self._pool.reset(again)[0]
+                observation[again] = self._layout.flatten(self._pool.reset(again)[0])
         return observation if observe is None else observe(observation)
 
     def _step_some(
@@ -105,10 +111,11 @@ class EnvPool:
         reward, terminated, truncated = (np.zeros(self.num_envs, kind) for kind in (float, bool, bool))
         reset, step = (np.nonzero(which)[0].astype(np.int32) for which in (cut, moved))
         if len(reset):
-            observation[reset] = self._pool.reset(reset)[0]
+            observation[reset] = self._layout.flatten(self._pool.reset(reset)[0])
         if len(step):
-            some = self._pool.step(actions[step], step)
-            observation[step], reward[step], terminated[step], truncated[step] = some[:4]
+            found, *some = self._pool.step(actions[step], step)
+            observation[step] = self._layout.flatten(found)
+            reward[step], terminated[step], truncated[step] = some[:3]
         return observation, reward, terminated, truncated
 
     def close(self) -> None:

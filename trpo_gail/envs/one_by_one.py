@@ -14,10 +14,11 @@ from typing import Any
 
 import gymnasium
 import numpy as np
-from gymnasium.spaces import Box
 
 from trpo_gail.envs.failures import RAISED, called, described
 from trpo_gail.errors import RunError, UserError
+from trpo_gail.spaces import layout
+from trpo_gail.spaces.layout import Layout, at
 from trpo_gail.system.terminal import warn
 
 # Steps after which an episode is cut where nothing else limits it; the longest common limit, Atari's, is 27,000.
@@ -46,6 +47,8 @@ class OneByOne:
             other = next((space for space in spaces if space != spaces[0] and space is not spaces[0]), None)
             if other and repr(other) != repr(spaces[0]):  # bounds that are not numbers are unlike themselves
                 raise UserError(f"environment {env_id!r}: its instances differ in {name}: {spaces[0]} and {other}")
+        layout.check(self.observation_space, f"environment {env_id!r}")
+        self._layout = Layout.of(self.observation_space)
         self._ended = np.zeros(num_envs, bool)  # the next step resets these
         self._resting = np.zeros(num_envs, bool)
 
@@ -107,8 +110,7 @@ class OneByOne:
         return f"environment {self._id!r}" + (f" number {i}" if i else "")
 
     def _empty(self) -> np.ndarray:
-        assert isinstance(self.observation_space, Box)
-        return np.zeros((self.num_envs, *self.observation_space.shape), self.observation_space.dtype)
+        return np.zeros((self.num_envs, self._layout.size), self._layout.dtype)
 
     def _reset(self, i: int, into: np.ndarray, **seed: int) -> None:
         answer: Any = called(self._name(i), "reset", self._envs[i].reset, **seed)
@@ -134,10 +136,28 @@ class OneByOne:
 
     def _keep(self, i: int, when: str, observation: Any, row: np.ndarray) -> None:
         """Take an observation into its row, if it is what the observation space says."""
+        if self._layout.is_plain:
+            self._keep_numbers(i, when, observation, row)
+            return
+        for part in self._layout.parts:
+            what = f"{when}: observation" + (f" {part.name!r}" if part.name else "")
+            try:
+                value = at(observation, part.path)
+            except (LookupError, TypeError) as error:
+                raise RunError(f"{self._name(i)}: {what}: missing, found {_shape_of(observation)}") from error
+            own = np.empty(part.shape, part.dtype)
+            self._keep_numbers(i, when, value, own, part.name)
+            try:
+                row[part.columns] = part.encode(own[None])[0]
+            except ValueError as error:
+                raise RunError(f"{self._name(i)}: {what}: {error} of its observation_space") from error
+
+    def _keep_numbers(self, i: int, when: str, observation: Any, row: np.ndarray, part: str = "") -> None:
+        """Take numbers into an array of the space's shape and dtype."""
         found = np.asarray(observation)
         if found.shape != row.shape or found.dtype.kind not in "fiub":
             said = f"expected shape {row.shape} as its observation_space says, found {_shape_of(found)}"
-            raise RunError(f"{self._name(i)}: {when}: observation: {said}")
+            raise RunError(f"{self._name(i)}: {when}: observation{part and f' {part!r}'}: {said}")
         if found.dtype == row.dtype:
             row[...] = found
             return
@@ -146,7 +166,7 @@ class OneByOne:
             kept = np.isfinite(row) if row.dtype.kind == "f" else row == found
         if (lost := ~kept & np.isfinite(found)).any():
             said = f"{found[lost].flat[0]} ({found.dtype}) does not fit {row.dtype}, which its observation_space says"
-            raise RunError(f"{self._name(i)}: {when}: observation: {said}")
+            raise RunError(f"{self._name(i)}: {when}: observation{part and f' {part!r}'}: {said}")
 
     def _number(self, i: int, reward: Any) -> float:
         if np.ndim(reward) == 0:

@@ -15,13 +15,14 @@ from typing import Any, Literal, Protocol
 
 import gymnasium
 import numpy as np
+from gymnasium.spaces import Box
 
 from trpo_gail.envs import envpool
 from trpo_gail.envs.failures import called
 from trpo_gail.envs.one_by_one import BOUND, LIMIT, OneByOne, Vectorised
 from trpo_gail.envs.tasks import point_nav
 from trpo_gail.errors import RunError, UserError
-from trpo_gail.spaces import actions, layout
+from trpo_gail.spaces import actions
 from trpo_gail.spaces.spec import ActionView, EnvSpec
 from trpo_gail.spaces.units import ActionScaling
 
@@ -67,12 +68,14 @@ def make(
     action_view: ActionView = "raw",
     scale: bool = False,
     max_episode_steps: int | None = None,
+    images: Sequence[str] = (),
 ) -> VectorEnv:
     """Make `num_envs` environments; they must be restarted before the first step.
 
     `auto` takes EnvPool where it is installed and offers the id. `threads` is EnvPool's; gymnasium's run in turn.
     `executed` actions are clipped to a Box's bounds before they are executed, `raw` ones are not; with `scale`, a Box's
     bounded dimensions are [-1, 1] to the caller. `max_episode_steps` is a time limit in place of the environment's own.
+    `images` are names of parts of the observation that are images although they are not uint8.
     Raises UserError for an unknown id, wrong arguments, or spaces that are not Box observations of one dimension with
     Box actions of one dimension or Discrete ones. What an environment does wrong later is a RunError.
     """
@@ -83,12 +86,25 @@ def make(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # v4 ids are the faithful ones: gymnasium's advice to leave them is no news
         made = _backend(env_id, num_envs, resolved, kwargs, threads, max_episode_steps)
-    layout.check(made.observation_space, f"environment {env_id!r}")
     actions.check(made.action_space, f"environment {env_id!r}")
-    scaling = ActionScaling.of(made.action_space) if scale else None
-    space = scaling.policy if scaling else made.action_space
-    limit = made.max_episode_steps
-    spec = EnvSpec(env_id, resolved, kwargs, made.observation_space, space, limit, scaling, action_view)
+    own = made.action_space
+    rows = actions.flat_box(own) if isinstance(own, Box) else own
+    scaling = ActionScaling.of(rows) if scale else None
+    spec = EnvSpec(
+        env_id,
+        resolved,
+        kwargs,
+        made.observation_space,
+        scaling.policy if scaling else rows,
+        made.max_episode_steps,
+        scaling,
+        action_view,
+        None if rows is own else own,
+        tuple(images),
+    )
+    if unknown := set(images) - {part.name for part in spec.observations.parts if part.kind == "image"}:
+        parts = ", ".join(part.name or "the observation itself" for part in spec.observations.parts)
+        raise UserError(f"--policy.images: {min(unknown)!r} is no part of two to four dimensions; parts are {parts}")
     return _Environments(made, spec)
 
 
@@ -143,7 +159,11 @@ class _Environments:
 
     def __init__(self, backend: Any, spec: EnvSpec) -> None:
         self._backend, self.spec, self.num_envs = backend, spec, backend.num_envs
-        self._name, self._scaling = f"environment {spec.id!r}", spec.action_scaling
+        self._name, self._scaling, self._outward = (
+            f"environment {spec.id!r}",
+            spec.action_scaling,
+            spec.executed.outward,
+        )
         self._open = True
 
     def restart(self, seeds: Sequence[int]) -> np.ndarray:
@@ -153,6 +173,7 @@ class _Environments:
         actions = self.spec.shown(actions)
         if self._scaling:
             actions = self._scaling.executed(actions)
+        actions = self._outward(actions)
         observation, reward, terminated, truncated = called(self._name, "step", self._backend.step, actions)
         # An environment that says both has ended for good: there is nothing to bootstrap from.
         return observation, reward, terminated, truncated & ~terminated

@@ -13,6 +13,7 @@ from gymnasium.spaces import Discrete
 from trpo_gail.errors import UserError, shortened
 from trpo_gail.experts.data import Demonstrations
 from trpo_gail.magnitudes import too_large
+from trpo_gail.spaces.actions import Actions
 from trpo_gail.spaces.spec import ActionView, EnvSpec
 
 
@@ -22,22 +23,26 @@ def check(data: Demonstrations, spec: EnvSpec, dtype: str = "float64") -> None:
         if (value := too_large(getattr(data, name), dtype)) is not None:
             raise UserError(f"{data.path}: dataset '{name}': {value:g} does not fit {dtype}; --dtype float64 holds it")
     where, env = f"{data.path}: dataset", f"as the environment {spec.id!r} has"
-    expected, found = list(spec.observation_space.shape), list(data.observations.shape[1:])
+    expected, found = [spec.observation_size], list(data.observations.shape[1:])
     if found != expected:
         raise UserError(f"{where} 'observations': expected rows of shape {expected} {env}, found {found}")
-    space: Any = spec.action_space
-    if isinstance(space, Discrete):
-        if data.actions.ndim != 1:
-            kind = f"{data.actions.dtype} {list(data.actions.shape)}"
-            raise UserError(f"{where} 'actions': expected integers from 0 to {space.n - 1} {env}, found {kind}")
-        low, high = int(data.actions.min()), int(data.actions.max())
-        if low < 0 or high >= space.n:
-            raise UserError(
-                f"{where} 'actions': expected integers from 0 to {space.n - 1} {env}, found {low} to {high}"
-            )
-    elif data.actions.ndim != 2 or data.actions.shape[1:] != space.shape:
+    actions = spec.actions
+    if actions.whole:
+        _check_labels(data.actions, actions, where, env)
+    elif data.actions.shape[1:] != actions.shape:
         kind = f"{data.actions.dtype} {list(data.actions.shape[1:])}"
-        raise UserError(f"{where} 'actions': expected rows of {space.shape[0]} floats {env}, found {kind}")
+        raise UserError(f"{where} 'actions': expected rows of {actions.size} floats {env}, found {kind}")
+
+
+def _check_labels(found: np.ndarray, actions: Actions, where: str, env: str) -> None:
+    """Rows of labels, each below its number."""
+    most = max(actions.labels) - 1
+    rows = f" in rows of {len(actions.labels)}" if actions.shape else ""
+    expected = f"{where} 'actions': expected integers from 0 to {most}{rows} {env}"
+    if found.shape[1:] != actions.shape or found.dtype.kind not in "iu":
+        raise UserError(f"{expected}, found {found.dtype} {list(found.shape)}")
+    if (found < 0).any() or (found >= np.asarray(actions.labels)).any():
+        raise UserError(f"{expected}, found {found.min()} to {found.max()}")
 
 
 def other_environment(data: Demonstrations, env_id: str) -> str | None:

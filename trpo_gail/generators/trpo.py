@@ -58,7 +58,7 @@ class TRPO:
         self.policy.pullback(here, by_row, self.flat.split(gradient))
         local = torch.stack([objective.detach().double().sum(), old.entropy().double().sum()])
         summed = self.workers.sum_tensor(torch.cat([gradient, local])) / batch.rows.total
-        return summed[:-2].to(z.dtype), float(summed[-2]), (old, old_log_prob), float(summed[-1])
+        return summed[:-2].to(self.flat.vector.dtype), float(summed[-2]), (old, old_log_prob), float(summed[-1])
 
     @torch.no_grad()
     def _surrogate_and_kl(self, batch: Batch, z: Tensor, old: tuple[Distribution, Tensor]) -> tuple[float, float]:

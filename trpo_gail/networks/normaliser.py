@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -16,26 +17,38 @@ class Normaliser(nn.Module):
     count: Tensor
     mean: Tensor
     meansq: Tensor
+    _counted: Tensor
 
-    def __init__(self, size: int, clip: float | None = None, active: int | None = None) -> None:
-        """`active`: only the first so many features are normalised; None for all."""
+    def __init__(
+        self, size: int, clip: float | None = None, active: int | None = None, exempt: np.ndarray | None = None
+    ) -> None:
+        """`active`: only the first so many features are normalised; None for all. `exempt` [size] bool: features that are
+        neither normalised nor clipped nor counted, such as pixels and one-hot codes."""
         super().__init__()
         self.clip, self._active = clip, size if active is None else active
+        self.exempt = exempt if exempt is not None and exempt.any() else None
         self.register_buffer("count", torch.zeros((), dtype=torch.float64))
         self.register_buffer("mean", torch.zeros(size, dtype=torch.float64))
         self.register_buffer("meansq", torch.ones(size, dtype=torch.float64))
+        if self.exempt is not None:
+            self.register_buffer("_counted", torch.from_numpy(np.flatnonzero(~self.exempt)), persistent=False)
+
+    def sums(self, x: Tensor, weight: float = 1.0) -> Tensor:
+        """(count, sum x, sum x^2) of the features of rows [B, size] that count, each times `weight`: float64."""
+        return sums(x if self.exempt is None else x[:, self._counted], weight)
 
     def add(self, moments: Tensor) -> None:
-        """Take in the global sums [1 + 2 * size] of one batch, as `sums` gives them."""
+        """Take in the global sums of one batch, as `sums` gives them."""
         moments = moments.to(self.mean)
         count, total = moments[0], self.count + moments[0]
         if total == 0:
             return
-        size = self.mean.numel()
+        size = (len(moments) - 1) // 2
         keep = self.count / total
-        self.mean.mul_(keep).add_(moments[1 : 1 + size] / total)
+        counted = slice(None) if self.exempt is None else self._counted
         # Until the first batch the weight is 0, so the identity's statistics leave no trace.
-        self.meansq.mul_(keep).add_(moments[1 + size :] / total)
+        self.mean[counted] = self.mean[counted] * keep + moments[1 : 1 + size] / total
+        self.meansq[counted] = self.meansq[counted] * keep + moments[1 + size :] / total
         self.count.add_(count)
 
     @property
@@ -46,12 +59,20 @@ class Normaliser(nn.Module):
         """mean and std + 1e-6, [size] each, in the dtype of the data; 0 and 1 while empty and for inactive features."""
         shift, scale = self.mean.clone(), self.std + (1e-6 if self.count > 0 else 0.0)
         shift[self._active :], scale[self._active :] = 0.0, 1.0
+        if self.exempt is not None:
+            exempt = torch.from_numpy(self.exempt).to(shift.device)
+            shift[exempt], scale[exempt] = 0.0, 1.0
         return shift.to(dtype), scale.to(dtype)
 
     def forward(self, x: Tensor) -> Tensor:  # [B, size] -> [B, size]
+        if self.exempt is not None and self.exempt.all():
+            return x
         shift, scale = self.shift_and_scale(x.dtype)
         z = (x - shift) / scale
-        return z if self.clip is None else z.clamp_(-self.clip, self.clip)
+        if self.clip is None:
+            return z
+        z = z.clamp_(-self.clip, self.clip)
+        return z if self.exempt is None else torch.where(torch.from_numpy(self.exempt).to(x.device), x, z)
 
 
 def sums(x: Tensor, weight: float = 1.0) -> Tensor:

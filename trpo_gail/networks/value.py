@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
 from trpo_gail.config.tree import CriticConfig
-from trpo_gail.networks.mlp import MLP
+from trpo_gail.networks import encoders
 from trpo_gail.networks.normaliser import Normaliser
 from trpo_gail.spaces.spec import EnvSpec
 
@@ -14,13 +16,15 @@ from trpo_gail.spaces.spec import EnvSpec
 class ValueNetwork(nn.Module):
     """Observations, and the time within the episode if asked for, -> normalised value."""
 
-    def __init__(self, config: CriticConfig, spec: EnvSpec, rng: torch.Generator) -> None:
+    def __init__(self, config: CriticConfig, spec: EnvSpec, rng: torch.Generator, encoder: str = "auto") -> None:
         super().__init__()
         self.time_input = config.time_input
-        inputs = spec.observation_size + (1 if config.time_input else 0)
-        self.net = MLP(inputs, config.hidden_sizes, 1, out_scale=0.0, rng=rng)
+        extra = 1 if config.time_input else 0
+        self.net = encoders.make(
+            spec.observations, extra, config.hidden_sizes, 1, out_scale=0.0, encoder=encoder, rng=rng
+        )
         active = None if config.normalise_observations else 0
-        self.normaliser = Normaliser(spec.observation_size, config.observation_clip, active)
+        self.normaliser = Normaliser(spec.observation_size, config.observation_clip, active, spec.observations.exempt)
         self.target_normaliser = Normaliser(1)
 
     def inputs(self, observations: Tensor, times: Tensor) -> Tensor:
@@ -30,8 +34,9 @@ class ValueNetwork(nn.Module):
 
     def value(self, observations: Tensor, times: Tensor) -> Tensor:
         """V(s) in units of reward: [B]."""
-        shift, scale = self.target_normaliser.shift_and_scale(observations.dtype)
-        return self.net(self.inputs(observations, times))[:, 0] * scale + shift
+        out = self.net(self.inputs(observations, times))[:, 0]
+        shift, scale = self.target_normaliser.shift_and_scale(out.dtype)
+        return out * scale + shift
 
     def update_target_normaliser(self, moments: Tensor, preserve: bool) -> None:
         """Take in targets' sums; `preserve` rescales the output layer, so that V stays (van Hasselt et al. 2016)."""
@@ -40,4 +45,5 @@ class ValueNetwork(nn.Module):
         if not preserve:
             return
         after = self.target_normaliser.shift_and_scale(torch.float64)
-        self.net.keep_outputs(before, after)
+        keep: Any = self.net.keep_outputs
+        keep(before, after)

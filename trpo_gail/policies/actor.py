@@ -23,6 +23,7 @@ class PolicyActor:
     def __init__(self, net: nn.Module, normaliser: Normaliser, family: Family, own: Sequence[Tensor]) -> None:
         shift, scale = normaliser.shift_and_scale(torch.float64)
         self._shift, self._scale, self._clip = _array(shift), _array(scale), normaliser.clip
+        self._exempt = normaliser.exempt
         self._net = _MLP(net) if isinstance(net, MLP) else _module(net)
         self._family, self._own = family, [_array(p).copy() for p in own]
         self._dtype = _array(next(net.parameters())).dtype
@@ -37,6 +38,8 @@ class PolicyActor:
         z = (observations.astype(self._dtype) - self._shift) / self._scale
         if self._clip is not None:
             np.minimum(np.maximum(z, -self._clip, out=z), self._clip, out=z)
+        if self._exempt is not None:
+            z = np.where(self._exempt, observations, z)
         if n % ROW_BLOCK:
             z = np.concatenate([z, np.zeros((-n % ROW_BLOCK, z.shape[1]))])
         return self._family.act(self._net(z.astype(self._dtype))[:n], noise, self._own)

@@ -12,11 +12,12 @@ from typing import Any, Protocol
 
 import numpy as np
 import torch
-from gymnasium.spaces import Box, Discrete, Space
+from gymnasium.spaces import Box, Discrete, MultiBinary, MultiDiscrete, Space
 from torch import Tensor
 
 from trpo_gail.config.tree import PolicyConfig
 from trpo_gail.sampling.rollout import Noise
+from trpo_gail.spaces import actions as action_rows
 
 
 class Distribution(Protocol):
@@ -187,9 +188,69 @@ class CategoricalFamily:
         return np.argmax(out + noise, axis=-1)  # Gumbel noise: a softmax sample
 
 
+# ---- MultiDiscrete, MultiBinary ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Product:
+    """Independent softmaxes, one for each of K labels."""
+
+    factors: tuple[Categorical, ...]
+
+    def log_prob(self, actions: Tensor) -> Tensor:  # [B, K] int64 -> [B]
+        return torch.stack([f.log_prob(actions[:, k]) for k, f in enumerate(self.factors)]).sum(0)
+
+    def kl(self, new: Product) -> Tensor:
+        return torch.stack([f.kl(g) for f, g in zip(self.factors, new.factors, strict=True)]).sum(0)
+
+    def entropy(self) -> Tensor:
+        return torch.stack([f.entropy() for f in self.factors]).sum(0)
+
+    def rows(self, index: Tensor) -> Product:
+        return Product(tuple(f.rows(index) for f in self.factors))
+
+    def metric(self, tangent: Tensor) -> Tensor:
+        parts = tangent.split([f.logits.shape[1] for f in self.factors], 1)
+        return torch.cat([f.metric(part) for f, part in zip(self.factors, parts, strict=True)], 1)
+
+    def nll_slopes(self, actions: Tensor) -> list[Tensor]:
+        return [torch.cat([f.nll_slopes(actions[:, k])[0] for k, f in enumerate(self.factors)], 1)]
+
+    def fitness(self, actions: Tensor) -> Tensor:
+        """log pi(a|s)."""
+        return self.log_prob(actions).double()
+
+    def detach(self) -> Product:
+        return Product(tuple(f.detach() for f in self.factors))
+
+
+class ProductFamily:
+    """MultiDiscrete or MultiBinary [B, K]: the network gives a logit for each label of each set."""
+
+    own_fisher = ()
+    noise_kind: Noise = "gumbel"
+
+    def __init__(self, space: MultiDiscrete | MultiBinary, config: PolicyConfig) -> None:
+        self._labels = action_rows.of(space).labels
+        self.outputs = self.noise_size = sum(self._labels)
+        self.own: dict[str, Tensor] = {}
+
+    def distribution(self, out: Tensor, own: Sequence[Tensor]) -> Product:
+        return Product(tuple(Categorical(part) for part in out.split(self._labels, 1)))
+
+    def act(self, out: np.ndarray, noise: np.ndarray, own: Sequence[np.ndarray]) -> np.ndarray:
+        edges = np.cumsum(self._labels)[:-1]
+        return np.stack([part.argmax(1) for part in np.split(out + noise, edges, axis=1)], 1)
+
+
 # ---- the table -------------------------------------------------------------------------------------------------------
 
-FAMILIES: dict[type[Space], Any] = {Box: GaussianFamily, Discrete: CategoricalFamily}
+FAMILIES: dict[type[Space], Any] = {
+    Box: GaussianFamily,
+    Discrete: CategoricalFamily,
+    MultiDiscrete: ProductFamily,
+    MultiBinary: ProductFamily,
+}
 
 
 def family(space: Space, config: PolicyConfig) -> Family:

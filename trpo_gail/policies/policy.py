@@ -10,12 +10,12 @@ from torch import Tensor, nn
 
 from trpo_gail import finite
 from trpo_gail.config.tree import PolicyConfig
-from trpo_gail.networks.mlp import MLP
+from trpo_gail.networks import encoders
 from trpo_gail.networks.network import Linearised, linearise
 from trpo_gail.networks.normaliser import Normaliser
 from trpo_gail.policies.actor import PolicyActor
 from trpo_gail.policies.distributions import Distribution, Family, family
-from trpo_gail.sampling.batch import action_tensor
+from trpo_gail.sampling.batch import action_tensor, observation_tensor
 from trpo_gail.spaces.spec import EnvSpec
 
 
@@ -33,12 +33,19 @@ class Policy(nn.Module):
         self.normaliser = normaliser
 
     @classmethod
-    def mlp(cls, config: PolicyConfig, spec: EnvSpec, rng: torch.Generator) -> Policy:
+    def of(cls, config: PolicyConfig, spec: EnvSpec, rng: torch.Generator) -> Policy:
         """The policy for an environment."""
         made = family(spec.action_space, config)
-        net = MLP(spec.observation_size, config.hidden_sizes, made.outputs, out_scale=config.output_scale, rng=rng)
+        net = encoders.make(
+            spec.observations, 0, config.hidden_sizes, made.outputs, out_scale=config.output_scale,
+            encoder=config.encoder, rng=rng,
+        )  # fmt: skip
         active = None if config.normalise_observations else 0
-        return cls(net, made, Normaliser(spec.observation_size, config.observation_clip, active))
+        return cls(
+            net,
+            made,
+            Normaliser(spec.observation_size, config.observation_clip, active, spec.observations.exempt),
+        )
 
     @property
     def own(self) -> list[Tensor]:
@@ -79,7 +86,7 @@ class Policy(nn.Module):
     def log_prob(self, observations: np.ndarray, actions: np.ndarray) -> np.ndarray:
         """log pi(a|s) [B] float64 for observations [B, O] and actions [B, A] or [B]."""
         like = next(self.parameters())
-        z = self.normaliser(torch.as_tensor(observations, dtype=like.dtype).to(like.device))
+        z = self.normaliser(observation_tensor(observations, like.dtype, like.device))
         log_prob = self(z).log_prob(action_tensor(actions, like.dtype, like.device))
         finite.numbers("log pi(a|s) of the policy", log_prob)
         return log_prob.double().cpu().numpy()

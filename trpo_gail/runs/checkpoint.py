@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from gymnasium.spaces import Box
+from gymnasium.spaces import Box, Discrete, Space
 
 from trpo_gail.config.files import from_dict, to_dict
 from trpo_gail.config.leaves import flatten
@@ -28,7 +28,7 @@ from trpo_gail.learner import Learner
 from trpo_gail.parallel import Workers
 from trpo_gail.policies.policy import Policy
 from trpo_gail.records import Record
-from trpo_gail.spaces import actions
+from trpo_gail.spaces import actions, saved
 from trpo_gail.spaces.spec import ActionView, EnvSpec
 from trpo_gail.spaces.units import ActionScaling
 from trpo_gail.system import sealed, whole_file
@@ -239,22 +239,33 @@ def config_of(state: dict[str, Any], path: Path) -> Config:
 def spec_of(state: dict[str, Any]) -> EnvSpec:
     """The environment's spec as training saw it, without making the environment."""
     s = state["spec"]
-    box = Box(s["low"].numpy(), s["high"].numpy(), dtype=np.dtype(s["dtype"]).type)
-    action: Any = actions.loaded(_map(s, lambda x: x.numpy() if isinstance(x, torch.Tensor) else x))
-    scaling = ActionScaling.of(action) if s.get("action_scaling") else None  # 0.1.0 had none
-    units = scaling.policy if scaling else action
+    plain = _map(s, lambda x: x.numpy() if isinstance(x, torch.Tensor) else x)
+    if "observations" in s:
+        observations, own = saved.load(plain["observations"]), saved.load(plain["actions"])
+    else:  # 0.1.0 had plain spaces alone
+        observations, own = Box(plain["low"], plain["high"], dtype=np.dtype(s["dtype"]).type), _own_of_0_1_0(plain)
+    rows: Any = actions.flat_box(own) if isinstance(own, Box) else own
+    scaling = ActionScaling.of(rows) if s.get("action_scaling") else None  # 0.1.0 had none
+    units = scaling.policy if scaling else rows
     view: ActionView = "executed" if state["clip"] else "raw"
-    return EnvSpec(s["id"], s["backend"], s["kwargs"], box, units, s["limit"], scaling, view)
+    images = tuple(s.get("images", ()))
+    other = None if rows is own else own
+    return EnvSpec(s["id"], s["backend"], s["kwargs"], observations, units, s["limit"], scaling, view, other, images)
+
+
+def _own_of_0_1_0(s: dict[str, Any]) -> Space:
+    if "n" in s:
+        return Discrete(s["n"])
+    return Box(s["action_low"], s["action_high"], dtype=np.dtype(s["action_dtype"]).type)
 
 
 def _spec_to_dict(spec: EnvSpec) -> dict[str, Any]:
-    box = spec.observation_space
-    s: dict[str, Any] = {
+    return {
         "id": spec.id, "backend": spec.backend, "kwargs": dict(spec.kwargs), "limit": spec.max_episode_steps,
         "action_scaling": spec.action_scaling is not None,
-        "low": torch.from_numpy(box.low.copy()), "high": torch.from_numpy(box.high.copy()), "dtype": str(box.dtype),
+        "observations": _map(saved.save(spec.observation_space), _as_tensor),
+        "actions": _map(saved.save(spec.executed_space), _as_tensor), "images": list(spec.images),
     }  # fmt: skip
-    return s | _map(actions.saved(spec.executed_space), _as_tensor)
 
 
 def _as_tensor(x: Any) -> Any:

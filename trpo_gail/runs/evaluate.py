@@ -36,6 +36,7 @@ from trpo_gail.sampling.watched import Watched
 from trpo_gail.scores import scaled_score
 from trpo_gail.seeding import EVAL_NOISE, EVAL_RESET, reset_seeds, stream
 from trpo_gail.spaces.actions import Actions
+from trpo_gail.spaces.layout import at
 from trpo_gail.spaces.spec import EnvSpec
 from trpo_gail.system.terminal import warn
 
@@ -145,19 +146,35 @@ class LoadedPolicy:
         actions = self.spec.shown(actions)
         return self.spec.action_scaling.executed(actions) if self.spec.action_scaling else actions
 
-    def predict(self, observation: np.ndarray, deterministic: bool = True) -> np.ndarray:
-        """Action for one observation [O], or actions for several [n, O]. Raises ValueError for another shape."""
-        if np.ndim(observation) not in (1, 2) or np.shape(observation)[-1] != self.observation_size:
-            size = self.observation_size
-            raise ValueError(f"observation of shape {np.shape(observation)}, ({size},) or (n, {size}) expected")
-        rows = np.atleast_2d(observation)
+    def predict(self, observation: Any, deterministic: bool = True) -> np.ndarray:
+        """Action for one observation, or actions for a batch, both in the environment's own structure.
+
+        A batch has arrays [n, ...] in place of the observation's. Raises ValueError for another shape.
+        """
+        rows, single = self._rows(observation)
         shape = (len(rows), self.noise_size)
         if deterministic:
             noise = np.zeros(shape)
         else:
             noise = self._rng.standard_normal(shape) if self.noise_kind == "normal" else self._rng.gumbel(size=shape)
-        actions = self.act(rows, noise)
-        return actions if np.ndim(observation) > 1 else actions[0]
+        actions = self.spec.executed.outward(self.act(rows, noise))
+        return actions[0] if single else actions
+
+    def _rows(self, observation: Any) -> tuple[np.ndarray, bool]:
+        """Rows [n, O], and whether they are of one observation."""
+        layout = self.spec.observations
+        try:
+            parts = [np.asarray(at(observation, part.path)) for part in layout.parts]
+        except (LookupError, TypeError) as error:
+            raise ValueError(f"observation: {error!r}, {self.spec.observation_space} expected") from error
+        found, shapes = [x.shape for x in parts], [part.shape for part in layout.parts]
+        single = found == shapes
+        if not single and any(f[1:] != s or len(f) != len(s) + 1 for f, s in zip(found, shapes, strict=True)):
+            wanted = " or ".join(str(s) for s in ((*shapes[0],), ("n", *shapes[0]))).replace("'", "")
+            name = f" {layout.parts[0].name!r}" if layout.parts[0].name else ""
+            raise ValueError(f"observation{name} of shape {found[0]}, {wanted} expected")
+        columns = [part.encode(x[None] if single else x) for part, x in zip(layout.parts, parts, strict=True)]
+        return np.concatenate(columns, axis=1), single
 
 
 def load_policy(run: str | Path, which: str = "last") -> LoadedPolicy:

@@ -22,6 +22,7 @@ from trpo_gail.errors import UserError
 from trpo_gail.experts import cautions, describe, fit
 from trpo_gail.experts.data import Demonstrations
 from trpo_gail.experts.load import load
+from trpo_gail.experts.rows import as_rows
 from trpo_gail.learner import Learner
 from trpo_gail.magnitudes import too_large
 from trpo_gail.parallel import Workers
@@ -141,6 +142,8 @@ def prepare(config: Config, resumed: Path | None, workers: Workers) -> tuple[Set
             )
     backend = recorded["backend"] if recorded else vector.resolve_backend(config.env, config.backend)
     env = _environments(config, backend, workers)
+    if expert is not None:
+        expert = as_rows(expert, env.spec)
     setting = Setting(**recorded) if recorded else _setting(config, expert, env, backend)
     if expert is not None and env.spec.action_scaling:
         units = env.spec.action_scaling.normalised(expert.actions)

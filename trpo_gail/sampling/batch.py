@@ -62,6 +62,12 @@ class Batch:
     readvantage: Callable[[np.random.Generator], Tensor] | None = None  # fits the critic a little; new advantages [B]
 
 
+def observation_tensor(observations: np.ndarray, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """uint8 stays so: a network makes floats of pixels when it looks at them."""
+    kind = torch.uint8 if observations.dtype == np.uint8 else dtype
+    return torch.as_tensor(observations, dtype=kind, device=device)
+
+
 def action_tensor(actions: np.ndarray, dtype: torch.dtype, device: torch.device) -> Tensor:
     """Discrete actions stay integers."""
     kind = torch.int64 if actions.dtype.kind in "iu" else dtype

@@ -1,12 +1,16 @@
-"""Actions as rows of numbers: one kind per action space, and what those need who carry, clip, draw or feed actions."""
+"""Actions as rows of numbers: one kind per action space, and what those need who carry, clip, draw or feed actions.
+
+A row is [A] floats for a Box of any shape, an int64 for Discrete, [K] int64 for MultiDiscrete and MultiBinary. Labels are
+counted from 0 whatever the space's start is. B rows.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 import numpy as np
-from gymnasium.spaces import Box, Discrete, Space
+from gymnasium.spaces import Box, Discrete, MultiBinary, MultiDiscrete, Space
 
 from trpo_gail.errors import UserError
 from trpo_gail.spaces.units import uniform_range
@@ -15,17 +19,18 @@ Bounds = tuple[np.ndarray, np.ndarray]
 
 
 class Actions(Protocol):
-    """Rows of one action space; B rows."""
+    """Rows of one action space."""
 
-    shape: tuple[int, ...]  # of one row: (A,) for a Box, () for Discrete, (K,) for K labels
+    shape: tuple[int, ...]  # of one row
     whole: bool  # labels, int64; else floats
+    labels: tuple[int, ...]  # how many labels each number of a row may be; empty for floats
     size: int  # dimensions of a Box, labels in all
     inputs: int  # E, columns as a network's input
     draws: int  # U, uniform numbers that a random action takes
-    bounds: Bounds | None  # that actions may be clipped to
+    bounds: Bounds | None  # that rows may be clipped to, [A] each
 
     def zeros(self, rows: int) -> np.ndarray:
-        """That many times the action that is nearest to 0, in the space's own dtype."""
+        """That many times the action that is nearest to 0."""
         ...
 
     def uniform(self, noise: np.ndarray) -> np.ndarray:
@@ -33,33 +38,34 @@ class Actions(Protocol):
         ...
 
     def encode(self, actions: np.ndarray) -> np.ndarray:
-        """Actions as a network's input [B, E]: floats as they are, labels one-hot."""
+        """Rows as a network's input [B, E]: floats as they are, labels one-hot."""
+        ...
+
+    def outward(self, actions: np.ndarray) -> np.ndarray:
+        """Rows as the environment takes them: [B, *shape of the space]."""
+        ...
+
+    def inward(self, actions: np.ndarray) -> np.ndarray:
+        """The inverse of `outward`."""
         ...
 
 
 class Reals:
-    """A Box of one dimension: rows [B, A]."""
+    """A Box: rows [B, A]."""
 
     whole = False
+    labels: tuple[int, ...] = ()
 
     def __init__(self, space: Box) -> None:
-        self._space = space
-        self.shape: tuple[int, ...] = space.shape
-        self.size = self.inputs = self.draws = int(space.shape[0])
-        self.bounds: Bounds | None = (space.low, space.high)
-
-    @staticmethod
-    def saved(space: Box) -> dict[str, Any]:
-        return {"action_low": space.low, "action_high": space.high, "action_dtype": str(space.dtype)}
-
-    @staticmethod
-    def loaded(saved: Mapping[str, Any]) -> Box:
-        return Box(saved["action_low"], saved["action_high"], dtype=np.dtype(saved["action_dtype"]).type)
+        self._outer, self._space = space.shape, flat_box(space)
+        self.size = self.inputs = self.draws = int(self._space.shape[0])
+        self.shape: tuple[int, ...] = (self.size,)
+        self.bounds: Bounds | None = (self._space.low, self._space.high)
 
     @staticmethod
     def problem(space: Box) -> str | None:
-        if len(space.shape) != 1:
-            return f"actions must be Discrete or a Box of one dimension, not {space}"
+        if space.low.size == 0:
+            return f"actions must hold a number, not {space}"
         if not (space.low <= space.high).all():  # also if one is not a number
             return f"actions must have a low bound of at most the high one, not {space}"
         return None
@@ -75,28 +81,29 @@ class Reals:
     def encode(self, actions: np.ndarray) -> np.ndarray:
         return actions
 
+    def outward(self, actions: np.ndarray) -> np.ndarray:
+        return actions if len(self._outer) == 1 else actions.reshape(len(actions), *self._outer)
+
+    def inward(self, actions: np.ndarray) -> np.ndarray:
+        return actions.reshape(len(actions), self.size)
+
 
 class Label:
     """Discrete: rows [B]."""
 
-    whole, draws = True, 1
+    whole = True
     shape: tuple[int, ...] = ()
     bounds: Bounds | None = None
+    draws = 1
 
     def __init__(self, space: Discrete) -> None:
         self.size = self.inputs = int(space.n)
-
-    @staticmethod
-    def saved(space: Discrete) -> dict[str, Any]:
-        return {"n": int(space.n)}
-
-    @staticmethod
-    def loaded(saved: Mapping[str, Any]) -> Discrete:
-        return Discrete(saved["n"])
+        self.labels: tuple[int, ...] = (self.size,)
+        self._start = int(space.start)
 
     @staticmethod
     def problem(space: Discrete) -> str | None:
-        return None if space.start == 0 else f"Discrete actions must start at 0, not {space.start}"
+        return None
 
     def zeros(self, rows: int) -> np.ndarray:
         return np.zeros(rows, np.int64)
@@ -107,9 +114,70 @@ class Label:
     def encode(self, actions: np.ndarray) -> np.ndarray:
         return np.eye(self.size)[actions]
 
+    def outward(self, actions: np.ndarray) -> np.ndarray:
+        return actions + self._start if self._start else actions
 
-# Another kind is another row: a class whose instances are `Actions`, with the static methods of the two above.
-KINDS: dict[type[Space], Any] = {Box: Reals, Discrete: Label}
+    def inward(self, actions: np.ndarray) -> np.ndarray:
+        return actions - self._start
+
+
+class Labels:
+    """MultiDiscrete and MultiBinary: rows [B, K], a label from each of K sets."""
+
+    whole = True
+    bounds: Bounds | None = None
+
+    def __init__(self, space: MultiDiscrete | MultiBinary) -> None:
+        counts, starts = _counts(space)
+        self.labels: tuple[int, ...] = tuple(map(int, counts.ravel()))
+        self._outer, self._starts, self._dtype = counts.shape, starts.ravel().astype(np.int64), space.dtype
+        self._counts = counts.ravel()
+        self.size = self.inputs = int(self._counts.sum())
+        self.draws = len(self._counts)
+        self.shape: tuple[int, ...] = (self.draws,)
+
+    @staticmethod
+    def problem(space: MultiDiscrete | MultiBinary) -> str | None:
+        return None if _counts(space)[0].size else f"actions must hold a number, not {space}"
+
+    def zeros(self, rows: int) -> np.ndarray:
+        return np.zeros((rows, self.draws), np.int64)
+
+    def uniform(self, noise: np.ndarray) -> np.ndarray:
+        return (noise * self._counts).astype(np.int64)
+
+    def encode(self, actions: np.ndarray) -> np.ndarray:
+        return one_hot(actions, self.labels)
+
+    def outward(self, actions: np.ndarray) -> np.ndarray:
+        return (actions + self._starts).astype(self._dtype).reshape(len(actions), *self._outer)
+
+    def inward(self, actions: np.ndarray) -> np.ndarray:
+        return actions.reshape(len(actions), self.draws).astype(np.int64) - self._starts
+
+
+def one_hot(codes: np.ndarray, labels: Sequence[int]) -> np.ndarray:
+    """[B, sum of the labels] float64 for codes [B, K], each below its number of labels."""
+    out = np.zeros((len(codes), sum(labels)))
+    first = np.cumsum(labels) - np.asarray(labels)
+    np.put_along_axis(out, first + codes, 1.0, axis=1)
+    return out
+
+
+def flat_box(space: Box) -> Box:
+    """A Box of one dimension with the numbers of one of any shape."""
+    return space if len(space.shape) == 1 else Box(space.low.ravel(), space.high.ravel(), dtype=space.dtype.type)
+
+
+def _counts(space: MultiDiscrete | MultiBinary) -> tuple[np.ndarray, np.ndarray]:
+    """Labels and the first of them, of the space's shape."""
+    if isinstance(space, MultiBinary):
+        return np.full(space.shape, 2), np.zeros(space.shape, np.int64)
+    return np.asarray(space.nvec), np.asarray(space.start)
+
+
+# Another kind is another row: a class whose instances are `Actions`, with the static method `problem`.
+KINDS: dict[type[Space], Any] = {Box: Reals, Discrete: Label, MultiDiscrete: Labels, MultiBinary: Labels}
 
 
 def of(space: Space) -> Actions:
@@ -121,19 +189,7 @@ def of(space: Space) -> Actions:
 def check(space: Space, where: str) -> None:
     """Raise UserError, which begins with `where`, for an action space that cannot be rows."""
     kind = KINDS.get(type(space))
-    problem = kind.problem(space) if kind else f"actions must be Discrete or a Box of one dimension, not {space}"
+    known = ", ".join(each.__name__ for each in KINDS)
+    problem = kind.problem(space) if kind else f"actions must be one of {known}, not {space}"
     if problem:
         raise UserError(f"{where}: {problem}")
-
-
-def saved(space: Space) -> dict[str, Any]:
-    """A space as numbers, texts and numpy arrays, by names that do not meet those of `EnvSpec`."""
-    return {"action_kind": type(space).__name__, **KINDS[type(space)].saved(space)}
-
-
-def loaded(content: Mapping[str, Any]) -> Space:
-    """The space that `saved` was given. 0.1.0 did not say its kind."""
-    name = content.get("action_kind", "Discrete" if "n" in content else "Box")
-    kind = next(kind for space, kind in KINDS.items() if space.__name__ == name)
-    made: Space = kind.loaded(content)
-    return made

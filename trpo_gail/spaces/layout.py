@@ -1,25 +1,67 @@
-"""An observation is a row of numbers, and a layout says what they mean."""
+"""An observation is a row of numbers, and a layout says what its columns mean.
+
+Box of any rank is ravelled; Discrete and MultiDiscrete are one-hot; MultiBinary its bits; Dict and Tuple are their parts one
+after the other, in the order of the space. N rows of O columns.
+"""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from functools import cached_property
+from typing import Any, Literal
 
-from gymnasium.spaces import Box, Space
+import numpy as np
+from gymnasium.spaces import Box, Dict, Discrete, MultiBinary, MultiDiscrete, Space, Tuple
 
 from trpo_gail.errors import UserError
 
-Kind = Literal["vector"]
+Kind = Literal["vector", "image", "onehot"]
+Path = tuple[str | int, ...]  # of keys and places, from the outermost space
 
 
 @dataclass(frozen=True)
 class Part:
     """Some columns of the rows that belong together."""
 
-    path: str  # within the space; empty if the space has no parts
+    path: Path
     columns: slice
     shape: tuple[int, ...]  # as the environment has it
+    dtype: np.dtype  # likewise
     kind: Kind
+    labels: tuple[int, ...] = ()  # of one-hot codes: how many labels each number of the environment's may be
+    starts: tuple[int, ...] = ()  # and the first of them
+
+    @property
+    def name(self) -> str:
+        """The path as people write it: `robot.camera`; empty if the space has no parts."""
+        return ".".join(map(str, self.path))
+
+    @property
+    def size(self) -> int:
+        return self.columns.stop - self.columns.start
+
+    def encode(self, values: np.ndarray) -> np.ndarray:
+        """Columns [N, size] of the environment's values [N, *shape]. Raises ValueError for a label out of range."""
+        flat = values.reshape(len(values), -1)
+        if not self.labels:
+            return flat
+        codes = flat.astype(np.int64) - self.starts
+        if (wrong := (codes < 0) | (codes >= self.labels) | (codes + self.starts != flat)).any():
+            raise ValueError(f"{flat[wrong][0]} is no label")
+        out = np.zeros((len(values), self.size))
+        first = np.cumsum(self.labels) - self.labels
+        np.put_along_axis(out, first + codes, 1.0, axis=1)
+        return out
+
+    def decode(self, columns: np.ndarray) -> np.ndarray:
+        """The inverse of `encode`."""
+        if not self.labels:
+            return columns.astype(self.dtype).reshape(len(columns), *self.shape)
+        edges = np.cumsum(self.labels)[:-1]
+        codes = np.stack([part.argmax(1) for part in np.split(columns, edges, axis=1)], 1) + self.starts
+        return codes.astype(self.dtype).reshape(len(columns), *self.shape)
 
 
 @dataclass(frozen=True)
@@ -27,20 +69,130 @@ class Layout:
     """The parts of a row, in the order of their columns."""
 
     parts: tuple[Part, ...]
+    dtype: np.dtype  # of the rows
 
-    @property
+    @classmethod
+    def of(cls, space: Space, images: Collection[str] = ()) -> Layout:
+        """The layout of an observation space that `check` lets pass. `images`: names of parts that are images although
+        their dtype is not uint8."""
+        parts, column = [], 0
+        for path, leaf in leaves(space):
+            part = _part(path, leaf, column, images)
+            parts.append(part)
+            column = part.columns.stop
+        return cls(tuple(parts), _dtype(parts))
+
+    @cached_property
     def size(self) -> int:
         """Columns of a row: O."""
         return self.parts[-1].columns.stop
 
-    @classmethod
-    def of(cls, space: Space) -> Layout:
-        """The layout of an observation space that `check` lets pass."""
-        assert isinstance(space, Box) and space.shape is not None
-        return cls((Part("", slice(0, space.shape[0]), space.shape, "vector"),))
+    @cached_property
+    def is_plain(self) -> bool:
+        """Whether rows are the environment's own arrays: one Box of one dimension."""
+        only = self.parts[0]
+        return len(self.parts) == 1 and not only.path and len(only.shape) == 1 and not only.labels
+
+    def columns(self, *kinds: Kind) -> np.ndarray:
+        """Which columns [O] bool are of parts of these kinds."""
+        found = np.zeros(self.size, bool)
+        for part in self.parts:
+            found[part.columns] = part.kind in kinds
+        return found
+
+    @cached_property
+    def exempt(self) -> np.ndarray:
+        """Which columns [O] bool are not to be standardised: pixels, one-hot codes and bits."""
+        return self.columns("image", "onehot")
+
+    def flatten(self, batch: Any) -> np.ndarray:
+        """Rows [N, O] of a batch in the environment's own structure, its arrays [N, *shape]."""
+        if self.is_plain:
+            return np.asarray(batch)
+        columns = [part.encode(np.asarray(at(batch, part.path))) for part in self.parts]
+        return np.concatenate([c.astype(self.dtype, copy=False) for c in columns], axis=1)
+
+    def unflatten(self, rows: np.ndarray) -> Any:
+        """The inverse of `flatten`: arrays [N, *shape], in dictionaries and tuples as the environment has them."""
+        found = {part.path: part.decode(rows[:, part.columns]) for part in self.parts}
+        return _nest(found)
+
+
+def leaves(space: Space, path: Path = ()) -> Iterator[tuple[Path, Space]]:
+    """The spaces of numbers within a space, in its order."""
+    if isinstance(space, Dict):
+        for key, inner in space.spaces.items():
+            yield from leaves(inner, (*path, key))
+    elif isinstance(space, Tuple):
+        for place, inner in enumerate(space.spaces):
+            yield from leaves(inner, (*path, place))
+    else:
+        yield path, space
+
+
+def at(batch: Any, path: Path) -> Any:
+    """What stands at a path of nested dictionaries and sequences."""
+    for key in path:
+        batch = batch[key]
+    return batch
+
+
+def _nest(found: Mapping[Path, np.ndarray]) -> Any:
+    if () in found:
+        return found[()]
+    keys = dict.fromkeys(path[0] for path in found)
+    inner = {key: _nest({path[1:]: v for path, v in found.items() if path[0] == key}) for key in keys}
+    return tuple(inner.values()) if all(isinstance(key, int) for key in keys) else inner
+
+
+def _part(path: Path, leaf: Space, column: int, images: Collection[str]) -> Part:
+    labels, starts = _labels(leaf)
+    shape = tuple(leaf.shape or ())
+    size = sum(labels) if labels else math.prod(shape)
+    kind: Kind = "onehot" if labels or isinstance(leaf, MultiBinary) else "vector"
+    name = ".".join(map(str, path))
+    if isinstance(leaf, Box) and len(shape) in (2, 3, 4) and (leaf.dtype == np.uint8 or name in images):
+        kind = "image"
+    return Part(path, slice(column, column + size), shape, np.dtype(leaf.dtype), kind, labels, starts)
+
+
+def _labels(leaf: Space) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    if isinstance(leaf, Discrete):
+        return (int(leaf.n),), (int(leaf.start),)
+    if isinstance(leaf, MultiDiscrete):
+        return tuple(map(int, leaf.nvec.ravel())), tuple(map(int, leaf.start.ravel()))
+    return (), ()
+
+
+def _dtype(parts: Collection[Part]) -> np.dtype:
+    """uint8 if every part is, float64 if float32 would not hold all digits of some, else float32. Codes fit anywhere."""
+    held = [part.dtype for part in parts if part.kind != "onehot"]
+    if len(parts) == 1 and held:
+        only = next(iter(parts))
+        if not only.path and len(only.shape) == 1:
+            return only.dtype  # a row is the environment's own
+    if held and all(dtype == np.uint8 for dtype in held):
+        return np.dtype(np.uint8)
+    wide = any(not np.can_cast(dtype, np.float32) for dtype in held)
+    return np.dtype(np.float64 if wide else np.float32)
+
+
+_PROBLEMS: dict[type[Space], Callable[[Any], str | None]] = {
+    Box: lambda leaf: "a Box without numbers" if math.prod(leaf.shape) == 0 else None,
+    Discrete: lambda leaf: None,
+    MultiDiscrete: lambda leaf: None,
+    MultiBinary: lambda leaf: None,
+}
 
 
 def check(space: Space, where: str) -> None:
     """Raise UserError, which begins with `where`, for a space whose observations cannot be rows."""
-    if not isinstance(space, Box) or len(space.shape) != 1:
-        raise UserError(f"{where}: observations must be a Box of one dimension, not {space}")
+    found = list(leaves(space))
+    if not found:
+        raise UserError(f"{where}: observations: an empty space, {space}")
+    for path, leaf in found:
+        problem = _PROBLEMS.get(type(leaf))
+        said = problem(leaf) if problem else f"{leaf} cannot be numbers of a fixed shape"
+        if said:
+            name = f" {'.'.join(map(str, path))!r}" if path else ""
+            raise UserError(f"{where}: observations{name}: {said}")

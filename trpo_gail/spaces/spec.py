@@ -25,21 +25,25 @@ class EnvSpec:
     id: str
     backend: Literal["envpool", "gymnasium"]
     kwargs: Mapping[str, Any] = field(default_factory=dict)
-    observation_space: Box = field(default_factory=lambda: Box(-1, 1, (1,)))
-    action_space: Space = field(default_factory=lambda: Discrete(2))  # in the policy's units
+    observation_space: Space = field(default_factory=lambda: Box(-1, 1, (1,)))  # the environment's own
+    action_space: Space = field(default_factory=lambda: Discrete(2))  # in the policy's units; a Box has one dimension
     max_episode_steps: int | None = None
     action_scaling: ActionScaling | None = None  # to the environment's units; None if they are the policy's
     action_view: ActionView = "raw"  # what `shown` gives: samples as they are, or clipped to the bounds
+    environment_actions: Space | None = None  # the environment's own action space, if rows are not its actions
+    images: tuple[str, ...] = ()  # parts of observations that are images although they are not uint8
 
     @property
     def executed_space(self) -> Space:
-        """Actions in the environment's own units."""
+        """Actions in the environment's own units and shape."""
+        if self.environment_actions is not None:
+            return self.environment_actions
         return self.action_scaling.environment if self.action_scaling else self.action_space
 
     @cached_property
     def observations(self) -> Layout:
         """Rows of observations."""
-        return Layout.of(self.observation_space)
+        return Layout.of(self.observation_space, self.images)
 
     @property
     def observation_size(self) -> int:
@@ -49,6 +53,11 @@ class EnvSpec:
     def actions(self) -> Actions:
         """Rows of actions in the policy's units."""
         return actions.of(self.action_space)
+
+    @cached_property
+    def executed(self) -> Actions:
+        """Rows of actions in the environment's units."""
+        return actions.of(self.executed_space)
 
     @property
     def action_size(self) -> int:

@@ -1,0 +1,88 @@
+"""`trpo-gail check`: one line per finding, and an exit code."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import gymnasium
+import numpy as np
+import pytest
+from gymnasium.spaces import Box, Discrete
+
+sys.path.append(str(Path(__file__).parent))
+
+from trpo_gail.cli import main
+from trpo_gail.envs import checking
+
+
+class Odd(gymnasium.Env):
+    """Keeps or breaks one thing."""
+
+    observation_space, action_space = Box(-9, 9, (2,), np.float32), Discrete(2)
+
+    def __init__(self, fault: str = "") -> None:
+        self.fault, self.own = fault, np.random.default_rng()
+
+    def reset(self, *, seed: int | None = None, options: Any = None) -> tuple[np.ndarray, dict]:
+        super().reset(seed=seed)
+        self.left = 5
+        return self.show(), {}
+
+    def show(self) -> np.ndarray:
+        rng = self.own if self.fault == "seed" else self.np_random
+        return np.array([rng.uniform(), 0.0 if self.fault == "constant" else rng.uniform()], np.float32)
+
+    def step(self, action: int) -> tuple[np.ndarray, float, bool, bool, dict]:
+        self.left -= 1
+        reward = {"reward": 1.0, "nan": np.nan}.get(self.fault, float(action))
+        return self.show(), reward, self.left == 0, False, {}
+
+
+gymnasium.register("ToyOdd-v0", entry_point=Odd, max_episode_steps=100)
+gymnasium.register("ToyNoLimit-v0", entry_point=Odd)
+
+
+@pytest.fixture(autouse=True)
+def _short(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checking, "STEPS", 40)
+    monkeypatch.setattr(checking, "SECONDS", 0.01)
+
+
+def found(fault: str, env_id: str = "ToyOdd-v0") -> list[tuple[str, str]]:
+    return [(f.level, f.subject) for f in checking.check(env_id, kwargs={"fault": fault}) if f.level != "ok"]
+
+
+@pytest.mark.parametrize(
+    ("fault", "expected"),
+    [
+        ("", []),
+        ("seed", [("warning", "seeding")]),
+        ("reward", [("warning", "reward")]),
+        ("constant", [("warning", "observation")]),
+    ],
+)
+def test_what_is_odd_is_found_and_nothing_else(fault: str, expected: list[tuple[str, str]]) -> None:
+    assert found(fault) == expected
+
+
+def test_an_episode_without_a_limit_is_a_warning() -> None:
+    assert found("", "ToyNoLimit-v0") == [("warning", "time limit")]
+
+
+def test_what_is_not_finite_is_an_error() -> None:
+    assert ("error", "reward") in found("nan")
+
+
+def test_the_command_prints_and_exits(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", "ToyOdd-v0"]) == 0
+    out = capsys.readouterr().out
+    assert "ok       observation  vector of shape (2,) (float32), 2 columns, standardised" in out
+    assert "steps a second" in out
+    assert main(["check", "ToyOdd-v0", "--env_kwargs", '{"fault": "nan"}', "--json"]) == 2
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert any(line["level"] == "error" and line["subject"] == "reward" for line in lines)
+    assert main(["check", "Nowhere-v0"]) == 2
+    assert "error    make         environment 'Nowhere-v0'" in capsys.readouterr().out

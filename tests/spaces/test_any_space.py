@@ -1,0 +1,99 @@
+"""From an environment of any space to a trained, saved and loaded policy."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import gymnasium
+import numpy as np
+import pytest
+import toys
+from gymnasium.spaces import Box, Dict, Discrete, MultiBinary, MultiDiscrete, Space, Tuple
+from gymnasium.vector.utils import concatenate, create_empty_array
+
+sys.path.append(str(Path(__file__).parents[1] / "envs"))
+import toy_envs
+
+from trpo_gail.build import make_learner
+from trpo_gail.config.tree import Config, PolicyConfig
+from trpo_gail.envs import vector
+from trpo_gail.parallel import Workers
+from trpo_gail.runs import checkpoint
+from trpo_gail.runs.evaluate import Evaluator, load_policy
+from trpo_gail.train import iteration
+
+WORKERS = Workers()
+OBSERVATIONS: dict[str, Space] = {
+    "matrix": Box(-1, 1, (2, 3), np.float32),
+    "integers": Box(0, 9, (4,), np.int64),
+    "label": Discrete(3, start=5),
+    "labels": MultiDiscrete([2, 3]),
+    "bits": MultiBinary(3),
+    "image": Box(0, 255, (6, 6, 3), np.uint8),
+    "robot": Dict({"camera": Box(0, 255, (3, 8, 6), np.uint8), "speed": Box(-1, 1, (2,)), "mode": Discrete(2)}),
+    "nest": Dict({"a": Box(-1, 1, (2,)), "b": Tuple((Discrete(2), Box(0, 1, (1, 2), np.float64)))}),
+}
+ACTIONS: dict[str, Space] = {
+    "matrix": Box(-2, 2, (2, 2), np.float32),
+    "from 1": Discrete(3, start=1),
+    "labels": MultiDiscrete([3, 2]),
+    "table": MultiDiscrete([[2, 3]], start=[[4, -1]]),
+    "bits": MultiBinary((2, 1)),
+}
+
+
+def env_id(observation: Space, action: Space) -> str:
+    """Register an environment of these spaces, if there is none yet."""
+    name = f"ToyAny{abs(hash(repr((observation, action))))}-v0"
+    if name not in gymnasium.registry:
+        spaces = {"observation_space": observation, "action_space": action}
+        gymnasium.register(name, entry_point=toy_envs.AnySpace, kwargs=spaces, max_episode_steps=100)
+    return name
+
+
+CASES = [*((o, "from 1") for o in OBSERVATIONS), *(("nest", a) for a in ACTIONS)]
+
+
+@pytest.mark.parametrize(("observation", "action"), CASES)
+def test_it_is_trained_saved_and_asked(observation: str, action: str, tmp_path: Path) -> None:
+    name = env_id(OBSERVATIONS[observation], ACTIONS[action])
+    config = Config(name, num_envs=2, timesteps_per_batch=40, d_step=2, policy=PolicyConfig(hidden_sizes=(8,)))
+    env = vector.make(name, 2, "gymnasium", scale=True)
+    vector.try_out(env, early_reset=True)
+    spec, rng = env.spec, np.random.default_rng(0)
+    expert = toys.pairs(
+        rng.standard_normal((30, spec.observation_size)), spec.actions.uniform(rng.random((30, spec.actions.draws)))
+    )
+    learner = make_learner(config, env, expert, WORKERS)
+    rows = [iteration(learner, config, WORKERS) for _ in range(2)]
+    assert all(np.isfinite(row["d_loss"]) for row in rows)  # type: ignore[arg-type]
+    if action != "matrix":  # a Gaussian's samples may be outside
+        assert rows[-1]["return_mean"] == 5.0, "all actions are the environment's"
+    checkpoint.save(tmp_path, learner, config, spec, WORKERS)
+    loaded = load_policy(tmp_path)
+    assert loaded.spec.observation_space == spec.observation_space and loaded.spec.executed_space == spec.executed_space
+    space = OBSERVATIONS[observation]
+    samples = [space.sample() for _ in range(3)]
+    batch = concatenate(space, samples, create_empty_array(space, 3))
+    answers = loaded.predict(batch)
+    assert answers.shape == (3, *(ACTIONS[action].shape or ()))
+    np.testing.assert_allclose(np.asarray(loaded.predict(samples[1]), float), answers[1].astype(float), atol=1e-5)
+
+
+def test_an_observation_of_another_structure_is_refused(tmp_path: Path) -> None:
+    env = vector.make(env_id(OBSERVATIONS["nest"], Discrete(2)), 1, "gymnasium")
+    config = Config(env.spec.id, adversary="env_reward", num_envs=1)
+    checkpoint.save(tmp_path, make_learner(config, env, None, WORKERS), config, env.spec, WORKERS)
+    loaded = load_policy(tmp_path)
+    with pytest.raises(ValueError, match=r"observation: KeyError\('b'\)"):
+        loaded.predict({"a": np.zeros(2)})
+    with pytest.raises(ValueError, match=r"observation 'a' of shape \(3,\), \(2,\) or \(n, 2\) expected"):
+        loaded.predict({"a": np.zeros(3), "b": (0, np.zeros((1, 2)))})
+
+
+@pytest.mark.parametrize("action", ACTIONS)
+def test_random_actions_are_the_environments(action: str) -> None:
+    spec = toys.spec_of(env_id(Discrete(2), ACTIONS[action]), scale=True)
+    evaluator = Evaluator(Config(spec.id, num_envs=1), spec, WORKERS)
+    assert evaluator.random(4).returns.tolist() == [5.0] * 4

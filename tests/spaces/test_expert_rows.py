@@ -1,0 +1,84 @@
+"""Demonstrations of any shape become rows before a learner sees them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from gymnasium.spaces import Box, Discrete, MultiBinary, MultiDiscrete, Space
+
+from trpo_gail.errors import UserError
+from trpo_gail.experts import fit
+from trpo_gail.experts.data import Demonstrations
+from trpo_gail.experts.rows import as_rows
+from trpo_gail.spaces import actions
+from trpo_gail.spaces.spec import EnvSpec
+
+
+def spec_of(observations: Space, own: Space) -> EnvSpec:
+    rows = actions.flat_box(own) if isinstance(own, Box) else own
+    other = None if rows is own else own
+    return EnvSpec("Hand-v0", "gymnasium", {}, observations, rows, environment_actions=other)
+
+
+def held(observations: np.ndarray, acted: np.ndarray) -> Demonstrations:
+    n = len(observations)
+    no = np.zeros(n, bool)
+    return Demonstrations(observations, acted, no, no, np.arange(n), np.array([n]), path="demos")
+
+
+VECTOR = Box(-1, 1, (2,), np.float32)
+
+
+def test_pictures_and_labels_become_rows() -> None:
+    spec = spec_of(Box(0, 255, (2, 2, 3), np.uint8), Discrete(3, start=1))
+    data = held(np.arange(60, dtype=np.uint8).reshape(5, 2, 2, 3), np.array([1, 2, 3, 1, 2]))
+    rows = as_rows(data, spec)
+    fit.check(rows, spec)
+    assert rows.observations.shape == (5, 12) and rows.observations.dtype == np.uint8
+    assert rows.actions.tolist() == [0, 1, 2, 0, 1]
+
+
+def test_what_are_rows_already_is_left_alone() -> None:
+    data = held(np.zeros((4, 2), np.float32), np.zeros((4, 1)))
+    assert as_rows(data, spec_of(VECTOR, Box(-1, 1, (1,)))) is data
+
+
+@pytest.mark.parametrize(
+    ("space", "acted", "expected"),
+    [
+        (Box(-1, 1, (2, 2)), np.arange(8.0).reshape(2, 2, 2) / 8, [[0, 1, 2, 3], [4, 5, 6, 7]]),
+        (MultiDiscrete([[2, 3]], start=[[4, -1]]), np.array([[[4, 0]], [[5, 1]]]), [[0, 1], [1, 2]]),
+        (MultiBinary(2), np.array([[0, 1], [1, 1]]), [[0, 1], [1, 1]]),
+    ],
+)
+def test_actions_of_any_shape_become_rows(space: Space, acted: np.ndarray, expected: list) -> None:
+    spec = spec_of(VECTOR, space)
+    rows = as_rows(held(np.zeros((2, 2), np.float32), acted), spec)
+    fit.check(rows, spec)
+    scale = 8 if isinstance(space, Box) else 1
+    np.testing.assert_array_equal(rows.actions * scale, expected)
+
+
+@pytest.mark.parametrize(
+    ("space", "acted", "said"),
+    [
+        (Discrete(3), np.array([0, 3]), r"expected integers from 0 to 2 as .*, found 0 to 3"),
+        (Discrete(3), np.zeros((2, 1)), r"expected integers from 0 to 2 as .*, found float64 \[2, 1\]"),
+        (
+            MultiDiscrete([3, 2]),
+            np.array([[0, 0], [2, 2]]),
+            r"expected integers from 0 to 2 in rows of 2 .*, found 0 to 2",
+        ),
+        (Box(-1, 1, (2,)), np.zeros((2, 3)), r"expected rows of 2 floats .*, found float64 \[3\]"),
+    ],
+)
+def test_others_are_named(space: Space, acted: np.ndarray, said: str) -> None:
+    spec = spec_of(VECTOR, space)
+    with pytest.raises(UserError, match=said):
+        fit.check(as_rows(held(np.zeros((2, 2), np.float32), acted), spec), spec)
+
+
+def test_a_label_that_the_environment_has_not_is_named() -> None:
+    data = held(np.array([1, 4]), np.zeros((2, 1)))
+    with pytest.raises(UserError, match=r"demos: dataset 'observations': 4 is no label of the environment 'Hand-v0'"):
+        as_rows(data, spec_of(Discrete(3, start=1), Box(-1, 1, (1,))))

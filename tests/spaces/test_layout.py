@@ -1,0 +1,117 @@
+"""Rows of any observation space: each part at its columns, and back again."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from gymnasium.spaces import Box, Dict, Discrete, MultiBinary, MultiDiscrete, Space, Text, Tuple
+from gymnasium.vector.utils import batch_space, concatenate, create_empty_array
+
+from trpo_gail.errors import UserError
+from trpo_gail.spaces.layout import Layout, check
+
+CAMERA = Box(0, 255, (4, 5, 3), np.uint8)
+ROBOT = Dict(
+    {
+        "camera": CAMERA,
+        "arm": Dict({"angles": Box(-1, 1, (2, 2), np.float32), "grip": MultiBinary(3)}),
+        "mode": Discrete(3, start=-1),
+        "dials": MultiDiscrete([2, 4], start=[5, 0]),
+    }
+)
+SPACES = {
+    "vector": Box(-np.inf, np.inf, (4,), np.float64),
+    "matrix": Box(-1, 1, (2, 3), np.float32),
+    "number": Box(-1, 1, (), np.float32),
+    "image": CAMERA,
+    "label": Discrete(4, start=2),
+    "labels": MultiDiscrete([[2, 3], [4, 5]]),
+    "bits": MultiBinary((2, 2)),
+    "dict": ROBOT,
+    "tuple": Tuple((Discrete(2), Tuple((Box(0, 1, (3,), np.float64), Discrete(3))))),
+}
+
+
+def batch_of(space: Space, n: int, seed: int = 0) -> Any:
+    space.seed(seed)
+    return concatenate(space, [space.sample() for _ in range(n)], create_empty_array(space, n))
+
+
+def same(a: Any, b: Any) -> bool:
+    if isinstance(a, dict):
+        return a.keys() == b.keys() and all(same(a[key], b[key]) for key in a)
+    if isinstance(a, tuple):
+        return len(a) == len(b) and all(map(same, a, b))
+    return a.dtype == b.dtype and np.array_equal(a, b)
+
+
+@pytest.mark.parametrize("name", SPACES)
+def test_rows_go_back_to_what_the_environment_gave(name: str) -> None:
+    space, layout = SPACES[name], Layout.of(SPACES[name])
+    check(space, "here")
+    batch = batch_of(space, 6)
+    rows = layout.flatten(batch)
+    assert rows.shape == (6, layout.size) and rows.dtype == layout.dtype
+    assert same(layout.unflatten(rows), batch)
+    assert batch_space(space, 6).contains(layout.unflatten(rows))
+
+
+def test_each_part_has_its_columns() -> None:
+    layout = Layout.of(ROBOT)
+    assert [(p.name, p.columns.start, p.columns.stop, p.kind) for p in layout.parts] == [
+        ("arm.angles", 0, 4, "vector"), ("arm.grip", 4, 7, "onehot"), ("camera", 7, 67, "image"),
+        ("dials", 67, 73, "onehot"), ("mode", 73, 76, "onehot"),
+    ]  # fmt: skip
+    assert layout.columns("image", "vector").sum() == 64 and layout.size == 76
+
+
+def test_labels_are_one_hot_from_their_start() -> None:
+    layout = Layout.of(MultiDiscrete([2, 3], start=[5, 0]))
+    np.testing.assert_array_equal(layout.flatten(np.array([[5, 2], [6, 0]])), [[1, 0, 0, 0, 1], [0, 1, 1, 0, 0]])
+    with pytest.raises(ValueError, match="7 is no label"):
+        layout.flatten(np.array([[7, 0]]))
+
+
+@pytest.mark.parametrize(
+    ("space", "dtype"),
+    [
+        (CAMERA, np.uint8),
+        (Dict({"a": CAMERA, "b": Box(0, 255, (3,), np.uint8), "c": Discrete(2)}), np.uint8),
+        (Dict({"a": CAMERA, "b": Box(0, 1, (3,), np.float32)}), np.float32),
+        (Dict({"a": CAMERA, "b": Box(0, 1, (3,), np.float64)}), np.float64),
+        (Box(0, 10, (2, 2), np.int32), np.float64),
+        (Box(0, 10, (2, 2), np.int16), np.float32),
+        (Box(0, 1, (3,), np.float64), np.float64),
+        (Box(0, 255, (3,), np.uint8), np.uint8),
+        (Discrete(3), np.float32),
+    ],
+)
+def test_rows_have_the_least_dtype_that_holds_them(space: Space, dtype: Any) -> None:
+    assert Layout.of(space).dtype == dtype
+
+
+def test_a_plain_box_is_its_own_rows() -> None:
+    layout, rows = Layout.of(SPACES["vector"]), np.ones((3, 4))
+    assert layout.is_plain and layout.flatten(rows) is rows
+
+
+def test_images_may_be_named() -> None:
+    space = Dict({"depth": Box(0, 1, (8, 8), np.float32), "rest": Box(0, 1, (2,), np.float32)})
+    assert [part.kind for part in Layout.of(space).parts] == ["vector", "vector"]
+    assert [part.kind for part in Layout.of(space, ["depth"]).parts] == ["image", "vector"]
+
+
+@pytest.mark.parametrize(
+    ("space", "said"),
+    [
+        (Text(5), r"env: observations: Text\(.* cannot be numbers of a fixed shape"),
+        (Dict({"a": Discrete(2), "words": Text(5)}), r"env: observations 'words': Text"),
+        (Dict({}), "env: observations: an empty space"),
+        (Box(0, 1, (0,)), "env: observations: a Box without numbers"),
+    ],
+)
+def test_other_spaces_are_refused_by_name(space: Space, said: str) -> None:
+    with pytest.raises(UserError, match=said):
+        check(space, "env")

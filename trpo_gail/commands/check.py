@@ -1,0 +1,49 @@
+"""`trpo-gail check`."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from trpo_gail.commands.parsing import by_rank_0, parse
+from trpo_gail.config.marks import Count, JsonObject, Positional
+
+if TYPE_CHECKING:
+    from trpo_gail.parallel import Workers
+
+
+@dataclass(frozen=True)
+class _CheckArguments:
+    env: Annotated[str, Positional("ENV")]
+    """Environment id, or module:Id."""
+    env_kwargs: Annotated[str, JsonObject()] = "{}"
+    """Arguments of the environment, as a JSON object."""
+    backend: Literal["auto", "envpool", "gymnasium"] = "auto"
+    """Library that runs the environments; auto takes EnvPool if it offers the id."""
+    max_episode_steps: Count | None = None
+    """Time limit in place of the environment's own; None keeps that."""
+    images: tuple[str, ...] = ()
+    """Parts of the observation that are images although they are not uint8, by key (robot.camera)."""
+    json: bool = False
+    """Print one JSON object per finding."""
+
+
+def run(arguments: list[str], workers: list[Workers]) -> int:
+    """Print a line per finding; 2 if one of them is an error."""
+    given = parse(_CheckArguments, arguments, "check")
+    return by_rank_0(workers, lambda: _print(given)) or 0
+
+
+def _print(given: _CheckArguments) -> int:
+    from trpo_gail.envs.checking import check
+
+    code, kwargs = 0, json.loads(given.env_kwargs)
+    more = {"max_episode_steps": given.max_episode_steps, "images": given.images, "scale": True}
+    for found in check(given.env, given.backend, kwargs, **more):
+        if given.json:
+            print(json.dumps(vars(found)), flush=True)
+        else:
+            print(f"{found.level:<8} {found.subject:<12} {found.text}", flush=True)
+        code = 2 if found.level == "error" else code
+    return code

@@ -1,0 +1,141 @@
+"""Whether an environment keeps what training relies on: the checks that a user runs first."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from trpo_gail.envs import vector
+from trpo_gail.envs.vector import VectorEnv
+from trpo_gail.errors import RunError, UserError
+from trpo_gail.seeding import RECORD_NOISE, stream
+from trpo_gail.spaces.spec import EnvSpec
+
+NUM_ENVS = 4
+STEPS = 500  # of random actions, of each environment
+SECONDS = 1.0  # that the measurement of speed takes
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line of the report."""
+
+    level: Literal["ok", "warning", "error"]
+    subject: str
+    text: str
+
+
+@dataclass(frozen=True)
+class _Walk:
+    """What random actions met: T steps of N environments."""
+
+    observations: np.ndarray  # [T + 1, N, O]
+    rewards: np.ndarray  # [T, N]
+    terminated: np.ndarray  # [T, N] bool
+    truncated: np.ndarray  # [T, N] bool
+
+    @property
+    def paid(self) -> np.ndarray:
+        """Rewards of the rows that are transitions: one after an episode's end is a reset."""
+        ended = (self.terminated | self.truncated)[:-1]
+        return self.rewards[np.concatenate([np.ones((1, ended.shape[1]), bool), ~ended])]
+
+
+def check(
+    env_id: str, backend: vector.Backend = "auto", kwargs: Mapping[str, Any] | None = None, **more: Any
+) -> Iterator[Finding]:
+    """Findings, as they come. What breaks the interface is an error, and the last of them."""
+    try:
+        env = vector.make(env_id, NUM_ENVS, backend, kwargs, **more)
+    except UserError as error:
+        yield Finding("error", "make", str(error))
+        return
+    try:
+        yield from _spaces(env.spec)
+        yield from _walks(env)
+        yield _speed(env)
+    except (UserError, RunError) as error:
+        yield Finding("error", "step", str(error))
+    finally:
+        env.close()
+
+
+def _spaces(spec: EnvSpec) -> Iterator[Finding]:
+    yield Finding("ok", "backend", spec.backend)
+    for part in spec.observations.parts:
+        name = f"{part.name}: " if part.name else ""
+        became = {
+            "vector": "standardised", "onehot": "left as they are", "image": "through a convolutional net",
+        }[part.kind]  # fmt: skip
+        text = f"{name}{part.kind} of shape {part.shape} ({part.dtype}), {part.size} columns, {became}"
+        yield Finding("ok", "observation", text)
+    rows = spec.actions
+    kind = f"labels of {', '.join(map(str, rows.labels))}" if rows.whole else f"{rows.size} numbers"
+    scaled = ", scaled to [-1, 1]" if spec.action_scaling else ""
+    yield Finding("ok", "action", f"{kind}{scaled}, from {spec.executed_space}")
+    if warning := vector.without_limit(spec):
+        yield Finding("warning", "time limit", warning)
+    else:
+        yield Finding("ok", "time limit", f"{spec.max_episode_steps} steps")
+
+
+def _walks(env: VectorEnv) -> Iterator[Finding]:
+    first, again, other = (_walk(env, seed) for seed in (0, 0, 1000))
+    same = all(
+        np.array_equal(getattr(first, name), getattr(again, name), equal_nan=True)
+        for name in ("observations", "rewards", "terminated", "truncated")
+    )
+    if not same:
+        text = "the same seed and actions give two different episodes: runs cannot be repeated or resumed exactly"
+        yield Finding("warning", "seeding", text)
+    elif np.array_equal(first.observations[0], other.observations[0]):
+        yield Finding("ok", "seeding", "the same seed gives the same episode; every seed has the same start")
+    else:
+        yield Finding("ok", "seeding", "the same seed gives the same episode")
+    yield from _numbers(env.spec, first)
+    ends = int(first.terminated.sum()), int(first.truncated.sum())
+    steps = first.rewards.size
+    yield Finding("ok", "episodes", f"{ends[0]} terminated and {ends[1]} truncated in {steps} random steps")
+
+
+def _numbers(spec: EnvSpec, walk: _Walk) -> Iterator[Finding]:
+    for name, values in (("observation", walk.observations), ("reward", walk.paid)):
+        if values.dtype.kind == "f" and not np.isfinite(values).all():
+            yield Finding("error", name, f"{values[~np.isfinite(values)][0]} among {values.size} numbers")
+        else:
+            low, high = values.min(), values.max()
+            yield Finding("ok", name, f"finite, {low:.4g} to {high:.4g}")
+    if not np.ptp(walk.paid):
+        text = "all rewards are the same: returns will count steps alone"
+        yield Finding("warning", "reward", text)
+    columns = walk.observations.reshape(-1, spec.observation_size)
+    constant = (columns == columns[0]).all(0) & spec.observations.columns("vector")
+    if constant.any():
+        text = f"{int(constant.sum())} of {len(constant)} columns never varied, the first is {int(constant.argmax())}"
+        yield Finding("warning", "observation", text)
+
+
+def _walk(env: VectorEnv, seed: int) -> _Walk:
+    rng = stream(seed, RECORD_NOISE)
+    observations, steps = [env.restart(range(seed, seed + env.num_envs)).copy()], []
+    for _ in range(STEPS):
+        found = env.step(env.spec.actions.uniform(rng.random((env.num_envs, env.spec.actions.draws))))
+        observations.append(found[0].copy())
+        steps.append(found[1:])
+    rewards, terminated, truncated = (np.array(column) for column in zip(*steps, strict=True))
+    return _Walk(np.array(observations), rewards, terminated, truncated)
+
+
+def _speed(env: VectorEnv, clock: Callable[[], float] = time.perf_counter) -> Finding:
+    rng = np.random.default_rng(0)
+    actions = [env.spec.actions.uniform(rng.random((env.num_envs, env.spec.actions.draws))) for _ in range(64)]
+    env.restart(range(env.num_envs))
+    start, steps = clock(), 0
+    while (passed := clock() - start) < SECONDS:
+        env.step(actions[steps % 64])
+        steps += 1
+    return Finding("ok", "speed", f"{steps * env.num_envs / passed:,.0f} steps a second on one core, random actions")

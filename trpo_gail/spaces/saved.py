@@ -1,0 +1,53 @@
+"""Spaces as nested dictionaries of numbers, texts and numpy arrays, exactly: for checkpoints."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+from gymnasium.spaces import Box, Dict, Discrete, MultiBinary, MultiDiscrete, Space, Tuple
+
+Saved = dict[str, Any]
+
+
+def _bits(saved: Mapping[str, Any]) -> MultiBinary:
+    shape = saved["shape"]
+    return MultiBinary(shape if len(shape) > 1 else shape[0])
+
+
+# By class: what is saved of a space, and the space of what was saved. A space from outside is another row.
+SPACES: dict[type[Space], tuple[Callable[[Any], Saved], Callable[[Mapping[str, Any]], Space]]] = {
+    Box: (
+        lambda space: {"low": space.low, "high": space.high, "dtype": str(space.dtype)},
+        lambda s: Box(np.asarray(s["low"]), np.asarray(s["high"]), dtype=np.dtype(s["dtype"]).type),
+    ),
+    Discrete: (
+        lambda space: {"n": int(space.n), "start": int(space.start)},
+        lambda s: Discrete(s["n"], start=s["start"]),
+    ),
+    MultiDiscrete: (
+        lambda space: {"nvec": space.nvec, "starts": space.start},
+        lambda s: MultiDiscrete(np.asarray(s["nvec"]), start=np.asarray(s["starts"])),
+    ),
+    MultiBinary: (lambda space: {"shape": list(space.shape)}, _bits),
+    Dict: (
+        lambda space: {"keys": list(space.spaces), "spaces": [save(inner) for inner in space.spaces.values()]},
+        lambda s: Dict(dict(zip(s["keys"], map(load, s["spaces"]), strict=True))),
+    ),
+    Tuple: (
+        lambda space: {"spaces": [save(inner) for inner in space.spaces]},
+        lambda s: Tuple(tuple(map(load, s["spaces"]))),
+    ),
+}
+
+
+def save(space: Space) -> Saved:
+    """A space as plain data."""
+    return {"space": type(space).__name__, **SPACES[type(space)][0](space)}
+
+
+def load(saved: Mapping[str, Any]) -> Space:
+    """The space that `save` was given."""
+    loads = {kind.__name__: make for kind, (_, make) in SPACES.items()}
+    return loads[saved["space"]](saved)
