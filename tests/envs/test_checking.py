@@ -41,8 +41,8 @@ class Odd(gymnasium.Env):
         return self.show(), reward, self.left == 0, False, {}
 
 
-gymnasium.register("ToyOdd-v0", entry_point=Odd, max_episode_steps=100)
-gymnasium.register("ToyNoLimit-v0", entry_point=Odd)
+gymnasium.register("ToyOdd-v0", entry_point=lambda **kwargs: Odd(**kwargs), max_episode_steps=100)
+gymnasium.register("ToyNoLimit-v0", entry_point=lambda **kwargs: Odd(**kwargs))
 
 
 @pytest.fixture(autouse=True)

@@ -63,6 +63,3 @@ class AnySpace(gymnasium.Env):
         self._left -= 1
         inside = self.action_space.contains(np.asarray(action, self.action_space.dtype)[()])
         return self.observation_space.sample(), float(inside), self._left == 0, False, {}
-
-
-gymnasium.register("ToyAny-v0", entry_point=AnySpace, max_episode_steps=100)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from gymnasium.spaces import Box, Dict, Discrete, MultiBinary, MultiDiscrete, Space, Text
@@ -18,15 +20,19 @@ SPACES: dict[str, Space] = {
     "label": Discrete(4),
     "from 2": Discrete(4, start=2),
     "labels": MultiDiscrete([3, 2, 5]),
-    "table": MultiDiscrete([[3, 2], [4, 6]], start=[[1, 0], [0, -2]]),
+    "table": MultiDiscrete(np.array([[3, 2], [4, 6]]), start=np.array([[1, 0], [0, -2]])),
     "bits": MultiBinary(4),
     "bit table": MultiBinary((2, 2)),
 }
 
 
+def empty(space: Space, n: int) -> Any:
+    return create_empty_array(space, n)
+
+
 def batch_of(space: Space, n: int) -> np.ndarray:
     space.seed(0)
-    return np.asarray(concatenate(space, [space.sample() for _ in range(n)], create_empty_array(space, n)))
+    return np.asarray(concatenate(space, [space.sample() for _ in range(n)], empty(space, n)))
 
 
 def contains(space: Space, action: np.ndarray) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import gymnasium
 import numpy as np
@@ -38,9 +39,13 @@ ACTIONS: dict[str, Space] = {
     "matrix": Box(-2, 2, (2, 2), np.float32),
     "from 1": Discrete(3, start=1),
     "labels": MultiDiscrete([3, 2]),
-    "table": MultiDiscrete([[2, 3]], start=[[4, -1]]),
+    "table": MultiDiscrete(np.array([[2, 3]]), start=np.array([[4, -1]])),
     "bits": MultiBinary((2, 1)),
 }
+
+
+def empty(space: Space, n: int) -> Any:
+    return create_empty_array(space, n)
 
 
 def env_id(observation: Space, action: Space) -> str:
@@ -48,7 +53,9 @@ def env_id(observation: Space, action: Space) -> str:
     name = f"ToyAny{abs(hash(repr((observation, action))))}-v0"
     if name not in gymnasium.registry:
         spaces = {"observation_space": observation, "action_space": action}
-        gymnasium.register(name, entry_point=toy_envs.AnySpace, kwargs=spaces, max_episode_steps=100)
+        gymnasium.register(
+            name, entry_point=lambda **given: toy_envs.AnySpace(**given), kwargs=spaces, max_episode_steps=100
+        )
     return name
 
 
@@ -75,7 +82,7 @@ def test_it_is_trained_saved_and_asked(observation: str, action: str, tmp_path: 
     assert loaded.spec.observation_space == spec.observation_space and loaded.spec.executed_space == spec.executed_space
     space = OBSERVATIONS[observation]
     samples = [space.sample() for _ in range(3)]
-    batch = concatenate(space, samples, create_empty_array(space, 3))
+    batch = concatenate(space, samples, empty(space, 3))
     answers = loaded.predict(batch)
     assert answers.shape == (3, *(ACTIONS[action].shape or ()))
     np.testing.assert_allclose(np.asarray(loaded.predict(samples[1]), float), answers[1].astype(float), atol=1e-5)

@@ -47,7 +47,11 @@ def test_what_are_rows_already_is_left_alone() -> None:
     ("space", "acted", "expected"),
     [
         (Box(-1, 1, (2, 2)), np.arange(8.0).reshape(2, 2, 2) / 8, [[0, 1, 2, 3], [4, 5, 6, 7]]),
-        (MultiDiscrete([[2, 3]], start=[[4, -1]]), np.array([[[4, 0]], [[5, 1]]]), [[0, 1], [1, 2]]),
+        (
+            MultiDiscrete(np.array([[2, 3]]), start=np.array([[4, -1]])),
+            np.array([[[4, 0]], [[5, 1]]]),
+            [[0, 1], [1, 2]],
+        ),
         (MultiBinary(2), np.array([[0, 1], [1, 1]]), [[0, 1], [1, 1]]),
     ],
 )

@@ -21,22 +21,26 @@ ROBOT = Dict(
         "dials": MultiDiscrete([2, 4], start=[5, 0]),
     }
 )
-SPACES = {
+SPACES: dict[str, Space] = {
     "vector": Box(-np.inf, np.inf, (4,), np.float64),
     "matrix": Box(-1, 1, (2, 3), np.float32),
     "number": Box(-1, 1, (), np.float32),
     "image": CAMERA,
     "label": Discrete(4, start=2),
-    "labels": MultiDiscrete([[2, 3], [4, 5]]),
+    "labels": MultiDiscrete(np.array([[2, 3], [4, 5]])),
     "bits": MultiBinary((2, 2)),
     "dict": ROBOT,
     "tuple": Tuple((Discrete(2), Tuple((Box(0, 1, (3,), np.float64), Discrete(3))))),
 }
 
 
+def empty(space: Space, n: int) -> Any:
+    return create_empty_array(space, n)
+
+
 def batch_of(space: Space, n: int, seed: int = 0) -> Any:
     space.seed(seed)
-    return concatenate(space, [space.sample() for _ in range(n)], create_empty_array(space, n))
+    return concatenate(space, [space.sample() for _ in range(n)], empty(space, n))
 
 
 def same(a: Any, b: Any) -> bool:

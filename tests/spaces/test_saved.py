@@ -8,14 +8,14 @@ from gymnasium.spaces import Box, Dict, Discrete, MultiBinary, MultiDiscrete, Sp
 
 from trpo_gail.spaces import saved
 
-SPACES = [
+SPACES: list[Space] = [
     Box(np.array([-np.inf, 0.1]), np.array([1.0, np.inf])),
     Box(0, 255, (4, 5, 3), np.uint8),
     Box(-1, 1, (), np.float32),
     Discrete(4),
     Discrete(4, start=-2),
     MultiDiscrete([3, 2]),
-    MultiDiscrete([[3, 2], [4, 6]], start=[[1, 0], [0, -2]]),
+    MultiDiscrete(np.array([[3, 2], [4, 6]]), start=np.array([[1, 0], [0, -2]])),
     MultiBinary(4),
     MultiBinary((2, 2)),
     Dict({"a": Discrete(2), "b": Tuple((Box(0, 1, (3,)), MultiBinary(2)))}),
