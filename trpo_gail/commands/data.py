@@ -90,7 +90,7 @@ def run(arguments: list[str], workers: list[Workers]) -> int:
     """Find the subcommand and run it."""
     name, rest = (arguments[0], arguments[1:]) if arguments else ("", [])
     if name in _WORK:
-        given = parse(_WORK[name][0], rest, f"data {name}")
+        given: Any = parse(_WORK[name][0], rest, f"data {name}")
         return by_rank_0(workers, lambda: _WORK[name][1](given)) or 0
     if {"-h", "--help"} & set(arguments):
         print(_help())

@@ -63,7 +63,7 @@ def _explained(data: Demonstrations, spec: EnvSpec) -> str:
     size, wanted = data.observations.shape[-1], spec.observation_size
     if size == wanted + 1 and (counting := clocks(data)):
         column, step = counting[-1]
-        return f"; column {column} counts time, by {step:g} a step, which the environment does not show: leave it out"
+        return f"; column {column} counts time, by {step:.4g} a step, which the environment does not show: leave it out"
     task = re.sub(r"-v\d+$", "", re.split("[:/]", spec.id)[-1]).lower()
     if data.env_id is not None and data.env_id != spec.id:
         return f"; the file was recorded on {shortened(data.env_id, 60)}"

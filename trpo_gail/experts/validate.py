@@ -96,7 +96,7 @@ def _clock(held: Demonstrations) -> Iterator[Finding]:
         yield Finding(
             "warning",
             "clock",
-            f"'observations': column {column} only counts time, by {steps:g} a step: a discriminator can read off it what an "
+            f"'observations': column {column} only counts time, by {steps:.4g} a step: a discriminator can read off it what an "
             "environment without it cannot show",
         )
 
@@ -230,12 +230,11 @@ def _ends(held: Demonstrations) -> Iterator[Finding]:
             "warning", "ends", f"the last episode, of {lengths[-1]} steps, is unfinished: it counts in no mean"
         )
     if unsaid > 0:
-        which = "no episode's last row" if not (ends.terminal or ends.limit) else f"the last rows of {unsaid} episodes"
-        yield Finding(
-            "warning",
-            "ends",
-            f"'terminals' and 'timeouts': {which} {'has' if which.startswith('no') else 'have no'} an end marked",
+        which = (
+            f"the last rows of {unsaid} episodes have" if ends.terminal or ends.limit else "no episode's last row has"
         )
+        none = "no end marked" if ends.terminal or ends.limit else "an end marked"
+        yield Finding("warning", "ends", f"'terminals' and 'timeouts': {which} {none}")
 
 
 def _middle(held: Demonstrations) -> Iterator[Finding]:
