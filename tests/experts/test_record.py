@@ -10,6 +10,7 @@ from typing import Any
 import gymnasium
 import numpy as np
 import pytest
+import torch
 from gymnasium.spaces import Discrete
 
 from trpo_gail.config.tree import Config
@@ -386,3 +387,9 @@ def test_a_policy_of_the_course_and_of_ars(tmp_path: Path) -> None:
     assert (course.observation_size, course.action_size) == (11, 3)
     ars: Any = load_actor(folder / "ars" / "HalfCheetah-v1_lin_policy_plus.npz", "HalfCheetah-v4")
     assert (ars.observation_size, ars.action_size) == (17, 6)
+
+
+def test_weights_alone_are_refused_with_a_way_on(tmp_path: Path) -> None:
+    torch.save({"net.0.weight": torch.zeros(2, 2)}, tmp_path / "p.ckpt")
+    with pytest.raises(UserError, match="of a network that the file does not describe"):
+        load_actor(tmp_path / "p.ckpt", "x")

@@ -217,6 +217,7 @@ GAUSSIAN = layer("action_net", ONE) | {"log_std": [0.0]}
         (GAUSSIAN | {"lstm_actor.weight_ih_l0": [[0.0]]}, {}, "a recurrent policy"),
         (GAUSSIAN | {"features_extractor.cnn.0.weight": [[0.0]]}, {}, "features extractor of its own"),
         (GAUSSIAN, {"policy": ("sb3_contrib.common.maskable.policies", "MaskablePolicy")}, "action masks"),
+        (GAUSSIAN | {"actor.latent_pi.1.running_var": [0.0]}, {}, "layers that are not linear"),
         (GAUSSIAN, {"seen": Dict(x=SEEN)}, "observation_space: expected a Box or a Discrete space, found Dict"),
         (GAUSSIAN, {"seen": Box(0, 1, (3,))}, "expected weights for 3 observations"),
         (GAUSSIAN | {"log_std": [np.nan]}, {}, "'log_std': expected finite numbers"),

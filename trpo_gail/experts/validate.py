@@ -96,8 +96,8 @@ def _clock(held: Demonstrations) -> Iterator[Finding]:
         yield Finding(
             "warning",
             "clock",
-            f"'observations': column {column} only counts time, by {steps:.4g} a step: a discriminator can read off it what an "
-            "environment without it cannot show",
+            f"'observations': column {column} only counts time, by {steps:.4g} a step: a discriminator can read off it what "
+            "an environment without it cannot show",
         )
 
 

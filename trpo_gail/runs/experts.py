@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from trpo_gail.errors import UserError
-from trpo_gail.experts import greedy, paper_policy
+from trpo_gail.experts import foreign, greedy, paper_policy
 from trpo_gail.experts.policies import KINDS, function
 from trpo_gail.runs.evaluate import load_policy
 from trpo_gail.sampling.rollout import Actor
@@ -31,6 +31,11 @@ def load_actor(path: str | Path, env_id: str, snapshot: str | None = None) -> Ac
         if kind := next((kind for kind in KINDS if kind.holds(Path(path))), None):
             _refuse_snapshot(path, snapshot)
             return kind.read(Path(path))
+        if (foreign.kind(path) or "").startswith(foreign.TORCH):
+            raise UserError(
+                f"{path}: weights of PyTorch, of a network that the file does not describe: not read; a function that uses "
+                "them is recorded by --policy module:function"
+            )
     elif ".h5" not in Path(path).name:
         if function.is_named(str(path)):
             _refuse_snapshot(path, snapshot)

@@ -41,7 +41,7 @@ _CLIP_MEAN = 2.0  # of SAC and TQC with gSDE, unless policy_kwargs say otherwise
 _REFUSED = (
     (r"lstm|\.rnn|gru", "a recurrent policy, whose memory is not kept here"),
     (r"features_extractor\..*(weight|bias)", "a features extractor of its own (a CNN, or one for Dict observations)"),
-    (r"running_mean|batch_norm|bn\d", "batch normalisation (CrossQ)"),
+    (r"\.(?!weight$|bias$|log_std$)\w+$", "layers that are not linear (batch normalisation, as CrossQ's)"),
 )
 
 
