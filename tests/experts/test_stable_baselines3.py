@@ -255,6 +255,24 @@ def test_no_code_of_a_file_runs(tmp_path: Path) -> None:
     assert not touched.exists()
 
 
+def test_weights_that_claim_more_than_they_store(tmp_path: Path) -> None:
+    path = write(tmp_path / "p.zip", GAUSSIAN)
+    with zipfile.ZipFile(path) as archive:
+        data = archive.read("data")
+    tensors = io.BytesIO()
+    torch.save({"action_net.weight": torch.zeros(1).expand(10**6, 10**6)}, tensors)
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("data", data)
+        archive.writestr("policy.pth", tensors.getvalue())
+    with pytest.raises(UserError, match="expected at most 67108864 weights, found 1000000000000"):
+        load_actor(path, "Toy-v0")
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("data", data)
+        archive.writestr("policy.pth", bytes(2**28 + 1))
+    with pytest.raises(UserError, match=r"member 'policy\.pth': expected at most 268435456 bytes"):
+        load_actor(path, "Toy-v0")
+
+
 def test_damaged_files(tmp_path: Path) -> None:
     content = write(tmp_path / "p.zip", GAUSSIAN).read_bytes()
     rng = np.random.default_rng(0)

@@ -25,7 +25,7 @@ def holds(path: Path) -> bool:
 
 def read(path: Path) -> PaperPolicy:
     """Raises UserError for a pickle of another layout, and for nonlinearities that the paper's policies do not have."""
-    tree = plain_pickle.loads(path.read_bytes(), str(path))
+    tree = plain_pickle.load(path)
     kind = tree.get("nonlin_type") if isinstance(tree, dict) else None
     if kind not in ("tanh", "lrelu"):
         raise UserError(f"{path}: 'nonlin_type': expected 'tanh' or 'lrelu', found {kind!r:.60}")

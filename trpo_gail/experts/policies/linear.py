@@ -21,7 +21,7 @@ from trpo_gail.experts.policies import plain_pickle
 from trpo_gail.sampling.rollout import Noise
 
 NAME = "a linear policy (.npz)"
-LARGEST = 64 * 2**20  # bytes of an array
+LARGEST = 64 * 2**20  # bytes of all arrays
 _MATRIX = ("M", "weights", "W")
 
 

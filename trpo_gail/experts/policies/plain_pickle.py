@@ -10,6 +10,7 @@ import io
 import math
 import pickle
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -41,10 +42,16 @@ class Record:
         """An item of a dict-like object: not kept."""
 
 
+def load(path: Path) -> Any:
+    """What the pickle in a file holds. Raises UserError as `loads` does."""
+    with open(path, "rb") as stream:
+        return loads(stream.read(LARGEST + 1), str(path))
+
+
 def loads(content: bytes, where: str) -> Any:
     """What a pickle holds. Raises UserError, which begins with `where`, if it is damaged, too large or too deep."""
     if len(content) > LARGEST:
-        raise UserError(f"{where}: expected a pickle of at most {LARGEST} bytes, found {len(content)}")
+        raise UserError(f"{where}: expected a pickle of at most {LARGEST} bytes, found more")
     try:
         return _resolved(_Unpickler(io.BytesIO(content), encoding="latin1").load(), {}, 0)
     except UserError:

@@ -31,7 +31,7 @@ from trpo_gail.sampling.rollout import Noise
 from trpo_gail.spaces.spec import EnvSpec
 
 NAME = "a policy of Stable-Baselines3 (.zip)"
-LARGEST = 2**30  # bytes of a member of the zip file
+LARGEST = 2**28  # bytes of a member of the zip file, and of all weights
 _DATA, _WEIGHTS, _NORMALISER = "data", "policy.pth", "vecnormalize.pkl"
 _TIME_STEPS = 1000  # of sb3-contrib's time feature, if nothing limits an episode
 
@@ -171,18 +171,33 @@ def _content(path: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
 def _weights(content: bytes, path: Path) -> dict[str, torch.Tensor]:
     where = f"{path}: member '{_WEIGHTS}'"
     try:
+        if (size := _unpacked(content)) > LARGEST:
+            raise UserError(f"{where}: expected at most {LARGEST} bytes when unpacked, found {size}")
         found = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise UserError(f"{where} holds more than weights, and loading it would run its code: refused") from error
+    except UserError:
+        raise
     except Exception as error:  # torch raises many kinds for damaged files
         raise UserError(f"{where}: damaged: {shortened(str(error), 100)}") from error
     if not isinstance(found, dict) or not all(isinstance(value, torch.Tensor) for value in found.values()):
         raise UserError(f"{where}: expected tensors by name, found {type(found).__name__}")
+    # A tensor may claim more numbers than it stores: strides of 0 repeat them.
+    if (numbers := sum(value.numel() for value in found.values())) > LARGEST // 4:
+        raise UserError(f"{where}: expected at most {LARGEST // 4} weights, found {numbers}")
     weights = {str(name): value.detach().to(torch.float32) for name, value in found.items()}
     for name, value in weights.items():
         if not torch.isfinite(value).all():
             raise UserError(f"{where}: '{name}': expected finite numbers")
     return weights
+
+
+def _unpacked(content: bytes) -> int:
+    """Bytes that a zip file says that it holds; those of any other file."""
+    if not zipfile.is_zipfile(io.BytesIO(content)):
+        return len(content)
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        return sum(info.file_size for info in archive.infolist())
 
 
 def _object(data: dict[str, Any], name: str, path: Path) -> Any:
@@ -236,7 +251,7 @@ def _normaliser(path: Path) -> tuple[Normaliser | None, Path]:
     beside = next((f for d in (folder, path.with_suffix(""), zoo) if (f := d / _NORMALISER).is_file()), None)
     if beside is None:
         return None, path
-    record = plain_pickle.loads(beside.read_bytes(), str(beside))
+    record = plain_pickle.load(beside)
     held = plain_pickle.attributes(record)
     if "obs_rms" not in held:
         raise UserError(f"{beside}: expected a VecNormalize of Stable-Baselines3, found {type(record).__name__}")
