@@ -48,11 +48,10 @@ def pick(held: Demonstrations, episodes: Sequence[int] | np.ndarray) -> Demonstr
         raise UserError(f"{held.path}: episodes: expected numbers from 0 to {total - 1}, found {beyond}")
     rows = np.isin(held.episode_of, wanted)
     kept: dict[str, Any] = {n: values[rows] for n in ROWS if (values := getattr(held, n)) is not None}
+    kept |= {name: getattr(held, name)[wanted] for name in _of_episodes(held)}
     return replace(
         held,
         **kept,
-        episode_lengths=held.episode_lengths[wanted],
-        episode_returns=None if held.episode_returns is None else held.episode_returns[wanted],
         unfinished=held.unfinished and int(wanted[-1]) == total - 1,
         whole=None,
     )
@@ -79,7 +78,7 @@ def merge(sources: Sequence[Demonstrations]) -> Demonstrations:
                 f"{held.path}: its last episode is unfinished: name this file last, or leave the episode out by "
                 "`trpo-gail data select`"
             )
-    whole = {name: _joined(sources, name) for name in (*ROWS, "episode_lengths", "episode_returns")}
+    whole = {name: _joined(sources, name) for name in (*ROWS, *_of_episodes(first))}
     return replace(
         first,
         **whole,
@@ -88,6 +87,11 @@ def merge(sources: Sequence[Demonstrations]) -> Demonstrations:
         unfinished=sources[-1].unfinished,
         whole=None,
     )
+
+
+def _of_episodes(held: Demonstrations) -> list[str]:
+    """The fields that hold an element an episode: every array that does not hold one a row."""
+    return [f.name for f in fields(held) if f.name not in ROWS and isinstance(getattr(held, f.name), np.ndarray)]
 
 
 def _joined(sources: Sequence[Demonstrations], name: str) -> Any:
