@@ -224,7 +224,7 @@ def flags(folder: Path) -> dict[str, Bad]:
         ),
         "record by nothing": Bad(
             ("record", "CartPole-v0", "--policy", str(folder / "absent"), "--episodes", "1", "--out", out),
-            (str(folder / "absent"), "expected a run folder or a policy file (HDF5)"),
+            (str(folder / "absent"), "expected a run folder, a policy file, module:function or"),
         ),
     }
 

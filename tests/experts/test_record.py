@@ -10,15 +10,20 @@ from typing import Any
 import gymnasium
 import numpy as np
 import pytest
+import torch
+from gymnasium.spaces import Discrete
 
 from trpo_gail.config.tree import Config
 from trpo_gail.envs import vector
 from trpo_gail.errors import UserError
 from trpo_gail.experts.data import Demonstrations
 from trpo_gail.experts.load import load, read
+from trpo_gail.experts.noisy import Noisy
 from trpo_gail.runs import record as recording
+from trpo_gail.runs.experts import load_actor
 from trpo_gail.runs.record import record
 from trpo_gail.seeding import RECORD_RESET, reset_seeds
+from trpo_gail.spaces.spec import EnvSpec
 
 
 @pytest.fixture
@@ -40,7 +45,7 @@ class Doubling:
 
 @pytest.fixture
 def doubling(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(recording, "load_actor", lambda path, env_id: Doubling())
+    monkeypatch.setattr(recording, "load_actor", lambda *_: Doubling())
 
 
 # --- Closed forms -------------------------------------------------------------------------------------------------
@@ -231,7 +236,7 @@ class Trained(Doubling):
 
 
 def warned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, actor: Doubling, **kwargs: object) -> list[str]:
-    monkeypatch.setattr(recording, "load_actor", lambda path, env_id: actor)
+    monkeypatch.setattr(recording, "load_actor", lambda path, env_id, snapshot=None: actor)
     told: list[str] = []
     record("ToyCounter-v0", "p", 1, tmp_path / "x.h5", env_kwargs=kwargs, overwrite=True, warn=told.append)
     return told
@@ -273,3 +278,119 @@ def test_what_float32_cannot_hold_is_not_written(
     assert not list(tmp_path.iterdir())
     held = record("ToyCounter-v0", "p", 1, tmp_path / "x.h5", dtype="float64")
     assert (held.actions == 1e40).all()
+
+
+# --- Which episodes, and by whom ----------------------------------------------------------------------------------
+
+
+class Still:
+    """Does nothing, whatever it is told."""
+
+    noise_kind, noise_size = "normal", 0
+    observation_size, action_size, discrete = 2, 1, False
+
+    def act(self, observations: np.ndarray, noise: np.ndarray) -> np.ndarray:
+        return np.zeros((len(observations), 1))
+
+
+@pytest.mark.parametrize("num_envs", [1, 3, 8])
+def test_episodes_of_a_least_return_are_kept(tmp_path: Path, toys: None, doubling: None, num_envs: int) -> None:
+    """The doubling's return is twice the length: those of 6 steps and more, in their order."""
+    held = record("ToyRandom-v0", "p", 30, tmp_path / "all.h5", deterministic=True)
+    assert held.episode_returns is not None
+    good = held.episode_returns[held.episode_returns >= 12.0][:5]
+    assert len(good) == 5 < (held.episode_returns >= 0).sum()
+    kept = record("ToyRandom-v0", "p", 5, tmp_path / "x.h5", deterministic=True, min_return=12.0, num_envs=num_envs)
+    assert kept.episode_returns is not None and kept.episode_returns.tolist() == good.tolist()
+    assert kept.provenance.policy == "doubling, episodes of return 12 or more"
+
+
+def test_a_return_that_is_never_reached_is_given_up(tmp_path: Path, toys: None, doubling: None) -> None:
+    with pytest.raises(UserError, match=r"--min_return 1000: of \d+ episodes 0 return so much, 1 expected"):
+        record("ToyRandom-v0", "p", 1, tmp_path / "x.h5", min_return=1000.0)
+
+
+def test_noise_is_added_in_half_widths_of_the_bounds(
+    tmp_path: Path, toys: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recording, "load_actor", lambda *_: Still())
+    held = record("ToyRandom-v0", "p", 50, tmp_path / "x.h5", noise=0.3, deterministic=True)
+    assert 0.25 < held.actions.std() < 0.35 and held.provenance.deterministic is False
+    assert str(held.provenance.policy).endswith(", noise 0.3")
+    with pytest.raises(UserError, match="--noise: expected a number of at least 0, found -1"):
+        record("ToyRandom-v0", "p", 1, tmp_path / "y.h5", noise=-1.0)
+
+
+@pytest.mark.parametrize("kind", ["gumbel", "uniform", "normal"])
+def test_noise_on_labels_draws_them_uniformly(kind: str) -> None:
+    """A policy that always takes label 2 of 3, and noise of 0.6: the others 0.2 each."""
+
+    class Stubborn:
+        noise_kind, noise_size = kind, 3
+
+        def act(self, observations: np.ndarray, noise: np.ndarray) -> np.ndarray:
+            assert noise.shape == (len(observations), 3)
+            return np.full(len(observations), 2)
+
+    actor: Any = Stubborn()
+    noisy = Noisy(actor, 0.6, EnvSpec("Toy-v0", "gymnasium", action_space=Discrete(3)), deterministic=False)
+    assert noisy.noise_size == 5 and noisy.noise_kind == kind
+    rng = np.random.default_rng(0)
+    draw = {"gumbel": rng.gumbel, "uniform": rng.random, "normal": rng.standard_normal}[kind]
+    labels = noisy.act(np.zeros((20_000, 1)), draw(size=(20_000, 5)))
+    np.testing.assert_allclose(np.bincount(labels) / 20_000, [0.2, 0.2, 0.6], atol=0.02)
+
+
+def test_a_function_of_ones_own(tmp_path: Path, toys: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "mine_to_record.py").write_text(
+        "def half(observation): return [0.5]\ndef number(observation): return 0.5\ndef label(o): return 1\n"
+        "def wrong(observation): return 'left'\ndef fails(observation): raise KeyError('x')\nlist_ = [1]\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    for name in ("half", "number"):
+        held = record("ToyRandom-v0", f"mine_to_record:{name}", 2, tmp_path / f"{name}.h5")
+        assert (held.actions == 0.5).all() and held.action_view == "raw"
+        assert held.provenance.policy == f"mine_to_record:{name}"
+    assert load_actor("mine_to_record:label", "x").act(np.zeros((2, 3)), np.zeros((2, 0))).tolist() == [1, 1]
+    for name, said in (
+        ("wrong", "expected actions that are an integer or"),
+        ("fails", r"raised KeyError\('x'\)"),
+        ("list_", "expected a function of one observation, found list"),
+        ("nothing", "cannot be imported"),
+    ):
+        with pytest.raises(UserError, match=f"--policy mine_to_record:{name}: {said}"):
+            record("ToyRandom-v0", f"mine_to_record:{name}", 1, tmp_path / "x.h5")
+    with pytest.raises(UserError, match="--snapshot 3: mine_to_record:half holds one policy only"):
+        load_actor("mine_to_record:half", "x", "3")
+
+
+def test_linear_policies(tmp_path: Path) -> None:
+    """ARS's array of objects, which needs a pickle, and plain arrays."""
+    matrix, mean, std = np.array([[1.0, 2.0]]), np.array([0.5, 0.0]), np.array([2.0, 1.0])
+    objects = np.empty(3, object)
+    objects[:] = [matrix, mean, std]
+    np.savez(tmp_path / "ars.npz", objects)
+    np.savez(tmp_path / "plain.npz", weights=matrix, bias=[1.0])
+    rows = np.array([[1.0, 1.0], [0.0, -1.0]])
+    acted = [load_actor(tmp_path / name, "x").act(rows, np.zeros((2, 0))) for name in ("ars.npz", "plain.npz")]
+    assert acted[0].tolist() == [[2.25], [-2.25]] and acted[1].tolist() == [[4.0], [-1.0]]
+    np.savez(tmp_path / "bad.npz", M=matrix, mean=[1.0])
+    with pytest.raises(UserError, match="array 'mean': expected \\[2\\] as 'M' has, found \\[1\\]"):
+        load_actor(tmp_path / "bad.npz", "x")
+
+
+def test_a_policy_of_the_course_and_of_ars(tmp_path: Path) -> None:
+    """The real files, which stand beside the repository if they are there."""
+    folder = Path(__file__).parents[3] / "shared" / "formats"
+    if not folder.is_dir():
+        pytest.skip("the files of other projects are not beside the repository")
+    course: Any = load_actor(folder / "berkeley" / "expert_policy_Hopper.pkl", "Hopper-v4")
+    assert (course.observation_size, course.action_size) == (11, 3)
+    ars: Any = load_actor(folder / "ars" / "HalfCheetah-v1_lin_policy_plus.npz", "HalfCheetah-v4")
+    assert (ars.observation_size, ars.action_size) == (17, 6)
+
+
+def test_weights_alone_are_refused_with_a_way_on(tmp_path: Path) -> None:
+    torch.save({"net.0.weight": torch.zeros(2, 2)}, tmp_path / "p.ckpt")
+    with pytest.raises(UserError, match="of a network that the file does not describe"):
+        load_actor(tmp_path / "p.ckpt", "x")

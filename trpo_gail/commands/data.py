@@ -1,27 +1,101 @@
-"""`trpo-gail data`."""
+"""`trpo-gail data`: what a file of demonstrations holds, whether it is good, and other files made from it."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 from trpo_gail.commands import COMMANDS
-from trpo_gail.commands.parsing import by_rank_0, print_table
+from trpo_gail.commands.parsing import by_rank_0, parse, print_table
+from trpo_gail.config.marks import AtLeast, Positional
+from trpo_gail.config.tree import Config
 from trpo_gail.errors import UserError
 from trpo_gail.system.terminal import warn
 
 if TYPE_CHECKING:
+    from trpo_gail.experts.data import Demonstrations
     from trpo_gail.parallel import Workers
 
 USAGE = "trpo-gail data info FILE"
 
 
+@dataclass(frozen=True)
+class _ValidateArguments:
+    file: Annotated[str, Positional("FILE")]
+    """Demonstrations."""
+    env: str | None = None
+    """Environment to compare with: its spaces, a step replayed if that can be done, and the return of random actions."""
+    env_kwargs: str = "{}"
+    """Arguments of the environment, as a JSON object."""
+    json: bool = False
+    """Print JSON in place of text."""
+
+
+@dataclass(frozen=True)
+class _ConvertArguments:
+    source: Annotated[str, Positional("IN")]
+    """Demonstrations of any format that is read."""
+    out: Annotated[str, Positional("OUT")]
+    """File to write; it must not exist."""
+    to: str = "native"
+    """Format to write, by the name of its module."""
+
+
+@dataclass(frozen=True)
+class _MergeArguments:
+    out: Annotated[str, Positional("OUT")]
+    """File to write, in the native format; it must not exist."""
+    sources: Annotated[tuple[str, ...], Positional("IN ...")]
+    """Demonstrations whose episodes are put together, in this order."""
+
+
+@dataclass(frozen=True)
+class _HeadArguments:
+    file: Annotated[str, Positional("FILE")]
+    """Demonstrations."""
+    rows: Annotated[int, AtLeast(1)] = 10
+    """Number of rows to print."""
+
+
+@dataclass(frozen=True)
+class _SelectArguments:
+    source: Annotated[str, Positional("IN")]
+    """Demonstrations."""
+    out: Annotated[str, Positional("OUT")]
+    """File to write, in the native format; it must not exist."""
+    min_return: float | None = None
+    """Keep episodes that return at least this."""
+    max_return: float | None = None
+    """Keep episodes that return at most this."""
+    min_length: int | None = None
+    """Keep episodes of at least so many steps."""
+    max_length: int | None = None
+    """Keep episodes of at most so many steps."""
+    episodes: tuple[int, ...] = ()
+    """Keep these episodes, by their numbers from 0; without any, all that the other flags let pass."""
+
+
+@dataclass(frozen=True)
+class _PlotArguments:
+    file: Annotated[str, Positional("FILE")]
+    """Demonstrations."""
+    out: Annotated[str, Positional("OUT.png")]
+    """Picture to write: histograms of returns, lengths and actions."""
+
+
 def run(arguments: list[str], workers: list[Workers]) -> int:
-    """Print what the file holds."""
+    """Find the subcommand and run it."""
+    name, rest = (arguments[0], arguments[1:]) if arguments else ("", [])
+    if name in _WORK:
+        given: Any = parse(_WORK[name][0], rest, f"data {name}")
+        return by_rank_0(workers, lambda: _WORK[name][1](given)) or 0
     if {"-h", "--help"} & set(arguments):
-        formats = "FILE holds demonstrations; expert_data/README.md says which formats are read."
-        print(f"usage: {USAGE}\n\n{COMMANDS['data'][-1]}\n\n{formats}")
+        print(_help())
         return 0
-    if len(arguments) != 2 or arguments[0] != "info":
+    if len(arguments) != 2 or name != "info":
         raise UserError(f"data: usage is {USAGE} (trpo-gail data --help)")
     by_rank_0(workers, lambda: print_info(arguments[1]))
     return 0
@@ -35,3 +109,115 @@ def print_info(path: str) -> None:
     print_table(describe.info(held))
     for warning in cautions.of_file(held):
         warn(warning)
+
+
+def _help() -> str:
+    lines = [f"       trpo-gail data {name} --help" for name in _WORK]
+    formats = "FILE holds demonstrations; expert_data/README.md says which formats are read."
+    return "\n".join([f"usage: {USAGE}", *lines, "", COMMANDS["data"][-1], "", formats])
+
+
+def _validate(given: _ValidateArguments) -> int:
+    """Exit code 2 if there are errors."""
+    from trpo_gail.experts import load, validate
+
+    held = load.read(given.file)
+    found = validate.findings(held)
+    if given.env is not None:
+        from trpo_gail.runs import validation
+
+        kwargs = Config("", env_kwargs=given.env_kwargs).env_arguments
+        found += validation.against(held, given.env, kwargs)
+    report = validate.as_json(held, found)
+    if given.json:
+        print(json.dumps(report, indent=2))
+    else:
+        print_table([("file", held.path), ("format", held.format), *((f.level, f.text) for f in found)])
+        print("valid" if report["valid"] else "not valid")
+    return 0 if report["valid"] else 2
+
+
+def _convert(given: _ConvertArguments) -> None:
+    from trpo_gail.experts import load
+    from trpo_gail.experts.save import writer
+
+    write = writer(given.to)
+    write(_new(given.out), load.read(given.source))
+    print_info(given.out)
+
+
+def _merge(given: _MergeArguments) -> None:
+    from trpo_gail.experts import editing, load
+
+    if not given.sources:
+        raise UserError("data merge: no IN given, at least 1 expected (trpo-gail data merge --help)")
+    _save(given.out, editing.merge([load.read(source) for source in given.sources]))
+
+
+def _select(given: _SelectArguments) -> None:
+    from trpo_gail.experts import editing, load
+
+    held = load.read(given.source)
+    kept = editing.matching(held, (given.min_return, given.max_return), (given.min_length, given.max_length)).tolist()
+    if given.episodes:
+        editing.pick(held, given.episodes)  # refuses numbers that the file lacks
+        kept = sorted(set(kept) & set(given.episodes))
+    _save(given.out, editing.pick(held, kept))
+
+
+def _head(given: _HeadArguments) -> None:
+    from trpo_gail.experts import load
+
+    held = load.read(given.file)
+    columns: list[tuple[str, Any]] = [("episode", held.episode_of), ("step", held.steps)]
+    columns += [("observation", held.observations), ("action", held.actions)]
+    columns += [("reward", held.rewards)] if held.rewards is not None else []
+    rows = [[name for name, _ in columns] + ["end"]]
+    for row in range(min(given.rows, len(held.steps))):
+        end = "terminal" if held.terminals[row] else "time limit" if held.timeouts[row] else ""
+        rows.append([_cell(values[row]) for _, values in columns] + [end])
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for cells in rows:
+        print("  ".join(f"{cell:<{width}}" for cell, width in zip(cells, widths, strict=True)).rstrip())
+
+
+def _cell(value: Any) -> str:
+    """A number, or the first of several."""
+    numbers = getattr(value, "reshape", lambda _: [value])(-1)
+    said = " ".join(f"{number:.4g}" for number in numbers[:8])
+    return f"{said} ..." if len(numbers) > 8 else said
+
+
+def _plot(given: _PlotArguments) -> None:
+    from trpo_gail.experts import load
+    from trpo_gail.reports.data_plots import histograms
+
+    picture = histograms(load.read(given.file))
+    try:
+        Path(given.out).write_bytes(picture)
+    except OSError as error:
+        raise UserError(f"{given.out}: cannot be written: {error.strerror}") from error
+    print(f"picture  {given.out}")
+
+
+def _save(out: str, held: Demonstrations) -> None:
+    from trpo_gail.experts.save import save
+
+    save(_new(out), held)
+    print_info(out)
+
+
+def _new(out: str) -> Path:
+    if Path(out).exists():
+        raise UserError(f"{out}: exists; remove it or choose another name")
+    return Path(out)
+
+
+_WORK: dict[str, tuple[type, Callable[[Any], int | None]]] = {
+    "validate": (_ValidateArguments, _validate),
+    "convert": (_ConvertArguments, _convert),
+    "merge": (_MergeArguments, _merge),
+    "head": (_HeadArguments, _head),
+    "select": (_SelectArguments, _select),
+    "plot": (_PlotArguments, _plot),
+}

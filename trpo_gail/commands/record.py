@@ -20,8 +20,10 @@ class _RecordArguments:
     env: Annotated[str, Positional("ENV")]
     """Environment id, or module:Id."""
     policy: str
-    """A run folder, or a policy file of Ho & Ermon (FILE.h5, or FILE.h5:iter0000500 for one snapshot), or greedy: the
-    greedy expert of PointNav2D-v0 and PointNav2DContinuous-v0."""
+    """A run folder; a policy file of Ho & Ermon (FILE.h5, or FILE.h5:iter0000500 for one snapshot), of Stable-Baselines3
+    or sb3-contrib (FILE.zip, with vecnormalize.pkl beside it), of ARS (FILE.npz), or of Berkeley's course (FILE.pkl);
+    module:function, which takes an observation and returns an action; or greedy, the expert of PointNav2D-v0 and
+    PointNav2DContinuous-v0."""
     episodes: int
     """Number of episodes to record."""
     out: str
@@ -30,6 +32,14 @@ class _RecordArguments:
     """Seed of starts and noise."""
     deterministic: bool = False
     """Take the likeliest action instead of sampling."""
+    noise: float = 0.0
+    """Disturb actions: a Gaussian's noise of so many half widths of the bounds, or a random label with this probability."""
+    min_return: float | None = None
+    """Keep only episodes that return at least this; the first ones, until there are as many as asked for."""
+    snapshot: str | None = None
+    """Which of several policies: best or last of a run folder, iter0000500 or 500 of a policy file of Ho & Ermon."""
+    num_envs: int = 50
+    """Environments that run at a time. Which episodes are recorded does not depend on it."""
     backend: Literal["auto", "envpool", "gymnasium"] = "auto"
     """Library that runs the environments; auto takes EnvPool if it offers the id."""
     env_kwargs: str = "{}"
@@ -56,6 +66,7 @@ def run(arguments: list[str], workers: list[Workers]) -> int:
     def work() -> None:
         record(
             given.env, given.policy, given.episodes, given.out, seed=given.seed, deterministic=given.deterministic,
+            noise=given.noise, min_return=given.min_return, snapshot=given.snapshot, num_envs=given.num_envs,
             backend=given.backend, env_kwargs=kwargs, action_view=given.actions, subsample=given.subsample,
             max_episode_steps=given.max_episode_steps, licence=given.licence, attribution=given.attribution, warn=warn,
         )  # fmt: skip

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from trpo_gail.experts import fit
+from trpo_gail.experts import fit, validate
 from trpo_gail.experts.data import Demonstrations
 from trpo_gail.experts.facts import Ends
 from trpo_gail.magnitudes import too_large
@@ -30,6 +30,7 @@ def of_run(data: Demonstrations, env_id: str, reward: str | None) -> list[str]:
         _unfinished(data),
         _success(data.ends, data.path) if reward == ALIVE else None,
         _few_pairs(data),
+        *validate.cheap(data),
     ]
     return [text for text in found if text]
 

@@ -5,6 +5,7 @@ M rows, A action size.
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,8 @@ from trpo_gail.magnitudes import too_large
 from trpo_gail.spaces.actions import Actions
 from trpo_gail.spaces.spec import ActionView, EnvSpec
 
+FEWEST = 10  # steps that show a column to count time
+
 
 def check(data: Demonstrations, spec: EnvSpec, dtype: str = "float64") -> None:
     """Raise UserError, naming file, field, expected and found, unless the data fit the environment's spaces and `dtype`."""
@@ -25,7 +28,8 @@ def check(data: Demonstrations, spec: EnvSpec, dtype: str = "float64") -> None:
     where, env = f"{data.path}: dataset", f"as the environment {spec.id!r} has"
     expected, found = [spec.observation_size], list(data.observations.shape[1:])
     if found != expected:
-        raise UserError(f"{where} 'observations': expected rows of shape {expected} {env}, found {found}")
+        why = _explained(data, spec)
+        raise UserError(f"{where} 'observations': expected rows of shape {expected} {env}, found {found}{why}")
     actions = spec.actions
     if actions.whole:
         _check_labels(data.actions, actions, where, env)
@@ -43,6 +47,52 @@ def _check_labels(found: np.ndarray, actions: Actions, where: str, env: str) -> 
         raise UserError(f"{expected}, found {found.dtype} {list(found.shape)}")
     if (found < 0).any() or (found >= np.asarray(actions.labels)).any():
         raise UserError(f"{expected}, found {found.min()} to {found.max()}")
+
+
+# Observation sizes by the environment that has them, where versions differ: (task, size).
+_SIZES = {
+    ("acrobot", 4): "Acrobot of 2016 (Paper/Acrobot-v0): angles, where later ones give sines and cosines",
+    ("acrobot", 6): "Acrobot-v1",
+    ("ant", 27): "Ant-v4",
+    ("ant", 105): "Ant-v5",
+    ("ant", 111): "Ant-v1 to -v3, and Ant-v4 with use_contact_forces",
+    ("humanoid", 376): "Humanoid-v1 to -v4",
+    ("humanoid", 348): "Humanoid-v5",
+    ("reacher", 11): "Reacher-v1 to -v4",
+    ("reacher", 10): "Reacher-v5",
+}
+
+
+def _explained(data: Demonstrations, spec: EnvSpec) -> str:
+    """Which column or environment explains that observations are of another size; nothing if it is not known."""
+    size, wanted = data.observations.shape[-1], spec.observation_size
+    if size == wanted + 1 and (counting := clocks(data)):
+        column, step = counting[-1]
+        return f"; column {column} counts time, by {step:.4g} a step, which the environment does not show: leave it out"
+    task = re.sub(r"-v\d+$", "", re.split("[:/]", spec.id)[-1]).lower()
+    if data.env_id is not None and data.env_id != spec.id:
+        return f"; the file was recorded on {shortened(data.env_id, 60)}"
+    return f"; {size} are those of {_SIZES[task, size]}" if (task, size) in _SIZES else ""
+
+
+def clocks(held: Demonstrations) -> list[tuple[int, float]]:
+    """Columns of the observations that move by one and the same amount at each step of every episode, and that amount."""
+    values = held.observations
+    if values.ndim != 2 or held.subsample != 1:
+        return []
+    within = np.flatnonzero(held.steps[1:] == held.steps[:-1] + 1)
+    if len(within) < FEWEST:
+        return []
+    found = []
+    for column in range(values.shape[1]):
+        x = values[:, column].astype(np.float64)
+        moves, starts = x[within + 1] - x[within], x[held.steps == 0]
+        step = float(np.median(moves))
+        rounding = 1e-5 * max(1.0, float(np.abs(x).max())) if values.dtype.itemsize < 8 else 1e-9
+        alike = starts.max() - starts.min() <= rounding
+        if step and alike and np.abs(moves - step).max() <= min(rounding, 0.1 * abs(step)):
+            found.append((column, step))
+    return found
 
 
 def other_environment(data: Demonstrations, env_id: str) -> str | None:

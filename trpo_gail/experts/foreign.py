@@ -16,7 +16,8 @@ _UNPACK = "unpack it first"
 _UNREAD = "which is not read (expert_data/README.md says what is)"
 _CONVERT = "write its episodes one after the other into flat datasets (expert_data/README.md, Layout)"
 _PICKLE = f"a Python pickle, {_UNREAD}"
-_TORCH = f"a PyTorch file, {_UNREAD}"
+TORCH = "a PyTorch file"
+_TORCH = f"{TORCH}, {_UNREAD}"
 _TEXT = "what a transfer as text has left of one; copy it again as binary"
 
 # First bytes, what they tell, and what to do. The first that fits counts.

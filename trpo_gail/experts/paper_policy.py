@@ -104,7 +104,7 @@ def _read_snapshot(file: h5py.File, path: str, snapshot: str) -> PaperPolicy:
     mean, meansq = _vector(file, path, f"{normaliser}/mean_1_D"), _vector(file, path, f"{normaliser}/meansq_1_D")
     hidden = _hidden_layers(file, path, root, args)
     output = _affine(file, path, f"{root}/out/AffineLayer")
-    _check_chain(path, len(mean), [*(layer[:2] for layer in hidden), output])
+    check_chain(path, len(mean), [*(layer[:2] for layer in hidden), output])
     stdevs = _stdevs(file, path, f"{root}/logstdevs_1_Da") if gaussian else None
     checksum = hdf5.sha256(path)
     origin = known.origin(checksum)
@@ -171,7 +171,8 @@ def _stdevs(file: h5py.File, path: str, name: str) -> np.ndarray:
     return stdevs
 
 
-def _check_chain(path: str, inputs: int, layers: list[tuple[np.ndarray, np.ndarray]]) -> None:
+def check_chain(path: str, inputs: int, layers: list[tuple[np.ndarray, np.ndarray]]) -> None:
+    """Raise UserError unless each layer takes what the one before it gives."""
     for W, b in layers:
         if W.shape != (inputs, len(b)):
             raise UserError(f"{path}: weights 'W': expected shape {[inputs, len(b)]}, found {list(W.shape)}")

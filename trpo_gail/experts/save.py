@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import h5py
@@ -9,8 +10,20 @@ import h5py
 from trpo_gail.errors import UserError
 from trpo_gail.experts.check import checked
 from trpo_gail.experts.data import Demonstrations
-from trpo_gail.experts.formats import native
+from trpo_gail.experts.formats import FORMATS, native
 from trpo_gail.system import whole_file
+
+
+def writer(name: str) -> Callable[[Path, Demonstrations], None]:
+    """What writes the format that a module of `formats` has, by the module's name. Raises UserError if none does."""
+    found: dict[str, Callable[[Path, Demonstrations], None]] = {"native": save}
+    for form in FORMATS:
+        own = getattr(form, "__name__", form.NAME).rpartition(".")[2]
+        if form is not native and hasattr(form, "write"):
+            found[own] = form.write
+    if name not in found:
+        raise UserError(f"--to {name}: expected a format that is written: {', '.join(found)}")
+    return found[name]
 
 
 def save(path: str | Path, demonstrations: Demonstrations) -> None:

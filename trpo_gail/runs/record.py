@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import warnings
 from collections.abc import Callable, Mapping
@@ -17,6 +18,7 @@ from trpo_gail.envs.vector import Backend, VectorEnv, make_together, without_lim
 from trpo_gail.errors import UserError, shortened
 from trpo_gail.experts.data import Demonstrations
 from trpo_gail.experts.facts import Provenance
+from trpo_gail.experts.noisy import Noisy
 from trpo_gail.experts.save import save
 from trpo_gail.experts.subsampling import paper_offsets, paper_rows
 from trpo_gail.runs.experts import load_actor
@@ -26,6 +28,7 @@ from trpo_gail.spaces.as_json import space_to_json
 from trpo_gail.spaces.spec import ActionView, EnvSpec
 
 NUM_ENVS = 50
+MOST_TRIES = 100  # for one episode of `min_return`, before giving up
 
 
 def record(
@@ -36,6 +39,9 @@ def record(
     *,
     seed: int = 0,
     deterministic: bool = False,
+    noise: float = 0.0,
+    min_return: float | None = None,
+    snapshot: str | None = None,
     num_envs: int = NUM_ENVS,
     backend: Backend = "auto",
     env_kwargs: Mapping[str, Any] | None = None,
@@ -58,23 +64,31 @@ def record(
     Observations, actions and rewards are stored as `dtype`; of the rows, those that the paper keeps with `subsample`.
     `warn` is told if the policy is another task's.
 
+    `noise` disturbs the actions (`experts.noisy`); with `min_return` episodes that return less are left out, and the
+    first `episodes` of the others are kept; `snapshot` is one of several policies that a source holds.
+
     Raises UserError for a policy that does not fit the environment, an `out` that exists (unless `overwrite`) or cannot
     be written, and all that `make`, `load_actor` and `save` raise.
     """
-    _check_request(episodes, num_envs, subsample, Path(out), overwrite)
+    _check_request(episodes, num_envs, subsample, noise, Path(out), overwrite)
     out = Path(out).absolute()  # an environment may change the working directory
-    actor = load_actor(policy_path, env_id)
+    actor = load_actor(policy_path, env_id, snapshot)
     most = min(num_envs, episodes)
     env = make_together(env_id, most, backend, env_kwargs, threads, max_episode_steps=max_episode_steps)
     try:
+        if fitted := getattr(actor, "for_env", None):
+            actor = fitted(env.spec)
         _check_fit(actor, env.spec, policy_path)
         if warning := without_limit(env.spec):
             warn(warning)
         if warning := _other_task(actor, env_id, dict(env_kwargs or {}), policy_path):
             warn(warning)
         view = _view(actor, action_view, policy_path)
-        acting = _Clipped(actor, env.spec.viewed(view)) if view == "executed" else actor
-        runs = _run(env, acting, episodes, seed, deterministic, subsample, dtype)
+        acting: Actor = Noisy(actor, noise, env.spec, deterministic) if noise else actor
+        acting = _Clipped(acting, env.spec.viewed(view)) if view == "executed" else acting
+        begin = getattr(actor, "begin", _nothing)
+        still = deterministic and not noise
+        runs = _run(env, acting, episodes, seed, still, subsample, dtype, min_return, begin)
         spec = env.spec
     finally:
         env.close()
@@ -88,9 +102,9 @@ def record(
             observation_space=space_to_json(spec.observation_space),
             action_space=space_to_json(spec.action_space),
             action_view="raw" if spec.actions.bounds is None else view,
-            policy=getattr(actor, "description", Path(policy_path).name),
+            policy=getattr(actor, "description", Path(policy_path).name) + _choices(noise, min_return),
             policy_sha256=getattr(actor, "checksum", None),
-            deterministic=deterministic or actor.noise_size == 0,
+            deterministic=not noise and (deterministic or actor.noise_size == 0),
             seed=seed,
             backend=spec.backend,
             versions=_versions(spec.backend),
@@ -102,8 +116,10 @@ def record(
     return demonstrations
 
 
-def _check_request(episodes: int, num_envs: int, subsample: int, out: Path, overwrite: bool) -> None:
+def _check_request(episodes: int, num_envs: int, subsample: int, noise: float, out: Path, overwrite: bool) -> None:
     """Before the work, not after it."""
+    if not 0.0 <= noise < math.inf:
+        raise UserError(f"--noise: expected a number of at least 0, found {noise}")
     if episodes < 1:
         raise UserError(f"--episodes: expected at least 1, found {episodes}")
     if num_envs < 1:
@@ -116,6 +132,17 @@ def _check_request(episodes: int, num_envs: int, subsample: int, out: Path, over
         raise UserError(f"--out {out}: the folder {out.parent} does not exist")
     if out.exists() and not overwrite:
         raise UserError(f"--out {out}: the file exists; remove it or choose another name")
+
+
+def _choices(noise: float, min_return: float | None) -> str:
+    """What was done to a policy's episodes, for whoever learns from them."""
+    said = [f"noise {noise:g}"] if noise else []
+    said += [f"episodes of return {min_return:g} or more"] if min_return is not None else []
+    return "".join(f", {what}" for what in said)
+
+
+def _nothing() -> None:
+    """For an actor that keeps no count of steps."""
 
 
 def _check_fit(actor: Actor, spec: EnvSpec, path: str | Path) -> None:
@@ -181,20 +208,37 @@ class _Episode:
 
 
 def _run(
-    env: VectorEnv, actor: Actor, episodes: int, seed: int, deterministic: bool, subsample: int, dtype: str
+    env: VectorEnv,
+    actor: Actor,
+    episodes: int,
+    seed: int,
+    deterministic: bool,
+    subsample: int,
+    dtype: str,
+    min_return: float | None,
+    begin: Callable[[], None],
 ) -> list[_Episode]:
-    """One episode per environment at a time, in order of their numbers."""
+    """One episode per environment at a time, in order of their numbers; those below `min_return` are left out."""
     done: list[_Episode] = []
-    start = paper_offsets(episodes, subsample)
+    start, tried = paper_offsets(episodes, subsample), 0
     while len(done) < episodes:
-        numbers = range(len(done), len(done) + env.num_envs)
-        wanted = np.array([number < episodes for number in numbers], np.int64)  # the last round may need fewer
+        numbers = range(tried, tried + env.num_envs)
+        # The last round may need fewer; how many of them will be good is not known.
+        wanted = np.array([number < episodes or min_return is not None for number in numbers], np.int64)
         draw = no_noise(actor, env.num_envs) if deterministic else BlockedNoise(actor, seed, RECORD_NOISE, 0, numbers)
         seeds = reset_seeds(seed, RECORD_RESET, 0, numbers)
+        begin()
         rollout, _ = collect_episodes(env, actor, seeds, draw, np.zeros_like(wanted), wanted)
         for n, number in enumerate(numbers):
-            if wanted[n]:
-                done.append(_episode(rollout, n, env.spec.id, number, dtype).every(subsample, start[number]))
+            if wanted[n] and len(done) < episodes:
+                episode = _episode(rollout, n, env.spec.id, number, dtype)
+                if min_return is None or episode.ret >= min_return:
+                    done.append(episode.every(subsample, start[len(done)]))
+        tried += env.num_envs
+        if tried >= MOST_TRIES * episodes and len(done) < episodes:
+            raise UserError(
+                f"--min_return {min_return:g}: of {tried} episodes {len(done)} return so much, {episodes} expected"
+            )
     return done
 
 

@@ -1,0 +1,81 @@
+"""The subcommands of `trpo-gail data` that check files and make others of them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+from trpo_gail.cli import main
+from trpo_gail.experts.load import read
+from trpo_gail.experts.save import save
+
+FOLDER = Path(__file__).parents[2] / "expert_data"
+POLE, NAV = str(FOLDER / "CartPole-v0.h5"), str(FOLDER / "PointNav2D-v0.h5")
+
+
+def test_validate(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["data", "validate", POLE, "--env", "CartPole-v0"]) == 0
+    out = capsys.readouterr().out
+    assert out.endswith("\nvalid\n") and "of 100 steps that were replayed 100 come out" in out
+    assert main(["data", "validate", POLE, "--env", "Acrobot-v1", "--json"]) == 2
+    report = json.loads(capsys.readouterr().out)
+    assert report["valid"] is False and "expected rows of shape [6]" in report["errors"][0]["text"]
+
+
+def test_select_merge_convert_head_plot(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    good, two, whole, same = (str(tmp_path / name) for name in ("good.h5", "two.h5", "whole.h5", "same.h5"))
+    assert main(["data", "select", NAV, good, "--min_return", "0"]) == 0
+    assert read(good).trajectories == 290
+    assert main(["data", "select", NAV, two, "--episodes", "3", "13", "--max_length", "59"]) == 0
+    assert read(two).trajectories == 1  # number 13 has failed, after 60 steps
+    assert main(["data", "merge", whole, good, two]) == 0
+    assert read(whole).trajectories == 291
+    assert main(["data", "convert", whole, same, "--to", "native"]) == 0
+    assert Path(same).read_bytes() == Path(whole).read_bytes()
+    capsys.readouterr()
+    assert main(["data", "head", two, "--rows", "2"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 3 and lines[0].split()[:2] == ["episode", "step"] and lines[2].split()[:2] == ["0", "1"]
+    assert main(["data", "plot", whole, str(tmp_path / "p.png")]) == 0
+    assert (tmp_path / "p.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        (f"convert {POLE} {POLE}", "exists; remove it or choose another name"),
+        (f"convert {POLE} new.h5 --to nothing", "expected a format that is written: native"),
+        (f"select {POLE} new.h5 --min_return 1e9", "none of its 50 episodes is selected"),
+        (f"select {POLE} new.h5 --episodes 50", "expected numbers from 0 to 49, found 50"),
+        ("merge new.h5", "no IN given, at least 1 expected"),
+        (f"validate {POLE} --env Nothing-v0", "Nothing"),
+        ("validate", "no FILE given"),
+    ],
+)
+def test_mistakes(
+    line: str, said: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["data", *line.split()]) == 2
+    err = capsys.readouterr().err
+    assert said in err and err.count("\n") == 1 and list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["validate", "convert", "merge", "head", "select", "plot"])
+def test_help_of_each(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["data", name, "--help"]) == 0
+    assert f"trpo-gail data {name}" in capsys.readouterr().out
+    assert main(["data", "--help"]) == 0
+    assert f"trpo-gail data {name} --help" in capsys.readouterr().out
+
+
+def test_plot_without_rewards(tmp_path: Path) -> None:
+    save(tmp_path / "x.h5", read(NAV))
+    with h5py.File(tmp_path / "x.h5", "a") as file:
+        del file["rewards"], file["episode_returns"]
+        assert np.asarray(file["observations"]).ndim == 2
+    assert main(["data", "plot", str(tmp_path / "x.h5"), str(tmp_path / "p.png")]) == 0

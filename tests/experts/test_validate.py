@@ -1,0 +1,265 @@
+"""Files that can be read, and what is wrong with them: one made file for each warning."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import gymnasium
+import numpy as np
+import pytest
+from gymnasium.spaces import Box
+
+from trpo_gail.errors import UserError
+from trpo_gail.experts import cautions, fit, validate
+from trpo_gail.experts.data import Demonstrations
+from trpo_gail.experts.facts import Provenance
+from trpo_gail.experts.load import load, read
+from trpo_gail.experts.replay import replay
+from trpo_gail.experts.save import save
+from trpo_gail.experts.subsampling import paper_rows
+from trpo_gail.runs import validation
+from trpo_gail.spaces.spec import EnvSpec
+
+
+def made(episodes: int = 6, length: int = 20, columns: int = 3, **changes: object) -> Demonstrations:
+    """Good demonstrations of random numbers, with changes."""
+    rng = np.random.default_rng(0)
+    lengths = np.full(episodes, length)
+    steps = paper_rows(lengths, 1)[1]
+    held = Demonstrations(
+        observations=rng.standard_normal((episodes * length, columns)),
+        actions=rng.uniform(-0.9, 0.9, (episodes * length, 2)),
+        terminals=np.zeros(episodes * length, bool),
+        timeouts=steps == length - 1,
+        steps=steps,
+        episode_lengths=lengths,
+        rewards=rng.uniform(0.9, 1.0, episodes * length),
+        provenance=Provenance(
+            action_space={"type": "Box", "low": [-1, -1], "high": [1, 1], "shape": [2], "dtype": "float32"},
+            action_view="executed",
+        ),
+    )
+    return replace(held, **changes)  # type: ignore[arg-type]
+
+
+def told(held: Demonstrations, level: str = "warning") -> list[str]:
+    return [finding.text for finding in validate.findings(load(held)) if finding.level == level]
+
+
+def one(held: Demonstrations, words: str, level: str = "warning") -> str:
+    found = told(held, level)
+    assert len(found) == 1 and words in found[0], found
+    return found[0]
+
+
+def test_a_good_file_has_facts_alone() -> None:
+    assert told(made()) == told(made(), "error") == []
+    assert len(told(made(), "fact")) >= 4 and validate.cheap(load(made())) == []
+
+
+# ---- the warnings ----------------------------------------------------------------------------------------------------
+
+
+def test_rewards_of_one_against_negative_returns() -> None:
+    held = made(rewards=np.ones(120), episode_returns=np.full(6, -150.0))
+    assert "all rewards are +1" in one(held, "episode 0 states -150, its rewards add up to 20")
+
+
+def test_returns_that_contradict_the_rewards() -> None:
+    returns = np.full(6, 19.0)
+    held = made(rewards=np.full(120, 0.95), episode_returns=returns)
+    assert told(held) == []
+    returns[4] = 40.0
+    text = one(replace(held, episode_returns=returns), "'episode_returns' contradict 'rewards' in 1 of 6 episodes")
+    assert "episode 4 states 40, its rewards add up to 19" in text and "scaled score means nothing" in text
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("step", [1.0, -0.001])
+def test_a_column_that_counts_time(dtype: str, step: float) -> None:
+    held = made(columns=4)
+    observations = held.observations.copy()
+    observations[:, 3] = 1.0 + step * held.steps
+    held = replace(held, observations=observations.astype(dtype))
+    assert "column 3 only counts time" in one(held, f"by {step:g} a step")
+    assert "column 3 only counts time" in validate.cheap(load(held))[0]
+
+
+def test_a_column_that_grows_from_other_starts_is_no_clock() -> None:
+    held = made(columns=4)
+    observations = held.observations.copy()
+    observations[:, 3] = held.steps + 3.0 * held.episode_of
+    assert told(replace(held, observations=observations)) == []
+
+
+def test_raw_actions_that_were_clipped() -> None:
+    actions = np.clip(2.0 * made().actions, -1.0, 1.0)
+    raw = replace(made().provenance, action_view="raw")
+    one(made(actions=actions, provenance=raw), "all are inside the bounds and many lie on them")
+    assert told(made(provenance=raw)) == []
+
+
+def test_executed_actions_outside_the_bounds_are_an_error() -> None:
+    one(made(actions=2.0 * made().actions), "executed, as the file says, but", "error")
+
+
+def test_labels_as_floats_and_labels_out_of_range() -> None:
+    labels = np.arange(120) % 3
+    nothing = Provenance()
+    one(made(actions=labels[:, None].astype(float), provenance=nothing), "whole numbers: for a Discrete space")
+    assert told(made(actions=labels, provenance=nothing)) == []
+    one(made(actions=labels - 1, provenance=nothing), "expected labels from 0 on, found -1", "error")
+    two = Provenance(action_space={"type": "Discrete", "n": 2})
+    one(made(actions=labels, provenance=two), "expected labels below 2 as 'action_space' says, found 2", "error")
+
+
+def test_one_failed_trajectory_among_good_ones() -> None:
+    rewards = made().rewards
+    assert rewards is not None
+    rewards = rewards.copy()
+    rewards[40:60] = 0.1
+    one(made(rewards=rewards), "episodes 2 return much less than the others, 2 where the median is")
+
+
+def test_an_episode_that_is_a_copy() -> None:
+    held = made()
+    observations, actions = held.observations.copy(), held.actions.copy()
+    observations[60:80], actions[60:80] = observations[20:40], actions[20:40]
+    text = one(replace(held, observations=observations, actions=actions), "1 of 6 episodes are copies of another")
+    assert "episode 3 of 1" in text
+
+
+def test_ends_in_the_middle_or_nowhere() -> None:
+    held = made()
+    terminals = held.terminals.copy()
+    terminals[[5, 30]] = True
+    one(
+        replace(held, terminals=terminals),
+        "'terminals' is True in 2 rows in the middle of an episode, such as rows 5, 30",
+    )
+    one(replace(held, timeouts=np.zeros(120, bool)), "no episode's last row has an end marked")
+    some = held.timeouts.copy()
+    some[19] = False
+    one(replace(held, timeouts=some), "the last rows of 1 episodes have no end marked")
+    one(replace(held, timeouts=held.timeouts & (held.episode_of < 5), unfinished=True), "is unfinished")
+
+
+def test_next_observations_that_are_not_the_next_rows() -> None:
+    held = made()
+    after = np.roll(held.observations, -1, axis=0)
+    assert told(replace(held, next_observations=after)) == []
+    after[[7, 31]] += 1.0
+    one(
+        replace(held, next_observations=after),
+        "of 2 of 114 rows are not the next row's observations, such as of rows 7, 31",
+    )
+
+
+def test_columns_that_are_zero_or_constant() -> None:
+    observations = np.pad(made().observations, ((0, 0), (0, 25)))
+    assert "contact forces" in one(made(observations=observations), "columns 3, 4, 5, 6, 7 and 20 more are all zero")
+    observations[:, 4] = 2.0
+    assert any("columns 4 are constant" in text for text in told(made(observations=observations)))
+
+
+def test_numbers_beyond_float32() -> None:
+    observations = made().observations.copy()
+    observations[3, 0] = 1e39
+    one(made(observations=observations), "1e+39 does not fit float32")
+
+
+def test_without_rewards_the_return_is_unknown() -> None:
+    assert any("no rewards" in text for text in told(made(rewards=None), "fact"))
+
+
+def test_a_subsampled_file_is_looked_at_as_far_as_it_can() -> None:
+    held = load(made(), subsample=3)
+    assert [f for f in validate.findings(held) if f.level != "fact"] == []
+
+
+def test_as_json() -> None:
+    held = load(made(actions=2.0 * made().actions))
+    report = json.loads(json.dumps(validate.as_json(held, validate.findings(held))))
+    assert report["valid"] is False and len(report["errors"]) == 1 and report["warnings"] == []
+    assert set(report["errors"][0]) == {"check", "text"}
+
+
+def test_a_training_is_warned_of_it_too() -> None:
+    held = made()
+    actions = held.actions.copy()
+    actions[60:80] = actions[20:40]
+    observations = held.observations.copy()
+    observations[60:80] = observations[20:40]
+    data = load(replace(held, observations=observations, actions=actions, path="x.h5"))
+    assert any("copies of another" in text for text in cautions.of_run(data, "Toy-v0", None))
+
+
+# ---- beside an environment -------------------------------------------------------------------------------------------
+
+
+def spec_of(env_id: str, size: int) -> EnvSpec:
+    return EnvSpec(env_id, "gymnasium", observation_space=Box(-1, 1, (size,)), action_space=Box(-1, 1, (2,)))
+
+
+@pytest.mark.parametrize(
+    ("env_id", "wanted", "found", "why"),
+    [
+        ("Acrobot-v1", 6, 4, "4 are those of Acrobot of 2016"),
+        ("Ant-v5", 105, 111, "111 are those of Ant-v1 to -v3"),
+        ("Ant-v5", 105, 27, "27 are those of Ant-v4"),
+        ("Toy-v0", 3, 5, "found [5]"),
+    ],
+)
+def test_a_size_is_explained_by_the_environment_that_has_it(env_id: str, wanted: int, found: int, why: str) -> None:
+    with pytest.raises(UserError, match=r"expected rows of shape \[\d+\]") as refused:
+        fit.check(load(made(columns=found)), spec_of(env_id, wanted))
+    assert str(refused.value).endswith(why) or why in str(refused.value)
+
+
+def test_a_size_is_explained_by_a_clock() -> None:
+    held = made(columns=12)
+    observations = held.observations.copy()
+    observations[:, 11] = 1.0 - held.steps / 1000
+    with pytest.raises(UserError, match=r"column 11 counts time, by -0\.001 a step"):
+        fit.check(load(replace(held, observations=observations)), spec_of("Hopper-v4", 11))
+
+
+def cartpole(folder: Path, episodes: int = 3) -> Path:
+    """Episodes of a pole that random actions push."""
+    env = gymnasium.make("CartPole-v1")
+    rows: dict[str, list[object]] = {
+        name: [] for name in ("observations", "actions", "rewards", "terminals", "timeouts")
+    }
+    env.action_space.seed(0)
+    for seed in range(episodes):
+        observation, ended = env.reset(seed=seed)[0], False
+        while not ended:
+            action = int(env.action_space.sample())
+            after, reward, terminated, truncated, _ = env.step(action)
+            for name, value in zip(rows, (observation, action, reward, terminated, truncated), strict=True):
+                rows[name].append(value)
+            observation, ended = after, terminated or truncated
+    save(folder / "pole.h5", load({name: np.array(values) for name, values in rows.items()}))
+    return folder / "pole.h5"
+
+
+def test_steps_are_replayed(tmp_path: Path) -> None:
+    held = read(cartpole(tmp_path))
+    env = gymnasium.make("CartPole-v1")
+    done = replay(held, env)
+    assert done is not None and done.alike == done.tried > 20
+    other = replay(replace(held, actions=1 - held.actions), env)
+    assert other is not None and other.alike == 0
+    assert replay(held, gymnasium.make("FrozenLake-v1")) is None
+
+
+def test_beside_its_environment(tmp_path: Path) -> None:
+    held = read(cartpole(tmp_path))
+    found = validation.against(replace(held, episode_returns=np.zeros(3)), "CartPole-v1", {})
+    assert [f.check for f in found if f.level == "warning"] == ["random"]
+    wrong = validation.against(held, "Pendulum-v1", {})
+    assert [f.level for f in wrong] == ["error"] and "expected rows of shape [3]" in wrong[0].text
+    turned = validation.against(replace(held, actions=1 - held.actions), "CartPole-v1", {})
+    assert "replay" in [f.check for f in turned if f.level == "warning"]

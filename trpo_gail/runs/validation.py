@@ -1,0 +1,97 @@
+"""Demonstrations beside an environment: spaces, a step replayed, and what random actions return there."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import gymnasium
+
+from trpo_gail.config.tree import Config
+from trpo_gail.envs import vector
+from trpo_gail.errors import UserError
+from trpo_gail.experts import fit
+from trpo_gail.experts.data import Demonstrations
+from trpo_gail.experts.replay import replay
+from trpo_gail.experts.validate import Finding
+from trpo_gail.parallel import Workers
+from trpo_gail.runs.evaluate import Evaluator
+
+EPISODES = 20  # of random actions
+HALF = 0.5
+
+
+def against(held: Demonstrations, env_id: str, kwargs: Mapping[str, Any]) -> list[Finding]:
+    """Findings of the file beside the environment. Raises UserError for an environment that cannot be made."""
+    config = Config(env_id, env_kwargs=json.dumps(dict(kwargs)))
+    env = vector.make(env_id, 1, kwargs=kwargs)
+    spec = env.spec
+    env.close()
+    try:
+        fit.check(held, spec)
+    except UserError as error:
+        return [Finding("error", "environment", str(error).removeprefix(f"{held.path}: "))]
+    found = [Finding("fact", "environment", f"observations and actions fit the spaces of {env_id}")]
+    if other := fit.other_environment(held, env_id):
+        found.append(Finding("warning", "environment", other))
+    found += _bounds(held, spec.action_space)
+    found += _replayed(held, env_id, kwargs)
+    found += _random(held, Evaluator(config, spec, Workers()))
+    return found
+
+
+def _bounds(held: Demonstrations, space: Any) -> Iterator[Finding]:
+    if held.actions.ndim != 2:
+        return
+    share = float(fit.outside(held.actions, space.low, space.high).mean())
+    yield Finding("fact", "environment", f"{share:.1%} of action coordinates are outside the environment's bounds")
+    if share and held.action_view == "executed":
+        yield Finding(
+            "error", "environment", f"actions are executed, as the file says, but {share:.1%} are out of bounds"
+        )
+
+
+def _replayed(held: Demonstrations, env_id: str, kwargs: Mapping[str, Any]) -> Iterator[Finding]:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # an old id is no news
+            env = gymnasium.make(env_id, disable_env_checker=True, **kwargs)
+    except Exception as error:  # it exists on EnvPool alone
+        yield Finding(
+            "fact", "replay", f"no step is replayed: gymnasium does not make {env_id} ({type(error).__name__})"
+        )
+        return
+    try:
+        done = replay(held, env)
+    finally:
+        env.close()
+    if done is None:
+        yield Finding("fact", "replay", "no step is replayed: the state cannot be set from an observation here")
+        return
+    said = f"of {done.tried} steps that were replayed {done.alike} come out as the file says"
+    yield Finding("fact", "replay", said)
+    if done.alike < HALF * done.tried:
+        yield Finding(
+            "warning",
+            "replay",
+            f"{said} ({done.worst} differs most): another version, other arguments, or actions that were executed otherwise",
+        )
+
+
+def _random(held: Demonstrations, evaluator: Evaluator) -> Iterator[Finding]:
+    returns = held.finished_returns
+    if returns is None:
+        return
+    random = evaluator.random(EPISODES).returns
+    yield Finding(
+        "fact", "random", f"random actions return {random.mean():.6g} +- {random.std():.6g} in {EPISODES} episodes"
+    )
+    if returns.mean() <= random.mean():
+        yield Finding(
+            "warning",
+            "random",
+            f"the expert's mean return, {returns.mean():.6g}, is not above that of random actions, {random.mean():.6g}: it "
+            "is no expert, or its returns are of another scale",
+        )
