@@ -208,7 +208,7 @@ MALFORMED = {
         attribute("subsample", 2),
         r"'episode_lengths': expected .* 9 rows .*, found 5 \(one in 2 of 9",
     ),
-    "future": (attribute("format_version", 2), r"'format_version': expected 1 or less, found"),
+    "future": (attribute("format_version", 3), r"'format_version': expected 2 or less, found"),
     "seed": (attribute("seed", "many"), r"attribute 'seed': expected an integer, found 'many'"),
 }
 
