@@ -15,13 +15,13 @@ import signal
 import subprocess
 import sys
 from functools import lru_cache
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
 from trpo_gail.errors import UserError, shortened
 
 EXPANSION = "TRPO_GAIL_EXPANSION_MB"
+_PROGRAM = Path(__file__).with_name("structure.py")
 _EXPANSION_MB = 256
 _TIMES = 20
 _WAIT = 600.0  # seconds for a whole file: a slow disk is no hang, which the limit on computing finds
@@ -71,9 +71,8 @@ def _running() -> subprocess.Popen[bytes]:
         return _helper[0]
     _end()
     # -P: the folder of the program holds modules whose names are the standard library's, such as `numbers`.
-    program = str(resources.files("trpo_gail.experts").joinpath("structure.py"))
     helper = subprocess.Popen(
-        [sys.executable, "-P", program],
+        [sys.executable, "-P", str(_PROGRAM)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,

@@ -20,8 +20,9 @@ def load(
     """The first `trajectories` (default: all) of a source, every `subsample`-th row from an offset, as in the paper.
 
     A source is a file or folder of one of `formats.FORMATS`, told apart by its content; demonstrations; or arrays by the
-    names of their fields (`arrays.demonstrations`). Raises UserError, naming file, field and what was expected, for a file that is
-    missing, damaged or malformed, for more trajectories than it holds, and for subsampling what was subsampled before.
+    names of their fields (`arrays.demonstrations`). Raises UserError, naming file, field and what was expected, for a
+    file that is missing, damaged or malformed, for more trajectories than it holds, and for subsampling what was
+    subsampled before.
     """
     if isinstance(source, Mapping):
         held = arrays.demonstrations(source)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +55,7 @@ def read(path: Path) -> Demonstrations:
     with hdf5.reading(path) as file:
         found = _found(file)
         read = [_episode(file, path, name, member) for name, member in found]
-        provenance = _provenance(file)
+        provenance, notes = _provenance(file), _notes(found[0][1])
     names = [name for name, _ in found]
     held = {field: [episode[field] for episode in read if field in episode] for field in _CALLED}
     for field, parts in held.items():
@@ -66,7 +67,7 @@ def read(path: Path) -> Demonstrations:
     terminals, timeouts = _ends(joined, lengths)
     steps = np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths)
     known = joined | {"terminals": terminals, "timeouts": timeouts, "steps": steps, "episode_lengths": lengths}
-    return arrays.demonstrations(known | provenance, path)
+    return replace(arrays.demonstrations(known | provenance, path), notes=notes)
 
 
 # --- Which episodes there are -------------------------------------------------------------------------------------
@@ -150,6 +151,14 @@ def _values(file: h5py.File, path: Path, group: h5py.Group, name: str, expected:
     if len({len(part) for part in flat}) > 1:
         raise UserError(f"{path}: '{place}': expected as many rows of each part, found {listed(map(len, flat))}")
     return np.concatenate([part.reshape(len(part), -1) for part in flat], axis=1)
+
+
+def _notes(member: Member) -> tuple[str, ...]:
+    """That observations are several arrays, if they are."""
+    place = next((place for place in map(member, _CALLED["observations"]) if place is not None), None)
+    if place is None or place[0].get(place[1], getclass=True) is not h5py.Group:
+        return ()
+    return (f"an observation is the parts {listed(sorted(place[0][place[1]]), 20)} side by side, in this order",)
 
 
 def _joined(parts: list[np.ndarray], names: list[str], field: str, path: Path) -> np.ndarray:
