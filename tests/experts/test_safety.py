@@ -125,7 +125,7 @@ def test_a_file_is_looked_at_once(native: Path) -> None:
 def test_mutated_files(tmp_path: Path) -> None:
     """The short version; `results/data/fuzzing.md` has the long one."""
     out = tmp_path / "found.json"
-    command = [sys.executable, str(REPOSITORY / "scripts" / "fuzz_data.py"), "--files", "60", "--out", str(out)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    command = [sys.executable, str(REPOSITORY / "scripts" / "fuzz_data.py"), "--files", "20", "--out", str(out)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stdout
-    assert json.loads(out.read_text())["files"] == 60
+    assert json.loads(out.read_text())["files"] == 20
