@@ -11,7 +11,7 @@ from trpo_gail.experts.load import read
 def test_info_tells_all_that_a_file_holds(native: Path) -> None:
     lines = dict(describe.info(read(native)))
     assert lines["file"] == str(native)
-    assert lines["format"] == "native, version 1"
+    assert lines["format"] == "native"
     assert lines["environment"] == 'Toy-v0 {"gravity": 2}'
     assert lines["episodes"] == "3"
     assert lines["transitions"] == "9 rows of 9 steps (subsample 1)"

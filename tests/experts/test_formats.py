@@ -106,12 +106,12 @@ def test_each_holds_its_own_and_no_other(native: Path, tmp_path: Path) -> None:
         file["observations"] = 0
     other.write_text("observations")
     found = {path: [form.NAME for form in FORMATS if form.holds(path)] for path in (native, paper, flat, other)}
-    assert list(found.values()) == [["native, version 1"], ["paper (obs_B_T_Do)"], ["D4RL"], []]
+    assert list(found.values()) == [["native"], ["paper (obs_B_T_Do)"], ["D4RL"], []]
 
 
 def test_files_are_told_apart_by_content(native: Path) -> None:
     path = native.rename(native.with_name("demos.jsonl"))
-    assert read(path).format == "native, version 1"
+    assert read(path).format == "native"
 
 
 def test_names_are_different() -> None:

@@ -121,17 +121,14 @@ def test_a_type_that_numpy_has_no_name_for(tmp_path: Path) -> None:
 def test_more_than_memory_holds(tmp_path: Path) -> None:
     with h5py.File(tmp_path / "x.h5", "w") as file:
         file.create_dataset("x", (10**14,), "f8", chunks=(1000,))
-    with pytest.raises(UserError, match=r"x\.h5: does not fit into memory"):
+    with pytest.raises(UserError, match=r"'x': \[100000000000000\] makes it .* MB in memory, of a file of"):
         read(tmp_path / "x.h5")
 
 
-@pytest.mark.parametrize(
-    ("link", "target"), [(h5py.SoftLink("/gone"), "/gone"), (h5py.ExternalLink("gone.h5", "/y"), "gone.h5:/y")]
-)
-def test_links_that_lead_nowhere(tmp_path: Path, link: Any, target: str) -> None:
+def test_links_that_lead_nowhere(tmp_path: Path) -> None:
     with h5py.File(tmp_path / "x.h5", "w") as file:
-        file["x"] = link
-    with pytest.raises(UserError, match=rf"dataset 'x' is a link to {target}, which does not exist"):
+        file["x"] = h5py.SoftLink("/gone")
+    with pytest.raises(UserError, match=r"dataset 'x' is a link to /gone, which does not exist"):
         read(tmp_path / "x.h5")
 
 
@@ -211,7 +208,7 @@ def test_float16_rounding_is_not_outside_the_bounds() -> None:
         ("seed", np.arange(1000), "expected an integer, found array"),
         ("env_id", np.array([1, 2]), "expected text, found ndarray"),
         ("subsample", 2.5, "expected an integer of at least 1, found"),
-        ("format_version", "9", "expected 1 or less, found"),
+        ("format_version", "9", "expected 2 or less, found"),
     ],
 )
 def test_attributes_of_the_wrong_kind(native: Path, name: str, value: Any, says: str) -> None:

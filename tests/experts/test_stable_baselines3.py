@@ -139,7 +139,7 @@ def test_values_and_quantiles(tmp_path: Path) -> None:
     best = (ROWS @ np.array(THREE["weight"]).T).argmax(axis=1).tolist()
     dqn = ("stable_baselines3.dqn.policies", "DQNPolicy")
     assert acted(write(tmp_path / "a.zip", layer("q_net.q_net.0", THREE), LABEL, dqn)).tolist() == best
-    twice = {name: [*values, *values] for name, values in THREE.items()}  # two quantiles that are alike
+    twice: Any = {name: [*values, *values] for name, values in THREE.items()}  # two quantiles that are alike
     path = write(tmp_path / "b.zip", layer("quantile_net.quantile_net.0", twice), LABEL, dqn)
     assert acted(path).tolist() == best
 
@@ -298,7 +298,7 @@ def test_arrays_and_containers_are_themselves(protocol: int) -> None:
         "c": {"d": None},
     }
     found = plain_pickle.loads(pickle.dumps(value, protocol), "x")
-    np.testing.assert_array_equal(found["a"][0], value["a"][0])  # type: ignore[index]
+    np.testing.assert_array_equal(found["a"][0], value["a"][0])
     np.testing.assert_array_equal(found["b"], [1, 2])
     assert found["a"][1] == (2.5, "x") and found["c"] == {"d": None}
 

@@ -31,6 +31,7 @@ def of_run(data: Demonstrations, env_id: str, reward: str | None) -> list[str]:
         _success(data.ends, data.path) if reward == ALIVE else None,
         _few_pairs(data),
         *validate.cheap(data),
+        *(f"{data.path}: {text}" for text in data.notes),
     ]
     return [text for text in found if text]
 

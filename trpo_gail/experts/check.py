@@ -27,6 +27,7 @@ FIELDS: dict[str, tuple[str, str, tuple[int, ...]]] = {
     "steps": (INTEGERS, "[rows]", (1,)),
     "episode_lengths": (INTEGERS, "[episodes]", (1,)),
     "episode_returns": (NUMBERS, "[episodes]", (1,)),
+    "final_observations": (NUMBERS, "[episodes, observation size]", _IMAGES),
 }
 # Those that are computed with in one dtype.
 _DTYPES = {
@@ -96,6 +97,10 @@ def _check_rows(held: Demonstrations, path: str | Path) -> None:
     if held.episode_returns is not None and len(held.episode_returns) != episodes:
         found_n = len(held.episode_returns)
         raise UserError(f"{path}: dataset 'episode_returns': expected {episodes} as 'episode_lengths', found {found_n}")
+    if held.final_observations is not None:
+        expected, found = [episodes, *held.observations.shape[1:]], list(held.final_observations.shape)
+        if found != expected:
+            raise UserError(f"{path}: dataset 'final_observations': expected shape {expected}, found {found}")
     if held.subsample < 1:
         raise UserError(f"{path}: 'subsample': expected an integer of at least 1, found {held.subsample}")
     if held.episode_lengths.min() < 1:
@@ -106,12 +111,12 @@ def _check_rows(held: Demonstrations, path: str | Path) -> None:
 def _check_lengths(held: Demonstrations, path: str | Path) -> None:
     """That lengths and steps are those of the rows. Absurd lengths are counted: their rows are never made."""
     rows, episodes, k = len(held.observations), len(held.episode_lengths), held.subsample
-    counts = paper_counts(held.episode_lengths, k).tolist()
-    if sum(counts) != rows:
+    counts = paper_counts(held.episode_lengths, k)
+    if counts.max() > rows or counts.sum() != rows:
         kept = "all" if k == 1 else f"one in {k}"
         raise UserError(
             f"{path}: dataset 'episode_lengths': expected lengths that make {rows} rows as in 'observations', "
-            f"found {sum(counts)} ({kept} of {sum(held.episode_lengths.tolist())} steps)"
+            f"found {sum(counts.tolist())} ({kept} of {sum(held.episode_lengths.tolist())} steps)"
         )
     steps = paper_rows(held.episode_lengths, k)[1]
     if not np.array_equal(held.steps, steps):

@@ -57,6 +57,8 @@ class Demonstrations:
     format: str = "arrays"  # what the source is
     whole: Whole | None = None  # of the source, if `select` made this
     followers: np.ndarray | None = None  # [N, O], the next observations of rows that `select` took out of line
+    final_observations: np.ndarray | None = None  # [E, O], what was observed after each episode's last action
+    notes: tuple[str, ...] = ()  # what a reader found or decided that a person should know
 
     # --- All episodes, whichever are kept -------------------------------------------------------------------------
 
@@ -163,6 +165,7 @@ class Demonstrations:
             fewer,
             episode_lengths=lengths,
             episode_returns=None if self.episode_returns is None else self.episode_returns[:kept],
+            final_observations=None if self.final_observations is None else self.final_observations[:kept],
             subsample=max(subsample, self.subsample),
             unfinished=self.unfinished and kept == total,
             whole=self._source,
@@ -200,7 +203,9 @@ class Demonstrations:
         found = np.full(
             (len(rows), *self.observations.shape[1:]), np.nan, self.observations.dtype if floating else None
         )
+        within = self.steps[rows] + 1 < self.episode_lengths[self.episode_of[rows]]
         if self.subsample == 1:
-            within = self.steps[rows] + 1 < self.episode_lengths[self.episode_of[rows]]
             found[within] = self.observations[rows[within] + 1]
+        if self.final_observations is not None:
+            found[~within] = self.final_observations[self.episode_of[rows[~within]]]
         return found

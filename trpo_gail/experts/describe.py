@@ -34,6 +34,7 @@ def info(held: Demonstrations) -> list[tuple[str, str]]:
         ("backend", facts.backend or "unknown"),
         ("licence", facts.licence or "unknown"),
         ("attribution", facts.attribution or "unknown"),
+        *(("note", text) for text in held.notes),
     ]
 
 

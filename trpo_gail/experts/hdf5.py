@@ -1,12 +1,14 @@
 """Reading HDF5 that somebody else wrote: whatever is wrong with it becomes one UserError naming file, field and hope.
 
-Files are opened read-only, read to memory and closed; nothing in them is executed or unpickled.
+Files are opened read-only, read to memory and closed; nothing in them is executed or unpickled. Their structure is
+looked at in a process apart before (`apart`), and what they claim to hold is compared with a limit before it is read.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,7 +19,8 @@ import h5py
 import numpy as np
 
 from trpo_gail.errors import UserError, listed, shortened
-from trpo_gail.experts import foreign, numbers
+from trpo_gail.experts import apart, foreign, numbers
+from trpo_gail.system import whole_file
 
 # Filters by their registered numbers. hdf5plugin, a package of their plugins, has those whose name stands first.
 _PLUGIN = {
@@ -25,6 +28,9 @@ _PLUGIN = {
     32018: "FCIDECOMP", 32024: "SZ3", 32026: "Blosc2", 32028: "SPERR",
 }  # fmt: skip
 _OTHERS = {4: "SZIP", 305: "LZO"}
+
+_A_ROW = 32  # bytes
+_claims: dict[int, int] = {}  # bytes that were read of each open file, by its HDF5 number
 
 
 @contextmanager
@@ -34,10 +40,15 @@ def reading(path: str | Path) -> Iterator[h5py.File]:
     if not h5py.is_hdf5(path):
         kind = foreign.kind(path)
         raise UserError(f"{path}: not an HDF5 file" + (f" but {kind}" if kind else ""))
+    apart.look(path)
     try:
         # best-effort: file systems without locks (many clusters' home folders) can be read as well.
         with h5py.File(path, "r", locking="best-effort") as file:
-            yield file
+            _claims[number := file.id.id] = 0
+            try:
+                yield file
+            finally:
+                del _claims[number]
     except UserError:
         raise
     except MemoryError as error:
@@ -49,9 +60,26 @@ def reading(path: str | Path) -> Iterator[h5py.File]:
         raise UserError(f"{path}: damaged or truncated HDF5, expected a complete file: {text}") from error
 
 
+@contextmanager
+def writing(path: str | Path) -> Iterator[h5py.File]:
+    """An empty file in memory, which is written to `path` at the end. The same content gives the same bytes.
+
+    Atomic: `path` is what it was, or complete. A missing folder and a full disk are a UserError.
+    """
+    path = Path(path)
+    with h5py.File(path.name, "w", driver="core", backing_store=False) as file:
+        yield file
+        file.flush()
+        content = file.id.get_file_image()
+    try:
+        whole_file.write(path, content)
+    except OSError as error:
+        raise UserError(f"{path}: cannot be written: {error.strerror}") from error
+
+
 def names(path: str | Path) -> set[str]:
     """What stands at the top of an HDF5 file; nothing of another file. Raises UserError if it is damaged."""
-    if not h5py.is_hdf5(path):
+    if Path(path).is_dir() or not h5py.is_hdf5(path):
         return set()
     with reading(path) as file:
         return set(file)
@@ -77,7 +105,11 @@ def require_file(path: str | Path) -> None:
 
 
 def sha256(path: str | Path) -> str:
-    """The SHA-256 of a file's bytes, in hex."""
+    """The SHA-256 of a file's bytes, in hex; of a folder that of its files' names and checksums, in order."""
+    if Path(path).is_dir():
+        files = sorted(file for file in Path(path).rglob("*") if file.is_file())
+        lines = [f"{sha256(file)}  {file.relative_to(path).as_posix()}\n" for file in files]
+        return hashlib.sha256("".join(lines).encode()).hexdigest()
     with open(path, "rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
@@ -95,7 +127,23 @@ def array(file: h5py.Group, path: str | Path, name: str, kinds: str, shape: str,
     dtype = _dtype(found)
     numbers.check_kind(dtype, found.shape, where, kinds, shape, ndim)
     assert dtype is not None
+    check_claim(file, path, where, found.shape, dtype.itemsize)
     return numbers.good(_read(found, dtype, where), where)
+
+
+def check_claim(file: h5py.Group, path: str | Path, where: str, shape: tuple[int, ...], size: int) -> None:
+    """Raise UserError if values of `size` bytes take more than the file may expand to, with what was read of it before.
+
+    Rows count for more than their bytes, since some numbers are made for each.
+    """
+    number = file.file.id.id
+    claimed = _claims.get(number, 0) + math.prod(shape) * size + math.prod(shape[:1]) * _A_ROW
+    if claimed > (most := apart.most_bytes(path)):
+        raise UserError(
+            f"{where}: {list(shape)} makes it {claimed >> 20:,} MB in memory, of a file of {os.stat(path).st_size:,} "
+            f"bytes; expected at most {most >> 20:,} (if it is right, set {apart.EXPANSION})"
+        )
+    _claims[number] = claimed
 
 
 def _dataset(file: h5py.Group, path: str | Path, name: str, shape: str) -> h5py.Dataset:

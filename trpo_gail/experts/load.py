@@ -19,9 +19,10 @@ def load(
 ) -> Demonstrations:
     """The first `trajectories` (default: all) of a source, every `subsample`-th row from an offset, as in the paper.
 
-    A source is a file of one of `formats.FORMATS`, told apart by its content; demonstrations; or arrays by the names of
-    their fields (`arrays.demonstrations`). Raises UserError, naming file, field and what was expected, for a file that is
-    missing, damaged or malformed, for more trajectories than it holds, and for subsampling what was subsampled before.
+    A source is a file or folder of one of `formats.FORMATS`, told apart by its content; demonstrations; or arrays by the
+    names of their fields (`arrays.demonstrations`). Raises UserError, naming file, field and what was expected, for a
+    file that is missing, damaged or malformed, for more trajectories than it holds, and for subsampling what was
+    subsampled before.
     """
     if isinstance(source, Mapping):
         held = arrays.demonstrations(source)
@@ -34,7 +35,8 @@ def load(
 
 def read(path: str | Path) -> Demonstrations:
     """Everything that a file holds, checked. Raises UserError as `load` does."""
-    hdf5.require_file(path)
+    if not Path(path).is_dir():
+        hdf5.require_file(path)
     form = next((form for form in FORMATS if form.holds(Path(path))), None)
     if form is None:
         raise UserError(f"{path}: {_refusal(path)}")
@@ -44,6 +46,9 @@ def read(path: str | Path) -> Demonstrations:
 
 def _refusal(path: str | Path) -> str:
     """What a file is that no format holds, and what to do. Raises UserError itself if it is no HDF5 file."""
+    if Path(path).is_dir():
+        inside = listed(sorted(member.name for member in Path(path).iterdir()))
+        return f"a folder of no format that is read, expected a file of demonstrations or Minari's folder; it holds {inside}"
     with hdf5.reading(path) as file:
         if "snapshots" in file:
             return (

@@ -21,7 +21,8 @@ def paper_rows(lengths: np.ndarray, subsample: int) -> tuple[np.ndarray, np.ndar
 
     An episode shorter than its offset keeps none.
     """
-    start = paper_offsets(len(lengths), subsample)
-    steps = [np.arange(first, length, subsample) for first, length in zip(start, lengths, strict=True)]
-    counts = [len(rows) for rows in steps]
-    return np.repeat(np.arange(len(lengths)), counts), np.concatenate([np.zeros(0, np.int64), *steps])
+    lengths = np.asarray(lengths, np.int64)
+    start, counts = paper_offsets(len(lengths), subsample), paper_counts(lengths, subsample)
+    episode = np.repeat(np.arange(len(lengths)), counts)
+    within = np.arange(len(episode)) - np.repeat(np.cumsum(counts) - counts, counts)
+    return episode, start[episode] + subsample * within

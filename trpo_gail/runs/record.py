@@ -195,6 +195,7 @@ class _Episode:
     length: int  # T
     ret: float  # of all T steps
     terminated: bool
+    final: np.ndarray  # [O], what was observed after the last action
 
     def every(self, subsample: int, start: int) -> _Episode:
         """Rows `start::subsample` alone, copied, so that the others take no memory."""
@@ -252,9 +253,10 @@ def _episode(rollout: Rollout, n: int, env_id: str, number: int, dtype: str) -> 
         len(rewards),
         float(rewards.sum()),
         bool(rollout.terminated[rows, n][-1]),
+        rollout.observations[np.flatnonzero(rows)[-1] + 1, n].copy(),
     )
-    for name in ("observations", "actions", "rewards"):
-        values = getattr(episode, name).reshape(len(rewards), -1)
+    for name in ("observations", "actions", "rewards", "final"):
+        values = getattr(episode, name).reshape(1 if name == "final" else len(rewards), -1)
         for problem, fine in (("not finite", np.isfinite(values)), (f"beyond {dtype}", _fits(values, dtype))):
             if not fine.all():
                 step = int(np.argmin(fine.all(axis=1)))
@@ -281,6 +283,7 @@ def _demonstrations(runs: list[_Episode], dtype: str, subsample: int, provenance
         episode_lengths=lengths,
         rewards=np.concatenate([run.rewards for run in runs]).astype(dtype),
         episode_returns=np.array([run.ret for run in runs]),
+        final_observations=np.stack([run.final for run in runs]).astype(dtype),
         subsample=subsample,
         provenance=provenance,
     )

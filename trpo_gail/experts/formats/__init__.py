@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Protocol
 
 from trpo_gail.experts.data import Demonstrations
-from trpo_gail.experts.formats import d4rl, native, paper
+from trpo_gail.experts.formats import d4rl, episodes, minari, native, paper
 
 
 class Format(Protocol):
@@ -18,7 +18,7 @@ class Format(Protocol):
         ...
 
     def holds(self, path: Path) -> bool:
-        """Whether a file is of this format, complete or not; told by its content, of which it need read little."""
+        """Whether a file, or a folder, is of this format, whole or not; told by its content, of which it need read little."""
         ...
 
     def read(self, path: Path) -> Demonstrations:
@@ -27,4 +27,4 @@ class Format(Protocol):
 
 
 # The first that holds a file reads it. Whoever adds a format from outside appends it.
-FORMATS: list[Format] = [native, paper, d4rl]
+FORMATS: list[Format] = [native, paper, d4rl, minari, episodes]

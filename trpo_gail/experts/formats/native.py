@@ -5,18 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import h5py
-
 from trpo_gail.errors import UserError
 from trpo_gail.experts import hdf5
 from trpo_gail.experts.check import FIELDS
 from trpo_gail.experts.data import Demonstrations
 from trpo_gail.experts.formats import attributes
 
-FORMAT, FORMAT_VERSION = "trpo_gail expert data", 1
-NAME = f"native, version {FORMAT_VERSION}"
+FORMAT, FORMAT_VERSION = "trpo_gail expert data", 2
+NAME = "native"
 
-_OPTIONAL = ("rewards", "episode_returns", "next_observations")
+_OPTIONAL = ("rewards", "episode_returns", "next_observations", "final_observations")
 # In the order in which they are written, on which the bytes of a file depend.
 _WRITTEN = (
     "observations",
@@ -28,6 +26,7 @@ _WRITTEN = (
     "steps",
     "episode_returns",
     "episode_lengths",
+    "final_observations",
 )
 
 
@@ -58,16 +57,21 @@ def read(path: Path) -> Demonstrations:
         )
 
 
-def write(file: h5py.Group, held: Demonstrations) -> None:
-    """Write to an open file, gzip-compressed, dtypes as given. The same content gives the same bytes."""
-    for name in _WRITTEN:
-        if (values := getattr(held, name)) is not None:
-            file.create_dataset(name, data=values, compression="gzip", compression_opts=9, shuffle=True)
-    file.attrs["format"], file.attrs["format_version"] = FORMAT, FORMAT_VERSION
-    file.attrs["subsample"] = held.subsample
-    if held.unfinished:
-        file.attrs["unfinished"] = 1
-    if (returns := held.finished_returns) is not None:
-        file.attrs["return_mean"] = float(returns.mean())
-        file.attrs["return_std"] = float(returns.std())
-    attributes.write_provenance(file, held.provenance)
+def write(path: Path, held: Demonstrations) -> None:
+    """Write a file, gzip-compressed, dtypes as given. The same content gives the same bytes.
+
+    Without last observations it is of version 1, which earlier releases read.
+    """
+    with hdf5.writing(path) as file:
+        for name in _WRITTEN:
+            if (values := getattr(held, name)) is not None:
+                file.create_dataset(name, data=values, compression="gzip", compression_opts=9, shuffle=True)
+        file.attrs["format"] = FORMAT
+        file.attrs["format_version"] = 1 if held.final_observations is None else FORMAT_VERSION
+        file.attrs["subsample"] = held.subsample
+        if held.unfinished:
+            file.attrs["unfinished"] = 1
+        if (returns := held.finished_returns) is not None:
+            file.attrs["return_mean"] = float(returns.mean())
+            file.attrs["return_std"] = float(returns.std())
+        attributes.write_provenance(file, held.provenance)

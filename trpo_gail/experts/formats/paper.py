@@ -46,6 +46,30 @@ def read(path: Path) -> Demonstrations:
     )
 
 
+def write(path: Path, held: Demonstrations) -> None:
+    """Write a file of padded trajectories. Lost: how they end, last observations and where they come from.
+
+    Raises UserError for rows that are subsampled, an unfinished episode, and numbers that the layout does not hold.
+    """
+    if held.subsample != 1 or held.unfinished:
+        found = "an unfinished one" if held.unfinished else f"one row in {held.subsample}"
+        raise UserError(f"{path}: the paper's layout holds whole episodes, found {found}")
+    if held.rewards is None or held.observations.ndim != 2:
+        raise UserError(f"{path}: the paper's layout holds rewards and rows of numbers, which these are not")
+    for name in ("observations", "rewards"):
+        if (dtype := getattr(held, name).dtype).kind != "f":
+            raise UserError(f"{path}: the paper's layout holds {name} as floats, found {dtype}")
+    actions = held.actions if held.actions.ndim == 2 else held.actions[:, None]
+    shape = (held.trajectories, int(held.episode_lengths.max()))
+    kept = np.arange(shape[1]) < held.episode_lengths[:, None]
+    with hdf5.writing(path) as file:
+        for name, values in zip(DATASETS, (held.observations, actions, held.rewards), strict=False):
+            padded = np.zeros((*shape, *values.shape[1:]), values.dtype)
+            padded[kept] = values
+            file.create_dataset(name, data=padded, compression="gzip", shuffle=True)
+        file["len_B"] = held.episode_lengths
+
+
 def _check_lengths(
     observations: np.ndarray, actions: np.ndarray, rewards: np.ndarray, lengths: np.ndarray, path: Path
 ) -> None:

@@ -1,0 +1,124 @@
+"""A folder or file with a group for each episode: Minari's, robomimic's, Isaac Lab's, and others."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+from trpo_gail.errors import UserError
+from trpo_gail.experts import describe
+from trpo_gail.experts.data import Demonstrations
+from trpo_gail.experts.formats import d4rl, minari, paper
+from trpo_gail.experts.formats import native as native_format
+from trpo_gail.experts.load import load, read
+
+FINAL = np.array([[1, 2], [3, 4], [5, 6]], np.float32)
+ROWS = ("observations", "actions", "rewards", "terminals", "timeouts", "steps", "episode_lengths")
+
+
+def same(a: Demonstrations, b: Demonstrations, names: tuple[str, ...] = ROWS) -> None:
+    for name in names:
+        x, y = getattr(a, name), getattr(b, name)
+        assert x.dtype == y.dtype and np.array_equal(x, y), name
+
+
+# --- Last observations --------------------------------------------------------------------------------------------
+
+
+def test_every_transition_has_its_successor(tmp_path: Path, demonstrations: Demonstrations) -> None:
+    native_format.write(tmp_path / "x.h5", replace(demonstrations, final_observations=FINAL))
+    held = read(tmp_path / "x.h5")
+    with h5py.File(tmp_path / "x.h5") as file:
+        assert file.attrs["format_version"] == 2
+    after = held.transitions().next_observations
+    assert np.array_equal(after[[2, 4, 8]], FINAL) and np.array_equal(after[:2], held.observations[1:3])
+    kept = load(tmp_path / "x.h5", 2, 2).transitions()
+    assert np.isfinite(kept.next_observations).all()
+
+
+def test_without_them_it_is_version_1(native: Path) -> None:
+    with h5py.File(native) as file:
+        assert file.attrs["format_version"] == 1
+    assert np.isnan(read(native).transitions().next_observations[2]).all()
+
+
+def test_as_many_as_episodes(demonstrations: Demonstrations) -> None:
+    with pytest.raises(UserError, match=r"'final_observations': expected shape \[3, 2\], found \[2, 2\]"):
+        load(replace(demonstrations, final_observations=FINAL[:2]))
+
+
+# --- Written and read again ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("final", [None, FINAL], ids=["version 1", "version 2"])
+def test_minari(tmp_path: Path, demonstrations: Demonstrations, final: np.ndarray | None) -> None:
+    minari.write(tmp_path / "x-v0", replace(demonstrations, final_observations=final))
+    for path in (tmp_path / "x-v0", tmp_path / "x-v0" / "data", tmp_path / "x-v0" / "data" / "main_data.hdf5"):
+        held = read(path)
+        same(held, demonstrations)
+        assert held.format == "Minari" and held.env_id == "Toy-v0" and len(held.sha256) == 64
+        assert (held.final_observations is None) == (final is None)
+        if final is not None:
+            np.testing.assert_array_equal(held.final_observations, final)
+
+
+def test_minaris_layout(tmp_path: Path, demonstrations: Demonstrations) -> None:
+    minari.write(tmp_path / "x", demonstrations)
+    with h5py.File(tmp_path / "x" / "data" / "main_data.hdf5") as file:
+        assert file["episode_2/observations"].shape == (5, 2) and file["episode_2"].attrs["total_steps"] == 4
+    metadata = json.loads((tmp_path / "x" / "data" / "metadata.json").read_text())
+    assert (metadata["total_episodes"], metadata["total_steps"], metadata["dataset_id"]) == (3, 9, "x-v0")
+    assert json.loads(metadata["action_space"])["type"] == "Box"
+
+
+def test_d4rl_and_the_papers(tmp_path: Path, demonstrations: Demonstrations) -> None:
+    for form, names in ((d4rl, ROWS), (paper, ("observations", "actions", "rewards", "steps", "episode_lengths"))):
+        form.write(tmp_path / "x.h5", demonstrations)
+        held = read(tmp_path / "x.h5")
+        assert held.format == form.NAME
+        same(held, demonstrations, names)
+
+
+def test_breaks_that_no_flag_marks(tmp_path: Path, demonstrations: Demonstrations) -> None:
+    d4rl.write(tmp_path / "x.h5", replace(demonstrations, final_observations=-FINAL))
+    with h5py.File(tmp_path / "x.h5", "a") as file:
+        file["timeouts"][2] = False
+    held = read(tmp_path / "x.h5")
+    same(held, demonstrations)
+    assert "1 episode ends without a flag" in dict(describe.info(held))["note"]
+
+
+# --- Of others ----------------------------------------------------------------------------------------------------
+
+
+def test_robomimic(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "x.h5", "w") as file:
+        file.create_group("data").attrs["env_args"] = json.dumps({"env_name": "Lift"})
+        for i in (10, 9, 0):
+            group = file.create_group(f"data/demo_{i}")
+            group["actions"], group["rewards"] = np.full((2, 1), i / 1.0), np.zeros(2)
+            group["dones"] = np.array([0, i == 9])
+            group["obs/b"], group["obs/a"] = np.ones((2, 2)), np.zeros((2, 1))
+        file["mask/train"] = np.array([b"demo_0"])
+    held = read(tmp_path / "x.h5")
+    assert held.actions[::2, 0].tolist() == [0, 9, 10] and held.observations[0].tolist() == [0, 1, 1]
+    assert held.terminals.tolist() == [False] * 3 + [True] + [False] * 2 and held.env_id == "Lift"
+    assert held.notes == ("an observation is the parts a, b side by side, in this order",)
+
+
+def test_names_of_others(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "x.h5", "w") as file:
+        for i in (2, 10):
+            file[f"states_{i}"], file[f"actions_{i}"] = np.full((4, 2), float(i)), np.zeros((3, 1))
+    with h5py.File(tmp_path / "y.h5", "w") as file:
+        for i in (2, 10):
+            file[f"demo_{i}/observation"], file[f"demo_{i}/action"] = np.full((3, 2), float(i)), np.zeros((3, 1))
+    for name in "xy":
+        held = read(tmp_path / f"{name}.h5")
+        assert held.episode_lengths.tolist() == [3, 3] and held.observations[[0, 3], 0].tolist() == [2, 10]
+        assert held.rewards is None and (held.next_observations is not None) == (name == "x")

@@ -1,0 +1,131 @@
+"""Hostile HDF5 is refused at once, in one line, from its structure."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+from tests.experts.conftest import REPOSITORY
+from trpo_gail.errors import UserError
+from trpo_gail.experts import apart
+from trpo_gail.experts.load import read
+
+
+def again(file: h5py.File, name: str) -> np.ndarray:
+    values: np.ndarray = file[name][()]
+    del file[name]
+    return values
+
+
+def external_link(file: h5py.File) -> None:
+    file["more"] = h5py.ExternalLink("/etc/passwd", "/x")
+
+
+def external_storage(file: h5py.File) -> None:
+    values = again(file, "rewards")
+    file.create_dataset("rewards", values.shape, "f4", external=[("/etc/passwd", 0, 36)])
+
+
+def virtual_of_itself(file: h5py.File) -> None:
+    values = again(file, "rewards")
+    layout = h5py.VirtualLayout(values.shape, "f4")
+    layout[...] = h5py.VirtualSource(".", "rewards", values.shape, "f4")
+    file.create_virtual_dataset("rewards", layout)
+
+
+def many_rows(file: h5py.File) -> None:
+    again(file, "rewards")
+    file.create_dataset("rewards", (10**12,), "f4", chunks=(1000,))
+
+
+def a_large_chunk(file: h5py.File) -> None:
+    again(file, "rewards")
+    file.create_dataset("rewards", (9,), "f4", chunks=(9,), maxshape=(None,))
+    del file["rewards"]
+    file.create_dataset("rewards", (9,), "f4", chunks=(10**9,), maxshape=(None,))
+
+
+def a_bomb(file: h5py.File) -> None:
+    again(file, "observations")
+    file.create_dataset("observations", (2 * 10**7, 4), "f4", chunks=(10**6, 4), compression="gzip")
+
+
+HOSTILE = {
+    external_link: "'more' is a link into another file, /etc/passwd:/x, which is not followed",
+    external_storage: "dataset 'rewards' keeps its values in another file, expected them in this one",
+    virtual_of_itself: "dataset 'rewards' is a virtual one, put together from others, expected one of its own",
+    many_rows: "dataset 'rewards': [1000000000000] makes it ",
+    a_large_chunk: "dataset 'rewards' claims chunks of 4,000,000,000 bytes, expected at most 268,435,456",
+    a_bomb: "dataset 'observations': [20000000, 4] makes it ",
+}
+
+
+@pytest.mark.parametrize(("harm", "says"), HOSTILE.items(), ids=lambda x: getattr(x, "__name__", ""))
+def test_it_is_refused(native: Path, harm: Callable[[h5py.File], None], says: str) -> None:
+    with h5py.File(native, "a") as file:
+        harm(file)
+    with pytest.raises(UserError) as caught:
+        read(native)
+    assert str(caught.value).startswith(f"{native}: {says}")
+
+
+def test_links_that_lead_back_end(native: Path) -> None:
+    with h5py.File(native, "a") as file:
+        file["more"] = file["/"]
+        file["soft"] = h5py.SoftLink("/soft")
+        file["up"] = h5py.SoftLink("/")
+    assert read(native).trajectories == 3
+
+
+def test_the_limit_can_be_raised(native: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert apart.most_bytes(native) == 256 << 20
+    monkeypatch.setenv(apart.EXPANSION, "1024")
+    assert apart.most_bytes(native) == 1 << 30
+    monkeypatch.setenv(apart.EXPANSION, "much")
+    with pytest.raises(UserError, match=r"TRPO_GAIL_EXPANSION_MB: expected a number of megabytes, found 'much'"):
+        apart.most_bytes(native)
+
+
+def test_an_absurd_length_is_compared_before_anything_is_made(native: Path) -> None:
+    with h5py.File(native, "a") as file:
+        file["episode_lengths"][0] = 10**9
+    with pytest.raises(UserError, match=r"expected lengths that make 9 rows .* found 1000000006"):
+        read(native)
+
+
+@pytest.mark.parametrize(("code", "says"), [(11, "crashes (signal 11)"), (24, "busy without an end")])
+def test_who_looks_may_die(native: Path, monkeypatch: pytest.MonkeyPatch, code: int, says: str) -> None:
+    """A file that kills the process apart is refused, and the next one is read."""
+    program = native.with_name("program.py")
+    program.write_text(f"import os\ninput()\nos.kill(os.getpid(), {code})\n")
+    apart._end()
+    with monkeypatch.context() as patch:
+        patch.setattr(apart, "_PROGRAM", program)
+        with pytest.raises(UserError, match=r"damaged HDF5") as caught:
+            read(native)
+    assert says in str(caught.value)
+    apart._refusal.cache_clear()
+    assert read(native).trajectories == 3
+
+
+def test_a_file_is_looked_at_once(native: Path) -> None:
+    before = apart._refusal.cache_info().misses
+    read(native)
+    read(native)
+    assert apart._refusal.cache_info().misses == before + 1
+
+
+def test_mutated_files(tmp_path: Path) -> None:
+    """The short version; `results/data/fuzzing.md` has the long one."""
+    out = tmp_path / "found.json"
+    command = [sys.executable, str(REPOSITORY / "scripts" / "fuzz_data.py"), "--files", "20", "--out", str(out)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stdout
+    assert json.loads(out.read_text())["files"] == 20

@@ -1,0 +1,185 @@
+"""Looks at the structure of HDF5 files in a process of its own, which `apart` starts, and which a broken file may kill.
+
+A program and no module of the package: it imports h5py alone. A line of JSON on stdin names a file and the limits; a
+line on stdout answers with what is refused, or null. What is merely damaged is no refusal: whoever opens the file
+afterwards meets it again, and says it better.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import resource
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import h5py
+
+SECONDS = 3  # of computing that one object of a file may take
+MEMORY = 512 << 20  # bytes that this process may grow by
+SMALL = 4 << 20  # bytes of a dataset that is read here, as a whole; of a larger one the chunks are counted
+ATTRIBUTE = 16 << 20  # bytes of an attribute
+OBJECTS = 1_000_000  # in a file
+
+_DAMAGE = (OSError, RuntimeError, KeyError, ValueError, TypeError, UnicodeError)
+
+
+class Refused(Exception):
+    """What is refused, in words that follow the file's name."""
+
+
+def main() -> None:
+    """Answer until nobody asks any more."""
+    for line in sys.stdin:
+        asked = json.loads(line)
+        try:
+            answer = _refusal(asked["path"], asked["bytes"])
+        except MemoryError:
+            answer = f"takes more than {MEMORY >> 20} MB to open, expected HDF5 of a plainer structure"
+        print(json.dumps(answer), flush=True)
+
+
+def _refusal(path: str, most: int) -> str | None:
+    _limit_memory()
+    try:
+        with h5py.File(path, "r", locking="best-effort") as file:
+            for name, group in _groups(file.id):
+                _look_at_members(name, group, most)
+    except Refused as refused:
+        return str(refused)
+    except _DAMAGE:
+        return None
+    return None
+
+
+def _limit_memory() -> None:
+    """From what is mapped now."""
+    try:
+        with open("/proc/self/statm") as stream:
+            mapped = int(stream.read().split()[0]) * resource.getpagesize()
+        resource.setrlimit(resource.RLIMIT_AS, (mapped + MEMORY, resource.getrlimit(resource.RLIMIT_AS)[1]))
+    except (OSError, ValueError):  # no Linux: the limit on what a file claims is there all the same
+        return
+
+
+def _give_time() -> None:
+    """Another few seconds of computing, after which the kernel ends this process."""
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    soft = math.ceil(used.ru_utime + used.ru_stime) + SECONDS
+    resource.setrlimit(resource.RLIMIT_CPU, (soft, resource.getrlimit(resource.RLIMIT_CPU)[1]))
+
+
+# --- Groups and links ---------------------------------------------------------------------------------------------
+
+
+def _groups(top: Any) -> Iterator[tuple[str, Any]]:
+    """All groups by their names, each once, however links lead back to it."""
+    seen, waiting = {_address(top)}, [("", h5py.h5g.open(top, b"/"))]
+    while waiting:
+        name, group = waiting.pop()
+        yield name, group
+        for member in _links(group):
+            if len(seen) > OBJECTS:
+                raise Refused(f"holds more than {OBJECTS:,} objects, expected fewer")
+            _give_time()
+            try:
+                found = h5py.h5o.open(group, member)
+                where = _address(found)
+            except _DAMAGE:
+                continue
+            if where not in seen:
+                seen.add(where)
+                if isinstance(found, h5py.h5g.GroupID):
+                    waiting.append((f"{name}/{_word(member)}", found))
+
+
+def _address(found: Any) -> tuple[int, int]:
+    info = h5py.h5o.get_info(found)
+    return info.fileno, info.addr
+
+
+def _links(group: Any) -> Iterator[bytes]:
+    """Names in a group, of which none leads out of the file."""
+    _give_time()
+    try:
+        names = list(group)
+    except _DAMAGE:
+        return
+    for name in names:
+        try:
+            kind = group.links.get_info(name).type
+        except _DAMAGE:
+            continue
+        if kind == h5py.h5l.TYPE_EXTERNAL:
+            raise Refused(f"'{_word(name)}' is a link into another file{_target(group, name)}, which is not followed")
+        if kind not in (h5py.h5l.TYPE_HARD, h5py.h5l.TYPE_SOFT):
+            raise Refused(f"'{_word(name)}' is a link of a kind of its own ({kind}), which is not followed")
+        yield name
+
+
+def _target(group: Any, name: bytes) -> str:
+    try:
+        file, path = group.links.get_val(name)
+    except _DAMAGE:
+        return ""
+    return f", {_word(file)}:{_word(path)}"
+
+
+def _word(name: bytes) -> str:
+    return name.decode("utf-8", "replace")[:60]
+
+
+# --- Datasets and attributes --------------------------------------------------------------------------------------
+
+
+def _look_at_members(name: str, group: Any, most: int) -> None:
+    _look_at_attributes(name or "/", group)
+    for member in _links(group):
+        _give_time()
+        try:
+            found = h5py.h5o.open(group, member)
+        except _DAMAGE:
+            continue
+        if isinstance(found, h5py.h5d.DatasetID):
+            where = f"{name}/{_word(member)}".lstrip("/")
+            _look_at_attributes(where, found)
+            try:
+                _look_at(where, found, most)
+            except _DAMAGE:
+                continue
+
+
+def _look_at_attributes(where: str, found: Any) -> None:
+    try:
+        for i in range(h5py.h5a.get_num_attrs(found)):
+            _give_time()
+            attribute = h5py.h5a.open(found, index=i)
+            claimed = math.prod(attribute.shape) * max(attribute.get_type().get_size(), 1)
+            if max(attribute.get_storage_size(), claimed) > ATTRIBUTE:
+                raise Refused(f"an attribute of '{where}' claims {claimed:,} bytes, expected at most {ATTRIBUTE:,}")
+    except _DAMAGE:
+        return
+
+
+def _look_at(where: str, found: Any, most: int) -> None:
+    """Raise Refused for a dataset that leads out of the file, or that a read of would take more than `most` bytes."""
+    properties = found.get_create_plist()
+    layout = properties.get_layout()
+    if layout == h5py.h5d.VIRTUAL:
+        raise Refused(f"dataset '{where}' is a virtual one, put together from others, expected one of its own")
+    if properties.get_external_count():
+        raise Refused(f"dataset '{where}' keeps its values in another file, expected them in this one")
+    size = max(found.get_type().get_size(), 1)
+    if layout == h5py.h5d.CHUNKED:
+        chunk = math.prod(properties.get_chunk()) * size
+        if chunk > most:
+            raise Refused(f"dataset '{where}' claims chunks of {chunk:,} bytes, expected at most {most:,}")
+        found.get_num_chunks()
+    numbers = found.get_type().get_class() in (h5py.h5t.INTEGER, h5py.h5t.FLOAT, h5py.h5t.ENUM)
+    if numbers and 0 < math.prod(found.shape) * size <= SMALL:
+        h5py.Dataset(found)[()]
+
+
+if __name__ == "__main__":
+    main()
