@@ -12,10 +12,11 @@ import h5py
 import numpy as np
 import pytest
 
-from tests.experts.conftest import REPOSITORY
 from trpo_gail.errors import UserError
 from trpo_gail.experts import apart
 from trpo_gail.experts.load import read
+
+REPOSITORY = Path(__file__).parents[2]
 
 
 def again(file: h5py.File, name: str) -> np.ndarray:

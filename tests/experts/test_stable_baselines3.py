@@ -60,7 +60,7 @@ def write(
 
 
 ONE = {"weight": [[1.0, 2.0]], "bias": [0.5]}  # to one number
-THREE = {"weight": [[1.0, 0.0], [0.0, 1.0], [-1.0, -1.0]], "bias": [0.0, 0.0, 0.0]}
+THREE: dict[str, Any] = {"weight": [[1.0, 0.0], [0.0, 1.0], [-1.0, -1.0]], "bias": [0.0, 0.0, 0.0]}
 ROWS = np.array([[0.1, -0.2], [1.0, 2.0], [-3.0, 0.4]], np.float32)
 LINEAR = ROWS @ np.array([1.0, 2.0], np.float32) + 0.5  # of ONE
 
