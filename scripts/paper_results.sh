@@ -6,13 +6,7 @@ set -euo pipefail
 
 results=${1:-results/paper}
 
-write() {
-    trpo-gail paper table --results "$results" --format "$1" > "$results/$2.part"
-    mv "$results/$2.part" "$results/$2"
-}
-
-trap 'rm -f "$results"/table.*.part' EXIT
-write md table.md
-write csv table.csv
-write latex table.tex
+trpo-gail paper table --results "$results" --format md --out "$results/table.md"
+trpo-gail paper table --results "$results" --format csv --out "$results/table.csv"
+trpo-gail paper table --results "$results" --format latex --out "$results/table.tex"
 trpo-gail paper figure --results "$results"

@@ -29,7 +29,7 @@ def run(
         rows.append(row | {"eval_return_mean": score, "eval_return_std": None if score is None else 1.0})
     rows = [row for row in rows if row["iteration"] not in lost]
     summary: dict[str, Any] = {} if random is None else {"random_return_mean": random}
-    return RunData(Path("run"), "run", {"env": "E", "eval_every": eval_every}, {}, [], rows, summary)
+    return RunData(Path("run"), "run", {"env": "E", "eval_every": eval_every}, {}, [], rows, summary, "training")
 
 
 def same(curve: tuple[np.ndarray, np.ndarray], x: Sequence[float], values: Sequence[float]) -> None:

@@ -358,7 +358,7 @@ def test_the_commits_of_all_sessions_are_told(places: Places) -> None:
     content = json.loads(config.read_text())
     sessions = [content["sessions"][0] | {"commit": commit} for commit in ("abc", "abc", "def")]
     config.write_text(json.dumps(content | {"sessions": sessions}))
-    assert results.harvest(places.run(FIRST), FIRST, GRID).commit == "abc, def"
+    assert results.harvest(places.run(FIRST), FIRST, GRID, None).commit == "abc, def"
 
 
 def test_packed_results_are_done_and_a_file_of_a_cells_own_counts_for_more(

@@ -43,6 +43,10 @@ def runs(group: tuple[str, str, int], means: Sequence[float], **more: float | No
     return [result(Cell(*group, seed), [mean - 1, mean + 1], **more) for seed, mean in enumerate(means)]  # type: ignore[arg-type]
 
 
+def markdown(table: list[Row]) -> str:
+    return as_markdown(table, GRID, table)
+
+
 def row(group: tuple[str, str, int], found: list[Result]) -> Row:
     [chosen] = [row for row in make_table(GRID, found, PAPER) if row.group == group]
     return chosen
@@ -93,7 +97,7 @@ def test_the_correction_is_over_the_table() -> None:
     others = [r for n in (11, 18, 25) for r in runs(("hopper", "bc", n), [PAPER.runs["hopper", "bc", n].mean] * 3)]
     among = row(HOPPER, [*lone, *others])
     assert among.p == alone.p and among.verdict == "matches"
-    told = as_markdown(make_table(GRID, [*lone, *others], PAPER), GRID)
+    told = markdown(make_table(GRID, [*lone, *others], PAPER))
     assert "4 a verdict: 0 above, 4 matching, 0 below" in told
     assert "Matching by the correction alone: Hopper, GAIL, 4 (ours is higher, p = 0.0" in told
 
@@ -109,7 +113,7 @@ def test_the_control_has_the_scale_of_its_task() -> None:
 
 def test_csv() -> None:
     table = make_table(GRID, runs(HOPPER, [3600.0, 3610.0, 3620.0], expert=3500.0, random=0.0), PAPER)
-    lines = as_csv(table, GRID).splitlines()
+    lines = as_csv(table, GRID, table).splitlines()
     assert lines[0] == (
         "task,algorithm,trajectories,seeds,return_mean,return_std,ci_low,ci_high,paper_mean,paper_std,scaled,verdict"
     )
@@ -123,7 +127,7 @@ def test_csv() -> None:
 
 def test_markdown_and_latex() -> None:
     table = make_table(GRID, runs(CARTPOLE, [199.0, 200.0, 201.0]), PAPER)
-    lines = as_markdown(table, GRID).splitlines()
+    lines = markdown(table).splitlines()
     assert (
         "| Cartpole | GAIL | 1 | 3 | 200.00 ± 1.29 | 197.5 to 202.5 | 200.00 ± 0.00 | 7 | 1.000 | 1.000 | 1 | matches |"
         in lines
@@ -131,7 +135,7 @@ def test_markdown_and_latex() -> None:
     assert "| Cartpole | GAIL | 4 | — | — | — | 200.00 ± 0.00 | 7 | — | 1.000 | — | — |" in lines
     assert {line.count("|") for line in lines if line.startswith("|")} == {13}
     assert any("Holm-corrected over the table" in line for line in lines), "the rule is not stated"
-    tex = as_latex(table, GRID)
+    tex = as_latex(table, GRID, table)
     assert r" & GAIL & $1$ & $3$ & $200.00 \pm 1.29$ & $200.00 \pm 0.00$ & $1.000$ & matches \\" in tex
     assert r"GAIL, $\lambda$ = 0.001" in tex
     body = [line for line in tex.splitlines() if line.endswith(r"\\")]
@@ -179,6 +183,20 @@ def test_a_part_of_the_table_keeps_the_verdicts_of_the_whole(
     assert len(table("--format", "csv", "--measured")) == 1 + 4
     assert main(["paper", "table", "--results", str(tmp_path), "--task", "hooper"]) == 2
     assert "--task: 'hooper' is not in the grid" in capsys.readouterr().err
+
+
+def test_a_table_is_written_whole(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write(tmp_path, result(Cell(*HOPPER, 0), [1.0]))
+    words = ["paper", "table", "--results", str(tmp_path), "--format", "csv"]
+    assert main(words) == 0
+    printed, file = capsys.readouterr().out, tmp_path / "table.csv"
+    assert main([*words, "--out", str(file)]) == 0
+    assert capsys.readouterr().out == f"{file}\n" and file.read_text() == printed
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["cells", "table.csv"]
+    assert main([*words, "--out", str(tmp_path / "nowhere" / "table.csv")]) == 2
+    assert capsys.readouterr().err == (
+        f"trpo-gail: --out {tmp_path}/nowhere/table.csv: the folder {tmp_path}/nowhere does not exist\n"
+    )
 
 
 def test_no_results(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

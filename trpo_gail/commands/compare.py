@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from trpo_gail.parallel import Workers
     from trpo_gail.studies.comparison.fairness import Entry
     from trpo_gail.studies.comparison.plan import Contestant, Plan, Task
-    from trpo_gail.studies.runner import Outcome
 
 Named = tuple[str, tuple[str, ...]]  # flags, and whose they are
 EVALUATIONS = 20  # of a run, where --eval_every does not say
@@ -104,15 +103,10 @@ def _compare(given: _Arguments, program: Sequence[str] = ()) -> int:
     keep(plan, out)
     experiment = ComparisonExperiment(plan, experts, out, Path(given.runs or f"runs/compare/{out.name}"))
     outcome = Runner(experiment, plan.cells(), given.jobs, given.ranks, program).run()
-    print(_told(outcome))
+    print(outcome)
     if outcome.stopped:
         return 0
     return (_write(plan, out) if outcome.done else 0) or (1 if outcome.failed else 0)
-
-
-def _told(outcome: Outcome) -> str:
-    stopped = f", stopped by {outcome.stopped}: the same command goes on" if outcome.stopped else ""
-    return f"{outcome.done} done, {outcome.failed} failed, {outcome.elsewhere} with another runner{stopped}"
 
 
 def _write(plan: Plan, out: Path) -> int:

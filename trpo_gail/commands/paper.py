@@ -12,6 +12,7 @@ from trpo_gail.commands import COMMANDS
 from trpo_gail.commands.parsing import alone, file_errors, parse
 from trpo_gail.errors import UserError
 from trpo_gail.studies.reproduction.grid import Cell, Places, Selection, command, load_grid, parse_shard, select
+from trpo_gail.system import whole_file
 
 if TYPE_CHECKING:
     from trpo_gail.parallel import Workers
@@ -75,6 +76,8 @@ class _TableArguments:
     """Folder of the finished cells' results."""
     format: Literal["md", "csv", "latex"] = "md"
     """Markdown (md), CSV, or LaTeX with booktabs."""
+    out: str | None = None
+    """File to write; None prints the table."""
 
 
 @dataclass(frozen=True)
@@ -128,10 +131,7 @@ def _run(arguments: list[str]) -> int:
 
     experiment = GridExperiment(load_grid(), given.places())
     outcome = Runner(experiment, given.cells(), given.jobs, given.ranks).run()
-    print(
-        f"{outcome.done} done, {outcome.failed} failed, {outcome.elsewhere} with another runner"
-        + (f", stopped by {outcome.stopped}: the same command goes on" if outcome.stopped else "")
-    )
+    print(outcome)
     return 1 if outcome.failed else 0
 
 
@@ -151,7 +151,12 @@ def _table(arguments: list[str]) -> int:
     wanted = {cell.group for cell in select(grid, Selection(given.task, given.algorithm))}
     rows, _ = _rows(Path(given.results))
     shown = [row for row in rows if row.group in wanted and (row.ours or not given.measured)]
-    print(FORMATS[given.format](rows, grid, shown), end="")
+    text = FORMATS[given.format](rows, grid, shown)
+    if given.out is None:
+        print(text, end="")
+    else:
+        whole_file.write(_in_a_folder(given.out), text.encode())
+        print(given.out)
     return 0
 
 
@@ -159,13 +164,19 @@ def _figure(arguments: list[str]) -> int:
     given = parse(_FigureArguments, arguments, "paper figure")
     from trpo_gail.studies.reproduction.figure import paper_figure
 
-    path = Path(given.out or f"{given.results}/figure1.png")
-    if given.out and not path.parent.is_dir():
-        raise UserError(f"--out {path}: the folder {path.parent} does not exist")
+    path = _in_a_folder(given.out) if given.out else Path(given.results, "figure1.png")
     rows, scales = _rows(Path(given.results))
     paper_figure(load_grid(), rows, scales, path)
     print(path)
     return 0
+
+
+def _in_a_folder(out: str) -> Path:
+    """The file that --out names. Raises UserError if its folder does not exist."""
+    path = Path(out)
+    if not path.parent.is_dir():
+        raise UserError(f"--out {path}: the folder {path.parent} does not exist")
+    return path
 
 
 def _pack(arguments: list[str]) -> int:

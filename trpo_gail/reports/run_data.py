@@ -30,7 +30,7 @@ class RunData:
     sessions: Sequence[Mapping[str, Any]]
     rows: Sequence[Mapping[str, float | None]]
     summary: Mapping[str, Any]  # empty while a run has not ended
-    kind: Kind = "training"
+    kind: Kind
 
     @property
     def env(self) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -38,8 +37,6 @@ from trpo_gail.spaces.spec import ActionView
 from trpo_gail.system import typed
 from trpo_gail.system.stopping import StopRequest
 from trpo_gail.train import finished, train
-
-Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-import shutil
 import subprocess
 import sys
 import time
@@ -23,6 +22,7 @@ from trpo_gail.config.presets import preset
 from trpo_gail.config.tree import Config, PresetName
 from trpo_gail.errors import UserError
 from trpo_gail.parallel import Workers, cores
+from trpo_gail.studies.launch import ONE_THREAD, mpirun
 
 
 def bench(
@@ -92,13 +92,7 @@ def _grown(config: Config, ranks: int) -> Config:
 def measure(what: str, config: Config, ranks: int, seconds: float) -> float:
     """One rate, from a fresh process (or `ranks` of them), each on a core of its own."""
     command = [sys.executable, "-m", "trpo_gail.studies.bench", what, str(seconds), json.dumps(to_dict(config))]
-    if ranks > 1:
-        mpirun = shutil.which("mpirun", path=f"{Path(sys.executable).parent}:{os.environ.get('PATH', '')}")
-        if mpirun is None:
-            raise UserError("--ranks: no mpirun found (pip install mpich, or --ranks 1)")
-        command = [mpirun, "-n", str(ranks), *command]
-    single = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
-    done = subprocess.run(command, capture_output=True, text=True, env=os.environ | single)
+    done = subprocess.run([*mpirun(ranks), *command], capture_output=True, text=True, env=os.environ | ONE_THREAD)
     if done.returncode:
         said = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
         raise UserError(f"bench: the {what} measurement failed: {said[-1]}")

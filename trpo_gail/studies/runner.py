@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import fcntl
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -26,6 +25,7 @@ from trpo_gail.parallel import Workers, cores
 from trpo_gail.runs.console import duration
 from trpo_gail.runs.run_folder import RunFolder, is_unbegun, read_json
 from trpo_gail.studies.experiment import CellT, Experiment
+from trpo_gail.studies.launch import ONE_THREAD, mpirun
 from trpo_gail.studies.results import finished
 from trpo_gail.studies.view import Forecast, GridView
 from trpo_gail.system import typed
@@ -45,6 +45,10 @@ class Outcome:
     failed: int = 0
     elsewhere: int = 0  # another runner has them
     stopped: str | None = None  # the signal's name
+
+    def __str__(self) -> str:
+        stopped = f", stopped by {self.stopped}: the same command goes on" if self.stopped else ""
+        return f"{self.done} done, {self.failed} failed, {self.elsewhere} with another runner{stopped}"
 
 
 @dataclass
@@ -104,7 +108,7 @@ class Runner(Generic[CellT]):
             raise UserError(f"--jobs {jobs}, --ranks {ranks}: each must be at least 1")
         self._experiment, self._cells = experiment, cells
         self._jobs = jobs or max(1, len(cores()) // ranks)
-        self._program = [*_mpirun(ranks), *(program or (sys.executable, "-m", "trpo_gail"))]
+        self._program = [*mpirun(ranks), *(program or (sys.executable, "-m", "trpo_gail"))]
         self._missing = [cell for cell in cells if not experiment.is_done(cell)]
         experiment.check(self._missing)
 
@@ -298,14 +302,4 @@ def _environment() -> dict[str, str]:
     """One thread a rank: cells fill the cores already. Open MPI shall not bind every cell to the same ones. And a launcher
     that started us, alone, has not started them."""
     unbound = dict.fromkeys(("OMPI_MCA_hwloc_base_binding_policy", "PRTE_MCA_hwloc_default_binding_policy"), "none")
-    single = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
-    return unbound | unlaunched_environment() | single
-
-
-def _mpirun(ranks: int) -> list[str]:
-    if ranks == 1:
-        return []
-    found = shutil.which("mpirun", path=f"{Path(sys.executable).parent}:{os.environ.get('PATH', '')}")
-    if found is None:
-        raise UserError("--ranks: no mpirun found (pip install mpich, or --ranks 1)")
-    return [found, "-n", str(ranks)]
+    return unbound | unlaunched_environment() | ONE_THREAD

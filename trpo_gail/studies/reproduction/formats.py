@@ -31,12 +31,12 @@ CSV_COLUMNS = (
 )  # fmt: skip
 
 
-def as_csv(rows: Sequence[Row], grid: Grid, shown: Sequence[Row] | None = None) -> str:
+def as_csv(rows: Sequence[Row], grid: Grid, shown: Sequence[Row]) -> str:
     """One line a cell; what is missing is empty."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(CSV_COLUMNS)
-    for row in rows if shown is None else shown:
+    for row in shown:
         low, high = row.interval or (None, None)
         numbers = [
             *((row.ours.mean, row.ours.std) if row.ours else (None, None)), low, high,
@@ -47,12 +47,12 @@ def as_csv(rows: Sequence[Row], grid: Grid, shown: Sequence[Row] | None = None) 
     return out.getvalue()
 
 
-def as_markdown(rows: Sequence[Row], grid: Grid, shown: Sequence[Row] | None = None) -> str:
+def as_markdown(rows: Sequence[Row], grid: Grid, shown: Sequence[Row]) -> str:
     """A table for people, with the rule and the counts below it."""
     head = ["task", "algorithm", "trajectories", "seeds", "ours", "95 % interval", "paper", "runs"]
     head += ["scaled", "paper's", "p", "verdict"]
     lines = [head, ["---"] * 2 + ["--:"] * (len(head) - 3) + ["---"]]
-    for row in rows if shown is None else shown:
+    for row in shown:
         task, algorithm, size = row.group
         cells = [grid.tasks[task].title, grid.algorithms[algorithm].title, str(size) if size else ABSENT]
         lines.append([*cells, *_texts(row), row.verdict or ABSENT])
@@ -103,14 +103,14 @@ def _difference(row: Row, grid: Grid) -> str:
     return f"{grid.tasks[task].title}, {grid.algorithms[algorithm].title}, {size} ({side}, p = {row.p:.2g})"
 
 
-def as_latex(rows: Sequence[Row], grid: Grid, shown: Sequence[Row] | None = None) -> str:
+def as_latex(rows: Sequence[Row], grid: Grid, shown: Sequence[Row]) -> str:
     """A `tabular` (package booktabs) with what fits the width of a page."""
     lines = [
         r"\begin{tabular}{llrrrrrl}", r"\toprule",
         r"Task & Algorithm & Traj. & Seeds & Ours & Paper & Scaled & Verdict \\",
     ]  # fmt: skip
     task = ""
-    for row in rows if shown is None else shown:
+    for row in shown:
         new = row.group[0] != task
         task = row.group[0]
         lines += [r"\midrule"] if new else []

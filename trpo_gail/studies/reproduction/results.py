@@ -60,7 +60,7 @@ def read_all(folder: Path, grid: Grid) -> list[Result]:
     return sorted(found, key=lambda result: (order[result.cell.group], result.seed))
 
 
-def harvest(run: Path, cell: Cell, grid: Grid, peak_memory_mb: float | None = None) -> Result:
+def harvest(run: Path, cell: Cell, grid: Grid, peak_memory_mb: float | None) -> Result:
     """The result of a finished run folder. Raises UserError if it lacks something."""
     summary = read_json(run / "summary.json")
     sessions = read_json(run / "config.json", sessions=list[dict])["sessions"]
