@@ -2,24 +2,24 @@
 
 A map, in the order of a first reading:
 
-    train.py         Algorithm 1
-    adversaries/     the discriminator; behind the same seam FEM, GTAL, a constant and the environment's own reward
-    generators/      TRPO and its numerics; PPO
-    critic.py        V(s): advantages and their fit
-    policy.py        distributions over actions, and the copy of a policy that samples
+    train.py         Algorithm 1;  build.py makes a learner from a config
+    adversaries/     the discriminator and its parts; behind the same seam FEM, GTAL, a constant, the environment's reward
+    generators/      TRPO; PPO
+    critic.py        V(s): advantages and their fit;  learner.py everything that a checkpoint holds
+    policies/        distributions over actions, the policy, and its copy that samples
+    networks/        the MLP, nets for images, running statistics
+    optim/           one flat vector, Adam, the natural gradient
     sampling/        from environments to rows
-    parallel.py      the ranks of mpirun, as a value passed down
-    envs/            environments, the units of their actions, and what they do wrong
-    finite.py        what turns non-finite is named;  stuck.py warns of a run that learns nothing
-    learner.py       everything that a checkpoint holds;  checkpoint.py writes it
-    session.py       a run from flags to summary;  runs.py its folder;  cli.py the commands
-    stopping.py      signals;  console.py and terminal.py what a person sees, and how it is printed
-    cloning.py       behavioural cloning, the baseline without an environment;  cloning_run.py a run of it
-    experts/         demonstrations: read, write, record
-    experiments/     many runs side by side: the runner
-    reproduction/    the paper's experiments: the grid, the tables
-    comparison/      configurations on equal terms: the plan, the statistics
+    spaces/          observations and actions as rows; what is known of an environment
+    parallel.py      the ranks of mpirun, as a value passed down;  finite.py names what turns non-finite
+    envs/            environments, and what they do wrong;  tasks/ our own task and the paper's
+    experts/         demonstrations: formats, checks, the one container
+    cloning.py       behavioural cloning, the baseline without an environment
+    runs/            a run on disk: training, cloning, checkpoints, metrics, evaluation, recording
+    studies/         many runs side by side: comparisons, the paper's experiments, the benchmark
     reports/         pictures, and the page of a run or several
+    config/          the tree of settings, its checks, presets, choices and flags
+    system/          files, terminals, signals, launchers
 
 `load_policy(run)` gives a trained policy; `load(file)` a file of demonstrations. Importing the package starts no MPI.
 """

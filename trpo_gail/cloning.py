@@ -32,7 +32,7 @@ def clone(
     Minimises mean -log pi(a|s), the log standard deviation included, on a random share of the pairs. Every so many steps
     the others score the policy; `log` gets a row of it. The policy is left as it was at its best score, whose row is
     returned. As in the original code the number of steps is fixed; the paper's text stops as validation stops improving.
-    Raises RunError where a score or a parameter is not finite.
+    Raises RunError if a score or a parameter is not finite.
     """
     assert len(observations) >= 2
     # Validation pairs too, and for good.

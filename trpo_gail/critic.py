@@ -34,7 +34,7 @@ def _squares_slope(targets: Tensor, values: Tensor) -> Tensor:
 def _clipped_squares_slope(targets: Tensor, old: Tensor, limit: float, values: Tensor) -> Tensor:
     """The same for the larger of (V - target)^2 and (old + clip(V - old, -limit, limit) - target)^2.
 
-    So 0 where V is nearer to its target than a move of `limit` would bring it.
+    So it is 0 if V is nearer to its target than a move of `limit` would bring it.
     """
     moved = old + (values - old).clamp(-limit, limit)
     counts = ((values - old).abs() <= limit) | ((values - targets).abs() > (moved - targets).abs())

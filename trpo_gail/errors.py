@@ -25,7 +25,7 @@ class Answered(SystemExit):
 def shortened(text: str, limit: int = MOST) -> str:
     """One line of at most `limit` characters. What is wrong and what to do stand at the ends: the middle is left out.
 
-    A file's name counts as 60 characters at most: where it is long, the line may be, for the name is what is needed.
+    A file's name counts as 60 characters at most: a long name makes a long line, since the name is needed.
     """
     line, gap = text if text.isprintable() else " ".join(text.split()), " ... "
     limit += sum(max(0, len(word) - 60) for word in line.split() if "/" in word and len(word) < 1000)

@@ -74,7 +74,7 @@ class Workers:
     def world(cls) -> Workers:
         """All processes of the launcher, or this one alone; MPI starts only if a launcher's variables say so.
 
-        Raises UserError where the launcher says N processes and MPI finds itself alone, as happens with an MPI library
+        Raises UserError if the launcher says N processes and MPI finds itself alone, as happens with an MPI library
         that is not the launcher's.
         """
         launcher = launched()

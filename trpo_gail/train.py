@@ -157,7 +157,7 @@ def _mean(rows: list[Record]) -> Record:
 def train(learner: Learner, config: Config, workers: Workers, after: Callable[[Record], str | None]) -> str:
     """Iterate until steps or iterations are done or `after`, called with each iteration's row, gives a reason to stop.
 
-    Where the sampler gives up, GivenUp is raised on all ranks, and the learner is as the last iteration left it.
+    If the sampler gives up, GivenUp is raised on all ranks, and the learner is as the last iteration left it.
     """
     while (done := finished(learner.progress, config)) is None:
         # An environment that runs a torch model may have switched gradients off.
@@ -170,7 +170,7 @@ def train(learner: Learner, config: Config, workers: Workers, after: Callable[[R
 
 @contextmanager
 def _told(learner: Learner, config: Config) -> Iterator[None]:
-    """An error that ends the run tells the iteration, and what may have caused it."""
+    """An error that ends the run names the iteration, and what may have caused it."""
     iteration = learner.progress.iteration + 1
     try:
         yield

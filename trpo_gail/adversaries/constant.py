@@ -1,6 +1,7 @@
 """A reward that says nothing of the expert: the control that tells how much of a score is the bonus for staying alive.
 
-The paper has none; Kostrikov et al. (2019, Discriminator-Actor-Critic, arXiv:1809.02925) show what it reaches on Hopper.
+The paper has no such control. Kostrikov et al. (2019, Discriminator-Actor-Critic, arXiv:1809.02925) show what it reaches
+on Hopper.
 """
 
 from __future__ import annotations

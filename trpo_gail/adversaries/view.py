@@ -35,7 +35,7 @@ class View:
 
 
 def rounded(values: np.ndarray, kept: np.dtype) -> np.ndarray:
-    """`values` with the digits that the float dtype `kept` has, and with their own where its range ends before them.
+    """`values` with the digits that the float dtype `kept` has, and with their own digits if they are beyond its range.
 
     Integers are no scale to round to: a file of them may hold what an environment gives as fractions.
     """

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from trpo_gail.studies.comparison.plan import Contestant, Plan, Task
 
 Named = tuple[str, tuple[str, ...]]  # flags, and whose they are
-EVALUATIONS = 20  # of a run, where --eval_every does not say
+EVALUATIONS = 20  # of a run, if --eval_every does not say
 
 
 @dataclass(frozen=True)

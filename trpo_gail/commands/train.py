@@ -76,7 +76,7 @@ def _train(given: TrainArguments, saved: Config | None, workers: list[Workers], 
 
 
 def _saved(path: Path) -> Config | None:
-    """The config of the run to go on with; None where it was killed before it wrote one, so that it begins anew."""
+    """The config of the run to go on with; None if it was killed before it wrote one, so that it begins anew."""
     from trpo_gail.runs.run_folder import is_unbegun
 
     if is_unbegun(path):

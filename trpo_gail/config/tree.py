@@ -1,6 +1,6 @@
 """One tree of frozen dataclasses: the command line, `config.json` and a checkpoint's metadata. Imports no torch.
 
-A field has its range beside it, and the help text of its flag under it. Names are Stable-Baselines' where they exist.
+A field has its range beside it, and the help text of its flag under it. Names are those of Stable-Baselines, if it has one.
 A preset is this tree with other defaults.
 """
 

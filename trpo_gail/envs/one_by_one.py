@@ -21,7 +21,7 @@ from trpo_gail.spaces import layout
 from trpo_gail.spaces.layout import Layout, at
 from trpo_gail.system.terminal import warn
 
-# Steps after which an episode is cut where nothing else limits it; the longest common limit, Atari's, is 27,000.
+# Steps after which an episode is cut if nothing else limits it; the longest common limit, Atari's, is 27,000.
 BOUND = 30_000
 
 LIMIT = "max_episode_steps"  # gymnasium's and EnvPool's name for it

@@ -1,4 +1,4 @@
-"""Vector environments behind one small protocol: EnvPool where it offers the id, gymnasium otherwise.
+"""Vector environments behind one small protocol: EnvPool if it offers the id, gymnasium otherwise.
 
 Gymnasium's run one after the other; ours, of `point_nav`, all at once.
 
@@ -72,7 +72,7 @@ def make(
 ) -> VectorEnv:
     """Make `num_envs` environments; they must be restarted before the first step.
 
-    `auto` takes EnvPool where it is installed and offers the id. `threads` is EnvPool's; gymnasium's run in turn.
+    `auto` takes EnvPool if it is installed and offers the id. `threads` is EnvPool's; gymnasium's run in turn.
     `executed` actions are clipped to a Box's bounds before they are executed, `raw` ones are not; with `scale`, a Box's
     bounded dimensions are [-1, 1] to the caller. `max_episode_steps` is a time limit in place of the environment's own.
     `images` are names of parts of the observation that are images although they are not uint8.
@@ -201,7 +201,7 @@ def without_limit(spec: EnvSpec) -> str | None:
 
 
 def try_out(env: VectorEnv, early_reset: bool) -> None:
-    """One step from a reset, so that what breaks the interface is told before anything else happens.
+    """One step from a reset, so that an environment that breaks the interface is reported before anything else happens.
 
     With `early_reset` also a reset in the middle of an episode, as sampling by steps makes them. The episodes under way are
     left so. Raises UserError.

@@ -49,7 +49,7 @@ class GreedyPointNav:
 
 
 def greedy(env_id: str) -> GreedyPointNav:
-    """The greedy expert of an environment. Raises UserError where there is none."""
+    """The greedy expert of an environment. Raises UserError if there is none."""
     known = (point_nav.DISCRETE, point_nav.CONTINUOUS)
     if env_id not in known:
         raise UserError(f"--policy {NAME}: only {' and '.join(known)} have a greedy expert, {env_id!r} has none")

@@ -48,7 +48,7 @@ class PPO:
         self._adam = Adam(self.flat.vector, config.learning_rate, eps=1e-5)
 
     def step(self, batch: Batch, rng: np.random.Generator) -> Stats:
-        """Improve the policy. Stops before an update where the minibatch's KL is beyond 1.5 target_kl.
+        """Improve the policy. Stops before an update if the minibatch's KL is beyond 1.5 target_kl.
 
         Raises NotFinite for a gradient or a KL that is not finite.
         """
@@ -100,7 +100,7 @@ class PPO:
         return [(A - m) / s for A, m, s in zip(advantages, mean.tolist(), std.tolist(), strict=True)]
 
     def _update(self, rows: Part, norms: list[float]) -> bool:
-        """One Adam step; False, and no step, where it is time to stop. Decided on what is reduced, so by all ranks alike."""
+        """One Adam step; False, and no step, if it is time to stop. Decided on what is reduced, so by all ranks alike."""
         cfg = self.config
         gradient, kl = self.gradient(rows)
         norm = float(gradient.norm())
@@ -127,7 +127,7 @@ class PPO:
         return mean[:-1], float(mean[-1])
 
     def _objective(self, rows: Part, new: Distribution) -> tuple[Tensor, Tensor]:
-        """What is maximised and KL(old || new), by row [B] each; the KL only where something depends on it, else 0."""
+        """What is maximised and KL(old || new), by row [B] each; the KL only if something depends on it, else 0."""
         cfg = self.config
         watched = cfg.objective == "kl-penalty" or cfg.target_kl is not None
         kl = rows.old.kl(new) if watched else torch.zeros_like(rows.advantages)
@@ -162,7 +162,7 @@ def build(config: Config, parts: Parts) -> PPO:
 
 
 def clipped(ratio: Tensor, advantages: Tensor, clip_range: float, dual_clip: float | None) -> Tensor:
-    """The clipped surrogate by row [B] (Schulman et al. 2017, eq. 7); bounded below where the advantage is negative by
+    """The clipped surrogate by row [B] (Schulman et al. 2017, eq. 7); bounded below if the advantage is negative by
     `dual_clip` times it (Ye et al. 2020, eq. 5)."""
     surrogate = torch.minimum(ratio * advantages, ratio.clamp(1.0 - clip_range, 1.0 + clip_range) * advantages)
     if dual_clip is None:

@@ -28,7 +28,7 @@ class TRPO:
         self.flat = flat.of(policy)
 
     def step(self, batch: Batch, rng: np.random.Generator) -> Stats:
-        """Improve the policy; where no acceptable step exists, do as the config says (by default leave it bit for bit)."""
+        """Improve the policy. If no step is acceptable, do as the config says: by default leave the policy bit for bit."""
         cfg = self.config
         z = self.policy.normaliser(batch.observations)
         g, L_old, old, entropy = self._gradient(batch, z)

@@ -31,9 +31,9 @@ def trust_region_step(
     """Move parameters theta [P], in place, up an objective L subject to mean KL(old || theta) <= max_kl.
 
     `g` [P] and `value` are L's gradient and value at theta; `product` is the damped Fisher matrix there; `evaluate` gives
-    L and the KL at wherever theta stands. Theta is left bit for bit where there is no acceptable step, unless the config
-    says otherwise. A step that is tried may well give what is not finite; raises NotFinite where the `owner` of theta does
-    so before any step.
+    L and the KL at the theta of the moment. Theta is left bit for bit if no step is acceptable, unless the config says
+    otherwise. A step that is tried may give numbers that are not finite; raises NotFinite if the `owner` of theta gives
+    such numbers before any step.
     """
     norm = float(g.norm())
     finite.number(f"objective of the {owner}", value)
@@ -63,7 +63,7 @@ def trust_region_step(
         theta.copy_(start + fraction * full_step)
         L, kl = evaluate()
         enough = L - value > config.line_search_accept * fraction * expected
-        if enough and kl <= config.line_search_kl * config.max_kl:  # false too where either is not a number
+        if enough and kl <= config.line_search_kl * config.max_kl:  # false, too, if either is not a number
             return stats | {"kl": kl, "improvement": L - value, "backtracks": float(k), "step_accepted": 1.0}
     stats |= {"backtracks": float(config.line_search_steps)}
     if config.line_search_failure == "shrink" and bool(torch.isfinite(full_step).all()):
@@ -88,7 +88,7 @@ def conjugate_gradient(Av: Product, b: Tensor, iters: int, tol: float = 1e-10) -
         Ap = Av(p)
         taken += 1
         pAp = float(p @ Ap)
-        if not pAp > 0.0:  # also where it is not a number
+        if not pAp > 0.0:  # also if it is not a number
             break
         alpha = rr / pAp
         x += alpha * p

@@ -34,7 +34,7 @@ class PolicyActor:
     def act(self, observations: np.ndarray, noise: np.ndarray) -> np.ndarray:
         """Actions [n, A] or [n] for observations [n, O] and noise; zero noise is the deterministic action."""
         n = len(observations)
-        # Rounded first, as the learner's rows are: where a feature hardly varies, the rounding is much after the division.
+        # Rounded first, as the learner's rows are: if a feature hardly varies, the division makes the rounding large.
         z = (observations.astype(self._dtype) - self._shift) / self._scale
         if self._clip is not None:
             np.minimum(np.maximum(z, -self._clip, out=z), self._clip, out=z)

@@ -47,12 +47,12 @@ class Section:
 
 
 def write(path: Path, title: str, lead: str, sections: Sequence[Section]) -> None:
-    """Write the page whole or not at all. Raises UserError where it cannot."""
+    """Write the page whole or not at all. Raises UserError if it cannot."""
     _replace(path, html(title, lead, sections).encode(errors="replace"))  # a file's name may be no text
 
 
 def write_pictures(folder: Path, sections: Sequence[Section]) -> list[Path]:
-    """Each section's pictures as PNG files: NAME.png. Raises UserError where they cannot be written."""
+    """Each section's pictures as PNG files: NAME.png. Raises UserError if they cannot be written."""
     pictures = [part for section in sections for part in section.parts if isinstance(part, Figure)]
     try:
         folder.mkdir(parents=True, exist_ok=True)

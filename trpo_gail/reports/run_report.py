@@ -50,7 +50,7 @@ def write_report(paths: Sequence[str], out: str | None, pictures: str | None, ep
 
 
 def save_learning_curve(path: Path) -> Path | None:
-    """Draw a run's learning curve into its folder; None where no episode has ended yet."""
+    """Draw a run's learning curve into its folder; None if no episode has ended yet."""
     runs = load([path])
     if not plots.has(runs, plots.RETURNS):
         return None
@@ -173,7 +173,7 @@ def _demonstrations(run: RunData) -> str | None:
         return None
     trajectories, every = run.config.get("trajectories"), run.config.get("subsample", 1)
     kept = "all" if trajectories is None else f"{trajectories}"
-    return f"{kept} trajectories" + (f", every {every}th row" if every > 1 else "")
+    return f"{kept} trajectories" + (f", one row in {every}" if every > 1 else "")
 
 
 def _learning_curve(runs: Sequence[RunData], expert: Mapping[str, float]) -> Section:

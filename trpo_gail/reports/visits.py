@@ -35,7 +35,7 @@ class Visits:
 def of_expert(run: RunData) -> Visits:
     """All rows of the file that the run learned from, not only those that it was given.
 
-    Raises UserError where there is no such file, or no longer.
+    Raises UserError if there is no such file, or no longer.
     """
     named = [str(path) for path in (run.setting.get("expert"), run.config.get("expert")) if path]
     if not named:

@@ -154,7 +154,7 @@ def read_of_run(folder: Path, path: Path) -> dict[str, Any]:
 def last_good(folder: Path) -> tuple[Path | None, list[Path]]:
     """The newest checkpoint that is good, if the run has any, and those after it: damaged, and set aside as NAME.damaged.
 
-    Raises UserError where all are damaged: then they stay where they are.
+    Raises UserError if all are damaged: then they stay where they are.
     """
     damaged: list[Path] = []
     for path in reversed(_sorted(folder)):

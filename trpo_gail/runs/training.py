@@ -95,7 +95,7 @@ def saved_config(path: Path) -> Config:
 
 
 def saved_setting(path: Path) -> Setting:
-    """What `auto` became when a run folder was made. Raises UserError where it does not say so."""
+    """What `auto` became when a run folder was made. Raises UserError if it does not say so."""
     file = path / "config.json"
     return typed.build(Setting, read_json(file, setting=dict)["setting"], file)
 
@@ -392,7 +392,7 @@ class _Session:
 
 
 def closing_lines(summary: dict[str, Any]) -> list[str]:
-    """What a person is told at the end."""
+    """The lines that are printed at the end."""
     done = summary["stopped"] in ("steps", "iterations")
     if done and not summary["episodes"]:
         return ["saved, and not evaluated (--final_episodes 0)"]

@@ -41,7 +41,7 @@ def check_video(path: Path) -> None:
 def record_video(run: str | Path, path: Path, which: str, seed: int) -> dict[str, Any]:
     """Film one deterministic episode, in the time in which the environment's happens; its return and length.
 
-    gymnasium draws, whatever ran the environments in training. Raises UserError where it cannot, or where `path` cannot be
+    gymnasium draws, whatever ran the environments in training. Raises UserError if it cannot, or where `path` cannot be
     written; then `path` is what it was.
     """
     check_video(path)

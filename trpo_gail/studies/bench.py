@@ -28,7 +28,7 @@ from trpo_gail.studies.launch import ONE_THREAD, mpirun
 def bench(
     env: str, expert: str | None, seconds: float, repeats: int, ranks: int, name: PresetName = "default"
 ) -> dict[str, Any]:
-    """Run all measurements; prints nothing. Raises UserError where a file or `mpirun` is missing, or a child fails."""
+    """Run all measurements; prints nothing. Raises UserError if a file or `mpirun` is missing, or a child fails."""
     path = expert or f"expert_data/{env.replace('Paper/', 'paper/')}.h5"
     if not Path(path).exists():
         raise UserError(f"--expert: {path} does not exist; bench trains on a file of demonstrations")

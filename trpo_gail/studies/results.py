@@ -40,7 +40,7 @@ class Result(ABC):
     expert_return_mean: float | None  # of the demonstrations' file; None without demonstrations
     random_return_mean: float | None  # of uniformly random actions
     iterations: int
-    steps: int | None  # environment steps, over all ranks; None where none were taken
+    steps: int | None  # environment steps, over all ranks; None if none were taken
     curve: dict[str, list[Any]]  # a study's own columns
     wall_s: float  # of training alone
     eval_s: float | None

@@ -167,7 +167,7 @@ class Runner(Generic[CellT]):
                 claim.close()
 
     def _begin(self, cell: CellT, claim: TextIO) -> Job[CellT] | None:
-        """The cell's process; None where there is none to start."""
+        """The cell's process; None if there is none to start."""
         run = self._experiment.runs / cell.name
         if self._experiment.is_done(cell):  # by another runner, since we looked
             self._outcome.done += 1

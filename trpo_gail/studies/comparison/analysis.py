@@ -67,7 +67,7 @@ class Row:
     returns: np.ndarray | None  # [R], means of a run's episodes; None over tasks
     iqm: Estimate
     reached: int  # runs that came to the expert's 95 %
-    steps_to_near: float | None  # median over runs; None where half of them or more never came there
+    steps_to_near: float | None  # median over runs; None if half of them or more never came there
     seconds_to_near: float | None
 
 
@@ -129,7 +129,7 @@ class Analysis:
 
 
 def analyse(plan: Plan, results: Sequence[Result]) -> Analysis:
-    """Everything, from the results there are. Raises UserError where there are none, or where a scale means nothing."""
+    """Everything, from the results there are. Raises UserError if there are none, or where a scale means nothing."""
     if not results:
         raise UserError("no run of the comparison has a result")
     scales = {task.env: _scale(task, results) for task in plan.tasks if any(r.env == task.env for r in results)}
@@ -166,7 +166,7 @@ def near(result: Result, scale: Scale) -> int | None:
 
 
 def to_near(result: Result, scale: Scale, column: str) -> float | None:
-    """Steps, or wall_s, until that evaluation; None where the run never came there."""
+    """Steps, or wall_s, until that evaluation; None if the run never came there."""
     k = near(result, scale)
     return None if k is None else result.curve[column][k]
 

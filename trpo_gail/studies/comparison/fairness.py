@@ -59,7 +59,7 @@ def check_flags(source: str, words: Sequence[str]) -> None:
 def task_settings(where: str, pairs: Sequence[tuple[Config, Config]]) -> dict[str, object]:
     """The settings that a task's flags come to. `pairs` are each contestant's without and with these flags.
 
-    Raises UserError where they change what makes an epoch or a contestant, or do not leave all contestants alike.
+    Raises UserError if they change what makes an epoch or a contestant, or do not leave all contestants alike.
     """
     before, after = zip(*(map(flatten, pair) for pair in pairs), strict=True)
     changed = [name for name in after[0] if any(b[name] != a[name] for b, a in zip(before, after, strict=True))]
@@ -74,7 +74,7 @@ def task_settings(where: str, pairs: Sequence[tuple[Config, Config]]) -> dict[st
 def contestants(base: Config, entries: Sequence[Entry]) -> tuple[Contestant, ...]:
     """The contestants on equal terms with `base`, the settings that the common flags alone come to.
 
-    Raises UserError where they are not: another environment, an early end, networks that differ although no flag of the
+    Raises UserError if they are not: another environment, an early end, networks that differ although no flag of the
     contestant says so, or another number of discriminator updates per environment step.
     """
     return tuple(_contestant(base, entry) for entry in entries)
@@ -145,7 +145,7 @@ def _updates(where: str, base: Config, entry: Entry) -> tuple[int, tuple[str, ..
 
 
 def check_lengths(made: Sequence[Contestant], tasks: Iterable[Task], ranks: int) -> None:
-    """Raise UserError where an epoch is longer than a whole run, or than the steps between evaluations, of which its
+    """Raise UserError if an epoch is longer than a whole run, or than the steps between evaluations, of which its
     contestant would then have fewer than others; or where there are too few environments."""
     for contestant in made:
         for task in tasks:
@@ -162,7 +162,7 @@ def check_lengths(made: Sequence[Contestant], tasks: Iterable[Task], ranks: int)
 
 
 def differing(made: Sequence[Contestant]) -> dict[str, list[object]]:
-    """Settings that are not the same for all, by path: a value each; None where a contestant has no such setting."""
+    """Settings that are not the same for all, by path: a value each; None if a contestant has no such setting."""
     names = list(dict.fromkeys(name for contestant in made for name in contestant.config))
     values = {name: [contestant.config.get(name) for contestant in made] for name in names}
     return {name: found for name, found in values.items() if any(value != found[0] for value in found)}
@@ -172,7 +172,7 @@ def differing(made: Sequence[Contestant]) -> dict[str, list[object]]:
 
 
 def updates_per_step(plan: Plan, result: Result) -> float | None:
-    """A run's discriminator updates per environment step, as it came; None where there is no discriminator."""
+    """A run's discriminator updates per environment step, as it came; None if there is no discriminator."""
     config = plan.contestant(result.contestant).config
     return config["d_step"] * result.iterations / result.steps if config["adversary"] == "gail" else None
 

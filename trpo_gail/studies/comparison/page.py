@@ -24,7 +24,7 @@ BAND = "Bands are pointwise 95 % intervals."
 
 
 def write_page(found: Analysis, out: Path) -> Path:
-    """Write index.html and its pictures as PNG files; returns the page's path. Raises UserError where it cannot."""
+    """Write index.html and its pictures as PNG files; returns the page's path. Raises UserError if it cannot."""
     names = " and ".join(contestant.name for contestant in found.plan.contestants)
     sections = comparison(found)
     page.write_pictures(out, sections)
@@ -309,7 +309,7 @@ def _method(found: Analysis) -> Section:
         f"{RESAMPLES:,} times (curves: {CURVE_RESAMPLES:,}). They say how much the numbers would vary with other seeds, "
         "not with other tasks or demonstrations; from few seeds they are too narrow, and from one a point. The statistics "
         "are those of Agarwal et al. (2021), Deep reinforcement learning at the edge of the statistical precipice.\n\n"
-        f"The numbers are in {', '.join(f'{name}.csv' for name in TABLES)}, each run's in cells/."
+        f"The numbers are in {', '.join(f'{name}.csv' for name in TABLES)}, each run's in cells.jsonl or cells/."
     )
     return Section("Method", text, [Table(["runs", "commit", "Python", "versions"], _versions(found.results))])
 

@@ -125,7 +125,7 @@ def check_names(contestants: Sequence[str], envs: Sequence[str]) -> None:
 
 
 def keep(plan: Plan, out: Path) -> None:
-    """Write the plan into a folder, or see that the one there is the same. Raises UserError where it differs."""
+    """Write the plan into a folder, or see that the one there is the same. Raises UserError if it differs."""
     file = out / "plan.json"
     content = _content(plan)
     if file.exists():
@@ -140,7 +140,7 @@ def keep(plan: Plan, out: Path) -> None:
 
 
 def load(out: Path) -> Plan:
-    """The plan of a folder. Raises UserError where there is none, or none of this format."""
+    """The plan of a folder. Raises UserError if there is none, or none of this format."""
     file = out / "plan.json"
     if not file.is_file():
         raise UserError(f"--out: {out} holds no comparison (no plan.json)")
@@ -168,7 +168,7 @@ def _tuples(values: dict[str, Any], *names: str) -> dict[str, Any]:
 
 
 def difference(there: Any, asked: Any, where: str = "") -> str | None:
-    """The first place in which two JSON trees differ, in words; None where they are the same. The name of a file of
+    """The first place in which two JSON trees differ, in words; None if they are the same. The name of a file of
     demonstrations may differ, its content may not; and so may the words of notes."""
     if isinstance(there, dict) and isinstance(asked, dict):
         for name in [*asked, *(name for name in there if name not in asked)]:

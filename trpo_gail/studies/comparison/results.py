@@ -59,7 +59,7 @@ def read_all(folder: Path, plan: Plan) -> list[Result]:
 
 
 def harvest(run: Path, cell: Cell, plan: Plan, command: Sequence[str], peak_memory_mb: float | None) -> Result:
-    """The result of a finished run folder. Raises UserError where it lacks something, or is of other data or settings."""
+    """The result of a finished run folder. Raises UserError if it lacks something, or is of other data or settings."""
     summary = read_json(run / "summary.json")
     config = read_json(run / "config.json", config=dict, setting=dict, sessions=list[dict])
     task = plan.task(cell.env)
@@ -86,7 +86,7 @@ def harvest(run: Path, cell: Cell, plan: Plan, command: Sequence[str], peak_memo
 
 
 def curve(run: Path) -> dict[str, list[float]]:
-    """A run's periodic evaluations. Raises UserError where there is none."""
+    """A run's periodic evaluations. Raises UserError if there is none."""
     rows = [row for row in read_metrics(run) if row.get("eval_return_mean") is not None]
     if not rows:
         raise UserError(f"{run}: metrics.csv: periodic evaluations (eval_return_mean) expected, none found")

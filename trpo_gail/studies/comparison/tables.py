@@ -18,7 +18,7 @@ Cells = Sequence[str | int | float | None]
 
 
 def write_tables(found: Analysis, out: Path) -> list[Path]:
-    """Write all files, each whole or not at all. Raises UserError where they cannot be written."""
+    """Write all files, each whole or not at all. Raises UserError if they cannot be written."""
     paths = []
     for name, table in TABLES.items():
         path = out / f"{name}.csv"

@@ -26,7 +26,7 @@ class Paper:
     runs: dict[Group, Runs]
 
     def cell(self, group: Group) -> Runs | None:
-        """A row of Table 3; None where the paper has none."""
+        """A row of Table 3; None if the paper has none."""
         return self.runs.get(group)
 
     def expert(self, task: str) -> float:

@@ -28,7 +28,7 @@ class Row:
     scaled: float | None  # of our mean
     paper_scaled: float | None
     interval: tuple[float, float] | None
-    p: float | None  # uncorrected; None where the rule gives no test
+    p: float | None  # uncorrected; None if the rule gives no test
     verdict: str  # "" where we have nothing
 
 
@@ -102,7 +102,7 @@ def paper_scale(paper: Paper, task: str) -> Scale:
 
 
 def _p(ours: Runs | None, paper: Runs | None) -> float | None:
-    """By the rule; None where it has no test."""
+    """By the rule; None if it has no test."""
     if ours is None or paper is None:
         return None
     if len(ours.means) >= SEVERAL and len(paper.means) >= SEVERAL:
