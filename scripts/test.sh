@@ -37,8 +37,8 @@ step format ruff format --check .
 if [[ $quick ]]; then
     step types mypy trpo_gail
     step "quick tests" pytest -q -n 2 --dist worksteal -m "not slow" \
-        tests/{adversaries,config,experts,generators,networks,sampling,spaces} \
-        tests/test_{config,critic,errors,finite,layers,paper_iteration,policy,scores}.py
+        tests/{adversaries,config,experts,generators,networks,sampling,spaces,studies} \
+        tests/test_{config,critic,errors,finite,layers,paper_iteration,policy,scores,whole_file}.py
 else
     step types mypy
     step "unit tests" pytest -n 2 --dist worksteal --ignore=tests/mpi tests

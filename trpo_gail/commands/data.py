@@ -13,6 +13,7 @@ from trpo_gail.commands.parsing import by_rank_0, parse, print_table
 from trpo_gail.config.marks import AtLeast, Positional
 from trpo_gail.config.tree import Config
 from trpo_gail.errors import UserError
+from trpo_gail.system import whole_file
 from trpo_gail.system.terminal import warn
 
 if TYPE_CHECKING:
@@ -194,7 +195,7 @@ def _plot(given: _PlotArguments) -> None:
 
     picture = histograms(load.read(given.file))
     try:
-        Path(given.out).write_bytes(picture)
+        whole_file.write(Path(given.out), picture)
     except OSError as error:
         raise UserError(f"{given.out}: cannot be written: {error.strerror}") from error
     print(f"picture  {given.out}")
