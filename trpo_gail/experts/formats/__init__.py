@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Protocol
 
 from trpo_gail.experts.data import Demonstrations
-from trpo_gail.experts.formats import d4rl, episodes, minari, native, paper
+from trpo_gail.experts.formats import d4rl, episodes, minari, native, paper, stable_baselines
 
 
 class Format(Protocol):
@@ -27,4 +27,4 @@ class Format(Protocol):
 
 
 # The first that holds a file reads it. Whoever adds a format from outside appends it.
-FORMATS: list[Format] = [native, paper, d4rl, minari, episodes]
+FORMATS: list[Format] = [native, paper, d4rl, minari, episodes, stable_baselines]
