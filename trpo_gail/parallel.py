@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 LEAVE_S = 2.0  # for the other ranks to come to an error, too
+FORWARD_S = 0.3  # seconds that a launcher has for passing a rank's last line on, before it is told to kill
 
 
 def cores() -> set[int]:
@@ -116,6 +117,7 @@ class Workers:
         if self.size > 1 and not self._all_leave():
             try:
                 print(f"[rank {self.rank}] {text}", file=sys.stderr, flush=True)
+                time.sleep(FORWARD_S)
             finally:  # a stderr that cannot be written must not leave the others waiting
                 self.comm.Abort(code)
         ends = self._leaving.allgather((text, code)) if self.size > 1 else [(text, code)]
