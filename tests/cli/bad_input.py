@@ -108,11 +108,11 @@ def files(folder: Path) -> dict[str, Bad]:
 
     return {
         "no such file": train("absent.h5", "no such file, expected an HDF5 file"),
-        "a folder": train("", "a folder, expected an HDF5 file"),
+        "a folder": train("", "a folder of no format that is read, expected a file of demonstrations"),
         "not HDF5": train("text.h5", "not an HDF5 file"),
         "empty file": train("empty.h5", "an empty file, expected HDF5"),
         "Git LFS pointer": train("pointer.h5", "a Git LFS pointer & git lfs pull"),
-        "Minari's file": train("minari.h5", "Minari's layout & 1000 & not read"),
+        "Minari's file": train("minari.h5", "'episode_0' has no observations, expected one of"),
         "truncated file": train("truncated.h5", "damaged or truncated"),
         "action size": train("pendulum.h5", "dataset 'actions' & expected rows of 1 & [2]", env="Pendulum-v1"),
         "too many trajectories": train("good.h5", "trajectories & expected 1 to 2 & found 3", "--trajectories", "3"),
