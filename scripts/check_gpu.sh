@@ -1,15 +1,15 @@
 #!/usr/bin/env bash
-# Proves on a machine with a CUDA device that the device computes what the CPU does, and how fast: runs the tests marked
-# `gpu`, then a table of times. Under 8 minutes.
+# Run this on a machine with a CUDA device. It proves that the device computes the same as the CPU, and measures the
+# speed: it runs the tests marked `gpu`, then prints a table of times. It takes less than 8 minutes.
 #
 #   scripts/check_gpu.sh [--quick] [--out DIR] [--site DIR] [--device cpu]
 #
-#   --quick       after the tests one row of the table, no trainings
-#   --out DIR     where tests.txt, gpu.json and gpu.md go; default: results/gpu
-#   --site DIR    wheels brought along, for a machine without a network: those of gymnasium, rich, pytest and mpi4py
-#   --device cpu  a rehearsal where there is no device
+#   --quick       only one line of the table after the tests, and no trainings
+#   --out DIR     folder for tests.txt, gpu.json and gpu.md; default: results/gpu
+#   --site DIR    folder of wheels, for a machine without a network: gymnasium, rich, pytest and mpi4py
+#   --device cpu  rehearse without a device
 #
-# Needed: Python 3.11 or later with torch (CUDA), numpy and h5py. PYTHON names the interpreter. Ranks need mpirun.
+# It needs Python 3.11 or later with torch (CUDA), numpy and h5py. PYTHON names the interpreter. Ranks need mpirun.
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
@@ -21,7 +21,7 @@ while (($#)); do
         --out) out=$2; shift ;;
         --site) site=$2; shift ;;
         --device) device=$2; shift ;;
-        *) echo "check_gpu: $1 is no flag of this script" >&2; exit 2 ;;
+        *) echo "check_gpu: unknown flag: $1" >&2; exit 2 ;;
     esac
     shift
 done
@@ -40,13 +40,13 @@ names = {"torch": "torch", "numpy": "numpy", "h5py": "h5py", "gymnasium": "gymna
 print(*(name for name in names if u.find_spec(name) is None))
 P
 )
-[[ -z $missing ]] || { echo "check_gpu: missing: $missing (bring wheels along: --site DIR)" >&2; exit 2; }
+[[ -z $missing ]] || { echo "check_gpu: missing: $missing (give a folder of wheels: --site DIR)" >&2; exit 2; }
 for optional in envpool mpi4py mujoco; do
-    "$python" -c "import $optional" 2>/dev/null || echo "check_gpu: $optional is not there; what needs it is left out"
+    "$python" -c "import $optional" 2>/dev/null || echo "check_gpu: $optional is missing; the tests that need it are skipped"
 done
 if [[ $device == cuda ]]; then
     "$python" -c 'import sys, torch; sys.exit(not torch.cuda.is_available())' ||
-        { echo "check_gpu: torch finds no CUDA device (a rehearsal: --device cpu)" >&2; exit 2; }
+        { echo "check_gpu: torch finds no CUDA device (to rehearse: --device cpu)" >&2; exit 2; }
 fi
 
 mkdir -p "$out"

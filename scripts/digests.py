@@ -6,14 +6,14 @@
     python scripts/digests.py --against before.json --quick --only 'hopper*'
     python scripts/digests.py --against before.json --expect 'pendulum=actions are scaled now' @more.txt
 
-A case is a short training on a fixed seed; digests.toml lists them. Each is run as `trpo-gail`, with one thread a rank.
-What it leaves counts to the bit, but for seconds: the learner's last state (policy, critic, discriminator, normalisers,
-optimisers, sampler, counters), metrics.csv and the last evaluation. What the code had not before, such as a new column,
-is told and makes no difference; what it no longer has, does. A case that is resumed must come out as the whole one.
+A case is a short training on a fixed seed; digests.toml lists them. Each is run as `trpo-gail`, one thread per rank.
+These are compared bit for bit, without seconds: the learner's last state (policy, critic, discriminator, normalisers,
+optimisers, sampler, counters), metrics.csv and the last evaluation. A new entry, such as a new column, is reported and
+makes no difference; a missing entry does. A case that is resumed must give the same as the uninterrupted one.
 
-Equal code gives equal bits on one kind of processor and with the same libraries only, so a record from elsewhere is
-refused. A case that must differ is named by --expect with the reason; @FILE holds such arguments, one a line. Another
-checkout's package is run on the demonstrations of this one.
+Equal code gives equal bits only on one kind of processor and with the same libraries, so a record from elsewhere is
+refused. Name a case that must differ by --expect, with the reason; @FILE holds such arguments, one per line. The package
+of another checkout is run on the demonstrations of this one.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ class Case:
 
     @property
     def line(self) -> str:
-        """What is run: two records are of the same case only if it is the same."""
+        """The command: two records are of the same case only if their commands are equal."""
         return f"{self.command} --iterations {'+'.join(map(str, self.stages))}, {self.ranks} rank(s)"
 
 
@@ -92,7 +92,7 @@ def _case(name: str, row: dict[str, Any], words: dict[str, str], always: dict[st
 
 
 def run(case: Case, package: Path, folder: Path) -> Record:
-    """What a case leaves; with "failed": why, if it does not come to its end or a resume makes it another run."""
+    """The record of a case; "failed" gives the reason if it does not finish, or if a resume makes it another run."""
     start = time.monotonic()
     record = _sessions(case, package, folder / case.name, [sum(case.stages)])
     if len(case.stages) > 1 and "failed" not in record:
@@ -103,19 +103,19 @@ def run(case: Case, package: Path, folder: Path) -> Record:
 
 
 def _sessions(case: Case, package: Path, out: Path, ends: list[int]) -> Record:
-    """What a run leaves that goes to the first number of iterations, then is resumed to each of the others."""
+    """The record of a run to the first number of iterations that is then resumed to each of the others."""
     for end in ends:
         resume = ["--resume"] if end != ends[0] else []
         if why := _train(case, package, out, ["--iterations", str(end), *resume]):
             return {"line": case.line, "failed": why}
     try:
         return {"line": case.line, **read_run(out)}
-    except Exception as error:  # another version's files may be anything
+    except Exception as error:  # files of another version may hold anything
         return {"line": case.line, "failed": f"its run folder cannot be read: {type(error).__name__}: {error}"}
 
 
 def _train(case: Case, package: Path, out: Path, more: list[str]) -> str | None:
-    """One process, or one mpirun; why it failed, if it did."""
+    """Run one process, or one mpirun; returns why it failed, None if it did not."""
     program = [sys.executable, "-m", "trpo_gail", *case.command.split(), *more]
     one_thread = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
     path = os.pathsep.join(filter(None, [str(package), os.environ.get("PYTHONPATH")]))
@@ -137,7 +137,7 @@ def _train(case: Case, package: Path, out: Path, more: list[str]) -> str | None:
 
 @functools.cache
 def _launcher() -> tuple[str | None, str]:
-    """mpirun, beside this Python before any on the PATH, and what it says of itself."""
+    """The mpirun beside this Python, or else on the PATH, and its version."""
     path = shutil.which("mpirun", path=f"{Path(sys.executable).parent}:{os.environ.get('PATH', '')}")
     said = subprocess.run([path, "--version"], capture_output=True, text=True).stdout if path else "none"
     return path, " ".join(" ".join(said.splitlines()[:2]).split())
@@ -149,7 +149,7 @@ def _mpirun(ranks: int) -> list[str]:
     return [path or "mpirun", *more, "-n", str(ranks)]
 
 
-# ---- what a run leaves -----------------------------------------------------------------------------------------------
+# ---- a run's record -------------------------------------------------------------------------------------------------
 
 
 def read_run(folder: Path) -> Record:
@@ -186,7 +186,7 @@ def _sha256(content: bytes) -> str:
 
 
 def compare(before: Record, now: Record) -> tuple[list[str], list[str]]:
-    """What differs, and what is only new."""
+    """The differences, and the entries that are only new."""
     if "failed" in now:
         return [now["failed"]], []
     if "failed" in before:
@@ -221,7 +221,7 @@ def _compare_metrics(before: list[str], now: list[str]) -> tuple[list[str], list
 
 
 def machine() -> dict[str, str]:
-    """What decides, beside the code, which bits come out."""
+    """Everything besides the code that decides the bits of a result."""
     model = [line for line in _text(Path("/proc/cpuinfo")).splitlines() if line.startswith("model name")]
     found = {
         "processor": model[0].split(":")[1].strip() if model else platform.processor(),
@@ -246,7 +246,7 @@ def _text(path: Path) -> str:
 
 
 def main(arguments: list[str]) -> int:
-    """0: recorded, or nothing differs that should not. 1: something does, or failed. 2: the user's mistake."""
+    """0: recorded, or no case differs that should not. 1: a case differs or failed. 2: a mistake in a flag."""
     given = _parse(arguments)
     now = _describe(given.package)
     if given.before:
@@ -268,7 +268,7 @@ def main(arguments: list[str]) -> int:
 
 
 def _run_all(cases: list[Case], package: Path, jobs: int) -> Iterator[tuple[Case, Record]]:
-    """Side by side, as they end; those of most ranks first, no more at a time than leaves each rank a job."""
+    """Run cases side by side, at most one rank per job, those with most ranks first; yield them as they end."""
     with tempfile.TemporaryDirectory(prefix="digests-") as scratch:
         folder = Path(scratch)
         (folder / "expert_data").symlink_to(ROOT / "expert_data")
@@ -283,11 +283,11 @@ def _run_all(cases: list[Case], package: Path, jobs: int) -> Iterator[tuple[Case
 
 
 def _report(name: str, before: Record | None, now: Record, reason: str | None) -> str:
-    """Print what came of a case; returns the verdict."""
+    """Print the outcome of a case; returns the verdict."""
     different, new = compare(before, now) if before else ([now["failed"]] if "failed" in now else [], [])
     if not before:
         verdict = FAILED if different else RECORDED
-    elif reason is not None and "failed" not in now:  # a reason to differ is none to fail
+    elif reason is not None and "failed" not in now:  # a reason to differ does not excuse a failure
         verdict = EXPECTED if different else MISSED
     else:
         verdict = DIFFERS if different else SAME
@@ -304,17 +304,19 @@ def _describe(package: Path) -> str:
 
 
 def _parse(arguments: list[str]) -> argparse.Namespace:
-    """The flags, checked: `cases` to run, those `left` out, what was recorded `before`, by case what to `expect`."""
+    """The flags, checked: `cases` to run, those `left` out, the record `before`, and the `expect`ed reasons by case."""
     about, *_ = (__doc__ or "").splitlines()
     parser = argparse.ArgumentParser(description=about, fromfile_prefix_chars="@", allow_abbrev=False)
-    parser.add_argument("--out", type=Path, metavar="FILE", help="record what this code does")
-    parser.add_argument("--against", type=Path, metavar="FILE", help="compare with what was recorded")
-    parser.add_argument("--package", type=Path, default=ROOT, metavar="FOLDER", help="checkout to run; this one")
-    parser.add_argument("--only", nargs="+", default=["*"], metavar="PATTERN", help="cases of these names")
-    parser.add_argument("--quick", action="store_true", help="only those that the table calls quick")
-    parser.add_argument("--jobs", type=int, default=2, metavar="N", help="processes side by side; 2")
+    parser.add_argument("--out", type=Path, metavar="FILE", help="record the results of this code to FILE")
+    parser.add_argument("--against", type=Path, metavar="FILE", help="compare with the record in FILE")
+    parser.add_argument(
+        "--package", type=Path, default=ROOT, metavar="FOLDER", help="checkout to run (default: this one)"
+    )
+    parser.add_argument("--only", nargs="+", default=["*"], metavar="PATTERN", help="run only matching cases")
+    parser.add_argument("--quick", action="store_true", help="run only the cases that digests.toml marks as quick")
+    parser.add_argument("--jobs", type=int, default=2, metavar="N", help="processes side by side (default: 2)")
     parser.add_argument("--expect", action="append", default=[], metavar="CASE=REASON", help="a case that must differ")
-    parser.add_argument("--anyway", action="store_true", help="compare with a record of another machine")
+    parser.add_argument("--anyway", action="store_true", help="compare even with a record of another machine")
     given = parser.parse_args(arguments)
     try:
         _check(given)
@@ -328,7 +330,7 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
 
 
 def _check(given: argparse.Namespace) -> None:
-    """Complete the flags. Raises ValueError for one that cannot be followed."""
+    """Complete the flags. Raises ValueError for an impossible one."""
     if not (given.out or given.against):
         raise ValueError("--out FILE to record, or --against FILE to compare, expected")
     if given.out and not given.out.parent.is_dir():
@@ -360,7 +362,7 @@ def _choose(given: argparse.Namespace) -> tuple[list[Case], list[str]]:
 
 
 def _read(path: Path, anyway: bool) -> dict[str, Any]:
-    """A record. Raises ValueError if it is none, or another machine's unless that is wanted."""
+    """A record. Raises ValueError for a file of another kind, and for another machine's record unless `anyway`."""
     try:
         before = json.loads(path.read_text())
     except ValueError as error:
@@ -382,5 +384,5 @@ def _read(path: Path, anyway: bool) -> dict[str, Any]:
 if __name__ == "__main__":
     try:
         sys.exit(main(sys.argv[1:]))
-    except KeyboardInterrupt:  # what runs has heard it, too
+    except KeyboardInterrupt:  # the running cases have received it, too
         sys.exit(130)

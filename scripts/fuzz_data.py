@@ -2,9 +2,10 @@
 
     python scripts/fuzz_data.py --files 20000 --seed 0 --out results/data/fuzzing.json
 
-Every format that can be written is written, then truncated, bit-flipped, re-typed, re-shaped, renamed, given hostile links
-and huge claims. A process of its own reads; what is counted against it are crashes, more than 5 s, more than 1 GB, any
-exception that is no UserError, and a file that a mutation would have made if its code had run. Exit code 1 if any.
+Files are written in every format that can be written, then truncated, bit-flipped, re-typed, re-shaped, renamed, and
+given hostile links and huge claims. A separate process reads them. These count as failures: crashes, more than 5 s, more
+than 1 GB, any exception except UserError, and a file that a mutation's code would make if it ran. The exit code is 1 if
+there is a failure.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ Rng = np.random.Generator
 
 
 def good(rng: Rng) -> Demonstrations:
-    """A few short episodes, of one of the kinds that there are."""
+    """A few short episodes, of a random kind."""
     lengths = rng.integers(1, 9, rng.integers(1, 6))
     rows, size = int(lengths.sum()), int(rng.integers(1, 5))
     steps = np.arange(rows) - np.repeat(np.cumsum(lengths) - lengths, lengths)
@@ -66,13 +67,13 @@ def good(rng: Rng) -> Demonstrations:
 
 
 def truncate(path: Path, rng: Rng) -> None:
-    """The beginning alone."""
+    """Keep only the beginning."""
     content = path.read_bytes()
     path.write_bytes(content[: rng.integers(0, len(content))])
 
 
 def flip(path: Path, rng: Rng, most: int | None = None) -> None:
-    """Some bytes, or bits of them, among the first `most`."""
+    """Change some bytes, or bits, among the first `most`."""
     content = bytearray(path.read_bytes())
     for at in rng.integers(0, min(len(content), most or len(content)), rng.integers(1, 24)):
         content[at] = rng.integers(256) if rng.random() < 0.5 else content[at] ^ (1 << rng.integers(8))
@@ -80,12 +81,12 @@ def flip(path: Path, rng: Rng, most: int | None = None) -> None:
 
 
 def flip_head(path: Path, rng: Rng) -> None:
-    """Where most of the structure is."""
+    """Change bytes near the beginning, which holds most of the structure."""
     flip(path, rng, 4096)
 
 
 def splice(path: Path, rng: Rng) -> None:
-    """A stretch of the file copied to another place."""
+    """Copy a stretch of the file to another place."""
     content = bytearray(path.read_bytes())
     length = int(rng.integers(1, 64))
     source, target = rng.integers(0, max(1, len(content) - length), 2)
@@ -94,7 +95,7 @@ def splice(path: Path, rng: Rng) -> None:
 
 
 def large_numbers(path: Path, rng: Rng) -> None:
-    """A number of the file's own structure, somewhere, becomes the largest that there is, or one near a power of two."""
+    """Set a number of the file's structure to the largest possible one, or to one near a power of two."""
     content = bytearray(path.read_bytes())
     at = int(rng.integers(0, max(1, len(content) - 8)) // 8 * 8)
     value = int(rng.choice([2**62, 2**40, 2**32, 2**31, 2**31 - 1, 10**12])) - int(rng.integers(2))
@@ -199,7 +200,7 @@ def _virtual(file: h5py.File, name: str, rng: Rng) -> None:
 
 
 def _claim(file: h5py.File, name: str, rng: Rng) -> None:
-    """As many rows as somebody likes, which the file does not hold."""
+    """Claim any number of rows, which the file does not hold."""
     shape, dtype = file[name].shape, file[name].dtype
     del file[name]
     rows = int(rng.choice([10**12, 10**9, 10**8, 10**7, 2**40]))
@@ -257,7 +258,7 @@ def make(folder: Path, rng: Rng) -> tuple[Path, str]:
     files = sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]
     done = []
     times = int(rng.choice([1, 1, 1, 2, 3]))
-    by_bytes = sorted(rng.random(times) < 0.4)  # last: libhdf5 may crash on what they leave
+    by_bytes = sorted(rng.random(times) < 0.4)  # these come last: libhdf5 may crash on the result
     for broken in by_bytes:
         file = files[rng.integers(len(files))]
         ways = STRUCTURE if h5py.is_hdf5(file) and not broken else BYTES
@@ -265,7 +266,7 @@ def make(folder: Path, rng: Rng) -> tuple[Path, str]:
         try:
             way(file, rng)
             done.append(way.__name__)
-        except (OSError, RuntimeError, KeyError, ValueError, TypeError):  # a mutation of what is broken already
+        except (OSError, RuntimeError, KeyError, ValueError, TypeError):  # the file was broken already
             continue
     return path, f"{form.NAME}: {' + '.join(done) or 'nothing'}"
 
@@ -274,7 +275,7 @@ def make(folder: Path, rng: Rng) -> tuple[Path, str]:
 
 
 def read_all() -> None:
-    """Of paths on stdin; on stdout what came out, and the most memory that was taken, in MB."""
+    """Read the paths on stdin; print each outcome and the peak memory, in MB."""
     for line in sys.stdin:
         try:
             data = load(line.strip())
@@ -288,7 +289,7 @@ def read_all() -> None:
 
 
 class Reader:
-    """A process that reads, started again when a file has ended it."""
+    """A process that reads files, and is started again when a file has ended it."""
 
     def __init__(self) -> None:
         self.start()
@@ -298,7 +299,7 @@ class Reader:
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
     def read(self, path: Path) -> tuple[str, float]:
-        """What came of a file, and after how many seconds."""
+        """The outcome of a file, and the seconds that it took."""
         assert self.process.stdin is not None and self.process.stdout is not None
         began = time.monotonic()
         self.process.stdin.write(f"{path}\n")
@@ -328,9 +329,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Break files of demonstrations and read them.")
     parser.add_argument("--files", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--seconds", type=float, default=float("inf"), help="stop after so long")
-    parser.add_argument("--out", type=Path, help="a JSON file with the counts")
-    parser.add_argument("--keep", type=Path, help="a folder for the files that failed")
+    parser.add_argument("--seconds", type=float, default=float("inf"), help="stop after this many seconds")
+    parser.add_argument("--out", type=Path, help="JSON file for the counts")
+    parser.add_argument("--keep", type=Path, help="folder for the files that failed")
     parser.add_argument("--read", action="store_true", help=argparse.SUPPRESS)
     flags = parser.parse_args()
     if flags.read:
@@ -341,7 +342,7 @@ def main() -> int:
     failures, slowest, began, done = [], 0.0, time.monotonic(), 0
     with tempfile.TemporaryDirectory() as folder:
         reader = Reader()
-        reader.read(Path(folder) / "missing")  # imports take a while
+        reader.read(Path(folder) / "missing")  # the first call imports, which takes a while
         for number in range(flags.files):
             if time.monotonic() - began > flags.seconds:
                 break

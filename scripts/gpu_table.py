@@ -3,8 +3,8 @@
 
     python scripts/gpu_table.py --out DIR [--quick] [--device cuda]
 
-Writes gpu.json and gpu.md into DIR. Each time is the median of several calls, in milliseconds, after one that is not
-counted. Rows are shapes of Hopper: 11 observations, 3 actions. `--device cpu` rehearses it where there is no device.
+Writes gpu.json and gpu.md into DIR. Each time is the median of several calls, in milliseconds; one call before them is
+not counted. Data have Hopper's shapes: 11 observations, 3 actions. `--device cpu` rehearses without a device.
 """
 
 from __future__ import annotations
@@ -40,12 +40,12 @@ from trpo_gail.system import whole_file
 
 WIDTHS, BATCHES = (64, 256, 1024, 4096), (2048, 16384, 65536)
 ENVS = 16
-SECONDS = 1.0  # that a cell may take beside its first call
+SECONDS = 1.0  # for a cell, besides its first call
 TRAINING = 30.0  # s
 
 
 class Still:
-    """Environments that are never stepped: the updates alone are timed."""
+    """Environments that are never stepped, since only updates are timed."""
 
     def __init__(self, spec: EnvSpec) -> None:
         self.spec, self.num_envs = spec, ENVS
@@ -80,7 +80,7 @@ def config(width: int, rows: int, device: str) -> Config:
 
 
 def parts(width: int, rows: int, device: str) -> dict[str, Callable[[], Any]]:
-    """What is timed, by name."""
+    """The timed functions, by name."""
     cfg, workers, held = config(width, rows, device), Workers(), rollout(rows)
     seen = transitions.of([held], Rows(0, rows, rows))
     expert = dataclasses.replace(seen, observations=seen.observations.astype(np.float32))
@@ -109,7 +109,7 @@ def parts(width: int, rows: int, device: str) -> dict[str, Callable[[], Any]]:
 
 
 def milliseconds(call: Callable[[], Any], device: str) -> float:
-    """Median time of a call, until the device is done."""
+    """Median time of a call, until the device has finished."""
 
     def once() -> float:
         start = time.perf_counter()
@@ -140,7 +140,7 @@ def table(device: str, quick: bool) -> list[dict[str, Any]]:
             cell: dict[str, dict[str, float | None]] = {}
             for title, where, threads in places(device):
                 if where == "cpu" and width * width * batch > 1024 * 1024 * 16384:
-                    continue  # minutes for what is no question
+                    continue  # it would take minutes, and the answer is known
                 torch.set_num_threads(threads)
                 for name, call in parts(width, batch, where).items():
                     cell.setdefault(name, {})[title] = round(milliseconds(call, where), 3)
@@ -150,7 +150,7 @@ def table(device: str, quick: bool) -> list[dict[str, Any]]:
 
 
 def trainings(device: str, seconds: float, env: str, expert: str) -> dict[str, float | None]:
-    """Environment steps a second of whole trainings, by place."""
+    """Environment steps per second of whole trainings, by place."""
     from trpo_gail.studies import bench
 
     rates: dict[str, float | None] = {}
@@ -166,7 +166,7 @@ def trainings(device: str, seconds: float, env: str, expert: str) -> dict[str, f
 
 
 def markdown(found: dict[str, Any]) -> str:
-    """The same as tables for a person."""
+    """The same as Markdown tables."""
     names = list(found["table"][0]["milliseconds"])
     titles = list(found["table"][-1]["milliseconds"][names[0]] | found["table"][0]["milliseconds"][names[0]])
     lines = [f"# {found['device']}", "", f"{found['date']}, commit {found['commit']}, torch {found['torch']}.", ""]
@@ -190,7 +190,7 @@ def main() -> None:
     parser.add_argument("--device", default="cuda")
     parser.add_argument("--env", default="Hopper-v4")
     parser.add_argument("--expert", default="expert_data/Hopper-v4.h5")
-    parser.add_argument("--quick", action="store_true", help="one row of the table, no trainings")
+    parser.add_argument("--quick", action="store_true", help="only one line of the table, no trainings")
     given = parser.parse_args()
     given.out.mkdir(parents=True, exist_ok=True)
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True).stdout.strip()

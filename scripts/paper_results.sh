@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# Writes the paper's table, in three formats, and its figure from the results that are there: seconds, no training.
+# Writes the paper's table, in three formats, and its figure from the existing results. It takes seconds; nothing is
+# trained.
 #
-#   scripts/paper_results.sh [RESULTS]      results/paper unless given
+#   scripts/paper_results.sh [RESULTS]      default: results/paper
 set -euo pipefail
 
 results=${1:-results/paper}

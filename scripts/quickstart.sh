@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Sets up, then imitates CartPole from one expert trajectory on two MPI ranks: about a minute or two.
-# Arguments go on to `trpo-gail train`: scripts/quickstart.sh --seed 1
+# Sets up, then imitates CartPole from one expert trajectory on two MPI ranks. It takes one or two minutes.
+# Arguments are passed on to `trpo-gail train`: scripts/quickstart.sh --seed 1
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
@@ -17,7 +17,7 @@ for ((i = 0; i < $#; i++)); do
     esac
 done
 
-# Only Open MPI reads these: it refuses to start as root, and more ranks than cores, unless told.
+# Only Open MPI reads these: without them it refuses to run as root, or with more ranks than cores.
 export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
 export OMPI_MCA_rmaps_base_oversubscribe=1 PRTE_MCA_rmaps_default_mapping_policy=:oversubscribe
 

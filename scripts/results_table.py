@@ -1,7 +1,7 @@
 """Print a table of the runs that `scripts/run_seeds.sh` kept: python scripts/results_table.py results/hopper [BAR]
 
-95 % of the expert is taken of the mean return stored in the demonstration file, over all its episodes. It is reached at the
-first periodic evaluation at or above it, and held if the last three are.
+The default bar is 95 % of the expert's mean return in the demonstration file, over all its episodes. It is reached at the
+first periodic evaluation at or above it, and held if the last three evaluations are at or above it.
 """
 
 from __future__ import annotations

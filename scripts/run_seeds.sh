@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
-# Runs one training per seed under mpirun, one after the other, and keeps what results/ needs of each:
+# Runs one training per seed under mpirun, one after the other, and keeps the files that results/ needs:
 #
-#   scripts/run_seeds.sh results/hopper 2 "0 1 2 3 4" Hopper-v4 --expert expert_data/Hopper-v4.h5 --trajectories 4 --subsample 20
+#   scripts/run_seeds.sh results/hopper 2 "0 1 2 3 4" Hopper-v4 --expert expert_data/Hopper-v4.h5 \
+#       --trajectories 4 --subsample 20
 #
-# A seed that is done is skipped, so the command can be given again after an interruption.
+# A finished seed is skipped, so the command can be repeated after an interruption.
 set -euo pipefail
 
 out=$1 ranks=$2 seeds=$3
@@ -17,5 +18,5 @@ for seed in $seeds; do
     grep -q '"stopped": "steps"' "$run/summary.json"
     mkdir -p "$kept"
     cp "$run"/{metrics.csv,learning_curve.png,summary.json} "$kept"
-    sed "s|$PWD/||" "$run/config.json" >"$kept/config.json" # where the checkout lies is nobody's business
+    sed "s|$PWD/||" "$run/config.json" >"$kept/config.json" # the checkout's path is private
 done

@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
 # Makes .venv in this checkout and installs trpo_gail into it, editable, with the versions of constraints.txt.
-# A second call has nothing to do. To start over, delete .venv.
+# A second call does nothing. To start over, delete .venv.
 #
-#   PYTHON             the interpreter to start from; default: the first on the PATH that is 3.11 or later
-#   TRPO_GAIL_EXTRAS   extras of setup.cfg; default: all. A cluster with an MPI of its own: mujoco,envpool,tensorboard
-#   TRPO_GAIL_VENV     another place than .venv; an absolute path
+#   PYTHON             the interpreter to use; default: the first on the PATH that is 3.11 or later
+#   TRPO_GAIL_EXTRAS   extras of setup.cfg; default: all. On a cluster with its own MPI: mujoco,envpool,tensorboard
+#   TRPO_GAIL_VENV     absolute path of the environment; default: .venv
 #
-# pip's own settings hold. On Linux x86-64 torch comes with CUDA (GBs); for the small CPU build, put PyTorch's CPU index
-# into PIP_EXTRA_INDEX_URL.
+# pip's own settings apply. On Linux x86-64 torch comes with CUDA (gigabytes). For the small CPU build, put PyTorch's CPU
+# index into PIP_EXTRA_INDEX_URL.
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
@@ -22,12 +22,12 @@ die() { echo "setup: error: $*" >&2; exit 1; }
 
 is_new_enough() { "$1" -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; }
 
-# What an up-to-date venv was made from. The paths count: neither a venv nor an editable install survives a move.
+# Identifies what a venv was made from. It includes paths: neither a venv nor an editable install survives a move.
 stamp() {
     { echo "$root $venv $extras"; "$venv/bin/python" -V; cat setup.cfg pyproject.toml constraints.txt; } | sha256sum
 }
 
-# The venv's programs name its path in their first lines; other extras may mean another MPI library, so another venv.
+# The venv's programs name its path in their first lines. Other extras may need another MPI library, and so a new venv.
 is_usable() {
     is_new_enough "$venv/bin/python" && grep -qsF "$venv/bin/python" "$venv/bin/pip" &&
         "$venv/bin/python" -m pip --version >/dev/null 2>&1 && [[ $(cat "$venv/.extras") == "$extras" ]]
@@ -38,7 +38,7 @@ find_python() {
     for candidate in ${PYTHON:-python3 python3.13 python3.12 python3.11 python3.14}; do
         if is_new_enough "$candidate"; then echo "$candidate"; return; fi
     done
-    die "no Python 3.11 or later found (tried: ${PYTHON:-python3, python3.11 to python3.14}); install one, or say which: PYTHON=/path/to/python3"
+    die "no Python 3.11 or later found (tried: ${PYTHON:-python3, python3.11 to python3.14}); install one, or name it: PYTHON=/path/to/python3"
 }
 
 logged() {
@@ -51,7 +51,7 @@ make_venv() {
     python=$(find_python)
     say "making $venv with $("$python" -V)"
     if [[ -e $venv ]]; then
-        # Only ever delete what is a venv, or what an earlier call of this script began.
+        # Delete the folder only if it is a venv, or if an earlier call of this script began it.
         [[ -e $venv/pyvenv.cfg || -e $venv/setup.log ]] || die "$venv exists and is no virtual environment"
         rm -rf "$venv"
     fi
@@ -76,7 +76,7 @@ SECONDS=0
 log=$venv/setup.log
 is_usable || make_venv
 export PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_INPUT=1 PIP_USER=0
-# torch first and alone: it is the longest step, and nothing else may choose its build.
+# torch comes first and alone: it takes the longest, and no other package may choose its build.
 say "installing torch (log: $log)"
 logged "$venv/bin/python" -m pip install -c constraints.txt torch
 say "installing trpo_gail[$extras]"

@@ -2,9 +2,9 @@
 
     python scripts/success_rates.py results/pointnav/discrete_4096 [...]
 
-What holds no such run is skipped.
+A folder without such a run is skipped.
 
-A return is 1 if the goal was reached, less 0.01 per step; so the mean return plus 0.01 times the mean length is the rate.
+A return is 1 if the goal was reached, minus 0.01 per step. So the rate is the mean return plus 0.01 times the mean length.
 """
 
 from __future__ import annotations

@@ -1,10 +1,9 @@
 #!/usr/bin/env bash
-# Sets up, then runs everything that must pass: lint, format, types, unit tests, tests under mpirun. Exits non-zero if
-# any fails.
+# Sets up, then runs every check: lint, format, types, unit tests, tests under mpirun. Exits non-zero if one fails.
 #
-#   scripts/test.sh            all of it, about seven minutes on two cores
-#   scripts/test.sh --quick    for the loop while working, less than one minute: lint, format, the package's types, and
-#                              the tests of its parts, which start no program and train no run, without the slow ones
+#   scripts/test.sh            everything; about seven minutes on two cores
+#   scripts/test.sh --quick    for use while you work; less than one minute. Lint, format, the package's types, and the
+#                              tests of its parts (which start no program and train no run), without the slow ones
 set -euo pipefail
 
 case "$#,${1-}" in
@@ -18,10 +17,10 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
 export PATH="${TRPO_GAIL_VENV:-$root/.venv}/bin:$PATH"
 cd "$root"
 
-# The processes are the parallelism: pytest's two workers, or the ranks of a test.
+# Parallelism comes from processes alone: pytest's two workers, or the ranks of a test.
 export OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 export MPLBACKEND=Agg
-# Threads of a test that has several wait asleep, as they do in a run: on a busy machine they would spin.
+# In tests with several threads, idle threads sleep, as they do in a run; on a busy machine they would spin otherwise.
 export OMP_WAIT_POLICY=PASSIVE
 
 failed=()
@@ -42,7 +41,7 @@ if [[ $quick ]]; then
 else
     step types mypy
     step "unit tests" pytest -n 2 --dist worksteal --ignore=tests/mpi tests
-    # One at a time: each of these keeps both cores busy itself. Last, so that the output ends with pytest's summary.
+    # One at a time, since each of these keeps both cores busy. Last, so that the output ends with pytest's summary.
     step "tests under mpirun" pytest tests/mpi
 fi
 

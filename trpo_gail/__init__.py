@@ -2,26 +2,29 @@
 
 A map, in the order of a first reading:
 
-    train.py         Algorithm 1;  build.py makes a learner from a config
-    adversaries/     the discriminator and its parts; behind the same seam FEM, GTAL, a constant, the environment's reward
-    generators/      TRPO; PPO
-    critic.py        V(s): advantages and their fit;  learner.py everything that a checkpoint holds
+    train.py         Algorithm 1;  build.py makes a learner from a config;  learner.py is all that a checkpoint holds
+    adversaries/     the discriminator and its parts; FEM, GTAL, a constant and the environment's reward in its place
+    generators/      TRPO and PPO
+    critic.py        the value function V(s): advantages, and its fit
     policies/        distributions over actions, the policy, and its copy that samples
-    networks/        the MLP, nets for images, running statistics
-    optim/           one flat vector, Adam, the natural gradient
+    networks/        the MLP, networks for images, running statistics
+    optim/           a module's parameters as one vector, Adam, the natural gradient
     sampling/        from environments to rows
-    spaces/          observations and actions as rows; what is known of an environment
-    parallel.py      the ranks of mpirun, as a value passed down;  finite.py names what turns non-finite
-    envs/            environments, and what they do wrong;  tasks/ our own task and the paper's
-    experts/         demonstrations: formats, checks, the one container
+    spaces/          observations and actions as rows; the spec of an environment
+    parallel.py      the ranks of mpirun, as a value passed down
+    finite.py        errors that name the first non-finite number
+    seeding.py       random streams;  scores.py scaled scores;  magnitudes.py limits on numbers;  records.py types
+    envs/            vector environments and their faults;  tasks/ our own task and the paper's
+    experts/         demonstrations: formats, checks, the one container;  policies/ other people's policies
     cloning.py       behavioural cloning, the baseline without an environment
     runs/            a run on disk: training, cloning, checkpoints, metrics, evaluation, recording
     studies/         many runs side by side: comparisons, the paper's experiments, the benchmark
-    reports/         pictures, and the page of a run or several
+    reports/         pictures and pages of runs
     config/          the tree of settings, its checks, presets, choices and flags
-    system/          files, terminals, signals, launchers
+    commands/        one file per command;  cli.py the command line
+    system/          files, terminals, signals, launchers;  errors.py the errors that a user sees in one line
 
-`load_policy(run)` gives a trained policy; `load(file)` a file of demonstrations. Importing the package starts no MPI.
+`load_policy(run)` gives a trained policy, `load(file)` the demonstrations of a file. Importing the package starts no MPI.
 """
 
 from __future__ import annotations
@@ -43,7 +46,7 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> Any:
-    """Public names are imported when they are asked for, so that `trpo-gail --help` needs no torch."""
+    """Import public names only when they are used, so that `trpo-gail --help` needs no torch."""
     if name == "__version__":
         return _version()
     if name not in _HOMES:
@@ -54,7 +57,7 @@ def __getattr__(name: str) -> Any:
 
 
 def _version() -> str:
-    """The installed version; of a checkout that nobody has installed it is unknown."""
+    """The installed version; unknown for a checkout that is not installed."""
     from importlib.metadata import PackageNotFoundError, version
 
     try:
