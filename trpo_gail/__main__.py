@@ -1,4 +1,4 @@
-"""`python -m trpo_gail`: the command line where no script is on the path."""
+"""`python -m trpo_gail`: the command line, for when its script is not on the PATH."""
 
 import sys
 

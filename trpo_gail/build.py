@@ -1,4 +1,4 @@
-"""A learner as training begins, from a config."""
+"""Build a new learner from a config."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from trpo_gail.spaces.spec import EnvSpec
 
 
 def make_policy(config: Config, spec: EnvSpec) -> Policy:
-    """The policy network as training begins, on the CPU."""
+    """A new policy network, on the CPU."""
     return place(
         Policy.of(config.policy, spec, initial(config.seed, 0)), torch.device("cpu"), getattr(torch, config.dtype)
     )
@@ -32,9 +32,9 @@ def make_policy(config: Config, spec: EnvSpec) -> Policy:
 def make_learner(
     config: Config, env: VectorEnv, expert: Transitions | None, workers: Workers, policy: Policy | None = None
 ) -> Learner:
-    """A fresh learner. `policy` is one of the caller's own in place of the config's. A collective.
+    """A new learner, with rank 0's parameters and buffers on all ranks. A collective.
 
-    Parameters and buffers are rank 0's.
+    `policy` is used in place of the one that the config describes.
     """
     device, dtype = workers.device(config.device), getattr(torch, config.dtype)
     policy = place(policy or make_policy(config, env.spec), device, dtype)
@@ -51,7 +51,7 @@ def make_learner(
 
 
 def make_generator(config: Config, policy: Policy, workers: Workers) -> Generator:
-    """Who improves the policy."""
+    """The part that improves the policy."""
     made: Generator = choices.find(choices.GENERATORS, config.generator).load()(config, GeneratorParts(policy, workers))
     return made
 
@@ -59,7 +59,7 @@ def make_generator(config: Config, policy: Policy, workers: Workers) -> Generato
 def make_adversary(
     config: Config, spec: EnvSpec, expert: Transitions | None, policy: Policy, workers: Workers
 ) -> Adversary:
-    """Who pays. A collective."""
+    """The part that computes the reward. A collective."""
     build = choices.find(choices.ADVERSARIES, config.adversary).load()
     made: Adversary = build(config, AdversaryParts(spec, expert, policy, workers))
     return made

@@ -1,8 +1,9 @@
-"""`trpo-gail COMMAND`: find the command, run it, and end: alone or with all ranks, in one line unless the error is ours.
+"""`trpo-gail COMMAND`: find the command, run it, and end this process and all ranks.
 
-Exit codes: 0; 2 for a user's error; 1 for anything else that fails; 128 and the signal's number (130 for Ctrl-C) if a
-signal ends a program that has nothing to save. Heavy imports wait until a command needs them, so that `--help` answers at
-once, and signals are heeded from the first line on.
+An error is printed as one line, unless it is a fault of our own code. Exit codes: 0 for success; 2 for a user's error;
+1 for any other failure; 128 plus the signal's number (130 for Ctrl-C) if a signal ends a program that has nothing to
+save. Heavy imports wait until a command needs them, so `--help` answers at once. Signals are handled from the first
+line on.
 """
 
 from __future__ import annotations
@@ -34,16 +35,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from trpo_gail.system.stopping import Interrupted, Watch
 
     with Watch(program=arguments is None, end_all=_end_all) as watch:
-        # One BLAS thread for sampling's small products; torch's threads are set once the ranks on this machine are known.
+        # Sampling's small products get one BLAS thread; torch's threads are set once the ranks on this machine are
+        # known.
         os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-        # Threads that wait asleep: on a core that something else is using, torch's would spin and take it from the
-        # environments.
+        # Idle threads sleep: on a core that something else is using, torch's would spin and slow the environments.
         os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-        workers: list[Workers] = []  # holds the ranks once they are known, for the error's sake
+        workers: list[Workers] = []  # holds the ranks once they are known; an error needs them
         try:
             code = _run(list(sys.argv[1:] if arguments is None else arguments), workers)
             if number := watch.over():
-                raise Interrupted(number)  # again: something has swallowed it
+                raise Interrupted(number)  # raise it again: some code has swallowed it
             return code
         except BaseException as error:
             return _end(error, workers, watch)
@@ -75,7 +76,7 @@ def _usage() -> str:
             "",
             *lines,
             "",
-            "trpo-gail COMMAND --help tells a command's flags; trpo-gail --version the version.",
+            "trpo-gail COMMAND --help lists a command's flags; trpo-gail --version prints the version.",
         ]
     )
 
@@ -84,7 +85,7 @@ def _usage() -> str:
 
 
 def _end(error: BaseException, workers: list[Workers], watch: Watch) -> int:
-    """Tell of what has ended the command, see to it that no rank waits for this one, and give the exit code."""
+    """Print what ended the command, make sure that no rank waits for this one, and return the exit code."""
     number = watch.over()
     if isinstance(error, Answered):
         return 0
@@ -102,9 +103,9 @@ def _end(error: BaseException, workers: list[Workers], watch: Watch) -> int:
 
 
 def _line(error: BaseException, watch: Watch) -> str | None:
-    """All that a person needs to know, in one line; None for an error of ours, whose traceback is needed."""
+    """The error in one line; None for a fault of our own code, whose traceback is needed."""
     notes = getattr(error, "__notes__", [])
-    if watch.ending:  # whatever has become of it on its way through other libraries
+    if watch.ending:  # other libraries may have replaced the exception
         from trpo_gail.system.stopping import Interrupted
 
         return "; ".join([*([] if watch.told() else [str(Interrupted(watch.ending))]), *notes])
@@ -118,19 +119,19 @@ def _line(error: BaseException, watch: Watch) -> str | None:
 
 
 def _place(error: BaseException) -> str:
-    """File and line that an exception comes from."""
+    """The file and line at which an exception was raised."""
     frames = traceback.extract_tb(error.__traceback__)
     return f"{frames[-1].filename}, line {frames[-1].lineno}" if frames else "an unknown place"
 
 
 def _join_the_others(workers: list[Workers]) -> None:
-    """Those of a launcher that have come to no error wait for this one as MPI starts: be there, to end them."""
+    """Start MPI to end the other ranks: those without an error are starting MPI, and wait there for this one."""
     from trpo_gail.system.launcher import several
 
     if not workers and several():
         from trpo_gail.parallel import Workers
 
-        with contextlib.suppress(UserError):  # then each is alone, and says so itself
+        with contextlib.suppress(UserError):  # then each rank is alone, and reports it itself
             workers.append(Workers.world())
 
 

@@ -29,13 +29,13 @@ def clone(
 ) -> Stats:
     """Fit a fresh policy to pairs, observations [M, O] and actions [M, A] or [M], at least two of them.
 
-    Minimises mean -log pi(a|s), the log standard deviation included, on a random share of the pairs. Every so many steps
-    the others score the policy; `log` gets a row of it. The policy is left as it was at its best score, whose row is
-    returned. As in the original code the number of steps is fixed; the paper's text stops as validation stops improving.
-    Raises RunError if a score or a parameter is not finite.
+    Minimises mean -log pi(a|s) over a random share of the pairs, also in the log standard deviation. At regular
+    intervals the other pairs score the policy, and `log` gets the record. At the end the policy has the parameters of
+    its best score; that record is returned. As in the original code, the number of steps is fixed; the paper's text
+    stops when validation stops improving. Raises RunError if a score or a parameter is not finite.
     """
     assert len(observations) >= 2
-    # Validation pairs too, and for good.
+    # The statistics include the validation pairs, and never change again.
     policy.normaliser.add(policy.normaliser.sums(torch.from_numpy(observations.astype(np.float64))))
     rng = stream(config.seed, CLONING)
     order = rng.permutation(len(observations))
@@ -72,7 +72,7 @@ class _Pairs:
 def loss_gradient(policy: Policy, flat: FlatParameters, z: Tensor, actions: Tensor) -> Tensor:
     """Gradient [P] of mean -log pi(a|s) over rows: normalised observations [B, O] and actions [B, A] or [B].
 
-    By hand, since with so few rows autograd would take most of the time.
+    Computed by hand: with so few rows, autograd would take most of the time.
     """
     gradient = torch.zeros_like(flat.vector)
     parts = flat.split(gradient)

@@ -1,4 +1,4 @@
-"""V(s): advantages before the policy's step, a fit after it. The same for every generator."""
+"""The value function V(s): it gives advantages before the policy's step, and is fitted after it."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def _squares_slope(targets: Tensor, values: Tensor) -> Tensor:
 def _clipped_squares_slope(targets: Tensor, old: Tensor, limit: float, values: Tensor) -> Tensor:
     """The same for the larger of (V - target)^2 and (old + clip(V - old, -limit, limit) - target)^2.
 
-    So it is 0 if V is nearer to its target than a move of `limit` would bring it.
+    So it is 0 if V is closer to its target than a change by `limit` could bring it.
     """
     moved = old + (values - old).clamp(-limit, limit)
     counts = ((values - old).abs() <= limit) | ((values - targets).abs() > (moved - targets).abs())
@@ -43,29 +43,29 @@ def _clipped_squares_slope(targets: Tensor, old: Tensor, limit: float, values: T
 
 @dataclass
 class _Fit:
-    """One batch's fit by Adam under way: normalised inputs [B, I], targets and the values at its start [B, 1]."""
+    """A running fit of one batch by Adam: normalised inputs [B, I]; targets, and the values at its start, [B, 1]."""
 
     inputs: Tensor
     targets: Tensor
     old: Tensor
     stats: Stats
-    passes: int = 0  # made
+    passes: int = 0  # made so far
 
 
 class Critic:
     """Value network and its optimiser."""
 
     def __init__(self, config: Config, network: ValueNetwork, limit: int | None, workers: Workers) -> None:
-        """`limit`: steps that one unit of the time input stands for."""
+        """`limit`: the number of steps that the time input 1 stands for."""
         self.config, self.gamma, self.lam, self.workers = config.critic, config.gamma, config.lam, workers
         self.bootstrap = config.time_limits == "bootstrap"
         self.network, self.adam = network, FlatAdam(network.net, config.critic.vf_stepsize, workers)
         self._limit = limit or 1000
-        self._fit: _Fit | None = None  # begun before `fit`, by a generator that has advantages computed anew
+        self._fit: _Fit | None = None  # set before `fit` if a generator recomputes advantages
 
     @torch.no_grad()
     def batch(self, rollout: Rollout, reward: np.ndarray, rows: Rows) -> Batch:
-        """Advantages by GAE on `reward` [T, N], standardised over all ranks' valid rows, which are numbered `rows`."""
+        """Advantages by GAE on `reward` [T, N], standardised over the valid rows of all ranks; `rows` numbers these."""
         like = self.adam.flat.vector
         observations = observation_tensor(rollout.observations, like.dtype, like.device)
         times = self._times(rollout)
@@ -83,7 +83,7 @@ class Critic:
         )
 
         def readvantage(rng: np.random.Generator) -> Tensor:
-            """One pass of the fit ahead of time, and the advantages [B] by the critic as it then is. Targets stay."""
+            """Make one pass of the fit early; returns the new critic's advantages [B]. Targets stay."""
             self._fit = self._fit or self._begin(batch)
             self._pass(batch, self._fit, rng)
             return self._standardised(rollout, reward, self._values(observations, times), rows.total)
@@ -101,21 +101,21 @@ class Critic:
         return self.network.value(flat, times.reshape(-1)).reshape(times.shape).double().cpu().numpy()
 
     def _standardised(self, rollout: Rollout, reward: np.ndarray, value: np.ndarray, total: int) -> Tensor:
-        """Advantages of the valid rows [B], over the `total` of all ranks to mean 0 and variance 1."""
+        """Advantages of the valid rows [B], with mean 0 and variance 1 over all ranks' `total` rows."""
         advantage = flat_rows(rollout, self._advantage(rollout, reward, value, self.lam))
         mean, square = self.workers.sum(np.array([advantage.sum(), (advantage**2).sum()])) / total
         finite.number("mean square of the advantages", square)
         return self._tensor((advantage - mean) / (np.sqrt(max(square - mean**2, 0.0)) + 1e-8))
 
     def retarget(self, batch: Batch, rollout: Rollout, reward: np.ndarray) -> Batch:
-        """The batch with targets for another reward [T, N], by the values that it was made with."""
+        """The batch with targets for another reward [T, N], computed with the batch's own values."""
         targets = torch.as_tensor(self._targets(rollout, reward, batch.values)).to(batch.targets)
         return dataclasses.replace(batch, targets=targets)
 
     def _times(self, rollout: Rollout) -> Tensor:
         """The time input [T + 1, N]."""
         steps = np.concatenate([rollout.steps, rollout.steps[-1:] + 1])
-        # A row that is no transition holds the last observation of the episode before it, which is one step on.
+        # A row that is no transition holds the previous episode's last observation, which is one step later.
         after_end = ~rollout.valid[1:]
         steps[1:-1][after_end] = rollout.steps[:-1][after_end] + 1
         return torch.as_tensor(steps / self._limit).to(self.adam.flat.vector)
@@ -131,7 +131,7 @@ class Critic:
         return flat_rows(rollout, self._advantage(rollout, reward, value, lam) + value[:-1])
 
     def fit(self, batch: Batch, rng: np.random.Generator) -> Stats:
-        """Squared error of normalised targets: passes of Adam in minibatches, or one natural-gradient step."""
+        """Reduce the squared error of normalised targets, by passes of Adam or by one natural-gradient step."""
         fit, self._fit = self._fit or self._begin(batch), None
         if self.config.fit == "natural-gradient":
             return fit.stats | self._fit_natural(batch, fit.inputs, fit.targets, rng)
@@ -141,7 +141,7 @@ class Critic:
 
     @torch.no_grad()
     def _begin(self, batch: Batch) -> _Fit:
-        """Take the batch into the normalisers."""
+        """Add the batch to the normalisers, and begin its fit."""
         stats = self._explained_variance(batch)
         network, workers = self.network, self.workers
         network.normaliser.add(workers.sum_tensor(network.normaliser.sums(batch.observations)))
@@ -166,7 +166,8 @@ class Critic:
 
     @torch.no_grad()
     def _fit_natural(self, batch: Batch, inputs: Tensor, targets: Tensor, rng: np.random.Generator) -> Stats:
-        """One step up -mean (V - target)^2, limited by mean (V_old - V)^2, both of normalised values [B, 1]."""
+        """One step that reduces mean (V - target)^2, limited by mean (V_old - V)^2, both of normalised values [B,
+        1]."""
         net, flat, workers, total = self.network.net, self.adam.flat, self.workers, batch.rows.total
         here = linearise(net, inputs)
         old = here.output

@@ -1,4 +1,4 @@
-"""The exceptions whose message is all that a person needs: one clear line, no traceback; and how a line stays short."""
+"""Exceptions that a user sees as one clear line without a traceback, and functions that keep such a line short."""
 
 from __future__ import annotations
 
@@ -8,24 +8,26 @@ MOST = 240  # characters of a message: three lines of a screen
 
 
 class UserError(ValueError):
-    """A mistake in a flag, a file or an environment; the message names the value, the file and the field. Exit code 2."""
+    """A mistake in a flag, a file or an environment; the message names the value, the file and the field. Exit code
+    2."""
 
 
 class RunError(RuntimeError):
-    """What ends a run under way, such as a number that is not finite or an environment that fails. Exit code 1.
+    """An error that ends a running training, such as a non-finite number or a failing environment. Exit code 1.
 
     It may be raised on one rank alone: the command line then names the rank and ends all of them.
     """
 
 
 class Answered(SystemExit):
-    """The parser of flags has printed what was asked for, such as --help. Any other SystemExit is somebody's mistake."""
+    """The parser of flags has printed a page, such as --help, and ends. Any other SystemExit is a mistake."""
 
 
 def shortened(text: str, limit: int = MOST) -> str:
-    """One line of at most `limit` characters. What is wrong and what to do stand at the ends: the middle is left out.
+    """One line of at most `limit` characters. The ends of a message say what is wrong and what to do; the middle is
+    cut.
 
-    A file's name counts as 60 characters at most: a long name makes a long line, since the name is needed.
+    A file's name counts as 60 characters at most: a long name may make a longer line, since the name is needed.
     """
     line, gap = text if text.isprintable() else " ".join(text.split()), " ... "
     limit += sum(max(0, len(word) - 60) for word in line.split() if "/" in word and len(word) < 1000)
@@ -36,7 +38,7 @@ def shortened(text: str, limit: int = MOST) -> str:
 
 
 def listed(names: Iterable[object], most: int = 5) -> str:
-    """`a, b, c and 997 more`: the first names of a list that may be long, each of them short, too."""
+    """`a, b, c and 997 more`: the first names of a list that may be long, each of them shortened."""
     words = [str(name) for name in names]
     said = ", ".join(shortened(word, 40) for word in words[:most])
     return f"{said} and {len(words) - most} more" if len(words) > most else said or "nothing"

@@ -1,6 +1,6 @@
-"""Whatever turns non-finite first is named and ends the run: nobody trains on, or saves, what is not a number.
+"""The first non-finite number ends the run, and the error names it: no NaN is ever trained on or saved.
 
-Each part looks at what it has computed, in the order of computation, and where it can at numbers that are reduced anyway.
+Each part checks its results in the order of computation, and if possible checks numbers that are reduced anyway.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from trpo_gail.config.leaves import flatten
 from trpo_gail.config.tree import Config
 from trpo_gail.errors import RunError
 
-# What no sensible flag exceeds, and no preset comes near: the first to suspect.
+# No sensible flag exceeds these, and presets stay far below. A flag that does is the first to suspect.
 _ORDINARY = {
     "ppo.learning_rate": 0.1, "ppo.entcoeff": 100.0, "ppo.kl_coeff": 1e6, "trpo.max_kl": 10.0, "trpo.entcoeff": 100.0,
     "policy.init_log_std": 20.0, "policy.output_scale": 100.0, "causal_entcoeff": 100.0,
@@ -27,38 +27,38 @@ _ORDINARY = {
     "discriminator.d_stepsize": 0.1, "discriminator.adversary_entcoeff": 100.0,
 }  # fmt: skip
 _STATISTICS = ("count", "mean", "meansq")  # of a normaliser
-_LARGE = 1e6  # of an observation or a reward that is worth a word
+_LARGE = 1e6  # an observation or a reward above it is mentioned
 
 
 S = TypeVar("S", bound=Mapping[str, Any])
 
 
 class Part(Protocol):
-    """What a checkpoint holds a state of."""
+    """Anything whose state a checkpoint holds."""
 
     def state_dict(self) -> Mapping[str, Any]: ...
 
 
 class NotFinite(RunError):
-    """A number that is not finite, the first of its iteration; the message names it."""
+    """The first non-finite number of an iteration; the message names it."""
 
 
 @dataclass(frozen=True)
 class Reach:
-    """Largest magnitudes of what environments gave in a batch, on one rank."""
+    """Largest observation and reward of a batch, in magnitude, on one rank."""
 
     observation: float = 0.0
     reward: float = 0.0
 
 
 def number(what: str, value: float) -> None:
-    """Raise NotFinite unless this number, of all ranks, is finite."""
+    """Raise NotFinite unless this number, which is equal on all ranks, is finite."""
     if not math.isfinite(value):
         raise NotFinite(f"{what} is {value}")
 
 
 def numbers(what: str, values: np.ndarray | Tensor) -> None:
-    """Raise NotFinite, on this rank, unless all of these are finite."""
+    """Raise NotFinite, on this rank only, unless all of these are finite."""
     array = values.detach().cpu().numpy() if isinstance(values, Tensor) else values
     good = np.isfinite(array)
     if not good.all():
@@ -66,9 +66,9 @@ def numbers(what: str, values: np.ndarray | Tensor) -> None:
 
 
 def checked(owner: str, stats: S, *parts: Part) -> S:
-    """The statistics, which are those of all ranks, if they and all that a checkpoint holds of the parts are finite.
+    """Return the statistics if they and the states of the parts are finite. All ranks have the same statistics.
 
-    Raises NotFinite for the first that is not.
+    Raises NotFinite for the first number that is not finite.
     """
     for name, value in stats.items():
         if value is not None:
@@ -92,9 +92,9 @@ def _tensors(path: str, content: Any) -> Iterator[tuple[str, Tensor]]:
 
 
 def likely_cause(config: Config, reach: Reach | None = None) -> str:
-    """What most probably made a number non-finite, in words that name the flag; empty if nothing is suspect.
+    """The probable cause of a non-finite number, in words that name the flag; empty if nothing is suspect.
 
-    `reach`: of the last batch, if large numbers may be at fault.
+    `reach` is that of the last batch, whose large numbers may be the cause.
     """
     flags = flatten(config)
     causes = [f"--{name} {flags[name]:g} is extreme" for name, most in _ORDINARY.items() if abs(flags[name]) > most]

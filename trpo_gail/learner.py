@@ -1,4 +1,4 @@
-"""Everything that changes during training, and so everything that a checkpoint holds."""
+"""The learner: everything that changes during training, and so everything that a checkpoint holds."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from trpo_gail.sampling.sampler import Sampler
 class Progress:
     """Counters, global over ranks."""
 
-    iteration: int = 0  # epochs done
+    iteration: int = 0  # iterations done
     steps: int = 0  # true transitions
     idle_rows: int = 0
-    episodes: int = 0  # finished
+    episodes: int = 0  # finished ones
     cut_episodes: int = 0  # by restarts and staggering
-    wall_s: float = 0.0  # training alone, over all sessions of the run
+    wall_s: float = 0.0  # of training without evaluations, over all sessions of the run
     eval_steps: int = 0
     eval_s: float = 0.0
     best_return: float | None = None
@@ -40,7 +40,7 @@ class Learner:
     progress: Progress = field(default_factory=Progress)
 
     def state_dict(self) -> dict[str, Any]:
-        """Tensors, numpy arrays and numbers only; a collective, every rank calls it."""
+        """Tensors, numpy arrays and numbers only. A collective."""
         return {
             "policy": self.policy.state_dict(),
             "critic": self.critic.state_dict(),

@@ -1,4 +1,4 @@
-"""How large a number may be that networks compute with."""
+"""Limits on the size of the numbers that networks compute with."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import numpy as np
 
 
 def largest(dtype: str) -> float:
-    """Magnitude up to which a network of this dtype takes a number: differences, and sums of squares in float64, stay
-    finite."""
+    """Largest magnitude that a network of this dtype accepts. Up to it, differences stay finite, and so do sums of
+    squares in float64."""
     return min(float(np.finfo(dtype).max) / 4.0, 1e140)
 
 
 def too_large(values: np.ndarray, dtype: str) -> float | None:
-    """The first value that networks of this dtype cannot compute with; None if they can with all."""
+    """The first value that is too large for networks of this dtype; None if no value is."""
     if values.dtype.kind != "f":
         return None
     beyond = np.abs(values.astype(np.float64)) > largest(dtype)

@@ -1,8 +1,8 @@
 """Workers: the processes that train together, as a value passed down; the only file that imports mpi4py.
 
-`Workers()` is this process alone and never touches MPI. `Workers.world()` wraps COMM_WORLD when a launcher started us.
-Reductions add sums in float64, one flat buffer each, and whoever needs a mean divides after; every decision that stops,
-skips or accepts is taken on reduced values, so that all ranks take the same branch.
+`Workers()` is this process alone and never imports MPI. `Workers.world()` wraps COMM_WORLD if a launcher started us.
+Reductions add sums in float64, with one flat buffer each; means are taken after them. Every decision to stop, skip or
+accept uses reduced values, so all ranks take the same branch.
 """
 
 from __future__ import annotations
@@ -23,22 +23,23 @@ from trpo_gail.system.launcher import launched
 from trpo_gail.system.stopping import mpi_starts
 
 if TYPE_CHECKING:
-    import torch  # costs seconds: a mistyped flag is told without it
+    import torch  # takes seconds: a mistyped flag is reported without it
 
 T = TypeVar("T")
 
-LEAVE_S = 2.0  # for the other ranks to come to an error, too
-FORWARD_S = 0.3  # seconds that a launcher has for passing a rank's last line on, before it is told to kill
+LEAVE_S = 2.0  # seconds that the other ranks have to reach an error, too
+FORWARD_S = 0.3  # seconds that a launcher has to pass a rank's last line on, before it must kill
 
 
 def cores() -> set[int]:
-    """The cores that this process may use. Only Linux tells which; elsewhere they are all of the machine's."""
+    """The cores that this process may use; systems other than Linux do not say, so there it is all cores."""
     told = getattr(os, "sched_getaffinity", None)
     return told(0) if told else set(range(os.cpu_count() or 1))
 
 
 def end_all(code: int) -> None:
-    """End all ranks, this one too, with an exit code. MPI starts for it if need be: there the others are, or will come."""
+    """End all ranks, this one too, with an exit code. Starts MPI if necessary, since the others are or will be in
+    MPI."""
     from mpi4py import MPI
 
     MPI.COMM_WORLD.Abort(code)
@@ -46,7 +47,7 @@ def end_all(code: int) -> None:
 
 @functools.cache
 def _aside() -> Any:
-    """A communicator of all ranks for their end alone, where it does not meet what is under way. A collective."""
+    """A communicator used only for the end, so that it does not mix with other messages. A collective."""
     from mpi4py import MPI
 
     return MPI.COMM_WORLD.Dup()
@@ -60,7 +61,7 @@ class Workers:
         self.rank: int = comm.Get_rank() if comm else 0
         self.size: int = comm.Get_size() if comm else 1
         self.local_rank, self.local_size, self.hosts = 0, 1, [os.uname().nodename]
-        self._cores = cores()  # of this rank; below, those of all ranks on this machine
+        self._cores = cores()  # of this rank; further down also of all ranks on this machine
         if comm:
             from mpi4py import MPI
 
@@ -73,10 +74,10 @@ class Workers:
 
     @classmethod
     def world(cls) -> Workers:
-        """All processes of the launcher, or this one alone; MPI starts only if a launcher's variables say so.
+        """All processes of the launcher, or this one alone. MPI starts only if a launcher's variables are set.
 
-        Raises UserError if the launcher says N processes and MPI finds itself alone, as happens with an MPI library
-        that is not the launcher's.
+        Raises UserError if the launcher has N processes and MPI sees only one. This happens if the MPI library is not
+        the launcher's.
         """
         launcher = launched()
         if launcher is None:
@@ -84,7 +85,7 @@ class Workers:
         try:
             with mpi_starts():
                 from mpi4py import MPI
-        except (ImportError, RuntimeError) as error:  # RuntimeError: mpi4py is there and no MPI library is
+        except (ImportError, RuntimeError) as error:  # RuntimeError: mpi4py is installed, but no MPI library
             if launcher[1] == 1:
                 return cls()
             raise UserError(
@@ -103,16 +104,16 @@ class Workers:
 
     @property
     def main(self) -> bool:
-        """Whether this rank prints and writes. Never put a collective behind it."""
+        """Whether this rank prints and writes. Never make a collective depend on it."""
         return self.rank == 0
 
     # ---- the end -----------------------------------------------------------------------------------------------------
 
     def leave(self, text: str, code: int) -> int:
-        """Tell of the error that ends this rank, and end all: the others would wait for it forever.
+        """Print the error that ends this rank, and end all ranks, since the others would wait for this one forever.
 
-        If all come to an error within a moment, as to one in a flag, rank 0 tells theirs, and all may leave with the exit
-        code that is returned. Else this rank tells its own, and the launcher ends the others at once.
+        If all ranks have an error within a moment (a wrong flag, for instance), rank 0 prints it, and all leave with
+        the returned exit code. Otherwise this rank prints its own error, and the launcher ends the others at once.
         """
         if self.size > 1 and not self._all_leave():
             try:
@@ -127,7 +128,8 @@ class Workers:
         return max(code for _, code in ends)
 
     def _all_leave(self) -> bool:
-        """Whether all ranks are here. No collective: the others may be anywhere, so that this rank must not wait for them."""
+        """Whether all ranks are leaving. Not a collective: the others may be busy, so this rank must not wait for
+        them."""
         came, until = self._leaving.Ibarrier(), time.monotonic() + LEAVE_S
         while not came.Test():
             if time.monotonic() > until:
@@ -136,7 +138,7 @@ class Workers:
         return True
 
     def _uncaught(self, kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-        """For programs that are not ours, in which nobody else sees to it that all ranks end."""
+        """Ends all ranks in programs that are not our command line."""
         self.leave("".join(traceback.format_exception(kind, error, trace)).rstrip(), 1)
 
     # ---- collectives -------------------------------------------------------------------------------------------------
@@ -151,7 +153,7 @@ class Workers:
         return total
 
     def sum_tensor(self, tensor: torch.Tensor) -> torch.Tensor:
-        """Sum over ranks of a tensor: staged through host memory, added in float64, returned as it came."""
+        """Sum over ranks of a tensor, added in float64 in host memory; returned in its own dtype, on its own device."""
         if self.size == 1:
             return tensor
         import torch
@@ -182,9 +184,10 @@ class Workers:
             tensor.data.copy_(tensor.new_tensor(array))
 
     def together(self, function: Callable[[], T]) -> T:
-        """Call on every rank; a user's error on any of them is raised on all, so that none is left waiting.
+        """Call on every rank; a user's error on any rank is raised on all, so that no rank waits for another.
 
-        Also the rule for what rank 0 alone does and may fail at: `together(lambda: write() if workers.main else None)`.
+        Work of rank 0 alone that may fail is called like this, too: `together(lambda: write() if workers.main else
+        None)`.
         """
         result, message = None, None
         try:
@@ -199,23 +202,24 @@ class Workers:
                 raise UserError(text)
         return result  # type: ignore[return-value]
 
-    # ---- who does what -----------------------------------------------------------------------------------------------
+    # ---- shares of work ----------------------------------------------------------------------------------------------
 
     def block(self, total: int) -> range:
-        """This rank's contiguous share of `total` things, for instance global environment indices."""
+        """This rank's contiguous share of `total` items, such as global environment indices."""
         return range(self.rank * total // self.size, (self.rank + 1) * total // self.size)
 
     def threads(self) -> int:
         """Cores that this rank may use: those given to all ranks on this machine, over their number.
 
-        OMP_NUM_THREADS, where it is set, is a limit: other runs may share the machine.
+        If OMP_NUM_THREADS is set, it is an upper limit, since other runs may share the machine.
         """
         limit = os.environ.get("OMP_NUM_THREADS", "")
         most = max(1, int(limit)) if limit.isdecimal() else len(self._cores)
         return max(1, min(len(self._cores) // self.local_size, len(cores()), most))
 
     def device(self, wanted: str) -> torch.device:
-        """`auto` and `cuda`: this rank's CUDA device (local rank modulo visible devices); auto falls back on the CPU."""
+        """`auto` and `cuda`: this rank's CUDA device (local rank modulo visible devices); auto falls back on the
+        CPU."""
         import torch
 
         if wanted == "cpu" or (wanted == "auto" and not torch.cuda.is_available()):

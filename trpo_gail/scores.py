@@ -6,18 +6,19 @@ import math
 
 
 def scaled_score(value: float | None, expert: float | None, random: float | None) -> float | None:
-    """0 at the random policy's return, 1 at the expert's (Ho & Ermon 2016, figure 1); None if it means nothing."""
+    """0 at the random policy's return, 1 at the expert's (Ho & Ermon 2016, figure 1); None if the score is
+    undefined."""
     if value is None or expert is None or random is None or math.isclose(expert, random):
         return None
     return (value - random) / (expert - random)
 
 
 def hardly_differ(expert: float | None, random: float | None, random_std: float, episodes: int) -> bool:
-    """Whether the scale between the two returns is so short that a score on it says little.
+    """Whether the two returns are so close that a score between them says little.
 
-    That is if it may be chance: within two standard errors of the mean of the random policy's `episodes` returns, whose
-    standard deviation (the population's) is `random_std`. Or if it is less than 1 % of the larger return: then the scale
-    shows what neither policy has to do with.
+    They are if the difference may be chance: it is within two standard errors of the mean of the random policy's
+    `episodes` returns, whose (population) standard deviation is `random_std`. They also are if it is less than 1 % of
+    the larger return: then most of both returns depends on neither policy.
     """
     if expert is None or random is None:
         return False

@@ -1,7 +1,7 @@
-"""Every environment has its own random streams, named by what they are for; no generator is shared.
+"""Every environment has its own random streams, one for each purpose; no generator is shared.
 
-A stream is a 31-bit hash of (seed, purpose, restart or iteration, global environment index), so that what an environment
-does depends neither on the number of ranks nor on which environments stand beside it.
+A stream's seed is a 31-bit hash of (seed, purpose, restart or iteration, global environment index). So an environment
+depends neither on the number of ranks nor on the other environments.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ TRAIN_RESET, TRAIN_NOISE, EVAL_RESET, EVAL_NOISE, MINIBATCH, INITIAL, RECORD_RES
 
 
 def stream_seed(seed: int, purpose: int, *where: int) -> int:
-    """A 31-bit seed for one stream; any of the arguments changed gives an unrelated one."""
+    """A 31-bit seed for one stream; if any argument changes, the new seed is unrelated to the old one."""
     return int(np.random.SeedSequence([seed, purpose, *where]).generate_state(1)[0] >> 1)
 
 
 def stream(seed: int, purpose: int, *where: int) -> np.random.Generator:
-    """A fresh numpy generator for one stream."""
+    """A new numpy generator for one stream."""
     return np.random.Generator(np.random.SFC64(np.random.SeedSequence([seed, purpose, *where])))
 
 

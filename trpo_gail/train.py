@@ -1,4 +1,5 @@
-"""Algorithm 1 of Ho & Ermon (2016), in the order of their code: policy first, on the previous discriminator."""
+"""Algorithm 1 of Ho & Ermon (2016), in the order of their code: the policy steps first, on the previous
+discriminator."""
 
 from __future__ import annotations
 
@@ -40,7 +41,7 @@ class Clock:
 
     @contextmanager
     def learning(self, phase: str) -> Iterator[None]:
-        """Numpy does not warn within: whatever turns non-finite is an error that names it."""
+        """Time a phase. Numpy's warnings are off in it, since our own errors name non-finite numbers."""
         with self(phase), np.errstate(over="ignore", invalid="ignore"):
             yield
 
@@ -48,7 +49,7 @@ class Clock:
 def iteration(learner: Learner, config: Config, workers: Workers) -> Record:
     """g_step generator steps, each on a fresh batch, then d_step discriminator updates on all their rows.
 
-    Raises RunError for what turned non-finite first.
+    Raises RunError for the first non-finite number.
     """
     progress, clock, steps = learner.progress, Clock(), list[Record]()
     rollouts, batches = list[tuple[Rollout, Transitions]](), list[Batch]()
@@ -68,7 +69,7 @@ def iteration(learner: Learner, config: Config, workers: Workers) -> Record:
         if not config.critic.after_adversary:
             with clock.learning("critic"):
                 stats |= checked("critic", learner.critic.fit(batch, rng), learner.critic)
-        # Only now: before the step the ratio is 1 and the KL 0, whatever the statistics.
+        # Not before the step: there the ratio must be 1 and the KL 0.
         learner.policy.normaliser.add(workers.sum_tensor(learner.policy.normaliser.sums(batch.observations)))
         checked("normaliser of the policy", {}, learner.policy.normaliser)
         rollouts.append((rollout, seen))
@@ -79,7 +80,7 @@ def iteration(learner: Learner, config: Config, workers: Workers) -> Record:
         stats = learner.adversary.fit(_together(rollouts, workers), rng)
         adversary_stats = checked("adversary", stats, learner.adversary)
 
-    if config.critic.after_adversary:  # the original's order: its targets are the new reward's, without the entropy's
+    if config.critic.after_adversary:  # the original's order; targets are of the new reward, without the entropy bonus
         with clock.learning("critic"):
             for (rollout, seen), batch, row in zip(rollouts, batches, steps, strict=True):
                 reward = _paid(learner, rollout, seen, 0.0)
@@ -99,7 +100,7 @@ def iteration(learner: Learner, config: Config, workers: Workers) -> Record:
 
 
 def _seen(learner: Learner, config: Config, rollout: Rollout, rows: Rows) -> Transitions:
-    """What the adversary sees of a rollout, while the policy is still the one that acted."""
+    """The adversary's view of a rollout; called while the policy is still the one that acted."""
     seen = transitions.of([rollout], rows)
     if not (config.causal_entcoeff or learner.adversary.needs_log_prob):
         return seen
@@ -117,7 +118,7 @@ def _paid(learner: Learner, rollout: Rollout, seen: Transitions, causal_entcoeff
 
 
 def _together(rollouts: list[tuple[Rollout, Transitions]], workers: Workers) -> Transitions:
-    """All transitions of an iteration, each environment's in time. A collective."""
+    """All transitions of an iteration, those of each environment in order of time. A collective."""
     if len(rollouts) == 1:
         return rollouts[0][1]
     log_probs = [seen.log_prob for _, seen in rollouts if seen.log_prob is not None]
@@ -128,7 +129,8 @@ def _together(rollouts: list[tuple[Rollout, Transitions]], workers: Workers) -> 
 def _sampling_stats(
     learner: Learner, rollout: Rollout, episodes: Episodes, reward: np.ndarray, batch: Batch, workers: Workers
 ) -> Record:
-    """Count rows and episodes over all ranks; true returns and lengths of the episodes that finished, None without."""
+    """Count rows and episodes over all ranks; mean return and length of the finished episodes, None if there are
+    none."""
     returns, rows = episodes.returns, rollout.valid.size
     local = [len(returns), returns.sum(), (returns**2).sum(), episodes.lengths.sum(), rows, reward.sum()]
     local += [learner.sampler.cut_episodes]
@@ -149,13 +151,13 @@ def _sampling_stats(
 
 
 def _mean(rows: list[Record]) -> Record:
-    """Mean of each column over the generator steps of an iteration, over those that have it."""
+    """Mean of each column over those generator steps of an iteration that have it."""
     columns = {name: [row[name] for row in rows if row[name] is not None] for name in rows[0]}
     return {name: float(np.mean(values)) if values else None for name, values in columns.items()}  # type: ignore[arg-type]
 
 
 def train(learner: Learner, config: Config, workers: Workers, after: Callable[[Record], str | None]) -> str:
-    """Iterate until steps or iterations are done or `after`, called with each iteration's row, gives a reason to stop.
+    """Iterate until steps or iterations are done, or until `after`, called with each record, returns a reason to stop.
 
     If the sampler gives up, GivenUp is raised on all ranks, and the learner is as the last iteration left it.
     """
@@ -170,7 +172,7 @@ def train(learner: Learner, config: Config, workers: Workers, after: Callable[[R
 
 @contextmanager
 def _told(learner: Learner, config: Config) -> Iterator[None]:
-    """An error that ends the run names the iteration, and what may have caused it."""
+    """Add the iteration and the likely cause to an error that ends the run."""
     iteration = learner.progress.iteration + 1
     try:
         yield
@@ -188,7 +190,7 @@ def _told(learner: Learner, config: Config) -> Iterator[None]:
 
 @contextmanager
 def _whole_iterations(learner: Learner, config: Config) -> Iterator[None]:
-    """Undo the generator steps of an iteration whose next batch is given up."""
+    """Undo an iteration's generator steps if its next batch is given up."""
     several = config.sampling == "episodes" and config.g_step > 1
     before = copy.deepcopy(learner.state_dict()) if several else None
     try:
@@ -200,7 +202,7 @@ def _whole_iterations(learner: Learner, config: Config) -> Iterator[None]:
 
 
 def finished(progress: Progress, config: Config) -> str | None:
-    """Which of the run's limits it has come to, if any."""
+    """The limit that the run has reached; None if it has reached no limit."""
     if progress.steps >= config.steps:
         return "steps"
     return "iterations" if config.iterations is not None and progress.iteration >= config.iterations else None
