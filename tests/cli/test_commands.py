@@ -220,7 +220,7 @@ def test_a_film_of_another_episode_is_told(
     monkeypatch.setattr("trpo_gail.runs.video.record_video", lambda *given: {"video": "film.gif"})
     monkeypatch.setattr("trpo_gail.runs.evaluate.evaluate_run", lambda *given: {"backend": backend})
     assert main(["evaluate", "run", "--video", "film.gif"]) == 0
-    assert ("shows none of the episodes evaluated" in capsys.readouterr().out) == another
+    assert ("shows none of the evaluated episodes" in capsys.readouterr().out) == another
 
 
 def test_a_run_in_use_is_locked(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

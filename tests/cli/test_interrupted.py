@@ -230,7 +230,7 @@ def test_a_clone_that_died_before_it_began_is_begun_anew(tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        (["train"], "is not a run folder yet, so that it needs all flags: train: no ENV given"),
+        (["train"], "is not a run folder yet, so all flags are needed: train: no ENV given"),
         (["train", "CartPole-v0"], "--expert: a file of demonstrations (HDF5) is needed"),
     ],
 )

@@ -21,7 +21,7 @@ class _BenchArguments:
     expert: str | None = None
     """HDF5 file of demonstrations; None takes expert_data/<env>.h5."""
     preset: PresetName = "default"
-    """Set of defaults to train with; an iteration of `paper` takes seconds, so that it needs longer measurements."""
+    """Set of defaults to train with; an iteration of `paper` takes seconds, so it needs longer measurements."""
     seconds: float = 20.0
     """Duration of each measurement, in seconds."""
     repeats: int = 3

@@ -22,7 +22,7 @@ class _CheckArguments:
     backend: Literal["auto", "envpool", "gymnasium"] = "auto"
     """Library that runs the environments; auto takes EnvPool if it offers the id."""
     max_episode_steps: Count | None = None
-    """Time limit in place of the environment's own; None keeps that."""
+    """Time limit that replaces the environment's own; None keeps the environment's."""
     images: tuple[str, ...] = ()
     """Parts of the observation that are images although they are not uint8, by key (robot.camera)."""
     json: bool = False
@@ -30,7 +30,7 @@ class _CheckArguments:
 
 
 def run(arguments: list[str], workers: list[Workers]) -> int:
-    """Print a line per finding; 2 if one of them is an error."""
+    """Print one line per finding; returns 2 if one of them is an error."""
     given = parse(_CheckArguments, arguments, "check")
     return by_rank_0(workers, lambda: _print(given)) or 0
 

@@ -25,13 +25,13 @@ if TYPE_CHECKING:
     from trpo_gail.studies.comparison.fairness import Entry
     from trpo_gail.studies.comparison.plan import Contestant, Plan, Task
 
-Named = tuple[str, tuple[str, ...]]  # flags, and whose they are
-EVALUATIONS = 20  # of a run, if --eval_every does not say
+Named = tuple[str, tuple[str, ...]]  # (name, flags)
+EVALUATIONS = 20  # of a run, if --eval_every is not given
 
 
 @dataclass(frozen=True)
 class _Arguments:
-    """`compare report --out DIR` writes the tables and the page of the results that are there, and runs nothing.
+    """`compare report --out DIR` writes the tables and the page of the existing results, and runs nothing.
     `compare pack --out DIR` moves these results into one file, cells.jsonl."""
 
     env: tuple[str, ...]
@@ -48,18 +48,20 @@ class _Arguments:
     flags: str = ""
     """Flags of `train` for all contestants, such as --flags="--num_envs 8 --gamma 0.99"."""
     task_flags: Annotated[tuple[str, ...], OncePerItem()] = ()
-    """Flags of `train` for all contestants on one environment, "ENV: FLAGS". The flag is given once for each environment."""
+    """Flags of `train` for all contestants on one environment, "ENV: FLAGS". The flag is given once for each
+    environment."""
     seeds: tuple[int, ...] = (5,)
     """Number N of seeds, which are 0 to N-1; or, if several numbers are given, the seeds themselves."""
     steps: tuple[int, ...] = (1_000_000,)
     """Environment steps of each run: one number for all environments, or one each."""
     trajectories: tuple[int, ...] = ()
-    """Use the first N trajectories of each file: one number for all environments, or one each; without it all are used."""
+    """Use the first N trajectories of each file: one number for all environments, or one each; without it all are
+    used."""
     subsample: tuple[int, ...] = (1,)
     """Use every K-th row of each trajectory: one number for all environments, or one each."""
     eval_every: tuple[int, ...] = ()
-    """Steps between evaluations: one number for all environments, or one each; without it a twentieth of --steps, or one
-    iteration if that is longer."""
+    """Steps between evaluations: one number for all environments, or one each; without it a twentieth of --steps, or
+    one iteration if that is longer."""
     eval_episodes: int = 20
     """Episodes of an evaluation during training."""
     final_episodes: int = 50
@@ -80,7 +82,7 @@ class _FolderArguments:
 
 
 def run(arguments: list[str], workers: list[Workers]) -> int:
-    """Run what is missing, then write tables and page; or these alone."""
+    """Run the missing runs, then write tables and page; or only write these."""
     with file_errors():
         if arguments and (found := {"report": _write, "pack": _pack}.get(arguments[0])):
             out = Path(parse(_FolderArguments, arguments[1:], f"compare {arguments[0]}").out)
@@ -136,7 +138,7 @@ def _pack(plan: Plan, out: Path) -> int:
 
 
 def _plan(given: _Arguments) -> Plan:
-    """What is to be compared. Raises UserError for all that is wrong with it."""
+    """The plan of the comparison. Raises UserError for each of its mistakes."""
     from trpo_gail.studies.comparison.fairness import check_lengths
     from trpo_gail.studies.comparison.plan import Plan, check_names
 
@@ -165,7 +167,7 @@ def _named(given: _Arguments) -> list[Named]:
 
 
 def _split(flag: str, what: str, text: str, colon: str) -> Named:
-    """Of "NAME: FLAGS" both parts."""
+    """Both parts of "NAME: FLAGS"."""
     name, found, flags = text.partition(colon)
     if not found:
         raise UserError(f'{flag}: {text!r} given, "{what}: FLAGS" expected')
@@ -194,7 +196,7 @@ def _contestants(given: _Arguments, common: tuple[str, ...], named: Sequence[Nam
 
 
 def _settings(source: str, given: _Arguments, flags: Sequence[str], task: int = 0) -> Config:
-    """What flags come to, as `train` would read them."""
+    """The config that flags give, as `train` would read them."""
     try:
         return parse_flags([given.env[task], "--expert", given.expert[task], *flags]).config
     except UserError as error:
@@ -204,7 +206,7 @@ def _settings(source: str, given: _Arguments, flags: Sequence[str], task: int = 
 def _task_flags(
     given: _Arguments, common: tuple[str, ...], named: Sequence[Named]
 ) -> Iterator[tuple[tuple[str, ...], dict[str, object]]]:
-    """Of each environment the flags of its own, and the settings that these come to."""
+    """Each environment's own flags, and the config that they give."""
     from trpo_gail.studies.comparison.fairness import task_settings
 
     flags: dict[str, tuple[str, ...]] = {}
@@ -224,8 +226,8 @@ def _task_flags(
 
 
 def _tasks(given: _Arguments, epoch: int, common: tuple[str, ...], named: Sequence[Named]) -> tuple[Task, ...]:
-    """Environments with their demonstrations, which are read once here: what is wrong with them is said before a run.
-    `epoch` is the steps of the longest one."""
+    """Environments with their demonstrations, which are read once here, so that their errors come before the first run.
+    `epoch` is the number of steps of the longest iteration."""
     from trpo_gail.experts.load import load
     from trpo_gail.studies.comparison.plan import Task
 
@@ -243,7 +245,7 @@ def _tasks(given: _Arguments, epoch: int, common: tuple[str, ...], named: Sequen
         data = load(file, trajectories[k], subsample[k])
         if data.return_mean is None:
             raise UserError(
-                f"--expert: {file} holds no rewards of a finished episode, which scores need to know the expert's return by"
+                f"--expert: {file} holds no rewards of a finished episode, so the expert's return and the scores are unknown"
             )
         if every[k] > steps[k]:
             raise UserError(f"--eval_every: {every[k]} given, at most --steps {steps[k]} expected")

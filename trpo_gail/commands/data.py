@@ -1,4 +1,4 @@
-"""`trpo-gail data`: what a file of demonstrations holds, whether it is good, and other files made from it."""
+"""`trpo-gail data`: inspect and check files of demonstrations, and make other files from them."""
 
 from __future__ import annotations
 
@@ -28,7 +28,8 @@ class _ValidateArguments:
     file: Annotated[str, Positional("FILE")]
     """Demonstrations."""
     env: str | None = None
-    """Environment to compare with: its spaces, a step replayed if that can be done, and the return of random actions."""
+    """Environment to compare with: its spaces, replayed steps if its state can be set, and the return of random
+    actions."""
     env_kwargs: str = "{}"
     """Arguments of the environment, as a JSON object."""
     json: bool = False
@@ -72,11 +73,11 @@ class _SelectArguments:
     max_return: float | None = None
     """Keep episodes that return at most this."""
     min_length: int | None = None
-    """Keep episodes of at least so many steps."""
+    """Keep episodes of at least this many steps."""
     max_length: int | None = None
-    """Keep episodes of at most so many steps."""
+    """Keep episodes of at most this many steps."""
     episodes: tuple[int, ...] = ()
-    """Keep these episodes, by their numbers from 0; without any, all that the other flags let pass."""
+    """Keep these episodes, by their numbers from 0; None keeps all that the other flags accept."""
 
 
 @dataclass(frozen=True)
@@ -103,7 +104,7 @@ def run(arguments: list[str], workers: list[Workers]) -> int:
 
 
 def print_info(path: str) -> None:
-    """A file of demonstrations as a table on the terminal, and what is to be warned of."""
+    """Print a file of demonstrations as a table, with its warnings."""
     from trpo_gail.experts import cautions, describe, load
 
     held = load.read(path)
@@ -119,7 +120,7 @@ def _help() -> str:
 
 
 def _validate(given: _ValidateArguments) -> int:
-    """Exit code 2 if there are errors."""
+    """Print the findings; returns 2 if there are errors."""
     from trpo_gail.experts import load, validate
 
     held = load.read(given.file)
@@ -161,7 +162,7 @@ def _select(given: _SelectArguments) -> None:
     held = load.read(given.source)
     kept = editing.matching(held, (given.min_return, given.max_return), (given.min_length, given.max_length)).tolist()
     if given.episodes:
-        editing.pick(held, given.episodes)  # refuses numbers that the file lacks
+        editing.pick(held, given.episodes)  # raises for numbers that the file lacks
         kept = sorted(set(kept) & set(given.episodes))
     _save(given.out, editing.pick(held, kept))
 

@@ -25,7 +25,7 @@ class _EvaluateArguments:
     best: bool = False
     """Take the best policy by the evaluations during training instead of the last one."""
     seed: int = 0
-    """Seed of the episodes' starts."""
+    """Seed of the initial states."""
     video: str | None = None
     """Film one deterministic episode, too, and write it to this file (FILE.mp4 or FILE.gif); None films nothing."""
     json: bool = False
@@ -46,7 +46,7 @@ def run(arguments: list[str], workers: list[Workers]) -> int:
         else:
             print_table(result.items())
             if film and result["backend"] != "gymnasium":
-                print("The film is gymnasium's, from another start: it shows none of the episodes evaluated.")
+                print("The film is gymnasium's, from another initial state: it shows none of the evaluated episodes.")
     return 0
 
 

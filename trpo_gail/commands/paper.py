@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class _Cells:
-    """Which cells of the grid; without a flag, those of all its values."""
+    """Flags that choose cells of the grid; without a flag, all its values are chosen."""
 
     task: tuple[str, ...] = ()
     """Tasks; without it all."""
@@ -42,7 +42,7 @@ class _Cells:
     """Folder of the finished cells' results."""
 
     def cells(self) -> list[Cell]:
-        """Raises UserError for what is not in the grid."""
+        """The chosen cells. Raises UserError for a value that is not in the grid."""
         shard = (1, 1) if self.shard is None else parse_shard(self.shard)
         return select(load_grid(), Selection(self.task, self.algorithm, self.trajectories, self.seeds, shard))
 
@@ -99,7 +99,7 @@ def run(arguments: list[str], workers: list[Workers]) -> int:
     commands: dict[str, tuple[Callable[[list[str]], int], str]] = {
         "list": (_list, "print the cells, or the commands that run them"),
         "run": (_run, "run the cells that are not done, several at once"),
-        "status": (_status, "tell which cells are done, running, begun"),
+        "status": (_status, "show which cells are done, running, begun"),
         "table": (_table, "print our results beside the paper's, with verdicts"),
         "figure": (_figure, "draw the paper's Figure 1 with our results over it"),
         "pack": (_pack, "move the finished cells' results into one file, cells.jsonl"),

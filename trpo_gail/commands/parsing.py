@@ -1,4 +1,4 @@
-"""What commands share: from arguments to a dataclass, the ranks, a table on the terminal."""
+"""Functions that commands share: from arguments to a dataclass, the ranks, a table on the terminal."""
 
 from __future__ import annotations
 
@@ -22,7 +22,8 @@ HELP = {"-h", "--help"}
 
 
 def world(workers: list[Workers]) -> Workers:
-    """All ranks; noted in `workers`, so that an error ends them all. The work begins: see `stopping`."""
+    """All ranks, also put into `workers`, so that an error ends them all. Marks that the work begins (see
+    `stopping`)."""
     from trpo_gail.parallel import Workers
 
     workers.append(Workers.world())
@@ -31,7 +32,7 @@ def world(workers: list[Workers]) -> Workers:
 
 
 def by_rank_0(workers: list[Workers], work: Callable[[], T]) -> T | None:
-    """What takes one process, on the first rank; None on the others. An error of the user's is raised on all."""
+    """Do work that takes one process on rank 0; returns None on the others. A user's error is raised on all."""
     ranks = world(workers)
     return ranks.together(lambda: work() if ranks.main else None)
 
@@ -55,7 +56,7 @@ def answer_help(cls: type, arguments: list[str], command: str, defaults: Mapping
 
 @contextlib.contextmanager
 def mistakes(command: str) -> Iterator[None]:
-    """A UserError of a command line, as a person is told of it."""
+    """Add the command to a UserError of its flags, as a user sees it."""
     try:
         yield
     except UserError as error:
@@ -63,8 +64,8 @@ def mistakes(command: str) -> Iterator[None]:
 
 
 def alone(command: str) -> None:
-    """The work begins (see `stopping`) of a command whose runs are processes of their own. Raises UserError under a launcher
-    of several processes."""
+    """Mark that the work begins (see `stopping`), for a command whose runs are separate processes. Raises UserError
+    under a launcher of several processes."""
     if (launcher := launched()) and launcher[1] > 1:
         raise UserError(
             f"{command}: started as {launcher[1]} processes; start it alone: --ranks N runs each of its runs under mpirun"
@@ -74,7 +75,7 @@ def alone(command: str) -> None:
 
 @contextlib.contextmanager
 def file_errors() -> Iterator[None]:
-    """What the system says of a file or folder that a user named, as a UserError."""
+    """Turn the system's error about a user's file or folder into a UserError."""
     try:
         yield
     except OSError as error:

@@ -20,22 +20,23 @@ class _RecordArguments:
     env: Annotated[str, Positional("ENV")]
     """Environment id, or module:Id."""
     policy: str
-    """A run folder; a policy file of Ho & Ermon (FILE.h5, or FILE.h5:iter0000500 for one snapshot), of Stable-Baselines3
-    or sb3-contrib (FILE.zip, with vecnormalize.pkl beside it), of ARS (FILE.npz), or of Berkeley's course (FILE.pkl);
-    module:function, which takes an observation and returns an action; or greedy, the expert of PointNav2D-v0 and
-    PointNav2DContinuous-v0."""
+    """A run folder; a policy file of Ho & Ermon (FILE.h5, or FILE.h5:iter0000500 for one snapshot), of
+    Stable-Baselines3 or sb3-contrib (FILE.zip, with vecnormalize.pkl beside it), of ARS (FILE.npz), or of Berkeley's
+    course (FILE.pkl); module:function, which takes an observation and returns an action; or greedy, the expert of
+    PointNav2D-v0 and PointNav2DContinuous-v0."""
     episodes: int
     """Number of episodes to record."""
     out: str
     """HDF5 file to write; it must not exist."""
     seed: int = 0
-    """Seed of starts and noise."""
+    """Seed of initial states and noise."""
     deterministic: bool = False
     """Take the likeliest action instead of sampling."""
     noise: float = 0.0
-    """Disturb actions: a Gaussian's noise of so many half widths of the bounds, or a random label with this probability."""
+    """Perturb actions by Gaussian noise of this many half widths of the bounds, or by a random label with this
+    probability."""
     min_return: float | None = None
-    """Keep only episodes that return at least this; the first ones, until there are as many as asked for."""
+    """Keep only episodes that return at least this, until there are as many as --episodes."""
     snapshot: str | None = None
     """Which of several policies: best or last of a run folder, iter0000500 or 500 of a policy file of Ho & Ermon."""
     num_envs: int = 50
@@ -45,12 +46,13 @@ class _RecordArguments:
     env_kwargs: str = "{}"
     """Arguments of the environment, as a JSON object."""
     max_episode_steps: int | None = None
-    """Cut episodes after so many steps, in place of the environment's own time limit; None keeps that, or cuts after
+    """Cut episodes after this many steps, in place of the environment's own time limit; None keeps that, or cuts after
     30,000 steps if the environment has no limit."""
     actions: Literal["raw", "executed"] | None = None
-    """Store and execute the policy's sample (raw), or that clipped to the bounds (executed); None does as in its training."""
+    """Store and execute the policy's sample (raw), or the sample clipped to the bounds (executed); None does what the
+    policy's training did."""
     subsample: int = 1
-    """Store one of every so many rows, from the paper's random offsets; lengths and returns stay those of whole episodes."""
+    """Store every K-th row, from a random offset as in the paper; lengths and returns stay those of whole episodes."""
     licence: str | None = None
     """Licence of the recording, kept in the file; None takes that of a policy file of Ho & Ermon, which is known."""
     attribution: str | None = None
@@ -58,7 +60,7 @@ class _RecordArguments:
 
 
 def run(arguments: list[str], workers: list[Workers]) -> int:
-    """Record, and print what the file holds."""
+    """Record, and print a summary of the file."""
     given = parse(_RecordArguments, arguments, "record")
     kwargs = Config("", env_kwargs=given.env_kwargs).env_arguments
     from trpo_gail.runs.record import record
@@ -71,7 +73,7 @@ def run(arguments: list[str], workers: list[Workers]) -> int:
             max_episode_steps=given.max_episode_steps, licence=given.licence, attribution=given.attribution, warn=warn,
         )  # fmt: skip
         with streams() as under_guard:
-            under_guard.begin_run()  # the file is there
+            under_guard.begin_run()  # from here on the file exists
             print_info(given.out)
 
     by_rank_0(workers, work)

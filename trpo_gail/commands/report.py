@@ -18,7 +18,8 @@ class _ReportArguments:
     runs: Annotated[tuple[str, ...], Positional("RUN ...")]
     """Run folders."""
     out: str | None = None
-    """HTML file to write; None writes report.html, into the folder of a single run, or into this folder for several runs."""
+    """HTML file to write; None writes report.html, into the folder of a single run, or into this folder for several
+    runs."""
     png: str | None = None
     """Folder to put the pictures into, too, as PNG files; None writes no such files."""
     episodes: int = 10
@@ -26,7 +27,7 @@ class _ReportArguments:
 
 
 def run(arguments: list[str], workers: list[Workers]) -> int:
-    """Write the page, and say where it is."""
+    """Write the page, and print its path."""
     given = parse(_ReportArguments, arguments, "report")
     if not given.runs:
         raise UserError("report: no run folder given, at least 1 expected (trpo-gail report --help)")

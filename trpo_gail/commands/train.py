@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from trpo_gail.parallel import Workers
     from trpo_gail.runs.console import View
 
-EXPERT = {"adversary": "env_reward", "normalise_from_expert": False}  # what `expert` has before its flags
+EXPERT = {"adversary": "env_reward", "normalise_from_expert": False}  # defaults of `expert`
 
 
 @dataclass(frozen=True)
@@ -31,13 +31,13 @@ class TrainArguments:
     out: str | None = None
     """Run folder; None makes runs/<environment>-seed<seed>-<time>."""
     resume: bool = False
-    """Go on with the run in --out, from its last checkpoint; only --steps and --iterations may differ, and grow."""
+    """Continue the run in --out from its last checkpoint; only --steps and --iterations may differ, and grow."""
     quiet: bool = False
     """Print nothing but errors and warnings."""
 
 
 def run(arguments: list[str], workers: list[Workers], command: str = "train") -> int:
-    """Train, or go on with a run. `command` is the name that help and errors show."""
+    """Train, or continue a run. `command` is the name that help and errors show."""
     given = _read(arguments, command)
     resume: bool = given.values.get("resume", False)
     out: str = given.values.get("out") or ""
@@ -63,7 +63,7 @@ def _resumed(given: Given, command: str, saved: Config | None, out: str) -> Trai
     except UserError as error:
         if saved:
             raise
-        raise UserError(f"--resume: {out} is not a run folder yet, so that it needs all flags: {error}") from error
+        raise UserError(f"--resume: {out} is not a run folder yet, so all flags are needed: {error}") from error
 
 
 def _train(given: TrainArguments, saved: Config | None, workers: list[Workers], view: View) -> None:
@@ -76,7 +76,7 @@ def _train(given: TrainArguments, saved: Config | None, workers: list[Workers], 
 
 
 def _saved(path: Path) -> Config | None:
-    """The config of the run to go on with; None if it was killed before it wrote one, so that it begins anew."""
+    """The config of the run to continue; None if it was killed before it wrote one, and so begins anew."""
     from trpo_gail.runs.run_folder import is_unbegun
 
     if is_unbegun(path):
@@ -92,9 +92,9 @@ def parse_flags(arguments: list[str], command: str = "train") -> TrainArguments:
 
 
 def _read(arguments: list[str], command: str) -> Given:
-    """What is given; or --help, with the defaults of the --preset that is given. Raises UserError."""
+    """The given flags; or --help, with the defaults of the given --preset. Raises UserError."""
     given = Given()
-    with contextlib.suppress(UserError):  # --help answers whatever else is wrong
+    with contextlib.suppress(UserError):  # --help answers even if other flags are wrong
         given = read(TrainArguments, [word for word in arguments if word not in HELP])
     answer_help(TrainArguments, arguments, command, _defaults(given.values, command))
     with mistakes(command):
@@ -102,7 +102,7 @@ def _read(arguments: list[str], command: str) -> Given:
 
 
 def _defaults(given: dict[str, Any], command: str) -> dict[str, Any]:
-    """By path."""
+    """Default values by path."""
     base = flatten(preset(given.get("preset", "default"), ""))
     del base["env"]
     return base | (EXPERT if command == "expert" else {})
@@ -120,7 +120,7 @@ def _arguments(given: Given, command: str, saved: Config | None = None) -> Train
 
 
 def _refuse_idle_flags(given: Given, config: Config) -> None:
-    """A flag that decides nothing is refused, by its path or its short name, even if it says what is the default."""
+    """Refuse a flag without effect, by its path or its short name, even if it gives the default value."""
     flat = flatten(config)
     for path, typed in given.typed.items():
         if path in flat and (why := idle.reason(flat, path)):
