@@ -98,7 +98,7 @@ def test_few_rows_go_through(adversary: str, learner: str, rows: str) -> None:
 
 def test_no_row_at_all_is_said() -> None:
     for adversary in ADVERSARIES:
-        with pytest.raises(RunError, match=r"no transition, resets alone: a larger --timesteps_per_batch is needed"):
+        with pytest.raises(RunError, match=r"no transition, only resets: a larger --timesteps_per_batch is needed"):
             trained(config_of(adversary, "trpo"), toys.rollout(["_", "_"], observations=2, actions=2))
 
 

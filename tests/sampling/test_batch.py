@@ -73,5 +73,5 @@ def test_discrete_actions_stay_integers() -> None:
 
 
 def test_a_batch_without_a_transition_is_refused() -> None:
-    with pytest.raises(RunError, match="no transition, resets alone: a larger --timesteps_per_batch"):
+    with pytest.raises(RunError, match="no transition, only resets: a larger --timesteps_per_batch"):
         number_rows(0, Workers())

@@ -1,1 +1,1 @@
-"""Who pays the learner."""
+"""Adversaries: they compute the learner's reward."""

@@ -1,4 +1,4 @@
-"""Who pays the learner: the seam that every adversary stands behind."""
+"""The protocol of an adversary, which computes the learner's reward."""
 
 from __future__ import annotations
 
@@ -15,19 +15,20 @@ from trpo_gail.spaces.spec import EnvSpec
 
 
 class Adversary(Protocol):
-    """Tells the expert from the learner, and pays the learner for being mistaken for the expert.
+    """Learns to tell the expert from the learner, and rewards the learner for being taken for the expert.
 
     `reward` and `fit` are collectives: all ranks call them, each with its own rows.
     """
 
-    needs_log_prob: bool  # whether `learner.log_prob` shall be there
+    needs_log_prob: bool  # whether it needs `learner.log_prob`
 
     def reward(self, learner: Transitions) -> np.ndarray:
-        """What each transition is paid [B] float64. The adversary is frozen between two calls of `fit`."""
+        """The reward of each transition, [B] float64. The adversary does not change between two calls of `fit`."""
         ...
 
     def fit(self, learner: Transitions, rng: np.random.Generator) -> Stats:
-        """Learn from all transitions of an iteration; `rng` is the same on all ranks. Statistics are of all ranks."""
+        """Learn from all transitions of an iteration; returns statistics over all ranks. `rng` is the same on all
+        ranks."""
         ...
 
     def state_dict(self) -> dict[str, Any]:
@@ -39,9 +40,9 @@ class Adversary(Protocol):
 
 @dataclass(frozen=True)
 class Parts:
-    """What an adversary may be built from."""
+    """Everything from which an adversary can be built."""
 
     spec: EnvSpec
     expert: Transitions | None  # None if the adversary needs no demonstrations
-    policy: Policy  # the learner's, whatever it becomes: its `log_prob` gives log pi(a|s) of any rows
+    policy: Policy  # the learner's current policy: its `log_prob` gives log pi(a|s) of any rows
     workers: Workers

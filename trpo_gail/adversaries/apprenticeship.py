@@ -1,9 +1,9 @@
 """Apprenticeship learning with linear rewards r = w . phi(s, a), the paper's baselines (Ho & Ermon 2016, section 6).
 
 Feature expectation matching (FEM; Abbeel & Ng 2004): w in the l2 ball, so the game's value is |mu_E - mu_pi|_2.
-Game-theoretic apprenticeship learning (GTAL; Syed & Schapire 2007, Syed et al. 2008): w in the simplex over the features
-and their negations, so it is the largest difference of any one feature. mu are means of phi over rows: over the expert's,
-and over those of the iteration. The learner is the same TRPO as the discriminator's.
+Game-theoretic apprenticeship learning (GTAL; Syed & Schapire 2007, Syed et al. 2008): w in the simplex over the
+features and their negations, so it is the largest difference of any one feature. mu are means of phi over rows: over
+the expert's rows, and over those of the iteration. The learner is the same TRPO as with the discriminator.
 """
 
 from __future__ import annotations
@@ -27,15 +27,16 @@ from trpo_gail.sampling.transitions import Transitions
 from trpo_gail.seeding import INITIAL, stream_seed
 from trpo_gail.spaces.spec import EnvSpec
 
-SQUARES = 0.01  # scale of what is squared: with it the squares of standardised inputs weigh little until they are large
+SQUARES = 0.01  # scale of the squared inputs: squares of standardised inputs weigh little unless they are large
 BLOCK = 8192  # rows whose features are in memory at a time
 
 
 class Features:
     """phi(s, a): standardised inputs, their squares times SQUARES^2, and 1. [B, F] float64.
 
-    Inputs are the observation and a Box action. A Discrete action has no input but a block of its own: the others are 0.
-    Inputs are standardised by the expert's rows alone, for good; one that the expert never varies is divided by 1e-6.
+    Inputs are the observation and a Box action. A Discrete action is no input; each label has its own block of phi, and
+    the blocks of the other labels are 0. Inputs are standardised once, by the expert's rows; an input that never varies
+    in these is divided by 1e-6.
     """
 
     def __init__(self, spec: EnvSpec, observations: np.ndarray, actions: np.ndarray) -> None:
@@ -60,13 +61,14 @@ class Features:
         return phi
 
     def in_blocks(self, observations: np.ndarray, actions: np.ndarray) -> Iterator[np.ndarray]:
-        """phi of consecutive rows, some at a time: a Humanoid's batch would fill hundreds of megabytes."""
+        """phi of consecutive rows, block by block: a Humanoid's batch would take hundreds of megabytes."""
         for start in range(0, len(observations), BLOCK):
             yield self(observations[start : start + BLOCK], actions[start : start + BLOCK])
 
 
 class Apprenticeship:
-    """Pays w . phi / dim(phi), shifted to one sign, for the w that tells the expert's mean from the learner's best."""
+    """The reward w . phi / dim(phi), shifted to one sign, with the w that best separates the expert's and learner's
+    means."""
 
     needs_log_prob = False
 
@@ -79,18 +81,18 @@ class Apprenticeship:
         rng: np.random.Generator,
         workers: Workers,
     ) -> None:
-        """`sign` is that of what is paid. `rng`, the same on all ranks, draws the first w: until a learner has been seen, any
-        is as good, and the original code too takes a random one. Differs: ours is the seed's."""
+        """`sign` is that of the reward. `rng`, the same on all ranks, draws the first w: before a learner has been
+        seen, any w is as good as another, and the original code also draws one. Differs: ours depends on the seed."""
         self.method, self.workers = method, workers
         self._view = View.of(spec, expert)
         observations, actions = expert.observations, expert.actions
         self.features = Features(spec, observations, actions)
         total, count = self._sums(observations, actions)
         self._expert = total / count  # mu_E [F]
-        # Of a random gap: for FEM a direction, for GTAL a vertex, each as likely as any other.
+        # From a random gap: for FEM a direction, for GTAL a vertex, uniformly distributed.
         self.weights = self._worst(rng.standard_normal(self.features.size))  # w [F]
         self._sign = sign
-        self._bound = 0.0  # least reward that was ever paid before the shift, or greatest of the other sign; 0 counts
+        self._bound = 0.0  # least reward so far before the shift (for sign -1 the greatest), at most (at least) 0
 
     def _sums(self, observations: np.ndarray, actions: np.ndarray) -> tuple[np.ndarray, int]:
         """Sum of phi over rows [F], and their number."""
@@ -100,9 +102,9 @@ class Apprenticeship:
         return total, len(observations)
 
     def _worst(self, gap: np.ndarray) -> np.ndarray:
-        """The w for which w . (mu_E - mu_pi) is greatest: [F] from the gap [F].
+        """The w that maximises w . (mu_E - mu_pi): [F], from the gap [F].
 
-        GTAL's simplex over phi and -phi has 2 F vertices; of those, -1 at a feature stands for 1 at its negation.
+        GTAL's simplex over phi and -phi has 2 F vertices; -1 at a feature stands for 1 at its negation.
         """
         norm = float(np.linalg.norm(gap))
         finite.number("distance of the expert's mean features from the learner's", norm)
@@ -114,9 +116,9 @@ class Apprenticeship:
         return weights
 
     def reward(self, learner: Transitions) -> np.ndarray:
-        """[B] float64, never of the other sign. A collective.
+        """[B] float64, all of one sign. A collective.
 
-        The shift is by the least reward of the run so far, these rows' included, and at most 0.
+        The shift is by the least reward of the run so far, including these rows, if that is below 0.
         """
         dim = self.features.size * (1 if self.method == "fem" else 2)
         blocks = [phi @ self.weights / dim for phi in self.features.in_blocks(*self._view.rows(learner))]
@@ -127,7 +129,7 @@ class Apprenticeship:
         return paid - self._bound
 
     def fit(self, learner: Transitions, rng: np.random.Generator) -> Stats:
-        """Take the worst w for the learner, as it was in these rows."""
+        """Choose the worst w for the learner of these rows."""
         total, count = self._sums(*self._view.rows(learner))
         summed = self.workers.sum(np.append(total, count))
         gap = self._expert - summed[:-1] / summed[-1]

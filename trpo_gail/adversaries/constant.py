@@ -1,6 +1,6 @@
-"""A reward that says nothing of the expert: the control that tells how much of a score is the bonus for staying alive.
+"""A constant reward: the control that shows how much of a score is the survival bonus.
 
-The paper has no such control. Kostrikov et al. (2019, Discriminator-Actor-Critic, arXiv:1809.02925) show what it reaches
+The paper has no such control. Kostrikov et al. (2019, Discriminator-Actor-Critic, arXiv:1809.02925) show its score
 on Hopper.
 """
 
@@ -19,7 +19,7 @@ from trpo_gail.sampling.transitions import Transitions
 
 
 class ConstantReward:
-    """What a discriminator pays that is at D = 0.5 for ever: log 2 by -log(1 - D), -log 2 by log D."""
+    """The reward of a discriminator with D = 0.5 everywhere: log 2 for -log(1 - D), -log 2 for log D."""
 
     needs_log_prob = False
 
@@ -40,5 +40,5 @@ class ConstantReward:
 
 
 def build(config: Config, parts: Parts) -> ConstantReward:
-    """Of the sign that the config's reward form has."""
+    """A constant of the sign of the config's reward form."""
     return ConstantReward(FORMS[config.discriminator.reward].sign)

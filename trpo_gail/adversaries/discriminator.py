@@ -1,7 +1,7 @@
 """The GAIL discriminator (Ho & Ermon 2016, section 5).
 
-D(s, a) = P(expert | s, a) and logit_expert = log D - log(1 - D), everywhere in this package; the paper's own D is 1 - D.
-Losses and rewards are computed from logits only.
+D(s, a) = P(expert | s, a) and logit_expert = log D - log(1 - D), everywhere in this package; the paper's own D is 1 -
+D. Losses and rewards are computed from logits only.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from trpo_gail.spaces.spec import EnvSpec
 
 
 class DiscriminatorNetwork(nn.Module):
-    """Normalised inputs -> a logit a row."""
+    """Normalised inputs -> one logit per row."""
 
     def __init__(self, config: DiscriminatorConfig, spec: EnvSpec, rng: torch.Generator, encoder: str = "auto") -> None:
         super().__init__()
@@ -53,7 +53,7 @@ class DiscriminatorNetwork(nn.Module):
 
 
 class Discriminator:
-    """Tells the expert's pairs from the learner's, and pays the learner for being mistaken for the expert."""
+    """Learns to tell the expert's pairs from the learner's, and rewards the learner for being taken for the expert."""
 
     needs_log_prob = False
 
@@ -66,11 +66,11 @@ class Discriminator:
         expert: Transitions,
         workers: Workers,
     ) -> None:
-        """`network` is placed already; `expert` are M rows."""
+        """`network` is on its device; `expert` has M rows."""
         self.config, self.d_step, self.network, self.workers = config, d_step, network, workers
         self.adam = FlatAdam(network.net, config.d_stepsize, workers)
         self._view, self._form = view, FORMS[config.reward]
-        # In floats first: a file's integers are numbers, not labels as Discrete actions are.
+        # Observations become floats first: integers in a file are numbers, not labels like Discrete actions.
         self._expert, self._expert_actions = self._tensors(self._view.states(expert.observations), expert.actions)
 
     def _tensors(self, observations: np.ndarray, actions: np.ndarray) -> tuple[Tensor, Tensor]:
@@ -83,14 +83,15 @@ class Discriminator:
 
     @torch.no_grad()
     def reward(self, learner: Transitions) -> np.ndarray:
-        """[B] float64; one forward pass, since D is frozen while it is sampled."""
+        """[B] float64, by one forward pass."""
         features, actions = self._tensors(*self._view.rows(learner))
         logit = self.network.logit_expert(self.network.normaliser(features), actions)
         finite.numbers("logit of the discriminator", logit)
         return self._form.of_logit(logit).double().cpu().numpy()
 
     def fit(self, learner: Transitions, rng: np.random.Generator) -> Stats:
-        """`d_step` Adam steps, one per minibatch of a random split of the iteration's rows, each with as many expert rows."""
+        """`d_step` Adam steps, one per minibatch of a random split of the iteration's rows, each with as many expert
+        rows."""
         features, actions = self._tensors(*self._view.rows(learner))
         rows = learner.rows
         assert rows is not None
@@ -113,7 +114,7 @@ class Discriminator:
 
         def passes() -> Iterator[tuple[np.ndarray, np.ndarray, int]]:
             while True:
-                # Place i of the permutation meets draw i, so that ranks share the expert's rows as the learner's.
+                # Position i of the permutation gets draw i, so ranks split the expert's rows like the learner's.
                 draws = rng.integers(0, experts, rows.total)
                 for places, local, count in rows.minibatches(rng, parts):
                     yield local, draws[places], count
@@ -121,8 +122,8 @@ class Discriminator:
         return islice(passes(), self.d_step)
 
     def _update_normaliser(self, features: Tensor, total: int) -> None:
-        """Both sides with equal weight, whatever the number of demonstrations."""
-        # Differs: the original takes in the expert pairs that it draws for the update; these are their expectation.
+        """Add both sides with equal weight, whatever the number of demonstrations."""
+        # Differs: the original adds the expert pairs drawn for the update; these moments are their expectation.
         moments = self.workers.sum_tensor(self.network.normaliser.sums(features))
         finite.number("sum of squares of the discriminator's inputs", float(moments.sum()))
         self.network.normaliser.add(moments + self.network.normaliser.sums(self._expert, total / len(self._expert)))
@@ -163,7 +164,7 @@ class Discriminator:
 
 
 def build(config: Config, parts: Parts) -> Discriminator:
-    """The discriminator as training begins. A collective."""
+    """A new discriminator. A collective."""
     assert parts.expert is not None
     network = DiscriminatorNetwork(config.discriminator, parts.spec, initial(config.seed, 2), config.policy.encoder)
     network = place(network, parts.workers.device(config.device), getattr(torch, config.dtype))
@@ -177,7 +178,7 @@ def build(config: Config, parts: Parts) -> Discriminator:
 
 
 def _sums(logit: Tensor, learners: int) -> Tensor:
-    """What `_stats` divides: losses, entropy, logits and right answers of each side, rows; float64 [8]."""
+    """The sums for `_stats`: losses, entropy, logits and correct answers of each side, number of rows; float64 [8]."""
     x = logit.double().cpu()
     on_learner, on_expert = x[:learners], x[learners:]
     entropy = softplus(x) - x * torch.sigmoid(x)

@@ -1,4 +1,4 @@
-"""The environment's own reward behind the adversary's seam: the same loop then trains experts."""
+"""The environment's own reward in place of an adversary's: with it, the same loop trains experts."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from trpo_gail.sampling.transitions import Transitions
 
 
 class EnvReward:
-    """Pays what the environment pays, and has nothing to fit."""
+    """Passes the environment's reward on, and fits nothing."""
 
     needs_log_prob = False
 
@@ -32,5 +32,5 @@ class EnvReward:
 
 
 def build(config: Config, parts: Parts) -> EnvReward:
-    """The environment, as it is."""
+    """The environment's reward."""
     return EnvReward()

@@ -1,4 +1,4 @@
-"""What a discriminator is fed of a state and an action, and how its output becomes one logit a row."""
+"""How state and action become a discriminator's input, and how its output becomes one logit per row."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Inputs(Protocol):
     outputs: int  # K
 
     def features(self, observations: np.ndarray, actions: np.ndarray) -> list[np.ndarray]:
-        """Columns of what is fed: [B, .] each, [B, I] together."""
+        """Columns of the input: [B, .] each, [B, I] together."""
         ...
 
     def choose(self, out: Tensor, actions: Tensor) -> Tensor:
@@ -32,7 +32,7 @@ class Inputs(Protocol):
 
 
 class Beside:
-    """The action is an input beside the observation."""
+    """The action is part of the input, beside the observation."""
 
     outputs = 1
 
@@ -51,7 +51,7 @@ class Beside:
 
 
 class Chosen:
-    """A Discrete action chooses one of as many outputs, as in the paper."""
+    """A Discrete action chooses one of the outputs, one per label, as in the paper."""
 
     def __init__(self, spec: EnvSpec) -> None:
         self.size, self.outputs = spec.observation_size, spec.actions.size
@@ -67,5 +67,5 @@ class Chosen:
 
 
 def of(spec: EnvSpec) -> Inputs:
-    """As the paper feeds the actions of this environment."""
+    """The paper's inputs for this environment's action space."""
     return Chosen(spec) if isinstance(spec.actions, Label) else Beside(spec)

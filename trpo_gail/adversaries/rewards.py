@@ -1,4 +1,4 @@
-"""What a discriminator pays, as functions of its logit x = log D - log(1 - D)."""
+"""Reward forms: functions of a discriminator's logit x = log D - log(1 - D)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from torch.nn.functional import logsigmoid, softplus
 
 @dataclass(frozen=True)
 class Form:
-    """A reward form, and its sign: a reward that is never negative favours staying alive, one never positive ending."""
+    """A reward form and its sign. A reward that is never negative favours staying alive; one that is never positive
+    favours ending the episode."""
 
     of_logit: Callable[[Tensor], Tensor]
     sign: float

@@ -1,4 +1,4 @@
-"""How an adversary sees both sides alike: as the demonstrations were kept."""
+"""Shows an adversary the learner's rows in the form in which the demonstrations were kept."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from trpo_gail.spaces.spec import EnvSpec
 
 @dataclass(frozen=True)
 class View:
-    """The learner's rows with the digits of the expert's, and its actions as they were executed if the expert's are so."""
+    """The learner's rows with the precision of the expert's, and with executed actions if the expert's are executed."""
 
-    observations: np.dtype  # the expert's: a feature that never varies would tell the sides apart by its rounding
+    observations: np.dtype  # the expert's: otherwise the rounding of a constant feature would tell the sides apart
     actions: np.dtype
     spec: EnvSpec
 
@@ -28,16 +28,16 @@ class View:
         return self.states(learner.observations), rounded(self.spec.shown(learner.actions), self.actions)
 
     def states(self, observations: np.ndarray) -> np.ndarray:
-        """Observations of the learner, the next ones too: [B, O] float64, or uint8 on both sides."""
+        """The learner's observations, or its next ones: [B, O] float64, or uint8 on both sides."""
         if observations.dtype == self.observations == np.uint8:
-            return observations  # eight times smaller, and exact
+            return observations  # exact, in an eighth of the memory
         return rounded(observations, self.observations).astype(np.float64)
 
 
 def rounded(values: np.ndarray, kept: np.dtype) -> np.ndarray:
-    """`values` with the digits that the float dtype `kept` has, and with their own digits if they are beyond its range.
+    """`values` rounded to the float dtype `kept`; values beyond its range stay as they are.
 
-    Integers are no scale to round to: a file of them may hold what an environment gives as fractions.
+    If `kept` is an integer dtype, nothing is rounded: the environment may give fractions for the file's integers.
     """
     if kept.kind != "f" or np.can_cast(values.dtype, kept):
         return values

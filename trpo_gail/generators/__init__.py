@@ -1,1 +1,1 @@
-"""Who improves the policy."""
+"""Generators: they improve the policy."""

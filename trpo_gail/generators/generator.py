@@ -1,4 +1,4 @@
-"""Who improves the policy: the seam that every generator stands behind."""
+"""The protocol of a generator, which improves the policy."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Generator(Protocol):
     """Improves the policy on one batch of all ranks' rows."""
 
     def step(self, batch: Batch, rng: np.random.Generator) -> Stats:
-        """A collective; `rng` is the same on all ranks. Statistics are of all ranks."""
+        """Improve the policy; returns statistics over all ranks. A collective; `rng` is the same on all ranks."""
         ...
 
     def state_dict(self) -> dict[str, Any]: ...
@@ -26,7 +26,7 @@ class Generator(Protocol):
 
 @dataclass(frozen=True)
 class Parts:
-    """What a generator may be built from."""
+    """Everything from which a generator can be built."""
 
     policy: Policy
     workers: Workers

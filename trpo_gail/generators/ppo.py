@@ -33,9 +33,9 @@ class Part(NamedTuple):
 
 
 class PPO:
-    """Epochs of Adam steps on minibatches of all ranks' rows, with one reduction for each.
+    """Passes of Adam steps over minibatches of all ranks' rows, with one reduction per step.
 
-    The critic stands outside: no value loss here, and no weight for one. Its step size and the clip of its values are
+    There is no value loss, because the critic is separate. Its step size and the clip of its values are
     `critic.vf_stepsize` and `critic.clip_range_vf`.
     """
 
@@ -48,7 +48,7 @@ class PPO:
         self._adam = Adam(self.flat.vector, config.learning_rate, eps=1e-5)
 
     def step(self, batch: Batch, rng: np.random.Generator) -> Stats:
-        """Improve the policy. Stops before an update if the minibatch's KL is beyond 1.5 target_kl.
+        """Improve the policy. Stops before an update if the minibatch's KL exceeds 1.5 target_kl.
 
         Raises NotFinite for a gradient or a KL that is not finite.
         """
@@ -93,14 +93,15 @@ class PPO:
             yield Part(z, actions, A, rows.old.rows(index), old_log_prob, count)
 
     def _standardised(self, advantages: list[Tensor], counts: list[int]) -> list[Tensor]:
-        """Each minibatch's to mean 0 and variance 1 over all ranks; one reduction for all of them."""
+        """Standardise each minibatch to mean 0 and variance 1 over all ranks, with one reduction for all of them."""
         local = np.array([[A.double().sum().item(), (A.double() ** 2).sum().item()] for A in advantages])
         mean, square = (self.workers.sum(local) / np.array(counts)[:, None]).T
         std = np.sqrt(np.maximum(square - mean**2, 0.0)) + 1e-8
         return [(A - m) / s for A, m, s in zip(advantages, mean.tolist(), std.tolist(), strict=True)]
 
     def _update(self, rows: Part, norms: list[float]) -> bool:
-        """One Adam step; False, and no step, if it is time to stop. Decided on what is reduced, so by all ranks alike."""
+        """Take one Adam step; or return False without a step, if it is time to stop. All ranks decide alike, on reduced
+        values."""
         cfg = self.config
         gradient, kl = self.gradient(rows)
         norm = float(gradient.norm())
@@ -127,7 +128,7 @@ class PPO:
         return mean[:-1], float(mean[-1])
 
     def _objective(self, rows: Part, new: Distribution) -> tuple[Tensor, Tensor]:
-        """What is maximised and KL(old || new), by row [B] each; the KL only if something depends on it, else 0."""
+        """The maximised objective and KL(old || new), by row [B] each; the KL is 0 if it is not needed."""
         cfg = self.config
         watched = cfg.objective == "kl-penalty" or cfg.target_kl is not None
         kl = rows.old.kl(new) if watched else torch.zeros_like(rows.advantages)
@@ -140,7 +141,8 @@ class PPO:
 
     @torch.no_grad()
     def _judge(self, rows: Part) -> Stats:
-        """Entropy before; KL, gain of the surrogate and rows outside the clip after; over the whole batch."""
+        """Statistics of the whole batch: entropy before the step; KL, gain of the surrogate and rows outside the clip
+        after it."""
         new = self.policy(rows.z)
         change = torch.exp(new.log_prob(rows.actions) - rows.old_log_prob) - 1.0
         outside = change.abs() > self.config.clip_range
@@ -157,13 +159,13 @@ class PPO:
 
 
 def build(config: Config, parts: Parts) -> PPO:
-    """PPO of the config."""
+    """PPO with the config's settings."""
     return PPO(config.ppo, parts.policy, config.expected_steps, parts.workers)
 
 
 def clipped(ratio: Tensor, advantages: Tensor, clip_range: float, dual_clip: float | None) -> Tensor:
-    """The clipped surrogate by row [B] (Schulman et al. 2017, eq. 7); bounded below if the advantage is negative by
-    `dual_clip` times it (Ye et al. 2020, eq. 5)."""
+    """The clipped surrogate by row [B] (Schulman et al. 2017, eq. 7). With `dual_clip`, a row of negative advantage is
+    bounded below by `dual_clip` times the advantage (Ye et al. 2020, eq. 5)."""
     surrogate = torch.minimum(ratio * advantages, ratio.clamp(1.0 - clip_range, 1.0 + clip_range) * advantages)
     if dual_clip is None:
         return surrogate
@@ -172,7 +174,7 @@ def clipped(ratio: Tensor, advantages: Tensor, clip_range: float, dual_clip: flo
 
 def adapted(kl_coeff: float, kl: float, target: float) -> float:
     """The penalty's weight for the next batch (Schulman et al. 2017, section 4)."""
-    # Differs: bounded, so that it can come back from wherever batches without a step have brought it.
+    # Differs: bounded, so that it can recover after batches without a step have driven it far.
     if kl > 1.5 * target:
         return min(2.0 * kl_coeff, 1e6)
     return max(0.5 * kl_coeff, 1e-6) if kl < target / 1.5 else kl_coeff

@@ -28,7 +28,8 @@ class TRPO:
         self.flat = flat.of(policy)
 
     def step(self, batch: Batch, rng: np.random.Generator) -> Stats:
-        """Improve the policy. If no step is acceptable, do as the config says: by default leave the policy bit for bit."""
+        """Improve the policy. If no step is acceptable, do what the config says: by default, leave the policy
+        unchanged."""
         cfg = self.config
         z = self.policy.normaliser(batch.observations)
         g, L_old, old, entropy = self._gradient(batch, z)
@@ -47,7 +48,7 @@ class TRPO:
         return objective + self.config.entcoeff * new.entropy() if self.config.entcoeff else objective
 
     def _gradient(self, batch: Batch, z: Tensor) -> tuple[Tensor, float, tuple[Distribution, Tensor], float]:
-        """Gradient [P] and value of L at old; old itself with its log-probabilities; its mean entropy, nats."""
+        """Gradient [P] and value of L at old; old with its log-probabilities; its mean entropy, in nats."""
         here = self.policy.linearise(z)
         new, parameters = self.policy.by_row(here.output)
         old = new.detach()
@@ -68,7 +69,7 @@ class TRPO:
         return L, kl
 
     def state_dict(self) -> dict[str, Any]:
-        """Nothing is carried from one step to the next."""
+        """Empty: one step leaves no state for the next."""
         return {}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -76,5 +77,5 @@ class TRPO:
 
 
 def build(config: Config, parts: Parts) -> TRPO:
-    """TRPO of the config."""
+    """TRPO with the config's settings."""
     return TRPO(config.trpo, parts.policy, parts.workers)

@@ -1,1 +1,1 @@
-"""Networks, their statistics and their optimiser."""
+"""Networks, and the running statistics of their inputs."""

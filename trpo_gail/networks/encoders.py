@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from trpo_gail.networks.mlp import MLP
 from trpo_gail.spaces.layout import Layout, Part
 
-SMALL = 36  # pixels of the shorter side below which the Nature network would leave nothing
+SMALL = 36  # shorter side, in pixels, below which the Nature network would have no output
 
 # Filters, size and stride of each layer. Nature: Mnih et al. (2015), as in Stable-Baselines' CnnPolicy.
 LAYERS = {
@@ -30,7 +30,7 @@ def make(
     encoder: str,
     rng: torch.Generator,
 ) -> nn.Module:
-    """A network for rows of a layout with `extra` columns of numbers behind: [B, O + extra] -> [B, outputs].
+    """A network for rows of a layout, followed by `extra` columns of numbers: [B, O + extra] -> [B, outputs].
 
     An MLP if no part is an image. `encoder` is one of LAYERS, or `auto` for the one that suits the image's size.
     """
@@ -40,7 +40,7 @@ def make(
 
 
 class Encoded(nn.Module):
-    """Pixels are divided by 255 here, so that rows may stay uint8 until they are looked at."""
+    """Encodes images, then applies an MLP. Pixels are divided by 255 here, so rows can stay uint8 until then."""
 
     _others: Tensor
 
@@ -65,7 +65,7 @@ class Encoded(nn.Module):
         return self.head(torch.cat([*found, numbers, x[:, size:].to(like.dtype)], 1))
 
     def keep_outputs(self, before: tuple[Tensor, Tensor], after: tuple[Tensor, Tensor]) -> None:
-        """As the MLP's."""
+        """See `MLP.keep_outputs`."""
         self.head.keep_outputs(before, after)
 
 
@@ -99,7 +99,8 @@ class Convolutions(nn.Module):
 def _arrange(shape: tuple[int, ...]) -> tuple[tuple[int, ...], tuple[int, ...], int, int]:
     """(shape to view, order of axes that ends in height and width, channels, shorter side) of an image part.
 
-    Channels are last or first, whichever are fewer, of three dimensions; a fourth, in front, is a stack of frames.
+    Of three dimensions, the channels are the last or the first, whichever is smaller. A fourth one, in front, is a
+    stack of frames.
     """
     if len(shape) == 2:
         return (1, *shape), (1, 2, 3), 1, min(shape)

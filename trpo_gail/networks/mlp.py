@@ -1,4 +1,4 @@
-"""A plain multi-layer perceptron, with its products by hand."""
+"""A plain multi-layer perceptron, with Jacobian products computed by hand."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class _HostTanh(torch.autograd.Function):
 
 
 def tanh(x: Tensor) -> Tensor:
-    """Hyperbolic tangent; on the CPU by numpy, whose vector code takes a sixth of the time of torch's."""
+    """Hyperbolic tangent; on the CPU by numpy, which takes a sixth of torch's time."""
     if x.device.type != "cpu":
         return torch.tanh(x)
     return _HostTanh.apply(x) if x.requires_grad else torch.from_numpy(np.tanh(x.numpy()))
@@ -43,7 +43,7 @@ class MLP(nn.Module):
         super().__init__()
         sizes = [inputs, *hidden, outputs]
         layers = nn.ModuleList(nn.Linear(i, o) for i, o in pairwise(sizes))
-        self.layers = cast("list[nn.Linear]", layers)  # ModuleList has no type for what it holds
+        self.layers = cast("list[nn.Linear]", layers)  # ModuleList does not type its members
         for k, layer in enumerate(self.layers):
             fan_out, fan_in = layer.weight.shape
             scale = math.sqrt(6.0 / (fan_in + fan_out)) * (out_scale if k == len(hidden) else 1.0)
@@ -63,7 +63,8 @@ class MLP(nn.Module):
 
     @torch.no_grad()
     def keep_outputs(self, before: tuple[Tensor, Tensor], after: tuple[Tensor, Tensor]) -> None:
-        """Change the output layer so that output * scale + shift stays as it was when (shift, scale) change, [O] each."""
+        """Change the output layer so that output * scale + shift stays the same when (shift, scale), [O] each,
+        change."""
         out = self.layers[-1]
         out.weight.mul_((before[1] / after[1]).to(out.weight.dtype)[:, None])
         out.bias.copy_((before[1] * out.bias + before[0] - after[0]) / after[1])
@@ -75,7 +76,7 @@ class MLP(nn.Module):
 
 
 class LinearisedMLP:
-    """J of an MLP, as `network.Linearised` has it: with minibatches this small autograd would take most of the time."""
+    """A `network.Linearised` of an MLP. With minibatches this small, autograd would take most of the time."""
 
     def __init__(self, layers: list[nn.Linear], hidden: list[Tensor]) -> None:
         self._layers, self._hidden = layers, hidden
@@ -94,8 +95,8 @@ class LinearisedMLP:
 
     @torch.no_grad()
     def pullback(self, delta: Tensor, into: list[Tensor]) -> None:
-        """Sums over rows are taken in the dtype of `into`. In float64 the sum of float32 rows is exact, nearly always, once
-        it is rounded to float32 again; so it does not depend on which rank holds which of the rows."""
+        """Sums over rows are taken in the dtype of `into`. A float64 sum of float32 rows, rounded to float32 again, is
+        nearly always exact; so it does not depend on which rank holds which rows."""
         for start in range(0, len(delta), ROW_CHUNK):
             rows = slice(start, start + ROW_CHUNK)
             self._pullback([h[rows] for h in self._hidden], delta[rows], into)

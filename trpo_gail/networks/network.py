@@ -1,4 +1,4 @@
-"""What learners ask of a network: its output, and how that moves with its parameters. Nobody looks inside."""
+"""The protocol of a network: its output, and how that changes with its parameters. No other code looks inside one."""
 
 from __future__ import annotations
 
@@ -7,20 +7,21 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
-ROW_CHUNK = 1024  # rows whose activations stay in the cache from one product to the next
+ROW_CHUNK = 1024  # number of rows whose activations stay in the cache between products
 
 
 class Linearised(Protocol):
-    """A network at some rows and at its parameters of the moment; valid until they move. J is the Jacobian there."""
+    """A network at some rows and at its current parameters; valid until these change. J is the Jacobian there."""
 
     output: Tensor  # [B, K]
 
     def pushforward(self, v: list[Tensor]) -> Tensor:
-        """J v [B, K]: how the output moves with the parameters along v, one tensor each in their order."""
+        """J v [B, K]: the change of the output as the parameters move along v, which has one tensor per parameter, in
+        order."""
         ...
 
     def pullback(self, delta: Tensor, into: list[Tensor]) -> None:
-        """Add J^T delta, for delta [B, K], to `into`, one tensor for each parameter in their order."""
+        """Add J^T delta, for delta [B, K], to `into`, which has one tensor per parameter, in order."""
         ...
 
 
@@ -32,7 +33,7 @@ def linearise(net: nn.Module, x: Tensor) -> Linearised:
 
 
 class ByAutograd:
-    """Any torch module whose rows do not depend on one another, and whose backward pass can be differentiated again."""
+    """For any torch module whose rows are independent, and whose backward pass can be differentiated again."""
 
     def __init__(self, net: nn.Module, x: Tensor) -> None:
         self._parameters = list(net.parameters())
@@ -50,13 +51,13 @@ class ByAutograd:
 
     @torch.enable_grad()
     def _along(self, chunk: Tensor, v: list[Tensor]) -> Tensor:
-        """J v for some rows: J^T u is linear in u, and its product with v has the derivative J v."""
+        """J v for some rows, computed as the derivative of v . (J^T u) with respect to u."""
         u = torch.zeros_like(chunk, requires_grad=True)
         product = sum((g * part).sum() for g, part in zip(self._gradients(chunk, u, again=True), v, strict=True))
         return torch.autograd.grad(product, u, materialize_grads=True)[0]  # type: ignore[arg-type]
 
     def pullback(self, delta: Tensor, into: list[Tensor]) -> None:
-        # Chunks are added in the dtype of `into`: in float64 the order of rows hardly shows, nor which rank holds them.
+        # Chunks are added in the dtype of `into`: in float64, neither the order of rows nor their ranks matter much.
         for chunk, part in zip(self._chunks, delta.split(ROW_CHUNK), strict=True):
             for total, gradient in zip(into, self._gradients(chunk, part), strict=True):
                 total.add_(gradient)

@@ -1,4 +1,4 @@
-"""Running mean and standard deviation of everything a network has been fed."""
+"""Running mean and standard deviation of a network's inputs."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from torch import Tensor, nn
 
 
 class Normaliser(nn.Module):
-    """z = (x - mean) / (std + 1e-6), counted over all data ever passed to `add` (Ho & Ermon's `Standardizer`).
+    """z = (x - mean) / (std + 1e-6), computed over all data ever passed to `add` (Ho & Ermon's `Standardizer`).
 
     Statistics are float64 buffers whatever the dtype of x. Until the first `add` it is the identity.
-    Differs: z is clipped to +-`clip` unless that is None, so that a feature that was constant until now cannot explode.
+    Differs: z is clipped to +-`clip` unless that is None, so that a feature that was constant so far cannot explode.
     """
 
     count: Tensor
@@ -22,8 +22,8 @@ class Normaliser(nn.Module):
     def __init__(
         self, size: int, clip: float | None = None, active: int | None = None, exempt: np.ndarray | None = None
     ) -> None:
-        """`active`: only the first so many features are normalised; None for all. `exempt` [size] bool: features that are
-        neither normalised nor clipped nor counted, such as pixels and one-hot codes."""
+        """`active`: number of features, from the first on, that are normalised; None for all. `exempt` [size] bool:
+        features that are neither normalised nor clipped nor counted, such as pixels and one-hot codes."""
         super().__init__()
         self.clip, self._active = clip, size if active is None else active
         self.exempt = exempt if exempt is not None and exempt.any() else None
@@ -34,11 +34,12 @@ class Normaliser(nn.Module):
             self.register_buffer("_counted", torch.from_numpy(np.flatnonzero(~self.exempt)), persistent=False)
 
     def sums(self, x: Tensor, weight: float = 1.0) -> Tensor:
-        """(count, sum x, sum x^2) of the features of rows [B, size] that count, each times `weight`: float64."""
+        """(count, sum x, sum x^2) of the features that are normalised, over rows [B, size], each times `weight`:
+        float64."""
         return sums(x if self.exempt is None else x[:, self._counted], weight)
 
     def add(self, moments: Tensor) -> None:
-        """Take in the global sums of one batch, as `sums` gives them."""
+        """Add the global sums of one batch, as `sums` gives them."""
         moments = moments.to(self.mean)
         count, total = moments[0], self.count + moments[0]
         if total == 0:
@@ -46,7 +47,7 @@ class Normaliser(nn.Module):
         size = (len(moments) - 1) // 2
         keep = self.count / total
         counted = slice(None) if self.exempt is None else self._counted
-        # Until the first batch the weight is 0, so the identity's statistics leave no trace.
+        # Before the first batch the weight is 0, so the identity's statistics leave no trace.
         self.mean[counted] = self.mean[counted] * keep + moments[1 : 1 + size] / total
         self.meansq[counted] = self.meansq[counted] * keep + moments[1 + size :] / total
         self.count.add_(count)

@@ -1,4 +1,4 @@
-"""How a network begins: its random stream, its place, and the same numbers on every rank."""
+"""How a network is set up: its random stream, its device, and equal numbers on every rank."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def initial(seed: int, which: int) -> torch.Generator:
 
 
 def place(module: M, device: torch.device, dtype: torch.dtype) -> M:
-    """Move parameters; statistics stay float64 whatever the dtype."""
+    """Move a module to a device and a dtype; statistics stay float64."""
     statistics = {name: buffer.clone() for name, buffer in module.named_buffers()}
     module.to(device=device, dtype=dtype)
     for name, buffer in module.named_buffers():
@@ -28,7 +28,7 @@ def place(module: M, device: torch.device, dtype: torch.dtype) -> M:
 
 
 def share(workers: Workers, *modules: nn.Module) -> None:
-    """Parameters and buffers become rank 0's. A collective."""
+    """Copy rank 0's parameters and buffers to all ranks. A collective."""
     for module in modules:
         for tensor in module.state_dict().values():
             workers.share_tensor(tensor)

@@ -14,7 +14,7 @@ from trpo_gail.spaces.spec import EnvSpec
 
 
 class ValueNetwork(nn.Module):
-    """Observations, and the time within the episode if asked for, -> normalised value."""
+    """Observations, and optionally the time within the episode -> normalised value."""
 
     def __init__(self, config: CriticConfig, spec: EnvSpec, rng: torch.Generator, encoder: str = "auto") -> None:
         super().__init__()
@@ -39,7 +39,8 @@ class ValueNetwork(nn.Module):
         return out * scale + shift
 
     def update_target_normaliser(self, moments: Tensor, preserve: bool) -> None:
-        """Take in targets' sums; `preserve` rescales the output layer, so that V stays (van Hasselt et al. 2016)."""
+        """Add the targets' sums; `preserve` rescales the output layer so that V stays the same (van Hasselt et al.
+        2016)."""
         before = self.target_normaliser.shift_and_scale(torch.float64)
         self.target_normaliser.add(moments)
         if not preserve:

@@ -1,1 +1,1 @@
-"""Steps in parameter space: one flat vector, Adam, the natural gradient."""
+"""Steps in parameter space: parameters as one vector, Adam, the natural gradient."""

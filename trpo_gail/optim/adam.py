@@ -17,8 +17,8 @@ from trpo_gail.parallel import Workers
 class Adam:
     """torch's Adam on one vector, by its functional form.
 
-    The class `torch.optim.Adam` does the same, to the bit; but to make one loads torch's compiler, two seconds of each
-    start. The state is laid out as the class's, so that checkpoints are as they were.
+    The class `torch.optim.Adam` gives the same bits, but making one loads torch's compiler, which takes two seconds.
+    The state has that class's layout, so checkpoints stay compatible.
     """
 
     def __init__(self, vector: Tensor, stepsize: float, eps: float = 1e-8) -> None:
@@ -49,7 +49,7 @@ class Adam:
         return {"state": {0: dict(self._state)} if self._state else {}, "param_groups": [group]}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Copies of the moments, on the vector's device; the step size too."""
+        """Load the step size, and copies of the moments on the vector's device."""
         moments = state["state"].get(0, {})
         kinds = {name: torch.float32 if name == "step" else self.vector.dtype for name in moments}
         self._state = {
@@ -62,7 +62,7 @@ class Adam:
 class FlatAdam:
     """Adam on a network, with gradients summed over ranks.
 
-    Differs: the original adds epsilon to the root of the second moment before its correction, torch after it.
+    Differs: the original adds epsilon to the root of the uncorrected second moment, torch to that of the corrected one.
     """
 
     def __init__(self, net: nn.Module, stepsize: float, workers: Workers) -> None:
@@ -75,8 +75,8 @@ class FlatAdam:
     def step(self, x: Tensor, slope: Callable[[Tensor], Tensor], count: int) -> None:
         """Descend a mean loss over `count` rows of all ranks, divided after the reduction.
 
-        x [B, I] are this rank's rows; `slope` maps the network's output [B, K] to the derivative [B, K] of the loss's sum
-        over them. With minibatches this small autograd would take most of the time, for two formulas of one line.
+        x [B, I] are this rank's rows; `slope` maps the network's output [B, K] to the derivative [B, K] of the loss's
+        sum over them. With minibatches this small, autograd would take most of the time.
         """
         here = linearise(self.net, x)
         self._gradient.zero_()
@@ -85,7 +85,7 @@ class FlatAdam:
 
     @torch.no_grad()
     def descend(self, gradient: Tensor, count: int) -> None:
-        """Take a step along the sum of this rank's gradient [P] float64, over `count` rows of all ranks."""
+        """Descend along the mean of a gradient: this rank's sum [P] float64, over `count` rows of all ranks."""
         self._adam.step((self.workers.sum_tensor(gradient) / count).to(self.flat.vector.dtype))
 
     def state_dict(self) -> dict[str, Any]:

@@ -12,8 +12,8 @@ from torch.utils.weak import WeakIdKeyDictionary
 class FlatParameters:
     """A module's parameters as views of one vector, so that reductions and optimisers see a single array.
 
-    Make it by `of`, after the module is on its device and in its dtype; `load_state_dict` copies in place and keeps the
-    views.
+    Make it by `of`, after the module is on its device and in its dtype. `load_state_dict` copies in place, so the views
+    stay.
     """
 
     def __init__(self, module: nn.Module) -> None:
@@ -44,15 +44,15 @@ class FlatParameters:
         return [part.view_as(p) for part, p in zip(parts, self.parameters, strict=True)]
 
 
-# Whose view each parameter belongs to, while that view is in use.
+# The view that each parameter belongs to, as long as that view is in use.
 _VIEWS: WeakIdKeyDictionary = WeakIdKeyDictionary()
 
 
 def of(module: nn.Module) -> FlatParameters:
-    """The one flat view of a module: asked again, the same.
+    """The one flat view of a module; a second call returns the same view.
 
-    Raises RuntimeError if another module's view holds some of the parameters, or if they have left the view: a second
-    vector would take them from the first, and whoever holds that would move numbers that nobody reads.
+    Raises RuntimeError if another module's view holds some of the parameters, or if they have left their view. A second
+    vector would take them from the first, and the first's optimiser would then move unused numbers.
     """
     parameters = list(module.parameters())
     holders = [_holder(p) for p in parameters]

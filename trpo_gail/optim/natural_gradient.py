@@ -28,12 +28,12 @@ def trust_region_step(
     evaluate: Callable[[], tuple[float, float]],
     owner: str,
 ) -> Stats:
-    """Move parameters theta [P], in place, up an objective L subject to mean KL(old || theta) <= max_kl.
+    """Move parameters theta [P] in place so that an objective L rises, subject to mean KL(old || theta) <= max_kl.
 
-    `g` [P] and `value` are L's gradient and value at theta; `product` is the damped Fisher matrix there; `evaluate` gives
-    L and the KL at the theta of the moment. Theta is left bit for bit if no step is acceptable, unless the config says
-    otherwise. A step that is tried may give numbers that are not finite; raises NotFinite if the `owner` of theta gives
-    such numbers before any step.
+    `g` [P] and `value` are L's gradient and value at theta; `product` is the damped Fisher matrix there; `evaluate`
+    gives L and the KL at the current theta. If no step is acceptable, theta stays bit for bit, unless the config says
+    otherwise. Points that the line search tries may give non-finite numbers; raises NotFinite if there is one before
+    any step. `owner` names the part in errors.
     """
     norm = float(g.norm())
     finite.number(f"objective of the {owner}", value)
@@ -53,17 +53,18 @@ def trust_region_step(
     xHx = float(x @ (g - residual))
     if not (math.isfinite(xHx) and xHx > 0.0):
         return stats
-    # Differs: the original adds 1e-8 to xHx / (2 max_kl), so as not to divide by zero, which is decided above.
+    # Differs: the original adds 1e-8 to xHx / (2 max_kl) to avoid a division by zero, which the check above rules out.
     full_step = x * math.sqrt(2.0 * config.max_kl / xHx)
     expected, start = float(g @ full_step), theta.clone()
 
-    # Differs: the original sets L to minus infinity beyond the KL limit; here the step is refused, which comes to the same.
+    # Differs: the original sets L to minus infinity beyond the KL limit; here the step is refused, with the same
+    # effect.
     for k in range(config.line_search_steps):
         fraction = config.line_search_shrink**k
         theta.copy_(start + fraction * full_step)
         L, kl = evaluate()
         enough = L - value > config.line_search_accept * fraction * expected
-        if enough and kl <= config.line_search_kl * config.max_kl:  # false, too, if either is not a number
+        if enough and kl <= config.line_search_kl * config.max_kl:  # also false if either is NaN
             return stats | {"kl": kl, "improvement": L - value, "backtracks": float(k), "step_accepted": 1.0}
     stats |= {"backtracks": float(config.line_search_steps)}
     if config.line_search_failure == "shrink" and bool(torch.isfinite(full_step).all()):
@@ -77,10 +78,10 @@ def trust_region_step(
 def conjugate_gradient(Av: Product, b: Tensor, iters: int, tol: float = 1e-10) -> tuple[Tensor, Tensor, int]:
     """Approximate A^-1 b for a symmetric positive-definite A given as v -> A v, from x = 0.
 
-    Returns x, the residual b - A x, and the products taken. Stops when |residual|^2 <= tol |b|^2, and before a direction
-    along which A is not positive.
+    Returns x, the residual b - A x, and the number of products. Stops when |residual|^2 <= tol |b|^2, and before a
+    direction along which A is not positive.
     """
-    # Differs: the original's scipy routine does not look at the sign.
+    # Differs: the original's scipy routine does not check the sign.
     x, r, p = torch.zeros_like(b), b.clone(), b.clone()
     rr = rr_start = float(r @ r)
     taken = 0
@@ -88,7 +89,7 @@ def conjugate_gradient(Av: Product, b: Tensor, iters: int, tol: float = 1e-10) -
         Ap = Av(p)
         taken += 1
         pAp = float(p @ Ap)
-        if not pAp > 0.0:  # also if it is not a number
+        if not pAp > 0.0:  # also true for NaN
             break
         alpha = rr / pAp
         x += alpha * p
@@ -122,8 +123,8 @@ def gauss_newton_product(
 ) -> Product:
     """v -> sum over the rows of inputs [B, I] of J^T M J v (Schulman et al. 2015, appendix C.1), float64 [P].
 
-    `metric` makes M from the network's output [B, O]; `into` splits a vector [P] into the network's parameters. J v is a
-    forward product and J^T a reverse one, both over a single forward pass. Valid until the parameters move.
+    `metric` makes M from the network's output [B, O]; `into` splits a vector [P] into the network's parameters. J v is
+    a forward product, J^T a reverse product, both over a single forward pass. Valid until the parameters change.
     """
     chunks = []
     with torch.no_grad():

@@ -14,11 +14,11 @@ from trpo_gail.networks.normaliser import Normaliser
 from trpo_gail.policies.distributions import Family
 from trpo_gail.sampling.rollout import Noise
 
-ROW_BLOCK = 4  # BLAS rounds the 1 to 3 rows beyond whole blocks otherwise: pad, so that a row's action is its own
+ROW_BLOCK = 4  # BLAS rounds 1 to 3 rows beyond whole blocks differently; with padding, a row's action is its own
 
 
 class PolicyActor:
-    """A policy on the CPU, with no generator of its own."""
+    """A policy on the CPU, without a random generator."""
 
     def __init__(self, net: nn.Module, normaliser: Normaliser, family: Family, own: Sequence[Tensor]) -> None:
         shift, scale = normaliser.shift_and_scale(torch.float64)
@@ -30,11 +30,11 @@ class PolicyActor:
         self.noise_kind: Noise = family.noise_kind
         self.noise_size = family.noise_size
 
-    @np.errstate(over="ignore", invalid="ignore")  # an infinite deviation makes actions that are refused
+    @np.errstate(over="ignore", invalid="ignore")  # an infinite deviation gives actions that are refused later
     def act(self, observations: np.ndarray, noise: np.ndarray) -> np.ndarray:
         """Actions [n, A] or [n] for observations [n, O] and noise; zero noise is the deterministic action."""
         n = len(observations)
-        # Rounded first, as the learner's rows are: if a feature hardly varies, the division makes the rounding large.
+        # Round first, as for the learner's rows: if a feature hardly varies, the division amplifies the rounding.
         z = (observations.astype(self._dtype) - self._shift) / self._scale
         if self._clip is not None:
             np.minimum(np.maximum(z, -self._clip, out=z), self._clip, out=z)
@@ -61,7 +61,7 @@ class _MLP:
 
 
 def _module(net: nn.Module) -> Callable[[np.ndarray], np.ndarray]:
-    """Any other network, as a copy that training does not move."""
+    """A copy of any other network, which training does not change."""
     own = copy.deepcopy(net).cpu()
 
     def output(z: np.ndarray) -> np.ndarray:

@@ -21,14 +21,14 @@ from trpo_gail.spaces import actions as action_rows
 
 
 class Distribution(Protocol):
-    """What a policy's network output [B, K], and parameters of the policy's own, say of actions."""
+    """A distribution over actions, given by the network's output [B, K] and the policy's own parameters."""
 
     def log_prob(self, actions: Tensor) -> Tensor:
         """log pi(a|s) [B]."""
         ...
 
     def kl(self, new: Any) -> Tensor:
-        """KL(self || new) [B], for another of the same family."""
+        """KL(self || new) [B], for a distribution of the same family."""
         ...
 
     def entropy(self) -> Tensor: ...  # [B]
@@ -42,11 +42,12 @@ class Distribution(Protocol):
         ...
 
     def nll_slopes(self, actions: Tensor) -> list[Tensor]:
-        """Derivatives of -log pi(a|s) with respect to the output [B, K] and to each parameter of its own, by row."""
+        """Derivatives of -log pi(a|s), by row, with respect to the output [B, K] and to each of the policy's own
+        parameters."""
         ...
 
     def fitness(self, actions: Tensor) -> Tensor:
-        """How well each row [B] foretells an action: what cloning is validated by."""
+        """How well each row [B] predicts an action; cloning is validated by it."""
         ...
 
     def detach(self) -> Distribution: ...
@@ -56,8 +57,8 @@ class Family(Protocol):
     """How an action space's distribution is made and sampled."""
 
     outputs: int  # K of the policy's network
-    own: dict[str, Tensor]  # parameters beside the network's, as training begins: by name, [A] each
-    own_fisher: tuple[float, ...]  # of each of them: the Fisher matrix is this many times the identity in every row
+    own: dict[str, Tensor]  # initial values of parameters besides the network's: by name, [A] each
+    own_fisher: tuple[float, ...]  # for each of them: in every row, its Fisher matrix is this number times the identity
     noise_kind: Noise
     noise_size: int
 
@@ -94,7 +95,7 @@ class Gaussian:
         return per_row.expand(self.mean.shape[0])
 
     def rows(self, index: Tensor) -> Gaussian:
-        """Some of the rows; the standard deviation has none [A]."""
+        """Some of the rows; a standard deviation [A] is the same for all."""
         return Gaussian(self.mean[index], self.log_std)
 
     def metric(self, tangent: Tensor) -> Tensor:
@@ -110,12 +111,12 @@ class Gaussian:
         return -((self.mean - actions).double() ** 2).sum(-1)
 
     def detach(self) -> Gaussian:
-        # The standard deviation is a view of the parameters, which the line search moves: it needs a copy.
+        # The standard deviation is a view of the parameters, which the line search changes, so copy it.
         return Gaussian(self.mean.detach(), self.log_std.detach().clone())
 
 
 class GaussianFamily:
-    """Box [B, A]: the network gives the mean, the log standard deviation is a parameter of the policy's own."""
+    """Box [B, A]: the network gives the mean, the log standard deviation is one of the policy's own parameters."""
 
     own_fisher = (2.0,)  # d^2 KL / d log_std^2
     noise_kind: Noise = "normal"
@@ -188,7 +189,7 @@ class CategoricalFamily:
         return np.argmax(out + noise, axis=-1)  # Gumbel noise: a softmax sample
 
 
-# ---- MultiDiscrete, MultiBinary ---------------------------------------------------------------------------------------
+# ---- MultiDiscrete, MultiBinary --------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)

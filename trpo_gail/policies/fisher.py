@@ -10,11 +10,11 @@ from trpo_gail.policies.policy import Policy
 
 
 def fisher_product(policy: Policy, flat: FlatParameters, z: Tensor) -> Product:
-    """v -> sum over the rows of z [B, O] of F v, F being the second derivative of KL(old || .) at old.
+    """v -> sum over the rows of z [B, O] of F v, where F is the second derivative of KL(old || .) at old.
 
     Not averaged over rows, not damped.
     """
-    own = policy.family.own_fisher  # of the policy's own parameters, which come before its network's
+    own = policy.family.own_fisher  # the policy's own parameters come before its network's
     through_network = gauss_newton_product(
         policy.net, z, lambda out: policy.distribution(out).detach().metric, lambda v: flat.split(v)[len(own) :]
     )

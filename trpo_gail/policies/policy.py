@@ -25,7 +25,7 @@ class Policy(nn.Module):
     normaliser: Normaliser
 
     def __init__(self, net: nn.Module, family: Family, normaliser: Normaliser) -> None:
-        """`net` maps [B, O] to [B, K]; nobody looks inside it."""
+        """`net` maps [B, O] to [B, K]; no other code looks inside it."""
         super().__init__()
         self.net, self.family = net, family
         for name, start in family.own.items():
@@ -49,11 +49,11 @@ class Policy(nn.Module):
 
     @property
     def own(self) -> list[Tensor]:
-        """Parameters beside the network's: they come before it in the order of all."""
+        """Parameters besides the network's; they come first in the order of all parameters."""
         return [getattr(self, name) for name in self.family.own]
 
     def forward(self, z: Tensor) -> Distribution:
-        """Distribution for observations that are normalised already, [B, O]."""
+        """Distribution for normalised observations [B, O]."""
         return self.distribution(self.net(z))
 
     def distribution(self, out: Tensor) -> Distribution:
@@ -65,8 +65,8 @@ class Policy(nn.Module):
         return linearise(self.net, z)
 
     def by_row(self, out: Tensor) -> tuple[Distribution, list[Tensor]]:
-        """The distribution for an output [B, K] with parameters of its own in every row, and those: the output first,
-        then [B, A] each."""
+        """The distribution for an output [B, K] with own parameters for every row; and the list of these inputs: the
+        output, then [B, A] each."""
         own = [p.detach().expand(len(out), *p.shape).clone().requires_grad_() for p in self.own]
         rows = [out.detach().requires_grad_(), *own]
         return self.family.distribution(rows[0], own), rows
@@ -75,7 +75,7 @@ class Policy(nn.Module):
     def pullback(self, here: Linearised, by_row: Sequence[Tensor], into: list[Tensor]) -> None:
         """Add the gradient of a sum over rows to `into`, one float64 tensor for each parameter in their order.
 
-        `here` is the network at these rows; `by_row` are the derivatives with respect to what `by_row()` gives.
+        `here` is the network at these rows; `by_row` are derivatives with respect to the inputs that `by_row()` lists.
         """
         by_out, *by_own = by_row
         here.pullback(by_out, into[len(by_own) :])

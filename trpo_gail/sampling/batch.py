@@ -18,7 +18,7 @@ from trpo_gail.parallel import Workers
 class Rows:
     """Valid rows are numbered over all ranks, environment by environment and in time within each.
 
-    Whatever picks rows (minibatches, subsamples) picks these numbers, the same on every rank; each uses those it holds.
+    Minibatches and subsamples choose numbers, the same ones on every rank; each rank uses those rows that it holds.
     """
 
     offset: int
@@ -39,7 +39,8 @@ class Rows:
         return slice(-self.offset % k, None, k)
 
     def minibatches(self, rng: np.random.Generator, parts: int) -> Iterator[tuple[np.ndarray, np.ndarray, int]]:
-        """A random split of all rows into `parts`: (positions in the permutation, local rows, global size) of each."""
+        """Split all rows at random into `parts`; yields (positions in the permutation, local rows, global size) of
+        each."""
         order = rng.permutation(self.total)
         edges = np.linspace(0, self.total, parts + 1).astype(int)
         for start, stop in pairwise(edges):
@@ -50,33 +51,33 @@ class Rows:
 
 @dataclass(frozen=True)
 class Batch:
-    """What a generator and a critic learn from: this rank's valid rows."""
+    """This rank's valid rows, from which generator and critic learn."""
 
     rows: Rows
     observations: Tensor  # [B, O]
     actions: Tensor  # [B, A] or int64 [B]: the policy's own sample, before any clipping
-    times: Tensor  # [B] step within the episode over its limit
+    times: Tensor  # [B], step within the episode divided by its limit
     advantages: Tensor  # [B], standardised over all ranks
-    targets: Tensor  # [B], what the critic is fitted to
-    values: np.ndarray  # [T + 1, N] float64: V where the rollout went, before the fit
-    readvantage: Callable[[np.random.Generator], Tensor] | None = None  # fits the critic a little; new advantages [B]
+    targets: Tensor  # [B], to which the critic is fitted
+    values: np.ndarray  # [T + 1, N] float64: V of the rollout's states, before the fit
+    readvantage: Callable[[np.random.Generator], Tensor] | None = None  # refits the critic; new advantages [B]
 
 
 def observation_tensor(observations: np.ndarray, dtype: torch.dtype, device: torch.device) -> Tensor:
-    """uint8 stays so: a network makes floats of pixels when it looks at them."""
+    """A tensor of observations; uint8 stays uint8, since networks convert pixels themselves."""
     kind = torch.uint8 if observations.dtype == np.uint8 else dtype
     return torch.as_tensor(observations, dtype=kind, device=device)
 
 
 def action_tensor(actions: np.ndarray, dtype: torch.dtype, device: torch.device) -> Tensor:
-    """Discrete actions stay integers."""
+    """A tensor of actions; Discrete actions stay integers."""
     kind = torch.int64 if actions.dtype.kind in "iu" else dtype
     return torch.as_tensor(actions, dtype=kind, device=device)
 
 
 def number_rows(count: int, workers: Workers) -> Rows:
-    """Number the rows of all ranks, of which this one has `count`. Raises RunError, on all, if they have none in all."""
+    """Number the rows of all ranks; this one has `count`. Raises RunError, on all ranks, if there is no row at all."""
     rows = Rows.number(workers.gather(count), workers.rank)
     if rows.total == 0:
-        raise RunError("a batch holds no transition, resets alone: a larger --timesteps_per_batch is needed")
+        raise RunError("a batch holds no transition, only resets: a larger --timesteps_per_batch is needed")
     return rows

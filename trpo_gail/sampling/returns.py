@@ -15,7 +15,7 @@ def gae(
 ) -> np.ndarray:
     """A_t = sum_l (gamma lam)^l delta_{t+l} within a segment; time is axis 0. Returns [T, N].
 
-    reward [T, N]; value [T + 1, N], V(s_t) and after it the successor's; terminated [T, N]: V(s_{t+1}) = 0;
+    reward [T, N]; value [T + 1, N], V(s_t) and at the end the successor's; terminated [T, N]: V(s_{t+1}) = 0;
     boundary [T, N]: the recursion stops (an end of either kind; the last row stops by itself).
     """
     delta = reward + gamma * value[1:] * ~terminated - value[:-1]

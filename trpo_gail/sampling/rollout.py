@@ -1,6 +1,6 @@
-"""From environments and a policy to rows: fixed horizons that run on, or whole episodes from reset.
+"""From environments and a policy to rows: a fixed horizon across episodes, or whole episodes from reset.
 
-Legend of shapes, here and in the package: T steps, N environments on this rank, O observation size, A action size,
+Letters of shapes, in the whole package: T steps, N environments on this rank, O observation size, A action size,
 K noise size, B rows.
 """
 
@@ -19,7 +19,7 @@ Noise = Literal["normal", "gumbel", "uniform"]
 
 
 class Actor(Protocol):
-    """A policy as the sampler sees it: noise in, action out, no generator of its own."""
+    """A policy as the sampler sees it: noise in, action out, without a random generator."""
 
     noise_kind: Noise
     noise_size: int  # K
@@ -31,13 +31,13 @@ class Actor(Protocol):
 
 @dataclass(frozen=True)
 class Rollout:
-    """What one rank's environments did. A row t that follows an episode's end is no transition: `valid` is False."""
+    """The steps of one rank's environments. A row t after an episode's end is not a transition: `valid` is False."""
 
-    observations: np.ndarray  # [T + 1, N, O]; row t + 1 is the true successor of a valid row t, at an end too
+    observations: np.ndarray  # [T + 1, N, O]; row t + 1 is the true successor of a valid row t, even at an end
     actions: np.ndarray  # [T, N, A] or [T, N]
     rewards: np.ndarray  # [T, N] float64, the environment's own
     terminated: np.ndarray  # [T, N] bool: the successor's value is 0
-    truncated: np.ndarray  # [T, N] bool: an end by time limit, its successor has a value
+    truncated: np.ndarray  # [T, N] bool: an end by time limit; its successor has a value
     valid: np.ndarray  # [T, N] bool
     steps: np.ndarray  # [T, N] int: index within the episode
 
@@ -65,7 +65,7 @@ def draw_noise(
 
 @dataclass
 class Position:
-    """Where a set of environments stands between two rollouts."""
+    """State of a set of environments between two rollouts."""
 
     observation: np.ndarray  # [N, O]
     ended: np.ndarray  # [N] bool: the next row is a reset
@@ -78,7 +78,7 @@ class Position:
         return cls(env.restart(seeds), np.zeros(n, bool), np.zeros(n, np.int64), np.zeros(n))
 
     def cut(self, env: VectorEnv, which: np.ndarray) -> int:
-        """Let the next step reset these environments, [N] bool; the number of episodes under way that it cuts."""
+        """Let the next step reset these environments, [N] bool; returns how many unfinished episodes this cuts."""
         env.cut(which)
         cut = int((which & ~self.ended & (self.step > 0)).sum())
         self.ended = self.ended | which
@@ -87,14 +87,14 @@ class Position:
 
 @dataclass(frozen=True)
 class Episodes:
-    """Episodes that finished, in the order of environment, then time."""
+    """Finished episodes, in the order of environment, then time."""
 
     returns: np.ndarray  # [E] float64
     lengths: np.ndarray  # [E] int64, steps
 
 
 def collect_steps(env: VectorEnv, position: Position, actor: Actor, noise: np.ndarray) -> tuple[Rollout, Episodes]:
-    """Step every environment len(noise) times; `position` is moved on. noise: [T, N, K]."""
+    """Step every environment len(noise) times, and move `position` on. noise: [T, N, K]."""
     rows = _Rows()
     for t in range(len(noise)):
         rows.add(*_step(env, position, actor.act(position.observation, noise[t])))
@@ -102,11 +102,11 @@ def collect_steps(env: VectorEnv, position: Position, actor: Actor, noise: np.nd
 
 
 class GivenUp(Exception):
-    """Whole episodes were under way, and whoever could say so no longer wanted to wait for their ends."""
+    """`give_up` asked to stop before the episodes had ended."""
 
 
 def never() -> bool:
-    """Wait however long it takes."""
+    """Never give up."""
     return False
 
 
@@ -121,8 +121,9 @@ def collect_episodes(
 ) -> tuple[Rollout, Episodes]:
     """Whole episodes from reset: each environment runs until it alone has `steps[n]` steps and `episodes[n]` episodes.
 
-    There is no stopping rule over environments, so that none favours short episodes. An environment that has enough
-    rests (its rows are not valid) until the last has. `give_up` is asked before every step; GivenUp is raised on its yes.
+    No rule stops all environments together, since such a rule would favour short episodes. An environment that has
+    enough rests until the others have (its rows are not valid). `give_up` is called before every step; if it returns
+    True, GivenUp is raised.
     """
     position = Position.start(env, seeds)
     rows, active = _Rows(), []
@@ -147,7 +148,7 @@ def collect_episodes(
 
 
 class NoiseBlocks(Protocol):
-    """Noise [N, K] for step t of a rollout whose length is not known beforehand."""
+    """Noise [N, K] for step t of a rollout of unknown length."""
 
     def __call__(self, t: int) -> np.ndarray: ...
 
@@ -180,7 +181,8 @@ _Step = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.nda
 
 
 def _step(env: VectorEnv, position: Position, actions: np.ndarray) -> _Step:
-    """One step of all; the row holds (observation, action, reward, terminated, truncated, valid, step, return)."""
+    """Step all environments; the row holds (observation, action, reward, terminated, truncated, valid, step,
+    return)."""
     before, valid, step = position.observation, ~position.ended, position.step
     position.observation, reward, terminated, truncated = env.step(actions)
     position.ended = terminated | truncated
@@ -190,7 +192,7 @@ def _step(env: VectorEnv, position: Position, actions: np.ndarray) -> _Step:
 
 
 class _Rows:
-    """Rows as they come, stacked once at the end."""
+    """Collects rows one by one, and stacks them at the end."""
 
     def __init__(self) -> None:
         self._rows: list[_Step] = []

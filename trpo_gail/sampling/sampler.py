@@ -1,8 +1,8 @@
-"""One rank's environments and where they stand: what makes sampling resumable to the bit.
+"""One rank's environments and their state; sampling can be resumed bit for bit.
 
-With a fixed horizon, episodes run on across batches; environments restart their streams every `restart_every` epochs.
-The actions since the last restart are kept, and a checkpoint holds them: a resume restarts the same streams and replays
-them. Whole episodes restart before every batch, so there is nothing to keep.
+With a fixed horizon, episodes continue across batches; environments restart their streams every `restart_every`
+iterations. The actions since the last restart are kept, and a checkpoint holds them: a resume restarts the same streams
+and replays them. With whole episodes there is a restart before every batch, so nothing needs to be kept.
 """
 
 from __future__ import annotations
@@ -42,9 +42,9 @@ class Sampler:
         self.envs = workers.block(config.num_envs)  # global indices
         self.restarts = 0
         self.batches = 0
-        self.cut_episodes = 0  # on this rank, by restarts and staggering: they are in no return statistics
+        self.cut_episodes = 0  # on this rank, by restarts and staggering; return statistics leave them out
         self.reach = Reach()  # of the last batch
-        self.give_up: Callable[[], bool] = never  # asked in whole episodes, and in a replay
+        self.give_up: Callable[[], bool] = never  # called with whole episodes, and in a replay
         self._position: Position | None = None
         self._actions: list[np.ndarray] = []  # [N, A] or [N] each, since the last restart
 
@@ -54,11 +54,12 @@ class Sampler:
         return -(-self.config.timesteps_per_batch // self.config.num_envs)
 
     def _stagger(self, batch: int) -> int:
-        """Before the `batch`-th batch after a restart, cut the episodes of some environments; how many were under way.
+        """Before the `batch`-th batch after a restart, cut some environments' episodes; returns how many were
+        unfinished.
 
-        A restart begins all episodes at once. Where they all last to the time limit they would stay in step, and every
-        batch would show the discriminator, the critic and the policy one stretch of the episode only. So environment i
-        is cut once, before batch i B / N of the B batches that an episode lasts.
+        A restart begins all episodes at once. If all of them lasted to the time limit, they would stay in step, and
+        every batch would show the discriminator, the critic and the policy only one stretch of the episode. So
+        environment i is cut once, before batch i B / N of the B batches that an episode lasts.
         """
         assert self._position is not None
         per_episode = -(-(self.env.spec.max_episode_steps or 0) // self.horizon)
@@ -66,12 +67,12 @@ class Sampler:
         return self._position.cut(self.env, turn == batch) if batch > 0 else 0
 
     def begin_iteration(self, iteration: int) -> None:
-        """Restart the streams if it is time."""
+        """Restart the streams if this iteration is one of a restart."""
         if self.config.sampling == "steps" and iteration % self.config.restart_every == 0:
             self.restart()
 
     def restart(self) -> None:
-        """Begin new streams; episodes under way are cut."""
+        """Begin new streams; unfinished episodes are cut."""
         if self._position is not None:
             self.cut_episodes += int(((self._position.step > 0) & ~self._position.ended).sum())
         self._begin()
@@ -85,9 +86,8 @@ class Sampler:
         return reset_seeds(self.config.seed, TRAIN_RESET, restart, self.envs)
 
     def collect(self, actor: Actor) -> tuple[Rollout, Episodes]:
-        """One batch. Raises RunError if an environment or the policy gives something that is not finite; GivenUp, on all
-        ranks and with nothing changed, if whole episodes were given up on one. Then, and only then, it is a collective.
-        """
+        """One batch. Raises RunError if an environment or the policy gives a non-finite number. With whole episodes it
+        is a collective, and raises GivenUp on all ranks, with nothing changed, if one of them gives up."""
         cfg = self.config
         actor = watched = Watched(actor, cfg.env, self.envs, cfg.dtype, f"batch {self.batches + 1}", self.workers)
         if cfg.sampling == "steps":
@@ -118,7 +118,7 @@ class Sampler:
     # ---- resume ------------------------------------------------------------------------------------------------------
 
     def state_dict(self) -> dict[str, Any]:
-        """The global state; a collective, every rank calls it."""
+        """The global state. A collective."""
         actions = np.stack(self._actions) if self._actions else None  # [T, N, ...]
         parts = [p for p in self.workers.gather(actions) if p is not None]
         return {
@@ -129,9 +129,8 @@ class Sampler:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Restart the streams and replay; the number of ranks may have changed. A replay that is given up leaves the
-        environments where they are: the state can be saved again, but nothing can be collected.
-        """
+        """Restart the streams and replay; the number of ranks may have changed. After a replay that is given up, the
+        state can be saved again, but no batch can be collected."""
         self.batches = state["batches"]
         self.cut_episodes = state["cut_episodes"] if self.workers.main else 0
         self.restarts = state["restarts"]
@@ -152,7 +151,7 @@ class Sampler:
 
 
 class _Replay:
-    """An actor that repeats what was done."""
+    """An actor that repeats recorded actions."""
 
     noise_kind: Noise = "normal"
     noise_size = 0

@@ -1,4 +1,4 @@
-"""What an adversary sees: transitions of one side, the learner's or the expert's."""
+"""Transitions of one side, the learner's or the expert's: the data that an adversary sees."""
 
 from __future__ import annotations
 
@@ -14,24 +14,25 @@ from trpo_gail.sampling.rollout import Rollout
 
 @dataclass(frozen=True)
 class Transitions:
-    """Rows of one side, in global order: environment by environment, or trajectory by trajectory, in time within each."""
+    """Rows of one side, in global order: environment by environment, or trajectory by trajectory, in time within
+    each."""
 
     observations: np.ndarray  # [B, O]
-    actions: np.ndarray  # [B, A] or int64 [B]: the policy's own sample, or as the file has them
+    actions: np.ndarray  # [B, A] or int64 [B]: the policy's own sample, or those of the file
     terminated: np.ndarray  # [B] bool: nothing follows
     truncated: np.ndarray  # [B] bool: an end by time limit
     steps: np.ndarray  # [B] int64, index within the episode
-    successors: Callable[[], np.ndarray]  # makes `next_observations`, which most adversaries do not ask for
-    env_rewards: np.ndarray | None = None  # [B] float64, the environment's own; None if a file does not say
-    log_prob: np.ndarray | None = None  # [B] float64, log pi(a|s) of the policy that acted; None if nobody asked for it
-    rows: Rows | None = None  # global numbers; the learner's side
+    successors: Callable[[], np.ndarray]  # computes `next_observations`, which most adversaries do not need
+    env_rewards: np.ndarray | None = None  # [B] float64, the environment's own; None if a file lacks them
+    log_prob: np.ndarray | None = None  # [B] float64, log pi(a|s) of the policy that acted; if `needs_log_prob`
+    rows: Rows | None = None  # global numbers; only on the learner's side
 
     def __len__(self) -> int:
         return len(self.observations)
 
     @cached_property
     def next_observations(self) -> np.ndarray:
-        """[B, O], the true successor, at an end too; NaN where a file does not say."""
+        """[B, O], the true successors, even at an end; NaN if a file lacks one."""
         return self.successors()
 
 
@@ -51,7 +52,7 @@ def of(rollouts: Sequence[Rollout], rows: Rows, log_probs: list[np.ndarray] | No
         flat(r.terminated for r in rollouts),
         flat(r.truncated for r in rollouts),
         flat(r.steps for r in rollouts),
-        # Of each rollout: the row after a rollout's last may be the start of another episode.
+        # For each rollout apart: the row after a rollout's last may begin another episode.
         lambda: flat(r.observations[1:] for r in rollouts),
         flat(r.rewards for r in rollouts),
         log_prob,

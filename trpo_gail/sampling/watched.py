@@ -1,4 +1,4 @@
-"""What passes between a policy and its environments is looked at: what is not finite is named, and where it was."""
+"""Checks the numbers that pass between a policy and its environments; errors name a non-finite one and its place."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MOST_REWARD = largest("float64")  # rewards are float64, whatever the networks' 
 
 
 class Watched:
-    """An actor whose actions are looked at before an environment gets them; `check` looks at what the environments gave."""
+    """An actor whose actions are checked before an environment gets them; `check` checks the environments' answers."""
 
     def __init__(
         self, actor: Actor, env_id: str, envs: Sequence[int], dtype: str, where: str, workers: Workers
@@ -28,7 +28,8 @@ class Watched:
         self._step = 0
 
     def act(self, observations: np.ndarray, noise: np.ndarray) -> np.ndarray:
-        """The actor's actions. Raises NotFinite for one that is not finite, RunError if its observation was at fault."""
+        """The actor's actions. Raises NotFinite for one that is not finite, RunError if its observation is the
+        cause."""
         actions = self._actor.act(observations, noise)
         if not np.isfinite(actions).all():
             self._refuse_observations(observations[None], self._step)
@@ -41,12 +42,15 @@ class Watched:
         return actions
 
     def check(self, rollout: Rollout) -> Reach:
-        """How far observations and rewards reach. Raises RunError for what is not finite, or too large to compute with."""
+        """The largest observation and reward. Raises RunError for a number that is not finite, or too large to compute
+        with."""
         reach = Reach(_reach(rollout.observations), _reach(rollout.rewards))
         if not (reach.observation <= largest(self._dtype) and reach.reward <= MOST_REWARD):
             rewards = ~(np.abs(rollout.rewards) <= MOST_REWARD)
             t = int(np.argmax(rewards.any(1))) if rewards.any() else len(rewards)
-            self._refuse_observations(rollout.observations[: t + 2], 0)  # those up to the one that came with the reward
+            self._refuse_observations(
+                rollout.observations[: t + 2], 0
+            )  # up to the observation that came with the reward
             n = int(np.argmax(rewards[t]))
             raise RunError(self._gave("a reward", rollout.rewards[t, n], "float64", n, t + 1))
         return reach
@@ -71,5 +75,5 @@ class Watched:
 
 
 def _reach(values: np.ndarray) -> float:
-    """Largest magnitude; NaN if one is not a number."""
+    """Largest magnitude; NaN if there is a NaN."""
     return max(-float(values.min()), float(values.max()))
