@@ -1,4 +1,4 @@
-"""Whether an environment keeps what training relies on: the checks that a user runs first."""
+"""Checks of an environment that a user can run before training."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from trpo_gail.seeding import RECORD_NOISE, stream
 from trpo_gail.spaces.spec import EnvSpec
 
 NUM_ENVS = 4
-STEPS = 500  # of random actions, of each environment
-SECONDS = 1.0  # that the measurement of speed takes
+STEPS = 500  # of random actions, in each environment
+SECONDS = 1.0  # duration of the measurement of speed
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class _Walk:
-    """What random actions met: T steps of N environments."""
+    """A record of random actions: T steps of N environments."""
 
     observations: np.ndarray  # [T + 1, N, O]
     rewards: np.ndarray  # [T, N]
@@ -40,7 +40,7 @@ class _Walk:
 
     @property
     def paid(self) -> np.ndarray:
-        """Rewards of the rows that are transitions: one after an episode's end is a reset."""
+        """Rewards of the transitions; a row after an episode's end is a reset."""
         ended = (self.terminated | self.truncated)[:-1]
         return self.rewards[np.concatenate([np.ones((1, ended.shape[1]), bool), ~ended])]
 
@@ -48,7 +48,7 @@ class _Walk:
 def check(
     env_id: str, backend: vector.Backend = "auto", kwargs: Mapping[str, Any] | None = None, **more: Any
 ) -> Iterator[Finding]:
-    """Findings, as they come. What breaks the interface is an error, and the last of them."""
+    """Yield findings one by one. A break of the interface is an error, and ends them."""
     try:
         env = vector.make(env_id, NUM_ENVS, backend, kwargs, **more)
     except UserError as error:
@@ -110,7 +110,7 @@ def _numbers(spec: EnvSpec, walk: _Walk) -> Iterator[Finding]:
             low, high = values.min(), values.max()
             yield Finding("ok", name, f"finite, {low:.4g} to {high:.4g}")
     if not np.ptp(walk.paid):
-        text = "all rewards are the same: returns will count steps alone"
+        text = "all rewards are the same: returns will only count steps"
         yield Finding("warning", "reward", text)
     columns = walk.observations.reshape(-1, spec.observation_size)
     constant = (columns == columns[0]).all(0) & spec.observations.columns("vector")
@@ -138,4 +138,4 @@ def _speed(env: VectorEnv, clock: Callable[[], float] = time.perf_counter) -> Fi
     while (passed := clock() - start) < SECONDS:
         env.step(actions[steps % 64])
         steps += 1
-    return Finding("ok", "speed", f"{steps * env.num_envs / passed:,.0f} steps a second on one core, random actions")
+    return Finding("ok", "speed", f"{steps * env.num_envs / passed:,.0f} steps per second on one core, random actions")

@@ -37,23 +37,23 @@ class EnvPool:
         self.observation_space = self._variant.observation_space or self._pool.observation_space
         self.action_space = self._pool.action_space
         self._action_dtype = self.action_space.dtype
-        self._cut: np.ndarray | None = None  # to be reset by the next step
-        self._resting: np.ndarray | None = None  # left out until the restart
+        self._cut: np.ndarray | None = None  # the next step resets these
+        self._resting: np.ndarray | None = None  # these are left out until the restart
         layout.check(self._pool.observation_space, f"environment {env_id!r} (envpool)")
         self._layout = Layout.of(self._pool.observation_space)
-        self._zeros = np.empty(0)  # of the shape and dtype of rows
-        self._ended = np.zeros(num_envs, bool)  # the next row is a reset
+        self._zeros = np.empty(0)  # with the shape and dtype of rows
+        self._ended = np.zeros(num_envs, bool)  # the next row of these is a reset
 
     def _make(self, seeds: list[int]) -> Any:
         import envpool
 
-        self._variant = paper.envpool_variant(self._id)  # writes the model's file again should it be gone
+        self._variant = paper.envpool_variant(self._id)  # writes the model's file again if it is gone
         try:
             return envpool.make(
                 self._variant.id,
                 env_type="gymnasium",
                 num_envs=self.num_envs,
-                seed=seeds,  # a list: an int would mean seed + i, so that neighbouring runs shared streams
+                seed=seeds,  # a list: an int would mean seed + i, and runs with adjacent seeds would share streams
                 num_threads=self._threads,
                 **{**self._variant.kwargs, **self._kwargs},
             )
@@ -65,7 +65,7 @@ class EnvPool:
             warnings.simplefilter("ignore")
             self._pool.close()
             self._pool = self._make([int(seed) for seed in seeds])
-            # A new pool's first reset builds its spaces, which warns too.
+            # A new pool's first reset builds its spaces, which also prints warnings.
             first = self._layout.flatten(self._pool.reset()[0])
         self._ended[:] = False
         self._resting = None
@@ -96,7 +96,8 @@ class EnvPool:
         self._resting = which.copy() if which.any() else None
 
     def _observed(self, observation: np.ndarray, began: np.ndarray) -> np.ndarray:
-        """The variant's view [N, O] of EnvPool's observations; where an episode `began`, one with a start it accepts."""
+        """The variant's view [N, O] of EnvPool's observations. If an episode `began`, its start is drawn until it is
+        accepted."""
         accepts, observe = self._variant.accepts, self._variant.observe
         if accepts is not None:
             while len(again := np.nonzero(began & ~accepts(observation))[0].astype(np.int32)):
@@ -106,7 +107,8 @@ class EnvPool:
     def _step_some(
         self, actions: np.ndarray, cut: np.ndarray, moved: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        """Reset the environments of `cut`, step those of `moved`: EnvPool takes two calls for it. The rest is zeros."""
+        """Reset the environments of `cut` and step those of `moved`; EnvPool needs two calls. Rows of the others are
+        zeros."""
         observation = self._zeros.copy()
         reward, terminated, truncated = (np.zeros(self.num_envs, kind) for kind in (float, bool, bool))
         reset, step = (np.nonzero(which)[0].astype(np.int32) for which in (cut, moved))

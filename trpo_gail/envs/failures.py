@@ -1,4 +1,4 @@
-"""What an environment does wrong, in one line."""
+"""Failures of an environment, each in one line."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from trpo_gail.errors import RunError, UserError
 
 T = TypeVar("T")
 
-# What an environment may raise. KeyboardInterrupt and what else a signal raises is not its failure, and passes.
+# Failures of an environment. KeyboardInterrupt and other exceptions of signals are not failures, and pass.
 RAISED = (Exception, SystemExit, GeneratorExit)
 
 _LIBRARIES = tuple(sysconfig.get_paths()[name] for name in ("purelib", "platlib", "stdlib"))
@@ -35,7 +35,7 @@ def described(error: BaseException) -> str:
 
 
 def called(who: str, what: str, function: Callable[..., T], *arguments: Any, **keywords: Any) -> T:
-    """Call an environment's own code. Raises RunError for whatever it raises, sys.exit included."""
+    """Call an environment's own code. Raises RunError for any of its exceptions, even for sys.exit."""
     try:
         return function(*arguments, **keywords)
     except (UserError, RunError):

@@ -1,8 +1,8 @@
-"""Gymnasium's environments, stepped one after the other, each behind a check of what it gives.
+"""Gymnasium's environments, stepped one after the other, with checks of their answers.
 
-Gymnasium's own `SyncVectorEnv` does nearly the same. It hands environments views of the caller's actions, merges `info`
-(which nobody here reads, and which need not have one shape), steps environments that should rest, and answers whatever an
-environment does wrong with a traceback.
+Gymnasium's own `SyncVectorEnv` is similar. But it passes environments views of the caller's actions, merges `info`
+(which we never read, and whose shape may vary), steps environments that should rest, and answers an environment's
+failure with a traceback.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from trpo_gail.spaces import layout
 from trpo_gail.spaces.layout import Layout, at
 from trpo_gail.system.terminal import warn
 
-# Steps after which an episode is cut if nothing else limits it; the longest common limit, Atari's, is 27,000.
+# An episode without a limit is cut after this many steps; the longest common limit, Atari's, is 27,000.
 BOUND = 30_000
 
 LIMIT = "max_episode_steps"  # gymnasium's and EnvPool's name for it
@@ -45,7 +45,7 @@ class OneByOne:
         for name in ("observation_space", "action_space"):
             spaces = [getattr(env, name) for env in self._envs]
             other = next((space for space in spaces if space != spaces[0] and space is not spaces[0]), None)
-            if other and repr(other) != repr(spaces[0]):  # bounds that are not numbers are unlike themselves
+            if other and repr(other) != repr(spaces[0]):  # NaN bounds are unequal to themselves
                 raise UserError(f"environment {env_id!r}: its instances differ in {name}: {spaces[0]} and {other}")
         layout.check(self.observation_space, f"environment {env_id!r}")
         self._layout = Layout.of(self.observation_space)
@@ -71,7 +71,7 @@ class OneByOne:
         return observations
 
     def step(self, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        """Step those that do not rest, or reset those whose episode has ended; zeros for the others."""
+        """Step the environments, or reset those whose episode has ended; those that rest give zeros."""
         observations, rewards = self._empty(), np.zeros(self.num_envs)
         terminated, truncated = np.zeros(self.num_envs, bool), np.zeros(self.num_envs, bool)
         for i in range(self.num_envs):
@@ -80,7 +80,7 @@ class OneByOne:
             if self._ended[i]:
                 self._reset(i, observations)
             else:
-                # A copy: an environment may change its action in place, and the policy's sample is not its own.
+                # A copy: an environment may change its action in place, but it must not change the policy's sample.
                 rewards[i], terminated[i], truncated[i] = self._step(i, actions[i].copy(), observations)
         self._ended = terminated | truncated
         return observations, rewards, terminated, truncated
@@ -94,7 +94,7 @@ class OneByOne:
         self._resting = which.copy()
 
     def close(self) -> None:
-        """Close all; what an environment does wrong then is a warning, for nothing depends on it any more."""
+        """Close all environments. A failure is only a warning, since nothing depends on it any more."""
         said = None
         while self._envs:
             try:
@@ -119,7 +119,7 @@ class OneByOne:
         self._keep(i, "reset", answer[0], into[i])
 
     def _step(self, i: int, action: Any, into: np.ndarray) -> tuple[float, bool, bool]:
-        try:  # not `called`: with environments as quick as CartPole it would be felt
+        try:  # not by `called`, which would slow environments as fast as CartPole
             answer: Any = self._envs[i].step(action)
         except RAISED as error:
             raise RunError(f"{self._name(i)}: step: {described(error)}") from error
@@ -135,7 +135,7 @@ class OneByOne:
         return reward, terminated, truncated
 
     def _keep(self, i: int, when: str, observation: Any, row: np.ndarray) -> None:
-        """Take an observation into its row, if it is what the observation space says."""
+        """Check an observation against the observation space, and write it into its row."""
         if self._layout.is_plain:
             self._keep_numbers(i, when, observation, row)
             return
@@ -153,7 +153,7 @@ class OneByOne:
                 raise RunError(f"{self._name(i)}: {what}: {error} of its observation_space") from error
 
     def _keep_numbers(self, i: int, when: str, observation: Any, row: np.ndarray, part: str = "") -> None:
-        """Take numbers into an array of the space's shape and dtype."""
+        """Write numbers into an array of the space's shape and dtype."""
         found = np.asarray(observation)
         if found.shape != row.shape or found.dtype.kind not in "fiub":
             said = f"expected shape {row.shape} as its observation_space says, found {_shape_of(found)}"
@@ -183,7 +183,7 @@ class OneByOne:
 
 
 class Vectorised:
-    """A vector environment of gymnasium's interface that resets on the step after an end, such as our own."""
+    """A gymnasium vector environment that resets in the step after an end, such as our own."""
 
     def __init__(self, env: gymnasium.vector.VectorEnv, max_episode_steps: int | None) -> None:
         self._envs, self.num_envs, self.max_episode_steps = env, env.num_envs, max_episode_steps
@@ -201,7 +201,7 @@ class Vectorised:
         self._envs._autoreset_envs |= which  # type: ignore[attr-defined]  # what NEXT_STEP goes by
 
     def rest(self, which: np.ndarray) -> None:
-        pass  # a step takes all of them
+        pass  # a step always steps all of them
 
     def close(self) -> None:
         self._envs.close()
@@ -210,22 +210,22 @@ class Vectorised:
 def make_one(
     env_id: str, kwargs: Mapping[str, Any], max_episode_steps: int | None, **more: Any
 ) -> tuple[gymnasium.Env, int | None]:
-    """One of gymnasium's environments and its time limit in steps: the one asked for, or its own; None if it has neither.
+    """A gymnasium environment and its time limit in steps: the requested one, or its own; None if there is neither.
 
-    Without a limit its episodes are cut after BOUND steps, so that they end at all.
+    Without a limit, its episodes are cut after BOUND steps, so that they end.
     """
     if max_episode_steps is not None:
         more[LIMIT] = max_episode_steps
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # v4 ids are the faithful ones: gymnasium's advice to leave them is no news
-        # A copy of its arguments for each: what one changes in place is no other's.
+        warnings.simplefilter("ignore")  # gymnasium advises against v4 ids, but they are the nearest to the paper
+        # Each gets a copy of the arguments, since it may change them in place.
         env = gymnasium.make(env_id, disable_env_checker=True, **{**copy.deepcopy(dict(kwargs)), **more})
     limit = env.spec.max_episode_steps if env.spec else None
     return (env if limit else gymnasium.wrappers.TimeLimit(env, BOUND)), limit
 
 
 def _shape_of(value: Any) -> str:
-    """A value in a few words."""
+    """A description of a value in a few words."""
     if isinstance(value, tuple):
         return f"{len(value)} values"
     if isinstance(value, np.ndarray):

@@ -1,10 +1,10 @@
-"""Vector environments behind one small protocol: EnvPool if it offers the id, gymnasium otherwise.
+"""Vector environments with one small protocol: EnvPool's if it offers the id, gymnasium's otherwise.
 
-Gymnasium's run one after the other; ours, of `point_nav`, all at once.
+Gymnasium's environments run one after the other; our own task, `point_nav`, steps all of them at once.
 
-All reset an environment on the step *after* an episode's end (gymnasium's NEXT_STEP): the row that follows an end
-ignores its action and returns the first observation of the next episode with reward 0. It is no transition, and whoever
-consumes rows masks it (`Rollout.valid`). What is returned *at* the end is the episode's true last observation.
+An environment is reset in the step *after* an episode's end (gymnasium's NEXT_STEP): the row that follows an end
+ignores its action and returns the first observation of the next episode with reward 0. It is not a transition, and code
+that uses rows masks it (`Rollout.valid`). The step *at* the end returns the episode's true last observation.
 """
 
 from __future__ import annotations
@@ -48,11 +48,12 @@ class VectorEnv(Protocol):
         ...
 
     def rest(self, which: np.ndarray) -> None:
-        """Until the restart nobody looks at these environments, [N] bool: `step` may leave them out and return zeros."""
+        """Rows of these environments, [N] bool, are not used until the restart: `step` may leave them out and return
+        zeros."""
         ...
 
     def viewed(self, action_view: ActionView) -> VectorEnv:
-        """The same environments with another view of actions: `raw`, or `executed` and so clipped to a Box's bounds."""
+        """The same environments with another view of actions: `raw`, or `executed`, which clips to a Box's bounds."""
         ...
 
     def close(self) -> None: ...
@@ -74,10 +75,10 @@ def make(
 
     `auto` takes EnvPool if it is installed and offers the id. `threads` is EnvPool's; gymnasium's run in turn.
     `executed` actions are clipped to a Box's bounds before they are executed, `raw` ones are not; with `scale`, a Box's
-    bounded dimensions are [-1, 1] to the caller. `max_episode_steps` is a time limit in place of the environment's own.
-    `images` are names of parts of the observation that are images although they are not uint8.
-    Raises UserError for an unknown id, wrong arguments, or spaces that are not Box observations of one dimension with
-    Box actions of one dimension or Discrete ones. What an environment does wrong later is a RunError.
+    bounded dimensions are [-1, 1] to the caller. `max_episode_steps` replaces the environment's own time limit.
+    `images` names parts of the observation that are images although they are not uint8.
+    Raises UserError for an unknown id, wrong arguments, or spaces that
+    cannot be rows. A later failure of an environment is a RunError.
     """
     kwargs = dict(kwargs or {})
     if max_episode_steps is not None and kwargs.get(LIMIT, max_episode_steps) != max_episode_steps:
@@ -109,7 +110,7 @@ def make(
 
 
 def make_together(env_id: str, most: int, *arguments: Any, **keywords: Any) -> VectorEnv:
-    """As `make`: `most` environments, or one alone if several cannot live in one process (one port, one licence)."""
+    """As `make`: `most` environments, or only one if several cannot run in one process (one port, one licence)."""
     try:
         return make(env_id, most, *arguments, **keywords)
     except UserError:
@@ -119,7 +120,7 @@ def make_together(env_id: str, most: int, *arguments: Any, **keywords: Any) -> V
 
 
 def resolve_backend(env_id: str, backend: Backend) -> Literal["envpool", "gymnasium"]:
-    """What `auto` means for this id on this machine."""
+    """The backend that `auto` becomes for this id on this machine."""
     if backend == "gymnasium" or (backend == "auto" and ":" in env_id):
         return "gymnasium"
     offered = envpool.offered()
@@ -135,7 +136,7 @@ def resolve_backend(env_id: str, backend: Backend) -> Literal["envpool", "gymnas
 def _backend(
     env_id: str, num_envs: int, backend: str, kwargs: Mapping[str, Any], threads: int, max_episode_steps: int | None
 ) -> Any:
-    """The environments themselves; an attribute `max_episode_steps` is None if nothing limits an episode."""
+    """The environments themselves; their `max_episode_steps` is None if an episode has no limit."""
     limit = {} if max_episode_steps is None else {LIMIT: max_episode_steps}
     if backend == "envpool":
         return envpool.EnvPool(env_id, num_envs, {**kwargs, **limit}, threads)
@@ -155,7 +156,7 @@ def point_nav_vector(env_id: str, num_envs: int, kwargs: Mapping[str, Any]) -> V
 
 
 class _Environments:
-    """A backend's environments, which get the policy's actions clipped and in their own units."""
+    """A backend's environments; the policy's actions are clipped and converted to their units."""
 
     def __init__(self, backend: Any, spec: EnvSpec) -> None:
         self._backend, self.spec, self.num_envs = backend, spec, backend.num_envs
@@ -175,7 +176,7 @@ class _Environments:
             actions = self._scaling.executed(actions)
         actions = self._outward(actions)
         observation, reward, terminated, truncated = called(self._name, "step", self._backend.step, actions)
-        # An environment that says both has ended for good: there is nothing to bootstrap from.
+        # If an environment sets both flags, the end is terminal: there is no value to bootstrap from.
         return observation, reward, terminated, truncated & ~terminated
 
     def cut(self, which: np.ndarray) -> None:
@@ -194,7 +195,7 @@ class _Environments:
 
 
 def without_limit(spec: EnvSpec) -> str | None:
-    """What to warn of if nothing but our bound ends an episode."""
+    """A warning if nothing but our bound ends an episode."""
     if spec.backend == "envpool" or spec.max_episode_steps is not None:
         return None
     return f"{spec.id} has no time limit: episodes are cut after {BOUND:,} steps (--{LIMIT})"
@@ -203,8 +204,8 @@ def without_limit(spec: EnvSpec) -> str | None:
 def try_out(env: VectorEnv, early_reset: bool) -> None:
     """One step from a reset, so that an environment that breaks the interface is reported before anything else happens.
 
-    With `early_reset` also a reset in the middle of an episode, as sampling by steps makes them. The episodes under way are
-    left so. Raises UserError.
+    With `early_reset`, also reset in the middle of an episode, as sampling by steps does. The episodes remain
+    unfinished. Raises UserError.
     """
     spec = env.spec
     try:

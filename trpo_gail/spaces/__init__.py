@@ -1,1 +1,1 @@
-"""Spaces as rows of numbers: layouts, units of actions, and what is known of an environment."""
+"""Spaces as rows of numbers: layouts, units of actions, and the spec of an environment."""

@@ -1,7 +1,8 @@
-"""Actions as rows of numbers: one kind per action space, and what those need who carry, clip, draw or feed actions.
+"""Actions as rows of numbers: one kind per action space, with everything that carrying, clipping or drawing actions
+needs.
 
-A row is [A] floats for a Box of any shape, an int64 for Discrete, [K] int64 for MultiDiscrete and MultiBinary. Labels are
-counted from 0 whatever the space's start is. B rows.
+A row is [A] floats for a Box of any shape, an int64 for Discrete, [K] int64 for MultiDiscrete and MultiBinary. Labels
+count from 0 whatever the space's start is. B rows.
 """
 
 from __future__ import annotations
@@ -23,14 +24,14 @@ class Actions(Protocol):
 
     shape: tuple[int, ...]  # of one row
     whole: bool  # labels, int64; else floats
-    labels: tuple[int, ...]  # how many labels each number of a row may be; empty for floats
-    size: int  # dimensions of a Box, labels in all
+    labels: tuple[int, ...]  # number of labels for each number of a row; empty for floats
+    size: int  # dimensions of a Box, or the total number of labels
     inputs: int  # E, columns as a network's input
     draws: int  # U, uniform numbers that a random action takes
-    bounds: Bounds | None  # that rows may be clipped to, [A] each
+    bounds: Bounds | None  # to which rows can be clipped, [A] each
 
     def zeros(self, rows: int) -> np.ndarray:
-        """That many times the action that is nearest to 0."""
+        """This many rows of the action nearest to 0."""
         ...
 
     def uniform(self, noise: np.ndarray) -> np.ndarray:
@@ -42,7 +43,7 @@ class Actions(Protocol):
         ...
 
     def outward(self, actions: np.ndarray) -> np.ndarray:
-        """Rows as the environment takes them: [B, *shape of the space]."""
+        """Rows in the form of the environment: [B, *shape of the space]."""
         ...
 
     def inward(self, actions: np.ndarray) -> np.ndarray:
@@ -66,7 +67,7 @@ class Reals:
     def problem(space: Box) -> str | None:
         if space.low.size == 0:
             return f"actions must hold a number, not {space}"
-        if not (space.low <= space.high).all():  # also if one is not a number
+        if not (space.low <= space.high).all():  # also true for NaN
             return f"actions must have a low bound of at most the high one, not {space}"
         return None
 
@@ -165,29 +166,29 @@ def one_hot(codes: np.ndarray, labels: Sequence[int]) -> np.ndarray:
 
 
 def flat_box(space: Box) -> Box:
-    """A Box of one dimension with the numbers of one of any shape."""
+    """A Box of one dimension with the numbers of a Box of any shape."""
     return space if len(space.shape) == 1 else Box(space.low.ravel(), space.high.ravel(), dtype=space.dtype.type)
 
 
 def _counts(space: MultiDiscrete | MultiBinary) -> tuple[np.ndarray, np.ndarray]:
-    """Labels and the first of them, of the space's shape."""
+    """Numbers of labels, and the first label of each, in the space's shape."""
     if isinstance(space, MultiBinary):
         return np.full(space.shape, 2), np.zeros(space.shape, np.int64)
     return np.asarray(space.nvec), np.asarray(space.start)
 
 
-# Another kind is another row: a class whose instances are `Actions`, with the static method `problem`.
+# To add a kind, add a row: a class whose instances are `Actions`, with the static method `problem`.
 KINDS: dict[type[Space], Any] = {Box: Reals, Discrete: Label, MultiDiscrete: Labels, MultiBinary: Labels}
 
 
 def of(space: Space) -> Actions:
-    """The rows of an action space that `check` lets pass."""
+    """The rows of an action space that passes `check`."""
     made: Actions = KINDS[type(space)](space)
     return made
 
 
 def check(space: Space, where: str) -> None:
-    """Raise UserError, which begins with `where`, for an action space that cannot be rows."""
+    """Raise UserError, beginning with `where`, for an action space that cannot be rows."""
     kind = KINDS.get(type(space))
     known = ", ".join(each.__name__ for each in KINDS)
     problem = kind.problem(space) if kind else f"actions must be one of {known}, not {space}"

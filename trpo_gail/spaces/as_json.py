@@ -29,9 +29,9 @@ def space_to_json(space: Any) -> dict[str, Any]:
 
 
 def bounds_from_json(space: Mapping[str, Any]) -> tuple[np.ndarray, np.ndarray] | None:
-    """The bounds [A] float64 of a Box of one dimension, as `space_to_json` gave it; None of another space.
+    """The bounds [A] float64 of a Box of one dimension, from the output of `space_to_json`.
 
-    None too for somebody else's idea of a space.
+    None for another space, and for JSON of another form.
     """
     if space.get("type") != "Box":
         return None

@@ -1,7 +1,7 @@
-"""An observation is a row of numbers, and a layout says what its columns mean.
+"""An observation is a row of numbers, and a layout gives the meaning of its columns.
 
-Box of any rank is ravelled; Discrete and MultiDiscrete are one-hot; MultiBinary its bits; Dict and Tuple are their parts one
-after the other, in the order of the space. N rows of O columns.
+A Box of any rank is ravelled; Discrete and MultiDiscrete become one-hot codes; MultiBinary becomes bits; the parts of
+Dict and Tuple are concatenated in the order of the space. N rows of O columns.
 """
 
 from __future__ import annotations
@@ -18,24 +18,24 @@ from gymnasium.spaces import Box, Dict, Discrete, MultiBinary, MultiDiscrete, Sp
 from trpo_gail.errors import UserError
 
 Kind = Literal["vector", "image", "onehot"]
-Path = tuple[str | int, ...]  # of keys and places, from the outermost space
+Path = tuple[str | int, ...]  # of keys and indices, from the outermost space
 
 
 @dataclass(frozen=True)
 class Part:
-    """Some columns of the rows that belong together."""
+    """Columns of the rows that belong together."""
 
     path: Path
     columns: slice
-    shape: tuple[int, ...]  # as the environment has it
-    dtype: np.dtype  # likewise
+    shape: tuple[int, ...]  # the environment's
+    dtype: np.dtype  # the environment's
     kind: Kind
-    labels: tuple[int, ...] = ()  # of one-hot codes: how many labels each number of the environment's may be
-    starts: tuple[int, ...] = ()  # and the first of them
+    labels: tuple[int, ...] = ()  # of one-hot codes: number of labels for each of the environment's numbers
+    starts: tuple[int, ...] = ()  # of one-hot codes: the first label of each
 
     @property
     def name(self) -> str:
-        """The path as people write it: `robot.camera`; empty if the space has no parts."""
+        """The path as text: `robot.camera`; empty if the space has no parts."""
         return ".".join(map(str, self.path))
 
     @property
@@ -73,7 +73,7 @@ class Layout:
 
     @classmethod
     def of(cls, space: Space, images: Collection[str] = ()) -> Layout:
-        """The layout of an observation space that `check` lets pass. `images`: names of parts that are images although
+        """The layout of an observation space that passes `check`. `images`: names of parts that are images although
         their dtype is not uint8."""
         parts, column = [], 0
         for path, leaf in leaves(space):
@@ -94,7 +94,7 @@ class Layout:
         return len(self.parts) == 1 and not only.path and len(only.shape) == 1 and not only.labels
 
     def columns(self, *kinds: Kind) -> np.ndarray:
-        """Which columns [O] bool are of parts of these kinds."""
+        """The columns, [O] bool, of parts of these kinds."""
         found = np.zeros(self.size, bool)
         for part in self.parts:
             found[part.columns] = part.kind in kinds
@@ -102,24 +102,24 @@ class Layout:
 
     @cached_property
     def exempt(self) -> np.ndarray:
-        """Which columns [O] bool are not to be standardised: pixels, one-hot codes and bits."""
+        """The columns, [O] bool, that must not be standardised: pixels, one-hot codes and bits."""
         return self.columns("image", "onehot")
 
     def flatten(self, batch: Any) -> np.ndarray:
-        """Rows [N, O] of a batch in the environment's own structure, its arrays [N, *shape]."""
+        """Rows [N, O] of a batch in the environment's own structure, with arrays [N, *shape]."""
         if self.is_plain:
             return np.asarray(batch)
         columns = [part.encode(np.asarray(at(batch, part.path))) for part in self.parts]
         return np.concatenate([c.astype(self.dtype, copy=False) for c in columns], axis=1)
 
     def unflatten(self, rows: np.ndarray) -> Any:
-        """The inverse of `flatten`: arrays [N, *shape], in dictionaries and tuples as the environment has them."""
+        """The inverse of `flatten`: arrays [N, *shape], in the environment's own dictionaries and tuples."""
         found = {part.path: part.decode(rows[:, part.columns]) for part in self.parts}
         return _nest(found)
 
 
 def leaves(space: Space, path: Path = ()) -> Iterator[tuple[Path, Space]]:
-    """The spaces of numbers within a space, in its order."""
+    """The spaces of numbers within a space, in the space's order."""
     if isinstance(space, Dict):
         for key, inner in space.spaces.items():
             yield from leaves(inner, (*path, key))
@@ -131,7 +131,7 @@ def leaves(space: Space, path: Path = ()) -> Iterator[tuple[Path, Space]]:
 
 
 def at(batch: Any, path: Path) -> Any:
-    """What stands at a path of nested dictionaries and sequences."""
+    """The value at a path of nested dictionaries and sequences."""
     for key in path:
         batch = batch[key]
     return batch
@@ -165,12 +165,13 @@ def _labels(leaf: Space) -> tuple[tuple[int, ...], tuple[int, ...]]:
 
 
 def _dtype(parts: Collection[Part]) -> np.dtype:
-    """uint8 if every part is, float64 if float32 would not hold all digits of some, else float32. Codes fit anywhere."""
+    """uint8 if every part is uint8; float64 if a part has more digits than float32; else float32. Codes fit any
+    dtype."""
     held = [part.dtype for part in parts if part.kind != "onehot"]
     if len(parts) == 1 and held:
         only = next(iter(parts))
         if not only.path and len(only.shape) == 1:
-            return only.dtype  # a row is the environment's own
+            return only.dtype  # a row is the environment's own array
     if held and all(dtype == np.uint8 for dtype in held):
         return np.dtype(np.uint8)
     wide = any(not np.can_cast(dtype, np.float32) for dtype in held)
@@ -186,7 +187,7 @@ _PROBLEMS: dict[type[Space], Callable[[Any], str | None]] = {
 
 
 def check(space: Space, where: str) -> None:
-    """Raise UserError, which begins with `where`, for a space whose observations cannot be rows."""
+    """Raise UserError, beginning with `where`, for a space whose observations cannot be rows."""
     found = list(leaves(space))
     if not found:
         raise UserError(f"{where}: observations: an empty space, {space}")

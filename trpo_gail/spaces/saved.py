@@ -16,7 +16,7 @@ def _bits(saved: Mapping[str, Any]) -> MultiBinary:
     return MultiBinary(shape if len(shape) > 1 else shape[0])
 
 
-# By class: what is saved of a space, and the space of what was saved. A space from outside is another row.
+# By class: how a space is saved, and how it is loaded. For another space, add a row.
 SPACES: dict[type[Space], tuple[Callable[[Any], Saved], Callable[[Mapping[str, Any]], Space]]] = {
     Box: (
         lambda space: {"low": space.low, "high": space.high, "dtype": str(space.dtype)},
@@ -48,6 +48,6 @@ def save(space: Space) -> Saved:
 
 
 def load(saved: Mapping[str, Any]) -> Space:
-    """The space that `save` was given."""
+    """The inverse of `save`."""
     loads = {kind.__name__: make for kind, (_, make) in SPACES.items()}
     return loads[saved["space"]](saved)

@@ -1,4 +1,4 @@
-"""What is known of an environment by those who never step it."""
+"""The spec of an environment, for code that never steps it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ActionView = Literal["raw", "executed"]
 
 @dataclass(frozen=True)
 class EnvSpec:
-    """What a policy, a discriminator and a data file need to know of an environment."""
+    """Everything that a policy, a discriminator and a data file need to know about an environment."""
 
     id: str
     backend: Literal["envpool", "gymnasium"]
@@ -29,7 +29,7 @@ class EnvSpec:
     action_space: Space = field(default_factory=lambda: Discrete(2))  # in the policy's units; a Box has one dimension
     max_episode_steps: int | None = None
     action_scaling: ActionScaling | None = None  # to the environment's units; None if they are the policy's
-    action_view: ActionView = "raw"  # what `shown` gives: samples as they are, or clipped to the bounds
+    action_view: ActionView = "raw"  # the result of `shown`: samples as they are, or clipped to the bounds
     environment_actions: Space | None = None  # the environment's own action space, if rows are not its actions
     images: tuple[str, ...] = ()  # parts of observations that are images although they are not uint8
 
@@ -70,7 +70,8 @@ class EnvSpec:
         return self.action_view == "executed" and self.actions.bounds is not None
 
     def shown(self, samples: np.ndarray) -> np.ndarray:
-        """Of a policy's samples, in its units, what is executed and what the adversary sees: [B, A] or [B]."""
+        """The actions that are executed and that the adversary sees, [B, A] or [B], from a policy's samples in its
+        units."""
         if self.action_view == "raw" or self.actions.bounds is None:
             return samples
         return np.clip(samples, *self.actions.bounds)

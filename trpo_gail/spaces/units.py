@@ -1,7 +1,7 @@
 """Policies act in normalised units: a Box's bounded dimensions become [-1, 1], whatever the environment's bounds are.
 
-A Gaussian policy starts at mean 0 with a standard deviation near 1. Actions between 1000 and 2000 would be out of its
-reach; in normalised units the task is the same as its copy with the bounds [-1, 1].
+A Gaussian policy starts at mean 0 with a standard deviation near 1. It could not
+reach actions between 1000 and 2000. In normalised units, the task equals its copy with the bounds [-1, 1].
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from functools import cached_property
 import numpy as np
 from gymnasium.spaces import Box, Space
 
-UNBOUNDED = 1e10  # a bound beyond this stands for no bound: some environments write 1e38 for it
+UNBOUNDED = 1e10  # a bound beyond this counts as no bound: some environments write 1e38
 
 
 def uniform_range(space: Box) -> tuple[np.ndarray, np.ndarray]:
-    """Ends [A] float64 between which random actions are drawn: the bounds, and -1 or 1 in place of one that is missing; if
-    the other bound is beyond that, 2 from it."""
+    """The range of random actions, its two ends [A] float64 each: the bounds. A missing bound is replaced by -1 or 1;
+    if the other bound is beyond that, by a number at a distance of 2 from it."""
     low, high = space.low.astype(np.float64), space.high.astype(np.float64)
     low = np.where(low > -UNBOUNDED, low, np.where(high > -1.0, -1.0, high - 2.0))
     high = np.where(high < UNBOUNDED, high, np.where(low < 1.0, 1.0, low + 2.0))
@@ -26,15 +26,15 @@ def uniform_range(space: Box) -> tuple[np.ndarray, np.ndarray]:
 
 @dataclass(frozen=True)
 class ActionScaling:
-    """Between the policy's units and the environment's. A is the action size."""
+    """Converts between the policy's units and the environment's. A is the action size."""
 
-    environment: Box  # as the environment states its actions
-    policy: Box  # as the policy sees them: [-1, 1] in the scaled dimensions, the environment's bounds in the others
+    environment: Box  # the environment's own space
+    policy: Box  # the policy's space: [-1, 1] in the scaled dimensions, the environment's bounds in the others
     scaled: np.ndarray  # [A] bool
 
     @cached_property
     def _bounds(self) -> tuple[np.ndarray, np.ndarray]:
-        """The environment's, [A] float64 each: asked for at every step."""
+        """The environment's bounds, [A] float64 each; cached, since every step needs them."""
         return self.environment.low.astype(np.float64), self.environment.high.astype(np.float64)
 
     @classmethod
@@ -54,11 +54,11 @@ class ActionScaling:
         return cls(space, policy, scaled)
 
     def executed(self, actions: np.ndarray) -> np.ndarray:
-        """The environment's actions [B, A] for the policy's [B, A]; what is within [-1, 1] stays within the bounds."""
+        """The environment's actions [B, A] for the policy's [B, A]; actions within [-1, 1] stay within the bounds."""
         low, high = self._bounds
         wide = actions.astype(np.float64)
         values = np.where(self.scaled, low + (wide + 1.0) * 0.5 * (high - low), wide)
-        within = np.clip(values, low, high)  # rounding may pass a bound by its last digit
+        within = np.clip(values, low, high)  # rounding may exceed a bound by the last digit
         values = np.where(self.scaled & (np.abs(wide) <= 1.0), within, values)
         kind = self.environment.dtype
         return values.astype(kind) if kind.kind == "f" else values
@@ -67,8 +67,8 @@ class ActionScaling:
         """The policy's actions [B, A] for the environment's [B, A], such as an expert's; float32 at least."""
         low, high = self._bounds
         wide, width = actions.astype(np.float64), high - low
-        # Unbounded dimensions are left as they are; what passes a float's range is for the caller to see.
+        # Unbounded dimensions stay as they are; the caller must check for overflow.
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-            # A single possible action is the middle.
+            # A single possible action becomes the middle of the range.
             units = np.where(width > 0.0, 2.0 * (wide - low) / width - 1.0, 0.0)
             return np.where(self.scaled, units, wide).astype(np.result_type(actions.dtype, np.float32))

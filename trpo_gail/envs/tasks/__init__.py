@@ -1,1 +1,1 @@
-"""Tasks of our own and the paper's."""
+"""Our own task and the paper's."""

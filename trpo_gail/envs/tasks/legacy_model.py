@@ -1,8 +1,8 @@
-"""MuJoCo models as the paper's MuJoCo understood them: gymnasium's files with the capsules' masses of before 2.1.1.
+"""MuJoCo models as in the paper's MuJoCo: gymnasium's files with the capsules' masses of versions before 2.1.1.
 
-A capsule of radius r and length h weighed and turned as a cylinder of length h + r; since then it is exact, which made
-the paper's bodies 2 to 13 % heavier (the Humanoid's pelvis 6.616 kg for 5.853). Here every body is given the old mass,
-centre and inertia explicitly, in a file that today's MuJoCo and EnvPool's read alike.
+Before 2.1.1, a capsule of radius r and length h had the mass and inertia of a cylinder of length h + r; now they are
+exact. So the paper's bodies were 2 to 13 % heavier (the Humanoid's pelvis 6.616 kg, not 5.853). Here every body has the
+old mass, centre and inertia explicitly, in a file that today's MuJoCo and EnvPool's read alike.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ from trpo_gail.errors import UserError
 from trpo_gail.system import whole_file
 
 ASSETS = Path(gymnasium.__file__).parent / "envs" / "mujoco" / "assets"
-ENVPOOL_FOLDER = "mujoco/assets_gym"  # where EnvPool looks below its `base_path`
+ENVPOOL_FOLDER = "mujoco/assets_gym"  # EnvPool looks in this folder of its `base_path`
 
 
 def model_file(name: str) -> Path:
-    """The file of the model `name`, e.g. "hopper", written when it is first asked for.
+    """The file of the model `name`, e.g. "hopper", written at the first call.
 
-    It lives in a temporary folder of this process, so that processes do not meet, and is written again should somebody
-    have tidied it away: EnvPool reads it whenever environments restart. Its content depends on nothing but the
-    versions of gymnasium and mujoco. Raises UserError if mujoco is not installed.
+    It is in a temporary folder of this process, so that processes do not share it. If it has been deleted, it is
+    written again, since EnvPool reads it whenever environments restart. Its content depends only on the versions of
+    gymnasium and mujoco. Raises UserError if mujoco is not installed.
     """
     path = Path(_folder().name) / ENVPOOL_FOLDER / f"{name}.xml"
     if not path.exists():
@@ -38,7 +38,7 @@ def model_file(name: str) -> Path:
 
 
 def base_path(name: str) -> str:
-    """What EnvPool's option `base_path` must be for its `xml_file` to be the model `name`."""
+    """The value of EnvPool's option `base_path` that makes its `xml_file` the model `name`."""
     return str(model_file(name).parents[2])
 
 
@@ -49,14 +49,16 @@ def _folder() -> tempfile.TemporaryDirectory[str]:
 
 @functools.cache
 def model_xml(name: str) -> str:
-    """gymnasium's model `name` with the old inertials written out; numbers in full, so that nothing is rounded."""
+    """gymnasium's model `name` with the old inertials written out; numbers have all digits, so nothing is rounded."""
     tree = ElementTree.fromstring((ASSETS / f"{name}.xml").read_text(encoding="utf-8"))
     compiler = tree.find("compiler")
     assert compiler is not None
     total = compiler.attrib.pop("settotalmass", None)  # kg; MuJoCo 4 deprecates it
     old = _with_cylinders(ElementTree.tostring(tree, encoding="unicode"))
     scale = float(total) / old.body_mass.sum() if total else 1.0
-    for number, body in enumerate(tree.iter("body"), start=1):  # bodies are numbered as they stand; 0 is the world
+    for number, body in enumerate(
+        tree.iter("body"), start=1
+    ):  # bodies are numbered in the file's order; 0 is the world
         inertial = {
             "pos": _numbers(old.body_ipos[number]),
             "quat": _numbers(old.body_iquat[number]),
@@ -77,7 +79,7 @@ def _with_cylinders(xml: str) -> Any:
         if today.geom_type[geom.id] == kinds.mjGEOM_CAPSULE:
             radius, half = today.geom_size[geom.id][:2]
             geom.type, geom.size = kinds.mjGEOM_CYLINDER, [radius, half + radius / 2, 0.0]
-            # Where the capsule is, said in one way: files say it in several.
+            # Write the capsule's position in one form, since files use several.
             geom.fromto, geom.alt.type = np.full(6, np.nan), mujoco.mjtOrientation.mjORIENTATION_QUAT
             geom.pos, geom.quat = today.geom_pos[geom.id], today.geom_quat[geom.id]
     return spec.compile()
@@ -88,7 +90,7 @@ def _mujoco() -> Any:
         import mujoco
     except ImportError as error:
         raise UserError(
-            "the paper's MuJoCo tasks need mujoco (pip install mujoco imageio), also where EnvPool runs them"
+            "the paper's MuJoCo tasks need mujoco (pip install mujoco imageio), even if EnvPool runs them"
         ) from error
     return mujoco
 

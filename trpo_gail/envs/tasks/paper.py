@@ -1,17 +1,18 @@
-"""The nine tasks of Ho & Ermon (2016) as they had them, on today's simulators: ids Paper/CartPole-v0 to Paper/Humanoid-v1.
+"""The nine tasks of Ho & Ermon (2016) in their original form, on today's simulators: ids Paper/CartPole-v0 to
+Paper/Humanoid-v1.
 
 Sizes, time limits and rewards are those of the gym of early 2016 (their Table 1). Against today's v4 (and classic)
 environments:
 
-- MuJoCo tasks: capsules weigh what they did (`legacy_model`);
-- Humanoid: controls are clamped before they cost anything, and contact forces are observed and cost, as before v4;
+- MuJoCo tasks: capsules have their old masses (`legacy_model`);
+- Humanoid: controls are clamped before their cost is computed, and contact forces are observed and cost, as before v4;
 - Ant: contact forces are observed, and cost;
 - Reacher: the target is uniform in the square of side 0.4 m; rejection outside the inscribed disc came later (the old
-  code asked for a norm below 2, not 0.2; the expert's normaliser has the square's variance 0.4**2 / 12);
+  code required a norm below 2, not 0.2; the expert's normaliser has the square's variance 0.4**2 / 12);
 - Acrobot: observes its two angles, not their cosines and sines, and ends after 200 steps.
 
-Importing this module registers the ids with gymnasium, in a namespace, and costs nothing more. What gymnasium runs is in
-`paper_gymnasium`; what EnvPool runs is its own environment under a `Variant`. Actions go to either as they are.
+Importing this module registers the ids with gymnasium, in a namespace, and does nothing else. Gymnasium's versions are
+in `paper_gymnasium`; EnvPool runs its own environment, changed by a `Variant`. Both get the actions unchanged.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ GOAL_RANGE = 0.2  # m: Reacher's target is within +-this in x and y
 
 @dataclass(frozen=True)
 class Task:
-    """One of the nine: how gymnasium makes it, and what EnvPool's is made from."""
+    """One of the nine tasks: how gymnasium makes it, and the EnvPool environment that it is based on."""
 
     name: str  # without the namespace
     limit: int  # steps
@@ -48,7 +49,7 @@ class Task:
 
 @dataclass(frozen=True)
 class Variant:
-    """What makes EnvPool's environment `id` another one. N environments, O observation size."""
+    """Changes to EnvPool's environment `id`. N environments, O observation size."""
 
     id: str
     kwargs: Mapping[str, Any] = field(default_factory=dict)
@@ -57,7 +58,7 @@ class Variant:
         None  # first observations [N, O] -> [N] bool; others are redrawn
     )
     observe: Callable[[np.ndarray], np.ndarray] | None = None  # EnvPool's observations [N, O'] -> [N, O]
-    observation_space: Box | None = None  # where `observe` changes it
+    observation_space: Box | None = None  # if `observe` changes it
 
 
 def _mujoco(name: str, version: str, limit: int = 1000, **envpool_kwargs: Any) -> Task:
@@ -68,7 +69,7 @@ def _mujoco(name: str, version: str, limit: int = 1000, **envpool_kwargs: Any) -
 
 
 _CLASSIC = "gymnasium.envs.classic_control"
-# Old MuJoCo computed contact forces in every step; EnvPool's v4 leave them 0 unless they are asked for.
+# Old MuJoCo computed contact forces in every step; EnvPool's v4 leave them 0 unless an option asks for them.
 _CONTACTS = {"use_contact_force": True, "post_constraint": True}
 
 TASKS = {
@@ -77,7 +78,7 @@ TASKS = {
         Task("CartPole-v0", 200, f"{_CLASSIC}.cartpole:CartPoleEnv", "CartPole-v0"),
         Task("Acrobot-v0", 200, "trpo_gail.envs.tasks.paper_gymnasium:Acrobot", "Acrobot-v1"),
         Task("MountainCar-v0", 200, f"{_CLASSIC}.mountain_car:MountainCarEnv", "MountainCar-v0"),
-        # EnvPool draws targets in a disc; this one holds the square, and what is outside it is drawn again.
+        # EnvPool draws targets in a disc. This disc contains the square, and targets outside the square are redrawn.
         _mujoco("Reacher", "v1", 50, reset_goal_scale=GOAL_RANGE * 2**0.5),
         _mujoco("HalfCheetah", "v1"),
         _mujoco("Hopper", "v1"),
@@ -89,7 +90,7 @@ TASKS = {
 
 
 def envpool_variant(env_id: str) -> Variant:
-    """How EnvPool runs `env_id`; for an id that is none of the nine, as it is. Raises UserError without mujoco."""
+    """How EnvPool runs `env_id`: unchanged unless it is one of the nine. Raises UserError without mujoco."""
     task = TASKS.get(env_id)
     if task is None:
         return Variant(env_id)
@@ -107,13 +108,13 @@ ACROBOT_SPACE = Box(-_ACROBOT_BOUNDS, _ACROBOT_BOUNDS)
 
 
 def acrobot_angles(observations: np.ndarray) -> np.ndarray:
-    """(theta1, theta2, dtheta1, dtheta2) [N, 4] of today's (cos, sin, cos, sin, dtheta1, dtheta2) [N, 6]."""
+    """(theta1, theta2, dtheta1, dtheta2) [N, 4] from today's (cos, sin, cos, sin, dtheta1, dtheta2) [N, 6]."""
     cosines, sines = observations[:, 0:4:2], observations[:, 1:4:2]
     return np.concatenate([np.arctan2(sines, cosines), observations[:, 4:]], axis=1)
 
 
 def reacher_goal_in_square(observations: np.ndarray) -> np.ndarray:
-    """Whether the target, columns 4 and 5 of Reacher's observations [N, 11], is where the paper's could be: [N] bool."""
+    """Whether the target, columns 4 and 5 of Reacher's observations [N, 11], is in the paper's square: [N] bool."""
     return (np.abs(observations[:, 4:6]) <= GOAL_RANGE).all(axis=1)
 
 

@@ -1,6 +1,6 @@
-"""The paper's environments as gymnasium runs them: today's v4 classes with the old model, and what else has changed.
+"""Gymnasium's versions of the paper's environments: today's v4 classes with the old model and the other old details.
 
-Imported when one of them is made, since gymnasium's MuJoCo classes need mujoco.
+This module is imported only when an environment is made, since gymnasium's MuJoCo classes need mujoco.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ IMPACT_WEIGHT, IMPACT_LIMIT = 5e-7, 10.0  # of Humanoid's contact cost
 
 
 class _OldModel:
-    """Put before a class of gymnasium's, this makes it simulate the file of `legacy_model`."""
+    """As the first base class, this makes a gymnasium class simulate the file of `legacy_model`."""
 
     model_name: str
     fullpath: str

@@ -2,16 +2,18 @@
 
 The position (x, y) in [-1, 1]^2 is the observation; an episode starts anywhere in the square, uniformly. Actions 0 to 4
 are stay, up (+y), down, left, right, by 0.2; a continuous action a, clipped to [-1, 1]^2, moves by 0.2 a. Walls clip. A
-step costs 0.01; one that ends within 0.12 of the origin pays 1 as well, and the episode is over: `terminated`. After 60
-steps it is `truncated`. So an episode's return is above 0 if and only if the goal was reached, and over several episodes
+step costs 0.01. A step that ends within 0.12 of the origin also pays 1 and ends the episode: `terminated`. After 60
+steps it is `truncated`. So an episode's return is above 0 if and only if the goal was reached, and over several
+episodes
 
     success rate = mean return + 0.01 * mean length.
 
-Not every start leads to the goal by steps of 0.2: moves keep x and y in lattices of that pitch, and where neither comes
-nearer than about 0.1 to 0 the point can only jump over the goal (unless it walks into a wall, which shifts its lattice).
+From some starts, steps of 0.2 cannot reach the goal: moves keep x and y on lattices of that pitch, and if neither comes
+closer to 0 than about 0.1, the point can only jump over the goal (unless it walks into a wall, which shifts its
+lattice).
 
-Importing this module registers both ids with gymnasium, for `make` and, vectorised, for `make_vec`. Environment i of the
-vectorised one does to the bit what a single one does with the same seed.
+Importing this module registers both ids with gymnasium, for `make` and, vectorised, for `make_vec`. Environment i of
+the vectorised one equals a single one with the same seed bit for bit.
 """
 
 from __future__ import annotations
@@ -31,11 +33,11 @@ DISCRETE, CONTINUOUS = "PointNav2D-v0", "PointNav2DContinuous-v0"
 STEP, RADIUS, LIMIT = 0.2, 0.12, 60
 STEP_REWARD, GOAL_REWARD = -0.01, 1.0
 DIRECTIONS = np.array([[0, 0], [0, 1], [0, -1], [-1, 0], [1, 0]], np.float64)  # stay, up, down, left, right
-PIXELS = 160  # of a rendered picture's sides
+PIXELS = 160  # width and height of a rendered picture
 
 
 def _spaces(continuous: bool) -> tuple[Box, Box | Discrete]:
-    """Of observations and of actions."""
+    """Spaces of observations and of actions."""
     return Box(-1.0, 1.0, (2,)), Box(-1.0, 1.0, (2,)) if continuous else Discrete(len(DIRECTIONS))
 
 
@@ -53,7 +55,7 @@ def _directions(actions: np.ndarray, continuous: bool) -> np.ndarray:
 def _move(
     position: np.ndarray, directions: np.ndarray, disturbance: np.ndarray | float
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """One step of N points, all float64: positions [N, 2], rewards [N], whether at the goal [N]."""
+    """Move N points by one step: positions [N, 2], rewards [N], whether at the goal [N]; floats are float64."""
     moved = np.clip(position + STEP * directions + disturbance, -1, 1)
     goal = moved[:, 0] ** 2 + moved[:, 1] ** 2 <= RADIUS**2
     return moved, STEP_REWARD + GOAL_REWARD * goal, goal
@@ -101,7 +103,8 @@ class PointNav(gymnasium.Env):
 
 
 class PointNavVector(gymnasium.vector.VectorEnv):
-    """N points. As gymnasium's `sync` with NEXT_STEP: an environment is reset in the step after its episode's end."""
+    """N points. Like gymnasium's `sync` with NEXT_STEP, it resets an environment in the step after its episode's
+    end."""
 
     metadata = {"autoreset_mode": AutoresetMode.NEXT_STEP}  # noqa: RUF012
 
@@ -118,13 +121,13 @@ class PointNavVector(gymnasium.vector.VectorEnv):
         self._rngs: list[np.random.Generator] = []  # one per environment, from the first reset on
         self._position = np.zeros((num_envs, 2))
         self._steps = np.zeros(num_envs, np.int64)
-        self._autoreset_envs = np.zeros(num_envs, bool)  # sync's name for those that the next step resets
+        self._autoreset_envs = np.zeros(num_envs, bool)  # the next step resets these; the name is that of `sync`
 
     def reset(
         self, *, seed: int | Sequence[int | None] | None = None, options: dict[str, Any] | None = None
     ) -> tuple[np.ndarray, dict]:
         """Begin an episode in each environment: observations [N, 2]. A seed begins its random stream anew."""
-        if seed is None or isinstance(seed, int):  # as gymnasium's: one seed means it and the numbers after it
+        if seed is None or isinstance(seed, int):  # as in gymnasium: one seed means it and the numbers after it
             seed = [None if seed is None else seed + i for i in range(self.num_envs)]
         self._rngs = [
             seeding.np_random(own)[0] if own is not None or not self._rngs else self._rngs[i]
