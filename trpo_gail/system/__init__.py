@@ -1,1 +1,1 @@
-"""What the package needs of the machine: files, terminals, signals, launchers."""
+"""The package's interface to the machine: files, terminals, signals, launchers."""

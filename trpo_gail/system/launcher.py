@@ -1,4 +1,4 @@
-"""What a launcher (mpirun, srun) tells the processes that it starts, before MPI starts: no library is needed to read it."""
+"""Reads the variables that a launcher (mpirun, srun) sets for its processes. This needs no library, and no MPI."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 
 from trpo_gail.errors import UserError
 
-# (rank, size) as launchers tell them. SLURM_NTASKS alone is no launcher: a batch script has it too.
+# Variables of (rank, size), by launcher. SLURM_NTASKS alone proves no launcher: a batch script has it, too.
 LAUNCHERS = (
     ("PMI_RANK", "PMI_SIZE"),
     ("OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE"),
@@ -14,18 +14,18 @@ LAUNCHERS = (
     ("SLURM_PROCID", "SLURM_STEP_NUM_TASKS"),
 )
 
-# The same, as torchrun, accelerate and deepspeed tell them: no launchers of ours, for they start no MPI.
+# The same for torchrun, accelerate and deepspeed, which cannot be used: they do not start MPI.
 _TORCH = ("RANK", "WORLD_SIZE")
 
-# Beginnings of the names of what MPICH, Open MPI and SLURM tell those that they start.
+# First letters of the variables that MPICH, Open MPI and SLURM set for their processes.
 _TOLD = ("PMI", "MPI_LOCAL", "HYDI_", "OMPI_", "PRTE_", "SLURM_")
 
 
 def launched() -> tuple[int, int] | None:
     """(rank, size) if a launcher started this process, else None.
 
-    Raises UserError for variables that no launcher gives, and if a launcher without MPI started more processes than one with
-    MPI did: each of them would believe itself alone, and do the work of all.
+    Raises UserError for impossible values, and if a launcher without MPI started more processes than one with MPI did:
+    each process would believe that it is alone, and do the work of all.
     """
     found = _launched()
     others = _told_by(_TORCH) if all(os.environ.get(name, "").isdecimal() for name in _TORCH) else None
@@ -53,7 +53,7 @@ def _told_by(names: tuple[str, str]) -> tuple[int, int]:
 
 
 def speaks() -> bool:
-    """Whether this process is the one that tells what happens to all: rank 0, or one alone."""
+    """Whether this process prints for all ranks: it is rank 0, or alone."""
     try:
         return (launched() or (0, 1))[0] == 0
     except UserError:
@@ -61,7 +61,7 @@ def speaks() -> bool:
 
 
 def several() -> bool:
-    """Whether a launcher started others beside this process, which may come to wait for it."""
+    """Whether a launcher also started other processes, which may wait for this one."""
     try:
         return (launched() or (0, 1))[1] > 1
     except UserError:
@@ -69,6 +69,6 @@ def several() -> bool:
 
 
 def unlaunched_environment() -> dict[str, str]:
-    """This process's environment without what a launcher told it: for children that are no ranks of ours."""
+    """This process's environment without the launcher's variables, for child processes that are not ranks."""
     told = _TOLD if launched() else ()
     return {name: value for name, value in os.environ.items() if not name.startswith(told)}

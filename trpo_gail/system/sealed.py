@@ -1,4 +1,4 @@
-"""The SHA-256 of a zip file, kept at its end as the archive's comment: whoever reads zip files reads it as before."""
+"""The SHA-256 of a zip file, kept as the archive's comment at its end. Any reader of zip files can still read it."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from io import BytesIO
 
 _MARK = b"sha256:"
 _SIZE = len(_MARK) + 64  # bytes of the comment
-_NO_COMMENT = struct.pack("<H", 0)  # how an archive without one ends: the comment's length
+_NO_COMMENT = struct.pack("<H", 0)  # the last bytes of an archive without a comment: the comment's length
 
 
 def seal(archive: bytes) -> bytes:
-    """The archive with the digest of all that stands before it."""
+    """The archive with the digest of all bytes before the comment."""
     assert archive.endswith(_NO_COMMENT), "it has a comment already"
     body = archive[: -len(_NO_COMMENT)] + struct.pack("<H", _SIZE)
     return body + _digest(body)
 
 
 def check(archive: bytes) -> None:
-    """Raise ValueError, which says why, if a byte that matters has changed.
+    """Raise ValueError, with the reason, if a byte of the content has changed.
 
-    An archive without a seal, as an earlier version wrote it, has a CRC-32 of each of its members.
+    Earlier versions wrote archives without a seal; in these, the CRC-32 of each member is checked.
     """
     body, comment = archive[:-_SIZE], archive[-_SIZE:]
     if comment.startswith(_MARK):
@@ -32,7 +32,7 @@ def check(archive: bytes) -> None:
     try:
         with zipfile.ZipFile(BytesIO(archive)) as file:
             bad = file.testzip()
-    except Exception as error:  # zipfile raises many kinds, and each means the same here
+    except Exception as error:  # zipfile raises many kinds; all of them mean damage
         raise ValueError(str(error).split("\n")[0] or type(error).__name__) from error
     if bad is not None:
         raise ValueError(f"the CRC-32 of its part {bad} differs")

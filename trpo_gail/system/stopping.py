@@ -1,11 +1,11 @@
-"""What signals do: they are answered in words at once, whatever the program is doing, and then as the program stands.
+"""Signals. Each one is confirmed in words at once; its effect depends on the state of the program.
 
-- At first (imports, flags) nothing is open: a signal ends the process on the spot.
-- After `unwind` it raises `Interrupted` in the main thread, so that what is open is put away.
-- Within a `StopRequest` it asks whoever runs there to save and leave. A second Ctrl-C interrupts.
+- At first (imports, flags), nothing is open: a signal ends the process immediately.
+- After `unwind`, it raises `Interrupted` in the main thread, so that open files are put away.
+- Within a `StopRequest`, it asks the running code to save and leave. A second Ctrl-C interrupts.
 
-Python's handlers run between two instructions of the main thread, so that a long call would keep them waiting. Hence a
-thread: the system wakes it through a pipe, and it needs no more than the interpreter's lock.
+Python runs handlers between two instructions of the main thread, so a long call would delay them. Therefore a thread
+handles signals: the system wakes it through a pipe, and it only needs the interpreter's lock.
 """
 
 from __future__ import annotations
@@ -24,18 +24,18 @@ from typing import Any, Protocol
 from trpo_gail.system.launcher import several, speaks
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGHUP)
-IGNORABLE = (signal.SIGINT, signal.SIGHUP)  # ignored as we start, by `nohup` or a shell's `&`, they stay so
-TAKEN_BY_MPI = (signal.SIGUSR1, signal.SIGHUP)  # MPICH puts handlers of its own in place as it starts
-NUDGE = signal.SIGURG  # wakes the main thread out of a system call; nobody else uses it, and by default it does nothing
+IGNORABLE = (signal.SIGINT, signal.SIGHUP)  # if ignored at the start, by `nohup` or a shell's `&`, they stay ignored
+TAKEN_BY_MPI = (signal.SIGUSR1, signal.SIGHUP)  # MPICH sets its own handlers when it starts
+NUDGE = signal.SIGURG  # wakes the main thread from a system call; it is otherwise unused, and does nothing by default
 
-ONE_PRESS_S = 0.5  # Ctrl-C may come twice for one press, from the terminal and from a launcher
-ANSWER_S = 0.5  # for the main thread to answer itself, before the thread does
+ONE_PRESS_S = 0.5  # one press of Ctrl-C may arrive twice, from the terminal and from a launcher
+ANSWER_S = 0.5  # time for the main thread to answer, before the thread does
 DRAIN_S = 1.0
-PATIENCE_S = 10.0  # for what is open to be put away, and for episodes under way to end
+PATIENCE_S = 10.0  # time for putting open files away, and for unfinished episodes to end
 
 
 class Ranks(Protocol):
-    """What a request needs of `Workers`."""
+    """The part of `Workers` that a request needs."""
 
     def max(self, value: float) -> float: ...
 
@@ -49,10 +49,10 @@ class Interrupted(KeyboardInterrupt):
 
 
 class StopRequest:
-    """A context in which a signal is a request. `words` say what will come of it."""
+    """A context in which a signal is a request. `words` tell the user its effect."""
 
     def __init__(self, words: str = "saves and ends") -> None:
-        self.number = 0  # the first signal's
+        self.number = 0  # number of the first signal
         self._words, self._since = words, 0.0
 
     def __enter__(self) -> StopRequest:
@@ -60,7 +60,7 @@ class StopRequest:
         self._outer = _watch.request if _watch else None
         if _watch:
             _watch.request = self
-            _watch.arm()  # a library may have put its own handlers in place
+            _watch.arm()  # a library may have set its own handlers
         return self
 
     def __exit__(
@@ -76,7 +76,7 @@ class StopRequest:
                 self._own.__exit__(kind, error, trace)
 
     def note(self, number: int) -> None:
-        """There is a request."""
+        """Record the request."""
         if not self.number:
             self._since = monotonic()
             self.number = number
@@ -86,7 +86,7 @@ class StopRequest:
         return self.number != 0
 
     def overdue(self) -> bool:
-        """Whether it did so long ago that what is under way should be given up."""
+        """Whether the signal came so long ago that an unfinished evaluation or batch should be given up."""
         return self.number != 0 and monotonic() - self._since > PATIENCE_S
 
     def words(self, number: int) -> str:
@@ -96,17 +96,17 @@ class StopRequest:
     def agreed(self, workers: Ranks) -> str | None:
         """The signal's name if any rank got one. A collective."""
         number = int(workers.max(float(self.number)))
-        if number and not self.number and _watch:  # another rank got it, and left it to this one to say so
+        if number and not self.number and _watch:  # another rank got it, and this one must print it
             _watch.say(self.words(number))
         return signal.Signals(number).name if number else None
 
 
 class Watch:
-    """Handlers and the thread, for as long as the context lasts.
+    """Handlers and the thread, as long as the context lasts.
 
-    `program`: what follows the context is the process's end. `guest`: the process is somebody else's, and not ours to end.
-    `end_all` ends all ranks with an exit code, wherever they are. Outside the main thread, where Python knows no signals,
-    the context does nothing.
+    `program`: the process ends after the context. `guest`: the process belongs to other code, and we must not end it.
+    `end_all` ends all ranks with an exit code, whatever they do. Outside the main thread, which alone handles Python's
+    signals, the context does nothing.
     """
 
     def __init__(self, program: bool = False, guest: bool = False, end_all: Callable[[int], None] = os._exit) -> None:
@@ -115,9 +115,9 @@ class Watch:
         self.mpi = False  # whether MPI has started
         self._program, self._guest, self._end_all = program, guest, end_all
         self._unwinds, self._raised = guest, False
-        self._pressed, self._since = False, 0.0  # whether Ctrl-C was a request; when the last signal was heeded
+        self._pressed, self._since = False, 0.0  # whether Ctrl-C was a request; time of the last signal handled
         self._drained, self._closing = threading.Event(), False
-        self._answered = threading.Lock()  # held once the ending has been told
+        self._answered = threading.Lock()  # held once the end has been printed
         self._said: set[str] = set()
         self._before: dict[int, Any] = {}
 
@@ -148,19 +148,19 @@ class Watch:
         self.drain()
         self._thread.join(DRAIN_S)
         self.leave()
-        if self._program:  # what is left is to go: without a traceback, and a late SIGUSR1 is none of our business
+        if self._program:  # the process only has to end: without a traceback, and ignoring a late SIGUSR1
             for number in SIGNALS:
                 if signal.getsignal(number) is not signal.SIG_IGN:
                     signal.signal(number, signal.SIG_IGN if number == signal.SIGUSR1 else signal.SIG_DFL)
 
     def drain(self) -> None:
-        """Wait until the thread has taken all signals so far; in vain if standard error takes no words."""
+        """Wait until the thread has handled all signals so far; gives up if standard error cannot be written."""
         self._drained.clear()
         os.write(self._waker, b"\0")
         self._drained.wait(DRAIN_S)
 
     def leave(self) -> None:
-        """Put back what was."""
+        """Restore the earlier handlers."""
         global _watch
         _watch = None
         sys.unraisablehook = self._unraisable
@@ -172,24 +172,24 @@ class Watch:
             os.close(self._pipe)
 
     def arm(self) -> None:
-        """Put our handlers in place, again if need be."""
+        """Set our handlers, again if necessary."""
         if threading.current_thread() is threading.main_thread():
             for number, before in self._before.items():
                 if before is not signal.SIG_IGN or number not in IGNORABLE:
                     signal.signal(number, self._handle)
 
     def unwind(self) -> None:
-        """From here on there is something to put away. Raises Interrupted if a signal has come before."""
+        """Declare that files may be open from here on. Raises Interrupted if a signal has come before."""
         self._unwinds = True
         self._handle()
 
     def over(self) -> int:
-        """The command is over, so that nothing is open any more. The signal that ends the program, if one does."""
+        """Declare that the command is over and nothing is open. Returns the signal that ends the program, or 0."""
         self._unwinds = False
         return self.ending
 
     def told(self) -> bool:
-        """Whether the ending has been told already; if not, the caller tells it now."""
+        """Whether the end has been printed already; if not, the caller prints it now."""
         return not self._answered.acquire(blocking=False)
 
     def _handle(self, number: int = 0, frame: FrameType | None = None) -> None:
@@ -200,7 +200,7 @@ class Watch:
             raise Interrupted(self.ending)
 
     def _swallowed(self, unraisable: Any) -> None:
-        """An interruption that met a destructor is lost there: it will be raised again, and nobody needs to hear of it."""
+        """Ignore an interruption that was lost in a destructor: it will be raised again."""
         if isinstance(unraisable.exc_value, Interrupted):
             self._raised = False
         else:
@@ -209,7 +209,8 @@ class Watch:
     # ---- the thread --------------------------------------------------------------------------------------------------
 
     def say(self, text: str) -> None:
-        """A line on standard error, once, by rank 0; past Python's buffers, whose lock the main thread may hold."""
+        """Print a line on standard error, once, by rank 0. It bypasses Python's buffers, whose lock the main thread may
+        hold."""
         if text not in self._said and speaks() and sys.__stderr__ is not None:
             self._said.add(text)
             with contextlib.suppress(OSError, ValueError):
@@ -218,7 +219,7 @@ class Watch:
                 os.write(to, f"{over_a_bar}trpo-gail: {text}\n".encode())
 
     def _listen(self) -> None:
-        # They are for the main thread, and what it holds back stays so.
+        # Signals are for the main thread, and those that it blocks stay blocked.
         signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
         woken = select.poll()
         woken.register(self._pipe, select.POLLIN)
@@ -233,7 +234,7 @@ class Watch:
                     return
 
     def _take(self, number: int) -> None:
-        """One signal."""
+        """Handle one signal."""
         if number not in SIGNALS:
             return
         again = monotonic() - self._since > ONE_PRESS_S
@@ -257,7 +258,7 @@ class Watch:
             self._vanish()
 
     def _press(self) -> None:
-        """The main thread has not answered."""
+        """Act in place of the main thread, which has not answered."""
         if not self.told():
             self.say(str(Interrupted(self.ending)))
         if monotonic() - self._since > PATIENCE_S:
@@ -269,30 +270,31 @@ class Watch:
             signal.pthread_kill(threading.main_thread().ident or 0, NUDGE)
 
     def _vanish(self) -> None:
-        """End the process as it stands."""
+        """End the process immediately."""
         if self._guest:
             return
         if not self.told():
             self.say(str(Interrupted(self.ending)))
         code = 128 + self.ending
-        if several() and not self.mpi:  # a plain exit now would leave the others waiting as MPI starts
+        if several() and not self.mpi:  # after a plain exit, the others would wait for this rank when MPI starts
             with contextlib.suppress(Exception):
                 self._end_all(code)
         os._exit(code)
 
 
-_watch: Watch | None = None  # signals are the process's, and so is this
+_watch: Watch | None = None  # one per process, like signals
 
 
 def unwind() -> None:
-    """From here on a signal raises Interrupted, so that what is open is put away; raised now if one has come before."""
+    """From here on a signal raises Interrupted, so that open files are put away. Raises it now if a signal has come
+    before."""
     if _watch:
         _watch.unwind()
 
 
 @contextlib.contextmanager
 def mpi_starts() -> Iterator[None]:
-    """Around the start of MPI: signals that its library takes for itself are held back until our handlers stand again."""
+    """Around the start of MPI: blocks the signals whose handlers its library replaces, until ours are set again."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, TAKEN_BY_MPI)
     try:
         yield
@@ -303,13 +305,13 @@ def mpi_starts() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-# ---- a fork is another program: signals do there what they did before us, and do not wake our thread -------------------
+# ---- after a fork, signals act as they did before us, and do not wake our thread -------------------------------------
 
 _held = threading.local()  # a thread's mask from before its fork
 
 
 def _before_fork() -> None:
-    _held.mask = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)  # for the child, until it is its own
+    _held.mask = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)  # for the child, until it has set its own
 
 
 def _after_fork() -> None:

@@ -1,9 +1,9 @@
-"""stdout and stderr under guard: what is printed for looking at never ends a run.
+"""stdout and stderr under guard, so that printing never ends a run.
 
-Python's own streams raise for a sign that their encoding lacks, when the reader has gone, on a full disk, after the
-terminal was closed. And if stdout is closed, the next file to be opened takes its number. Under guard a sign becomes a
-plain one, and a stream that can no longer be written is silent from then on. The exit code says so (`guarded`), unless
-a run has begun (`Streams.begin_run`): that has more to show for itself than what it printed.
+Python's own streams raise an error for a character that their encoding lacks, when the reader has gone, on a full disk,
+and after the terminal was closed. And if stdout is closed, the next opened file takes its number. Under guard, such a
+character is replaced by a plain one, and a stream that can no longer be written is silent from then on. The exit code
+shows this (`guarded`), unless a run has begun (`Streams.begin_run`), whose result is more than its output.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 P = ParamSpec("P")
 
-# ---- signs -----------------------------------------------------------------------------------------------------------
+# ---- characters ------------------------------------------------------------------------------------------------------
 
 ERRORS = "trpo_gail.plain"  # the name of our handler of encoding errors
 _TWINS = {
@@ -38,7 +38,8 @@ _TWINS = {
 
 
 def _plain(error: UnicodeError) -> tuple[str | bytes, int]:
-    """Instead of signs that cannot be encoded their plain twins; the bytes of a file's name that was no text as they are."""
+    """Replace characters that cannot be encoded by plain ones; bytes of a file's name that is no text stay as they
+    are."""
     assert isinstance(error, UnicodeEncodeError)
     signs = error.object[error.start : error.end]
     escaped = bytes(ord(sign) - 0xDC00 for sign in takewhile(_is_byte, signs))
@@ -49,7 +50,7 @@ def _plain(error: UnicodeError) -> tuple[str | bytes, int]:
 
 
 def _is_byte(sign: str) -> bool:
-    """As `os.fsdecode` marks one that is part of no text."""
+    """Whether `os.fsdecode` marks it as a byte that is no text."""
     return "\udc80" <= sign <= "\udcff"
 
 
@@ -64,7 +65,8 @@ codecs.register_error(ERRORS, _plain)
 
 
 class Outlet(io.RawIOBase):
-    """Bytes to a file descriptor, as long as it takes them: what fails is kept as `error`, and told once."""
+    """Writes bytes to a file descriptor as long as it accepts them. The first failure is kept as `error`, and printed
+    once."""
 
     def __init__(self, descriptor: int, title: str, tell: Callable[[Outlet], None]) -> None:
         self._descriptor, self._title, self._tell = descriptor, title, tell
@@ -93,13 +95,13 @@ class Outlet(io.RawIOBase):
     def _some(self, data: memoryview) -> int:
         try:
             return os.write(self._descriptor, data)
-        except BlockingIOError:  # a pipe that is full, made by somebody who does not wait; we do
+        except BlockingIOError:  # a full non-blocking pipe: wait until it can be written
             select.select([], [self._descriptor], [])
             return 0
 
     @property
     def fault(self) -> str:
-        """What is wrong with it, in words."""
+        """The failure in words."""
         assert self.error is not None
         if self.error.errno == errno.EBADF:
             return f"{self._title} is closed"
@@ -107,13 +109,13 @@ class Outlet(io.RawIOBase):
 
 
 class Streams:
-    """Both, while a command runs."""
+    """Both streams, while a command runs."""
 
     def __init__(self) -> None:
         _fill_gaps()
         self._run_began = False
         for stream in (sys.stdout, sys.stderr):
-            with contextlib.suppress(AttributeError, OSError, ValueError):  # none, lost already, or closed
+            with contextlib.suppress(AttributeError, OSError, ValueError):  # it is missing, lost already, or closed
                 stream.flush()
         self._before = sys.stdout, sys.stderr
         self.out = Outlet(_descriptor(sys.stdout), "standard output", self._tell)
@@ -122,18 +124,18 @@ class Streams:
         sys.stdout, sys.stderr = self._ours
 
     def begin_run(self) -> None:
-        """From now on what is printed is for looking at."""
+        """From now on, lost output does not change the exit code."""
         self._run_began = True
 
     def close(self) -> None:
-        """Put Python's own streams back; whoever still holds ours may go on writing."""
+        """Put Python's own streams back; code that still holds ours can continue to write."""
         sys.stdout, sys.stderr = self._before
         for stream in self._ours:
             stream.flush()
 
     def exit_code(self, code: int) -> int:
-        """What becomes of a command's, if all that it did was print and that was lost. A reader who has seen enough is told
-        nothing: `trpo-gail train --help | head`."""
+        """The exit code of a command whose output was lost, if printing was all that it did. If the reader has just
+        stopped reading, as in `trpo-gail train --help | head`, no message is printed."""
         if code or self._run_began or self.out.error is None:
             return code
         if self.out.error.errno == errno.EPIPE:
@@ -142,7 +144,7 @@ class Streams:
         return 2
 
     def _tell(self, outlet: Outlet) -> None:
-        """On the other stream, past its buffer: this may come from within any print, in any thread."""
+        """Print on the other stream, bypassing its buffer, since this may happen within any print, in any thread."""
         other = self._err if outlet is self.out else self.out
         if self._run_began and other.error is None:
             with contextlib.suppress(OSError):
@@ -150,16 +152,16 @@ class Streams:
 
 
 def _fill_gaps() -> None:
-    """Give 0, 1 and 2 to the null device where they are closed, or a checkpoint could become what libraries print to."""
+    """Open the null device as 0, 1 and 2 if they are closed. Otherwise libraries could print into a checkpoint."""
     for number in range(3):
         try:
             os.fstat(number)
         except OSError:
-            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # the lowest that is free: this one
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # takes the lowest free number, which is this one
 
 
 def _descriptor(stream: TextIO | None) -> int:
-    """-1 for what is closed, or is no file."""
+    """The number of a stream; -1 if it is closed, or not a file."""
     try:
         return -1 if stream is None else stream.fileno()
     except (OSError, ValueError):
@@ -167,7 +169,7 @@ def _descriptor(stream: TextIO | None) -> int:
 
 
 def _over(outlet: Outlet, stream: TextIO | None) -> TextIO:
-    """A text stream like `stream`, over the outlet. What is no file of the system, as in a notebook, stays as it is."""
+    """A text stream like `stream`, over the outlet. A stream that is not a file, as in a notebook, stays as it is."""
     if stream is not None and not (isinstance(stream, io.TextIOWrapper) and outlet.fileno() >= 0):
         return stream
     unbuffered = stream is not None and stream.write_through
@@ -186,7 +188,7 @@ _open: list[Streams] = []  # one at most
 
 @contextlib.contextmanager
 def streams() -> Iterator[Streams]:
-    """Both streams under guard; those of an outer context, if there is one."""
+    """Both streams under guard; in a nested context, those of the outer one."""
     if _open:
         yield _open[0]
         return
@@ -198,7 +200,7 @@ def streams() -> Iterator[Streams]:
 
 
 def guarded(main: Callable[P, int]) -> Callable[P, int]:
-    """For a command line: its streams under guard, and its exit code as they deserve."""
+    """Decorates a command line: guards its streams, and adapts its exit code."""
 
     @functools.wraps(main)
     def run(*args: P.args, **kwargs: P.kwargs) -> int:
@@ -212,5 +214,5 @@ def guarded(main: Callable[P, int]) -> Callable[P, int]:
 
 
 def warn(text: str) -> None:
-    """A warning on stderr, in one line. For the process that is alone, or rank 0, to call."""
+    """Print a warning on stderr, in one line. Only rank 0, or a process that is alone, may call it."""
     print(shortened(f"warning: {text}"), file=sys.stderr, flush=True)

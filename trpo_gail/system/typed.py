@@ -1,4 +1,4 @@
-"""Whether what a file holds has the types that a dataclass declares: JSON knows no types, and a person may have edited it."""
+"""Checks the content of a JSON file against the types that a dataclass declares, since a person may have edited it."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ _WORDS = {
 
 
 def check(value: object, hint: Any, where: str) -> None:
-    """Raise UserError, which begins with `where`, for a value that is not of a type."""
+    """Raise UserError, beginning with `where`, for a value that is not of a type."""
     if not fits(value, hint):
         raise UserError(f"{where}: {words(hint)} expected, found {_wrong(value, hint)}")
 
 
 def _wrong(value: object, hint: Any) -> str:
-    """The value, or that item of a list that is wrong."""
+    """The value, or the wrong item of a list."""
     if get_origin(hint) in (list, tuple) and isinstance(value, list):
         item = next(item for item in value if not fits(item, get_args(hint)[0]))
         return f"{item!r:.60} in it"
@@ -30,14 +30,14 @@ def _wrong(value: object, hint: Any) -> str:
 
 
 def check_fields(instance: Any, source: object) -> None:
-    """Raise UserError unless every field of a dataclass, made of what `source` holds, is of its type."""
+    """Raise UserError unless every field of a dataclass, read from `source`, is of its type."""
     for name, hint in get_type_hints(type(instance)).items():
         check(getattr(instance, name), hint, f"{source}: field {name!r}")
 
 
 def build(cls: type, values: object, source: object) -> Any:
-    """A flat dataclass of what `source` holds. Raises UserError unless these are its fields, those without a default at
-    least, each of its type."""
+    """A flat dataclass from the values of `source`. Raises UserError if a value is no field or not of its field's type,
+    or if a field without a default is missing."""
     check(values, dict, str(source))
     assert isinstance(values, dict)
     fields = dataclasses.fields(cls)
@@ -50,7 +50,7 @@ def build(cls: type, values: object, source: object) -> Any:
 
 
 def fits(value: Any, hint: Any) -> bool:
-    """Whether a value is of a type, as JSON holds it: a tuple is a list, a number may be whole, and it is finite."""
+    """Whether a JSON value is of a type: a tuple is a list, a float may be a whole number, and numbers are finite."""
     origin, inner = get_origin(hint), get_args(hint)
     if origin in (Union, UnionType):
         return any(fits(value, kind) for kind in inner)

@@ -1,4 +1,4 @@
-"""A file that is there whole or as it was before: written beside, flushed to the disk, renamed."""
+"""Writes a file completely or not at all: to a part file beside it, which is flushed to the disk and renamed."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ def write(path: Path, content: bytes) -> None:
 
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """The path of a file to be written in the block, by whatever means; it takes the place of `path` at the block's end.
+    """The path of a file that the block writes; at the block's end it replaces `path`.
 
-    If the block fails, the file is removed, and `path` is what it was; only a kill leaves the file behind. Raises
-    OSError, with the name of `path`.
+    If the block fails, the file is removed and `path` is unchanged; only a kill leaves the file behind. Raises OSError,
+    with the name of `path`.
     """
     part = beside(path)
     try:
@@ -36,11 +36,11 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def beside(path: Path) -> Path:
-    """A hidden name in the same folder, another one at each call: several processes may write one file at once."""
+    """A hidden name in the same folder, new at each call, since several processes may write one file at once."""
     return path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
 
 
 def _flush(part: Path) -> None:
-    """Bring a file's content to the disk."""
+    """Flush a file's content to the disk."""
     with open(part, "rb") as file:
         os.fsync(file.fileno())
