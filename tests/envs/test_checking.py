@@ -80,7 +80,7 @@ def test_the_command_prints_and_exits(capsys: pytest.CaptureFixture[str]) -> Non
     assert main(["check", "ToyOdd-v0"]) == 0
     out = capsys.readouterr().out
     assert "ok       observation  vector of shape (2,) (float32), 2 columns, standardised" in out
-    assert "steps a second" in out
+    assert "steps per second" in out
     assert main(["check", "ToyOdd-v0", "--env_kwargs", '{"fault": "nan"}', "--json"]) == 2
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert any(line["level"] == "error" and line["subject"] == "reward" for line in lines)
