@@ -5,7 +5,7 @@ N rows, E episodes.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from trpo_gail.errors import UserError, listed
-from trpo_gail.experts import numbers
+from trpo_gail.experts import numbers, structured
 from trpo_gail.experts.check import FIELDS, check_length
 from trpo_gail.experts.data import Demonstrations
 from trpo_gail.experts.facts import Provenance
@@ -34,7 +34,7 @@ def demonstrations(given: Mapping[str, Any], path: str | Path = "arrays") -> Dem
     known = {name: value for name, value in given.items() if value is not None}
     if strange := sorted(set(known) - set(_NAMES)):
         raise UserError(f"{path}: {listed(strange)}: expected names among {', '.join(_NAMES)}")
-    held: dict[str, Any] = {name: _array(known[name], f"{path}: dataset '{name}'") for name in FIELDS if name in known}
+    held: dict[str, Any] = {name: array(known[name], f"{path}: dataset '{name}'") for name in FIELDS if name in known}
     for name in ("observations", "actions"):
         if name not in held:
             raise UserError(f"{path}: dataset '{name}' is missing, expected {FIELDS[name][1]}; found {listed(held)}")
@@ -64,11 +64,53 @@ def _episodes(ends: np.ndarray) -> tuple[np.ndarray, np.ndarray, bool]:
     return lengths, np.arange(len(ends)) - np.repeat(after - lengths, lengths), unfinished
 
 
-def _array(values: Any, where: str) -> np.ndarray:
+def array(values: Any, where: str) -> np.ndarray:
+    """An array of whatever holds numbers [N, ...]; records of a mapping of arrays, or of a list of mappings.
+
+    Raises UserError, which begins with `where`, for rows of several shapes and for parts of several lengths.
+    """
+    if isinstance(values, (list, tuple)) and len(values) and isinstance(values[0], Mapping):
+        values = _columns_of(values, where)
+    if isinstance(values, Mapping):
+        return _records(values, where)
     try:
-        return np.asarray(values)
+        found = np.asarray(values)
     except ValueError as error:  # rows of several lengths
         raise UserError(f"{where}: expected an array, found {type(values).__name__} of several shapes") from error
+    if found.dtype.names is not None:
+        return _records({name: found[name] for name in found.dtype.names}, where)
+    return found
+
+
+def _columns_of(steps: Sequence[Any], where: str) -> dict[str, list[Any]]:
+    """A list for each part, of a mapping for each step."""
+    names = list(steps[0])
+    for i, step in enumerate(steps):
+        if not isinstance(step, Mapping) or set(step) != set(names):
+            found = listed(step) if isinstance(step, Mapping) else type(step).__name__
+            raise UserError(f"{where}: expected the parts {listed(names)} in row {i} as in row 0, found {found}")
+    return {name: [step[name] for step in steps] for name in names}
+
+
+def _records(values: Mapping[Any, Any], where: str) -> np.ndarray:
+    found = {str(name): array(part, f"{where}, part '{name}'") for name, part in values.items()}
+    if not found or "" in found or any("/" in name for name in found):
+        raise UserError(f"{where}: expected parts with names without '/', found {listed(found) or 'no part'}")
+    for name, part in found.items():
+        if not part.ndim:
+            raise UserError(f"{where}, part '{name}': expected an array [rows, ...], found one value")
+    lengths = {name: len(part) for name, part in found.items()}
+    if len(set(lengths.values())) > 1:
+        said = listed(f"{name} {rows}" for name, rows in lengths.items())
+        raise UserError(f"{where}: expected as many rows of each part, found {said}")
+    return structured.packed(found)
+
+
+def shape_of(values: np.ndarray) -> str:
+    """The shape of a row in words: `[4]`; of parts with their names."""
+    if not structured.is_structured(values):
+        return str(list(values.shape[1:]))
+    return ", ".join(f"{name} {list(part.shape[1:])}" for name, part in structured.parts(values))
 
 
 def _column(values: np.ndarray) -> np.ndarray:

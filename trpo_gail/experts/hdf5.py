@@ -19,7 +19,7 @@ import h5py
 import numpy as np
 
 from trpo_gail.errors import UserError, listed, shortened
-from trpo_gail.experts import apart, foreign, numbers
+from trpo_gail.experts import apart, foreign, numbers, structured
 from trpo_gail.system import whole_file
 
 # Filters by their registered numbers. hdf5plugin, a package of their plugins, has those whose name stands first.
@@ -30,6 +30,9 @@ _PLUGIN = {
 _OTHERS = {4: "SZIP", 305: "LZO"}
 
 _A_ROW = 32  # bytes
+MOST_PARTS = 200  # of an observation
+_DEEPEST = 20
+_ANY = tuple(range(1, 10))  # dimensions
 _claims: dict[int, int] = {}  # bytes that were read of each open file, by its HDF5 number
 
 
@@ -129,6 +132,40 @@ def array(file: h5py.Group, path: str | Path, name: str, kinds: str, shape: str,
     assert dtype is not None
     check_claim(file, path, where, found.shape, dtype.itemsize)
     return numbers.good(_read(found, dtype, where), where)
+
+
+def rows(file: h5py.Group, path: str | Path, name: str, kinds: str, shape: str, ndim: tuple[int, ...]) -> np.ndarray:
+    """The dataset `name` as `array` gives it, or a group of datasets, and of such groups, as records of its parts.
+
+    Parts may have any number of dimensions. Raises UserError as `array` does, for a group without parts or with more
+    than `MOST_PARTS`, and for parts of several lengths.
+    """
+    if file.get(name, getclass=True) is not h5py.Group:
+        return array(file, path, name, kinds, shape, ndim)
+    members = sorted(file[name])
+    if not 0 < len(members) <= MOST_PARTS:
+        raise UserError(f"{path}: '{name}': expected 1 to {MOST_PARTS} arrays in a group, found {len(members)}")
+    deep = name.count("/") > _DEEPEST
+    if deep:
+        raise UserError(f"{path}: '{name:.60}': expected at most {_DEEPEST} groups within groups, found more")
+    found = {
+        member: rows(file, path, f"{name}/{member}", numbers.FLAGS + "f", "[rows, ...]", _ANY) for member in members
+    }
+    lengths = {member: len(values) for member, values in found.items()}
+    if len(set(lengths.values())) > 1:
+        said = listed(f"{member} {length}" for member, length in lengths.items())
+        raise UserError(f"{path}: '{name}': expected as many rows of each part, found {said}")
+    return structured.packed(found)
+
+
+def put(group: h5py.Group, name: str, values: np.ndarray, **options: Any) -> None:
+    """Write rows as a dataset `name`, created with these options; records as a group with a dataset for each part."""
+    if not structured.is_structured(values):
+        group.create_dataset(name, data=values, **options)
+        return
+    inner = group.create_group(name)
+    for field in values.dtype.names or ():
+        put(inner, field, values[field], **options)
 
 
 def check_claim(file: h5py.Group, path: str | Path, where: str, shape: tuple[int, ...], size: int) -> None:

@@ -1,0 +1,130 @@
+"""Demonstrations from episodes one by one: what many formats hold, and what a caller may give as a list.
+
+T steps of an episode; N rows and E episodes of all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from trpo_gail.errors import UserError, listed
+from trpo_gail.experts import arrays
+from trpo_gail.experts.data import Demonstrations
+
+# What the values of an episode may be called; the first name that is there counts.
+CALLED: dict[str, tuple[str, ...]] = {
+    "observations": ("observations", "observation", "obs", "states", "state", "ob"),
+    "actions": ("actions", "action", "acts", "act", "acs", "ac"),
+    "rewards": ("rewards", "reward", "rews", "rew"),
+    "terminals": ("terminals", "terminal", "terminations", "terminated", "dones", "done"),
+    "timeouts": ("timeouts", "timeout", "truncations", "truncated"),
+    "next_observations": (
+        "next_observations",
+        "next_observation",
+        "next_obs",
+        "next_states",
+        "next_state",
+        "obs_next",
+    ),
+}
+_REQUIRED = ("observations", "actions")
+_FLAGS = ("terminals", "timeouts")
+
+
+def named(given: Mapping[str, Any]) -> dict[str, Any]:
+    """The values of an episode, or of one step, by the names of `Demonstrations`; other keys are left out."""
+    found = {}
+    for field, called in CALLED.items():
+        name = next((name for name in called if given.get(name) is not None), None)
+        if name is not None:
+            found[field] = given[name]
+    return found
+
+
+def joined(
+    episodes: Sequence[Mapping[str, Any]],
+    path: str | Path,
+    names: Sequence[str] | None = None,
+    known: Mapping[str, Any] | None = None,
+    notes: tuple[str, ...] = (),
+) -> Demonstrations:
+    """Episodes as demonstrations, one after the other.
+
+    An episode has `observations` [T or T + 1] (an array, or a mapping of arrays), `actions` [T], and, if they are known,
+    `rewards` [T], `next_observations` [T], `terminals` and `timeouts` ([T], or one value for the end). An observation
+    more than actions is what was observed after the last action. Flags count in the last row alone, since a
+    demonstration may go on after its success; an end that is not terminal is a time limit; without flags it is not
+    known. `names` are what messages call the episodes, `known` further facts by the names of `Provenance`.
+
+    Raises UserError, naming `path` and the episode, for what is missing, for lengths that disagree, and for rows of
+    another shape than the first episode's.
+    """
+    names = names or [f"episode {i}" for i in range(len(episodes))]
+    if not episodes:
+        raise UserError(f"{path}: expected at least 1 episode, found 0")
+    read = [_episode(episode, f"{path}: '{name}'") for name, episode in zip(names, episodes, strict=True)]
+    held = {field: [episode[field] for episode in read if field in episode] for field in (*CALLED, "final")}
+    for field, parts in held.items():
+        if parts and len(parts) < len(read):
+            without = next(name for name, episode in zip(names, read, strict=True) if field not in episode)
+            what = "an observation after its last action" if field == "final" else field
+            raise UserError(f"{path}: '{without}' has no {what}, expected it of each episode or of no episode")
+    lengths = np.array([len(episode["actions"]) for episode in read])
+    whole: dict[str, Any] = {
+        field: _concatenated(parts, names, field, path)
+        for field, parts in held.items()
+        if parts and field not in _FLAGS
+    }
+    finals = whole.pop("final", None)
+    ends = _ends(held, lengths)
+    steps = np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+    facts = {**whole, **ends, "final_observations": finals, "steps": steps, "episode_lengths": lengths}
+    return replace(arrays.demonstrations(facts | dict(known or {}), path), notes=notes, says_ends=bool(ends))
+
+
+def _episode(given: Mapping[str, Any], where: str) -> dict[str, np.ndarray]:
+    """Arrays with T elements; `final` [1, ...] what was observed after the last action, if it is there."""
+    for field in _REQUIRED:
+        if given.get(field) is None:
+            raise UserError(
+                f"{where} has no {field}, expected one of {', '.join(CALLED[field])}; it has {listed(given)}"
+            )
+    found = {field: arrays.array(given[field], f"{where}, {field}") for field in CALLED if given.get(field) is not None}
+    for field, values in found.items():
+        if not values.ndim and field not in _FLAGS:
+            raise UserError(f"{where}: expected {field} [steps, ...], found one value")
+    rows = len(found["actions"])
+    if not rows:
+        raise UserError(f"{where}: expected at least 1 step, found 0")
+    if len(found["observations"]) == rows + 1:
+        whole = found["observations"]
+        found["observations"], found["final"] = whole[:-1], whole[-1:]
+    for field, values in found.items():
+        if field != "final" and values.ndim and len(values) != rows:
+            raise UserError(f"{where}: expected {rows} {field} as actions, found {len(values)}")
+    return found
+
+
+def _concatenated(parts: list[np.ndarray], names: Sequence[str], field: str, path: str | Path) -> np.ndarray:
+    for name, part in zip(names, parts, strict=True):
+        if part.shape[1:] != parts[0].shape[1:] or (part.dtype.names != parts[0].dtype.names):
+            expected, found = arrays.shape_of(parts[0]), arrays.shape_of(part)
+            raise UserError(f"{path}: '{name}': expected {field} of shape {expected} as '{names[0]}', found {found}")
+    return np.concatenate(parts)
+
+
+def _ends(held: Mapping[str, list[np.ndarray]], lengths: np.ndarray) -> dict[str, np.ndarray]:
+    """`terminals` and `timeouts` [N], set in the last rows alone; empty if the episodes say nothing of their ends."""
+    if not any(held[field] for field in _FLAGS):
+        return {}
+    last = np.zeros(int(lengths.sum()), bool)
+    last[np.cumsum(lengths) - 1] = True
+    terminals = np.zeros_like(last)
+    if held["terminals"]:
+        terminals[last] = [bool(np.any(said.reshape(-1)[-1:] != 0)) for said in held["terminals"]]
+    return {"terminals": terminals, "timeouts": last & ~terminals}
