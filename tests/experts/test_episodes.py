@@ -48,7 +48,10 @@ def test_without_them_it_is_version_1(native: Path) -> None:
 
 
 def test_as_many_as_episodes(demonstrations: Demonstrations) -> None:
-    with pytest.raises(UserError, match=r"'final_observations': expected shape \[3, 2\], found \[2, 2\]"):
+    with pytest.raises(
+        UserError,
+        match=r"'final_observations': expected 3 rows of float32 \[2\], one an episode, found 2 of float32 \[2\]",
+    ):
         load(replace(demonstrations, final_observations=FINAL[:2]))
 
 
@@ -106,9 +109,9 @@ def test_robomimic(tmp_path: Path) -> None:
             group["obs/b"], group["obs/a"] = np.ones((2, 2)), np.zeros((2, 1))
         file["mask/train"] = np.array([b"demo_0"])
     held = read(tmp_path / "x.h5")
-    assert held.actions[::2, 0].tolist() == [0, 9, 10] and held.observations[0].tolist() == [0, 1, 1]
+    assert held.actions[::2, 0].tolist() == [0, 9, 10] and held.observations.dtype.names == ("a", "b")
+    assert held.observations["b"].tolist() == [[1, 1]] * 6
     assert held.terminals.tolist() == [False] * 3 + [True] + [False] * 2 and held.env_id == "Lift"
-    assert held.notes == ("an observation is the parts a, b side by side, in this order",)
 
 
 def test_names_of_others(tmp_path: Path) -> None:
@@ -121,4 +124,4 @@ def test_names_of_others(tmp_path: Path) -> None:
     for name in "xy":
         held = read(tmp_path / f"{name}.h5")
         assert held.episode_lengths.tolist() == [3, 3] and held.observations[[0, 3], 0].tolist() == [2, 10]
-        assert held.rewards is None and (held.next_observations is not None) == (name == "x")
+        assert held.rewards is None and (held.final_observations is not None) == (name == "x")

@@ -148,9 +148,9 @@ def pandas(file: h5py.File) -> None:
 
 
 LAYOUTS = {
-    minari: "'episode_0' has no observations, expected one of obs, observations,",
+    minari: "'episode_0' has no observations, expected one of observations, observation, obs,",
     robomimic: "'data/demo_0/obs': expected 1 to 200 arrays in a group, found 0",
-    maniskill: "'traj_0' has no observations, expected one of obs, observations,",
+    maniskill: "'traj_0' has no observations, expected one of observations, observation, obs,",
     pandas: "a table of pandas, which is not read",
 }
 

@@ -198,7 +198,6 @@ MALFORMED = {
         edit("actions", lambda x: x[:, 0]),
         r"'actions': expected floats \[rows, action size\] or .*float32",
     ),
-    "integer rows": (edit("actions", lambda x: x.astype(int)), r"'actions': expected floats .*, found int64 \[9, 1\]"),
     "bad JSON": (attribute("env_kwargs", "{"), r"attribute 'env_kwargs': expected JSON, found '\{'"),
     "JSON list": (attribute("env_kwargs", "[1]"), r"attribute 'env_kwargs': expected a JSON object, found \[1\]"),
     "number as text": (attribute("env_id", 3), r"attribute 'env_id': expected text, found int64"),

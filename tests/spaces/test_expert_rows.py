@@ -67,7 +67,7 @@ def test_actions_of_any_shape_become_rows(space: Space, acted: np.ndarray, expec
     ("space", "acted", "said"),
     [
         (Discrete(3), np.array([0, 3]), r"expected integers from 0 to 2 as .*, found 0 to 3"),
-        (Discrete(3), np.zeros((2, 1)), r"expected integers from 0 to 2 as .*, found float64 \[2, 1\]"),
+        (Discrete(3), np.full((2, 1), 0.5), r"expected integers from 0 to 2 as .*, found float64 \[2\]"),
         (
             MultiDiscrete([3, 2]),
             np.array([[0, 0], [2, 2]]),

@@ -39,7 +39,8 @@ def demonstrations(given: Mapping[str, Any], path: str | Path = "arrays") -> Dem
         if name not in held:
             raise UserError(f"{path}: dataset '{name}' is missing, expected {FIELDS[name][1]}; found {listed(held)}")
     observations, where = held["observations"], f"{path}: dataset 'observations'"
-    numbers.check_kind(observations.dtype, observations.shape, where, *FIELDS["observations"])
+    if not structured.is_structured(observations):
+        numbers.check_kind(observations.dtype, observations.shape, where, *FIELDS["observations"])
     held["actions"] = _labels(held["actions"])
     if "rewards" in held:
         held["rewards"] = _column(held["rewards"])
@@ -104,13 +105,6 @@ def _records(values: Mapping[Any, Any], where: str) -> np.ndarray:
         said = listed(f"{name} {rows}" for name, rows in lengths.items())
         raise UserError(f"{where}: expected as many rows of each part, found {said}")
     return structured.packed(found)
-
-
-def shape_of(values: np.ndarray) -> str:
-    """The shape of a row in words: `[4]`; of parts with their names."""
-    if not structured.is_structured(values):
-        return str(list(values.shape[1:]))
-    return ", ".join(f"{name} {list(part.shape[1:])}" for name, part in structured.parts(values))
 
 
 def _column(values: np.ndarray) -> np.ndarray:

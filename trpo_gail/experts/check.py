@@ -8,27 +8,29 @@ from typing import Any
 
 import numpy as np
 
-from trpo_gail.errors import UserError
-from trpo_gail.experts import numbers
+from trpo_gail.errors import UserError, listed
+from trpo_gail.experts import numbers, structured
 from trpo_gail.experts.data import ROWS, Demonstrations
-from trpo_gail.experts.numbers import FLAGS, INTEGERS, NUMBERS
+from trpo_gail.experts.numbers import FLAGS, FLOATS, INTEGERS, NUMBERS
 from trpo_gail.experts.subsampling import paper_counts, paper_rows
 
-_IMAGES = (2, 3, 4)
+_OBSERVED = (1, 2, 3, 4, 5)  # dimensions: of labels, vectors, images and stacks of them
+_ACTED = (1, 2, 3, 4)
 
 # What every field may hold: kinds of dtype, the shape in words, numbers of dimensions.
 FIELDS: dict[str, tuple[str, str, tuple[int, ...]]] = {
-    "observations": (NUMBERS, "[rows, observation size]", _IMAGES),
-    "next_observations": (NUMBERS, "[rows, observation size]", _IMAGES),
-    "actions": (NUMBERS, "[rows, action size], or integers [rows]", (1, 2)),
+    "observations": (NUMBERS, "[rows, observation size]", _OBSERVED),
+    "next_observations": (NUMBERS, "[rows, observation size]", _OBSERVED),
+    "actions": (NUMBERS, "[rows, action size], or integers [rows]", _ACTED),
     "rewards": (NUMBERS, "[rows]", (1,)),
     "terminals": (FLAGS, "[rows]", (1,)),
     "timeouts": (FLAGS, "[rows]", (1,)),
     "steps": (INTEGERS, "[rows]", (1,)),
     "episode_lengths": (INTEGERS, "[episodes]", (1,)),
     "episode_returns": (NUMBERS, "[episodes]", (1,)),
-    "final_observations": (NUMBERS, "[episodes, observation size]", _IMAGES),
+    "final_observations": (NUMBERS, "[episodes, observation size]", _OBSERVED),
 }
+_OBSERVATIONS = ("observations", "next_observations", "final_observations")
 # Those that are computed with in one dtype.
 _DTYPES = {
     "terminals": np.bool_,
@@ -61,16 +63,34 @@ def check_length(values: np.ndarray, rows: int, where: str) -> None:
 
 def _field(name: str, values: np.ndarray, path: str | Path) -> np.ndarray:
     where = f"{path}: dataset '{name}'"
+    if structured.is_structured(values):
+        return _parts(name, values, where)
     numbers.check_kind(values.dtype, values.shape, where, *FIELDS[name])
+    if name in _OBSERVATIONS and values.ndim == 1 and values.dtype.kind not in INTEGERS:
+        raise UserError(f"{where}: expected numbers {FIELDS[name][1]}, found shape {list(values.shape)}")
     values = numbers.good(values, where)
     if name == "actions":
         return _actions(values, where)
     return values.astype(_DTYPES[name], copy=False) if name in _DTYPES else values
 
 
+def _parts(name: str, values: np.ndarray, where: str) -> np.ndarray:
+    """Records, which observations alone may be, of parts of any shape."""
+    if name not in _OBSERVATIONS:
+        found = listed(part for part, _ in structured.parts(values))
+        raise UserError(f"{where}: expected one array {FIELDS[name][1]}, found the parts {found}")
+
+    def good(part: str, held: np.ndarray) -> np.ndarray:
+        inner = f"{where}, part '{part}'"
+        numbers.check_kind(held.dtype, held.shape, inner, FLAGS + FLOATS, "[rows, ...]", range(1, 10))
+        return numbers.good(held, inner)
+
+    return structured.changed(values, good)
+
+
 def _actions(values: np.ndarray, where: str) -> np.ndarray:
     whole = values.dtype.kind in INTEGERS
-    if whole != (values.ndim == 1):
+    if values.ndim == 1 and not whole:
         raise UserError(
             f"{where}: expected floats [rows, action size] or integers [rows], "
             f"found {values.dtype} {list(values.shape)}"
@@ -91,16 +111,19 @@ def _check_rows(held: Demonstrations, path: str | Path) -> None:
     for name in ROWS:
         if (values := getattr(held, name)) is not None:
             check_length(values, rows, f"{path}: dataset '{name}'")
-    if held.next_observations is not None and held.next_observations.shape != held.observations.shape:
-        expected, found = list(held.observations.shape), list(held.next_observations.shape)
-        raise UserError(f"{path}: dataset 'next_observations': expected shape {expected}, found {found}")
+    if held.next_observations is not None and not structured.alike(held.next_observations, held.observations):
+        expected, found = (structured.row(v) for v in (held.observations, held.next_observations))
+        raise UserError(
+            f"{path}: dataset 'next_observations': expected rows of {expected} as 'observations', found {found}"
+        )
     if held.episode_returns is not None and len(held.episode_returns) != episodes:
         found_n = len(held.episode_returns)
         raise UserError(f"{path}: dataset 'episode_returns': expected {episodes} as 'episode_lengths', found {found_n}")
-    if held.final_observations is not None:
-        expected, found = [episodes, *held.observations.shape[1:]], list(held.final_observations.shape)
-        if found != expected:
-            raise UserError(f"{path}: dataset 'final_observations': expected shape {expected}, found {found}")
+    last = held.final_observations
+    if last is not None and not (len(last) == episodes and structured.alike(last, held.observations)):
+        expected = f"{episodes} rows of {structured.row(held.observations)}, one an episode"
+        found = f"{len(last)} of {structured.row(last)}"
+        raise UserError(f"{path}: dataset 'final_observations': expected {expected}, found {found}")
     if held.subsample < 1:
         raise UserError(f"{path}: 'subsample': expected an integer of at least 1, found {held.subsample}")
     if held.episode_lengths.min() < 1:

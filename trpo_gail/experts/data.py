@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from trpo_gail.errors import UserError
+from trpo_gail.experts import structured
 from trpo_gail.experts.facts import Ends, Provenance, Whole
 from trpo_gail.experts.subsampling import paper_rows
 from trpo_gail.sampling.transitions import Transitions
@@ -39,8 +40,8 @@ class Demonstrations:
     holds; `select` gives fewer rows.
     """
 
-    observations: np.ndarray  # [N, O], with the digits of the source
-    actions: np.ndarray  # [N, A] float, or [N] int64
+    observations: np.ndarray  # [N, O], or [N, ...], with the digits of the source; [N] records if they have parts
+    actions: np.ndarray  # [N, A] float, or [N] int64, or as many dimensions as the environment's
     terminals: np.ndarray  # [N] bool
     timeouts: np.ndarray  # [N] bool
     steps: np.ndarray  # [N] int64, index within the episode
@@ -199,13 +200,14 @@ class Demonstrations:
         for held in (self.next_observations, self.followers):
             if held is not None:
                 return held[rows]
-        floating = self.observations.dtype.kind == "f"
-        found = np.full(
-            (len(rows), *self.observations.shape[1:]), np.nan, self.observations.dtype if floating else None
-        )
         within = self.steps[rows] + 1 < self.episode_lengths[self.episode_of[rows]]
-        if self.subsample == 1:
-            found[within] = self.observations[rows[within] + 1]
-        if self.final_observations is not None:
-            found[~within] = self.final_observations[self.episode_of[rows[~within]]]
-        return found
+
+        def after(_: str, part: np.ndarray, final: np.ndarray | None) -> np.ndarray:
+            found = np.full((len(rows), *part.shape[1:]), np.nan, part.dtype if part.dtype.kind == "f" else None)
+            if self.subsample == 1:
+                found[within] = part[rows[within] + 1]
+            if final is not None:
+                found[~within] = final[self.episode_of[rows[~within]]]
+            return found
+
+        return structured.changed(self.observations, after, self.final_observations)

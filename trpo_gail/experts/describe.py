@@ -6,6 +6,7 @@ import json
 
 import numpy as np
 
+from trpo_gail.experts import structured
 from trpo_gail.experts.data import Demonstrations
 from trpo_gail.experts.fit import outside
 from trpo_gail.spaces.as_json import bounds_from_json
@@ -21,7 +22,7 @@ def info(held: Demonstrations) -> list[tuple[str, str]]:
         ("environment", " ".join([facts.env_id or "unknown", json.dumps(dict(facts.env_kwargs))])),
         ("episodes", str(len(lengths))),
         ("transitions", f"{len(held.observations)} rows of {lengths.sum()} steps (subsample {held.subsample})"),
-        ("observations", f"{held.observations.dtype} {list(held.observations.shape)}"),
+        ("observations", structured.described(held.observations)),
         ("actions", f"{held.actions.dtype} {list(held.actions.shape)}, {_action_range(held)}"),
         ("action view", facts.action_view or "unknown"),
         ("returns", _returns(held)),

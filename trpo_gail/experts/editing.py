@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from trpo_gail.errors import UserError
+from trpo_gail.experts import structured
 from trpo_gail.experts.data import ROWS, Demonstrations
 from trpo_gail.experts.facts import Provenance
 
@@ -68,11 +69,9 @@ def merge(sources: Sequence[Demonstrations]) -> Demonstrations:
         _whole(held)
         for name in ("observations", "actions"):
             expected, found = getattr(first, name), getattr(held, name)
-            if found.shape[1:] != expected.shape[1:] or found.dtype.kind != expected.dtype.kind:
-                said = f"{expected.dtype} {list(expected.shape[1:])} as {first.path} has"
-                raise UserError(
-                    f"{held.path}: '{name}': expected rows of {said}, found {found.dtype} {list(found.shape[1:])}"
-                )
+            if not structured.alike(found, expected) or structured.kinds(found) != structured.kinds(expected):
+                said = f"rows of {structured.row(expected)} as {first.path} has"
+                raise UserError(f"{held.path}: '{name}': expected {said}, found {structured.row(found)}")
         if held.unfinished and held is not sources[-1]:
             raise UserError(
                 f"{held.path}: its last episode is unfinished: name this file last, or leave the episode out by "

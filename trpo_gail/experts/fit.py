@@ -12,6 +12,7 @@ import numpy as np
 from gymnasium.spaces import Discrete
 
 from trpo_gail.errors import UserError, shortened
+from trpo_gail.experts import structured
 from trpo_gail.experts.data import Demonstrations
 from trpo_gail.magnitudes import too_large
 from trpo_gail.spaces.actions import Actions
@@ -67,7 +68,7 @@ def _explained(data: Demonstrations, spec: EnvSpec) -> str:
     """Which column or environment explains that observations are of another size; nothing if it is not known."""
     size, wanted = data.observations.shape[-1], spec.observation_size
     if size == wanted + 1 and (counting := clocks(data)):
-        column, step = counting[-1]
+        _, column, step = counting[-1]
         return f"; column {column} counts time, by {step:.4g} a step, which the environment does not show: leave it out"
     task = re.sub(r"-v\d+$", "", re.split("[:/]", spec.id)[-1]).lower()
     if data.env_id is not None and data.env_id != spec.id:
@@ -75,18 +76,28 @@ def _explained(data: Demonstrations, spec: EnvSpec) -> str:
     return f"; {size} are those of {_SIZES[task, size]}" if (task, size) in _SIZES else ""
 
 
-def clocks(held: Demonstrations) -> list[tuple[int, float]]:
-    """Columns of the observations that move by one and the same amount at each step of every episode, and that amount."""
-    values = held.observations
-    if values.ndim != 2 or held.subsample != 1:
+def clocks(held: Demonstrations) -> list[tuple[str, int, float]]:
+    """Columns of the observations that move by one and the same amount at each step of every episode: (array, column,
+    amount)."""
+    if held.subsample != 1:
         return []
     within = np.flatnonzero(held.steps[1:] == held.steps[:-1] + 1)
     if len(within) < FEWEST:
         return []
+    return [
+        (f"observations.{name}".rstrip("."), column, step)
+        for name, values in structured.parts(held.observations)
+        if values.ndim == 2
+        for column, step in _counting(values, held.steps, within)
+    ]
+
+
+def _counting(values: np.ndarray, steps: np.ndarray, within: np.ndarray) -> list[tuple[int, float]]:
+    """Of one array [N, columns]; `within` are the rows with a next row of the same episode."""
     found = []
     for column in range(values.shape[1]):
         x = values[:, column].astype(np.float64)
-        moves, starts = x[within + 1] - x[within], x[held.steps == 0]
+        moves, starts = x[within + 1] - x[within], x[steps == 0]
         step = float(np.median(moves))
         rounding = 1e-5 * max(1.0, float(np.abs(x).max())) if values.dtype.itemsize < 8 else 1e-9
         alike = starts.max() - starts.min() <= rounding

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
+
 import numpy as np
 
 from trpo_gail.errors import UserError, shortened
@@ -12,7 +14,7 @@ _WORDS = {FLOATS: "floats", INTEGERS: "integers", FLAGS: "booleans"}
 
 
 def check_kind(
-    dtype: np.dtype | None, found: tuple[int, ...] | None, where: str, kinds: str, shape: str, ndim: tuple[int, ...]
+    dtype: np.dtype | None, found: tuple[int, ...] | None, where: str, kinds: str, shape: str, ndim: Container[int]
 ) -> None:
     """Raise UserError unless the dtype is of one of the `kinds` and the shape `found` has one of the `ndim` dimensions.
 

@@ -1,4 +1,7 @@
-"""Demonstrations in an environment's own shapes as the rows that learners take."""
+"""Demonstrations in an environment's own shapes as the rows that learners take.
+
+N rows, O columns of an observation.
+"""
 
 from __future__ import annotations
 
@@ -7,30 +10,162 @@ from typing import Any
 
 import numpy as np
 
-from trpo_gail.errors import UserError
+from trpo_gail.errors import UserError, listed
+from trpo_gail.experts import structured
 from trpo_gail.experts.data import Demonstrations
+from trpo_gail.experts.numbers import FLAGS, INTEGERS
+from trpo_gail.spaces.layout import Layout, Part
 from trpo_gail.spaces.spec import EnvSpec
+
+_OBSERVED = ("observations", "next_observations", "followers", "final_observations")
 
 
 def as_rows(data: Demonstrations, spec: EnvSpec) -> Demonstrations:
     """The same demonstrations, observations [N, O] and actions as `spec.actions` has them, in the environment's units.
 
-    What has another shape than the environment's is left as it is, for `fit.check` to name. Raises UserError for labels
-    that the environment does not have.
+    Parts of observations are found by their names; those that the environment lacks are left out, with a note. An array
+    of another shape than the environment's is left as it is, for `fit.check` to name. Raises UserError for parts that are
+    missing or of another shape, and for labels that the environment does not have.
     """
-    layout, actions = spec.observations, spec.executed
     changes: dict[str, Any] = {}
-    if not layout.is_plain and len(layout.parts) == 1:
-        for name in ("observations", "next_observations", "followers"):
-            values = getattr(data, name)
-            if values is not None and values.shape[1:] == layout.parts[0].shape:
-                try:
-                    changes[name] = layout.flatten(values)
-                except ValueError as error:
-                    raise UserError(f"{data.path}: dataset '{name}': {error} of the environment {spec.id!r}") from error
-    shape = tuple(spec.executed_space.shape or ())
-    if data.actions.shape[1:] == shape:
-        inward = actions.inward(data.actions)
-        if inward is not data.actions and not np.array_equal(inward, data.actions):
-            changes["actions"] = inward
+    for name in _OBSERVED:
+        if (values := getattr(data, name)) is not None:
+            rows = _observations(values, spec, f"{data.path}: dataset '{name}'")
+            if rows is not values:
+                changes[name] = rows
+    acted = _actions(data.actions, spec)
+    if acted is not data.actions and not np.array_equal(acted, data.actions):
+        changes["actions"] = acted
+    if notes := _left_out(data.observations, spec.observations):
+        changes["notes"] = (*data.notes, notes)
     return replace(data, **changes) if changes else data
+
+
+# --- Observations -------------------------------------------------------------------------------------------------
+
+
+def _observations(values: np.ndarray, spec: EnvSpec, where: str) -> np.ndarray:
+    layout = spec.observations
+    if not structured.is_structured(values):
+        only = layout.parts[0]
+        whole = len(layout.parts) == 1 and not layout.is_plain and _shaped(values, only) is not None
+        return _laid_out([values], layout, where, spec.id) if whole else values
+    if len(layout.parts) == 1 and not layout.parts[0].path:
+        return _side_by_side(values, layout, where, spec.id)
+    found = [_part(values, part, where, spec) for part in layout.parts]
+    return _laid_out(found, layout, where, spec.id)
+
+
+def _part(values: np.ndarray, part: Part, where: str, spec: EnvSpec) -> np.ndarray:
+    """The array of records that is a part of the environment's observations."""
+    for key in part.path:
+        names = values.dtype.names or ()
+        if str(key) not in names:
+            held = f"the file holds {listed(names)}" if names else "the file holds an array without parts"
+            raise UserError(f"{where}: expected the part '{part.name}' of the environment {spec.id!r}; {held}")
+        values = values[str(key)]
+    if structured.is_structured(values):
+        inner = listed(name for name, _ in structured.parts(values))
+        raise UserError(f"{where}: part '{part.name}': expected an array, found the parts {inner}")
+    return values
+
+
+def _side_by_side(values: np.ndarray, layout: Layout, where: str, env_id: str) -> np.ndarray:
+    """All parts as one row, for an environment that flattens its observations."""
+    rows = structured.columns(values)
+    if not layout.is_plain or rows.shape[1] != layout.size:
+        shape = list(layout.parts[0].shape)
+        raise UserError(
+            f"{where}: expected one array, rows of shape {shape} as the environment {env_id!r} has, "
+            f"found the parts {structured.row(values)}"
+        )
+    return rows
+
+
+def _laid_out(found: list[np.ndarray], layout: Layout, where: str, env_id: str) -> np.ndarray:
+    """Rows [N, O] with the digits of the file; NaN if a row is not known."""
+    columns = [
+        _columns(values, part, f"{where}{_called(part)}", env_id)
+        for values, part in zip(found, layout.parts, strict=True)
+    ]
+    floats = {v.dtype for v, part in zip(found, layout.parts, strict=True) if v.dtype.kind == "f" and not part.labels}
+    unknown = layout.dtype.kind != "f" and any(np.isnan(c).any() for c in columns if c.dtype.kind == "f")
+    dtype = np.float64 if unknown else layout.dtype
+    if floats and layout.dtype.kind == "f":
+        dtype = np.result_type(*floats)
+    return np.concatenate([c.astype(dtype, copy=False) for c in columns], axis=1)
+
+
+def _columns(values: np.ndarray, part: Part, where: str, env_id: str) -> np.ndarray:
+    """[N, columns of the part]."""
+    shaped = _shaped(values, part)
+    if shaped is None:
+        expected, found = list(part.shape), list(values.shape[1:])
+        raise UserError(f"{where}: expected rows of shape {expected} as the environment {env_id!r} has, found {found}")
+    if part.dtype == np.uint8 and values.dtype.kind == "f":
+        shaped = _pixels(shaped, where)
+    known = np.isfinite(shaped.reshape(len(shaped), -1)).all(axis=1)
+    out = np.full((len(shaped), part.size), np.nan) if not known.all() else None
+    try:
+        rows = part.encode(shaped[known] if out is not None else shaped)
+    except ValueError as error:
+        raise UserError(f"{where}: {error} of the environment {env_id!r}") from error
+    if out is None:
+        return rows
+    out[known] = rows
+    return out
+
+
+def _shaped(values: np.ndarray, part: Part) -> np.ndarray | None:
+    """In the environment's shape, of which a label may lack or have a dimension of 1; None for another shape."""
+    if values.shape[1:] == part.shape:
+        return values
+    one = part.shape in ((), (1,)) and values.shape[1:] in ((), (1,))
+    return values.reshape(len(values), *part.shape) if one else None
+
+
+def _pixels(values: np.ndarray, where: str) -> np.ndarray:
+    """Floats that are pixels, as they are. Raises UserError for others: nobody can know their scale."""
+    known = values[np.isfinite(values)]
+    if ((known < 0) | (known > 255) | (known != np.round(known))).any():
+        raise UserError(f"{where}: expected whole numbers from 0 to 255 as the environment has, found others")
+    return values if len(known) < values.size else values.astype(np.uint8)
+
+
+def _called(part: Part) -> str:
+    return f", part '{part.name}'" if part.path else ""
+
+
+def _left_out(values: np.ndarray, layout: Layout) -> str | None:
+    """What becomes of a file's parts, if they are not the environment's."""
+    if not structured.is_structured(values):
+        return None
+    held = [name for name, _ in structured.parts(values)]
+    if len(layout.parts) == 1 and not layout.parts[0].path:
+        return f"an observation is the parts {listed(held, 20)} side by side, in this order"
+    extra = [name for name in held if name not in {part.name for part in layout.parts}]
+    return (
+        f"the parts {listed(extra)} of observations are left out: the environment has no such parts" if extra else None
+    )
+
+
+# --- Actions ------------------------------------------------------------------------------------------------------
+
+
+def _actions(values: np.ndarray, spec: EnvSpec) -> np.ndarray:
+    """Rows if the values have the shape and the kind of the environment's actions; else as they are.
+
+    Labels may be floats that are whole numbers, and one number a row may be a column.
+    """
+    actions, shape = spec.executed, tuple(spec.executed_space.shape or ())
+    if values.shape[1:] != shape and shape in ((), (1,)) and values.shape[1:] in ((), (1,)):
+        values = values.reshape(len(values), *shape)
+    if values.shape[1:] != shape:
+        return values
+    if actions.whole and values.dtype.kind == "f":
+        if (values != np.round(values)).any():
+            return values
+        values = values.astype(np.int64)
+    elif not actions.whole and values.dtype.kind in INTEGERS + FLAGS:
+        values = values.astype(np.float64)
+    return actions.inward(values)

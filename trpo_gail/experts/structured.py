@@ -6,14 +6,20 @@ may hold parts. N rows.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
+from trpo_gail.errors import listed
+
 
 def packed(parts: Mapping[str, np.ndarray]) -> np.ndarray:
-    """[N] records of arrays [N, ...] by their names, which may be records themselves. The arrays are copied."""
+    """[N] records of arrays [N, ...] by their names, which may be records themselves, in the order of their names.
+
+    The arrays are copied.
+    """
+    parts = {name: parts[name] for name in sorted(parts)}
     dtype = np.dtype([(name, values.dtype, values.shape[1:]) for name, values in parts.items()])
     out = np.empty(len(next(iter(parts.values()))), dtype)
     for name, values in parts.items():
@@ -53,23 +59,34 @@ def columns(values: np.ndarray) -> np.ndarray:
 
 
 def described(values: np.ndarray) -> str:
-    """Kind and shape in words: `float32 [100, 4]`; of parts `100 of image uint8 [7, 7, 3], direction int64 []`."""
+    """Dtype and shape in words: `float32 [100, 4]`; of parts `image uint8 [100, 7, 7, 3], direction int64 [100]`."""
+    return listed((f"{name} {part.dtype} {list(part.shape)}".lstrip() for name, part in parts(values)), 10)
+
+
+def row(values: np.ndarray) -> str:
+    """Likewise of a row: `float32 [4]`."""
+    return listed((f"{name} {part.dtype} {list(part.shape[1:])}".lstrip() for name, part in parts(values)), 10)
+
+
+def changed(
+    values: np.ndarray, change: Callable[..., np.ndarray], *others: np.ndarray | None, name: str = ""
+) -> np.ndarray:
+    """The same parts, each after `change(name, part, *parts of others)`; `others` have the same parts, or are None."""
     if not is_structured(values):
-        return f"{values.dtype} {list(values.shape)}"
-    said = (f"{name} {part.dtype} {list(part.shape[1:])}" for name, part in parts(values))
-    return f"{len(values)} of {', '.join(said)}"
-
-
-def kept(values: np.ndarray, change: Any) -> np.ndarray:
-    """The same parts, each after `change(name, part)`."""
-    if not is_structured(values):
-        return np.asarray(change("", values))
-    return _changed(values, change, "")
-
-
-def _changed(values: np.ndarray, change: Any, prefix: str) -> np.ndarray:
+        return change(name, values, *others)
     done = {}
     for field in values.dtype.names or ():
-        name, part = f"{prefix}{field}", values[field]
-        done[field] = _changed(part, change, f"{name}.") if is_structured(part) else change(name, part)
+        inner = [None if other is None else other[field] for other in others]
+        done[field] = changed(values[field], change, *inner, name=f"{name}.{field}" if name else field)
     return packed(done)
+
+
+def alike(values: np.ndarray, others: np.ndarray) -> bool:
+    """Whether rows have the same parts of the same shapes."""
+    found = [[(name, part.shape[1:]) for name, part in parts(each)] for each in (values, others)]
+    return found[0] == found[1]
+
+
+def kinds(values: np.ndarray) -> list[str]:
+    """Numpy's letters for the kinds of numbers of the parts."""
+    return [part.dtype.kind for _, part in parts(values)]

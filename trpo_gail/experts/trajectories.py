@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from trpo_gail.errors import UserError, listed
-from trpo_gail.experts import arrays
+from trpo_gail.experts import arrays, structured
 from trpo_gail.experts.data import Demonstrations
 
 # What the values of an episode may be called; the first name that is there counts.
@@ -112,9 +112,9 @@ def _episode(given: Mapping[str, Any], where: str) -> dict[str, np.ndarray]:
 
 def _concatenated(parts: list[np.ndarray], names: Sequence[str], field: str, path: str | Path) -> np.ndarray:
     for name, part in zip(names, parts, strict=True):
-        if part.shape[1:] != parts[0].shape[1:] or (part.dtype.names != parts[0].dtype.names):
-            expected, found = arrays.shape_of(parts[0]), arrays.shape_of(part)
-            raise UserError(f"{path}: '{name}': expected {field} of shape {expected} as '{names[0]}', found {found}")
+        if not structured.alike(part, parts[0]):
+            expected, found = structured.row(parts[0]), structured.row(part)
+            raise UserError(f"{path}: '{name}': expected {field} of {expected} as '{names[0]}', found {found}")
     return np.concatenate(parts)
 
 

@@ -15,8 +15,9 @@ from typing import Any, Literal
 
 import numpy as np
 
-from trpo_gail.experts import fit
+from trpo_gail.experts import fit, structured
 from trpo_gail.experts.data import Demonstrations
+from trpo_gail.experts.numbers import INTEGERS
 from trpo_gail.magnitudes import too_large
 from trpo_gail.spaces.as_json import bounds_from_json
 
@@ -62,13 +63,20 @@ def _plain(finding: Finding) -> dict[str, str]:
 # ---- columns ---------------------------------------------------------------------------------------------------------
 
 
+def _arrays(held: Demonstrations) -> Iterator[tuple[str, np.ndarray]]:
+    """Observations and actions, and in place of observations of several parts each part."""
+    for part, values in structured.parts(held.observations):
+        yield f"observations.{part}" if part else "observations", values
+    yield "actions", held.actions
+
+
 def _sizes(held: Demonstrations) -> Iterator[Finding]:
     rows, episodes = len(held.observations), held.trajectories
-    shapes = f"observations {held.observations.dtype} {list(held.observations.shape)}, "
-    shapes += f"actions {held.actions.dtype} {list(held.actions.shape)}"
+    shapes = f"observations {structured.described(held.observations)}, "
+    shapes += f"actions {structured.described(held.actions)}"
     yield Finding("fact", "sizes", f"{rows} rows of {episodes} episodes; {shapes}; all numbers are finite")
-    for name in ("observations", "actions"):
-        if (value := too_large(getattr(held, name), "float32")) is not None:
+    for name, values in _arrays(held):
+        if (value := too_large(values, "float32")) is not None:
             yield Finding(
                 "warning", "sizes", f"'{name}': {value:g} does not fit float32; training needs --dtype float64"
             )
@@ -76,14 +84,13 @@ def _sizes(held: Demonstrations) -> Iterator[Finding]:
 
 def _columns(held: Demonstrations) -> Iterator[Finding]:
     """Columns that say nothing: zero (contact forces of an older simulator), or constant."""
-    for name in ("observations", "actions"):
-        values = getattr(held, name)
+    for name, values in _arrays(held):
         if values.ndim != 2 or len(values) < 2:
             continue
         constant = (values == values[:1]).all(axis=0)
         zero = np.flatnonzero(constant & (values[0] == 0))
         if len(zero):
-            many = len(zero) >= 20 and name == "observations"
+            many = len(zero) >= 20 and name != "actions"
             hint = "; so many may be contact forces, which MuJoCo 2 to 2.1.3 left at zero" if many else ""
             yield Finding("warning", "columns", f"'{name}': columns {_numbers(zero)} are all zero{hint}")
         rest = np.flatnonzero(constant & (values[0] != 0))
@@ -92,11 +99,11 @@ def _columns(held: Demonstrations) -> Iterator[Finding]:
 
 
 def _clock(held: Demonstrations) -> Iterator[Finding]:
-    for column, steps in fit.clocks(held):
+    for name, column, steps in fit.clocks(held):
         yield Finding(
             "warning",
             "clock",
-            f"'observations': column {column} only counts time, by {steps:.4g} a step: a discriminator can read off it what "
+            f"'{name}': column {column} only counts time, by {steps:.4g} a step: a discriminator can read off it what "
             "an environment without it cannot show",
         )
 
@@ -106,12 +113,12 @@ def _clock(held: Demonstrations) -> Iterator[Finding]:
 
 def _actions(held: Demonstrations) -> Iterator[Finding]:
     space = held.provenance.action_space or {}
-    if held.actions.ndim == 1:
+    if held.actions.dtype.kind in INTEGERS:
         labels = np.unique(held.actions)
         yield Finding("fact", "actions", f"discrete actions {_numbers(labels)}")
-        if labels[0] < 0:
+        if labels[0] < min(int(space.get("start") or 0), 0):
             yield Finding("error", "actions", f"'actions': expected labels from 0 on, found {labels[0]}")
-        if isinstance(n := space.get("n"), int) and labels[-1] >= n:
+        if isinstance(n := space.get("n"), int) and labels[-1] >= n + int(space.get("start") or 0):
             yield Finding(
                 "error", "actions", f"'actions': expected labels below {n} as 'action_space' says, found {labels[-1]}"
             )
@@ -282,8 +289,11 @@ def _successors(held: Demonstrations) -> Iterator[Finding]:
     if held.next_observations is None or held.subsample != 1:
         return
     within = np.flatnonzero(held.steps[1:] == held.steps[:-1] + 1)
-    after, stated = held.observations[within + 1], held.next_observations[within]
-    differ = ~np.isclose(after, stated, rtol=1e-4, atol=1e-5).reshape(len(within), -1).all(axis=1)
+    differ = np.zeros(len(within), bool)
+    both = zip(structured.parts(held.observations), structured.parts(held.next_observations), strict=True)
+    for (_, values), (_, after) in both:
+        close = np.isclose(values[within + 1], after[within], rtol=1e-4, atol=1e-5)
+        differ |= ~close.reshape(len(within), -1).all(axis=1)
     if differ.any():
         yield Finding(
             "warning",

@@ -15,6 +15,7 @@ from trpo_gail.errors import UserError
 from trpo_gail.experts import fit
 from trpo_gail.experts.data import Demonstrations
 from trpo_gail.experts.replay import replay
+from trpo_gail.experts.rows import as_rows
 from trpo_gail.experts.validate import Finding
 from trpo_gail.parallel import Workers
 from trpo_gail.runs.evaluate import Evaluator
@@ -30,14 +31,15 @@ def against(held: Demonstrations, env_id: str, kwargs: Mapping[str, Any]) -> lis
     spec = env.spec
     env.close()
     try:
-        fit.check(held, spec)
+        rows = as_rows(held, spec)
+        fit.check(rows, spec)
     except UserError as error:
         return [Finding("error", "environment", str(error).removeprefix(f"{held.path}: "))]
     found = [Finding("fact", "environment", f"observations and actions fit the spaces of {env_id}")]
     if other := fit.other_environment(held, env_id):
         found.append(Finding("warning", "environment", other))
     found += _bounds(held, spec.action_space)
-    found += _replayed(held, env_id, kwargs)
+    found += _replayed(rows, env_id, kwargs)
     found += _random(held, Evaluator(config, spec, Workers()))
     return found
 
