@@ -178,7 +178,10 @@ MALFORMED = {
     "few rewards": ({"rewards": REWARDS[:-1]}, r"'rewards': expected 7 rows as in 'observations', found 6"),
     "NaN": ({"rewards": REWARDS * np.nan}, r"'rewards': expected finite values, found nan at \[0\]"),
     "flat": ({"observations": REWARDS}, r"'observations': expected numbers .*, found shape \[7\]"),
-    "next": ({"next_observations": np.zeros((ROWS, 3))}, r"'next_observations': expected rows of .*\[2\] as 'observations', found .*\[3\]"),
+    "next": (
+        {"next_observations": np.zeros((ROWS, 3))},
+        r"'next_observations': expected rows of .*\[2\] as 'observations', found .*\[3\]",
+    ),
     "nothing": (
         {"observations": np.zeros((0, 2)), "actions": np.zeros((0, 1)), "rewards": None, "terminals": flags()[:0]},
         r"'observations': expected at least 1 row of 1 episode, found 0",

@@ -66,12 +66,16 @@ def _episodes(ends: np.ndarray) -> tuple[np.ndarray, np.ndarray, bool]:
 
 
 def array(values: Any, where: str) -> np.ndarray:
-    """An array of whatever holds numbers [N, ...]; records of a mapping of arrays, or of a list of mappings.
+    """An array of whatever holds numbers [N, ...]; records of a mapping or a tuple of arrays, or of a list of mappings.
+
+    A tuple's parts are called 0, 1 and so on.
 
     Raises UserError, which begins with `where`, for rows of several shapes and for parts of several lengths.
     """
     if isinstance(values, (list, tuple)) and len(values) and isinstance(values[0], Mapping):
         values = _columns_of(values, where)
+    if isinstance(values, tuple) and len(values) and all(isinstance(part, (np.ndarray, Mapping)) for part in values):
+        values = dict(enumerate(values))  # of a Tuple space
     if isinstance(values, Mapping):
         return _records(values, where)
     try:

@@ -16,6 +16,7 @@ import numpy as np
 
 from trpo_gail.envs.vector import Backend, VectorEnv, make_together, without_limit
 from trpo_gail.errors import UserError, shortened
+from trpo_gail.experts import arrays, structured
 from trpo_gail.experts.data import Demonstrations
 from trpo_gail.experts.facts import Provenance
 from trpo_gail.experts.noisy import Noisy
@@ -25,6 +26,7 @@ from trpo_gail.runs.experts import load_actor
 from trpo_gail.sampling.rollout import Actor, BlockedNoise, Rollout, collect_episodes, no_noise
 from trpo_gail.seeding import RECORD_NOISE, RECORD_RESET, reset_seeds
 from trpo_gail.spaces.as_json import space_to_json
+from trpo_gail.spaces.layout import Layout
 from trpo_gail.spaces.spec import ActionView, EnvSpec
 
 NUM_ENVS = 50
@@ -94,13 +96,14 @@ def record(
         env.close()
     demonstrations = _demonstrations(
         runs,
+        spec,
         dtype,
         subsample,
         Provenance(
             env_id=env_id,
             env_kwargs=dict(env_kwargs or {}),
             observation_space=space_to_json(spec.observation_space),
-            action_space=space_to_json(spec.action_space),
+            action_space=space_to_json(spec.executed_space),
             action_view="raw" if spec.actions.bounds is None else view,
             policy=getattr(actor, "description", Path(policy_path).name) + _choices(noise, min_return),
             policy_sha256=getattr(actor, "checksum", None),
@@ -187,10 +190,10 @@ def _view(actor: Actor, asked: ActionView | None, path: str | Path) -> ActionVie
 
 @dataclass(frozen=True)
 class _Episode:
-    """K rows of T steps."""
+    """K rows of T steps, as the sampler keeps them."""
 
     observations: np.ndarray  # [K, O]
-    actions: np.ndarray  # [K, A] or [K]
+    actions: np.ndarray  # [K, A], [K] or [K, labels]
     rewards: np.ndarray  # [K] float64
     length: int  # T
     ret: float  # of all T steps
@@ -269,21 +272,36 @@ def _fits(values: np.ndarray, dtype: str) -> np.ndarray:
     return np.abs(values) <= np.finfo(dtype).max
 
 
-def _demonstrations(runs: list[_Episode], dtype: str, subsample: int, provenance: Provenance) -> Demonstrations:
+def _observed(rows: np.ndarray, layout: Layout, dtype: str) -> np.ndarray:
+    """Rows [N, O] in the environment's own structure; floats as `dtype`, pixels and labels as they are."""
+    if layout.is_plain:
+        return rows.astype(dtype)
+    held = arrays.array(layout.unflatten(rows), "observations")
+    return structured.changed(held, lambda _, part: part.astype(dtype) if part.dtype.kind == "f" else part)
+
+
+def _acted(rows: np.ndarray, spec: EnvSpec, dtype: str) -> np.ndarray:
+    """Rows of actions in the environment's own shape and labels."""
+    actions = spec.executed.outward(rows)
+    return actions.astype(np.int64 if spec.executed.whole else dtype)
+
+
+def _demonstrations(
+    runs: list[_Episode], spec: EnvSpec, dtype: str, subsample: int, provenance: Provenance
+) -> Demonstrations:
     lengths, terminated = np.array([run.length for run in runs]), np.array([run.terminated for run in runs])
     episode, steps = paper_rows(lengths, subsample)
     last = steps == lengths[episode] - 1
-    actions = np.concatenate([run.actions for run in runs])
     return Demonstrations(
-        observations=np.concatenate([run.observations for run in runs]).astype(dtype),
-        actions=actions.astype(np.int64 if actions.ndim == 1 else dtype),
+        observations=_observed(np.concatenate([run.observations for run in runs]), spec.observations, dtype),
+        actions=_acted(np.concatenate([run.actions for run in runs]), spec, dtype),
         terminals=last & terminated[episode],
         timeouts=last & ~terminated[episode],
         steps=steps,
         episode_lengths=lengths,
         rewards=np.concatenate([run.rewards for run in runs]).astype(dtype),
         episode_returns=np.array([run.ret for run in runs]),
-        final_observations=np.stack([run.final for run in runs]).astype(dtype),
+        final_observations=_observed(np.stack([run.final for run in runs]), spec.observations, dtype),
         subsample=subsample,
         provenance=provenance,
     )

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from importlib import import_module
 from typing import Any
 
@@ -14,6 +14,7 @@ import numpy as np
 
 from trpo_gail.errors import UserError, shortened
 from trpo_gail.sampling.rollout import Actor, Noise
+from trpo_gail.spaces.spec import EnvSpec
 
 
 @dataclass
@@ -25,13 +26,20 @@ class FunctionPolicy:
     noise_kind: Noise = "normal"
     noise_size: int = 0
     action_view: str = "raw"
+    spec: EnvSpec | None = None  # of the environment whose observations and actions the function knows
+
+    def for_env(self, spec: EnvSpec) -> FunctionPolicy:
+        """The same, with observations in the environment's own structure, and actions as the environment takes them."""
+        return replace(self, spec=spec)
 
     def act(self, observations: np.ndarray, noise: np.ndarray) -> np.ndarray:
         """Actions [n, A] or [n] int64 for observations [n, O]; noise is not used."""
         try:
-            actions = np.asarray([self.function(row) for row in np.asarray(observations)])
+            actions = np.asarray([self.function(one) for one in self._seen(np.asarray(observations))])
         except Exception as error:
             raise UserError(f"--policy {self.description}: raised {shortened(repr(error), 120)}") from error
+        if self.spec is not None and self._is_own(actions):
+            return self.spec.executed.inward(actions.astype(np.int64) if self.spec.executed.whole else actions)
         if actions.dtype.kind == "f" and actions.ndim == 1:  # numbers of one dimension
             actions = actions[:, None]
         whole = actions.dtype.kind in "iub" and actions.ndim in (1, 2) and actions.size == len(actions)
@@ -41,6 +49,28 @@ class FunctionPolicy:
                 f"--policy {self.description}: expected actions that are an integer or [A] floats, found {found}"
             )
         return actions.reshape(-1).astype(np.int64) if whole else actions.astype(np.float64)
+
+    def _seen(self, rows: np.ndarray) -> Iterator[Any]:
+        """Each observation, in the environment's own structure if that is known."""
+        if self.spec is None or self.spec.observations.is_plain:
+            yield from rows
+            return
+        batch = self.spec.observations.unflatten(rows)
+        for i in range(len(rows)):
+            yield _one(batch, i)
+
+    def _is_own(self, actions: np.ndarray) -> bool:
+        """Whether they have the shape of the environment's actions, and are whole numbers if those are labels."""
+        assert self.spec is not None
+        shaped = actions.shape[1:] == tuple(self.spec.executed_space.shape or ())
+        return shaped and actions.dtype.kind in ("iub" if self.spec.executed.whole else "f")
+
+
+def _one(batch: Any, i: int) -> Any:
+    """One observation of a batch in nested dictionaries and tuples."""
+    if isinstance(batch, dict):
+        return {key: _one(inner, i) for key, inner in batch.items()}
+    return tuple(_one(inner, i) for inner in batch) if isinstance(batch, tuple) else batch[i]
 
 
 def is_named(text: str) -> bool:
