@@ -24,22 +24,24 @@ A map, in the order of a first reading:
     commands/        one file per command;  cli.py the command line
     system/          files, terminals, signals, launchers;  errors.py the errors that a user sees in one line
 
-`load_policy(run)` gives a trained policy, `load(file)` the demonstrations of a file. Importing the package starts no MPI.
+`Demonstrations` are those of a file or of your own arrays, `run` trains, `load_policy(run)` gives the trained policy.
+Importing the package starts no MPI.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["CloningConfig", "Config", "UserError", "Workers", "clone", "load", "load_policy", "run"]
+__all__ = ["CloningConfig", "Config", "Demonstrations", "UserError", "Workers", "clone", "load", "load_policy", "run"]
 
 _HOMES = {
     "CloningConfig": "config.tree",
     "Config": "config.tree",
+    "Demonstrations": "experts.own",
     "UserError": "errors",
     "Workers": "parallel",
     "clone": "runs.cloning",
-    "load": "experts.load",
+    "load": "experts.own",
     "load_policy": "runs.evaluate",
     "run": "runs.training",
 }

@@ -231,7 +231,7 @@ def test_a_clone_that_died_before_it_began_is_begun_anew(tmp_path: Path) -> None
     ("words", "says"),
     [
         (["train"], "is not a run folder yet, so all flags are needed: train: no ENV given"),
-        (["train", "CartPole-v0"], "--expert: a file of demonstrations (HDF5) is needed"),
+        (["train", "CartPole-v0"], "--expert: a file of demonstrations is needed"),
     ],
 )
 def test_what_it_needs_to_begin_is_named(

@@ -5,8 +5,9 @@ Legend of shapes: N rows, E episodes, O observation size, A action size.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from typing import Any
 
@@ -30,6 +31,15 @@ ROWS = (
     "next_observations",
     "followers",
 )
+
+
+def content_sha256(held: Demonstrations) -> str:
+    """The SHA-256, in hex, of the arrays of demonstrations that come from no file: names, dtypes, shapes and bytes."""
+    digest = hashlib.sha256()
+    for name in (f.name for f in fields(held)):
+        if isinstance(values := getattr(held, name), np.ndarray):
+            digest.update(f"{name} {values.dtype} {values.shape} ".encode() + values.tobytes())
+    return digest.hexdigest()
 
 
 @dataclass(frozen=True)

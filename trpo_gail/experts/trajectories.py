@@ -46,6 +46,16 @@ def named(given: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
+def of(episode: Any) -> dict[str, Any]:
+    """The values of a mapping, or of an object by its attributes, by the names of `Demonstrations`.
+
+    A container of observations may be a wrapper with a method `unwrap`, as that of `imitation` is.
+    """
+    names = [name for called in CALLED.values() for name in called]
+    held = episode if isinstance(episode, Mapping) else {n: getattr(episode, n) for n in names if hasattr(episode, n)}
+    return {field: value.unwrap() if hasattr(value, "unwrap") else value for field, value in named(held).items()}
+
+
 def joined(
     episodes: Sequence[Mapping[str, Any]],
     path: str | Path,

@@ -114,10 +114,15 @@ class RunFolder:
         self._lock.close()
 
 
+EXPERT = "checkpoints/expert.h5"  # a copy of demonstrations that came from no file
+
+
 def is_unbegun(path: Path) -> bool:
     """Whether a folder holds nothing but what a run leaves that is killed before its config.json is written."""
 
     def is_left(entry: Path) -> bool:
+        if entry.relative_to(path) == Path(EXPERT):
+            return True
         if entry.name == "checkpoints" and entry.is_dir():
             return all(map(is_left, entry.iterdir()))
         return entry.is_file() and (entry.name == ".lock" or entry.suffix == ".part")

@@ -18,10 +18,11 @@ from trpo_gail.config.tree import Config
 from trpo_gail.envs import vector
 from trpo_gail.envs.vector import VectorEnv
 from trpo_gail.errors import UserError
-from trpo_gail.experts import cautions, describe, fit
+from trpo_gail.experts import cautions, describe, fit, hdf5
 from trpo_gail.experts.data import Demonstrations
 from trpo_gail.experts.load import load
 from trpo_gail.experts.rows import as_rows
+from trpo_gail.experts.save import save
 from trpo_gail.learner import Learner
 from trpo_gail.magnitudes import too_large
 from trpo_gail.parallel import Workers
@@ -29,7 +30,7 @@ from trpo_gail.records import Record
 from trpo_gail.runs import checkpoint
 from trpo_gail.runs.console import View
 from trpo_gail.runs.evaluate import PERIODIC, Evaluator, final_scores
-from trpo_gail.runs.run_folder import RunFolder, default_path, is_unbegun, kind_of, provenance, read_json
+from trpo_gail.runs.run_folder import EXPERT, RunFolder, default_path, is_unbegun, kind_of, provenance, read_json
 from trpo_gail.runs.stuck import Stuck
 from trpo_gail.sampling.rollout import GivenUp
 from trpo_gail.scores import hardly_differ
@@ -51,17 +52,29 @@ class Setting:
 
 
 def run(
-    config: Config, out: str | None, resume: bool, quiet: bool, workers: Workers, view: View | None = None
+    config: Config,
+    out: str | Path | None = None,
+    resume: bool = False,
+    quiet: bool = False,
+    workers: Workers | None = None,
+    view: View | None = None,
+    *,
+    expert: Demonstrations | None = None,
 ) -> dict[str, Any]:
     """Train, or go on training; returns the summary. Raises UserError, on all ranks, for what the user got wrong.
 
-    `view` is one that is open already; without it `quiet` makes one.
+    `out` is the run folder; by default one in `runs/` is named after environment, seed and time. `workers` are by default
+    all ranks of `mpirun`, or this process alone. `expert` takes the place of the file that `config.expert` names: the run
+    folder keeps a copy with which the run can be resumed. `view` is one that is open already; without it
+    `quiet` makes one.
     """
+    workers = workers or Workers.world()
     torch.set_num_threads(workers.threads())
     named = Path(workers.share(str(out or default_path(config.env, config.seed))))
     path = named.absolute()  # an environment may change the working directory
     resume = workers.share(workers.together(lambda: resume and not is_unbegun(path)))
-    setting, expert, env = workers.together(lambda: prepare(config, path if resume else None, workers))
+    given = workers.together(lambda: _given(config, expert, resume, path))
+    setting, expert, env = workers.together(lambda: prepare(config, path if resume else None, workers, given))
     learner = make_learner(config, env, expert.transitions() if expert else None, workers)
     folder = None
     # From here on a signal makes a run save and end; before, it ends the program, which leaves nothing behind.
@@ -71,6 +84,8 @@ def run(
     ):
         try:
             folder = workers.together(lambda: _folder(path, resume) if workers.main else None)
+            if given is not None:
+                setting = workers.share(workers.together(lambda: _kept(given, setting, folder)))
             session = _Session(config, setting, expert, env, learner, folder, path, named, workers, view, stop)
             return session.run(resume)
         except BaseException:
@@ -81,6 +96,29 @@ def run(
             env.close()
             if folder:
                 folder.close()
+
+
+def _given(config: Config, expert: Demonstrations | None, resume: bool, path: Path) -> Demonstrations | None:
+    """Demonstrations from Python. Raises UserError if there is a file beside them, or a run that keeps its own."""
+    if expert is None:
+        return None
+    if config.expert is not None:
+        raise UserError(
+            f"expert: demonstrations are given, and config.expert is the file {config.expert}: one expected"
+        )
+    if resume:
+        raise UserError(f"--resume: {path} keeps the demonstrations that it was made with: expert is not expected")
+    return expert
+
+
+def _kept(expert: Demonstrations, setting: Setting, folder: RunFolder | None) -> Setting:
+    """Rank 0 keeps a copy in the run folder, which the setting names from then on."""
+    if folder is None:
+        return setting
+    file = folder.path / EXPERT
+    file.parent.mkdir(exist_ok=True)
+    save(file, expert)
+    return dataclasses.replace(setting, expert=str(file), expert_sha256=hdf5.sha256(file))
 
 
 def saved_config(path: Path) -> Config:
@@ -116,8 +154,13 @@ def check_resume(saved: Config, given: Config, path: Path) -> None:
             raise UserError(f"--resume: --{name} {value} given, but {path} was made with {before[name]}")
 
 
-def prepare(config: Config, resumed: Path | None, workers: Workers) -> tuple[Setting, Demonstrations | None, VectorEnv]:
-    """Check files, environment and numbers; everything that can be the user's mistake, before any folder is made."""
+def prepare(
+    config: Config, resumed: Path | None, workers: Workers, given: Demonstrations | None = None
+) -> tuple[Setting, Demonstrations | None, VectorEnv]:
+    """Check files, environment and numbers; everything that can be the user's mistake, before any folder is made.
+
+    `given` are demonstrations in place of a file.
+    """
     if workers.size > config.num_envs:
         raise UserError(
             f"--num_envs: {config.num_envs} environments for {workers.size} ranks: every rank needs one, "
@@ -125,13 +168,10 @@ def prepare(config: Config, resumed: Path | None, workers: Workers) -> tuple[Set
         )
     workers.device(config.device)
     recorded = dataclasses.asdict(saved_setting(resumed)) if resumed else None
-    expert = None
-    if config.expert is None and config.imitates:
-        raise UserError("--expert: a file of demonstrations (HDF5) is needed")
-    if config.expert is not None:  # the others are only compared with it
-        source = config.expert
-        if recorded and recorded["expert"] and not Path(source).exists():
-            source = recorded["expert"]
+    expert, source = None, _source(config, resumed, recorded) if given is None else given
+    if source is None and config.imitates:
+        raise UserError("--expert: a file of demonstrations is needed (docs/expert_data.md says of which formats)")
+    if source is not None:  # who does not imitate is only compared with it
         expert = load(source, config.trajectories, config.subsample)
         if recorded and expert.sha256 != recorded["expert_sha256"]:
             raise UserError(
@@ -151,6 +191,16 @@ def prepare(config: Config, resumed: Path | None, workers: Workers) -> tuple[Set
             )
         expert = dataclasses.replace(expert, actions=units)
     return setting, expert, env.viewed(setting.actions)
+
+
+def _source(config: Config, resumed: Path | None, recorded: dict[str, Any] | None) -> str | Path | None:
+    """The file of demonstrations: the one that is named, or else the one that the run was made with."""
+    before = recorded["expert"] if recorded else None
+    if config.expert is not None and (before is None or Path(config.expert).exists()):
+        return config.expert
+    if before is None or Path(before).exists() or resumed is None:
+        return before
+    return resumed / EXPERT if Path(before).match(EXPERT) else before  # the run folder was moved
 
 
 def _environments(config: Config, backend: vector.Backend, workers: Workers) -> VectorEnv:

@@ -1,0 +1,156 @@
+"""Demonstrations as users make, read and save them from Python: the container with its ways in and out.
+
+N rows, E episodes, O observation size, A action size.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from trpo_gail.errors import UserError
+from trpo_gail.experts import arrays, trajectories
+from trpo_gail.experts import load as loading
+from trpo_gail.experts.check import checked
+from trpo_gail.experts.data import Demonstrations as Held
+from trpo_gail.experts.data import content_sha256
+from trpo_gail.experts.save import writer
+
+_HERE = "demonstrations"  # what messages call what has no file
+
+
+class Demonstrations(Held):
+    """Rows, episode after episode, of an expert. Made by `from_arrays`, `from_trajectories` or `load`."""
+
+    @classmethod
+    def from_arrays(
+        cls,
+        observations: Any,
+        actions: Any,
+        *,
+        episode_ends: Any = None,
+        terminals: Any = None,
+        timeouts: Any = None,
+        episode_lengths: Any = None,
+        rewards: Any = None,
+        next_observations: Any = None,
+        final_observations: Any = None,
+        **origin: Any,
+    ) -> Demonstrations:
+        """All rows one after the other: observations [N, ...], or a mapping of such arrays, and actions [N, ...].
+
+        Where episodes end is told by at least one of: `episode_ends`, which is [N] booleans, True in the last row of each
+        episode, or [E] integers, the row behind each episode's last; `terminals` and `timeouts`, [N] booleans that also
+        say how; `episode_lengths` [E]. Rows behind the last end are an unfinished episode, whose return is not known.
+
+        `rewards` [N] are needed for the scaled score alone. `final_observations` [E, ...] are what was observed after each
+        episode's last action. `origin` holds facts by the names of `Provenance`, such as `env_id` and `action_view`.
+
+        Raises UserError, naming the array, for what is missing or malformed.
+        """
+        lengths, unfinished = _lengths(episode_ends, episode_lengths, terminals, timeouts, len(actions))
+        given = {
+            "observations": observations,
+            "actions": _columns(np.asarray(actions)),
+            "terminals": terminals,
+            "timeouts": timeouts,
+            "rewards": rewards,
+            "next_observations": next_observations,
+            "final_observations": final_observations,
+            **origin,
+        }
+        if lengths is not None:
+            steps = np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+            given |= {"episode_lengths": lengths, "steps": steps, "unfinished": unfinished}
+        says = terminals is not None or timeouts is not None
+        return cls._of(replace(arrays.demonstrations(given, _HERE), says_ends=says))
+
+    @classmethod
+    def from_trajectories(cls, episodes: Sequence[Any], **origin: Any) -> Demonstrations:
+        """One item an episode: a mapping, or an object with attributes, of `obs` [T or T + 1, ...] and `acts` [T, ...].
+
+        `rews`, `next_obs`, `terminal` (one flag, or one a step) and `truncated` are optional. `trajectories.CALLED` lists
+        the names that each may have. An observation more than actions is what was observed after the last action.
+        `origin` holds facts by the names of `Provenance`, such as `env_id`.
+
+        Raises UserError, naming the episode, for what is missing or malformed.
+        """
+        return cls._of(trajectories.joined([trajectories.of(one) for one in episodes], _HERE, known=origin))
+
+    @classmethod
+    def load(cls, source: str | Path | Held | Mapping[str, Any]) -> Demonstrations:
+        """Everything that a file of any format holds. Raises UserError, naming file and field, if it is malformed."""
+        return load(source)
+
+    @classmethod
+    def _of(cls, held: Held) -> Demonstrations:
+        held = replace(checked(held, _HERE), path=_HERE)
+        return _public(replace(held, sha256=content_sha256(held)))
+
+    def save(self, path: str | Path, format: str = "native") -> None:
+        """Write a file of a format that is written: native, d4rl, minari, paper, stable_baselines or another.
+
+        Atomic: `path` is what it was, or complete. Raises UserError for what the format cannot hold, a missing folder and
+        a full disk.
+        """
+        writer(format)(Path(path), self)
+
+
+def load(
+    source: str | Path | Held | Mapping[str, Any], trajectories: int | None = None, subsample: int = 1
+) -> Demonstrations:
+    """The first `trajectories` (default: all) of a source, every `subsample`-th row from an offset, as in the paper.
+
+    A source is a file or folder of any format that is read, demonstrations, or arrays by the names of their fields.
+    Raises UserError, naming file, field and what was expected.
+    """
+    return _public(loading.load(source, trajectories, subsample))
+
+
+def _public(held: Held) -> Demonstrations:
+    return Demonstrations(**{field.name: getattr(held, field.name) for field in fields(Held)})
+
+
+def _columns(actions: np.ndarray) -> np.ndarray:
+    """Floats [N] are one column; others as they are."""
+    return actions[:, None] if actions.ndim == 1 and actions.dtype.kind == "f" else actions
+
+
+def _lengths(ends: Any, lengths: Any, terminals: Any, timeouts: Any, rows: int) -> tuple[np.ndarray | None, bool]:
+    """Lengths [E] of episodes, and whether the last is unfinished; None if flags alone tell them."""
+    if ends is None and lengths is None:
+        if terminals is None and timeouts is None:
+            raise UserError(
+                f"{_HERE}: expected episode_ends, terminals, timeouts or episode_lengths, found nothing that tells where "
+                "episodes end"
+            )
+        return None, False
+    if lengths is not None:
+        found = _integers(lengths, "episode_lengths")
+        if ends is not None:
+            raise UserError(f"{_HERE}: expected episode_ends or episode_lengths, found both")
+        return found, False
+    ends = np.asarray(ends)
+    if ends.dtype == bool or (ends.shape == (rows,) and set(np.unique(ends)) <= {0, 1} and rows > 1):
+        if ends.shape != (rows,):
+            raise UserError(f"{_HERE}: 'episode_ends': expected {rows} booleans as actions, found {list(ends.shape)}")
+        after = np.flatnonzero(ends) + 1
+    else:
+        after = _integers(ends, "episode_ends")
+        if not len(after) or after[0] < 1 or after[-1] > rows or (np.diff(after) < 1).any():
+            raise UserError(f"{_HERE}: 'episode_ends': expected increasing rows from 1 to {rows}, found others")
+    unfinished = not len(after) or after[-1] < rows
+    return np.diff(np.r_[after, rows] if unfinished else after, prepend=0), bool(unfinished)
+
+
+def _integers(values: Any, name: str) -> np.ndarray:
+    found = np.asarray(values)
+    if found.ndim != 1 or found.dtype.kind not in "iu":
+        raise UserError(f"{_HERE}: '{name}': expected integers [episodes], found {found.dtype} {list(found.shape)}")
+    if name == "episode_lengths" and len(found) and found.min() < 1:
+        raise UserError(f"{_HERE}: '{name}': expected 1 or more, found {found.min()}")
+    return found.astype(np.int64)
