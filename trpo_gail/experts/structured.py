@@ -81,6 +81,11 @@ def changed(
     return packed(done)
 
 
+def with_floats(values: np.ndarray, dtype: str) -> np.ndarray:
+    """The same with floats as `dtype`, and with pixels and labels as they are."""
+    return changed(values, lambda _, part: part.astype(dtype) if part.dtype.kind == "f" else part)
+
+
 def alike(values: np.ndarray, others: np.ndarray) -> bool:
     """Whether rows have the same parts of the same shapes."""
     found = [[(name, part.shape[1:]) for name, part in parts(each)] for each in (values, others)]

@@ -72,7 +72,7 @@ def record(
     Raises UserError for a policy that does not fit the environment, an `out` that exists (unless `overwrite`) or cannot
     be written, and all that `make`, `load_actor` and `save` raise.
     """
-    _check_request(episodes, num_envs, subsample, noise, Path(out), overwrite)
+    check_request(episodes, num_envs, subsample, noise, Path(out), overwrite)
     out = Path(out).absolute()  # an environment may change the working directory
     actor = load_actor(policy_path, env_id, snapshot)
     most = min(num_envs, episodes)
@@ -119,7 +119,7 @@ def record(
     return demonstrations
 
 
-def _check_request(episodes: int, num_envs: int, subsample: int, noise: float, out: Path, overwrite: bool) -> None:
+def check_request(episodes: int, num_envs: int, subsample: int, noise: float, out: Path, overwrite: bool) -> None:
     """Before the work, not after it."""
     if not 0.0 <= noise < math.inf:
         raise UserError(f"--noise: expected a number of at least 0, found {noise}")
@@ -276,8 +276,7 @@ def _observed(rows: np.ndarray, layout: Layout, dtype: str) -> np.ndarray:
     """Rows [N, O] in the environment's own structure; floats as `dtype`, pixels and labels as they are."""
     if layout.is_plain:
         return rows.astype(dtype)
-    held = arrays.array(layout.unflatten(rows), "observations")
-    return structured.changed(held, lambda _, part: part.astype(dtype) if part.dtype.kind == "f" else part)
+    return structured.with_floats(arrays.array(layout.unflatten(rows), "observations"), dtype)
 
 
 def _acted(rows: np.ndarray, spec: EnvSpec, dtype: str) -> np.ndarray:

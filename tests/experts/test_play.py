@@ -1,0 +1,125 @@
+"""A person's episodes: keys are pressed by the test, in a window that nobody sees."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import gymnasium
+import numpy as np
+import pytest
+
+from trpo_gail.cli import main
+from trpo_gail.errors import UserError
+from trpo_gail.experts.load import load
+from trpo_gail.runs.play import play
+
+pygame = pytest.importorskip("pygame", reason="pygame is not installed")
+
+
+@pytest.fixture(autouse=True)
+def no_window(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SDL_VIDEODRIVER", "dummy")
+    monkeypatch.setenv("SDL_AUDIODRIVER", "dummy")
+
+
+@pytest.fixture
+def hands(monkeypatch: pytest.MonkeyPatch) -> Callable[[list[tuple[str, str]]], None]:
+    """Events of the keyboard, one a step; a step without events once they are used up."""
+
+    def press(events: list[tuple[str, str]]) -> None:
+        waiting: Iterator[tuple[str, str]] = iter(events)
+
+        def get(*_: Any) -> list[Any]:
+            what, key = next(waiting, ("nothing", ""))
+            if what == "close":
+                return [pygame.event.Event(pygame.QUIT)]
+            kind = {"down": pygame.KEYDOWN, "up": pygame.KEYUP}.get(what)
+            return [pygame.event.Event(kind, key=pygame.key.key_code(key))] if kind else []
+
+        monkeypatch.setattr(pygame.event, "get", get)
+
+    return press
+
+
+def test_keys_become_actions(tmp_path: Path, hands: Callable[[list[tuple[str, str]]], None]) -> None:
+    hands([("nothing", ""), ("down", "right"), ("nothing", ""), ("up", "right"), ("nothing", "")])
+    held = play("CartPole-v1", 2, tmp_path / "x.h5", fps=1000, seed=3)
+    assert held.actions[:5].tolist() == [0, 1, 1, 0, 0] and set(held.actions[5:].tolist()) == {0}
+    assert held.trajectories == 2 and held.finished_returns is not None and held.rewards is not None
+    assert held.finished_returns.tolist() == held.episode_lengths.tolist() and held.terminals.sum() == 2
+    again = load(tmp_path / "x.h5")
+    assert again.env_id == "CartPole-v1" and again.provenance.policy == "a person" and again.action_view == "raw"
+    np.testing.assert_array_equal(again.observations, held.observations)
+
+
+def test_an_episode_is_what_the_environment_does(tmp_path: Path, hands: Callable[..., None]) -> None:
+    """The recorded actions from the recorded start give the recorded observations; the episodes start differently."""
+    hands([("down", "right"), ("up", "right")] * 4)
+    held = play("CartPole-v1", 2, tmp_path / "x.h5", fps=1000)
+    starts = held.observations[held.steps == 0]
+    assert (starts[0] != starts[1]).any()
+    env: Any = gymnasium.make("CartPole-v1")
+    env.reset(seed=0)
+    env.unwrapped.state = starts[0].astype(np.float64)
+    seen = [env.step(int(action))[0] for action in held.actions[: held.episode_lengths[0] - 1]]
+    np.testing.assert_allclose(held.observations[1 : held.episode_lengths[0]], seen, atol=1e-5)
+
+
+def test_a_closed_window_keeps_what_is_finished(tmp_path: Path, hands: Callable[..., None]) -> None:
+    told: list[str] = []
+    hands([("nothing", "")] * 30 + [("close", "")])
+    held = play("CartPole-v1", 99, tmp_path / "x.h5", fps=1000, warn=told.append)
+    assert 1 <= held.trajectories < 30 and f"after {held.trajectories} of 99 episodes" in told[0]
+    hands([("nothing", ""), ("close", "")])
+    with pytest.raises(UserError, match=r"closed before an episode ended; .*y\.h5 is not written"):
+        play("CartPole-v1", 1, tmp_path / "y.h5", fps=1000)
+    assert not (tmp_path / "y.h5").exists()
+
+
+def test_it_waits_for_a_key(tmp_path: Path, hands: Callable[..., None]) -> None:
+    hands([("nothing", "")] * 5 + [("down", "d"), ("nothing", "")] * 40)
+    keys = '{"a": 0, "d": 2, "up+left": 3, "": null}'
+    held = play("FrozenLake-v1", 1, tmp_path / "x.h5", keys=keys, fps=1000, env_kwargs={"is_slippery": False},
+                max_episode_steps=4)  # fmt: skip
+    assert held.actions.tolist() == [2] * 4 and held.observations.dtype.kind == "i" and held.timeouts.sum() == 1
+
+
+def test_floats_by_arrows(tmp_path: Path, hands: Callable[..., None]) -> None:
+    hands([("down", "left"), ("nothing", ""), ("up", "left"), ("nothing", "")])
+    held = play("Pendulum-v1", 1, tmp_path / "x.h5", fps=1000, max_episode_steps=5)
+    assert held.actions[:, 0].tolist() == [-2, -2, 0, 0, 0]
+
+
+@pytest.mark.parametrize(
+    ("env", "keys", "message"),
+    [
+        ("Acrobot-v1", "[1]", r"--keys: expected a JSON object of keys and actions, found '\[1\]'"),
+        ("Acrobot-v1", "{", "--keys: expected a JSON object"),
+        ("Acrobot-v1", '{"lleft": 0}', "--keys: 'lleft' is no key; names are left, right"),
+        ("Acrobot-v1", '{"left": 3}', r"--keys: 'left': expected an action of Discrete\(3\), found 3"),
+        ("Acrobot-v1", '{"left": "x"}', "--keys: 'left': expected an action of"),
+        ("Acrobot-v1", '{"left": null}', "--keys: 'left': expected an action, found null"),
+        ("Acrobot-v1", '{"": 0}', "--keys: expected at least one key"),
+        ("Pendulum-v1", '{"left": [1, 2]}', "--keys: 'left': expected an action of Box"),
+        ("Pendulum-v1", '{"left": 9}', "--keys: 'left': expected an action of Box"),
+        ("FrozenLake-v1", None, r"--keys: expected keys for the actions Discrete\(4\), such as"),
+        ("Nowhere-v0", None, "environment 'Nowhere-v0' cannot be made with pictures"),
+    ],
+)
+def test_mistakes(tmp_path: Path, env: str, keys: str | None, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        play(env, 1, tmp_path / "x.h5", keys=keys)
+
+
+def test_the_command(tmp_path: Path, hands: Callable[..., None], capsys: pytest.CaptureFixture[str]) -> None:
+    hands([])
+    line = ["record", "CartPole-v1", "--policy", "human", "--episodes", "1", "--out", str(tmp_path / "x.h5")]
+    assert main([*line, "--fps", "1000"]) == 0
+    assert "policy         a person" in capsys.readouterr().out
+    assert main([*line, "--noise", "0.5"]) == 2
+    assert "--noise 0.5: is not expected with --policy human" in capsys.readouterr().err
+    other = ["record", "PointNav2D-v0", "--policy", "greedy", "--episodes", "1", "--out", str(tmp_path / "y.h5")]
+    assert main([*other, "--keys", "{}"]) == 2
+    assert "--keys {}: expected with --policy human alone, found with --policy greedy" in capsys.readouterr().err
