@@ -73,7 +73,7 @@ def test_texts_may_name_the_episodes(tmp_path: Path) -> None:
 def test_parts_of_a_struct(tmp_path: Path) -> None:
     observed = [{"camera": [1.0, 2.0], "arm": [0.5]}] * 4
     held = arrow_tables.read(parquet(tmp_path, {"observation": observed, "action": [0, 1, 1, 0]}))
-    assert held.observations.dtype.names == ("camera", "arm") and held.observations["camera"].shape == (4, 2)
+    assert held.observations.dtype.names == ("arm", "camera") and held.observations["camera"].shape == (4, 2)
 
 
 @pytest.mark.parametrize(

@@ -120,19 +120,14 @@ def _array(parts: Mapping[Any, np.ndarray], where: str) -> np.ndarray:
 
 
 def _shaped(fields: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """With observations of one column as [N, 1], and several integer actions as floats."""
+    """With floats of one column as [N, 1]; integers of one are labels [N]."""
     shaped = dict(fields)
-    for name in ("observations", "next_observations"):
-        if name in shaped and shaped[name].ndim == 1 and not structured.is_structured(shaped[name]):
+    for name in ("observations", "next_observations", "actions"):
+        if name in shaped and shaped[name].ndim == 1 and shaped[name].dtype.kind == "f":
             shaped[name] = shaped[name][:, None]
-    actions = shaped["actions"]
-    if actions.dtype.kind == "b":
-        actions = actions.astype(np.int64)
-    if actions.ndim == 1 and actions.dtype.kind == "f":
-        actions = actions[:, None]
-    if actions.ndim == 2 and actions.shape[1] > 1 and actions.dtype.kind in "iu":
-        actions = actions.astype(np.float64)
-    return shaped | {"actions": actions}
+    if shaped["actions"].dtype.kind == "b":
+        shaped["actions"] = shaped["actions"].astype(np.int64)
+    return shaped
 
 
 # --- Episodes -----------------------------------------------------------------------------------------------------
