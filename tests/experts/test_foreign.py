@@ -72,7 +72,6 @@ KINDS = {
         "a PyTorch file, which is not read",
     ),
     "Stable-Baselines3": (zipped("policy.pth"), "a policy of Stable-Baselines3, which is not read"),
-    "Parquet": (b"PAR1\x15\x04", "a Parquet table, which is not read"),
 }  # fmt: skip
 
 

@@ -17,7 +17,8 @@ import torch
 from gymnasium.spaces import Box, Dict, Discrete
 
 from trpo_gail.errors import UserError
-from trpo_gail.experts.policies import heads, plain_pickle, stable_baselines3
+from trpo_gail.experts import unpickling
+from trpo_gail.experts.policies import heads, stable_baselines3
 from trpo_gail.runs.experts import load_actor
 from trpo_gail.spaces.spec import EnvSpec
 
@@ -297,7 +298,7 @@ def test_arrays_and_containers_are_themselves(protocol: int) -> None:
         "b": np.array([1, 2], ">i4"),
         "c": {"d": None},
     }
-    found = plain_pickle.loads(pickle.dumps(value, protocol), "x")
+    found = unpickling.loads(pickle.dumps(value, protocol), "x")
     np.testing.assert_array_equal(found["a"][0], value["a"][0])
     np.testing.assert_array_equal(found["b"], [1, 2])
     assert found["a"][1] == (2.5, "x") and found["c"] == {"d": None}
@@ -308,13 +309,13 @@ def test_arrays_and_containers_are_themselves(protocol: int) -> None:
 )
 def test_damaged_pickles(content: bytes) -> None:
     with contextlib.suppress(UserError):
-        plain_pickle.loads(content, "x")
+        unpickling.loads(content, "x")
 
 
 def test_an_array_that_claims_more_than_it_holds() -> None:
     honest = pickle.dumps(np.zeros(3), protocol=2)
     with pytest.raises(UserError, match="another size than it states"):
-        plain_pickle.loads(honest.replace(b"K\x03\x85", b"K\xff\x85"), "x")
+        unpickling.loads(honest.replace(b"K\x03\x85", b"K\xff\x85"), "x")
 
 
 def test_every_family_has_a_name() -> None:

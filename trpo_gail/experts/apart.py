@@ -76,7 +76,7 @@ def _running() -> subprocess.Popen[bytes]:
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
-        env=_environment(),
+        env=environment(),
         start_new_session=True,  # Ctrl-C is for this process; its end closes the helper's stdin, which ends it
     )
     _helper.append(helper)
@@ -84,7 +84,7 @@ def _running() -> subprocess.Popen[bytes]:
     return helper
 
 
-def _environment() -> dict[str, str]:
+def environment() -> dict[str, str]:
     """Without a launcher's variables, so that no library takes the helper for a rank; one thread is enough."""
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("OMPI_", "PMIX_", "PMI_", "MPI_", "HYDRA_"))}
     return kept | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}

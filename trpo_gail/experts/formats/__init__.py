@@ -6,7 +6,16 @@ from pathlib import Path
 from typing import Protocol
 
 from trpo_gail.experts.data import Demonstrations
-from trpo_gail.experts.formats import d4rl, episodes, minari, native, paper, stable_baselines
+from trpo_gail.experts.formats import (
+    arrow_tables,
+    d4rl,
+    datasets_folder,
+    episodes,
+    minari,
+    native,
+    paper,
+    stable_baselines,
+)
 
 
 class Format(Protocol):
@@ -27,4 +36,4 @@ class Format(Protocol):
 
 
 # The first that holds a file reads it. Whoever adds a format from outside appends it.
-FORMATS: list[Format] = [native, paper, d4rl, minari, episodes, stable_baselines]
+FORMATS: list[Format] = [native, paper, d4rl, minari, episodes, stable_baselines, datasets_folder, arrow_tables]

@@ -52,7 +52,7 @@ def read(path: Path) -> Demonstrations:
             for name, expected in _DATASETS.items()
             if name in file or name not in _OPTIONAL
         }
-        notes = _mark_breaks(found)
+        notes = mark_breaks(found)
         held = arrays.demonstrations(found, path)
         return replace(held, provenance=attributes.read_provenance(file, path), notes=notes)
 
@@ -83,7 +83,7 @@ def write(path: Path, held: Demonstrations) -> None:
         attributes.write_provenance(file, held.provenance)
 
 
-def _mark_breaks(found: dict[str, Any]) -> tuple[str, ...]:
+def mark_breaks(found: dict[str, Any]) -> tuple[str, ...]:
     """Mark, as time limits, the ends that only next observations show; in words, if there are any.
 
     If most rows show one, next observations are of another kind than observations, and nothing is marked.

@@ -8,9 +8,8 @@ from typing import Any
 import numpy as np
 
 from trpo_gail.errors import UserError, listed
-from trpo_gail.experts import hdf5, paper_policy
+from trpo_gail.experts import hdf5, paper_policy, unpickling
 from trpo_gail.experts.paper_policy import STD_FLOOR, PaperPolicy
-from trpo_gail.experts.policies import plain_pickle
 
 NAME = "a policy of Berkeley's course (.pkl)"
 _POLICY = "GaussianPolicy"
@@ -25,7 +24,7 @@ def holds(path: Path) -> bool:
 
 def read(path: Path) -> PaperPolicy:
     """Raises UserError for a pickle of another layout, and for nonlinearities that the paper's policies do not have."""
-    tree = plain_pickle.load(path)
+    tree = unpickling.load(path)
     kind = tree.get("nonlin_type") if isinstance(tree, dict) else None
     if kind not in ("tanh", "lrelu"):
         raise UserError(f"{path}: 'nonlin_type': expected 'tanh' or 'lrelu', found {kind!r:.60}")

@@ -17,7 +17,7 @@ from gymnasium.spaces import Box, Discrete
 from torch import Tensor, nn
 
 from trpo_gail.errors import UserError, listed
-from trpo_gail.experts.policies.plain_pickle import Record
+from trpo_gail.experts.unpickling import Kind
 from trpo_gail.sampling.rollout import Noise
 
 # Of torch.nn, with the arguments that they have by default, as Stable-Baselines3 makes them.
@@ -240,7 +240,7 @@ def _gsde(latent: Tensor, std: Tensor) -> Tensor:
 
 def _activation(parts: Parts, default: str) -> Callable[[], nn.Module]:
     given = parts.arguments.get("activation_fn")
-    named = given.name if isinstance(given, type) and issubclass(given, Record) else None
+    named = given.name if isinstance(given, Kind) else None
     name = default if given is None else str(named).rpartition(".")[2]
     if name not in _ACTIVATIONS or (named and not named.startswith("torch.nn.")):
         raise UserError(

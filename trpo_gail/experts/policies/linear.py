@@ -16,8 +16,7 @@ from typing import Any
 import numpy as np
 
 from trpo_gail.errors import UserError, listed
-from trpo_gail.experts import hdf5
-from trpo_gail.experts.policies import plain_pickle
+from trpo_gail.experts import hdf5, unpickling
 from trpo_gail.sampling.rollout import Noise
 
 NAME = "a linear policy (.npz)"
@@ -108,8 +107,8 @@ def _arrays(path: Path) -> Mapping[str, Any]:
         if isinstance(error, UserError):
             raise
         raise UserError(f"{path}: a damaged NumPy archive: {error}") from error
-    if isinstance(found.get("arr_0"), list):
-        parts = found["arr_0"]
+    parts = found.get("arr_0")
+    if isinstance(parts, np.ndarray) and parts.dtype.kind == "O":
         if len(parts) != 3:
             raise UserError(f"{path}: array 'arr_0': expected M, mean and std, as ARS writes them, found {len(parts)}")
         return dict(zip(("M", "mean", "std"), parts, strict=True))
@@ -122,7 +121,7 @@ def _array(content: bytes, where: str) -> Any:
     version = np.lib.format.read_magic(stream)
     header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
     if header(stream)[2].hasobject:
-        return plain_pickle.loads(content[stream.tell() :], where)
+        return unpickling.loads(content[stream.tell() :], where)
     return np.load(io.BytesIO(content), allow_pickle=False)
 
 

@@ -24,8 +24,8 @@ import torch
 from gymnasium.spaces import Box, Discrete
 
 from trpo_gail.errors import UserError, shortened
-from trpo_gail.experts import hdf5
-from trpo_gail.experts.policies import heads, plain_pickle
+from trpo_gail.experts import hdf5, unpickling
+from trpo_gail.experts.policies import heads
 from trpo_gail.experts.policies.heads import Head, Parts
 from trpo_gail.sampling.rollout import Noise
 from trpo_gail.spaces.spec import EnvSpec
@@ -209,13 +209,13 @@ def _object(data: dict[str, Any], name: str, path: Path) -> Any:
         content = base64.b64decode(value[":serialized:"])
     except (TypeError, ValueError, binascii.Error) as error:
         raise UserError(f"{path}: member 'data': '{name}': expected base64, found {error}") from error
-    return plain_pickle.loads(content, f"{path}: member 'data': '{name}'")
+    return unpickling.loads(content, f"{path}: member 'data': '{name}'")
 
 
 def _policy_class(data: dict[str, Any], path: Path) -> str:
     """Module and name of the policy's class. Raises UserError if it is nobody's but the user's."""
     found = _object(data, "policy_class", path)
-    name = found.name if isinstance(found, type) and issubclass(found, plain_pickle.Record) else ""
+    name = found.name if isinstance(found, unpickling.Kind) else ""
     if name.partition(".")[0] not in ("stable_baselines3", "sb3_contrib"):
         said = f"{name}" if name else "a class of its own"
         raise UserError(
@@ -228,7 +228,7 @@ def _policy_class(data: dict[str, Any], path: Path) -> str:
 def _space(data: dict[str, Any], name: str, path: Path) -> Any:
     """A space, made from its attributes. Others than Box and Discrete are refused by name."""
     record = _object(data, name, path)
-    kind, held = getattr(record, "name", "").rpartition(".")[2], plain_pickle.attributes(record)
+    kind, held = getattr(record, "name", "").rpartition(".")[2], unpickling.attributes(record)
     try:
         if kind == "Box":
             low, high = (np.asarray(held[end]) for end in ("low", "high"))
@@ -251,13 +251,13 @@ def _normaliser(path: Path) -> tuple[Normaliser | None, Path]:
     beside = next((f for d in (folder, path.with_suffix(""), zoo) if (f := d / _NORMALISER).is_file()), None)
     if beside is None:
         return None, path
-    record = plain_pickle.load(beside)
-    held = plain_pickle.attributes(record)
+    record = unpickling.load(beside)
+    held = unpickling.attributes(record)
     if "obs_rms" not in held:
         raise UserError(f"{beside}: expected a VecNormalize of Stable-Baselines3, found {type(record).__name__}")
     if not held.get("norm_obs", True):
         return None, beside
-    statistics = plain_pickle.attributes(held["obs_rms"])
+    statistics = unpickling.attributes(held["obs_rms"])
     try:
         mean, var = (np.asarray(statistics[name], np.float64).reshape(-1) for name in ("mean", "var"))
         scale, clip = np.sqrt(var + float(held.get("epsilon", 1e-8))), float(held["clip_obs"])

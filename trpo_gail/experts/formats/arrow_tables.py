@@ -1,0 +1,73 @@
+"""Tables in a Parquet or Arrow file: a row a step (`columns`), or a row an episode, whose cells are lists of its steps."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from trpo_gail.errors import UserError, listed
+from trpo_gail.experts import arrow, trajectories
+from trpo_gail.experts.arrow import Table
+from trpo_gail.experts.data import Demonstrations
+from trpo_gail.experts.formats import columns
+
+NAME = "a table (Parquet or Arrow)"
+
+
+def holds(path: Path) -> bool:
+    """Whether it begins as a file of Parquet, of Arrow, or as a stream of Arrow does."""
+    return path.is_file() and arrow.is_table(path)
+
+
+def read(path: Path) -> Demonstrations:
+    """All rows."""
+    return of_table(arrow.read([path], path), path)
+
+
+def of_table(table: Table, path: Path, known: Mapping[str, Any] | None = None) -> Demonstrations:
+    """All rows; lists of equal lengths are rows of an array, others the steps of an episode."""
+    if not table.rows:
+        raise UserError(f"{path}: expected at least 1 row, found 0")
+    lists = {name: column for name, column in table.columns.items() if column.lengths is not None}
+    named = trajectories.named(lists)
+    if {"observations", "actions"} <= named.keys():
+        observed, acted = named["observations"].lengths, named["actions"].lengths
+        surely = named["observations"].values.ndim > 1 or "infos" in table.skipped
+        if surely and ((observed == acted) | (observed == acted + 1)).all():
+            return _of_episodes(table, path, known)
+    return columns.read(_rows(table, path), path, known)
+
+
+def _rows(table: Table, path: Path) -> dict[str, np.ndarray]:
+    """Columns [N, ...] of a table with a row a step; of texts those alone that may name an episode."""
+    found, others = {}, list(table.skipped)
+    for name, column in table.columns.items():
+        values = column.rows
+        if values is None or (column.is_text and name.lower() not in columns.EPISODES):
+            others.append(name)
+        else:
+            found[name] = values
+    for name in others:
+        if columns.is_field(name):
+            raise UserError(f"{path}: column '{name}': expected numbers, or lists of one length, of each row")
+    return found
+
+
+def _of_episodes(table: Table, path: Path, known: Mapping[str, Any] | None) -> Demonstrations:
+    found = trajectories.named(dict(table.columns))
+    cells = {name: _cells(column) for name, column in found.items()}
+    episodes = [{name: values[i] for name, values in cells.items()} for i in range(table.rows)]
+    try:
+        return trajectories.joined(episodes, path, known=known)
+    except UserError as error:
+        if table.skipped:
+            raise UserError(f"{error}; columns that are not read: {listed(table.skipped)}") from error
+        raise
+
+
+def _cells(column: arrow.Column) -> list[np.ndarray]:
+    """What each row holds: a list, or one value."""
+    return list(column.values) if column.lengths is None else column.lists()

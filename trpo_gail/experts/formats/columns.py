@@ -1,0 +1,186 @@
+"""Demonstrations from columns by name: what tables of any format hold (CSV, Parquet, Arrow, JSON lines, NumPy arrays).
+
+`obs_0`, `obs.1`, `observation[2]` are the columns of one array; `observation.state` and `next.reward` are LeRobot's names
+of one. Episodes are told apart by a column that names them, by flags, by a step that starts again, by next observations,
+or, if nothing says it, by breaks (`breaks`). N rows, E episodes.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from trpo_gail.errors import UserError, listed
+from trpo_gail.experts import breaks, structured, trajectories
+from trpo_gail.experts.arrays import demonstrations
+from trpo_gail.experts.data import Demonstrations
+from trpo_gail.experts.formats.d4rl import mark_breaks
+from trpo_gail.experts.trajectories import CALLED
+
+EPISODES = (
+    "episode", "episodes", "episode_id", "episode_index", "episode_idx", "episode_number", "episode_num", "eps_id", "ep",
+    "traj", "traj_id", "trajectory", "trajectory_id", "trajectory_index",
+)  # fmt: skip
+STEPS = ("step", "steps", "timestep", "timesteps", "time_step", "t", "frame_index", "step_id", "step_index", "time")
+NAMES = "columns called obs_0, obs_1, ..., action_0, ... (or observation, action), and episode, done, step or reward"
+
+_FIELD = {name: field for field, names in CALLED.items() for name in names}
+_NUMBERED = re.compile(r"(.*?)[\s._\-\[(:]*(\d{1,9})[\])]?")
+
+
+@dataclass(frozen=True)
+class Grouped:
+    """Columns of a table by what they are."""
+
+    fields: dict[str, np.ndarray]  # by the names of `Demonstrations`
+    episode: np.ndarray | None  # [N], equal in the rows of an episode
+    step: np.ndarray | None  # [N]
+    others: tuple[str, ...]  # names that say nothing
+
+
+def read(columns: Mapping[str, np.ndarray], path: str | Path, known: Mapping[str, Any] | None = None) -> Demonstrations:
+    """Demonstrations of columns [N] or [N, ...] by their names; `known` by the names of `Provenance`.
+
+    Raises UserError if no column is called observations or actions, and as `trajectories.joined` does.
+    """
+    found = grouped(columns, path)
+    fields = _shaped(found.fields)
+    if found.episode is not None:
+        order, lengths = _by_episode(found.episode)
+        return _split({name: values[order] for name, values in fields.items()}, lengths, path, known)
+    if "terminals" in fields or "timeouts" in fields:
+        notes = mark_breaks(fields)
+        return replace(demonstrations(fields | dict(known or {}), path), notes=notes)
+    if found.step is not None and (again := np.flatnonzero(np.diff(found.step) <= 0)).size:
+        return _split(fields, _lengths(again, len(found.step)), path, known)
+    return _unmarked(fields, path, known)
+
+
+def grouped(columns: Mapping[str, np.ndarray], path: str | Path) -> Grouped:
+    """Raises UserError unless there are observations and actions."""
+    members: dict[str, dict[Any, np.ndarray]] = {}
+    marks: dict[str, np.ndarray] = {}
+    others = []
+    for name, values in columns.items():
+        plain = name.strip().lower()
+        if (place := _place(plain)) is not None:
+            members.setdefault(place[0], {})[place[1]] = values
+        elif plain in EPISODES or plain in STEPS:
+            marks.setdefault("episode" if plain in EPISODES else "step", values)
+        else:
+            others.append(name)
+    for field in ("observations", "actions"):
+        if field not in members:
+            raise UserError(f"{path}: no column is called {field}: expected {NAMES}; found {listed(columns)}")
+    fields = {field: _array(parts, f"{path}: {field}") for field, parts in members.items()}
+    return Grouped(fields, marks.get("episode"), marks.get("step"), tuple(others))
+
+
+def is_field(name: str) -> bool:
+    """Whether a column of this name is observations, actions, rewards or flags, or one of their columns by number."""
+    place = _place(name.strip().lower())
+    return place is not None and (place[1] == "" or isinstance(place[1], int))
+
+
+# --- Names --------------------------------------------------------------------------------------------------------
+
+
+def _place(name: str) -> tuple[str, Any] | None:
+    """(field, which part of it) that a column is; None if it is no field's."""
+    for plain in (name, name.removeprefix("next.")):  # LeRobot's next.reward and next.done are what a step led to
+        if plain in _FIELD:
+            return _FIELD[plain], ""
+    if (match := _NUMBERED.fullmatch(name)) and match[1] in _FIELD:
+        return _FIELD[match[1]], int(match[2])
+    before, dot, after = name.partition("/" if "/" in name else ".")
+    if dot and after and _FIELD.get(before) in ("observations", "actions", "next_observations"):
+        return _FIELD[before], after
+    return None
+
+
+def _array(parts: Mapping[Any, np.ndarray], where: str) -> np.ndarray:
+    """One array of a field's columns: side by side if each is a number, in the order of their own numbers, if they have
+    some; else the records of parts."""
+    if list(parts) == [""] or len(parts) == 1:
+        return next(iter(parts.values()))
+    if "" in parts:  # observation, and observation_1: the one without a number is the first
+        parts = {(-1 if key == "" else key): values for key, values in parts.items()}
+    if all(isinstance(key, int) for key in parts):
+        parts = dict(sorted(parts.items()))
+    if all(values.ndim == 1 for values in parts.values()):
+        return np.stack(list(parts.values()), axis=1)
+    if all(isinstance(key, int) for key in parts) or any(key == -1 for key in parts):
+        raise UserError(f"{where}: expected numbers in each of {len(parts)} columns, found arrays")
+    return structured.packed({str(key): values for key, values in parts.items()})
+
+
+def _shaped(fields: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """With floats of one column as [N, 1]; integers of one are labels [N]."""
+    shaped = dict(fields)
+    for name in ("observations", "next_observations", "actions"):
+        if name in shaped and shaped[name].ndim == 1 and shaped[name].dtype.kind == "f":
+            shaped[name] = shaped[name][:, None]
+    if shaped["actions"].dtype.kind == "b":
+        shaped["actions"] = shaped["actions"].astype(np.int64)
+    return shaped
+
+
+# --- Episodes -----------------------------------------------------------------------------------------------------
+
+
+def _by_episode(names: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(order [N], lengths [E]) that put the rows of each episode together; episodes in the order of their first rows."""
+    _, first, which = np.unique(names.reshape(len(names), -1)[:, 0], return_index=True, return_inverse=True)
+    rank = np.empty(len(first), np.int64)
+    rank[np.argsort(first)] = np.arange(len(first))
+    which = rank[which.reshape(-1)]
+    return np.argsort(which, kind="stable"), np.bincount(which)
+
+
+def _lengths(last: np.ndarray, rows: int) -> np.ndarray:
+    """Lengths [E] of episodes that end in these rows, and with the last of all."""
+    return np.diff(np.r_[last[last < rows - 1] + 1, rows], prepend=0)
+
+
+def _split(
+    fields: Mapping[str, np.ndarray],
+    lengths: np.ndarray,
+    path: str | Path,
+    known: Mapping[str, Any] | None,
+    notes: tuple[str, ...] = (),
+) -> Demonstrations:
+    ends = np.cumsum(lengths)[:-1]
+    parts = {name: np.split(values, ends) for name, values in fields.items()}
+    episodes = [{name: values[i] for name, values in parts.items()} for i in range(len(lengths))]
+    return trajectories.joined(episodes, path, known=known, notes=notes)
+
+
+def _unmarked(fields: dict[str, np.ndarray], path: str | Path, known: Mapping[str, Any] | None) -> Demonstrations:
+    """Of rows that no column tells apart."""
+    rows = len(fields["observations"])
+    if notes := mark_breaks(fields):
+        return replace(demonstrations(fields | dict(known or {}), path), notes=notes)
+    observed, actions = structured.columns(fields["observations"]), fields["actions"]
+    comparable = len(actions) == rows and observed.dtype.kind in "biuf" and actions.dtype.kind in "biuf"
+    found = np.zeros(rows, bool)
+    if comparable and np.isfinite(observed).all() and np.isfinite(actions).all():
+        found = breaks.jumps(observed, _choices(actions.reshape(rows, -1)))
+    if found.any():
+        lengths = _lengths(np.flatnonzero(found), rows)
+        note = f"no column marks the episodes: {len(lengths)} were told apart by breaks in the observations, a guess"
+        return _split(fields, lengths, path, known, (note,))
+    note = "no column marks the episodes (episode, step or done), and no break shows: taken for one, unfinished"
+    return replace(demonstrations(fields | dict(known or {}), path), notes=(note,))
+
+
+def _choices(actions: np.ndarray) -> np.ndarray:
+    """Discrete actions [N, 1] as one column for each label, if there are few."""
+    labels = np.unique(actions)
+    if actions.shape[1] == 1 and actions.dtype.kind in "biu" and len(labels) <= 32:
+        return np.asarray(actions == labels, np.float64)
+    return actions

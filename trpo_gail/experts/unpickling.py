@@ -1,0 +1,92 @@
+"""Pickles as plain data: numbers, texts, containers, arrays, and records in place of all other objects.
+
+Nothing that a pickle names is imported or called (`pickle_machine`). Arrays and tensors are built here from checked
+parts (`pickle_makers`, `torch_tensors`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from trpo_gail.errors import UserError, shortened
+from trpo_gail.experts import apart
+from trpo_gail.experts.pickle_machine import Kind, Machine, Record
+from trpo_gail.experts.torch_tensors import WITH_TENSORS
+
+__all__ = ["Kind", "Record", "attributes", "check_size", "is_pickle", "load", "loads"]
+
+_MOST = 256 * 2**20  # bytes that a pickle makes, of which no file's size is known
+_DEEPEST = 100  # containers within containers
+_STARTS = (b"(lp", b"(dp", b"]q", b"}q", b"cnumpy", b"ccopy_reg")  # protocols 0 and 1
+
+
+def is_pickle(start: bytes) -> bool:
+    """Whether a file that begins like this may be a pickle."""
+    return (start[:1] == b"\x80" and start[1:2] in (b"\x02", b"\x03", b"\x04", b"\x05")) or start.startswith(_STARTS)
+
+
+def load(path: Path) -> Any:
+    """What the pickle in a file holds. Raises UserError as `loads` does."""
+    return loads(path.read_bytes(), str(path), apart.most_bytes(path))
+
+
+def loads(content: bytes, where: str, most: int = _MOST) -> Any:
+    """What a pickle holds. Raises UserError, which begins with `where`, if it is damaged, or makes over `most` bytes."""
+    try:
+        return Machine(content, most, WITH_TENSORS).load()
+    except Exception as error:  # a damaged pickle raises whatever the instruction that is hit raises
+        said = str(error) if isinstance(error, ValueError) else repr(error)
+        raise UserError(f"{where}: a damaged pickle: {shortened(said, 120)}") from error
+
+
+def attributes(record: Any) -> Mapping[str, Any]:
+    """Those of a record's object, by name; none of anything else."""
+    state = getattr(record, "state", None)
+    if isinstance(state, tuple) and len(state) == 2:  # of an object with slots
+        state = (state[0] or {}) | (state[1] or {}) if all(isinstance(part, dict | None) for part in state) else None
+    return state if isinstance(state, dict) else {}
+
+
+def check_size(value: Any, most: int, where: str) -> None:
+    """Raise UserError if containers hold themselves, are too deep, or would take over `most` bytes as a copy.
+
+    A few bytes of a pickle can make a list that holds a list twice, that holds a list twice, and so on.
+    """
+    try:
+        size = _size(value, {}, 0)
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{where}: {error}") from error
+    if size > most:
+        said = f"{size >> 20:,} MB" if size < 1 << 60 else "an absurd number of bytes"
+        raise UserError(f"{where}: {said} unpacked, expected at most {most >> 20} MB ({apart.EXPANSION})")
+
+
+def _size(value: Any, sizes: dict[int, int], depth: int) -> int:
+    """Bytes, as if nothing were shared. `sizes` holds those of containers; -1 of those that are not done."""
+    if isinstance(value, np.ndarray) and value.dtype.kind != "O":
+        return int(value.nbytes) + 64
+    if isinstance(value, (str, bytes)):
+        return len(value) + 48
+    if not isinstance(value, (list, tuple, dict, Record, np.ndarray)):
+        return 32
+    if depth > _DEEPEST:
+        raise ValueError(f"more than {_DEEPEST} containers within containers")
+    if (known := sizes.get(id(value))) is not None:
+        if known < 0:
+            raise ValueError("a container that holds itself")
+        return known
+    sizes[id(value)] = -1
+    sizes[id(value)] = size = 64 + sum(_size(part, sizes, depth + 1) + 8 for part in _parts(value))
+    return size
+
+
+def _parts(value: Any) -> list[Any]:
+    if isinstance(value, dict):
+        return list(value.values())
+    if isinstance(value, Record):
+        return [value.arguments, value.state, value.items, value.entries]
+    return list(value.reshape(-1)) if isinstance(value, np.ndarray) else list(value)
