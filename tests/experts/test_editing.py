@@ -11,6 +11,7 @@ import pytest
 from trpo_gail.errors import UserError
 from trpo_gail.experts import editing
 from trpo_gail.experts.data import Demonstrations
+from trpo_gail.experts.formats import native
 from trpo_gail.experts.load import load, read
 from trpo_gail.experts.save import save, writer
 
@@ -59,6 +60,6 @@ def test_files_that_do_not_go_together(demonstrations: Demonstrations) -> None:
 
 
 def test_the_table_says_what_is_written() -> None:
-    assert writer("native") is save
+    assert writer("native") is native.writing
     with pytest.raises(UserError, match="--to nothing: expected a format that is written: native"):
         writer("nothing")

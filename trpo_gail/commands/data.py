@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -105,9 +106,13 @@ def run(arguments: list[str], workers: list[Workers]) -> int:
 
 def print_info(path: str) -> None:
     """Print a file of demonstrations as a table, with its warnings."""
-    from trpo_gail.experts import cautions, describe, load
+    from dataclasses import replace
 
-    held = load.read(path)
+    from trpo_gail.experts import cautions, describe, hdf5, load
+    from trpo_gail.experts.outline import outline
+
+    held = outline(load.pieces(path))
+    held.last = replace(held.last, sha256=hdf5.sha256(path))
     print_table(describe.info(held))
     for warning in cautions.of_file(held):
         warn(warning)
@@ -141,11 +146,8 @@ def _validate(given: _ValidateArguments) -> int:
 
 def _convert(given: _ConvertArguments) -> None:
     from trpo_gail.experts import load
-    from trpo_gail.experts.save import writer
 
-    write = writer(given.to)
-    write(_new(given.out), load.read(given.source))
-    print_info(given.out)
+    _save(given.out, load.pieces(given.source), given.to)
 
 
 def _merge(given: _MergeArguments) -> None:
@@ -153,31 +155,32 @@ def _merge(given: _MergeArguments) -> None:
 
     if not given.sources:
         raise UserError("data merge: no IN given, at least 1 expected (trpo-gail data merge --help)")
-    _save(given.out, editing.merge([load.read(source) for source in given.sources]))
+    _save(given.out, editing.merged([partial(load.pieces, source) for source in given.sources]))
 
 
 def _select(given: _SelectArguments) -> None:
     from trpo_gail.experts import editing, load
 
-    held = load.read(given.source)
-    kept = editing.matching(held, (given.min_return, given.max_return), (given.min_length, given.max_length)).tolist()
-    if given.episodes:
-        editing.pick(held, given.episodes)  # raises for numbers that the file lacks
-        kept = sorted(set(kept) & set(given.episodes))
-    _save(given.out, editing.pick(held, kept))
+    returns, lengths = (given.min_return, given.max_return), (given.min_length, given.max_length)
+    _save(given.out, editing.selected(load.pieces(given.source), returns, lengths, given.episodes))
 
 
 def _head(given: _HeadArguments) -> None:
     from trpo_gail.experts import load
 
-    held = load.read(given.file)
-    columns: list[tuple[str, Any]] = [("episode", held.episode_of), ("step", held.steps)]
-    columns += [("observation", held.observations), ("action", held.actions)]
-    columns += [("reward", held.rewards)] if held.rewards is not None else []
-    rows = [[name for name, _ in columns] + ["end"]]
-    for row in range(min(given.rows, len(held.steps))):
-        end = "terminal" if held.terminals[row] else "time limit" if held.timeouts[row] else ""
-        rows.append([_cell(values[row]) for _, values in columns] + [end])
+    rows: list[list[str]] = []
+    episodes = 0
+    for held in load.pieces(given.file):
+        columns: list[tuple[str, Any]] = [("episode", held.episode_of + episodes), ("step", held.steps)]
+        columns += [("observation", held.observations), ("action", held.actions)]
+        columns += [("reward", held.rewards)] if held.rewards is not None else []
+        rows = rows or [[name for name, _ in columns] + ["end"]]
+        for row in range(min(given.rows - len(rows) + 1, len(held.steps))):
+            end = "terminal" if held.terminals[row] else "time limit" if held.timeouts[row] else ""
+            rows.append([_cell(values[row]) for _, values in columns] + [end])
+        episodes += held.trajectories
+        if len(rows) > given.rows:
+            break
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for cells in rows:
         print("  ".join(f"{cell:<{width}}" for cell, width in zip(cells, widths, strict=True)).rstrip())
@@ -202,10 +205,12 @@ def _plot(given: _PlotArguments) -> None:
     print(f"picture  {given.out}")
 
 
-def _save(out: str, held: Demonstrations) -> None:
-    from trpo_gail.experts.save import save
+def _save(out: str, pieces: Iterator[Demonstrations], to: str = "native") -> None:
+    from trpo_gail.experts.save import writer
 
-    save(_new(out), held)
+    with writer(to)(_new(out)) as append:
+        for piece in pieces:
+            append(piece)
     print_info(out)
 
 

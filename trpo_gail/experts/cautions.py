@@ -7,18 +7,17 @@ import numpy as np
 from trpo_gail.experts import fit, validate
 from trpo_gail.experts.data import Demonstrations
 from trpo_gail.experts.facts import Ends
-from trpo_gail.magnitudes import too_large
+from trpo_gail.experts.outline import Outline, outline
 
 ALIVE = "-log(1-D)"  # the reward that is never negative
 
 
-def of_file(held: Demonstrations) -> list[str]:
+def of_file(given: Demonstrations | Outline) -> list[str]:
     """What is so whatever is done with the file."""
-    path = held.path
-    found = [_no_end(held), _unfinished(held), _success(held.ends, path)]
-    for name in ("observations", "actions"):
-        if (value := too_large(getattr(held, name), "float32")) is not None:
-            found.append(f"{path}: dataset '{name}': {value:g} does not fit float32; training needs --dtype float64")
+    held = given if isinstance(given, Outline) else outline([given])
+    found = [_no_end(held), _unfinished(held), _success(held.ends, held.path)]
+    for name, value in held.too_large.items():
+        found.append(f"{held.path}: dataset '{name}': {value:g} does not fit float32; training needs --dtype float64")
     return [text for text in found if text]
 
 
@@ -36,7 +35,7 @@ def of_run(data: Demonstrations, env_id: str, reward: str | None) -> list[str]:
     return [text for text in found if text]
 
 
-def _no_end(data: Demonstrations) -> str | None:
+def _no_end(data: Demonstrations | Outline) -> str | None:
     ends = data.ends
     if ends is None or not ends.unsaid or ends.terminal or ends.limit:
         return None
@@ -51,7 +50,7 @@ def _no_end(data: Demonstrations) -> str | None:
     )
 
 
-def _unfinished(data: Demonstrations) -> str | None:
+def _unfinished(data: Demonstrations | Outline) -> str | None:
     """Of the episodes kept. A file whose only one is unfinished has no end at all, of which `_no_end` warns."""
     if not data.unfinished or not (data.ends and (data.ends.terminal or data.ends.limit)):
         return None

@@ -12,6 +12,7 @@ from trpo_gail.errors import UserError, listed
 from trpo_gail.experts import numbers, structured
 from trpo_gail.experts.data import ROWS, Demonstrations
 from trpo_gail.experts.numbers import FLAGS, FLOATS, INTEGERS, NUMBERS
+from trpo_gail.experts.streams import Rows
 from trpo_gail.experts.subsampling import paper_counts, paper_rows
 
 _OBSERVED = (1, 2, 3, 4, 5)  # dimensions: of labels, vectors, images and stacks of them
@@ -41,24 +42,25 @@ _DTYPES = {
 }
 
 
-def checked(held: Demonstrations, path: str | Path) -> Demonstrations:
+def checked(held: Demonstrations, path: str | Path, first: int = 0) -> Demonstrations:
     """The same in dtypes to compute with, with the returns that its rewards add up to, if it states no others.
 
-    Raises UserError, naming `path`, the field, what was expected and what was found.
+    Raises UserError, naming `path`, the field, what was expected and what was found. `first` is the number of the first
+    row if `held` is a piece.
     """
     given = {name: values for name in FIELDS if (values := getattr(held, name)) is not None}
     fields: dict[str, Any] = {name: _field(name, values, path) for name, values in given.items()}
     held = replace(held, **fields)
-    _check_rows(held, path)
+    _check_rows(held, path, first)
     if held.episode_returns is None and held.rewards is not None and held.subsample == 1:
         return replace(held, episode_returns=_returns(held.rewards, held.episode_lengths))
     return held
 
 
-def check_length(values: np.ndarray, rows: int, where: str) -> None:
+def check_length(values: Rows, rows: int, where: str) -> None:
     """Raise UserError, which begins with `where`, unless there is one of the values for each row of observations."""
-    if len(values) != rows:
-        raise UserError(f"{where}: expected {rows} rows as in 'observations', found {len(values)}")
+    if values.shape[0] != rows:
+        raise UserError(f"{where}: expected {rows} rows as in 'observations', found {values.shape[0]}")
 
 
 def _field(name: str, values: np.ndarray, path: str | Path) -> np.ndarray:
@@ -103,7 +105,7 @@ def _returns(rewards: np.ndarray, lengths: np.ndarray) -> np.ndarray:
     return np.add.reduceat(rewards, np.cumsum(lengths) - lengths, dtype=np.float64)
 
 
-def _check_rows(held: Demonstrations, path: str | Path) -> None:
+def _check_rows(held: Demonstrations, path: str | Path, first: int) -> None:
     """That the arrays agree with one another."""
     rows, episodes = len(held.observations), len(held.episode_lengths)
     if not rows or not episodes:
@@ -128,10 +130,10 @@ def _check_rows(held: Demonstrations, path: str | Path) -> None:
         raise UserError(f"{path}: 'subsample': expected an integer of at least 1, found {held.subsample}")
     if held.episode_lengths.min() < 1:
         raise UserError(f"{path}: dataset 'episode_lengths': expected 1 or more, found {held.episode_lengths.min()}")
-    _check_lengths(held, path)
+    _check_lengths(held, path, first)
 
 
-def _check_lengths(held: Demonstrations, path: str | Path) -> None:
+def _check_lengths(held: Demonstrations, path: str | Path, first: int) -> None:
     """That lengths and steps are those of the rows. Absurd lengths are counted: their rows are never made."""
     rows, episodes, k = len(held.observations), len(held.episode_lengths), held.subsample
     counts = paper_counts(held.episode_lengths, k)
@@ -145,4 +147,6 @@ def _check_lengths(held: Demonstrations, path: str | Path) -> None:
     if not np.array_equal(held.steps, steps):
         row = int(np.argmax(held.steps != steps))
         rule = "" if k == 1 else f" (rows start[i]::{k} with start = RandomState(0).randint(0, {k}, {episodes}))"
-        raise UserError(f"{path}: dataset 'steps': expected {steps[row]} in row {row}{rule}, found {held.steps[row]}")
+        raise UserError(
+            f"{path}: dataset 'steps': expected {steps[row]} in row {first + row}{rule}, found {held.steps[row]}"
+        )

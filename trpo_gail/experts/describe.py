@@ -6,27 +6,26 @@ import json
 
 import numpy as np
 
-from trpo_gail.experts import structured
 from trpo_gail.experts.data import Demonstrations
-from trpo_gail.experts.fit import outside
-from trpo_gail.spaces.as_json import bounds_from_json
+from trpo_gail.experts.outline import Outline, bounds, outline
 
 
-def info(held: Demonstrations) -> list[tuple[str, str]]:
+def info(given: Demonstrations | Outline) -> list[tuple[str, str]]:
     """All that a source holds as (name, value) lines."""
-    facts, lengths = held.provenance, held.episode_lengths
+    held = given if isinstance(given, Outline) else outline([given])
+    facts, lengths, finished = held.last.provenance, held.episode_lengths, held.finished
     return [
         ("file", held.path),
-        ("sha256", held.sha256),
-        ("format", held.format),
+        ("sha256", held.last.sha256),
+        ("format", held.last.format),
         ("environment", " ".join([facts.env_id or "unknown", json.dumps(dict(facts.env_kwargs))])),
         ("episodes", str(len(lengths))),
-        ("transitions", f"{len(held.observations)} rows of {lengths.sum()} steps (subsample {held.subsample})"),
-        ("observations", structured.described(held.observations)),
-        ("actions", f"{held.actions.dtype} {list(held.actions.shape)}, {_action_range(held)}"),
+        ("transitions", f"{held.rows} rows of {lengths.sum()} steps (subsample {held.last.subsample})"),
+        ("observations", held.described("observations")),
+        ("actions", f"{held.described('actions')}, {_action_range(held)}"),
         ("action view", facts.action_view or "unknown"),
         ("returns", _returns(held)),
-        ("lengths", _spread(lengths[: held.finished] if held.finished else lengths)),
+        ("lengths", _spread(lengths[:finished] if finished else lengths)),
         ("ends", _ends(held)),
         ("policy", " ".join(filter(None, [facts.policy, _manner(facts.deterministic)])) or "unknown"),
         ("policy sha256", facts.policy_sha256 or "unknown"),
@@ -56,15 +55,14 @@ def _manner(deterministic: bool | None) -> str:
     return "" if deterministic is None else "(deterministic)" if deterministic else "(stochastic)"
 
 
-def _returns(held: Demonstrations) -> str:
-    if held.episode_returns is None:
+def _returns(held: Outline) -> str:
+    if (returns := held.episode_returns) is None:
         return "unknown (no rewards)"
-    returns = held.finished_returns
-    return "unknown (no finished episode)" if returns is None else _spread(returns)
+    return _spread(returns[: held.finished]) if held.finished else "unknown (no finished episode)"
 
 
-def _ends(held: Demonstrations) -> str:
-    said = f"{held.terminals.sum()} terminal, {held.timeouts.sum()} by time limit"
+def _ends(held: Outline) -> str:
+    said = f"{held.terminals} terminal, {held.timeouts} by time limit"
     if not held.unfinished:
         return said
     return f"{said}, 1 unfinished of {held.episode_lengths[-1]} steps, which returns and lengths leave out"
@@ -74,10 +72,9 @@ def _spread(values: np.ndarray) -> str:
     return f"{values.mean():.1f} +- {values.std():.1f}, {values.min():.6g} to {values.max():.6g}"
 
 
-def _action_range(held: Demonstrations) -> str:
-    text = f"{held.actions.min():.6g} to {held.actions.max():.6g}"
-    bounds = bounds_from_json(held.provenance.action_space or {})
-    if bounds is None or held.actions.shape[1:] != bounds[0].shape or bounds[0].shape != bounds[1].shape:
+def _action_range(held: Outline) -> str:
+    text = f"{held.lowest:.6g} to {held.highest:.6g}"
+    if (limits := bounds(held.last)) is None:
         return text
-    share = float(outside(held.actions, *bounds).mean())
-    return f"{text}, {share:.1%} of coordinates outside the bounds {bounds[0].min():g} to {bounds[1].max():g}"
+    share = held.outside / max(1, held.rows * limits[0].size)
+    return f"{text}, {share:.1%} of coordinates outside the bounds {limits[0].min():g} to {limits[1].max():g}"

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -44,9 +45,7 @@ def pick(held: Demonstrations, episodes: Sequence[int] | np.ndarray) -> Demonstr
     total, wanted = held.trajectories, np.unique(np.asarray(episodes, np.int64))
     if not len(wanted):
         raise UserError(f"{held.path}: none of its {total} episodes is selected")
-    if wanted[0] < 0 or wanted[-1] >= total:
-        beyond = wanted[0] if wanted[0] < 0 else wanted[-1]
-        raise UserError(f"{held.path}: episodes: expected numbers from 0 to {total - 1}, found {beyond}")
+    _check_numbers(wanted, total, held.path)
     rows = np.isin(held.episode_of, wanted)
     kept: dict[str, Any] = {n: values[rows] for n in ROWS if (values := getattr(held, n)) is not None}
     kept |= {name: getattr(held, name)[wanted] for name in _of_episodes(held)}
@@ -58,34 +57,100 @@ def pick(held: Demonstrations, episodes: Sequence[int] | np.ndarray) -> Demonstr
     )
 
 
+def selected(
+    pieces: Iterable[Demonstrations],
+    returns: tuple[float | None, float | None] = (None, None),
+    lengths: tuple[int | None, int | None] = (None, None),
+    episodes: Sequence[int] = (),
+) -> Iterator[Demonstrations]:
+    """Of one source in pieces, the episodes that `matching` finds, and that are among `episodes` if some are named.
+
+    Raises UserError as `pick` does, when all pieces have been seen.
+    """
+    total, found, path = 0, False, ""
+    for piece in pieces:
+        _whole(piece)
+        kept = matching(piece, returns, lengths)
+        if episodes:
+            kept = kept[np.isin(kept + total, episodes)]
+        total, path = total + piece.trajectories, piece.path
+        if len(kept):
+            found = True
+            yield pick(piece, kept)
+    _check_numbers(np.asarray(episodes, np.int64), total, path)
+    if not found:
+        raise UserError(f"{path}: none of its {total} episodes is selected")
+
+
+def _check_numbers(wanted: np.ndarray, total: int, path: str) -> None:
+    if len(beyond := wanted[(wanted < 0) | (wanted >= total)]):
+        raise UserError(f"{path}: episodes: expected numbers from 0 to {total - 1}, found {beyond[0]}")
+
+
+Source = Callable[[], Iterator[Demonstrations]]  # its pieces, from the beginning at each call
+
+
 def merge(sources: Sequence[Demonstrations]) -> Demonstrations:
-    """All episodes of the sources, one source after the other; of their origin what they agree on.
+    """`merged`, of demonstrations that are held already."""
+    return joined(merged([partial(iter, [held]) for held in sources]))
+
+
+def merged(sources: Sequence[Source]) -> Iterator[Demonstrations]:
+    """All episodes of the sources in pieces, one source after the other; of their origin what they agree on.
 
     What not all have (rewards, next observations) is left out. Raises UserError for sources of other columns than the
     first, and for an unfinished episode anywhere but at the end.
     """
-    first = sources[0]
-    for held in sources:
-        _whole(held)
+    heads = [_head(source) for source in sources]
+    for held in heads:
         for name in ("observations", "actions"):
-            expected, found = getattr(first, name), getattr(held, name)
+            expected, found = getattr(heads[0], name), getattr(held, name)
             if not structured.alike(found, expected) or structured.kinds(found) != structured.kinds(expected):
-                said = f"rows of {structured.row(expected)} as {first.path} has"
+                said = f"rows of {structured.row(expected)} as {heads[0].path} has"
                 raise UserError(f"{held.path}: '{name}': expected {said}, found {structured.row(found)}")
-        if held.unfinished and held is not sources[-1]:
-            raise UserError(
-                f"{held.path}: its last episode is unfinished: name this file last, or leave the episode out by "
-                "`trpo-gail data select`"
-            )
-    whole = {name: _joined(sources, name) for name in (*ROWS, *_of_episodes(first))}
-    return replace(
-        first,
-        **whole,
-        provenance=_common([held.provenance for held in sources]),
-        says_ends=all(held.says_ends for held in sources),
-        unfinished=sources[-1].unfinished,
-        whole=None,
-    )
+    dtypes = {name: _dtype(heads, name) for name in (*ROWS, *_of_episodes(heads[0]))}
+    facts: dict[str, Any] = {
+        "provenance": _common([held.provenance for held in heads]),
+        "says_ends": all(held.says_ends for held in heads),
+        "path": heads[0].path,
+        "format": heads[0].format,
+        "whole": None,
+    }
+    for source in sources:
+        for piece in source():
+            if piece.unfinished and source is not sources[-1]:
+                raise UserError(
+                    f"{piece.path}: its last episode is unfinished: name this file last, or leave the episode out by "
+                    "`trpo-gail data select`"
+                )
+            arrays: dict[str, Any] = {name: _as(getattr(piece, name), dtype) for name, dtype in dtypes.items()}
+            yield replace(piece, **facts, **arrays)
+
+
+def _head(source: Source) -> Demonstrations:
+    """The first episode: all sources' are held at once."""
+    return pick(next(source()), [0])
+
+
+def _dtype(heads: Sequence[Demonstrations], name: str) -> np.dtype | None:
+    """What holds this field of all; None if one of them lacks it."""
+    found = [getattr(held, name) for held in heads]
+    return None if any(values is None for values in found) else np.result_type(*(values.dtype for values in found))
+
+
+def _as(values: Any, dtype: np.dtype | None) -> Any:
+    return None if dtype is None else values.astype(dtype, copy=False)
+
+
+def joined(pieces: Iterable[Demonstrations]) -> Demonstrations:
+    """The pieces of one source, at least one, as a whole."""
+    held = list(pieces)
+    if len(held) == 1:
+        return held[0]
+    names = (*ROWS, *_of_episodes(held[0]))
+    whole: dict[str, Any] = {name: None if getattr(held[0], name) is None else _joined(held, name) for name in names}
+    notes = tuple(dict.fromkeys(note for piece in held for note in piece.notes))
+    return replace(held[0], **whole, unfinished=held[-1].unfinished, notes=notes, whole=None)
 
 
 def _of_episodes(held: Demonstrations) -> list[str]:
@@ -93,9 +158,8 @@ def _of_episodes(held: Demonstrations) -> list[str]:
     return [f.name for f in fields(held) if f.name not in ROWS and isinstance(getattr(held, f.name), np.ndarray)]
 
 
-def _joined(sources: Sequence[Demonstrations], name: str) -> Any:
-    parts = [getattr(held, name) for held in sources]
-    return None if any(part is None for part in parts) else np.concatenate(parts)
+def _joined(pieces: Sequence[Demonstrations], name: str) -> Any:
+    return np.concatenate([getattr(piece, name) for piece in pieces])
 
 
 def _common(origins: Sequence[Provenance]) -> Provenance:

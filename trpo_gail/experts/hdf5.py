@@ -20,7 +20,6 @@ import numpy as np
 
 from trpo_gail.errors import UserError, listed, shortened
 from trpo_gail.experts import apart, foreign, numbers, structured
-from trpo_gail.system import whole_file
 
 # Filters by their registered numbers. hdf5plugin, a package of their plugins, has those whose name stands first.
 _PLUGIN = {
@@ -61,23 +60,6 @@ def reading(path: str | Path) -> Iterator[h5py.File]:
         if "unable to lock" in str(error):
             raise UserError(f"{path}: locked by a process that is writing it; try again when it is done") from error
         raise UserError(f"{path}: damaged or truncated HDF5, expected a complete file: {text}") from error
-
-
-@contextmanager
-def writing(path: str | Path) -> Iterator[h5py.File]:
-    """An empty file in memory, which is written to `path` at the end. The same content gives the same bytes.
-
-    Atomic: `path` is what it was, or complete. A missing folder and a full disk are a UserError.
-    """
-    path = Path(path)
-    with h5py.File(path.name, "w", driver="core", backing_store=False) as file:
-        yield file
-        file.flush()
-        content = file.id.get_file_image()
-    try:
-        whole_file.write(path, content)
-    except OSError as error:
-        raise UserError(f"{path}: cannot be written: {error.strerror}") from error
 
 
 def names(path: str | Path) -> set[str]:
@@ -121,27 +103,55 @@ def sha256(path: str | Path) -> str:
 
 
 def array(file: h5py.Group, path: str | Path, name: str, kinds: str, shape: str, ndim: tuple[int, ...]) -> np.ndarray:
-    """The dataset `name`, of one of the `kinds`, as `numbers.good` gives it; `shape` says what was expected.
+    """All of `column`."""
+    return column(file, path, name, kinds, shape, ndim)[:]
 
-    Raises UserError if it is missing, no dataset, of other dimensions or another kind, needs a filter that is not
-    installed, or holds what `numbers.good` refuses.
+
+def column(file: h5py.Group, path: str | Path, name: str, kinds: str, shape: str, ndim: tuple[int, ...]) -> Column:
+    """The dataset `name`, of one of the `kinds`, of which slices can be read; `shape` says what was expected.
+
+    Raises UserError if it is missing, no dataset, of other dimensions or another kind, or claims too much.
     """
     found, where = _dataset(file, path, name, shape), f"{path}: dataset '{name}'"
     dtype = _dtype(found)
     numbers.check_kind(dtype, found.shape, where, kinds, shape, ndim)
     assert dtype is not None
     check_claim(file, path, where, found.shape, dtype.itemsize)
-    return numbers.good(_read(found, dtype, where), where)
+    return Column(file, name, found, dtype, where)
+
+
+class Column:
+    """A dataset whose rows come as `numbers.good` gives them. It is open only while it is read, or files may hold many.
+
+    Reading raises UserError if it needs a filter that is not installed, or holds what `numbers.good` refuses.
+    """
+
+    def __init__(self, group: h5py.Group, name: str, found: h5py.Dataset, stored: np.dtype, where: str) -> None:
+        self._group, self._name, self._stored, self._where = group, name, stored, where
+        self.shape: tuple[int, ...] = found.shape
+        self.dtype = numbers.good_dtype(stored)
+
+    def __getitem__(self, rows: slice) -> np.ndarray:
+        start, stop, _ = rows.indices(self.shape[0])
+        values = _read(self._group[self._name], self._stored, self._where, start, stop)
+        return numbers.good(values, self._where, start)
 
 
 def rows(file: h5py.Group, path: str | Path, name: str, kinds: str, shape: str, ndim: tuple[int, ...]) -> np.ndarray:
-    """The dataset `name` as `array` gives it, or a group of datasets, and of such groups, as records of its parts.
+    """All of `columns`."""
+    return columns(file, path, name, kinds, shape, ndim)[:]
 
-    Parts may have any number of dimensions. Raises UserError as `array` does, for a group without parts or with more
+
+def columns(
+    file: h5py.Group, path: str | Path, name: str, kinds: str, shape: str, ndim: tuple[int, ...]
+) -> Column | Records:
+    """The dataset `name` as `column` gives it, or a group of datasets, and of such groups, as records of its parts.
+
+    Parts may have any number of dimensions. Raises UserError as `column` does, for a group without parts or with more
     than `MOST_PARTS`, and for parts of several lengths.
     """
     if file.get(name, getclass=True) is not h5py.Group:
-        return array(file, path, name, kinds, shape, ndim)
+        return column(file, path, name, kinds, shape, ndim)
     members = sorted(file[name])
     if not 0 < len(members) <= MOST_PARTS:
         raise UserError(f"{path}: '{name}': expected 1 to {MOST_PARTS} arrays in a group, found {len(members)}")
@@ -149,23 +159,25 @@ def rows(file: h5py.Group, path: str | Path, name: str, kinds: str, shape: str, 
     if deep:
         raise UserError(f"{path}: '{name:.60}': expected at most {_DEEPEST} groups within groups, found more")
     found = {
-        member: rows(file, path, f"{name}/{member}", numbers.FLAGS + "f", "[rows, ...]", _ANY) for member in members
+        member: columns(file, path, f"{name}/{member}", numbers.FLAGS + "f", "[rows, ...]", _ANY) for member in members
     }
-    lengths = {member: len(values) for member, values in found.items()}
+    lengths = {member: part.shape[0] for member, part in found.items()}
     if len(set(lengths.values())) > 1:
         said = listed(f"{member} {length}" for member, length in lengths.items())
         raise UserError(f"{path}: '{name}': expected as many rows of each part, found {said}")
-    return structured.packed(found)
+    return Records(found)
 
 
-def put(group: h5py.Group, name: str, values: np.ndarray, **options: Any) -> None:
-    """Write rows as a dataset `name`, created with these options; records as a group with a dataset for each part."""
-    if not structured.is_structured(values):
-        group.create_dataset(name, data=values, **options)
-        return
-    inner = group.create_group(name)
-    for field in values.dtype.names or ():
-        put(inner, field, values[field], **options)
+class Records:
+    """Columns side by side, whose rows are records."""
+
+    def __init__(self, parts: dict[str, Column | Records]) -> None:
+        self._parts = parts
+        self.shape: tuple[int, ...] = next(iter(parts.values())).shape[:1]
+        self.dtype: np.dtype = np.dtype([(name, part.dtype, part.shape[1:]) for name, part in parts.items()])
+
+    def __getitem__(self, rows: slice) -> np.ndarray:
+        return structured.packed({name: part[rows] for name, part in self._parts.items()})
 
 
 def check_claim(file: h5py.Group, path: str | Path, where: str, shape: tuple[int, ...], size: int) -> None:
@@ -203,17 +215,17 @@ def _dtype(found: h5py.Dataset) -> np.dtype | None:
         return np.dtype(np.int64) if isinstance(found.id.get_type(), h5py.h5t.TypeIntegerID) else None
 
 
-def _read(found: h5py.Dataset, dtype: np.dtype, where: str) -> np.ndarray:
-    """All values of a dataset. If a filter is missing, it is looked for in hdf5plugin; a UserError names it."""
+def _read(found: h5py.Dataset, dtype: np.dtype, where: str, start: int, stop: int) -> np.ndarray:
+    """Rows of a dataset. If a filter is missing, it is looked for in hdf5plugin; a UserError names it."""
     try:
-        return _values(found, dtype)
+        return _values(found, dtype, start, stop)
     except OSError:
         if not (missing := _missing_filters(found)):
             raise
     try:
         import hdf5plugin  # noqa: F401  (it registers what it has)
 
-        return _values(found, dtype)
+        return _values(found, dtype, start, stop)
     except (ImportError, OSError) as error:
         if not (missing := _missing_filters(found)):
             raise
@@ -223,10 +235,16 @@ def _read(found: h5py.Dataset, dtype: np.dtype, where: str) -> np.ndarray:
         raise UserError(f"{where} is compressed by the HDF5 filter {names}, which is not installed; {hope}") from error
 
 
-def _values(found: h5py.Dataset, dtype: np.dtype) -> np.ndarray:
-    values = np.empty(found.shape, dtype)
-    if values.size:
+def _values(found: h5py.Dataset, dtype: np.dtype, start: int, stop: int) -> np.ndarray:
+    values = np.empty((stop - start, *found.shape[1:]), dtype)
+    if not values.size:
+        return values
+    if len(values) == len(found):
         found.id.read(h5py.h5s.ALL, h5py.h5s.ALL, values)  # converts
+        return values
+    wanted = found.id.get_space()
+    wanted.select_hyperslab((start, *[0] * (values.ndim - 1)), values.shape)
+    found.id.read(h5py.h5s.create_simple(values.shape), wanted, values)
     return values
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from trpo_gail.errors import UserError, listed
 from trpo_gail.experts import arrays, foreign, hdf5
 from trpo_gail.experts.check import FIELDS, checked
 from trpo_gail.experts.data import Demonstrations
-from trpo_gail.experts.formats import FORMATS
+from trpo_gail.experts.formats import FORMATS, Format
 
 
 def load(
@@ -35,13 +35,30 @@ def load(
 
 def read(path: str | Path) -> Demonstrations:
     """Everything that a file holds, checked. Raises UserError as `load` does."""
+    form = _format(path)
+    held = checked(form.read(Path(path)), path)
+    return replace(held, path=str(path), sha256=hdf5.sha256(path), format=form.NAME)
+
+
+def pieces(path: str | Path) -> Iterator[Demonstrations]:
+    """The same in pieces of whole episodes, for whoever need not hold all; at once if the format is not read in pieces.
+
+    A piece's `unfinished` is of its own last episode. Raises UserError when a piece is malformed, after those before it.
+    """
+    form: Any = _format(path)
+    rows = 0
+    for piece in form.pieces(Path(path)) if hasattr(form, "pieces") else iter([form.read(Path(path))]):
+        yield replace(checked(piece, path, rows), path=str(path), format=form.NAME)
+        rows += len(piece.observations)
+
+
+def _format(path: str | Path) -> Format:
     if not Path(path).is_dir():
         hdf5.require_file(path)
     form = next((form for form in FORMATS if form.holds(Path(path))), None)
     if form is None:
         raise UserError(f"{path}: {_refusal(path)}")
-    held = checked(form.read(Path(path)), path)
-    return replace(held, path=str(path), sha256=hdf5.sha256(path), format=form.NAME)
+    return form
 
 
 def _refusal(path: str | Path) -> str:

@@ -28,16 +28,17 @@ def check_kind(
         raise UserError(f"{where}: expected {wanted}, found {size}")
 
 
-def good(values: np.ndarray, where: str) -> np.ndarray:
+def good(values: np.ndarray, where: str, first: int = 0) -> np.ndarray:
     """The same numbers in a dtype to compute with, whatever their byte order and width.
 
     Floats come as float16, float32 or float64, integers signed (but uint8). Raises UserError if there are NaN,
-    infinities, floats beyond `largest` or integers beyond int64.
+    infinities, floats beyond `largest` or integers beyond int64; `first` is the number of the first row in the message.
     """
     most = largest("float64") if values.dtype.kind == "f" else np.iinfo(np.int64).max
     if (bad := ~_within(values, most)).any():
         at = [int(i) for i in np.argwhere(bad)[0]]
         value = values[tuple(at)]
+        at[:1] = [row + first for row in at[:1]]
         hope = f"values of at most {most:g}" if np.isfinite(value) else "finite values"
         raise UserError(f"{where}: expected {hope}, found {value!s} at {at}")
     return _native(values)
@@ -51,7 +52,12 @@ def _within(values: np.ndarray, most: float) -> np.ndarray:
 
 def _native(values: np.ndarray) -> np.ndarray:
     """The same numbers in this machine's byte order, and in a dtype that PyTorch computes with."""
-    kind, size = values.dtype.kind, values.dtype.itemsize
+    return values.astype(good_dtype(values.dtype), copy=False)
+
+
+def good_dtype(dtype: np.dtype) -> np.dtype:
+    """What `good` makes of a dtype."""
+    kind, size = dtype.kind, dtype.itemsize
     if kind == "u" and size > 1:
-        return values.astype(f"i{min(2 * size, 8)}")
-    return values.astype(f"{kind}{min(size, 8)}", copy=False) if kind in NUMBERS else values
+        return np.dtype(f"i{min(2 * size, 8)}")
+    return np.dtype(f"{kind}{min(size, 8)}") if kind in NUMBERS else dtype

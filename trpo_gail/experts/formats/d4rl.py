@@ -8,17 +8,24 @@ observation, an episode ends that no flag marks.
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 
 from trpo_gail.errors import UserError
-from trpo_gail.experts import arrays, hdf5
+from trpo_gail.experts import arrays, hdf5, hdf5_writing, structured
 from trpo_gail.experts.check import FIELDS
 from trpo_gail.experts.data import Demonstrations
+from trpo_gail.experts.facts import Provenance
 from trpo_gail.experts.formats import attributes, native
+from trpo_gail.experts.hdf5_writing import put
+from trpo_gail.experts.streams import Append, Rows, cut_rows, gathering, row_bytes, slices
 
 NAME = "D4RL"
 
@@ -44,17 +51,21 @@ def holds(path: Path) -> bool:
 def read(path: Path) -> Demonstrations:
     """All rows. A dataset of D4RL's that is missing is a UserError, unless it is optional."""
     with hdf5.reading(path) as file:
-        every = attributes.integer(file, path, "subsample", "1") or 1
-        if every != 1:
-            raise UserError(f"{path}: attribute 'subsample': expected 1 without the dataset 'steps', found {every}")
-        found = {
-            name: hdf5.array(file, path, name, *expected)
-            for name, expected in _DATASETS.items()
-            if name in file or name not in _OPTIONAL
-        }
-        notes = mark_breaks(found)
-        held = arrays.demonstrations(found, path)
-        return replace(held, provenance=attributes.read_provenance(file, path), notes=notes)
+        provenance = _provenance(file, path)
+        found: dict[str, Any] = {name: column[:] for name, column in _columns(file, path).items()}
+    notes = mark_breaks(found)
+    return replace(arrays.demonstrations(found, path), provenance=provenance, notes=notes)
+
+
+def pieces(path: Path) -> Iterator[Demonstrations]:
+    """The same, some episodes at a time. Where they end is found before: a few bytes of memory a row."""
+    with hdf5.reading(path) as file:
+        provenance, columns = _provenance(file, path), _columns(file, path)
+        marked, notes = _marked(columns)
+        for rows in _cut(columns, marked):
+            found: dict[str, Any] = {name: column[rows] for name, column in columns.items()}
+            found |= {} if marked is None else {"timeouts": marked[rows]}
+            yield replace(arrays.demonstrations(found, path), provenance=provenance, notes=notes)
 
 
 def write(path: Path, held: Demonstrations) -> None:
@@ -62,13 +73,118 @@ def write(path: Path, held: Demonstrations) -> None:
 
     An episode whose end is not known is said to end at a time limit. Raises UserError for rows that are subsampled.
     """
+    with writing(path) as append:
+        append(held)
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[Append]:
+    """The same of episodes that are appended in pieces."""
+    with gathering(path, lambda piece: _written(piece, path)) as gathered:
+        yield gathered.append
+        with hdf5_writing.writing(path) as file:
+            for name, column in gathered.columns.items():
+                put(file, name, column)
+            attributes.write_provenance(file, gathered.facts.provenance)
+
+
+# --- Reading ------------------------------------------------------------------------------------------------------
+
+
+def _columns(file: h5py.File, path: Path) -> dict[str, Rows]:
+    return {
+        name: (hdf5.columns if name.endswith("observations") else hdf5.column)(file, path, name, *expected)
+        for name, expected in _DATASETS.items()
+        if name in file or name not in _OPTIONAL
+    }
+
+
+def _provenance(file: h5py.File, path: Path) -> Provenance:
+    every = attributes.integer(file, path, "subsample", "1") or 1
+    if every != 1:
+        raise UserError(f"{path}: attribute 'subsample': expected 1 without the dataset 'steps', found {every}")
+    return attributes.read_provenance(file, path)
+
+
+def _cut(columns: Mapping[str, Rows], marked: np.ndarray | None) -> Iterator[slice]:
+    """The rows of each piece; all at once if they do not fit together, which whoever checks them says."""
+    flags = [_flags(columns[name]) for name in ("terminals", "timeouts") if name in columns]
+    flags += [] if marked is None else [marked]
+    found = [values for values in flags if values is not None]
+    if len(found) < len(flags) or len({column.shape[0] for column in columns.values()}) > 1:
+        yield slice(None)
+        return
+    ends = np.flatnonzero(np.any(found, axis=0)) + 1
+    lengths = np.diff(np.union1d(ends, [len(found[0])]), prepend=0)
+    for _, rows in cut_rows(lengths, row_bytes(columns.values())):
+        yield rows
+
+
+def mark_breaks(found: dict[str, Any]) -> tuple[str, ...]:
+    """Mark, as time limits, the ends that only next observations show; in words, if there are any."""
+    marked, notes = _marked(found)
+    found |= {} if marked is None else {"timeouts": marked}
+    return notes
+
+
+def _marked(found: Mapping[str, Rows]) -> tuple[np.ndarray | None, tuple[str, ...]]:
+    """Time limits [N] with the ends that only next observations show, and that in words; None if there are none.
+
+    If most rows show one, next observations are of another kind than observations, and nothing is marked.
+    """
+    observations, following = found["observations"], found.get("next_observations")
+    rows = observations.shape[0]
+    if following is None or following.shape[0] != rows or rows < 2:
+        return None, ()
+    if not structured.alike(following[:0], observations[:0]):
+        return None, ()
+    said = {name: _flags(found[name]) for name in ("terminals", "timeouts") if name in found}
+    flags = {name: values for name, values in said.items() if values is not None and len(values) == rows}
+    if len(flags) < len(said):
+        return None, ()  # they are refused later
+    breaks = ~np.any([*flags.values(), np.zeros(rows, bool)], axis=0)
+    breaks[-1] = False
+    inner = int(breaks.sum())
+    for part in slices(observations):
+        after = observations[part.start + 1 : part.stop + 1]
+        breaks[part][: len(after)] &= _differ(following[part.start : part.start + len(after)], after)
+    count = int(breaks.sum())
+    if not count or 2 * count > inner:
+        return None, ()
+    ends = "1 episode ends" if count == 1 else f"{count} episodes end"
+    note = f"{ends} without a flag: the next observation is not the next row's; taken for time limits"
+    return breaks | flags.get("timeouts", False), (note,)
+
+
+def _flags(column: Rows) -> np.ndarray | None:
+    """[N] bool of flags of 0 and 1, one a row; None of others, which are refused later."""
+    if math.prod(column.shape) != column.shape[0]:
+        return None
+    found = [np.zeros(0, bool)]
+    for rows in slices(column):
+        values = column[rows].reshape(-1)
+        if not ((values == 0) | (values == 1)).all():
+            return None
+        found.append(values == 1)
+    return np.concatenate(found)
+
+
+def _differ(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Which rows [N] are not the same but for rounding."""
+    return ~np.isclose(structured.columns(a), structured.columns(b), rtol=1e-4, atol=1e-6).all(axis=1)
+
+
+# --- Writing ------------------------------------------------------------------------------------------------------
+
+
+def _written(held: Demonstrations, path: Path) -> dict[str, np.ndarray | None]:
     if held.subsample != 1:
         raise UserError(f"{path}: D4RL's layout holds whole episodes, found one row in {held.subsample}")
     last = np.cumsum(held.episode_lengths[: held.finished]) - 1
     timeouts = held.timeouts.copy()
     timeouts[last] |= ~held.terminals[last]
     known = held.next_observations is not None or held.final_observations is not None
-    written: dict[str, Any] = {
+    return {
         "observations": held.observations,
         "actions": held.actions,
         "rewards": held.rewards,
@@ -76,43 +192,3 @@ def write(path: Path, held: Demonstrations) -> None:
         "timeouts": timeouts,
         "next_observations": held.transitions().next_observations if known else None,
     }
-    with hdf5.writing(path) as file:
-        for name, values in written.items():
-            if values is not None:
-                file.create_dataset(name, data=values, compression="gzip", shuffle=True)
-        attributes.write_provenance(file, held.provenance)
-
-
-def mark_breaks(found: dict[str, Any]) -> tuple[str, ...]:
-    """Mark, as time limits, the ends that only next observations show; in words, if there are any.
-
-    If most rows show one, next observations are of another kind than observations, and nothing is marked.
-    """
-    observations, following = found["observations"], found.get("next_observations")
-    if following is None or following.shape != observations.shape or len(observations) < 2:
-        return ()
-    rows = len(observations)
-    flags = [found[name].reshape(rows, -1)[:, 0] != 0 for name in ("terminals", "timeouts") if _fits(found, name, rows)]
-    inner = ~np.any(flags, axis=0)[:-1] if flags else np.ones(rows - 1, bool)
-    breaks = np.zeros(rows, bool)
-    breaks[:-1] = inner & _differ(following[:-1], observations[1:])
-    count = int(breaks.sum())
-    if not count or 2 * count > inner.sum():
-        return ()
-    if "timeouts" in found and not _fits(found, "timeouts", rows):
-        return ()
-    found["timeouts"] = breaks | (flags[-1] if "timeouts" in found else False)
-    ends = "1 episode ends" if count == 1 else f"{count} episodes end"
-    return (f"{ends} without a flag: the next observation is not the next row's; taken for time limits",)
-
-
-def _fits(found: dict[str, Any], name: str, rows: int) -> bool:
-    """Whether there are flags of 0 and 1, one a row; others are refused later."""
-    values = found.get(name)
-    return values is not None and values.size == rows and bool(((values == 0) | (values == 1)).all())
-
-
-def _differ(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Which rows [N] are not the same but for rounding."""
-    a, b = a.reshape(len(a), -1), b.reshape(len(b), -1)
-    return ~np.isclose(a, b, rtol=1e-4, atol=1e-6).all(axis=1)

@@ -10,16 +10,18 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import h5py
+import numpy as np
 
 from trpo_gail.errors import shortened
 from trpo_gail.experts import hdf5, trajectories
 from trpo_gail.experts.check import FIELDS
 from trpo_gail.experts.data import Demonstrations
+from trpo_gail.experts.streams import Rows, cut, row_bytes
 from trpo_gail.experts.trajectories import CALLED
 
 NAME = "a group per episode (robomimic, Isaac Lab and others)"
@@ -45,6 +47,38 @@ def read(path: Path) -> Demonstrations:
         found = _found(file)
         episodes = [_episode(file, path, member) for _, member in found]
         return trajectories.joined(episodes, path, [name for name, _ in found], _provenance(file))
+
+
+def pieces(path: Path) -> Iterator[Demonstrations]:
+    """The same, some episodes at a time; at once if they differ in more than their lengths, which is refused then."""
+    with hdf5.reading(path) as file:
+        sizes, dtypes = _plan(file, path)
+    if not dtypes:
+        yield read(path)
+        return
+    with hdf5.reading(path) as file:
+        found, provenance = _found(file), _provenance(file)
+        for some in cut(sizes):
+            episodes = [_episode(file, path, member) for _, member in found[some]]
+            alike = [{f: values.astype(dtypes[f], copy=False) for f, values in one.items()} for one in episodes]
+            yield trajectories.joined(alike, path, [name for name, _ in found[some]], provenance)
+
+
+def _plan(file: h5py.File, path: Path) -> tuple[np.ndarray, dict[str, np.dtype]]:
+    """(bytes of each episode [E], the fields' dtypes of all); no dtypes if episodes have not the same fields and rows."""
+    sizes: list[int] = []
+    kinds: list[dict[str, Any]] = []
+    dtypes: dict[str, np.dtype] = {}
+    for _, member in _found(file):
+        columns = _columns(file, path, member)
+        rows = {field: column.shape[0] for field, column in columns.items()}
+        more = {field: rows[field] - min(rows.values()) for field in rows}  # the last observation is one
+        kinds.append({f: (more[f], column.shape[1:], column.dtype.names) for f, column in columns.items()})
+        if kinds[0] != kinds[-1]:
+            return np.zeros(0), {}
+        sizes.append(sum(rows[field] * row_bytes([column]) for field, column in columns.items()))
+        dtypes = {f: np.result_type(column.dtype, dtypes.get(f, column.dtype)) for f, column in columns.items()}
+    return np.array(sizes), dtypes
 
 
 # --- Which episodes there are -------------------------------------------------------------------------------------
@@ -92,16 +126,21 @@ def _numbered(file: h5py.Group, number: int) -> Member:
 # --- One episode --------------------------------------------------------------------------------------------------
 
 
-def _episode(file: h5py.File, path: Path, member: Member) -> dict[str, Any]:
+def _episode(file: h5py.File, path: Path, member: Member) -> dict[str, np.ndarray]:
     """What is there of an episode, by the names of `Demonstrations`."""
-    found: dict[str, Any] = {}
+    return {field: column[:] for field, column in _columns(file, path, member).items()}
+
+
+def _columns(file: h5py.File, path: Path, member: Member) -> dict[str, Rows]:
+    found: dict[str, Rows] = {}
     for field, called in CALLED.items():
         place = next((place for place in map(member, called) if place is not None), None)
         if place is not None:
             expected = _FLAGS if field in ("terminals", "timeouts") else FIELDS[field]
             if field == "rewards":
                 expected = ("fiu", "[rows]", (1, 2))
-            found[field] = hdf5.rows(file, path, "/".join([place[0].name.strip("/"), place[1]]).lstrip("/"), *expected)
+            name = "/".join([place[0].name.strip("/"), place[1]]).lstrip("/")
+            found[field] = hdf5.columns(file, path, name, *expected)
     return found
 
 

@@ -8,7 +8,11 @@ before, and says so in an attribute, since Minari's own readers count on it.
 from __future__ import annotations
 
 import json
+import math
 import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +20,12 @@ import h5py
 import numpy as np
 
 from trpo_gail.errors import UserError, listed
-from trpo_gail.experts import hdf5, numbers
+from trpo_gail.experts import hdf5, hdf5_writing, numbers
 from trpo_gail.experts.check import FIELDS
 from trpo_gail.experts.data import Demonstrations
 from trpo_gail.experts.facts import Provenance
+from trpo_gail.experts.hdf5_writing import put
+from trpo_gail.experts.streams import Append, Rows, cut, gathering, row_bytes, slices
 from trpo_gail.experts.subsampling import paper_rows
 from trpo_gail.system import whole_file
 
@@ -28,6 +34,14 @@ NAME = "Minari"
 _MAIN, _METADATA = "main_data.hdf5", "metadata.json"
 _REPEATED = "last_observation_repeated"
 _FLAGS = ("biuf", "0 or 1 [rows]", (1,))
+# What each episode holds, as in `check.FIELDS`.
+_FIELDS = {
+    "observations": FIELDS["observations"],
+    "actions": FIELDS["actions"],
+    "rewards": FIELDS["rewards"],
+    "terminations": _FLAGS,
+    "truncations": _FLAGS,
+}
 _LARGEST_METADATA = 16 << 20
 
 
@@ -46,32 +60,17 @@ def holds(path: Path) -> bool:
 
 def read(path: Path) -> Demonstrations:
     """All episodes in the order of their numbers. Observations of several parts are refused."""
-    main = _main(path)
-    assert main is not None
-    with hdf5.reading(main) as file:
-        episodes = [_episode(file, main, f"episode_{number}") for number in _numbers(set(file))]
-        repeated = any(_REPEATED in file[f"episode_{number}"].attrs for number in _numbers(set(file)))
-    lengths = np.array([len(episode["actions"]) for episode in episodes])
-    whole = [episode["observations"] for episode in episodes]
-    _check_alike(episodes, path)
-    joined = {name: np.concatenate([episode[name] for episode in episodes]) for name in episodes[0]}
-    actions = joined["actions"]
-    if actions.dtype.kind in numbers.INTEGERS and actions.ndim == 2 and actions.shape[1] == 1:
-        actions = actions[:, 0]
-    last = np.cumsum(lengths) - 1
-    unfinished = not (joined["terminations"][-1] or joined["truncations"][-1])
-    return Demonstrations(
-        observations=np.concatenate([rows[:-1] for rows in whole]),
-        actions=actions,
-        terminals=_flags(joined["terminations"], path, "terminations"),
-        timeouts=_flags(joined["truncations"], path, "truncations"),
-        steps=paper_rows(lengths, 1)[1],
-        episode_lengths=lengths,
-        rewards=joined["rewards"],
-        final_observations=None if repeated else np.stack([rows[-1] for rows in whole]),
-        unfinished=bool(unfinished and len(last) > 0),
-        provenance=_provenance(main.with_name(_METADATA)),
-    )
+    plan = _plan(path)
+    with hdf5.reading(plan.main) as file:
+        return _read(file, plan, slice(0, len(plan.numbers)))
+
+
+def pieces(path: Path) -> Iterator[Demonstrations]:
+    """The same, some episodes at a time."""
+    plan = _plan(path)
+    with hdf5.reading(plan.main) as file:
+        for episodes in cut(plan.sizes):
+            yield _read(file, plan, episodes)
 
 
 def write(path: Path, held: Demonstrations) -> None:
@@ -79,38 +78,41 @@ def write(path: Path, held: Demonstrations) -> None:
 
     Lost: policy, seed, versions and licence. Raises UserError for rows that are subsampled, or that have no rewards.
     """
-    if held.subsample != 1 or held.rewards is None:
-        what = "whole episodes, found subsampled ones" if held.subsample != 1 else "rewards, found none"
-        raise UserError(f"{path}: Minari's layout holds {what}")
+    with writing(path) as append:
+        append(held)
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[Append]:
+    """The same of episodes that are appended in pieces."""
     folder = path / "data"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(f"{path}: cannot be written: {error.strerror}") from error
-    finals = _finals(held)
-    first = np.cumsum(held.episode_lengths) - held.episode_lengths
-    with hdf5.writing(folder / _MAIN) as file:
-        for i, (start, length) in enumerate(zip(first, held.episode_lengths, strict=True)):
-            rows = slice(int(start), int(start + length))
-            group = file.create_group(f"episode_{i}")
-            last = held.observations[rows][-1:] if finals is None else finals[i : i + 1]
-            parts = {
-                "observations": np.concatenate([held.observations[rows], last.astype(held.observations.dtype)]),
-                "actions": held.actions[rows],
-                "rewards": held.rewards[rows],
-                "terminations": held.terminals[rows],
-                "truncations": held.timeouts[rows] & ~held.terminals[rows],
-            }
-            for name, values in parts.items():
-                group.create_dataset(name, data=values, compression="gzip", shuffle=True)
-            group.attrs["id"], group.attrs["total_steps"] = i, int(length)
-            if finals is None:
-                group.attrs[_REPEATED] = 1
-    text = json.dumps(_metadata(held, path), indent=1)
-    try:
-        whole_file.write(folder / _METADATA, text.encode())
-    except OSError as error:
-        raise UserError(f"{path}: cannot be written: {error.strerror}") from error
+    with gathering(path, lambda piece: _written(piece, path)) as gathered:
+        yield gathered.append
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UserError(f"{path}: cannot be written: {error.strerror}") from error
+        columns = gathered.columns
+        lengths, finals = columns["episode_lengths"][:], columns.get("final_observations")
+        ends = np.append(0, np.cumsum(lengths))
+        with hdf5_writing.writing(folder / _MAIN) as file:
+            for i, length in enumerate(lengths.tolist()):
+                rows = slice(int(ends[i]), int(ends[i + 1]))
+                group = file.create_group(f"episode_{i}")
+                for name in _FIELDS:
+                    values = columns[name][rows]
+                    if name == "observations":
+                        last = values[-1:] if finals is None else finals[i : i + 1].astype(values.dtype)
+                        values = np.concatenate([values, last])
+                    put(group, name, values)
+                group.attrs["id"], group.attrs["total_steps"] = i, length
+                if finals is None:
+                    group.attrs[_REPEATED] = 1
+        text = json.dumps(_metadata(columns, lengths, gathered.facts.provenance, path), indent=1)
+        try:
+            whole_file.write(folder / _METADATA, text.encode())
+        except OSError as error:
+            raise UserError(f"{path}: cannot be written: {error.strerror}") from error
 
 
 # --- Reading ------------------------------------------------------------------------------------------------------
@@ -126,38 +128,86 @@ def _numbers(names: set[str]) -> list[int]:
     return sorted(int(name[len("episode_") :]) for name in names if re.fullmatch(r"episode_(0|[1-9]\d{0,9})", name))
 
 
-def _episode(file: h5py.File, path: Path, name: str) -> dict[str, np.ndarray]:
+@dataclass(frozen=True)
+class _Plan:
+    """What is known of the episodes before their numbers are read."""
+
+    main: Path
+    numbers: list[int]  # [E]
+    sizes: np.ndarray  # [E] bytes
+    dtypes: dict[str, np.dtype]  # of the fields of all episodes
+    repeated: bool  # whether last observations are not known
+
+
+def _plan(path: Path) -> _Plan:
+    """Raises UserError for episodes that are malformed, or of other shapes than the first."""
+    main = _main(path)
+    assert main is not None
+    with hdf5.reading(main) as file:
+        numbers_ = _numbers(set(file))
+        first = _columns(file, main, f"episode_{numbers_[0]}")
+        dtypes, sizes, repeated = {field: column.dtype for field, column in first.items()}, [], False
+        for i, number in enumerate(numbers_):
+            columns = _columns(file, main, f"episode_{number}")
+            for field, column in columns.items():
+                expected, found = list(first[field].shape[1:]), list(column.shape[1:])
+                if found != expected:
+                    raise UserError(
+                        f"{path}: '{field}' of episode {i}: expected rows of shape {expected}, found {found}"
+                    )
+                dtypes[field] = np.result_type(dtypes[field], column.dtype)
+            sizes.append(columns["actions"].shape[0] * row_bytes(columns.values()))
+            repeated |= _REPEATED in file[f"episode_{number}"].attrs
+    return _Plan(main, numbers_, np.array(sizes), dtypes, repeated)
+
+
+def _columns(file: h5py.File, path: Path, name: str) -> dict[str, hdf5.Column]:
+    """The fields of an episode, of as many rows as they should have."""
     observed = file[name].get("observations") if isinstance(file.get(name), h5py.Group) else None
     if isinstance(observed, h5py.Group):
         parts = listed(sorted(observed))
         raise UserError(
             f"{path}: '{name}/observations': expected one array, found a group of {parts}, which is not read"
         )
-    wanted = {
-        "observations": FIELDS["observations"],
-        "actions": FIELDS["actions"],
-        "rewards": FIELDS["rewards"],
-        "terminations": _FLAGS,
-        "truncations": _FLAGS,
-    }
-    found = {field: hdf5.array(file, path, f"{name}/{field}", *expected) for field, expected in wanted.items()}
-    rows = len(found["actions"])
-    for field, values in found.items():
+    found = {field: hdf5.column(file, path, f"{name}/{field}", *expected) for field, expected in _FIELDS.items()}
+    rows = found["actions"].shape[0]
+    for field, column in found.items():
         expected_rows = rows + (field == "observations")
-        if len(values) != expected_rows or not rows:
+        if column.shape[0] != expected_rows or not rows:
             raise UserError(
                 f"{path}: dataset '{name}/{field}': expected {max(expected_rows, 1)} rows beside {rows} actions, "
-                f"found {len(values)}"
+                f"found {column.shape[0]}"
             )
     return found
 
 
-def _check_alike(episodes: list[dict[str, np.ndarray]], path: Path) -> None:
-    for i, episode in enumerate(episodes):
-        for field, values in episode.items():
-            expected, found = list(episodes[0][field].shape[1:]), list(values.shape[1:])
-            if found != expected:
-                raise UserError(f"{path}: '{field}' of episode {i}: expected rows of shape {expected}, found {found}")
+def _read(file: h5py.File, plan: _Plan, some: slice) -> Demonstrations:
+    """These episodes, one after the other."""
+    names = [f"episode_{number}" for number in plan.numbers[some]]
+    episodes = [{f: c[:] for f, c in _columns(file, plan.main, name).items()} for name in names]
+    whole = [episode.pop("observations") for episode in episodes]
+    joined = {
+        field: np.concatenate([episode[field] for episode in episodes]).astype(plan.dtypes[field], copy=False)
+        for field in episodes[0]
+    }
+    actions = joined["actions"]
+    if actions.dtype.kind in numbers.INTEGERS and actions.ndim == 2 and actions.shape[1] == 1:
+        actions = actions[:, 0]
+    lengths = np.array([len(episode["actions"]) for episode in episodes])
+    of_all = plan.dtypes["observations"]
+    unfinished = some.stop == len(plan.numbers) and not (joined["terminations"][-1] or joined["truncations"][-1])
+    return Demonstrations(
+        observations=np.concatenate([rows[:-1] for rows in whole]).astype(of_all, copy=False),
+        actions=actions,
+        terminals=_flags(joined["terminations"], plan.main, "terminations"),
+        timeouts=_flags(joined["truncations"], plan.main, "truncations"),
+        steps=paper_rows(lengths, 1)[1],
+        episode_lengths=lengths,
+        rewards=joined["rewards"],
+        final_observations=None if plan.repeated else np.stack([rows[-1] for rows in whole]).astype(of_all, copy=False),
+        unfinished=bool(unfinished),
+        provenance=_provenance(plan.main.with_name(_METADATA)),
+    )
 
 
 def _flags(values: np.ndarray, path: Path, name: str) -> np.ndarray:
@@ -205,6 +255,22 @@ def _space(stated: dict[str, Any]) -> dict[str, Any] | None:
 # --- Writing ------------------------------------------------------------------------------------------------------
 
 
+def _written(held: Demonstrations, path: Path) -> dict[str, np.ndarray | None]:
+    """Rows of episodes, and what there is one of an episode."""
+    if held.subsample != 1 or held.rewards is None:
+        what = "whole episodes, found subsampled ones" if held.subsample != 1 else "rewards, found none"
+        raise UserError(f"{path}: Minari's layout holds {what}")
+    return {
+        "observations": held.observations,
+        "actions": held.actions,
+        "rewards": held.rewards,
+        "terminations": held.terminals,
+        "truncations": held.timeouts & ~held.terminals,
+        "episode_lengths": held.episode_lengths,
+        "final_observations": _finals(held),
+    }
+
+
 def _finals(held: Demonstrations) -> np.ndarray | None:
     """[E, O], the observations after the last actions; None if one is not known."""
     if held.final_observations is not None:
@@ -214,15 +280,14 @@ def _finals(held: Demonstrations) -> np.ndarray | None:
     return None
 
 
-def _metadata(held: Demonstrations, path: Path) -> dict[str, Any]:
-    facts = held.provenance
+def _metadata(columns: Mapping[str, Rows], lengths: np.ndarray, facts: Provenance, path: Path) -> dict[str, Any]:
     found: dict[str, Any] = {
-        "total_episodes": held.trajectories,
-        "total_steps": int(held.episode_lengths.sum()),
+        "total_episodes": len(lengths),
+        "total_steps": int(lengths.sum()),
         "data_format": "hdf5",
         "jpeg_encoding": False,
-        "observation_space": json.dumps(_stated_space(held.observations, facts.observation_space)),
-        "action_space": json.dumps(_stated_space(held.actions, facts.action_space)),
+        "observation_space": json.dumps(_stated_space(columns["observations"], facts.observation_space)),
+        "action_space": json.dumps(_stated_space(columns["actions"], facts.action_space)),
         "dataset_id": f"{re.sub('[^A-Za-z0-9_-]', '-', path.name) or 'expert'}-v0".replace("-v0-v0", "-v0"),
         "minari_version": "0.5.4",
     }
@@ -244,15 +309,15 @@ def _spec(env_id: str, kwargs: dict[str, Any]) -> dict[str, Any]:
         return {"id": env_id, "entry_point": "unknown:Unknown", "kwargs": kwargs, "additional_wrappers": []}
 
 
-def _stated_space(values: np.ndarray, known: Any) -> dict[str, Any]:
+def _stated_space(values: Rows, known: Any) -> dict[str, Any]:
     """As Minari keeps a space; an unknown one is a box without bounds, or as many choices as there are."""
-    if values.ndim == 1:
-        n = int((known or {}).get("n") or values.max() + 1)
+    if len(values.shape) == 1:
+        n = int((known or {}).get("n") or max(values[rows].max() for rows in slices(values)) + 1)
         return {"type": "Discrete", "dtype": "int64", "start": 0, "n": n}
     shape, dtype = list(values.shape[1:]), str(values.dtype)
     bounds = {"low": np.full(shape, -np.inf), "high": np.full(shape, np.inf)}
     for name, sign in (("low", -1), ("high", 1)):
         stated = (known or {}).get(name)
-        if isinstance(stated, list) and len(stated) == values[0].size:
+        if isinstance(stated, list) and len(stated) == math.prod(shape):
             bounds[name] = np.array([sign * np.inf if v is None else v for v in stated], np.float64).reshape(shape)
     return {"type": "Box", "dtype": dtype, "shape": shape} | {name: value.tolist() for name, value in bounds.items()}

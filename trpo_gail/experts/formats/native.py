@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import h5py
+import numpy as np
+
 from trpo_gail.errors import UserError
-from trpo_gail.experts import hdf5
+from trpo_gail.experts import hdf5, hdf5_writing
 from trpo_gail.experts.check import FIELDS
-from trpo_gail.experts.data import Demonstrations
+from trpo_gail.experts.data import ROWS, Demonstrations
 from trpo_gail.experts.formats import attributes
+from trpo_gail.experts.hdf5_writing import put
+from trpo_gail.experts.streams import Append, Rows, cut_rows, gathering, row_bytes
 
 FORMAT, FORMAT_VERSION = "trpo_gail expert data", 2
 NAME = "native"
@@ -38,23 +45,51 @@ def holds(path: Path) -> bool:
 def read(path: Path) -> Demonstrations:
     """All that the file holds. Raises UserError for what is missing or of another kind than it should be."""
     with hdf5.reading(path) as file:
-        version = attributes.integer(file, path, "format_version", f"{FORMAT_VERSION} or less") or FORMAT_VERSION
-        if version > FORMAT_VERSION:
-            raise UserError(f"{path}: attribute 'format_version': expected {FORMAT_VERSION} or less, found {version}")
-        subsample = attributes.integer(file, path, "subsample", "an integer of at least 1")
-        if subsample is not None and subsample < 1:
-            raise UserError(f"{path}: attribute 'subsample': expected an integer of at least 1, found {subsample}")
-        found: dict[str, Any] = {
-            name: hdf5.array(file, path, name, *expected)
-            for name, expected in FIELDS.items()
-            if name in file or name not in _OPTIONAL
-        }
-        return Demonstrations(
-            **found,
-            subsample=subsample or 1,
-            unfinished=bool(attributes.integer(file, path, "unfinished", "0 or 1")),
-            provenance=attributes.read_provenance(file, path),
-        )
+        return _read(_columns(file, path), _facts(file, path), slice(None), slice(None))
+
+
+def pieces(path: Path) -> Iterator[Demonstrations]:
+    """The same, some episodes at a time. A subsampled file is one piece: which rows it keeps depends on all episodes."""
+    with hdf5.reading(path) as file:
+        facts, columns = _facts(file, path), _columns(file, path)
+        lengths, rows = columns["episode_lengths"][:], columns["observations"].shape[0]
+        alike = all(columns[name].shape[0] == rows for name in ROWS if name in columns)
+        whole = facts["subsample"] > 1 or not alike or lengths.min(initial=1) < 1 or sum(lengths.tolist()) != rows
+        if whole:  # malformed, perhaps: whoever checks it says how
+            yield _read(columns, facts, slice(None), slice(None))
+            return
+        size = row_bytes(column for name, column in columns.items() if name in ROWS)
+        for episodes, kept in cut_rows(lengths, size):
+            last = episodes.stop == len(lengths)
+            yield _read(columns, facts | {"unfinished": facts["unfinished"] and last}, episodes, kept)
+
+
+def _columns(file: h5py.File, path: Path) -> dict[str, Rows]:
+    return {
+        name: (hdf5.columns if name.endswith("observations") else hdf5.column)(file, path, name, *expected)
+        for name, expected in FIELDS.items()
+        if name in file or name not in _OPTIONAL
+    }
+
+
+def _facts(file: h5py.File, path: Path) -> dict[str, Any]:
+    """What the attributes say."""
+    version = attributes.integer(file, path, "format_version", f"{FORMAT_VERSION} or less") or FORMAT_VERSION
+    if version > FORMAT_VERSION:
+        raise UserError(f"{path}: attribute 'format_version': expected {FORMAT_VERSION} or less, found {version}")
+    subsample = attributes.integer(file, path, "subsample", "an integer of at least 1")
+    if subsample is not None and subsample < 1:
+        raise UserError(f"{path}: attribute 'subsample': expected an integer of at least 1, found {subsample}")
+    return {
+        "subsample": subsample or 1,
+        "unfinished": bool(attributes.integer(file, path, "unfinished", "0 or 1")),
+        "provenance": attributes.read_provenance(file, path),
+    }
+
+
+def _read(columns: dict[str, Rows], facts: dict[str, Any], episodes: slice, rows: slice) -> Demonstrations:
+    held: dict[str, Any] = {name: column[rows if name in ROWS else episodes] for name, column in columns.items()}
+    return Demonstrations(**held, **facts)
 
 
 def write(path: Path, held: Demonstrations) -> None:
@@ -62,16 +97,26 @@ def write(path: Path, held: Demonstrations) -> None:
 
     Without last observations it is of version 1, which earlier releases read.
     """
-    with hdf5.writing(path) as file:
-        for name in _WRITTEN:
-            if (values := getattr(held, name)) is not None:
-                file.create_dataset(name, data=values, compression="gzip", compression_opts=9, shuffle=True)
-        file.attrs["format"] = FORMAT
-        file.attrs["format_version"] = 1 if held.final_observations is None else FORMAT_VERSION
-        file.attrs["subsample"] = held.subsample
-        if held.unfinished:
-            file.attrs["unfinished"] = 1
-        if (returns := held.finished_returns) is not None:
-            file.attrs["return_mean"] = float(returns.mean())
-            file.attrs["return_std"] = float(returns.std())
-        attributes.write_provenance(file, held.provenance)
+    with writing(path) as append:
+        append(held)
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[Append]:
+    """The same of episodes that are appended in pieces."""
+    with gathering(path, lambda piece: {name: getattr(piece, name) for name in _WRITTEN}) as gathered:
+        yield gathered.append
+        facts, columns = gathered.facts, gathered.columns
+        with hdf5_writing.writing(path) as file:
+            for name in columns:  # in the order of _WRITTEN
+                put(file, name, columns[name], compression_opts=9)
+            file.attrs["format"] = FORMAT
+            file.attrs["format_version"] = FORMAT_VERSION if "final_observations" in columns else 1
+            file.attrs["subsample"] = facts.subsample
+            if facts.unfinished:
+                file.attrs["unfinished"] = 1
+            returns = columns["episode_returns"][:] if "episode_returns" in columns else np.zeros(0)
+            if len(finished := returns[: len(returns) - facts.unfinished]):
+                file.attrs["return_mean"] = float(finished.mean())
+                file.attrs["return_std"] = float(finished.std())
+            attributes.write_provenance(file, facts.provenance)

@@ -6,17 +6,18 @@ Rewards and starts may be columns [N, 1]; discrete actions are integers [N, 1]. 
 
 from __future__ import annotations
 
-import zipfile
-from io import BytesIO
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from trpo_gail.errors import UserError, listed
-from trpo_gail.experts import apart, numbers
+from trpo_gail.errors import UserError
+from trpo_gail.experts import npz
 from trpo_gail.experts.check import FIELDS, check_length
 from trpo_gail.experts.data import Demonstrations
-from trpo_gail.system import whole_file
+from trpo_gail.experts.streams import Append, cut_rows, gathering, row_bytes
 
 NAME = "Stable-Baselines"
 
@@ -31,22 +32,64 @@ _ARRAYS = {
 
 def holds(path: Path) -> bool:
     """Whether it is a NumPy archive with observations and starts of episodes."""
-    return {"obs.npy", "episode_starts.npy"} <= _members(path).keys()
+    return {"obs.npy", "episode_starts.npy"} <= npz.members(path).keys()
 
 
 def read(path: Path) -> Demonstrations:
     """All episodes. Raises UserError for an array that is missing, of objects, or of another length."""
-    found = {name: _array(path, name) for name in _ARRAYS if name != "rewards" or "rewards.npy" in _members(path)}
-    rows = len(found["obs"])
-    for name, values in found.items():
-        check_length(values, rows, f"{path}: array '{name}'")
-    starts = found["episode_starts"].reshape(rows, -1)[:, 0] != 0
-    if rows and not starts[0]:
-        raise UserError(f"{path}: array 'episode_starts': expected True in row 0, found False")
-    first = np.flatnonzero(starts)
-    lengths = np.diff(np.append(first, rows))
+    return next(_pieces(path, lambda lengths, _: iter([(slice(0, len(lengths)), slice(0, int(lengths.sum())))])))
+
+
+def pieces(path: Path) -> Iterator[Demonstrations]:
+    """The same, some episodes at a time."""
+    return _pieces(path, cut_rows)
+
+
+def write(path: Path, held: Demonstrations) -> None:
+    """Write what Stable-Baselines' ExpertDataset reads. Lost: how episodes end, next observations, provenance.
+
+    Raises UserError for rows that are subsampled, and for a disk that refuses.
+    """
+    with writing(path) as append:
+        append(held)
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[Append]:
+    """The same of episodes that are appended in pieces."""
+    with gathering(path, lambda piece: _written(piece, path)) as gathered:
+        yield gathered.append
+        npz.write(path, gathered.columns)
+
+
+# --- Reading ------------------------------------------------------------------------------------------------------
+
+_Cut = Callable[[np.ndarray, int], Iterator[tuple[slice, slice]]]
+
+
+def _pieces(path: Path, cut: _Cut) -> Iterator[Demonstrations]:
+    """Episodes, as `cut` divides them, which is given their lengths and the bytes of a row."""
+    with npz.reading(path) as archive:
+        names = [name for name in _ARRAYS if name != "rewards" or "rewards.npy" in npz.members(path)]
+        columns = {name: archive.column(name, *_ARRAYS[name]) for name in names}
+        rows = columns["obs"].shape[0]
+        for name, column in columns.items():
+            check_length(column, rows, f"{path}: array '{name}'")
+        starts = columns.pop("episode_starts")[:].reshape(rows, -1)[:, 0] != 0
+        if rows and not starts[0]:
+            raise UserError(f"{path}: array 'episode_starts': expected True in row 0, found False")
+        lengths = np.diff(np.append(np.flatnonzero(starts), rows))
+        stated = _stated(path, len(lengths))
+        notes: tuple[str, ...] = ()
+        for episodes, part in cut(lengths, row_bytes(columns.values())):
+            held = _read({name: column[part] for name, column in columns.items()}, lengths[episodes])
+            notes = notes or _contradicted(held.episode_returns, stated, episodes)
+            yield replace(held, notes=notes)
+
+
+def _read(found: dict[str, np.ndarray], lengths: np.ndarray) -> Demonstrations:
+    rows, first = len(found["obs"]), np.cumsum(lengths) - lengths
     rewards = found["rewards"].reshape(rows, -1)[:, 0] if "rewards" in found else None
-    returns = None if rewards is None else np.add.reduceat(rewards, first, dtype=np.float64)
     unknown = np.zeros(rows, bool)
     return Demonstrations(
         observations=found["obs"],
@@ -56,62 +99,9 @@ def read(path: Path) -> Demonstrations:
         steps=np.arange(rows) - np.repeat(first, lengths),
         episode_lengths=lengths,
         rewards=rewards,
-        episode_returns=returns,
+        episode_returns=None if rewards is None else np.add.reduceat(rewards, first, dtype=np.float64),
         says_ends=False,
-        notes=_contradicted(path, returns),
     )
-
-
-def write(path: Path, held: Demonstrations) -> None:
-    """Write what Stable-Baselines' ExpertDataset reads. Lost: how episodes end, next observations, provenance.
-
-    Raises UserError for rows that are subsampled, and for a disk that refuses.
-    """
-    if held.subsample != 1:
-        raise UserError(f"{path}: Stable-Baselines' layout holds whole episodes, found one row in {held.subsample}")
-    rows = len(held.observations)
-    arrays = {
-        "obs": held.observations,
-        "actions": held.actions.reshape(rows, -1),
-        "rewards": np.zeros(rows) if held.rewards is None else held.rewards,
-        "episode_returns": np.zeros(0) if held.episode_returns is None else held.episode_returns,
-        "episode_starts": held.steps == 0,
-    }
-    out = BytesIO()
-    np.savez_compressed(out, allow_pickle=False, **arrays)
-    try:
-        whole_file.write(path, out.getvalue())
-    except OSError as error:
-        raise UserError(f"{path}: cannot be written: {error.strerror}") from error
-
-
-def _members(path: Path) -> dict[str, int]:
-    """Sizes of an archive's members by name; none if it is no archive."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            return {member.filename: member.file_size for member in archive.infolist()}
-    except (OSError, zipfile.BadZipFile, ValueError, NotImplementedError):
-        return {}
-
-
-def _array(path: Path, name: str) -> np.ndarray:
-    """One array. What its header claims is compared with the limit before its numbers are made."""
-    members, file = _members(path), f"{name}.npy"
-    where = f"{path}: array '{name}'"
-    if file not in members:
-        raise UserError(f"{where} is missing, expected {_ARRAYS[name][1]}; found {listed(sorted(members))}")
-    if (size := members[file]) > (most := apart.most_bytes(path)):
-        raise UserError(f"{where}: {size >> 20} MB unpacked, expected at most {most >> 20} MB ({apart.EXPANSION})")
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            values: np.ndarray = archive[name]
-    except ValueError as error:
-        problem = "objects, which need a pickle to be read" if "pickle" in str(error) else str(error)
-        raise UserError(f"{where}: expected numbers, found {problem}") from error
-    except Exception as error:  # a damaged archive raises what its compression raises
-        raise UserError(f"{where}: damaged ({type(error).__name__})") from error
-    numbers.check_kind(values.dtype, values.shape, where, *_ARRAYS[name])
-    return values
 
 
 def _actions(values: np.ndarray) -> np.ndarray:
@@ -123,16 +113,36 @@ def _actions(values: np.ndarray) -> np.ndarray:
     return columns.astype(np.float64) if whole else columns
 
 
-def _contradicted(path: Path, returns: np.ndarray | None) -> tuple[str, ...]:
-    """A note if the file states other returns than its rewards make."""
-    if returns is None or "episode_returns.npy" not in _members(path):
-        return ()
+def _stated(path: Path, episodes: int) -> np.ndarray | None:
+    """The returns [E] that a file states; None if it states none, or of other episodes: they are not needed."""
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            stated = np.asarray(archive["episode_returns"], np.float64).ravel()
-    except Exception:  # it is not needed
+        with npz.reading(path) as archive:
+            stated = archive.column("episode_returns", "biuf", "[episodes]", _COLUMNS)[:]
+    except UserError:
+        return None
+    return stated.astype(np.float64).ravel() if stated.size == episodes else None
+
+
+def _contradicted(returns: np.ndarray | None, stated: np.ndarray | None, episodes: slice) -> tuple[str, ...]:
+    """A note if other returns are stated of these episodes than their rewards make."""
+    if returns is None or stated is None or np.allclose(stated[episodes], returns, rtol=1e-3, atol=1e-3):
         return ()
-    if len(stated) == len(returns) and not np.allclose(stated, returns, rtol=1e-3, atol=1e-3):
-        row = int(np.argmax(np.abs(stated - returns)))
-        return (f"'episode_returns' says {stated[row]:.6g} of episode {row}, its rewards sum to {returns[row]:.6g}",)
-    return ()
+    row = int(np.argmax(np.abs(stated[episodes] - returns)))
+    said = f"'episode_returns' says {stated[episodes][row]:.6g} of episode {episodes.start + row}"
+    return (f"{said}, its rewards sum to {returns[row]:.6g}",)
+
+
+# --- Writing ------------------------------------------------------------------------------------------------------
+
+
+def _written(held: Demonstrations, path: Path) -> dict[str, np.ndarray]:
+    if held.subsample != 1:
+        raise UserError(f"{path}: Stable-Baselines' layout holds whole episodes, found one row in {held.subsample}")
+    rows = len(held.observations)
+    return {
+        "obs": held.observations,
+        "actions": held.actions.reshape(rows, -1),
+        "rewards": np.zeros(rows) if held.rewards is None else held.rewards,
+        "episode_returns": np.zeros(0) if held.episode_returns is None else held.episode_returns,
+        "episode_starts": held.steps == 0,
+    }

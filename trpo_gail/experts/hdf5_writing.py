@@ -1,0 +1,79 @@
+"""Writing HDF5 so that a file is complete or not there, and that the same content gives the same bytes."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from trpo_gail.errors import UserError
+from trpo_gail.experts.streams import Rows, slices
+from trpo_gail.system import whole_file
+
+_MORE = 2 << 20  # bytes that the HDF5 library may write beside the values of a slice
+
+
+@contextmanager
+def writing(path: str | Path) -> Iterator[h5py.File]:
+    """An empty file, which is at `path` after the block.
+
+    Atomic: `path` is what it was, or complete. A missing folder and a full disk are a UserError.
+    """
+    try:
+        with whole_file.replacing(Path(path)) as part, h5py.File(part, "w") as file:
+            yield file
+            _require_space(file, _MORE)
+    except OSError as error:
+        reason = os.strerror(error.errno) if error.errno else error.strerror
+        raise UserError(f"{path}: cannot be written: {reason}") from error
+
+
+def put(group: h5py.Group, name: str, values: Rows, **options: Any) -> None:
+    """Write a dataset slice by slice, compressed by gzip; of records a group with a dataset for each part.
+
+    The bytes are those of a dataset that is written at once.
+    """
+    if values.dtype.names is not None:
+        inner = group.create_group(name)
+        for part in values.dtype.names:
+            put(inner, part, _Part(values, part), **options)
+        return
+    made = group.create_dataset(name, values.shape, values.dtype, compression="gzip", shuffle=True, **options)
+    for rows in slices(values, made.chunks[0]):
+        some = values[rows]
+        _require_space(made.file, some.nbytes + _MORE)
+        if some.size:
+            made[rows] = some
+
+
+class _Part:
+    """One part of records, as rows."""
+
+    def __init__(self, records: Rows, name: str) -> None:
+        self._records, self._name = records, name
+        self.dtype, row = records.dtype[name].subdtype or (records.dtype[name], ())
+        self.shape = (*records.shape, *row)
+
+    def __getitem__(self, rows: slice) -> np.ndarray:
+        return np.ascontiguousarray(self._records[rows][self._name])
+
+
+def _require_space(file: h5py.File, size: int) -> None:
+    """Raise OSError unless the disk takes that many bytes more: the HDF5 library crashes if it does not."""
+    if not hasattr(os, "posix_fallocate"):
+        return
+    descriptor = file.id.get_vfd_handle()
+    now = os.fstat(descriptor).st_size
+    try:
+        os.posix_fallocate(descriptor, now, size)
+    except OSError as error:
+        if error.errno not in (errno.EOPNOTSUPP, errno.EINVAL):  # a file system that cannot be asked
+            raise
+    finally:
+        os.ftruncate(descriptor, now)

@@ -1,0 +1,147 @@
+"""NumPy archives (`.npz`) as columns: read from the beginning on, and written, without holding an array whole.
+
+Arrays of objects would need a pickle, and are refused.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import zipfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+
+from trpo_gail.errors import UserError, listed
+from trpo_gail.experts import apart, numbers
+from trpo_gail.experts.streams import Rows, slices
+from trpo_gail.system import whole_file
+
+_A_ROW = 32  # bytes, since some numbers are made for each row
+_AT_ONCE = 1 << 20  # bytes
+_START = (1980, 1, 1, 0, 0, 0)  # the same content gives the same bytes
+
+
+def members(path: Path) -> dict[str, int]:
+    """Sizes of an archive's members by name; empty if it is no archive."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return {member.filename: member.file_size for member in archive.infolist()}
+    except (OSError, zipfile.BadZipFile, ValueError, NotImplementedError):
+        return {}
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[Archive]:
+    """Open an archive. Raises UserError if it cannot be."""
+    with contextlib.ExitStack() as stack:
+        with _damage(f"{path}"):
+            archive = stack.enter_context(zipfile.ZipFile(path))
+        yield Archive(path, archive, stack)
+
+
+class Archive:
+    """Arrays of an archive by name."""
+
+    def __init__(self, path: Path, archive: zipfile.ZipFile, stack: contextlib.ExitStack) -> None:
+        self._path, self._archive, self._stack = path, archive, stack
+
+    def column(self, name: str, kinds: str, shape: str, ndim: tuple[int, ...]) -> Column:
+        """An array, of one of the `kinds`; `shape` says what was expected.
+
+        Raises UserError if it is missing, damaged, of objects, of another kind, or claims too much.
+        """
+        where, names = f"{self._path}: array '{name}'", self._archive.namelist()
+        if f"{name}.npy" not in names:
+            raise UserError(f"{where} is missing, expected {shape}; found {listed(sorted(names))}")
+        with _damage(where):
+            member = self._archive.getinfo(f"{name}.npy")
+            if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+                raise UserError(f"{where}: compressed as NumPy never does (method {member.compress_type})")
+            stream = self._stack.enter_context(self._archive.open(member))
+        found = Column(stream, where, apart.most_bytes(self._path))
+        numbers.check_kind(found.dtype, found.shape, where, kinds, shape, ndim)
+        return found
+
+
+class Column:
+    """An array of an archive, of which slices are read one behind the other.
+
+    Raises UserError for objects, for a claim of more than `most` bytes, and if it is damaged.
+    """
+
+    def __init__(self, stream: IO[bytes], where: str, most: int) -> None:
+        self._stream, self._where, self._at = stream, where, 0
+        with _damage(where):
+            version = np.lib.format.read_magic(stream)
+            read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+            self.shape, by_columns, self.dtype = read(stream)
+            if min(self.shape, default=0) < 0:
+                raise ValueError("a shape below 0")
+        if self.dtype.hasobject:
+            raise UserError(f"{where}: expected numbers, found objects, which need a pickle to be read")
+        claimed = math.prod(self.shape) * self.dtype.itemsize + math.prod(self.shape[:1]) * _A_ROW
+        if claimed > most:
+            raise UserError(
+                f"{where}: {claimed >> 20} MB unpacked, expected at most {most >> 20} MB ({apart.EXPANSION})"
+            )
+        self._whole: np.ndarray | None = None
+        if by_columns and len(self.shape) > 1:  # it has no rows that could be read
+            self._whole = self._values(self.shape[0]).reshape(self.shape, order="F")
+
+    def __getitem__(self, rows: slice) -> np.ndarray:
+        start, stop, _ = rows.indices(self.shape[0])
+        if self._whole is not None:
+            return self._whole[start:stop]
+        assert start == self._at, f"row {start} is asked for after row {self._at}"
+        self._at = stop
+        return self._values(stop - start)
+
+    def _values(self, rows: int) -> np.ndarray:
+        with _damage(self._where):
+            values = np.empty((rows, *self.shape[1:]), self.dtype)
+            left = values.reshape(-1).view(np.uint8).data
+            while len(left):
+                part = self._stream.read(min(len(left), _AT_ONCE))
+                if not part:
+                    raise EOFError("it ends early")
+                left[: len(part)] = part
+                left = left[len(part) :]
+        return values
+
+
+@contextmanager
+def _damage(where: str) -> Iterator[None]:
+    """What a damaged archive raises, which its compression decides, becomes a UserError."""
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as error:
+        raise UserError(f"{where}: damaged ({type(error).__name__})") from error
+
+
+def write(path: Path, columns: Mapping[str, Rows]) -> None:
+    """Write a compressed archive, complete or not at all. The same content gives the same bytes."""
+    try:
+        with (
+            whole_file.replacing(path) as part,
+            zipfile.ZipFile(part, "w", zipfile.ZIP_DEFLATED) as archive,
+        ):
+            for name, column in columns.items():
+                member = zipfile.ZipInfo(f"{name}.npy", _START)
+                member.compress_type = zipfile.ZIP_DEFLATED
+                with archive.open(member, "w", force_zip64=True) as stream:
+                    _write(stream, column)
+    except OSError as error:
+        raise UserError(f"{path}: cannot be written: {error.strerror}") from error
+
+
+def _write(stream: IO[bytes], column: Rows) -> None:
+    header = {"descr": np.lib.format.dtype_to_descr(column.dtype), "fortran_order": False, "shape": column.shape}
+    np.lib.format.write_array_header_1_0(stream, header)
+    for rows in slices(column):
+        stream.write(np.ascontiguousarray(column[rows]).tobytes())
