@@ -18,7 +18,7 @@ from trpo_gail.experts import load as loading
 from trpo_gail.experts.check import checked
 from trpo_gail.experts.data import Demonstrations as Held
 from trpo_gail.experts.data import content_sha256
-from trpo_gail.experts.save import writer
+from trpo_gail.experts.save import save
 
 _HERE = "demonstrations"  # what messages call what has no file
 
@@ -97,7 +97,7 @@ class Demonstrations(Held):
         Atomic: `path` is what it was, or complete. Raises UserError for what the format cannot hold, a missing folder and
         a full disk.
         """
-        writer(format)(Path(path), self)
+        save(path, self, format)
 
 
 def load(

@@ -16,14 +16,16 @@ from trpo_gail.experts.formats import FORMATS, native
 from trpo_gail.experts.streams import Append
 
 
-def save(path: str | Path, demonstrations: Demonstrations) -> None:
-    """Write the native layout. The same content gives the same bytes.
+def save(path: str | Path, demonstrations: Demonstrations, to: str = "native") -> None:
+    """Write a format that is written, by the name of its module. The same content gives the same bytes.
 
     Atomic: `path` is what it was, or complete. A malformed set of arrays is a UserError and no file; so are a missing
     folder and a full disk.
     """
+    writing = writer(to)
     checked(demonstrations, path)
-    native.write(Path(path), demonstrations)
+    with writing(Path(path)) as append:
+        append(demonstrations)
 
 
 def writer(name: str) -> Callable[[Path], AbstractContextManager[Append]]:
