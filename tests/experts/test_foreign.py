@@ -92,9 +92,7 @@ def test_files_that_are_no_hdf5(tmp_path: Path, content: bytes, says: str) -> No
         assert told_of(path, use).startswith(f"not an HDF5 file but {says}")
 
 
-@pytest.mark.parametrize(
-    "content", [b"observations,actions\n0,1\n", b"\x00" * 1000, b"P", b"\x80", b"\x80\x63", b"versio"]
-)
+@pytest.mark.parametrize("content", [b"\x00" * 1000, b"P", b"\x80", b"\x80\x63", b"versio"])
 def test_nothing_is_guessed(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "demos.h5"
     path.write_bytes(content)

@@ -8,6 +8,7 @@ from typing import Protocol
 from trpo_gail.experts.data import Demonstrations
 from trpo_gail.experts.formats import (
     arrow_tables,
+    csv_tables,
     d4rl,
     datasets_folder,
     episodes,
@@ -36,4 +37,14 @@ class Format(Protocol):
 
 
 # The first that holds a file reads it. Whoever adds a format from outside appends it.
-FORMATS: list[Format] = [native, paper, d4rl, minari, episodes, stable_baselines, datasets_folder, arrow_tables]
+FORMATS: list[Format] = [
+    native,
+    paper,
+    d4rl,
+    minari,
+    episodes,
+    stable_baselines,
+    datasets_folder,
+    arrow_tables,
+    csv_tables,
+]

@@ -81,6 +81,12 @@ def grouped(columns: Mapping[str, np.ndarray], path: str | Path) -> Grouped:
     return Grouped(fields, marks.get("episode"), marks.get("step"), tuple(others))
 
 
+def field(name: str) -> str | None:
+    """Which array a column of this name is of; None if it is of no array."""
+    place = _place(name.strip().lower())
+    return None if place is None else place[0]
+
+
 def is_field(name: str) -> bool:
     """Whether a column of this name is observations, actions, rewards or flags, or one of their columns by number."""
     place = _place(name.strip().lower())
