@@ -213,11 +213,17 @@ class Demonstrations:
         within = self.steps[rows] + 1 < self.episode_lengths[self.episode_of[rows]]
 
         def after(_: str, part: np.ndarray, final: np.ndarray | None) -> np.ndarray:
-            found = np.full((len(rows), *part.shape[1:]), np.nan, part.dtype if part.dtype.kind == "f" else None)
+            every = (self.subsample == 1 or not within.any()) and (final is not None or within.all())
+            found = np.full(
+                (len(rows), *part.shape[1:]), 0 if every else np.nan, part.dtype if every else floating(part)
+            )
             if self.subsample == 1:
                 found[within] = part[rows[within] + 1]
             if final is not None:
                 found[~within] = final[self.episode_of[rows[~within]]]
             return found
+
+        def floating(part: np.ndarray) -> np.dtype:
+            return part.dtype if part.dtype.kind == "f" else np.dtype(np.float64)  # integers have no NaN
 
         return structured.changed(self.observations, after, self.final_observations)

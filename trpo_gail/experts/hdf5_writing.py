@@ -10,10 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import h5py
-import numpy as np
 
 from trpo_gail.errors import UserError
-from trpo_gail.experts.streams import Rows, slices
+from trpo_gail.experts.streams import Part, Rows, slices
 from trpo_gail.system import whole_file
 
 _MORE = 2 << 20  # bytes that the HDF5 library may write beside the values of a slice
@@ -42,7 +41,7 @@ def put(group: h5py.Group, name: str, values: Rows, **options: Any) -> None:
     if values.dtype.names is not None:
         inner = group.create_group(name)
         for part in values.dtype.names:
-            put(inner, part, _Part(values, part), **options)
+            put(inner, part, Part(values, part), **options)
         return
     made = group.create_dataset(name, values.shape, values.dtype, compression="gzip", shuffle=True, **options)
     for rows in slices(values, made.chunks[0]):
@@ -50,18 +49,6 @@ def put(group: h5py.Group, name: str, values: Rows, **options: Any) -> None:
         _require_space(made.file, some.nbytes + _MORE)
         if some.size:
             made[rows] = some
-
-
-class _Part:
-    """One part of records, as rows."""
-
-    def __init__(self, records: Rows, name: str) -> None:
-        self._records, self._name = records, name
-        self.dtype, row = records.dtype[name].subdtype or (records.dtype[name], ())
-        self.shape = (*records.shape, *row)
-
-    def __getitem__(self, rows: slice) -> np.ndarray:
-        return np.ascontiguousarray(self._records[rows][self._name])
 
 
 def _require_space(file: h5py.File, size: int) -> None:

@@ -37,6 +37,18 @@ class Rows(Protocol):
     def __getitem__(self, rows: slice, /) -> np.ndarray: ...
 
 
+class Part:
+    """One part of records, as rows."""
+
+    def __init__(self, records: Rows, name: str) -> None:
+        self._records, self._name = records, name
+        self.dtype, row = records.dtype[name].subdtype or (records.dtype[name], ())
+        self.shape = (*records.shape, *row)
+
+    def __getitem__(self, rows: slice) -> np.ndarray:
+        return np.ascontiguousarray(self._records[rows][self._name])
+
+
 def row_bytes(columns: Iterable[Rows]) -> int:
     """What a row of all these columns takes."""
     return sum(column.dtype.itemsize * int(np.prod(column.shape[1:], dtype=np.int64)) for column in columns)

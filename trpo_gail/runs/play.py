@@ -55,7 +55,9 @@ def play(
     environment does not have, and if no episode was finished.
     """
     try:
-        from gymnasium.utils import play as playing
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # its module would like to plot, in a window of its own
+            from gymnasium.utils import play as playing
     except gymnasium.error.DependencyNotInstalled as error:
         raise UserError("--policy human needs pygame: pip install pygame") from error
     env = _made(env_id, dict(env_kwargs or {}), max_episode_steps)

@@ -7,8 +7,8 @@ before, and says so in an attribute, since Minari's own readers count on it.
 
 from __future__ import annotations
 
+import copy
 import json
-import math
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -19,13 +19,14 @@ from typing import Any
 import h5py
 import numpy as np
 
-from trpo_gail.errors import UserError, listed
-from trpo_gail.experts import hdf5, hdf5_writing, numbers
+from trpo_gail.errors import UserError
+from trpo_gail.experts import hdf5, hdf5_writing, numbers, structured
 from trpo_gail.experts.check import FIELDS
 from trpo_gail.experts.data import Demonstrations
 from trpo_gail.experts.facts import Provenance
+from trpo_gail.experts.formats import minari_spaces
 from trpo_gail.experts.hdf5_writing import put
-from trpo_gail.experts.streams import Append, Rows, cut, gathering, row_bytes, slices
+from trpo_gail.experts.streams import Append, Rows, cut, gathering, row_bytes
 from trpo_gail.experts.subsampling import paper_rows
 from trpo_gail.system import whole_file
 
@@ -104,7 +105,7 @@ def writing(path: Path) -> Iterator[Append]:
                     if name == "observations":
                         last = values[-1:] if finals is None else finals[i : i + 1].astype(values.dtype)
                         values = np.concatenate([values, last])
-                    put(group, name, values)
+                    put(group, name, minari_spaces.renamed(values))
                 group.attrs["id"], group.attrs["total_steps"] = i, length
                 if finals is None:
                     group.attrs[_REPEATED] = 1
@@ -150,26 +151,23 @@ def _plan(path: Path) -> _Plan:
         for i, number in enumerate(numbers_):
             columns = _columns(file, main, f"episode_{number}")
             for field, column in columns.items():
-                expected, found = list(first[field].shape[1:]), list(column.shape[1:])
+                expected, found = _shapes(first[field]), _shapes(column)
                 if found != expected:
-                    raise UserError(
-                        f"{path}: '{field}' of episode {i}: expected rows of shape {expected}, found {found}"
-                    )
-                dtypes[field] = np.result_type(dtypes[field], column.dtype)
+                    raise UserError(f"{path}: '{field}' of episode {i}: expected rows of {expected}, found {found}")
+                if dtypes[field] != column.dtype:
+                    dtypes[field] = np.promote_types(dtypes[field], column.dtype)
             sizes.append(columns["actions"].shape[0] * row_bytes(columns.values()))
             repeated |= _REPEATED in file[f"episode_{number}"].attrs
     return _Plan(main, numbers_, np.array(sizes), dtypes, repeated)
 
 
-def _columns(file: h5py.File, path: Path, name: str) -> dict[str, hdf5.Column]:
+def _columns(file: h5py.File, path: Path, name: str) -> dict[str, Rows]:
     """The fields of an episode, of as many rows as they should have."""
-    observed = file[name].get("observations") if isinstance(file.get(name), h5py.Group) else None
-    if isinstance(observed, h5py.Group):
-        parts = listed(sorted(observed))
-        raise UserError(
-            f"{path}: '{name}/observations': expected one array, found a group of {parts}, which is not read"
-        )
-    found = {field: hdf5.column(file, path, f"{name}/{field}", *expected) for field, expected in _FIELDS.items()}
+    _refuse_jpeg(file.get(f"{name}/observations"), path, name)
+    found: dict[str, Rows] = {
+        field: (hdf5.columns if field == "observations" else hdf5.column)(file, path, f"{name}/{field}", *expected)
+        for field, expected in _FIELDS.items()
+    }
     rows = found["actions"].shape[0]
     for field, column in found.items():
         expected_rows = rows + (field == "observations")
@@ -181,11 +179,28 @@ def _columns(file: h5py.File, path: Path, name: str) -> dict[str, hdf5.Column]:
     return found
 
 
+def _shapes(column: Rows) -> str:
+    """Of a row and its parts, in words."""
+    return re.sub(r"\w+ (?=\[)", "", structured.row(column[0:0]))
+
+
+def _refuse_jpeg(found: Any, path: Path, name: str) -> None:
+    """Raise UserError for images that are kept as JPEG: a discriminator would tell its traces from true images."""
+    if isinstance(found, h5py.Group):
+        for member in found:
+            _refuse_jpeg(found.get(member), path, f"{name}/{member}")
+    elif isinstance(found, h5py.Dataset) and h5py.check_vlen_dtype(found.dtype) is not None:
+        raise UserError(
+            f"{path}: '{name}': images are kept as JPEG, whose traces an environment's images lack: write the dataset "
+            "again with jpeg_encoding=False"
+        )
+
+
 def _read(file: h5py.File, plan: _Plan, some: slice) -> Demonstrations:
     """These episodes, one after the other."""
     names = [f"episode_{number}" for number in plan.numbers[some]]
     episodes = [{f: c[:] for f, c in _columns(file, plan.main, name).items()} for name in names]
-    whole = [episode.pop("observations") for episode in episodes]
+    whole = [minari_spaces.restored(episode.pop("observations")) for episode in episodes]
     joined = {
         field: np.concatenate([episode[field] for episode in episodes]).astype(plan.dtypes[field], copy=False)
         for field in episodes[0]
@@ -194,7 +209,7 @@ def _read(file: h5py.File, plan: _Plan, some: slice) -> Demonstrations:
     if actions.dtype.kind in numbers.INTEGERS and actions.ndim == 2 and actions.shape[1] == 1:
         actions = actions[:, 0]
     lengths = np.array([len(episode["actions"]) for episode in episodes])
-    of_all = plan.dtypes["observations"]
+    of_all = minari_spaces.restored(np.zeros(0, plan.dtypes["observations"])).dtype
     unfinished = some.stop == len(plan.numbers) and not (joined["terminations"][-1] or joined["truncations"][-1])
     return Demonstrations(
         observations=np.concatenate([rows[:-1] for rows in whole]).astype(of_all, copy=False),
@@ -223,7 +238,7 @@ def _provenance(path: Path) -> Provenance:
             return Provenance()
         held = json.loads(path.read_text())
         spec = _parsed(held.get("env_spec"))
-        spaces = [_space(_parsed(held.get(name))) for name in ("observation_space", "action_space")]
+        spaces = [minari_spaces.read(_parsed(held.get(name))) for name in ("observation_space", "action_space")]
     except (OSError, ValueError, AttributeError, RecursionError):
         return Provenance()
     env_id, kwargs = spec.get("id"), spec.get("kwargs")
@@ -239,17 +254,6 @@ def _parsed(value: Any) -> dict[str, Any]:
     """An object that is kept as JSON in a text, or as it is; empty if it is neither."""
     found = json.loads(value) if isinstance(value, str) else value
     return found if isinstance(found, dict) else {}
-
-
-def _space(stated: dict[str, Any]) -> dict[str, Any] | None:
-    """As `spaces.as_json` writes a space: flat bounds, null if infinite."""
-    if stated.get("type") == "Discrete":
-        return {"type": "Discrete", "n": stated.get("n")}
-    if stated.get("type") != "Box":
-        return None
-    flat = {name: np.asarray(stated.get(name), np.float64).reshape(-1) for name in ("low", "high")}
-    bounds = {name: [float(v) if np.isfinite(v) else None for v in values] for name, values in flat.items()}
-    return {"type": "Box", "shape": stated.get("shape"), "dtype": stated.get("dtype")} | bounds
 
 
 # --- Writing ------------------------------------------------------------------------------------------------------
@@ -286,8 +290,8 @@ def _metadata(columns: Mapping[str, Rows], lengths: np.ndarray, facts: Provenanc
         "total_steps": int(lengths.sum()),
         "data_format": "hdf5",
         "jpeg_encoding": False,
-        "observation_space": json.dumps(_stated_space(columns["observations"], facts.observation_space)),
-        "action_space": json.dumps(_stated_space(columns["actions"], facts.action_space)),
+        "observation_space": json.dumps(minari_spaces.state(columns["observations"], facts.observation_space)),
+        "action_space": json.dumps(minari_spaces.state(columns["actions"], facts.action_space)),
         "dataset_id": f"{re.sub('[^A-Za-z0-9_-]', '-', path.name) or 'expert'}-v0".replace("-v0-v0", "-v0"),
         "minari_version": "0.5.4",
     }
@@ -301,23 +305,9 @@ def _spec(env_id: str, kwargs: dict[str, Any]) -> dict[str, Any]:
     import gymnasium
 
     try:
-        spec = gymnasium.spec(env_id)
+        spec = copy.deepcopy(gymnasium.spec(env_id))
         spec.kwargs = spec.kwargs | kwargs
         stated: dict[str, Any] = json.loads(spec.to_json())
         return stated
     except Exception:  # an environment that is not registered here, or that cannot be kept as JSON
         return {"id": env_id, "entry_point": "unknown:Unknown", "kwargs": kwargs, "additional_wrappers": []}
-
-
-def _stated_space(values: Rows, known: Any) -> dict[str, Any]:
-    """As Minari keeps a space; an unknown one is a box without bounds, or as many choices as there are."""
-    if len(values.shape) == 1:
-        n = int((known or {}).get("n") or max(values[rows].max() for rows in slices(values)) + 1)
-        return {"type": "Discrete", "dtype": "int64", "start": 0, "n": n}
-    shape, dtype = list(values.shape[1:]), str(values.dtype)
-    bounds = {"low": np.full(shape, -np.inf), "high": np.full(shape, np.inf)}
-    for name, sign in (("low", -1), ("high", 1)):
-        stated = (known or {}).get(name)
-        if isinstance(stated, list) and len(stated) == math.prod(shape):
-            bounds[name] = np.array([sign * np.inf if v is None else v for v in stated], np.float64).reshape(shape)
-    return {"type": "Box", "dtype": dtype, "shape": shape} | {name: value.tolist() for name, value in bounds.items()}

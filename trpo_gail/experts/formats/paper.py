@@ -138,7 +138,9 @@ def _written(held: Demonstrations, path: Path) -> dict[str, np.ndarray]:
     for name in ("observations", "rewards"):
         if (dtype := getattr(held, name).dtype).kind != "f":
             raise UserError(f"{path}: the paper's layout holds {name} as floats, found {dtype}")
-    actions = held.actions if held.actions.ndim == 2 else held.actions[:, None]
+    actions = held.actions.reshape(len(held.actions), -1)
+    if actions.dtype.kind in numbers.INTEGERS and actions.shape[1] > 1:
+        raise UserError(f"{path}: the paper's layout holds one label a step, found {actions.shape[1]}")
     return dict(zip(DATASETS, (held.observations, actions, held.rewards, held.episode_lengths), strict=True))
 
 

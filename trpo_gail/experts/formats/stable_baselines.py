@@ -13,8 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
-from trpo_gail.errors import UserError
-from trpo_gail.experts import npz
+from trpo_gail.errors import UserError, listed
+from trpo_gail.experts import npz, structured
 from trpo_gail.experts.check import FIELDS, check_length
 from trpo_gail.experts.data import Demonstrations
 from trpo_gail.experts.streams import Append, cut_rows, gathering, row_bytes
@@ -105,12 +105,11 @@ def _read(found: dict[str, np.ndarray], lengths: np.ndarray) -> Demonstrations:
 
 
 def _actions(values: np.ndarray) -> np.ndarray:
-    """Labels [N] int64 of one column of integers, else floats [N, A]."""
+    """Labels [N] int64 of one column of integers, or [N, K] of several, else floats [N, A]."""
     columns = values.reshape(len(values), -1)
-    whole = columns.dtype.kind in "biu"
-    if whole and columns.shape[1] == 1:
-        return columns[:, 0].astype(np.int64)
-    return columns.astype(np.float64) if whole else columns
+    if columns.dtype.kind not in "biu":
+        return columns
+    return (columns[:, 0] if columns.shape[1] == 1 else columns).astype(np.int64)
 
 
 def _stated(path: Path, episodes: int) -> np.ndarray | None:
@@ -138,6 +137,9 @@ def _contradicted(returns: np.ndarray | None, stated: np.ndarray | None, episode
 def _written(held: Demonstrations, path: Path) -> dict[str, np.ndarray]:
     if held.subsample != 1:
         raise UserError(f"{path}: Stable-Baselines' layout holds whole episodes, found one row in {held.subsample}")
+    if structured.is_structured(held.observations):
+        parts = listed(held.observations.dtype.names or ())
+        raise UserError(f"{path}: Stable-Baselines' layout holds one array of observations, found the parts {parts}")
     rows = len(held.observations)
     return {
         "obs": held.observations,
