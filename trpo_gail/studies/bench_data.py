@@ -81,7 +81,7 @@ def _loading(folder: Path, repeats: int) -> dict[str, Any]:
     seconds: dict[str, list[float]] = {"read": [], "load": []}
     for _ in range(repeats):
         for what, times in seconds.items():
-            times.append(float(_child(what, str(path))))
+            times.append(float(_child(["-m", "trpo_gail.studies.bench_data", what, str(path)])))
     path.unlink()
     pairs = zip(seconds["read"], seconds["load"], strict=True)
     return {
@@ -99,7 +99,7 @@ def _converting(folder: Path, gigabytes: float) -> dict[str, Any]:
     for source, to in CONVERSIONS:
         out = folder / (to if to not in files else "again")
         began = time.perf_counter()
-        megabytes = int(_child("convert", str(files[source]), str(out), to))
+        megabytes = converted(files[source], out, to)
         taken = time.perf_counter() - began
         found[f"{source} to {to}"] = f"{megabytes} MB resident at most, {taken:.0f} s"
         if to not in files:
@@ -109,43 +109,47 @@ def _converting(folder: Path, gigabytes: float) -> dict[str, Any]:
     return found
 
 
-def _child(*words: str) -> str:
+# `trpo-gail`, followed by the memory that it took.
+_MAIN = (
+    "import sys; from trpo_gail.cli import main; from trpo_gail.studies.bench_data import resident; "
+    "code = main(sys.argv[1:]); print(resident()); sys.exit(code)"
+)
+
+
+def converted(source: Path, out: Path, to: str) -> int:
+    """Convert a file in a fresh process; the most megabytes that were resident there."""
+    return int(_child(["-c", _MAIN, "data", "convert", str(source), str(out), "--to", to]))
+
+
+def _child(words: list[str]) -> str:
     """What a fresh process prints last."""
-    command = [sys.executable, "-m", "trpo_gail.studies.bench_data", *words]
-    done = subprocess.run(command, capture_output=True, text=True, env=os.environ | ONE_THREAD)
+    done = subprocess.run([sys.executable, *words], capture_output=True, text=True, env=os.environ | ONE_THREAD)
     if done.returncode:
         said = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
-        raise UserError(f"bench data: the {words[0]} measurement failed: {said[-1]}")
+        raise UserError(f"bench data: a measurement failed: {said[-1]}")
     return done.stdout.strip().splitlines()[-1]
 
 
 # ---- in the measured process -----------------------------------------------------------------------------------------
 
 
-def _measure(what: str, *words: str) -> None:
-    if what == "convert":
-        from trpo_gail.cli import main
-
-        source, out, to = words
-        if main(["data", "convert", source, out, "--to", to]):
-            sys.exit(1)
-        print(_resident())
-        return
+def _measure(what: str, path: str) -> None:
+    """Print the seconds that it takes to load, or read, a file."""
     import h5py
 
     from trpo_gail.experts.load import load
 
     began = time.perf_counter()
     if what == "load":
-        load(words[0])
+        load(path)
     else:
-        with h5py.File(words[0]) as file:
+        with h5py.File(path) as file:
             held = [file[name][()] for name in file]
         assert held
     print(time.perf_counter() - began)
 
 
-def _resident() -> int:
+def resident() -> int:
     """The most megabytes that were resident in this process."""
     try:
         lines = Path("/proc/self/status").read_text().splitlines()
