@@ -21,6 +21,7 @@ from trpo_gail.experts.facts import Provenance
 from trpo_gail.experts.outline import outline
 from trpo_gail.experts.save import save, writer
 from trpo_gail.experts.subsampling import paper_rows
+from trpo_gail.studies import bench_data
 
 WRITTEN = ["native", "d4rl", "minari", "paper", "stable_baselines"]
 
@@ -214,3 +215,25 @@ def test_records_are_a_group(tmp_path: Path) -> None:
         hdf5_writing.put(file, "x", values)
     with h5py.File(tmp_path / "x.h5") as file:
         assert file["x/image"].shape == (100, 2, 2) and (file["x/inner/b"][()] == values["inner"]["b"]).all()
+
+
+def test_a_large_file_is_converted_in_bounded_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """240 MB of numbers, which gzip makes small."""
+    monkeypatch.undo()
+    rows = 100_000
+    piece = several(
+        observations=np.zeros((rows, 80)),
+        actions=np.zeros((rows, 2), np.float32),
+        terminals=np.zeros(rows, bool),
+        timeouts=np.arange(rows) % 1000 == 999,
+        steps=np.arange(rows) % 1000,
+        episode_lengths=np.full(100, 1000),
+        rewards=None,
+        episode_returns=None,
+        final_observations=None,
+    )
+    with writer("native")(source := tmp_path / "source.h5") as append:
+        for _ in range(4):
+            append(piece)
+    monkeypatch.setenv("TRPO_GAIL_EXPANSION_MB", "1000")
+    assert bench_data.converted(source, tmp_path / "out.h5", "d4rl") < 250

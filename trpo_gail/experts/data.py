@@ -9,7 +9,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -17,8 +17,10 @@ from trpo_gail.errors import UserError
 from trpo_gail.experts import structured
 from trpo_gail.experts.facts import Ends, Provenance, Whole
 from trpo_gail.experts.subsampling import paper_rows
-from trpo_gail.sampling.transitions import Transitions
 from trpo_gail.spaces.spec import ActionView
+
+if TYPE_CHECKING:
+    from trpo_gail.sampling.transitions import Transitions
 
 # The fields of `Demonstrations` that have an element a row.
 ROWS = (
@@ -192,15 +194,21 @@ class Demonstrations:
 
     def transitions(self) -> Transitions:
         """For an adversary. Its next observations are made when they are asked for."""
+        from trpo_gail.sampling.transitions import Transitions  # imports torch, which files need not
+
         return Transitions(
             self.observations,
             self.actions,
             self.terminals,
             self.timeouts,
             self.steps,
-            lambda: self._after(np.arange(len(self.observations))),
+            self.following,
             self.rewards,
         )
+
+    def following(self) -> np.ndarray:
+        """What was observed after each row [N, O]; NaN if it is not known."""
+        return self._after(np.arange(len(self.observations)))
 
     def _after(self, rows: np.ndarray) -> np.ndarray:
         """What was observed after each of these rows [R, O]; NaN if it is not known.

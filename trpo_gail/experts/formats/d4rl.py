@@ -190,5 +190,5 @@ def _written(held: Demonstrations, path: Path) -> dict[str, np.ndarray | None]:
         "rewards": held.rewards,
         "terminals": held.terminals,
         "timeouts": timeouts,
-        "next_observations": held.transitions().next_observations if known else None,
+        "next_observations": held.following() if known else None,
     }
