@@ -12,6 +12,7 @@ from trpo_gail.experts.formats import (
     d4rl,
     datasets_folder,
     episodes,
+    json_lines,
     minari,
     native,
     paper,
@@ -46,5 +47,6 @@ FORMATS: list[Format] = [
     stable_baselines,
     datasets_folder,
     arrow_tables,
+    json_lines,
     csv_tables,
 ]
