@@ -61,6 +61,8 @@ def test_names_of_columns(tmp_path: Path, header: str, same: bool) -> None:
         ("t\n5\n0\n1\n2", [1, 3]),
         ("truncated\nFalse\nTrue\nFalse\nTrue", [2, 2]),
         ("done\n0\n1\n0\n0", [2, 2]),
+        ("done,step\n0,0\n0,1\n0,0\n1,1", [2, 2]),
+        ("done,step\n0,7\n0,7\n0,7\n1,7", [4]),
         ("unknown\n1\n2\n3\n4", [4]),
     ],
 )

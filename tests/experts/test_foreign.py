@@ -8,6 +8,7 @@ import io
 import lzma
 import os
 import pickle
+import struct
 import tarfile
 import zipfile
 from collections.abc import Callable
@@ -19,7 +20,7 @@ import pytest
 import torch
 
 from trpo_gail.errors import MOST, UserError
-from trpo_gail.experts import paper_policy
+from trpo_gail.experts import foreign, paper_policy
 from trpo_gail.experts.load import load, read
 
 POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:" + b"4d7a" * 16 + b"\nsize 12345\n"
@@ -33,10 +34,17 @@ def written(write: Callable[[io.BytesIO], object]) -> bytes:
     return buffer.getvalue()
 
 
-def zipped(name: str) -> bytes:
+def zipped(*names: str) -> bytes:
     with zipfile.ZipFile(buffer := io.BytesIO(), "w") as archive:
-        archive.writestr(name, b"content")
+        for name in names:
+            archive.writestr(name, b"content")
     return buffer.getvalue()
+
+
+def record(content: bytes) -> bytes:
+    """A record as TensorFlow frames it."""
+    content = content.ljust(24, b"\0")
+    return struct.pack("<QI", 24, foreign._masked_crc32c(struct.pack("<Q", 24))) + content + bytes(4)
 
 
 def tarred() -> bytes:
@@ -72,6 +80,31 @@ KINDS = {
         "a PyTorch file, which is not read",
     ),
     "Stable-Baselines3": (zipped("policy.pth"), "a policy of Stable-Baselines3, which is not read"),
+    "ROS": (b"#ROSBAG V2.0\n", "a bag of ROS, which is not read; docs/expert_data.md (Files that are not read) says how"),
+    "ROS 2": (b"SQLite format 3\x00", "an SQLite database, as bags of ROS 2 are, which is not read; docs/expert_data.md"),
+    "MCAP": (b"\x89MCAP0\r\n", "a recording of ROS 2 (MCAP), which is not read"),
+    "MATLAB": (b"MATLAB 5.0 MAT-file, Platform", "a MATLAB file, which is not read"),
+    "MP4": (b"\x00\x00\x00\x20ftypisom", "a video (MP4), which is no table of observations and actions"),
+    "WebM": (b"\x1aE\xdf\xa3" + bytes(9), "a video (Matroska or WebM)"),
+    "AVI": (b"RIFF\x00\x00\x00\x00AVI LIST", "a video (AVI)"),
+    "picture": (b"\x89PNG\r\n\x1a\n", "a picture (PNG)"),
+    "safetensors": (b"\x20" + bytes(7) + b'{"weight":{"dtype":"F32"', "a safetensors file, the weights of a network"),
+    "BVH": (b"HIERARCHY\nROOT Hips\n{", "a motion clip (BVH), which has no actions to imitate"),
+    "MJCF": (b"<mujoco model='hopper'>", "a model of MuJoCo (MJCF) and no demonstrations"),
+    "TensorFlow's list": (b'model_checkpoint_path: "model-100"\n', "the list of a TensorFlow checkpoint's files"),
+    "TensorFlow's index": (bytes(60) + foreign._TABLE_END, "the index of a TensorFlow checkpoint, the weights of a network"),
+    "TFRecord": (record(b"\x0a\x05steps"), "a TFRecord, which is not read; docs/expert_data.md (Files that are not read)"),
+    "TensorBoard": (record(b"\x09AAAAAAAA\x1a\x0dbrain.Event:2"), "TensorBoard's events and no demonstrations"),
+    "DeepMimic": (b'{"Loop": "wrap",\n"FrameDuration": 0.03,\n"Frames": [[0.0, 1.0]]}', "a motion clip, which"),
+    "AMASS": (zipped("poses.npy", "trans.npy", "betas.npy"), "a motion clip, which has no actions to imitate"),
+    "AMP": (zipped("fps.npy", "dof_names.npy", "dof_positions.npy", "body_positions.npy"), "a motion clip, which"),
+    "SkeletonMotion": (
+        written(lambda out: np.save(out, np.array({"arr": [0], "__name__": "SkeletonMotion"}), allow_pickle=True)),
+        "a motion clip, which has no actions to imitate",
+    ),
+    "Keras": (zipped("metadata.json", "config.json", "model.weights.h5"), "a Keras model, the weights of a network"),
+    "zarr": (zipped(".zgroup", "data/action/.zarray"), "a zarr store, which is not read"),
+    "Excel": (zipped("[Content_Types].xml", "xl/workbook.xml"), "a workbook of Excel, which is not read; save its sheet as"),
 }  # fmt: skip
 
 
@@ -97,6 +130,40 @@ def test_nothing_is_guessed(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "demos.h5"
     path.write_bytes(content)
     assert told_of(path, load) == "not an HDF5 file"
+
+
+def test_the_checksum_of_a_record() -> None:
+    """CRC-32C's check value, masked as TensorFlow's format says."""
+    crc = (0xE3069283 >> 15 | 0xE3069283 << 17) + 0xA282EAD8 & 0xFFFFFFFF
+    assert foreign._masked_crc32c(b"123456789") == crc
+
+
+FOLDERS: dict[tuple[str, ...], str] = {
+    (
+        "features.json",
+        "dataset_info.json",
+        "x-train.tfrecord-00000-of-00001",
+    ): "a folder of RLDS or TFRecords, which is not",
+    ("1.0.0/features.json", "1.0.0/dataset_info.json"): "a folder of RLDS or TFRecords, which is not read",
+    (".zgroup", "data/.zgroup", "meta/.zgroup"): "a zarr store, which is not read",
+    ("zarr.json",): "a zarr store, which is not read",
+    ("saved_model.pb", "variables/variables.index"): "a model of TensorFlow, the weights of a network",
+    ("checkpoint", "model.index", "model.data-00000-of-00001"): "a model of TensorFlow, the weights of a network",
+    ("metadata.yaml", "x_0.db3"): "a bag of ROS 2, which is not read",
+    ("inner/a.txt",): "a folder that holds the folder 'inner' alone; name that",
+    (
+        "a.txt",
+        "b.txt",
+    ): "a folder of no format that is read, expected one that docs/expert_data.md names; it holds a.txt, b.txt",
+}
+
+
+@pytest.mark.parametrize(("names", "says"), FOLDERS.items())
+def test_folders(tmp_path: Path, names: tuple[str, ...], says: str) -> None:
+    for name in names:
+        (tmp_path / "x" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "x" / name).write_text("")
+    assert told_of(tmp_path / "x", load).startswith(says)
 
 
 def test_a_pickle_is_not_run(tmp_path: Path) -> None:
@@ -144,7 +211,30 @@ def pandas(file: h5py.File) -> None:
     file.create_group("table").attrs["pandas_type"] = "frame"
 
 
+def keras(file: h5py.File) -> None:
+    file.create_group("model_weights/dense")
+    file.attrs["keras_version"] = "2.15.0"
+
+
+def keras_weights(file: h5py.File) -> None:
+    file.create_group("dense_1")
+    file.attrs["layer_names"] = [b"dense_1"]
+
+
+def matlab(file: h5py.File) -> None:
+    file["obs"] = np.zeros((2, 3))
+    file["obs"].attrs["MATLAB_class"] = np.bytes_(b"double")
+
+
+def motion(file: h5py.File) -> None:
+    put(file, {"dof_positions": np.zeros((3, 2)), "body_positions": np.zeros((3, 2))})
+
+
 LAYOUTS = {
+    keras: "a Keras model, the weights of a network and no demonstrations; docs/expert_data.md",
+    keras_weights: "a Keras model, the weights of a network",
+    matlab: "a MATLAB file of version 7.3, which is not read; docs/expert_data.md (Files that are not read) says how",
+    motion: "a motion clip, which has no actions to imitate",
     minari: "'episode_0' has no observations, expected one of observations, observation, obs,",
     robomimic: "'data/demo_0/obs': expected 1 to 200 arrays in a group, found 0",
     maniskill: "'traj_0' has no observations, expected one of observations, observation, obs,",

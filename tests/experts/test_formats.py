@@ -27,11 +27,11 @@ class JsonLines:
 
     def holds(self, path: Path) -> bool:
         with open(path, "rb") as stream:
-            return stream.read(7) == b'{"obs":'
+            return stream.read(9) == b'{"sight":'
 
     def read(self, path: Path) -> Demonstrations:
         rows = [json.loads(line) for line in path.read_text().splitlines()]
-        names = {"observations": "obs", "actions": "action", "rewards": "reward", "terminals": "done"}
+        names = {"observations": "sight", "actions": "move", "rewards": "gain", "terminals": "over"}
         return demonstrations({name: [row[key] for row in rows] for name, key in names.items()}, path)
 
 
@@ -47,7 +47,7 @@ def lines(tmp_path: Path) -> Path:
     """Two episodes of CartPole, of 12 and 8 steps, and the beginning of a third."""
     rng = np.random.default_rng(0)
     rows: list[dict[str, Any]] = [
-        {"obs": rng.normal(size=4).tolist(), "action": int(rng.integers(2)), "reward": 1.0, "done": step in (11, 19)}
+        {"sight": rng.normal(size=4).tolist(), "move": int(rng.integers(2)), "gain": 1.0, "over": step in (11, 19)}
         for step in range(24)
     ]
     path = tmp_path / "demos.jsonl"
@@ -90,7 +90,7 @@ def test_training_learns_from_it(lines: Path, tmp_path: Path, capsys: pytest.Cap
 
 @pytest.mark.usefixtures("toy")
 def test_what_it_makes_is_checked(lines: Path) -> None:
-    lines.write_text('{"obs": [NaN], "action": 0, "reward": 1, "done": true}\n')
+    lines.write_text('{"sight": [NaN], "move": 0, "gain": 1, "over": true}\n')
     with pytest.raises(UserError, match=r"demos\.jsonl: dataset 'observations': expected finite values"):
         trpo_gail.load(lines)
 

@@ -89,7 +89,7 @@ def _table(paths: list[str], most: int) -> Any:
             if held > most:
                 raise MemoryError
             parts.append(part)
-    table = pa.concat_tables(parts)
+    table = pa.concat_tables(parts, promote_options="permissive")
     table.validate(full=True)
     for _ in range(_DEEPEST):
         if not any(pa.types.is_struct(field.type) for field in table.schema):

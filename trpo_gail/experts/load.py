@@ -64,8 +64,10 @@ def _format(path: str | Path) -> Format:
 def _refusal(path: str | Path) -> str:
     """What a file is that no format holds, and what to do. Raises UserError itself if it is no HDF5 file."""
     if Path(path).is_dir():
+        if known := foreign.folder(Path(path)):
+            return known
         inside = listed(sorted(member.name for member in Path(path).iterdir()))
-        return f"a folder of no format that is read, expected a file of demonstrations or Minari's folder; it holds {inside}"
+        return f"a folder of no format that is read, expected one that docs/expert_data.md names; it holds {inside}"
     with hdf5.reading(path) as file:
         if "snapshots" in file:
             return (

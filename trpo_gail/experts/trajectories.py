@@ -21,8 +21,8 @@ CALLED: dict[str, tuple[str, ...]] = {
     "observations": ("observations", "observation", "obs", "states", "state", "ob"),
     "actions": ("actions", "action", "acts", "act", "acs", "ac"),
     "rewards": ("rewards", "reward", "rews", "rew"),
-    "terminals": ("terminals", "terminal", "terminations", "terminated", "dones", "done"),
-    "timeouts": ("timeouts", "timeout", "truncations", "truncated"),
+    "terminals": ("terminals", "terminal", "terminations", "terminated", "terminateds", "dones", "done"),
+    "timeouts": ("timeouts", "timeout", "truncations", "truncated", "truncateds"),
     "next_observations": (
         "next_observations",
         "next_observation",
@@ -30,6 +30,7 @@ CALLED: dict[str, tuple[str, ...]] = {
         "next_states",
         "next_state",
         "obs_next",
+        "new_obs",
     ),
 }
 _REQUIRED = ("observations", "actions")

@@ -12,6 +12,8 @@ from trpo_gail.experts.formats import (
     d4rl,
     datasets_folder,
     episodes,
+    json_lines,
+    lerobot,
     minari,
     native,
     paper,
@@ -45,6 +47,8 @@ FORMATS: list[Format] = [
     episodes,
     stable_baselines,
     datasets_folder,
+    lerobot,
     arrow_tables,
+    json_lines,
     csv_tables,
 ]

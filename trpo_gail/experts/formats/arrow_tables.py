@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +19,26 @@ NAME = "a table (Parquet or Arrow)"
 
 
 def holds(path: Path) -> bool:
-    """Whether it begins as a file of Parquet, of Arrow, or as a stream of Arrow does."""
+    """Whether it begins as a file of Parquet, of Arrow, or as a stream of Arrow does; or a folder of Parquet files."""
+    if path.is_dir():
+        return bool(_parquet(path))
     return path.is_file() and arrow.is_table(path)
 
 
 def read(path: Path) -> Demonstrations:
-    """All rows."""
-    return of_table(arrow.read([path], path), path)
+    """All rows, of a folder file after file."""
+    if not path.is_dir():
+        return of_table(arrow.read([path], path), path)
+    files = _parquet(path)
+    held = of_table(arrow.read(files, path), path)
+    return replace(
+        held, notes=(*held.notes, f"{len(files)} files in the order of their names: {listed(f.name for f in files)}")
+    )
+
+
+def _parquet(folder: Path) -> list[Path]:
+    """As a dataset of the HuggingFace Hub comes: in the folder, or in its `data`."""
+    return sorted(folder.glob("*.parquet")) or sorted(folder.glob("data/*.parquet"))
 
 
 def of_table(table: Table, path: Path, known: Mapping[str, Any] | None = None) -> Demonstrations:

@@ -53,11 +53,12 @@ def read(columns: Mapping[str, np.ndarray], path: str | Path, known: Mapping[str
     if found.episode is not None:
         order, lengths = _by_episode(found.episode)
         return _split({name: values[order] for name, values in fields.items()}, lengths, path, known)
+    again = _begins_again(found.step)
     if "terminals" in fields or "timeouts" in fields:
-        notes = mark_breaks(fields)
+        notes = mark_breaks(fields) or _mark(fields, again)
         return replace(demonstrations(fields | dict(known or {}), path), notes=notes)
-    if found.step is not None and (again := np.flatnonzero(np.diff(found.step) <= 0)).size:
-        return _split(fields, _lengths(again, len(found.step)), path, known)
+    if again is not None:
+        return _split(fields, _lengths(np.flatnonzero(again), len(again)), path, known)
     return _unmarked(fields, path, known)
 
 
@@ -78,6 +79,9 @@ def grouped(columns: Mapping[str, np.ndarray], path: str | Path) -> Grouped:
         if field not in members:
             raise UserError(f"{path}: no column is called {field}: expected {NAMES}; found {listed(columns)}")
     fields = {field: _array(parts, f"{path}: {field}") for field, parts in members.items()}
+    for name, values in fields.items():
+        if 0 in values.shape[1:]:
+            raise UserError(f"{path}: {name}: expected at least 1 number in each row, found shape {list(values.shape)}")
     return Grouped(fields, marks.get("episode"), marks.get("step"), tuple(others))
 
 
@@ -146,6 +150,27 @@ def _by_episode(names: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     rank[np.argsort(first)] = np.arange(len(first))
     which = rank[which.reshape(-1)]
     return np.argsort(which, kind="stable"), np.bincount(which)
+
+
+def _begins_again(step: np.ndarray | None) -> np.ndarray | None:
+    """Rows [N] bool after which the step does not go up; None if no row does, or most do: that counts something else."""
+    if step is None or step.ndim != 1 or step.dtype.kind not in "iuf":
+        return None
+    again = np.r_[np.diff(step) <= 0, False]
+    return again if 0 < 2 * again.sum() <= len(step) else None
+
+
+def _mark(fields: dict[str, np.ndarray], again: np.ndarray | None) -> tuple[str, ...]:
+    """Mark as time limits the ends that the step alone shows; in words, if there are any."""
+    flags = [fields[name].reshape(-1) for name in ("terminals", "timeouts") if name in fields]
+    if again is None or any(len(values) != len(again) for values in flags):
+        return ()
+    silent = again & ~np.any([values != 0 for values in flags], axis=0)
+    if not (count := int(silent.sum())):
+        return ()
+    fields["timeouts"] = silent | (fields["timeouts"].reshape(-1) != 0 if "timeouts" in fields else False)
+    ends = "1 episode ends" if count == 1 else f"{count} episodes end"
+    return (f"{ends} without a flag: the step begins again; taken for time limits",)
 
 
 def _lengths(last: np.ndarray, rows: int) -> np.ndarray:

@@ -1,0 +1,243 @@
+"""JSON: RLlib's lines, a batch of rows each; a step a line; or episodes, as lines or as one document.
+
+RLlib packs columns as pickles unless it is told not to; such are refused. Columns are named as those of any table
+(`columns`). What is read at a time is a line, or the document, of bounded length.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from trpo_gail.errors import UserError, listed, shortened
+from trpo_gail.experts import arrays, structured, trajectories
+from trpo_gail.experts.data import Demonstrations
+from trpo_gail.experts.formats import columns
+
+NAME = "JSON (RLlib's lines and others)"
+
+_START = 64 << 10  # bytes that a file is told by
+_LONGEST = 256 << 20  # characters of a line or a document
+_TOGETHER = 10_000  # steps that are made arrays at a time
+_LISTS = ("episodes", "trajectories", "demonstrations", "demos", "data", "transitions", "samples")
+_BATCHES = ("SampleBatch", "MultiAgentBatch")
+_WANTED = {"observations", "actions"}
+
+Columns = Mapping[str, np.ndarray]
+
+
+def holds(path: Path) -> bool:
+    """Whether it is JSON in which observations or actions are named near its beginning."""
+    try:
+        with open(path, "rb") as stream:
+            text = stream.read(_START).decode("utf-8-sig", "replace").lstrip()
+    except OSError:
+        return False
+    if not text.startswith(("{", "[")) or "\0" in text:
+        return False
+    keys = re.findall(r'"([^"\\]{1,60})"\s*:', text)
+    return any(columns.field(key) in _WANTED or key == "policy_batches" for key in keys)
+
+
+def read(path: Path) -> Demonstrations:
+    """All episodes. Raises UserError for text that is no JSON, for packed columns, and as `columns.read` does."""
+    found = _unwrapped(list(_documents(path)) if not _is_lines(path) else _documents(path))
+    try:
+        return _of(found, path)
+    except RecursionError:
+        raise UserError(f"{path}: expected lists of numbers, found lists within lists without an end") from None
+
+
+# --- Text ---------------------------------------------------------------------------------------------------------
+
+
+def _is_lines(path: Path) -> bool:
+    """Whether the first line is a value, and further lines follow."""
+    with open(path, encoding="utf-8-sig", errors="replace") as stream:
+        first, second = stream.readline(_LONGEST), stream.readline(2)
+    return bool(second.strip()) and first.rstrip().endswith("}") and _parsed(first) is not None
+
+
+def _parsed(text: str) -> Any:
+    """None if it is no JSON."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _documents(path: Path) -> Iterator[Any]:
+    """The values of the lines, or the one of the file."""
+    lines = _is_lines(path)
+    with open(path, encoding="utf-8-sig", errors="replace") as stream:
+        number = 0
+        while text := stream.readline(_LONGEST) if lines else stream.read(_LONGEST):
+            number += 1
+            if len(text) == _LONGEST:
+                what = "lines" if lines else "a document"
+                raise UserError(f"{path}: expected {what} of less than {_LONGEST >> 20} MB; write a line an episode")
+            if not text.strip():
+                continue
+            where = f"{path}: line {number}" if lines else f"{path}"
+            try:
+                yield json.loads(text)
+            except (ValueError, RecursionError) as error:
+                raise UserError(f"{where}: expected JSON: {shortened(str(error), 100)}") from None
+
+
+def _unwrapped(found: Iterable[Any]) -> Iterable[Any]:
+    """What a document of one value holds: its list, or the list under a known name, or episodes by their names."""
+    if not isinstance(found, list):
+        return found
+    value = found[0] if found else []
+    for _ in range(3):
+        if not isinstance(value, dict) or _fields(value) & _WANTED:
+            break
+        inside = next((value[name] for name in _LISTS if isinstance(value.get(name), (list, dict))), None)
+        if inside is None:
+            episodes = [inner for inner in value.values() if isinstance(inner, (dict, list))]
+            inside = episodes if episodes and all(_is_episode(inner) for inner in episodes) else None
+        if inside is None:
+            break
+        value = inside
+    return value if isinstance(value, list) else [value]
+
+
+def _is_episode(value: Any) -> bool:
+    first = value[0] if isinstance(value, list) and value else value
+    return isinstance(first, dict) and bool(_fields(first) & _WANTED)
+
+
+def _fields(value: Mapping[str, Any]) -> set[str | None]:
+    return {columns.field(name) for name in value}
+
+
+# --- Values -------------------------------------------------------------------------------------------------------
+
+
+def _of(values: Iterable[Any], path: Path) -> Demonstrations:
+    """Demonstrations of steps, batches of steps, or episodes: all values of one kind, as the first tells."""
+    steps = _Steps(path)
+    parts: list[Columns] = []
+    kinds: set[str] = set()
+    for number, value in enumerate(values):
+        where = f"{path}: value {number}"
+        if isinstance(value, list):  # steps of an episode
+            inner = _Steps(path)
+            for step in value:
+                inner.add(_mapping(step, where), where)
+            parts.append(inner.columns(where))
+            kinds.add("episode")
+            continue
+        for batch in _batches(_mapping(value, where), where):
+            kinds.add(kind := _kind(batch))
+            if kind == "step":
+                steps.add(batch, where)
+            else:
+                parts.append(_columns(batch, where))
+    if len(kinds) != 1:
+        found = listed(sorted(kinds)) if kinds else "nothing"
+        raise UserError(f"{path}: expected steps, batches of rows or episodes, found {found}")
+    if kinds == {"step"}:
+        return columns.read(steps.columns(str(path)), path)
+    if kinds == {"batch"} or len(parts) == 1:
+        return columns.read(_joined(parts, path), path)
+    return trajectories.joined([columns.grouped(part, path).fields for part in parts], path)
+
+
+def _mapping(value: Any, where: str) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise UserError(f"{where}: expected an object such as {{obs, action}}, found {type(value).__name__}")
+    return value
+
+
+def _batches(value: dict[str, Any], where: str) -> list[dict[str, Any]]:
+    """The batches of the one policy that a line of several agents holds; others as they are."""
+    held = value.get("policy_batches")
+    if not isinstance(held, dict):
+        return [value]
+    if len(held) != 1:
+        raise UserError(f"{where}: expected one policy, found {listed(held)}")
+    return [_mapping(batch, where) | {"type": "SampleBatch"} for batch in held.values()]
+
+
+def _kind(value: Mapping[str, Any]) -> str:
+    """`batch` of RLlib; `step`, if what is one number a step is a number; else `episode`."""
+    if value.get("type") in _BATCHES:
+        return "batch"
+    named = {columns.field(name): held for name, held in value.items()}
+    for name in ("rewards", "terminals", "timeouts"):
+        if name in named and not (name != "rewards" and isinstance(named.get("rewards"), list)):
+            return "episode" if isinstance(named[name], list) else "step"
+    acted, seen = named.get("actions"), named.get("observations")
+    if not isinstance(acted, list) or not isinstance(seen, list):
+        return "episode" if isinstance(acted, list) and isinstance(seen, dict) and _depth(acted) > 1 else "step"
+    return "episode" if _depth(seen) > 1 and len(seen) - len(acted) in (0, 1) else "step"
+
+
+def _depth(value: Any) -> int:
+    depth = 0
+    while isinstance(value, list) and depth < 10:
+        depth, value = depth + 1, value[0] if value else None
+    return depth
+
+
+def _is_wanted(name: str) -> bool:
+    return columns.field(name) is not None or name.lower() in columns.EPISODES + columns.STEPS
+
+
+def _columns(batch: Mapping[str, Any], where: str) -> Columns:
+    """Arrays of the columns that say something."""
+    found = {}
+    for name, values in batch.items():
+        if not _is_wanted(name) or values is None:
+            continue
+        if isinstance(values, str):
+            packed = "packed as a pickle" if len(values) > 100 else "a text"
+            hint = "; write it with RLlib's output_config {'compress_columns': []}" if len(values) > 100 else ""
+            raise UserError(f"{where}: '{name:.60}': expected a list of numbers, found {packed}{hint}")
+        found[name] = arrays.array(values, f"{where}, '{name:.60}'")
+    return found
+
+
+def _joined(parts: Sequence[Columns], path: Path) -> Columns:
+    for i, part in enumerate(parts):
+        if part.keys() != parts[0].keys():
+            raise UserError(f"{path}: value {i}: expected {listed(parts[0])} as in the first, found {listed(part)}")
+        for name, values in part.items():
+            if not values.ndim or not structured.alike(values, parts[0][name]):
+                expected, found = structured.row(parts[0][name]), structured.row(values)
+                raise UserError(f"{path}: value {i}: '{name:.60}': expected rows of {expected}, found {found}")
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]} if parts else {}
+
+
+class _Steps:
+    """Collects steps, which are made arrays some at a time."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.waiting: list[dict[str, Any]] = []
+        self.parts: list[Columns] = []
+
+    def add(self, step: Mapping[str, Any], where: str) -> None:
+        self.waiting.append({name: value for name, value in step.items() if _is_wanted(name)})
+        if len(self.waiting) == _TOGETHER:
+            self._make(where)
+
+    def columns(self, where: str) -> Columns:
+        if self.waiting:
+            self._make(where)
+        return _joined(self.parts, self.path)
+
+    def _make(self, where: str) -> None:
+        names = self.waiting[0].keys()
+        for step in self.waiting:
+            if step.keys() != names:
+                raise UserError(f"{where}: expected {listed(names)} in each step, found {listed(step)}")
+        self.parts.append(_columns({name: [step[name] for step in self.waiting] for name in names}, where))
+        self.waiting = []
