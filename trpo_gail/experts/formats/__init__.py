@@ -15,7 +15,10 @@ from trpo_gail.experts.formats import (
     minari,
     native,
     paper,
+    pickles,
     stable_baselines,
+    tianshou,
+    transitions,
 )
 
 
@@ -42,8 +45,11 @@ FORMATS: list[Format] = [
     paper,
     d4rl,
     minari,
+    tianshou,
     episodes,
     stable_baselines,
+    transitions,
+    pickles,
     datasets_folder,
     arrow_tables,
     csv_tables,
