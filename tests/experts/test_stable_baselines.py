@@ -81,7 +81,10 @@ def test_stated_returns_that_contradict_the_rewards_are_noted(tmp_path: Path) ->
         ({"actions": None}, r"array 'actions' is missing, expected \[rows, action size\]"),
         ({"actions": np.zeros((4, 1))}, r"array 'actions': expected 5"),
         ({"episode_starts": np.zeros(5, bool)}, r"array 'episode_starts': expected True in row 0, found False"),
-        ({"obs": np.array([[1, None]] * 5, object)}, r"array 'obs': expected numbers, found objects"),
+        (
+            {"obs": np.array([[1, None]] * 5, object)},
+            r"array 'obs': expected numbers \[rows, observation size\], found dtype object",
+        ),
         ({"obs": np.full((5, 2), np.nan)}, r"observations"),
     ],
 )

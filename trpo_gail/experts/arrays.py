@@ -78,6 +78,8 @@ def array(values: Any, where: str) -> np.ndarray:
         values = dict(enumerate(values))  # of a Tuple space
     if isinstance(values, Mapping):
         return _records(values, where)
+    if isinstance(values, (list, tuple)) and _has_texts(values):
+        raise UserError(f"{where}: expected numbers, found texts")
     try:
         found = np.asarray(values)
     except ValueError as error:  # rows of several lengths
@@ -85,6 +87,16 @@ def array(values: Any, where: str) -> np.ndarray:
     if found.dtype.names is not None:
         return _records({name: found[name] for name in found.dtype.names}, where)
     return found
+
+
+def _has_texts(values: Sequence[Any]) -> bool:
+    """Whether a list holds a text at any depth: NumPy would give each item the room of the longest."""
+    kinds = set(map(type, values))
+    if any(issubclass(kind, (str, bytes)) for kind in kinds):
+        return True
+    if any(issubclass(kind, np.ndarray) for kind in kinds):
+        return any(value.dtype.kind in "SU" for value in values if isinstance(value, np.ndarray))
+    return bool(kinds & {list, tuple}) and any(_has_texts(v) for v in values if isinstance(v, (list, tuple)))
 
 
 def _columns_of(steps: Sequence[Any], where: str) -> dict[str, list[Any]]:

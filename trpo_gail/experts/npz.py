@@ -1,6 +1,6 @@
 """NumPy archives (`.npz`) as columns: read from the beginning on, and written, without holding an array whole.
 
-Arrays of objects would need a pickle, and are refused.
+Arrays of objects are pickles, which the restricted unpickler reads.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import IO
 import numpy as np
 
 from trpo_gail.errors import UserError, listed
-from trpo_gail.experts import apart, numbers
+from trpo_gail.experts import apart, arrays, numbers, unpickling
 from trpo_gail.experts.streams import Rows, slices
 from trpo_gail.system import whole_file
 
@@ -52,8 +52,21 @@ class Archive:
     def column(self, name: str, kinds: str, shape: str, ndim: tuple[int, ...]) -> Column:
         """An array, of one of the `kinds`; `shape` says what was expected.
 
-        Raises UserError if it is missing, damaged, of objects, of another kind, or claims too much.
+        Raises UserError if it is missing, damaged, of objects that are no numbers, of another kind, or claims too much.
         """
+        found = self._column(name, shape)
+        found.make_numbers()
+        numbers.check_kind(found.dtype, found.shape, found.where, kinds, shape, ndim)
+        return found
+
+    def whole(self, name: str) -> np.ndarray:
+        """An array in full, of numbers or objects. Raises UserError if it is missing, damaged, or claims too much."""
+        found = self._column(name, "an array")
+        if not found.shape:
+            raise UserError(f"{found.where}: expected rows, found one value")
+        return found[:]
+
+    def _column(self, name: str, shape: str) -> Column:
         where, names = f"{self._path}: array '{name}'", self._archive.namelist()
         if f"{name}.npy" not in names:
             raise UserError(f"{where} is missing, expected {shape}; found {listed(sorted(names))}")
@@ -62,19 +75,18 @@ class Archive:
             if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
                 raise UserError(f"{where}: compressed as NumPy never does (method {member.compress_type})")
             stream = self._stack.enter_context(self._archive.open(member))
-        found = Column(stream, where, apart.most_bytes(self._path))
-        numbers.check_kind(found.dtype, found.shape, where, kinds, shape, ndim)
-        return found
+        return Column(stream, where, apart.most_bytes(self._path))
 
 
 class Column:
     """An array of an archive, of which slices are read one behind the other.
 
-    Raises UserError for objects, for a claim of more than `most` bytes, and if it is damaged.
+    Raises UserError for a claim of more than `most` bytes, and if it is damaged.
     """
 
     def __init__(self, stream: IO[bytes], where: str, most: int) -> None:
-        self._stream, self._where, self._at = stream, where, 0
+        self._stream, self.where, self._at = stream, where, 0
+        self._whole: np.ndarray | None = None
         with _damage(where):
             version = np.lib.format.read_magic(stream)
             read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
@@ -82,15 +94,22 @@ class Column:
             if min(self.shape, default=0) < 0:
                 raise ValueError("a shape below 0")
         if self.dtype.hasobject:
-            raise UserError(f"{where}: expected numbers, found objects, which need a pickle to be read")
+            self._whole = _objects(stream, where, most)
+            self.shape = self._whole.shape
+            return
         claimed = math.prod(self.shape) * self.dtype.itemsize + math.prod(self.shape[:1]) * _A_ROW
         if claimed > most:
             raise UserError(
                 f"{where}: {claimed >> 20} MB unpacked, expected at most {most >> 20} MB ({apart.EXPANSION})"
             )
-        self._whole: np.ndarray | None = None
         if by_columns and len(self.shape) > 1:  # it has no rows that could be read
             self._whole = self._values(self.shape[0]).reshape(self.shape, order="F")
+
+    def make_numbers(self) -> None:
+        """Numbers of objects that are all numbers, or rows of one shape. Raises UserError for others."""
+        if self.dtype.hasobject and self._whole is not None:
+            self._whole = arrays.array(self._whole.tolist(), self.where)
+            self.shape, self.dtype = self._whole.shape, self._whole.dtype
 
     def __getitem__(self, rows: slice) -> np.ndarray:
         start, stop, _ = rows.indices(self.shape[0])
@@ -101,7 +120,7 @@ class Column:
         return self._values(stop - start)
 
     def _values(self, rows: int) -> np.ndarray:
-        with _damage(self._where):
+        with _damage(self.where):
             values = np.empty((rows, *self.shape[1:]), self.dtype)
             left = values.reshape(-1).view(np.uint8).data
             while len(left):
@@ -111,6 +130,22 @@ class Column:
                 left[: len(part)] = part
                 left = left[len(part) :]
         return values
+
+
+def _objects(stream: IO[bytes], where: str, most: int) -> np.ndarray:
+    """An array of objects, of which nothing is called. Raises UserError if it makes more than `most` bytes."""
+    with _damage(where):
+        content = stream.read(most)
+    found = unpickling.loads(content, where, most)
+    unpickling.check_size(found, most, where)
+    if not isinstance(found, np.ndarray):
+        raise UserError(f"{where}: expected an array of objects, found {type(found).__name__}")
+    return found
+
+
+def names(path: Path) -> list[str]:
+    """The names of an archive's arrays; empty if it is no archive."""
+    return [name.removesuffix(".npy") for name in members(path) if name.endswith(".npy")]
 
 
 @contextmanager

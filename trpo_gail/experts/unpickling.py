@@ -6,6 +6,7 @@ parts (`pickle_makers`, `torch_tensors`).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -21,12 +22,13 @@ __all__ = ["Kind", "Record", "attributes", "check_size", "is_pickle", "load", "l
 
 _MOST = 256 * 2**20  # bytes that a pickle makes, of which no file's size is known
 _DEEPEST = 100  # containers within containers
-_STARTS = (b"(lp", b"(dp", b"]q", b"}q", b"cnumpy", b"ccopy_reg")  # protocols 0 and 1
+# Of protocols 0 and 1: a list, a dict, or a class, within any number of tuples.
+_OLD = re.compile(rb"\(*([ld]p\d+\n|[\]}]q|c[A-Za-z_][\w.]*\n[A-Za-z_]\w*\n[pq(])")
 
 
 def is_pickle(start: bytes) -> bool:
     """Whether a file that begins like this may be a pickle."""
-    return (start[:1] == b"\x80" and start[1:2] in (b"\x02", b"\x03", b"\x04", b"\x05")) or start.startswith(_STARTS)
+    return start[:2] in (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05") or _OLD.match(start) is not None
 
 
 def load(path: Path) -> Any:

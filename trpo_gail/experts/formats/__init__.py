@@ -17,7 +17,10 @@ from trpo_gail.experts.formats import (
     minari,
     native,
     paper,
+    pickles,
     stable_baselines,
+    tianshou,
+    transitions,
 )
 
 
@@ -44,8 +47,11 @@ FORMATS: list[Format] = [
     paper,
     d4rl,
     minari,
+    tianshou,
     episodes,
     stable_baselines,
+    transitions,
+    pickles,
     datasets_folder,
     lerobot,
     arrow_tables,

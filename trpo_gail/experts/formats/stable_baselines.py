@@ -1,7 +1,7 @@
 """The `.npz` files of Stable-Baselines: `obs` [N, O], `actions` [N, A], `rewards` [N], `episode_starts` [N].
 
 Rewards and starts may be columns [N, 1]; discrete actions are integers [N, 1]. The layout does not say how episodes end.
-`episode_returns` [E] are compared with the sums of the rewards. Arrays of objects would need a pickle, and are refused.
+`episode_returns` [E] are compared with the sums of the rewards. Arrays of objects may hold the numbers.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def holds(path: Path) -> bool:
 
 
 def read(path: Path) -> Demonstrations:
-    """All episodes. Raises UserError for an array that is missing, of objects, or of another length."""
+    """All episodes. Raises UserError for an array that is missing, no numbers, or of another length."""
     return next(_pieces(path, lambda lengths, _: iter([(slice(0, len(lengths)), slice(0, int(lengths.sum())))])))
 
 

@@ -1,0 +1,98 @@
+"""Batches of episodes: arrays [E, T, ...], padded or not, and lists of arrays [T, ...].
+
+E episodes, T steps of the longest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from trpo_gail.errors import UserError
+from trpo_gail.experts import arrays
+from trpo_gail.experts.trajectories import CALLED
+
+LENGTHS = ("lengths", "lens", "traj_lengths", "episode_lengths", "len")
+
+
+def is_batch(found: Mapping[str, Any]) -> bool:
+    """Whether values by the names of `Demonstrations` are those of several episodes, as far as their shapes tell."""
+    observations, actions = found["observations"], found["actions"]
+    if isinstance(observations, (list, tuple)):
+        return bool(observations) and np.ndim(_first(observations)) >= 2 and np.ndim(_first(actions)) >= 1
+    rewards = found.get("rewards")
+    if not all(isinstance(values, np.ndarray) for values in (observations, actions)) or observations.ndim < 3:
+        return False
+    if isinstance(rewards, np.ndarray) and rewards.ndim >= 2 and rewards.size > len(rewards):
+        return bool(rewards.shape[:2] == actions.shape[:2])
+    steps = actions.shape[1] if actions.ndim >= 2 else 0
+    return actions.ndim == 3 and len(actions) == len(observations) and observations.shape[1] - steps in (0, 1)
+
+
+def _first(values: Any) -> Any:
+    """An array of the first of several; nothing of texts."""
+    value = values[0] if isinstance(values, (list, tuple, np.ndarray)) and len(values) else None
+    if isinstance(value, Mapping):
+        value = next(iter(value.values()), None)
+    if isinstance(value, (list, tuple)):  # its depth is enough
+        depth = 0
+        while isinstance(value, (list, tuple)) and value and depth < 9:
+            value, depth = value[0], depth + 1
+        return np.zeros((1,) * (depth + np.ndim(value) if isinstance(value, np.ndarray) else depth))
+    return value if isinstance(value, np.ndarray) else None
+
+
+def split(found: Mapping[str, Any], path: str | Path, lengths: Any = None) -> list[dict[str, Any]]:
+    """The episodes of values [E, T, ...], or lists of E, by the names of `Demonstrations`; without what pads them.
+
+    `lengths` [E] are the steps of each. Flags may be one value an episode. Raises UserError for numbers of episodes that
+    differ, and for lengths that are not within the arrays.
+    """
+    fields = [name for name in CALLED if name in found]
+    episodes = len(found["actions"])
+    for name in fields:
+        values = found[name]
+        held = (
+            len(values) if isinstance(values, (list, tuple)) or (isinstance(values, np.ndarray) and values.ndim) else 0
+        )
+        if held != episodes:
+            raise UserError(f"{path}: {name}: expected {episodes} episodes as of actions, found {held}")
+    made: list[dict[str, Any]] = [{name: found[name][i] for name in fields} for i in range(episodes)]
+    if lengths is not None:
+        for i, length in enumerate(_lengths(lengths, episodes, path)):
+            made[i] = _cut(made[i], length, f"{path}: episode {i}")
+    return made
+
+
+def _lengths(values: Any, episodes: int, path: str | Path) -> list[int]:
+    lengths = arrays.array(values, f"{path}: lengths")
+    if lengths.size != episodes or lengths.dtype.kind not in "iu":
+        raise UserError(
+            f"{path}: lengths: expected {episodes} whole numbers, found {lengths.dtype} {list(lengths.shape)}"
+        )
+    return [int(n) for n in lengths.reshape(-1)]
+
+
+def _cut(episode: dict[str, Any], length: int, where: str) -> dict[str, Any]:
+    """Without the rows behind its length; of observations one more is kept if there is one more than actions."""
+    rows = len(episode["actions"])
+    if not 1 <= length <= rows:
+        raise UserError(f"{where}: expected a length from 1 to {rows}, found {length}")
+    more = int(isinstance(episode["observations"], np.ndarray) and len(episode["observations"]) == rows + 1)
+    cut = {}
+    for name, values in episode.items():
+        steps = isinstance(values, (list, tuple)) or (isinstance(values, np.ndarray) and values.ndim > 0)
+        cut[name] = values[: length + more * (name == "observations")] if steps else values
+    return cut
+
+
+def without_padding(episode: Mapping[str, np.ndarray]) -> int:
+    """The steps of an episode [T, ...] before those at its end whose numbers are zero throughout."""
+    used = np.zeros(len(episode["actions"]), bool)
+    for name in ("observations", "actions", "rewards"):
+        if name in episode and len(episode[name]) == len(used):
+            used |= (np.asarray(episode[name]).reshape(len(used), -1) != 0).any(axis=1)
+    return int(np.flatnonzero(used)[-1]) + 1 if used.any() else len(used)

@@ -1,0 +1,291 @@
+"""Demonstrations within containers of any kind: what pickles and files of PyTorch hold.
+
+Read are mappings of arrays, flat or with an episode a row; lists of episodes; lists of steps; and lists of tuples, such as
+(observation, action, reward, next observation, done). Episodes may be mappings, or objects with attributes (records).
+Containers around them are looked into.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from trpo_gail.errors import UserError, listed, shortened
+from trpo_gail.experts import arrays, batches, trajectories
+from trpo_gail.experts.data import Demonstrations
+from trpo_gail.experts.formats import tianshou, transitions
+from trpo_gail.experts.unpickling import Record, attributes
+
+_DEEPEST = 4
+_ORDERS = {
+    2: ("observations", "actions"),
+    3: ("observations", "actions", "rewards"),
+    4: ("observations", "actions", "rewards", "next_observations"),
+    5: ("observations", "actions", "rewards", "next_observations", "terminals"),
+}
+_OTHER_ORDER = ("observations", "next_observations", "actions", "rewards", "terminals")  # TD3's
+
+
+def demonstrations(tree: Any, path: str | Path) -> Demonstrations | None:
+    """Those in a tree, whose size is checked; None if there are none. Raises UserError for malformed ones, and if there
+    are several sets of them."""
+    return _found(tree, path, 0)
+
+
+def opened(value: Any) -> Any:
+    """Mappings and lists in place of records and arrays of objects; everything else as it is."""
+    if isinstance(value, Record):
+        held = attributes(value)
+        if "_d" in held and value.name.endswith("DictObs"):  # `imitation`'s observations of several parts
+            return held["_d"]
+        return held or value.entries or value.items or list(value.arguments)
+    if isinstance(value, np.ndarray) and value.dtype.kind == "O":
+        return value.tolist()
+    return value
+
+
+def _found(tree: Any, path: str | Path, depth: int) -> Demonstrations | None:
+    if isinstance(tree, Record) and tianshou.is_buffer(tree):
+        return tianshou.of_record(tree, path)
+    value = opened(tree)
+    if isinstance(value, Mapping):
+        return _of_mapping(value, path, depth)
+    if isinstance(value, (list, tuple)) and value:
+        return _of_list(value, path, depth)
+    return None
+
+
+# --- Mappings -----------------------------------------------------------------------------------------------------
+
+
+def _of_mapping(held: Mapping[Any, Any], path: str | Path, depth: int) -> Demonstrations | None:
+    found = _named(held)
+    if _is_data(found):
+        return _of_arrays(found, next((held[name] for name in batches.LENGTHS if name in held), None), path)
+    within = {str(key): opened(value) for key, value in held.items()}
+    episodes = {key: value for key, value in within.items() if isinstance(value, Mapping) and _is_data(_named(value))}
+    if len(episodes) > 1:
+        return trajectories.joined([_named(value) for value in episodes.values()], path, list(episodes))
+    if depth >= _DEEPEST:
+        return None
+    sets = {key: _found(value, path, depth + 1) for key, value in held.items()}
+    there = {str(key): data for key, data in sets.items() if data is not None}
+    if len(there) > 1:
+        raise UserError(f"{path}: several sets of demonstrations: {listed(there)}; expected a file with one of them")
+    return next(iter(there.values()), None)
+
+
+def _of_arrays(found: dict[str, Any], lengths: Any, path: str | Path) -> Demonstrations:
+    """Of values by the names of `Demonstrations`: a batch of episodes, one episode, or transitions."""
+    if batches.is_batch(found):
+        return trajectories.joined(batches.split(found, path, lengths), path)
+    held = {name: arrays.array(values, f"{path}: {name}") for name, values in found.items()}
+    rows = len(held["actions"]) if held["actions"].ndim else 0
+    observations = held["observations"]
+    if rows and observations.ndim and len(observations) == rows + 1:
+        return trajectories.joined([held], path, ["the episode"])
+    if rows and lengths is not None and sum(stated := _whole(lengths, path)) == rows:
+        return trajectories.joined(_cut(held, stated), path)
+    return transitions.demonstrations(held, path)
+
+
+def _whole(lengths: Any, path: str | Path) -> list[int]:
+    values = arrays.array(lengths, f"{path}: lengths")
+    good = values.ndim == 1 and values.dtype.kind in "iu" and (values > 0).all()
+    return [int(n) for n in values] if good else []
+
+
+def _cut(found: Mapping[str, np.ndarray], lengths: list[int]) -> list[dict[str, np.ndarray]]:
+    """Episodes of these lengths, of rows one after the other."""
+    after = np.cumsum(lengths)
+    spans = [slice(int(end) - length, int(end)) for end, length in zip(after, lengths, strict=True)]
+    return [{name: values[span] for name, values in found.items() if values.ndim} for span in spans]
+
+
+# --- Lists --------------------------------------------------------------------------------------------------------
+
+
+def _of_list(items: Sequence[Any], path: str | Path, depth: int) -> Demonstrations | None:
+    first = opened(items[0])
+    if isinstance(first, Mapping) and _is_data(step := _named(first)):
+        values = [_opened_to(Mapping, item, i, path) for i, item in enumerate(items)]
+        if _is_step(step):
+            return transitions.demonstrations(_columns(values, path), path)
+        return trajectories.joined([_named(value) for value in values], path)
+    if not isinstance(first, (list, tuple)):
+        found = _two_arrays(items)
+        if found is not None:
+            return transitions.demonstrations(found, path)
+        return _found(first, path, depth + 1) if len(items) == 1 and depth < _DEEPEST else None
+    if (order := _order(first)) is not None:
+        return _of_tuples(items, order, path)
+    return _of_lists(items, path, depth)
+
+
+def _of_lists(items: Sequence[Any], path: str | Path, depth: int) -> Demonstrations | None:
+    """Of episodes that are lists of steps, which are mappings or tuples."""
+    episodes = [_opened_to((list, tuple), item, i, path) for i, item in enumerate(items)]
+    first = opened(episodes[0][0]) if episodes[0] else None
+    if isinstance(first, Mapping) and _is_data(_named(first)):
+        steps = [[_opened_to(Mapping, step, i, path) for i, step in enumerate(episode)] for episode in episodes]
+        return trajectories.joined([_columns(episode, path) for episode in steps], path)
+    if isinstance(first, (list, tuple)) and (order := _order(first)) is not None:
+        return trajectories.joined([_tuple_columns(episode, order, path) for episode in episodes], path)
+    return _found(episodes[0], path, depth + 1) if len(episodes) == 1 and depth < _DEEPEST else None
+
+
+def _opened_to(kind: Any, item: Any, i: int, path: str | Path) -> Any:
+    value = opened(item)
+    if not isinstance(value, kind) or not len(value):
+        raise UserError(f"{path}: item {i}: expected one as item 0, found {type(value).__name__}")
+    return value
+
+
+def _columns(steps: Sequence[Mapping[str, Any]], path: str | Path) -> dict[str, Any]:
+    """A list for each value of a step."""
+    named = [_named(step) for step in steps]
+    for i, step in enumerate(named):
+        if step.keys() != named[0].keys():
+            raise UserError(f"{path}: step {i}: expected {listed(named[0])} as step 0 has, found {listed(step)}")
+    return {name: [step[name] for step in named] for name in (named[0] if named else ())}
+
+
+# --- Tuples -------------------------------------------------------------------------------------------------------
+
+
+def _order(item: Sequence[Any]) -> tuple[str, ...] | None:
+    """What the items of a tuple are, if it is one of an observation, an action and so on."""
+    if len(item) not in _ORDERS or not all(_is_value(part) for part in item) or not np.ndim(item[0]):
+        return None
+    if len(item) == 5 and np.ndim(item[3]) == 0 and np.shape(item[1]) == np.shape(item[0]):
+        return _OTHER_ORDER
+    if len(item) >= 4 and np.shape(item[3]) != np.shape(item[0]):
+        return None
+    return _ORDERS[len(item)]
+
+
+def _is_value(part: Any) -> bool:
+    """Whether it is a number, an array, or a list of numbers."""
+    if isinstance(part, (list, tuple)):
+        return bool(part) and all(isinstance(each, (int, float, np.number)) for each in part)
+    return isinstance(part, (bool, int, float, np.generic)) or (isinstance(part, np.ndarray) and part.dtype.kind != "O")
+
+
+def _of_tuples(items: Sequence[Any], order: tuple[str, ...], path: str | Path) -> Demonstrations:
+    """Of steps, or of episodes if both the first's observations and its actions have a row each step."""
+    observations, actions, *_ = (dict(zip(order, items[0], strict=True))[name] for name in ("observations", "actions"))
+    steps = len(np.atleast_1d(actions))
+    if np.ndim(observations) >= 2 and np.ndim(actions) >= 1 and len(observations) - steps in (0, 1):
+        episodes = [dict(zip(order, _opened_to((list, tuple), item, i, path))) for i, item in enumerate(items)]  # noqa: B905
+        return trajectories.joined(episodes, path)
+    columns = _tuple_columns(items, order, path)
+    done = arrays.array(columns.get("terminals", False), f"{path}: terminals")
+    if done.dtype.kind == "f" and done.mean() > 0.5:
+        note = "most of the last items of the steps are 1: taken for masks, which are 0 where an episode ends"
+        return transitions.demonstrations({**columns, "terminals": done == 0}, path, notes=(note,))
+    return transitions.demonstrations(columns, path)
+
+
+def _tuple_columns(items: Sequence[Any], order: tuple[str, ...], path: str | Path) -> dict[str, Any]:
+    made: dict[str, list[Any]] = {name: [] for name in order}
+    for i, item in enumerate(items):
+        value = _opened_to((list, tuple), item, i, path)
+        if len(value) != len(order):
+            raise UserError(f"{path}: step {i}: expected {len(order)} items as step 0 has, found {len(value)}")
+        for name, part in zip(order, value, strict=True):
+            made[name].append(part)
+    return made
+
+
+def _two_arrays(items: Sequence[Any]) -> dict[str, Any] | None:
+    """Observations and actions of all rows, if that is what a pair of arrays may be."""
+    plain = all(isinstance(item, np.ndarray) and item.ndim and item.dtype.kind != "O" for item in items)
+    if not plain or len(items) != 2 or len(items[0]) != len(items[1]) or items[0].ndim < 2:
+        return None
+    return {"observations": items[0], "actions": items[1]}
+
+
+# --- Steps and episodes -------------------------------------------------------------------------------------------
+
+
+def _named(held: Mapping[Any, Any]) -> dict[str, Any]:
+    """Values by the names of `Demonstrations`, opened."""
+    return {field: _deep(value) for field, value in trajectories.named(held).items()}
+
+
+def _deep(value: Any, depth: int = 0) -> Any:
+    """A value without records, of which only the containers that hold some are made anew."""
+    value = opened(value)
+    if isinstance(value, Mapping) and depth < _DEEPEST:
+        return {str(key): _deep(part, depth + 1) for key, part in value.items()}
+    if isinstance(value, (list, tuple)) and depth < _DEEPEST:
+        kinds = set(map(type, value))
+        objects = np.ndarray in kinds and any(isinstance(v, np.ndarray) and v.dtype.kind == "O" for v in value)
+        if Record in kinds or objects:
+            return [_deep(part, depth + 1) for part in value]
+    return value
+
+
+def _is_data(found: Mapping[str, Any]) -> bool:
+    """Whether observations and actions are there, and are numbers, or containers of some."""
+    return all(
+        isinstance(found.get(name), (np.ndarray, np.generic, list, tuple, int, float, Mapping))
+        for name in ("observations", "actions")
+    )
+
+
+def _is_step(found: Mapping[str, Any]) -> bool:
+    """Whether values are those of one step, and not of an episode, as far as their shapes tell."""
+    observed, acted = _depth(found["observations"]), _depth(found["actions"])
+    if "rewards" in found:
+        rewards = found["rewards"]
+        if _depth(rewards) == 0:
+            return True
+        if len(rewards) > 1:
+            return False
+    if observed < 2 or not acted:
+        return True
+    return len(_part(found["observations"])) - len(found["actions"]) not in (0, 1)
+
+
+def _part(value: Any) -> Any:
+    """The first part of an observation of several."""
+    while isinstance(value, Mapping) and value:
+        value = next(iter(value.values()))
+    return value
+
+
+def _depth(value: Any) -> int:
+    """Dimensions of an array, a list of lists or a list of arrays, of which the first tells."""
+    value, depth = _part(value), 0
+    while isinstance(value, (list, tuple)) and value and depth < 9:
+        value, depth = _part(value[0]), depth + 1
+    return depth + (value.ndim if isinstance(value, np.ndarray) else 0)
+
+
+# --- What to say of a tree without demonstrations -----------------------------------------------------------------
+
+
+def refused(tree: Any, path: str | Path) -> str:
+    """What a tree without demonstrations is, and what to do with a policy."""
+    names = list(tree) if isinstance(tree, Mapping) else [getattr(tree, "name", "")]
+    if any("olicy" in str(name) for name in names):
+        do = f"if it is a policy, record some with: trpo-gail record ENV --policy {path} --episodes N --out FILE.h5"
+        return f"{_described(tree)}, expected demonstrations; {do}"
+    return f"{_described(tree)}, expected observations and actions by one of their names"
+
+
+def _described(tree: Any) -> str:
+    """What a tree is, in a few words."""
+    if isinstance(tree, Record):
+        return f"an object, {shortened(tree.name, 60)}"
+    if isinstance(tree, Mapping):
+        return f"a dict of {listed(tree)}"
+    if isinstance(tree, (list, tuple)):
+        return f"a {type(tree).__name__} of {len(tree)}" + (f", first {_described(tree[0])}" if tree else "")
+    if isinstance(tree, np.ndarray):
+        return f"an array, {tree.dtype} {list(tree.shape)}"
+    return f"a {type(tree).__name__}"
