@@ -286,3 +286,11 @@ def test_a_subsample_below_one(native: Path, asked: int) -> None:
 def test_a_subsample_that_leaves_nothing(native: Path) -> None:
     with pytest.raises(UserError, match=r"demos\.h5: subsample: 1000 leaves no row of 1 trajectories"):
         load(native, trajectories=1, subsample=1000)
+
+
+def test_that_nobody_knows_how_episodes_end_is_kept(tmp_path: Path, demonstrations: Demonstrations) -> None:
+    no = np.zeros(len(demonstrations.steps), bool)
+    save(tmp_path / "x.h5", replace(demonstrations, terminals=no, timeouts=no, says_ends=False))
+    assert load(tmp_path / "x.h5").ends is None
+    save(tmp_path / "y.h5", demonstrations)
+    assert load(tmp_path / "y.h5").ends is not None

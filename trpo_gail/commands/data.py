@@ -120,7 +120,7 @@ def print_info(path: str) -> None:
 
 def _help() -> str:
     lines = [f"       trpo-gail data {name} --help" for name in _WORK]
-    formats = "FILE holds demonstrations; expert_data/README.md says which formats are read."
+    formats = "FILE holds demonstrations; docs/expert_data.md says which formats are read."
     return "\n".join([f"usage: {USAGE}", *lines, "", COMMANDS["data"][-1], "", formats])
 
 

@@ -13,14 +13,14 @@ from pathlib import Path
 import h5py
 
 _UNPACK = "unpack it first"
-_UNREAD = "which is not read (expert_data/README.md says what is)"
+_UNREAD = "which is not read (docs/expert_data.md says what is)"
 _HOW = "which is not read; docs/expert_data.md (Files that are not read) says how to convert it"
 _NO_ACTIONS = "which has no actions to imitate; docs/expert_data.md (Files that are not read) says what is needed"
 _WEIGHTS = (
     "the weights of a network and no demonstrations; docs/expert_data.md (Files that are not read) says what is needed"
 )
 _VIDEO = "which is no table of observations and actions"
-_CONVERT = "write its episodes one after the other into flat datasets (expert_data/README.md, Layout)"
+_CONVERT = "write its episodes one after the other into flat datasets (docs/expert_data.md)"
 _PICKLE = f"a Python pickle, {_UNREAD}"
 TORCH = "a PyTorch file"
 _TORCH = f"{TORCH}, {_UNREAD}"

@@ -1,4 +1,4 @@
-"""The native layout: flat HDF5, a superset of D4RL's; `expert_data/README.md` states it."""
+"""The native layout: flat HDF5, a superset of D4RL's; `docs/expert_data.md` describes it."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from trpo_gail.experts.streams import Append, Rows, cut_rows, gathering, row_byt
 
 FORMAT, FORMAT_VERSION = "trpo_gail expert data", 2
 NAME = "native"
+UNKNOWN = "unknown"  # what the attribute `ends` says if nobody knows how episodes end
 
 _OPTIONAL = ("rewards", "episode_returns", "next_observations", "final_observations")
 # In the order in which they are written, on which the bytes of a file depend.
@@ -83,6 +84,7 @@ def _facts(file: h5py.File, path: Path) -> dict[str, Any]:
     return {
         "subsample": subsample or 1,
         "unfinished": bool(attributes.integer(file, path, "unfinished", "0 or 1")),
+        "says_ends": hdf5.text_attribute(file, path, "ends") != UNKNOWN,
         "provenance": attributes.read_provenance(file, path),
     }
 
@@ -115,6 +117,8 @@ def writing(path: Path) -> Iterator[Append]:
             file.attrs["subsample"] = facts.subsample
             if facts.unfinished:
                 file.attrs["unfinished"] = 1
+            if not facts.says_ends:
+                file.attrs["ends"] = UNKNOWN
             returns = columns["episode_returns"][:] if "episode_returns" in columns else np.zeros(0)
             if len(finished := returns[: len(returns) - facts.unfinished]):
                 file.attrs["return_mean"] = float(finished.mean())
