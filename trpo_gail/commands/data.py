@@ -166,13 +166,14 @@ def _select(given: _SelectArguments) -> None:
 
 
 def _head(given: _HeadArguments) -> None:
-    from trpo_gail.experts import load
+    from trpo_gail.experts import load, structured
 
     rows: list[list[str]] = []
     episodes = 0
     for held in load.pieces(given.file):
         columns: list[tuple[str, Any]] = [("episode", held.episode_of + episodes), ("step", held.steps)]
-        columns += [("observation", held.observations), ("action", held.actions)]
+        columns += [(name or "observation", part) for name, part in structured.parts(held.observations)]
+        columns += [("action", held.actions)]
         columns += [("reward", held.rewards)] if held.rewards is not None else []
         rows = rows or [[name for name, _ in columns] + ["end"]]
         for row in range(min(given.rows - len(rows) + 1, len(held.steps))):

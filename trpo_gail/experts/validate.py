@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -116,9 +116,9 @@ def _actions(held: Demonstrations) -> Iterator[Finding]:
     if held.actions.dtype.kind in INTEGERS:
         labels = np.unique(held.actions)
         yield Finding("fact", "actions", f"discrete actions {_numbers(labels)}")
-        if labels[0] < min(int(space.get("start") or 0), 0):
+        if labels[0] < min(_first_label(space), 0):
             yield Finding("error", "actions", f"'actions': expected labels from 0 on, found {labels[0]}")
-        if isinstance(n := space.get("n"), int) and labels[-1] >= n + int(space.get("start") or 0):
+        if isinstance(n := space.get("n"), int) and labels[-1] >= n + _first_label(space):
             yield Finding(
                 "error", "actions", f"'actions': expected labels below {n} as 'action_space' says, found {labels[-1]}"
             )
@@ -148,6 +148,11 @@ def _actions(held: Demonstrations) -> Iterator[Finding]:
             "'actions' are raw, as the file says, but all are inside the bounds and many lie on them, as if clipped: "
             "--actions executed shows a learner's alike",
         )
+
+
+def _first_label(space: Mapping[str, Any]) -> int:
+    """Of a Discrete space, or the smallest of several labels' first ones."""
+    return int(np.min(space.get("start") or 0))
 
 
 def _are_labels(actions: np.ndarray) -> bool:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from trpo_gail.experts.data import Demonstrations
+from trpo_gail.experts.numbers import INTEGERS
 from trpo_gail.reports import style
 
 BINS = 40
@@ -16,12 +17,13 @@ MOST = 10  # panels of action dimensions
 @style.picture
 def histograms(held: Demonstrations) -> bytes:
     """Returns, lengths, and each dimension of the actions, as one PNG."""
-    columns = [held.actions] if held.actions.ndim == 1 else list(held.actions.T[:MOST])
+    actions = held.actions.reshape(len(held.actions), -1)
+    columns, labels = list(actions.T[:MOST]), actions.dtype.kind in INTEGERS
     names = ["actions"] if held.actions.ndim == 1 else [f"action {i}" for i in range(len(columns))]
     panels: list[tuple[str, np.ndarray | None, bool]] = [
         ("returns", held.finished_returns, False),
         ("lengths, steps", held.episode_lengths, False),
-        *((name, column, held.actions.ndim == 1) for name, column in zip(names, columns, strict=True)),
+        *((name, column, labels) for name, column in zip(names, columns, strict=True)),
     ]
     figure, axes = style.grid(len(panels), 3, 2.4)
     for one, (name, values, labels) in zip(axes, panels, strict=True):

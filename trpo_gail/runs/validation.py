@@ -8,11 +8,12 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import gymnasium
+from gymnasium.spaces import Box
 
 from trpo_gail.config.tree import Config
 from trpo_gail.envs import vector
 from trpo_gail.errors import UserError
-from trpo_gail.experts import fit
+from trpo_gail.experts import fit, numbers
 from trpo_gail.experts.data import Demonstrations
 from trpo_gail.experts.replay import replay
 from trpo_gail.experts.rows import as_rows
@@ -38,14 +39,14 @@ def against(held: Demonstrations, env_id: str, kwargs: Mapping[str, Any]) -> lis
     found = [Finding("fact", "environment", f"observations and actions fit the spaces of {env_id}")]
     if other := fit.other_environment(held, env_id):
         found.append(Finding("warning", "environment", other))
-    found += _bounds(held, spec.action_space)
+    found += _bounds(rows, spec.action_space)
     found += _replayed(rows, env_id, kwargs)
     found += _random(held, Evaluator(config, spec, Workers()))
     return found
 
 
 def _bounds(held: Demonstrations, space: Any) -> Iterator[Finding]:
-    if held.actions.ndim != 2:
+    if held.actions.dtype.kind in numbers.INTEGERS or not isinstance(space, Box):
         return
     share = float(fit.outside(held.actions, space.low, space.high).mean())
     yield Finding("fact", "environment", f"{share:.1%} of action coordinates are outside the environment's bounds")

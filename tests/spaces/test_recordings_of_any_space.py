@@ -1,0 +1,90 @@
+"""Recorded in an environment of any space, kept in a file, read, shown in the tables, and trained on."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from gymnasium.spaces import Space
+from test_any_space import ACTIONS, CASES, OBSERVATIONS, env_id
+
+import trpo_gail
+from trpo_gail.cli import main
+from trpo_gail.config.tree import PolicyConfig
+from trpo_gail.errors import UserError
+from trpo_gail.experts import structured
+from trpo_gail.runs.record import record
+
+
+@pytest.fixture
+def expert(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Makes the name of a function that draws actions of a space; it looks whether observations are the space's."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.delitem(sys.modules, "somebody", raising=False)
+
+    def policy(observation_space: Space, action_space: Space) -> str:
+        (tmp_path / "somebody.py").write_text("SEEN, ACTIONS = None, None\n\ndef act(seen):\n"
+                                              "    assert SEEN.contains(seen), seen\n    return ACTIONS.sample()\n")  # fmt: skip
+        import somebody  # type: ignore[import-not-found]
+
+        action_space.seed(0)
+        somebody.SEEN, somebody.ACTIONS = observation_space, action_space
+        return "somebody:act"
+
+    return policy
+
+
+@pytest.mark.parametrize(("observation", "action"), CASES)
+def test_it_is_recorded_and_trained_on(
+    observation: str, action: str, expert: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    spaces = OBSERVATIONS[observation], ACTIONS[action]
+    name, file = env_id(*spaces), tmp_path / "x.h5"
+    record(name, expert(*spaces), 3, file, num_envs=2)
+    held = trpo_gail.Demonstrations.load(file)
+    assert held.trajectories == 3 and held.finished_returns is not None
+    assert held.finished_returns.tolist() == [5.0] * 3, "every action was the environment's"
+    kinds = {part.dtype.kind for _, part in structured.parts(held.observations)}
+    assert kinds <= set("fiu") and held.final_observations is not None
+    assert main(["data", "info", str(file)]) == 0 == main(["data", "head", str(file)])
+    assert main(["data", "validate", str(file), "--env", name]) == 0, capsys.readouterr()
+    config = trpo_gail.Config(
+        name, expert=str(file), steps=40, num_envs=2, timesteps_per_batch=20, d_step=2, eval_every=0, final_episodes=2,
+        policy=PolicyConfig(hidden_sizes=(8,)),
+    )  # fmt: skip
+    assert trpo_gail.run(config, tmp_path / "run", quiet=True)["steps"] >= 40
+
+
+def test_parts_are_matched_by_name(expert: Any, tmp_path: Path) -> None:
+    spaces = OBSERVATIONS["robot"], ACTIONS["from 1"]
+    name, file = env_id(*spaces), tmp_path / "x.h5"
+    record(name, expert(*spaces), 2, file)
+    held = trpo_gail.Demonstrations.load(file)
+    parts = structured.mapped(held.observations)
+
+    def run(observations: dict[str, np.ndarray], out: str) -> Any:
+        given = trpo_gail.Demonstrations.from_arrays(observations, held.actions, terminals=held.terminals)
+        config = trpo_gail.Config(
+            name, steps=20, num_envs=2, timesteps_per_batch=20, d_step=2, eval_every=0, final_episodes=0,
+            policy=PolicyConfig(hidden_sizes=(8,)),
+        )  # fmt: skip
+        return trpo_gail.run(config, tmp_path / out, quiet=True, expert=given)
+
+    run(dict(reversed(parts.items())) | {"extra": np.zeros(10)}, "more")
+    without = {key: values for key, values in parts.items() if key != "mode"}
+    with pytest.raises(
+        UserError, match=r"expected the part 'mode' of the environment .*; the file holds camera, speed"
+    ):
+        run(without, "less")
+    with pytest.raises(UserError, match=r"part 'camera': expected rows of shape \[3, 8, 6\] as .*, found \[8, 6, 3\]"):
+        run(parts | {"camera": np.moveaxis(parts["camera"], 1, -1)}, "last")
+    with pytest.raises(UserError, match=r"part 'mode': 2 is no label"):
+        run(parts | {"mode": parts["mode"] + 1}, "label")
+    with pytest.raises(UserError, match=r"part 'camera': expected whole numbers from 0 to 255"):
+        run(parts | {"camera": parts["camera"] / 255}, "scaled")
+    with pytest.raises(UserError, match=r"expected rows of shape \[\d+\] as the environment"):
+        run(parts["speed"], "plain")
