@@ -67,8 +67,7 @@ KINDS = {
     "zip": (zipped("demos.h5"), "a zip archive; unpack it first"),
     "damaged zip": (zipped("demos.h5")[:20], "a zip archive; unpack it first"),
     "tar": (tarred(), "a tar archive; unpack it first"),
-    "npz": (written(lambda out: np.savez(out, allow_pickle=False, **EPISODE)), "a NumPy archive (.npz), which is not read"),
-    "npy": (written(lambda out: np.save(out, np.zeros(3))), "a NumPy array (.npy), which is not read"),
+    "npz": (written(lambda out: np.savez(out, allow_pickle=False, weights=np.zeros(3))), "a NumPy archive (.npz), which"),
     "PyTorch": (written(lambda out: torch.save({"a": torch.zeros(2)}, out)), "a PyTorch file, which is not read"),
     "old PyTorch": (
         written(lambda out: torch.save({"a": torch.zeros(2)}, out, _use_new_zipfile_serialization=False)),

@@ -57,6 +57,11 @@ def test_rllibs_lines_of_one_line_and_older_flags(tmp_path: Path) -> None:
     assert load(lines(tmp_path, batch)).episode_lengths.tolist() == [2, 1]
 
 
+def test_texts_may_name_the_episodes(tmp_path: Path) -> None:
+    held = load(lines(tmp_path, BATCH | {"eps_id": ["a", "a", "b"]}, SECOND | {"eps_id": ["b", "c", "c" * 1000]}))
+    assert held.episode_lengths.tolist() == [2, 2, 1, 1]
+
+
 def test_rllibs_agents(tmp_path: Path) -> None:
     held = load(lines(tmp_path, {"type": "MultiAgentBatch", "count": 3, "policy_batches": {"default_policy": BATCH}}))
     assert held.episode_lengths.tolist() == [2, 1]
@@ -137,8 +142,8 @@ def test_flat_arrays(tmp_path: Path) -> None:
         ('{"obs": [0.5], "action": 0}\n3\n', "value 1: expected an object such as {obs, action}, found int"),
         ('{"obs": [0.5]}\n{"obs": [0.5]}', "no column is called actions"),
         ('{"obs": [NaN], "action": 0}', "expected finite values"),
-        ('{"obs": ["x"], "action": 0}', "dataset 'observations'"),
-        ('{"obs": "x", "action": 0}', "dataset 'observations'"),
+        ('{"obs": ["x"], "action": 0}', "'obs': expected numbers, found texts"),
+        ('{"obs": "x", "action": 0}', "'obs': expected numbers, found texts"),
         ('{"obs": ' + "[" * 5000 + "]" * 5000 + ', "action": 0}', "x.json: "),
         ('{"obs": [' + "9" * 5000 + '], "action": 0}', "x.json: "),
         ('{"obs": [1e999], "action": 0}', "expected finite values"),

@@ -224,7 +224,7 @@ def test_a_malformed_file_is_one_clear_line(native: Path, damage: Callable[[h5py
 
 def test_a_file_that_is_not_hdf5(tmp_path: Path) -> None:
     for name, content, message in (
-        ("text.h5", b"observations,actions\n1,2\n", "not an HDF5 file"),
+        ("text.h5", b"once upon a time\n", "not an HDF5 file"),
         ("empty.h5", b"", "an empty file, expected HDF5"),
     ):
         (tmp_path / name).write_bytes(content)

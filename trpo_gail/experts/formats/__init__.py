@@ -7,6 +7,7 @@ from typing import Protocol
 
 from trpo_gail.experts.data import Demonstrations
 from trpo_gail.experts.formats import (
+    array_files,
     arrow_tables,
     csv_tables,
     d4rl,
@@ -54,6 +55,7 @@ FORMATS: list[Format] = [
     pickles,
     datasets_folder,
     lerobot,
+    array_files,
     arrow_tables,
     json_lines,
     csv_tables,

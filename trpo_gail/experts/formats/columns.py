@@ -29,7 +29,10 @@ EPISODES = (
 STEPS = ("step", "steps", "timestep", "timesteps", "time_step", "t", "frame_index", "step_id", "step_index", "time")
 NAMES = "columns called obs_0, obs_1, ..., action_0, ... (or observation, action), and episode, done, step or reward"
 
-_FIELD = {name: field for field, names in CALLED.items() for name in names}
+LABELS = ("label", "labels")  # actions that are integers, however they are written
+
+_CALLED = CALLED | {"actions": (*CALLED["actions"], *LABELS)}
+_FIELD = {name: field for field, names in _CALLED.items() for name in names}
 _NUMBERED = re.compile(r"(.*?)[\s._\-\[(:]*(\d{1,9})[\])]?")
 
 
@@ -49,6 +52,7 @@ def read(columns: Mapping[str, np.ndarray], path: str | Path, known: Mapping[str
     Raises UserError if no column is called observations or actions, and as `trajectories.joined` does.
     """
     found = grouped(columns, path)
+    _check_rows(found, path)
     fields = _shaped(found.fields)
     if found.episode is not None:
         order, lengths = _by_episode(found.episode)
@@ -64,13 +68,13 @@ def read(columns: Mapping[str, np.ndarray], path: str | Path, known: Mapping[str
 
 def grouped(columns: Mapping[str, np.ndarray], path: str | Path) -> Grouped:
     """Raises UserError unless there are observations and actions."""
-    members: dict[str, dict[Any, np.ndarray]] = {}
+    members: dict[str, dict[str, dict[Any, np.ndarray]]] = {}
     marks: dict[str, np.ndarray] = {}
     others = []
     for name, values in columns.items():
         plain = name.strip().lower()
         if (place := _place(plain)) is not None:
-            members.setdefault(place[0], {})[place[1]] = values
+            members.setdefault(place.field, {}).setdefault(place.name, {})[place.part] = values
         elif plain in EPISODES or plain in STEPS:
             marks.setdefault("episode" if plain in EPISODES else "step", values)
         else:
@@ -78,38 +82,73 @@ def grouped(columns: Mapping[str, np.ndarray], path: str | Path) -> Grouped:
     for field in ("observations", "actions"):
         if field not in members:
             raise UserError(f"{path}: no column is called {field}: expected {NAMES}; found {listed(columns)}")
-    fields = {field: _array(parts, f"{path}: {field}") for field, parts in members.items()}
-    for name, values in fields.items():
+    fields = {}
+    for field, called in members.items():
+        name = min(called, key=_CALLED[field].index)  # the first name counts
+        others += [other for other in called if other != name]
+        fields[field] = _array(called[name], f"{path}: {field}")
+        if name in LABELS:
+            fields[field] = _labels(fields[field], f"{path}: {name}")
+    return Grouped(fields, marks.get("episode"), marks.get("step"), tuple(others))
+
+
+def _check_rows(found: Grouped, path: str | Path) -> None:
+    """That all columns have as many rows, and at least a number in each."""
+    actions, marks = found.fields["actions"], {"episode": found.episode, "step": found.step}
+    rows = len(actions) if actions.ndim else 0
+    if not rows:
+        raise UserError(f"{path}: expected at least 1 row, found 0")
+    for name, values in (found.fields | {name: mark for name, mark in marks.items() if mark is not None}).items():
+        if not values.ndim or len(values) != rows:
+            many = len(values) if values.ndim else "one value"
+            raise UserError(f"{path}: {name}: expected {rows} rows as of actions, found {many}")
         if 0 in values.shape[1:]:
             raise UserError(f"{path}: {name}: expected at least 1 number in each row, found shape {list(values.shape)}")
-    return Grouped(fields, marks.get("episode"), marks.get("step"), tuple(others))
+        if name in ("episode", "step") and values.dtype.kind not in "biufU":
+            raise UserError(f"{path}: {name}: expected numbers or texts, found {values.dtype}")
+
+
+def _labels(values: np.ndarray, where: str) -> np.ndarray:
+    """Integers of numbers that are whole."""
+    if values.dtype.kind not in "biuf" or not (np.isfinite(values) & (values == np.round(values))).all():
+        raise UserError(f"{where}: expected whole numbers, found others")
+    return values.astype(np.int64)
 
 
 def field(name: str) -> str | None:
     """Which array a column of this name is of; None if it is of no array."""
     place = _place(name.strip().lower())
-    return None if place is None else place[0]
+    return None if place is None else place.field
 
 
 def is_field(name: str) -> bool:
     """Whether a column of this name is observations, actions, rewards or flags, or one of their columns by number."""
     place = _place(name.strip().lower())
-    return place is not None and (place[1] == "" or isinstance(place[1], int))
+    return place is not None and (place.part == "" or isinstance(place.part, int))
 
 
 # --- Names --------------------------------------------------------------------------------------------------------
 
 
-def _place(name: str) -> tuple[str, Any] | None:
-    """(field, which part of it) that a column is; None if it is no field's."""
+@dataclass(frozen=True)
+class _Place:
+    """What a column holds: which part, "" if it is the whole, of the array that is called `name`."""
+
+    field: str
+    name: str
+    part: int | str
+
+
+def _place(name: str) -> _Place | None:
+    """None if a column of this name is no array's."""
     for plain in (name, name.removeprefix("next.")):  # LeRobot's next.reward and next.done are what a step led to
         if plain in _FIELD:
-            return _FIELD[plain], ""
+            return _Place(_FIELD[plain], plain, "")
     if (match := _NUMBERED.fullmatch(name)) and match[1] in _FIELD:
-        return _FIELD[match[1]], int(match[2])
+        return _Place(_FIELD[match[1]], match[1], int(match[2]))
     before, dot, after = name.partition("/" if "/" in name else ".")
     if dot and after and _FIELD.get(before) in ("observations", "actions", "next_observations"):
-        return _FIELD[before], after
+        return _Place(_FIELD[before], before, after)
     return None
 
 

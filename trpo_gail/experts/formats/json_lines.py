@@ -6,6 +6,7 @@ RLlib packs columns as pickles unless it is told not to; such are refused. Colum
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -201,8 +202,16 @@ def _columns(batch: Mapping[str, Any], where: str) -> Columns:
             packed = "packed as a pickle" if len(values) > 100 else "a text"
             hint = "; write it with RLlib's output_config {'compress_columns': []}" if len(values) > 100 else ""
             raise UserError(f"{where}: '{name:.60}': expected a list of numbers, found {packed}{hint}")
-        found[name] = arrays.array(values, f"{where}, '{name:.60}'")
+        if name.lower() in columns.EPISODES and isinstance(values, list) and any(isinstance(v, str) for v in values):
+            found[name] = np.array([_number(value) for value in values])
+        else:
+            found[name] = arrays.array(values, f"{where}, '{name:.60}'")
     return found
+
+
+def _number(text: object) -> int:
+    """The same number for the same text: arrays of texts take the room of the longest for each."""
+    return int.from_bytes(hashlib.sha256(str(text).encode("utf-8", "replace")).digest()[:7], "big")
 
 
 def _joined(parts: Sequence[Columns], path: Path) -> Columns:

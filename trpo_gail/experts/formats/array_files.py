@@ -1,0 +1,209 @@
+"""NumPy arrays: an `.npz`, or a folder of `.npy`, of arrays by name; or one bare `.npy`, whose columns a file names.
+
+Arrays are flat, `observations` [N, ...], or batches of episodes of one length, [E, T, ...], which may hold one observation
+more than actions. Flat ones are a table (`columns`); lengths, ends or starts of episodes may stand beside them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from trpo_gail.errors import UserError, listed
+from trpo_gail.experts import numpy_files, trajectories
+from trpo_gail.experts.arrays import demonstrations
+from trpo_gail.experts.data import Demonstrations
+from trpo_gail.experts.formats import columns, sidecar
+
+NAME = "NumPy arrays (.npz or .npy)"
+
+LENGTHS = ("episode_lengths", "lengths", "lens", "traj_lengths", "traj_lens", "path_lengths")
+ENDS = ("episode_ends", "ends", "traj_ends")
+STARTS = ("episode_starts", "starts", "traj_starts")
+_MARKS = (*LENGTHS, *ENDS, *STARTS)
+
+Arrays = Mapping[str, np.ndarray]
+
+
+def holds(path: Path) -> bool:
+    """Whether it is an array of numbers, or an archive or folder of arrays with observations and actions."""
+    if path.is_dir():
+        return _are_arrays(_files(path))
+    dtype = numpy_files.dtype_of(path)
+    return not dtype.hasobject if dtype is not None else _are_arrays(numpy_files.names(path))
+
+
+def read(path: Path) -> Demonstrations:
+    """All episodes. Raises UserError for a bare array whose columns nothing names, and for arrays that disagree."""
+    arrays: Arrays
+    if path.is_dir():
+        arrays = {name: numpy_files.read(file) for name, file in _files(path).items() if _is_wanted(name)}
+    elif numpy_files.dtype_of(path) is not None:
+        arrays = _by_columns(numpy_files.read(path), path)
+    else:
+        arrays = {name: numpy_files.member(path, name) for name in numpy_files.names(path) if _is_wanted(name)}
+    marks = {name.lower(): values for name, values in arrays.items() if name.lower() in _MARKS}
+    arrays = {name: values for name, values in arrays.items() if name.lower() not in _MARKS}
+    fields = _fields(arrays)
+    if {"observations", "actions"} <= fields.keys():
+        if _is_batch(fields):
+            return _batches(fields, _lengths(marks, path) if set(marks) & set(LENGTHS) else None, path)
+        if not marks and len(fields["observations"]) == len(fields["actions"]) + 1:
+            return trajectories.joined([fields], path)
+    rows = max((len(values) for values in arrays.values() if values.ndim), default=0)
+    if (lengths := _lengths(marks, path, rows)) is not None:
+        arrays = _with_episodes(arrays, lengths, rows, path)
+    return columns.read(arrays, path)
+
+
+def _fields(arrays: Arrays) -> dict[str, np.ndarray]:
+    """Arrays by the names of `Demonstrations`, the first that is there."""
+    lower = {name.lower(): values for name, values in arrays.items()}
+    found = {field: values for field, values in trajectories.named(lower).items() if values.ndim}
+    label = next((lower[name] for name in columns.LABELS if name in lower), None)
+    return found if "actions" in found or label is None else found | {"actions": label}
+
+
+def _is_wanted(name: str) -> bool:
+    low = name.lower()
+    return columns.field(low) is not None or low in (*_MARKS, *columns.EPISODES, *columns.STEPS)
+
+
+def _are_arrays(names: Mapping[str, Path] | list[str]) -> bool:
+    return {"observations", "actions"} <= {columns.field(name) for name in names}
+
+
+def _files(folder: Path) -> dict[str, Path]:
+    return {file.stem: file for file in sorted(folder.glob("*.npy"))}
+
+
+# --- A bare array -------------------------------------------------------------------------------------------------
+
+
+def _by_columns(values: np.ndarray, path: Path) -> Arrays:
+    """Columns [N] of an array [N, columns], or [E, T] of one [E, T, columns]; of records those that they name."""
+    if values.dtype.names is not None:
+        return {name: values[name] for name in values.dtype.names}
+    if values.dtype.kind not in "biuf" or values.ndim not in (2, 3):
+        expected = "numbers [rows, columns] or [episodes, steps, columns]"
+        raise UserError(f"{path}: expected {expected}, found {values.dtype} {list(values.shape)}")
+    names = sidecar.names(path, values.shape[-1])
+    if names is None:
+        raise sidecar.missing(path, f"one array {list(values.shape)} of {values.shape[-1]} columns")
+    arrays = {name: values[..., i] for i, name in enumerate(names)}
+    if values.ndim == 2:
+        return arrays
+    flat = {name: part.reshape(-1) for name, part in arrays.items()}
+    fields = columns.grouped(flat, path).fields
+    batch = {name: part.reshape(*values.shape[:2], *part.shape[1:]) for name, part in fields.items()}
+    if batch["observations"].ndim == 2:
+        batch["observations"] = batch["observations"][..., None]
+    return batch
+
+
+# --- Batches of episodes ------------------------------------------------------------------------------------------
+
+
+def _is_batch(fields: Arrays) -> bool:
+    """Whether arrays are [E, T, ...], as far as their shapes tell: images [N, H, W] are not if rewards are [N]."""
+    observed, acted, paid = fields["observations"], fields["actions"], fields.get("rewards")
+    if observed.ndim < 3 or acted.ndim < 2 or len(observed) != len(acted):
+        return False
+    if paid is not None and paid.shape[:2] != acted.shape[:2]:
+        return False
+    return observed.shape[1] - acted.shape[1] in (0, 1)
+
+
+def _batches(fields: dict[str, np.ndarray], lengths: np.ndarray | None, path: Path) -> Demonstrations:
+    """Episodes of arrays [E, T, ...], without what pads them: rows that are NaN, or beyond their lengths."""
+    count, steps = fields["actions"].shape[:2]
+    for name, values in fields.items():
+        expected = [count, steps]
+        if list(values.shape[:2]) not in (expected, [count, steps + (name == "observations")]):
+            raise UserError(
+                f"{path}: {name}: expected [{count}, {steps}, ...] as of actions, found {list(values.shape)}"
+            )
+    if not count or not steps:
+        raise UserError(f"{path}: expected at least 1 step of 1 episode, found actions {list(fields['actions'].shape)}")
+    if lengths is None:
+        lengths = np.array([_filled(fields["actions"][i]) for i in range(count)])
+    if len(lengths) != count or lengths.min() < 1 or lengths.max() > steps:
+        raise UserError(f"{path}: lengths: expected {count} of 1 to {steps}, found {listed(lengths.tolist())}")
+    flags = [name for name in ("terminals", "timeouts") if name in fields]
+    if flags and any((fields[name][i, : lengths[i] - 1] != 0).any() for name in flags for i in range(count)):
+        return _with_ends(fields, lengths, path)
+    more = fields["observations"].shape[1] - steps
+    episodes = [
+        {
+            name: _column(values[i, : lengths[i] + more * (name == "observations")], name)
+            for name, values in fields.items()
+        }
+        for i in range(count)
+    ]
+    return trajectories.joined(episodes, path)
+
+
+def _with_ends(fields: Arrays, lengths: np.ndarray, path: Path) -> Demonstrations:
+    """Episodes that end within the rows, after which others begin: what vector environments record."""
+    parts = {
+        name: np.concatenate([_column(values[i, : lengths[i]], name) for i in range(len(lengths))])
+        for name, values in fields.items()
+    }
+    last = np.zeros(int(lengths.sum()), bool)
+    last[np.cumsum(lengths) - 1] = True
+    cut = last & ~np.any([parts[name] != 0 for name in ("terminals", "timeouts") if name in parts], axis=0)
+    parts["timeouts"] = cut | (parts["timeouts"] != 0 if "timeouts" in parts else False)
+    note = f"flags end episodes within the {len(lengths)} sequences; the ends of these are taken for time limits"
+    return replace(demonstrations(parts, path), notes=(note,))
+
+
+def _filled(actions: np.ndarray) -> int:
+    """Rows before those at the end that are NaN."""
+    if actions.dtype.kind != "f":
+        return len(actions)
+    there = np.flatnonzero(~np.isnan(actions.reshape(len(actions), -1)).all(axis=1))
+    return int(there[-1]) + 1 if len(there) else 0
+
+
+def _column(values: np.ndarray, name: str) -> np.ndarray:
+    """[T] of rewards and flags [T, 1]; float actions [T] as [T, 1]."""
+    if name in ("rewards", "terminals", "timeouts") and values.ndim == 2 and values.shape[1] == 1:
+        return values[:, 0]
+    return values[:, None] if name == "actions" and values.ndim == 1 and values.dtype.kind == "f" else values
+
+
+# --- Flat arrays --------------------------------------------------------------------------------------------------
+
+
+def _lengths(marks: Arrays, path: Path, rows: int = 0) -> np.ndarray | None:
+    """Steps [E] of the episodes, of their lengths, their ends (one behind each) or their starts; None if none says it."""
+    for name, values in marks.items():
+        if values.ndim != 1 or values.dtype.kind not in "biuf" or (values != np.round(values)).any():
+            raise UserError(
+                f"{path}: {name}: expected whole numbers [episodes], found {values.dtype} {list(values.shape)}"
+            )
+        if name in LENGTHS:
+            return values.astype(np.int64)
+        flags = len(values) == rows and bool(((values == 0) | (values == 1)).all())
+        if name in ENDS:
+            behind = np.flatnonzero(values) + 1 if flags else values.astype(np.int64)
+            return np.diff(behind, prepend=0) if len(behind) and behind[-1] == rows else np.diff(np.r_[0, behind, rows])
+        first = np.flatnonzero(values) if flags else values.astype(np.int64)
+        if not len(first) or first[0] != 0:
+            raise UserError(f"{path}: {name}: expected the first episode to start at row 0, found {listed(first[:1])}")
+        return np.diff(np.r_[first, rows])
+    return None
+
+
+def _with_episodes(arrays: Arrays, lengths: np.ndarray, rows: int, path: Path) -> Arrays:
+    """With a column that names the episode of each row."""
+    if not 0 < len(lengths) <= rows or lengths.min() < 1 or sum(lengths.tolist()) != rows:
+        raise UserError(
+            f"{path}: the lengths of episodes: expected 1 or more that add up to {rows} rows, found "
+            f"{listed(lengths.tolist())}, in all {sum(lengths.tolist())}"
+        )
+    others = {name: values for name, values in arrays.items() if name.lower() not in columns.EPISODES}
+    return others | {"episode": np.repeat(np.arange(len(lengths)), lengths)}
