@@ -8,16 +8,19 @@ from typing import Protocol
 from trpo_gail.experts.data import Demonstrations
 from trpo_gail.experts.formats import (
     arrow_tables,
+    baselines,
     csv_tables,
     d4rl,
     datasets_folder,
     episodes,
+    imitation,
     minari,
     native,
     paper,
     pickles,
     stable_baselines,
     tianshou,
+    torch_buffers,
     transitions,
 )
 
@@ -48,8 +51,11 @@ FORMATS: list[Format] = [
     tianshou,
     episodes,
     stable_baselines,
+    imitation,
+    baselines,
     transitions,
     pickles,
+    torch_buffers,
     datasets_folder,
     arrow_tables,
     csv_tables,
