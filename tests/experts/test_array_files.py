@@ -99,7 +99,7 @@ def test_records_name_their_columns(tmp_path: Path) -> None:
         ({"actions": np.array(["a"] * 5)}, r"x\.npz: "),
         ({"rewards": np.zeros(4)}, "rewards: expected 5 rows as of actions, found 4"),
         ({"episode": np.array([[1]] * 4)}, "episode: expected 5 rows as of actions, found 4"),
-        ({"obs": np.array([[None, 1]] * 5)}, "expected numbers, found objects"),
+        ({"obs": np.array([[None, 1]] * 5)}, "array 'obs': expected numbers .*, found dtype object"),
     ],
 )
 def test_what_is_wrong_is_named(tmp_path: Path, changes: dict[str, Any], said: str) -> None:
@@ -240,7 +240,7 @@ def test_a_claim_is_refused(tmp_path: Path, shape: str) -> None:
 def test_a_bomb_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     np.savez_compressed(tmp_path / "x.npz", obs=np.zeros((300_000, 2)), actions=np.zeros((300_000, 1)))
     monkeypatch.setenv("TRPO_GAIL_EXPANSION_MB", "1")
-    with pytest.raises(UserError, match="4 MB unpacked, expected at most 1 MB"):
+    with pytest.raises(UserError, match="13 MB unpacked, expected at most 1 MB"):
         read(tmp_path / "x.npz")
 
 

@@ -218,6 +218,17 @@ def test_real_files() -> None:
         read(REAL / "expert_policy_Hopper.pkl")
 
 
+@pytest.mark.parametrize("suffix", ["npy", "npz"])
+@pytest.mark.parametrize("name", ["episodes, plural", "transitions", "flat arrays", "tuples an episode"])
+def test_arrays_of_objects(tmp_path: Path, name: str, suffix: str) -> None:
+    """As `np.save` and `np.savez` make of a list, or of one dict."""
+    path, layout = tmp_path / f"demos.{suffix}", LAYOUTS[name]
+    made = objects(layout) if isinstance(layout, list) else np.array(layout, object)
+    np.save(path, made, allow_pickle=True) if suffix == "npy" else np.savez(path, demos=made)
+    held = read(path)
+    assert held.format == "pickle" and held.episode_lengths.tolist() == [3, 2]
+
+
 # --- What is refused ----------------------------------------------------------------------------------------------
 
 

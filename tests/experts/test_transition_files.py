@@ -37,7 +37,8 @@ def test_layouts(tmp_path: Path, layout: dict[str, Any], hdf5: bool) -> None:
         with open(path, "wb") as stream:
             np.savez(stream, **layout)
     held = read(path)
-    assert held.format == "transitions" and held.episode_lengths.tolist() == [3, 2]
+    assert held.format == ("transitions" if hdf5 else "NumPy arrays (.npz or .npy)")
+    assert held.episode_lengths.tolist() == [3, 2]
     np.testing.assert_array_equal(held.observations, STATES)
     if held.rewards is not None:
         assert held.episode_returns is not None and held.episode_returns.tolist() == [3, 2]
@@ -59,7 +60,7 @@ def test_breaks_are_noted(tmp_path: Path) -> None:
     [
         ({"actions": np.zeros((4, 1))}, "'actions': expected 5 rows"),
         ({"states": np.float64(2)}, "expected"),
-        ({"states": np.array(["a"] * 5)}, "array 'states': expected numbers .*, found dtype <U1"),
+        ({"states": np.array(["a"] * 5)}, "'observations': expected numbers .*, found dtype <U1"),
         ({"states": np.array([["a" * 9]] * 5, object)}, "array 'states': expected numbers, found texts"),
         ({"states": np.array([[None]] * 5, object)}, "array 'states': expected numbers .*, found dtype object"),
         ({"dones": np.array([0, 1, 2, 0, 0])}, "'terminals': expected 0 or 1, found 2 in row 2"),

@@ -148,12 +148,24 @@ def _masked_crc32c(content: bytes) -> int:
     return ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF
 
 
-def _zipped(path: str | Path) -> str:
+def policy(path: str | Path) -> str | None:
+    """What a file is if its members are a policy's. None if they are not, or are objects of which that is not known."""
+    names = set(_members(path))
+    if "policy.pth" in names:
+        return "a policy of Stable-Baselines3"
+    return "a linear policy (.npz)" if names & {"M.npy", "weights.npy", "W.npy"} else None
+
+
+def _members(path: str | Path) -> list[str]:
     try:
         with zipfile.ZipFile(path) as archive:
-            names = archive.namelist()
+            return archive.namelist()
     except (OSError, ValueError, NotImplementedError, zipfile.BadZipFile):
-        names = []
+        return []
+
+
+def _zipped(path: str | Path) -> str:
+    names = _members(path)
     if motion("\n".join(names).encode("utf-8", "replace")):
         return _CLIP
     return next((what for end, what in _ZIPPED if any(n.endswith(end) for n in names)), f"a zip archive; {_UNPACK}")

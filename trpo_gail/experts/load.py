@@ -68,12 +68,12 @@ def _refusal(path: str | Path) -> str:
             return known
         inside = listed(sorted(member.name for member in Path(path).iterdir()))
         return f"a folder of no format that is read, expected one that docs/expert_data.md names; it holds {inside}"
+    record = f"record some with: trpo-gail record ENV --policy {path} --episodes N --out FILE.h5"
+    if (policy := foreign.policy(path)) is not None:
+        return f"{policy}, expected demonstrations; {record}"
     with hdf5.reading(path) as file:
         if "snapshots" in file:
-            return (
-                "a policy file (network snapshots), expected demonstrations; "
-                f"record some with: trpo-gail record ENV --policy {path} --episodes N --out FILE.h5"
-            )
+            return f"a policy file (network snapshots), expected demonstrations; {record}"
         wanted = FIELDS["observations"][1]
         missing = f"dataset 'observations' is missing, expected {wanted}; the file holds {listed(sorted(file))}"
         return foreign.layout(file) or missing

@@ -11,7 +11,7 @@ import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import numpy as np
 
@@ -22,6 +22,7 @@ from trpo_gail.system import whole_file
 
 _A_ROW = 32  # bytes, since some numbers are made for each row
 _AT_ONCE = 1 << 20  # bytes
+MAGIC = b"\x93NUMPY"
 _START = (1980, 1, 1, 0, 0, 0)  # the same content gives the same bytes
 
 
@@ -61,10 +62,12 @@ class Archive:
 
     def whole(self, name: str) -> np.ndarray:
         """An array in full, of numbers or objects. Raises UserError if it is missing, damaged, or claims too much."""
-        found = self._column(name, "an array")
-        if not found.shape:
-            raise UserError(f"{found.where}: expected rows, found one value")
-        return found[:]
+        return self._column(name, "an array").whole()
+
+    def start(self, name: str) -> bytes:
+        """The first bytes of an array's member, which its header stands in."""
+        with _damage(f"{self._path}: array '{name}'"), self._archive.open(f"{name}.npy") as stream:
+            return stream.read(200)
 
     def _column(self, name: str, shape: str) -> Column:
         where, names = f"{self._path}: array '{name}'", self._archive.namelist()
@@ -108,8 +111,14 @@ class Column:
     def make_numbers(self) -> None:
         """Numbers of objects that are all numbers, or rows of one shape. Raises UserError for others."""
         if self.dtype.hasobject and self._whole is not None:
-            self._whole = arrays.array(self._whole.tolist(), self.where)
+            self._whole = arrays.array([_alone(item) for item in self._whole.tolist()], self.where)
             self.shape, self.dtype = self._whole.shape, self._whole.dtype
+
+    def whole(self) -> np.ndarray:
+        """The array in full; of objects one value, too."""
+        if self._whole is None and not self.shape:
+            raise UserError(f"{self.where}: expected rows, found one value")
+        return self[:] if self.shape else np.asarray(self._whole)
 
     def __getitem__(self, rows: slice) -> np.ndarray:
         start, stop, _ = rows.indices(self.shape[0])
@@ -130,6 +139,11 @@ class Column:
                 left[: len(part)] = part
                 left = left[len(part) :]
         return values
+
+
+def _alone(item: Any) -> Any:
+    """The number of an array of one, which some write among plain numbers."""
+    return item.reshape(-1)[0] if isinstance(item, np.ndarray) and item.size == 1 else item
 
 
 def _objects(stream: IO[bytes], where: str, most: int) -> np.ndarray:

@@ -5,16 +5,13 @@ Arrays of objects are refused here, since reading them would run a pickle.
 
 from __future__ import annotations
 
-import io
 import math
-import zipfile
 from pathlib import Path
 from typing import IO
 
 import numpy as np
 
 from trpo_gail.errors import UserError, shortened
-from trpo_gail.experts import apart
 
 MAGIC = b"\x93NUMPY"
 _LONGEST_HEADER = 10_000
@@ -29,16 +26,6 @@ def dtype_of(path: Path) -> np.dtype | None:
         return None
 
 
-def names(path: Path) -> list[str]:
-    """Names of an archive's arrays; nothing of another file."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            found = archive.namelist()
-    except (OSError, ValueError, NotImplementedError, zipfile.BadZipFile):
-        return []
-    return [name.removesuffix(".npy") for name in found if name.endswith(".npy")]
-
-
 def read(path: Path) -> np.ndarray:
     """The array of a `.npy` file. Raises UserError if it is damaged, or of objects."""
     try:
@@ -48,25 +35,6 @@ def read(path: Path) -> np.ndarray:
         raise
     except Exception as error:
         raise UserError(f"{path}: damaged: {shortened(str(error) or type(error).__name__, 80)}") from error
-
-
-def member(path: Path, name: str) -> np.ndarray:
-    """The array of an archive that has this name. Raises UserError if it is damaged, too large, or of objects."""
-    where, most = f"{path}: array '{name:.60}'", apart.most_bytes(path)
-    try:
-        with zipfile.ZipFile(path) as archive:
-            size = archive.getinfo(f"{name}.npy").file_size
-            if size > most:
-                raise UserError(
-                    f"{where}: {size >> 20} MB unpacked, expected at most {most >> 20} MB ({apart.EXPANSION})"
-                )
-            with archive.open(f"{name}.npy") as stream:
-                content = stream.read(size + 1)
-        return _parsed(io.BytesIO(content), len(content), where)
-    except UserError:
-        raise
-    except Exception as error:  # a damaged archive raises what its compression raises
-        raise UserError(f"{where}: damaged: {shortened(str(error) or type(error).__name__, 80)}") from error
 
 
 def _header(stream: IO[bytes]) -> tuple[tuple[int, ...], np.dtype]:

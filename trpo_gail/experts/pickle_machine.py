@@ -156,7 +156,7 @@ class Machine:
         if not isinstance(arguments, tuple):
             raise ValueError(f"arguments of kind {type(arguments).__name__}")
         self.pay(_CONTAINER)
-        if isinstance(function, Kind):
+        if isinstance(function, (Kind, Record)):  # a record may stand for a method
             self.pay(2 * _CONTAINER)
             return Record(function.name, arguments)
         if not callable(function):

@@ -21,6 +21,7 @@ from trpo_gail.experts import apart
 from trpo_gail.experts.pickle_machine import Kind, Machine, Maker, Record
 from trpo_gail.experts.pickle_makers import MAKERS
 
+CALLED = "a PyTorch file"
 LEGACY = b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19."  # how files before PyTorch 1.6 begin
 _STORAGES = {
     "Float": "f4", "Double": "f8", "Half": "f2", "Long": "i8", "Int": "i4", "Short": "i2", "Char": "i1", "Byte": "u1",

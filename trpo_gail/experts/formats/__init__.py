@@ -9,10 +9,12 @@ from trpo_gail.experts.data import Demonstrations
 from trpo_gail.experts.formats import (
     array_files,
     arrow_tables,
+    baselines,
     csv_tables,
     d4rl,
     datasets_folder,
     episodes,
+    imitation,
     json_lines,
     lerobot,
     minari,
@@ -21,6 +23,7 @@ from trpo_gail.experts.formats import (
     pickles,
     stable_baselines,
     tianshou,
+    torch_buffers,
     transitions,
 )
 
@@ -51,8 +54,11 @@ FORMATS: list[Format] = [
     tianshou,
     episodes,
     stable_baselines,
+    imitation,
+    baselines,
     transitions,
     pickles,
+    torch_buffers,
     datasets_folder,
     lerobot,
     array_files,

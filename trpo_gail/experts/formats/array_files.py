@@ -13,10 +13,10 @@ from pathlib import Path
 import numpy as np
 
 from trpo_gail.errors import UserError, listed
-from trpo_gail.experts import numpy_files, trajectories
+from trpo_gail.experts import npz, numpy_files, trajectories
 from trpo_gail.experts.arrays import demonstrations
 from trpo_gail.experts.data import Demonstrations
-from trpo_gail.experts.formats import columns, sidecar
+from trpo_gail.experts.formats import columns, sidecar, transitions
 
 NAME = "NumPy arrays (.npz or .npy)"
 
@@ -33,7 +33,7 @@ def holds(path: Path) -> bool:
     if path.is_dir():
         return _are_arrays(_files(path))
     dtype = numpy_files.dtype_of(path)
-    return not dtype.hasobject if dtype is not None else _are_arrays(numpy_files.names(path))
+    return not dtype.hasobject if dtype is not None else _are_arrays(npz.names(path))
 
 
 def read(path: Path) -> Demonstrations:
@@ -44,15 +44,23 @@ def read(path: Path) -> Demonstrations:
     elif numpy_files.dtype_of(path) is not None:
         arrays = _by_columns(numpy_files.read(path), path)
     else:
-        arrays = {name: numpy_files.member(path, name) for name in numpy_files.names(path) if _is_wanted(name)}
+        with npz.reading(path) as archive:
+            wanted = [name for name in npz.names(path) if _is_wanted(name)]
+            arrays = {name: archive.column(name, "biufU", "[rows, ...]", (1, 2, 3, 4, 5, 6))[:] for name in wanted}
     marks = {name.lower(): values for name, values in arrays.items() if name.lower() in _MARKS}
     arrays = {name: values for name, values in arrays.items() if name.lower() not in _MARKS}
     fields = _fields(arrays)
     if {"observations", "actions"} <= fields.keys():
         if _is_batch(fields):
             return _batches(fields, _lengths(marks, path) if set(marks) & set(LENGTHS) else None, path)
-        if not marks and len(fields["observations"]) == len(fields["actions"]) + 1:
+        if (
+            not marks
+            and "next_observations" not in fields
+            and len(fields["observations"]) == len(fields["actions"]) + 1
+        ):
             return trajectories.joined([fields], path)
+    if not marks and transitions.are_here(arrays):
+        return transitions.demonstrations({name: arrays[name] for name in transitions.wanted_of(arrays)}, path)
     rows = max((len(values) for values in arrays.values() if values.ndim), default=0)
     if (lengths := _lengths(marks, path, rows)) is not None:
         arrays = _with_episodes(arrays, lengths, rows, path)
@@ -69,7 +77,11 @@ def _fields(arrays: Arrays) -> dict[str, np.ndarray]:
 
 def _is_wanted(name: str) -> bool:
     low = name.lower()
-    return columns.field(low) is not None or low in (*_MARKS, *columns.EPISODES, *columns.STEPS)
+    return (
+        columns.field(low) is not None
+        or low in transitions.OPPOSITE
+        or low in (*_MARKS, *columns.EPISODES, *columns.STEPS)
+    )
 
 
 def _are_arrays(names: Mapping[str, Path] | list[str]) -> bool:

@@ -1,19 +1,20 @@
 """Transition after transition: rows of an observation, an action, a reward, the next observation and flags of ends.
 
-So replay buffers keep them. Read are `.npz` files and flat HDF5 with `states`, `actions` and `next_states`, or other names
-of these. An episode ends where a flag says so, and where the next observation is not the next row's.
+So replay buffers keep them. Read is flat HDF5 with `states`, `actions` and `next_states`, or other names of these; NumPy's
+archives and pickles of such rows come here, too. An episode ends where a flag says so, and where the next observation is
+not the next row's.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from trpo_gail.experts import arrays, hdf5, npz, structured, trajectories
+from trpo_gail.experts import arrays, hdf5, structured, trajectories
 from trpo_gail.experts.data import Demonstrations
 from trpo_gail.experts.formats import d4rl
 
@@ -21,25 +22,33 @@ NAME = "transitions"
 
 _FLAGS = ("terminals", "timeouts")
 _ANY = (1, 2, 3, 4)
-_OPPOSITE = ("not_done", "not_dones")
+OPPOSITE = ("not_done", "not_dones")
 
 
 def holds(path: Path) -> bool:
     """Whether observations and actions are there, by one of their names, and what tells where episodes end."""
-    found = _members(path)
-    named = trajectories.named(found).keys() | ({"terminals"} if {*_OPPOSITE} & found.keys() else set())
-    return {"observations", "actions"} <= named and bool({"next_observations", *_FLAGS} & named)
+    found = hdf5.names(path)
+    return "observations" not in found and are_here(found)  # else it is D4RL's
 
 
 def read(path: Path) -> Demonstrations:
     """All rows."""
-    found = _members(path)
-    wanted = sorted({*trajectories.named(found).values(), *(name for name in _OPPOSITE if name in found)})
-    if not hdf5.names(path):
-        with npz.reading(path) as archive:
-            return demonstrations({name: archive.column(name, "biuf", "[rows, ...]", _ANY)[:] for name in wanted}, path)
+    wanted = wanted_of(hdf5.names(path))
     with hdf5.reading(path) as file:
         return demonstrations({name: hdf5.rows(file, path, name, "biuf", "[rows, ...]", _ANY) for name in wanted}, path)
+
+
+def are_here(names: Iterable[str]) -> bool:
+    """Whether observations and actions are among the names, and what tells where episodes end."""
+    found = dict.fromkeys(names, True)
+    named = trajectories.named(found).keys() | ({"terminals"} if {*OPPOSITE} & found.keys() else set())
+    return {"observations", "actions"} <= named and bool({"next_observations", *_FLAGS} & named)
+
+
+def wanted_of(names: Iterable[str]) -> list[str]:
+    """Those that are read, in order."""
+    found = {name: name for name in names}
+    return sorted({*trajectories.named(found).values(), *(name for name in OPPOSITE if name in found)})
 
 
 def demonstrations(
@@ -71,13 +80,7 @@ def _are_rows(found: Mapping[str, np.ndarray]) -> bool:
 
 def _named(given: Mapping[str, Any]) -> dict[str, Any]:
     found = trajectories.named(given)
-    opposite = next((given[name] for name in _OPPOSITE if given.get(name) is not None), None)
+    opposite = next((given[name] for name in OPPOSITE if given.get(name) is not None), None)
     if "terminals" not in found and opposite is not None:
         found["terminals"] = np.asarray(opposite) == 0
     return found
-
-
-def _members(path: Path) -> dict[str, str]:
-    """The names of a NumPy archive's arrays, or of what stands at the top of HDF5, by themselves; D4RL's names are its."""
-    flat = hdf5.names(path)
-    return {name: name for name in flat or npz.names(path)} if "observations" not in flat else {}

@@ -20,6 +20,7 @@ from trpo_gail.experts.formats import tianshou, transitions
 from trpo_gail.experts.unpickling import Record, attributes
 
 _DEEPEST = 4
+_FUNCTION = "a function that uses them is recorded by trpo-gail record --policy module:function"
 _ORDERS = {
     2: ("observations", "actions"),
     3: ("observations", "actions", "rewards"),
@@ -271,11 +272,27 @@ def _depth(value: Any) -> int:
 
 def refused(tree: Any, path: str | Path) -> str:
     """What a tree without demonstrations is, and what to do with a policy."""
+    do = f"if it is a policy, record some with: trpo-gail record ENV --policy {path} --episodes N --out FILE.h5"
+    if _is_linear(opened(tree)):
+        return f"a matrix and two vectors, as ARS writes its policies, expected demonstrations; {do}"
     names = list(tree) if isinstance(tree, Mapping) else [getattr(tree, "name", "")]
+    if isinstance(tree, Mapping) and _are_weights(tree):
+        return f"weights of a network ({listed(names, 2)}), expected demonstrations; {_FUNCTION}"
     if any("olicy" in str(name) for name in names):
-        do = f"if it is a policy, record some with: trpo-gail record ENV --policy {path} --episodes N --out FILE.h5"
         return f"{_described(tree)}, expected demonstrations; {do}"
     return f"{_described(tree)}, expected observations and actions by one of their names"
+
+
+def _is_linear(value: Any) -> bool:
+    three = isinstance(value, list) and len(value) == 3 and all(isinstance(part, np.ndarray) for part in value)
+    return three and [part.ndim for part in value] == [2, 1, 1]
+
+
+def _are_weights(tree: Mapping[Any, Any]) -> bool:
+    """Whether arrays have the names that PyTorch gives to parameters, there or within."""
+    names = [str(name) for name in tree]
+    inner = [value for value in tree.values() if isinstance(value, Mapping) and value]
+    return any(name.endswith((".weight", ".bias")) for name in names) or any(map(_are_weights, inner[:9]))
 
 
 def _described(tree: Any) -> str:
