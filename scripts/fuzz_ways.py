@@ -134,7 +134,8 @@ def _members(path: Path) -> dict[str, bytes]:
 
 
 def _zip(path: Path, members: dict[str, bytes], rng: Rng) -> None:
-    method = int(rng.choice([zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_LZMA, zipfile.ZIP_BZIP2]))
+    methods = [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_LZMA, zipfile.ZIP_BZIP2]
+    method = int(rng.choice(methods, p=[0.5, 0.4, 0.05, 0.05]))
     with zipfile.ZipFile(path, "w", method) as archive:
         for name, content in members.items():
             archive.writestr(name, content)
@@ -179,7 +180,7 @@ def rename_member(path: Path, rng: Rng) -> None:
 def zip_bomb(path: Path, rng: Rng) -> None:
     """A member of many zeros."""
     members = _members(path)
-    rows = int(rng.choice([10**6, 10**7]))
+    rows = int(rng.choice([10**4, 10**5, 10**6, 10**7], p=[0.4, 0.3, 0.25, 0.05]))
     members[str(rng.choice(sorted(members)))] = _npy((rows, 4), "<f8", bytes(rows * 32))
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
         for name, content in members.items():
@@ -346,7 +347,7 @@ _HDF5: list[Way] = [
         _with_one, [_retype, _reshape, _rename, _link, _external_storage, _virtual, _claim, _bomb, _absurd, _attribute]
     )
 ]
-_ZIP: list[Way] = [member, member, rename_member, zip_bomb]
+_ZIP: list[Way] = [member, member, member, rename_member, zip_bomb]
 
 
 def ways(path: Path) -> tuple[list[Way], list[Way]]:

@@ -75,5 +75,5 @@ def _refusal(path: str | Path) -> str:
                 f"record some with: trpo-gail record ENV --policy {path} --episodes N --out FILE.h5"
             )
         wanted = FIELDS["observations"][1]
-        missing = f"dataset 'observations' is missing, expected {wanted}; the file holds {listed(sorted(file))}"
+        missing = f"dataset 'observations' is missing, expected {wanted}; the file holds {listed(hdf5.members(file))}"
         return foreign.layout(file) or missing
