@@ -77,7 +77,10 @@ def _plan(file: h5py.File, path: Path) -> tuple[np.ndarray, dict[str, np.dtype]]
         if kinds[0] != kinds[-1]:
             return np.zeros(0), {}
         sizes.append(sum(rows[field] * row_bytes([column]) for field, column in columns.items()))
-        dtypes = {f: np.result_type(column.dtype, dtypes.get(f, column.dtype)) for f, column in columns.items()}
+        try:
+            dtypes = {f: np.result_type(column.dtype, dtypes.get(f, column.dtype)) for f, column in columns.items()}
+        except TypeError:  # of parts of several shapes
+            return np.zeros(0), {}
     return np.array(sizes), dtypes
 
 
