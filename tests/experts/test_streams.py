@@ -218,16 +218,16 @@ def test_records_are_a_group(tmp_path: Path) -> None:
 
 
 def test_a_large_file_is_converted_in_bounded_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """240 MB of numbers, which gzip makes small."""
+    """154 MB of numbers, which gzip makes small."""
     monkeypatch.undo()
-    rows = 100_000
+    rows = 60_000
     piece = several(
         observations=np.zeros((rows, 80)),
         actions=np.zeros((rows, 2), np.float32),
         terminals=np.zeros(rows, bool),
         timeouts=np.arange(rows) % 1000 == 999,
         steps=np.arange(rows) % 1000,
-        episode_lengths=np.full(100, 1000),
+        episode_lengths=np.full(60, 1000),
         rewards=None,
         episode_returns=None,
         final_observations=None,

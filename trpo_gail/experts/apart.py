@@ -100,13 +100,15 @@ def _answer(helper: subprocess.Popen[bytes]) -> bytes | None:
 
 def _end() -> int:
     """End the helper, if one is there; how it ended."""
-    if not _helper:
-        return 0
-    helper: Any = _helper.pop()
+    return end(_helper.pop()) if _helper else 0
+
+
+def end(helper: Any) -> int:
+    """End a process that waits for questions on its stdin, or is about to die; how it ended."""
     with contextlib.suppress(OSError):
         helper.stdin.close()
     try:
-        return int(helper.wait(1))  # it may be about to die
+        return int(helper.wait(1))
     except subprocess.TimeoutExpired:
         helper.kill()
         helper.wait()

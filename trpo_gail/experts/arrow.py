@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import atexit
+import contextlib
 import importlib.util
 import json
 import signal
@@ -22,6 +24,8 @@ from trpo_gail.experts import apart
 
 _PROGRAM = Path(__file__).with_name("arrow_program.py")
 _LONGEST_LINE = 16 << 20
+
+_helper: list[subprocess.Popen[bytes]] = []  # the one that runs, if one does
 
 
 @dataclass(frozen=True)
@@ -81,32 +85,54 @@ def read(paths: Sequence[Path], path: str | Path) -> Table:
     require(path)
     most = sum(apart.most_bytes(part) for part in paths)
     question = json.dumps({"paths": [str(part.absolute()) for part in paths], "bytes": most}).encode() + b"\n"
-    with subprocess.Popen(
+    helper = _asked(question)
+    assert helper.stdout is not None
+    try:
+        answer = _answer(helper.stdout, most)
+    except EOFError:
+        raise UserError(f"{path}: {_death(_end())}") from None
+    except BaseException:
+        _end()
+        raise
+    if isinstance(answer, str):
+        hint = f" ({apart.EXPANSION} allows more)" if answer.endswith("MB in memory") else ""
+        raise UserError(f"{path}: {shortened(answer, 170)}{hint}")
+    return answer
+
+
+def _asked(question: bytes) -> subprocess.Popen[bytes]:
+    """The helper, which has got a question; it stays for the next one, and ends with this process."""
+    if _helper and _helper[0].poll() is None:
+        try:
+            return _told(_helper[0], question)
+        except OSError:  # it is ending
+            pass
+    _end()
+    helper = subprocess.Popen(
         [sys.executable, "-P", str(_PROGRAM)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         env=apart.environment(),
         start_new_session=True,
-    ) as helper:
-        assert helper.stdin is not None and helper.stdout is not None
-        try:
-            helper.stdin.write(question)
-            helper.stdin.close()
-        except OSError:  # it has ended, and its answer says why
-            pass
-        try:
-            answer = _answer(helper.stdout, most)
-        except EOFError:
-            helper.kill()
-            raise UserError(f"{path}: {_death(helper.wait())}") from None
-        except BaseException:
-            helper.kill()
-            raise
-    if isinstance(answer, str):
-        hint = f" ({apart.EXPANSION} allows more)" if answer.endswith("MB in memory") else ""
-        raise UserError(f"{path}: {shortened(answer, 170)}{hint}")
-    return answer
+    )
+    _helper.append(helper)
+    atexit.register(_end)
+    with contextlib.suppress(OSError):  # it has ended, and how it did says why
+        _told(helper, question)
+    return helper
+
+
+def _told(helper: subprocess.Popen[bytes], question: bytes) -> subprocess.Popen[bytes]:
+    assert helper.stdin is not None
+    helper.stdin.write(question)
+    helper.stdin.flush()
+    return helper
+
+
+def _end() -> int:
+    """End the helper, if one is there; how it ended."""
+    return apart.end(_helper.pop()) if _helper else 0
 
 
 def _answer(stream: IO[bytes], most: int) -> Table | str:

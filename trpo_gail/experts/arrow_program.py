@@ -36,8 +36,13 @@ class Refused(Exception):
 
 
 def main() -> None:
-    """Answer one question."""
-    asked = json.loads(sys.stdin.readline())
+    """Answer until nobody asks any more."""
+    for line in sys.stdin:
+        _answer(json.loads(line))
+        signal.alarm(0)
+
+
+def _answer(asked: dict[str, Any]) -> None:
     _limit(asked["paths"], asked["bytes"])
     try:
         table = _table(asked["paths"], asked["bytes"])

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from trpo_gail.errors import UserError
-from trpo_gail.experts import arrays
+from trpo_gail.experts import arrays, structured
 from trpo_gail.experts.trajectories import CALLED
 
 LENGTHS = ("lengths", "lens", "traj_lengths", "episode_lengths", "len")
@@ -94,5 +94,5 @@ def without_padding(episode: Mapping[str, np.ndarray]) -> int:
     used = np.zeros(len(episode["actions"]), bool)
     for name in ("observations", "actions", "rewards"):
         if name in episode and len(episode[name]) == len(used):
-            used |= (np.asarray(episode[name]).reshape(len(used), -1) != 0).any(axis=1)
+            used |= (structured.columns(np.asarray(episode[name])) != 0).any(axis=1)
     return int(np.flatnonzero(used)[-1]) + 1 if used.any() else len(used)

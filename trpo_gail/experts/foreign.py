@@ -210,10 +210,10 @@ def layout(file: h5py.Group) -> str | None:
 
 def _episodes(group: h5py.Group) -> list[str]:
     """The names of the groups in it, if they hold an episode each, as far as the first two tell."""
-    names = [name for name in group if group.get(name, getclass=True) is h5py.Group]
+    names = [name for name in group if isinstance(name, str) and group.get(name, getclass=True) is h5py.Group]
     return names if names and all(_is_episode(name, group[name]) for name in names[:2]) else []
 
 
 def _is_episode(name: str, group: h5py.Group) -> bool:
     known = any(re.fullmatch(pattern, name) for pattern, _ in _EPISODES)
-    return known or any(member.lower().startswith("act") for member in group)
+    return known or any(str(member).lower().startswith("act") for member in group)

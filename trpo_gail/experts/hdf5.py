@@ -67,7 +67,12 @@ def names(path: str | Path) -> set[str]:
     if Path(path).is_dir() or not h5py.is_hdf5(path):
         return set()
     with reading(path) as file:
-        return set(file)
+        return set(members(file))
+
+
+def members(group: h5py.Group) -> list[str]:
+    """The names in a group, sorted; without those that are no text, which h5py gives as bytes."""
+    return sorted(name for name in group if isinstance(name, str))
 
 
 def require_file(path: str | Path) -> None:
@@ -152,14 +157,14 @@ def columns(
     """
     if file.get(name, getclass=True) is not h5py.Group:
         return column(file, path, name, kinds, shape, ndim)
-    members = sorted(file[name])
-    if not 0 < len(members) <= MOST_PARTS:
-        raise UserError(f"{path}: '{name}': expected 1 to {MOST_PARTS} arrays in a group, found {len(members)}")
+    inside = members(file[name])
+    if not 0 < len(inside) <= MOST_PARTS:
+        raise UserError(f"{path}: '{name}': expected 1 to {MOST_PARTS} arrays in a group, found {len(inside)}")
     deep = name.count("/") > _DEEPEST
     if deep:
         raise UserError(f"{path}: '{name:.60}': expected at most {_DEEPEST} groups within groups, found more")
     found = {
-        member: columns(file, path, f"{name}/{member}", numbers.FLAGS + "f", "[rows, ...]", _ANY) for member in members
+        member: columns(file, path, f"{name}/{member}", numbers.FLAGS + "f", "[rows, ...]", _ANY) for member in inside
     }
     lengths = {member: part.shape[0] for member, part in found.items()}
     if len(set(lengths.values())) > 1:
@@ -201,7 +206,9 @@ def _dataset(file: h5py.Group, path: str | Path, name: str, shape: str) -> h5py.
         target = shortened(":".join(filter(None, [getattr(link, "filename", None), link.path])), 60)
         raise UserError(f"{path}: dataset '{name}' is a link to {target}, which does not exist; expected {shape}")
     if found is None:
-        raise UserError(f"{path}: dataset '{name}' is missing, expected {shape}; the file holds {listed(sorted(file))}")
+        raise UserError(
+            f"{path}: dataset '{name}' is missing, expected {shape}; the file holds {listed(members(file))}"
+        )
     if not isinstance(found, h5py.Dataset):
         raise UserError(f"{path}: '{name}' is a {type(found).__name__.lower()}, expected a dataset {shape}")
     return found

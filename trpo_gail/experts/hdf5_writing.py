@@ -15,7 +15,9 @@ from trpo_gail.errors import UserError
 from trpo_gail.experts.streams import Part, Rows, slices
 from trpo_gail.system import whole_file
 
-_MORE = 2 << 20  # bytes that the HDF5 library may write beside the values of a slice
+_MORE = 8 << 20  # bytes that the disk must take beside those that are about to be written
+_BESIDE = 1 << 14  # bytes that the HDF5 library writes beside the values of a slice, at most
+_left: dict[int, int] = {}  # of what the disk took when it was asked, by a file's HDF5 number
 
 
 @contextmanager
@@ -26,6 +28,7 @@ def writing(path: str | Path) -> Iterator[h5py.File]:
     """
     try:
         with whole_file.replacing(Path(path)) as part, h5py.File(part, "w") as file:
+            _left.pop(file.id.id, None)
             yield file
             _require_space(file, _MORE)
     except OSError as error:
@@ -46,16 +49,24 @@ def put(group: h5py.Group, name: str, values: Rows, **options: Any) -> None:
     made = group.create_dataset(name, values.shape, values.dtype, compression="gzip", shuffle=True, **options)
     for rows in slices(values, made.chunks[0]):
         some = values[rows]
-        _require_space(made.file, some.nbytes + _MORE)
+        _require_space(made.file, some.nbytes)
         if some.size:
             made[rows] = some
 
 
 def _require_space(file: h5py.File, size: int) -> None:
-    """Raise OSError unless the disk takes that many bytes more: the HDF5 library crashes if it does not."""
-    if not hasattr(os, "posix_fallocate"):
-        return
-    descriptor = file.id.get_vfd_handle()
+    """Raise OSError unless the disk takes that many bytes more: the HDF5 library crashes if it does not.
+
+    The disk is asked for `_MORE` at once, or small datasets would take longer than they need.
+    """
+    left = _left.get(number := file.id.id, 0) - size - _BESIDE
+    if left < 0 and hasattr(os, "posix_fallocate"):
+        _ask(file.id.get_vfd_handle(), size + _BESIDE + _MORE)
+        left = _MORE
+    _left[number] = left
+
+
+def _ask(descriptor: int, size: int) -> None:
     now = os.fstat(descriptor).st_size
     try:
         os.posix_fallocate(descriptor, now, size)

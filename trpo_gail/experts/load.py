@@ -75,5 +75,5 @@ def _refusal(path: str | Path) -> str:
         if "snapshots" in file:
             return f"a policy file (network snapshots), expected demonstrations; {record}"
         wanted = FIELDS["observations"][1]
-        missing = f"dataset 'observations' is missing, expected {wanted}; the file holds {listed(sorted(file))}"
+        missing = f"dataset 'observations' is missing, expected {wanted}; the file holds {listed(hdf5.members(file))}"
         return foreign.layout(file) or missing

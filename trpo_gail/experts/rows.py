@@ -104,7 +104,7 @@ def _columns(values: np.ndarray, part: Part, where: str, env_id: str) -> np.ndar
         raise UserError(f"{where}: expected rows of shape {expected} as the environment {env_id!r} has, found {found}")
     if part.dtype == np.uint8 and values.dtype.kind == "f":
         shaped = _pixels(shaped, where)
-    known = np.isfinite(shaped.reshape(len(shaped), -1)).all(axis=1)
+    known = np.isfinite(structured.columns(shaped)).all(axis=1)
     out = np.full((len(shaped), part.size), np.nan) if not known.all() else None
     try:
         rows = part.encode(shaped[known] if out is not None else shaped)

@@ -6,6 +6,7 @@ may hold parts. N rows.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -54,8 +55,13 @@ def mapped(values: np.ndarray) -> Any:
 def columns(values: np.ndarray) -> np.ndarray:
     """Rows of plain numbers [N, columns]: all parts side by side, in their order."""
     if not is_structured(values):
-        return values.reshape(len(values), -1)
-    return np.concatenate([part.reshape(len(part), -1) for _, part in parts(values)], axis=1)
+        return _flat(values)
+    return np.concatenate([_flat(part) for _, part in parts(values)], axis=1)
+
+
+def _flat(values: np.ndarray) -> np.ndarray:
+    """[N, columns], though there be no rows, whose columns NumPy cannot count."""
+    return values.reshape(len(values), math.prod(values.shape[1:]))
 
 
 def described(values: np.ndarray) -> str:

@@ -26,7 +26,7 @@ from trpo_gail.experts.formats import native
 from trpo_gail.studies.launch import ONE_THREAD
 
 EPISODES, STEPS = 1000, 1000  # of the file that is loaded
-_ROW = 17 * 4 + 6 * 4 + 4  # bytes of a row that gzip makes little smaller: observation, action, reward
+_ROW = 83  # bytes of a row in the native file
 # What is converted into what, one after the other; each reads what one before has written.
 CONVERSIONS = (
     ("native", "native"),

@@ -184,7 +184,7 @@ def _shaped(fields: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
 
 def _by_episode(names: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """(order [N], lengths [E]) that put the rows of each episode together; episodes in the order of their first rows."""
-    _, first, which = np.unique(names.reshape(len(names), -1)[:, 0], return_index=True, return_inverse=True)
+    _, first, which = np.unique(structured.columns(names)[:, 0], return_index=True, return_inverse=True)
     rank = np.empty(len(first), np.int64)
     rank[np.argsort(first)] = np.arange(len(first))
     which = rank[which.reshape(-1)]
@@ -239,7 +239,7 @@ def _unmarked(fields: dict[str, np.ndarray], path: str | Path, known: Mapping[st
     comparable = len(actions) == rows and observed.dtype.kind in "biuf" and actions.dtype.kind in "biuf"
     found = np.zeros(rows, bool)
     if comparable and np.isfinite(observed).all() and np.isfinite(actions).all():
-        found = breaks.jumps(observed, _choices(actions.reshape(rows, -1)))
+        found = breaks.jumps(observed, _choices(structured.columns(actions)))
     if found.any():
         lengths = _lengths(np.flatnonzero(found), rows)
         note = f"no column marks the episodes: {len(lengths)} were told apart by breaks in the observations, a guess"

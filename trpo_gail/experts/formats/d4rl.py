@@ -136,7 +136,8 @@ def _marked(found: Mapping[str, Rows]) -> tuple[np.ndarray | None, tuple[str, ..
     rows = observations.shape[0]
     if following is None or following.shape[0] != rows or rows < 2:
         return None, ()
-    if not structured.alike(following[:0], observations[:0]):
+    first = following[:0], observations[:0]
+    if not structured.alike(*first) or {*structured.kinds(first[0]), *structured.kinds(first[1])} - {*"biuf"}:
         return None, ()
     said = {name: _flags(found[name]) for name in ("terminals", "timeouts") if name in found}
     flags = {name: values for name, values in said.items() if values is not None and len(values) == rows}

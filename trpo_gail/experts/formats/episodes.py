@@ -77,7 +77,10 @@ def _plan(file: h5py.File, path: Path) -> tuple[np.ndarray, dict[str, np.dtype]]
         if kinds[0] != kinds[-1]:
             return np.zeros(0), {}
         sizes.append(sum(rows[field] * row_bytes([column]) for field, column in columns.items()))
-        dtypes = {f: np.result_type(column.dtype, dtypes.get(f, column.dtype)) for f, column in columns.items()}
+        try:
+            dtypes = {f: np.result_type(column.dtype, dtypes.get(f, column.dtype)) for f, column in columns.items()}
+        except TypeError:  # of parts of several shapes
+            return np.zeros(0), {}
     return np.array(sizes), dtypes
 
 
@@ -87,13 +90,20 @@ def _plan(file: h5py.File, path: Path) -> tuple[np.ndarray, dict[str, np.dtype]]
 def _found(file: h5py.Group) -> list[tuple[str, Member]]:
     """(name, members) of each episode, in order; empty if this is no such file."""
     for prefix, group in _places(file):
-        names = sorted((name for name in group if group.get(name, getclass=True) is h5py.Group), key=_by_number)
+        names = sorted(
+            (name for name in hdf5.members(group) if group.get(name, getclass=True) is h5py.Group), key=_by_number
+        )
         held = [(name, group[name]) for name in names]
         with_actions = [(f"{prefix}{name}", one) for name, one in held if _name_of("actions", one) is not None]
         if with_actions:
             return [(name, _of_group(one)) for name, one in with_actions]
     numbers = sorted(
-        {int(match[1]) for name in file for match in [re.fullmatch(r"(?:actions?|acts)_(\d+)", name)] if match}
+        {
+            int(match[1])
+            for name in hdf5.members(file)
+            for match in [re.fullmatch(r"(?:actions?|acts)_(\d+)", name)]
+            if match
+        }
     )
     return [(str(number), _numbered(file, number)) for number in numbers]
 
@@ -101,7 +111,7 @@ def _found(file: h5py.Group) -> list[tuple[str, Member]]:
 def _places(file: h5py.Group) -> Iterable[tuple[str, h5py.Group]]:
     """Groups that may hold the episodes: the file itself, `data`, and others, by their prefix."""
     yield "", file
-    for name in sorted(file, key=lambda name: (name != "data", name))[:_MOST_PARTS]:
+    for name in sorted(hdf5.members(file), key=lambda name: (name != "data", name))[:_MOST_PARTS]:
         if file.get(name, getclass=True) is h5py.Group:
             yield f"{name}/", file[name]
 

@@ -145,7 +145,7 @@ def _plan(path: Path) -> _Plan:
     main = _main(path)
     assert main is not None
     with hdf5.reading(main) as file:
-        numbers_ = _numbers(set(file))
+        numbers_ = _numbers(set(hdf5.members(file)))
         first = _columns(file, main, f"episode_{numbers_[0]}")
         dtypes, sizes, repeated = {field: column.dtype for field, column in first.items()}, [], False
         for i, number in enumerate(numbers_):

@@ -54,7 +54,7 @@ def pieces(path: Path) -> Iterator[Demonstrations]:
     with hdf5.reading(path) as file:
         facts, columns = _facts(file, path), _columns(file, path)
         lengths, rows = columns["episode_lengths"][:], columns["observations"].shape[0]
-        alike = all(columns[name].shape[0] == rows for name in ROWS if name in columns)
+        alike = all(c.shape[0] == (rows if name in ROWS else len(lengths)) for name, c in columns.items())
         whole = facts["subsample"] > 1 or not alike or lengths.min(initial=1) < 1 or sum(lengths.tolist()) != rows
         if whole:  # malformed, perhaps: whoever checks it says how
             yield _read(columns, facts, slice(None), slice(None))

@@ -75,7 +75,9 @@ def _pieces(path: Path, cut: _Cut) -> Iterator[Demonstrations]:
         rows = columns["obs"].shape[0]
         for name, column in columns.items():
             check_length(column, rows, f"{path}: array '{name}'")
-        starts = columns.pop("episode_starts")[:].reshape(rows, -1)[:, 0] != 0
+            if name in ("episode_starts", "rewards") and column.shape[1:] not in ((), (1,)):
+                raise UserError(f"{path}: array '{name}': expected one value a row, found shape {list(column.shape)}")
+        starts = _column(columns.pop("episode_starts")[:]) != 0
         if rows and not starts[0]:
             raise UserError(f"{path}: array 'episode_starts': expected True in row 0, found False")
         lengths = np.diff(np.append(np.flatnonzero(starts), rows))
@@ -89,7 +91,7 @@ def _pieces(path: Path, cut: _Cut) -> Iterator[Demonstrations]:
 
 def _read(found: dict[str, np.ndarray], lengths: np.ndarray) -> Demonstrations:
     rows, first = len(found["obs"]), np.cumsum(lengths) - lengths
-    rewards = found["rewards"].reshape(rows, -1)[:, 0] if "rewards" in found else None
+    rewards = _column(found["rewards"]) if "rewards" in found else None
     unknown = np.zeros(rows, bool)
     return Demonstrations(
         observations=found["obs"],
@@ -104,9 +106,14 @@ def _read(found: dict[str, np.ndarray], lengths: np.ndarray) -> Demonstrations:
     )
 
 
+def _column(values: np.ndarray) -> np.ndarray:
+    """[N] of [N] or [N, 1]."""
+    return values.reshape(len(values))
+
+
 def _actions(values: np.ndarray) -> np.ndarray:
     """Labels [N] int64 of one column of integers, or [N, K] of several, else floats [N, A]."""
-    columns = values.reshape(len(values), -1)
+    columns = structured.columns(values)
     if columns.dtype.kind not in "biu":
         return columns
     return (columns[:, 0] if columns.shape[1] == 1 else columns).astype(np.int64)
@@ -143,7 +150,7 @@ def _written(held: Demonstrations, path: Path) -> dict[str, np.ndarray]:
     rows = len(held.observations)
     return {
         "obs": held.observations,
-        "actions": held.actions.reshape(rows, -1),
+        "actions": structured.columns(held.actions),
         "rewards": np.zeros(rows) if held.rewards is None else held.rewards,
         "episode_returns": np.zeros(0) if held.episode_returns is None else held.episode_returns,
         "episode_starts": held.steps == 0,
