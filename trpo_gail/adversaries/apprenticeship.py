@@ -8,7 +8,7 @@ the expert's rows, and over those of the iteration. The learner is the same TRPO
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any, Literal
 
 import numpy as np
@@ -17,9 +17,11 @@ import torch
 from trpo_gail import finite
 from trpo_gail.adversaries import inputs as inputs_of
 from trpo_gail.adversaries.adversary import Parts
+from trpo_gail.adversaries.inputs import Inputs
 from trpo_gail.adversaries.rewards import FORMS
 from trpo_gail.adversaries.view import View
 from trpo_gail.config.tree import Config
+from trpo_gail.errors import UserError
 from trpo_gail.networks.normaliser import Normaliser, sums
 from trpo_gail.parallel import Workers
 from trpo_gail.records import Stats
@@ -39,15 +41,15 @@ class Features:
     in these is divided by 1e-6.
     """
 
-    def __init__(self, spec: EnvSpec, observations: np.ndarray, actions: np.ndarray) -> None:
+    def __init__(self, inputs: Inputs, observations: np.ndarray, actions: np.ndarray) -> None:
         """Expert rows: [M, O], and [M, A] or [M]."""
-        self._encode = inputs_of.of(spec)
+        self._encode = inputs
         self._blocks = self._encode.outputs
-        inputs = self._inputs(observations, actions)
-        standard = Normaliser(inputs.shape[1])
-        standard.add(sums(torch.from_numpy(inputs)))
+        rows = self._inputs(observations, actions)
+        standard = Normaliser(rows.shape[1])
+        standard.add(sums(torch.from_numpy(rows)))
         self._shift, self._scale = (x.numpy() for x in standard.shift_and_scale(torch.float64))
-        self.size = self._blocks * 2 * inputs.shape[1] + 1  # F
+        self.size = self._blocks * 2 * rows.shape[1] + 1  # F
 
     def _inputs(self, observations: np.ndarray, actions: np.ndarray) -> np.ndarray:
         return np.hstack(self._encode.features(observations, actions)).astype(np.float64)
@@ -80,13 +82,20 @@ class Apprenticeship:
         expert: Transitions,
         rng: np.random.Generator,
         workers: Workers,
+        ignore: Collection[str] = (),
     ) -> None:
         """`sign` is that of the reward. `rng`, the same on all ranks, draws the first w: before a learner has been
-        seen, any w is as good as another, and the original code also draws one. Differs: ours depends on the seed."""
+        seen, any w is as good as another, and the original code also draws one. Differs: ours depends on the seed.
+
+        `ignore` are parts of observations that are no features. Raises UserError for parts that the environment does not
+        have, and for images, of which linear features say nothing.
+        """
         self.method, self.workers = method, workers
         self._view = View.of(spec, expert)
         observations, actions = expert.observations, expert.actions
-        self.features = Features(spec, observations, actions)
+        inputs = inputs_of.of(spec, ignore)
+        _refuse_images(method, inputs, spec)
+        self.features = Features(inputs, observations, actions)
         total, count = self._sums(observations, actions)
         self._expert = total / count  # mu_E [F]
         # From a random gap: for FEM a direction, for GTAL a vertex, uniformly distributed.
@@ -152,4 +161,13 @@ def build(config: Config, parts: Parts) -> Apprenticeship:
     kind: Literal["fem", "gtal"] = "fem" if config.adversary == "fem" else "gtal"
     rng = np.random.default_rng(stream_seed(config.seed, INITIAL, 2))
     sign = FORMS[config.discriminator.reward].sign
-    return Apprenticeship(kind, sign, parts.spec, parts.expert, rng, parts.workers)
+    ignore = config.discriminator.ignore
+    return Apprenticeship(kind, sign, parts.spec, parts.expert, rng, parts.workers, ignore)
+
+
+def _refuse_images(method: str, inputs: Inputs, spec: EnvSpec) -> None:
+    if images := [part.name or "the observation" for part in inputs.observed.parts if part.kind == "image"]:
+        raise UserError(
+            f"--adversary {method}: rewards are linear in the observation, and {images[0]} of the environment {spec.id!r} is "
+            "an image: expected --adversary gail, or --discriminator.ignore if there are other parts"
+        )

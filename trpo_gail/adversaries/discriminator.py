@@ -39,12 +39,13 @@ class DiscriminatorNetwork(nn.Module):
 
     def __init__(self, config: DiscriminatorConfig, spec: EnvSpec, rng: torch.Generator, encoder: str = "auto") -> None:
         super().__init__()
-        self.inputs: Inputs = inputs.of(spec)
+        self.inputs: Inputs = inputs.of(spec, config.ignore)
         hidden = (config.hidden_size_adversary, config.hidden_size_adversary)
-        layout, extra = spec.observations, self.inputs.size - spec.observation_size
+        layout = self.inputs.observed
+        extra = self.inputs.size - layout.size
         self.net = encoders.make(layout, extra, hidden, self.inputs.outputs, out_scale=0.0, encoder=encoder, rng=rng)
         exempt = np.concatenate([layout.exempt, np.zeros(extra, bool)])
-        active = {"observations-actions": self.inputs.size, "observations": spec.observation_size, "none": 0}
+        active = {"observations-actions": self.inputs.size, "observations": layout.size, "none": 0}
         self.normaliser = Normaliser(self.inputs.size, config.input_clip, active[config.normalise], exempt)
 
     def logit_expert(self, z: Tensor, actions: Tensor) -> Tensor:

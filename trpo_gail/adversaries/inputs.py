@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from trpo_gail.errors import UserError
 from trpo_gail.spaces.actions import Actions, Label
+from trpo_gail.spaces.layout import Layout
 from trpo_gail.spaces.spec import EnvSpec
 
 
 class Inputs(Protocol):
     """B rows, I inputs, K outputs."""
 
+    observed: Layout  # of the columns of the input that are an observation's
     size: int  # I
     outputs: int  # K
 
@@ -36,12 +40,13 @@ class Beside:
 
     outputs = 1
 
-    def __init__(self, spec: EnvSpec) -> None:
+    def __init__(self, spec: EnvSpec, ignore: Collection[str] = ()) -> None:
+        self.observed, self._seen = _seen(spec, ignore)
         self._actions: Actions = spec.actions
-        self.size = spec.observation_size + spec.actions.inputs
+        self.size = self.observed.size + spec.actions.inputs
 
     def features(self, observations: np.ndarray, actions: np.ndarray) -> list[np.ndarray]:
-        return [observations, self._actions.encode(actions)]
+        return [observations[:, self._seen], self._actions.encode(actions)]
 
     def choose(self, out: Tensor, actions: Tensor) -> Tensor:
         return out[:, 0]
@@ -53,11 +58,12 @@ class Beside:
 class Chosen:
     """A Discrete action chooses one of the outputs, one per label, as in the paper."""
 
-    def __init__(self, spec: EnvSpec) -> None:
-        self.size, self.outputs = spec.observation_size, spec.actions.size
+    def __init__(self, spec: EnvSpec, ignore: Collection[str] = ()) -> None:
+        self.observed, self._seen = _seen(spec, ignore)
+        self.size, self.outputs = self.observed.size, spec.actions.size
 
     def features(self, observations: np.ndarray, actions: np.ndarray) -> list[np.ndarray]:
-        return [observations]
+        return [observations[:, self._seen]]
 
     def choose(self, out: Tensor, actions: Tensor) -> Tensor:
         return out.gather(1, actions[:, None])[:, 0]
@@ -66,6 +72,19 @@ class Chosen:
         return torch.zeros_like(out).scatter_(1, actions[:, None], slope[:, None])
 
 
-def of(spec: EnvSpec) -> Inputs:
-    """The paper's inputs for this environment's action space."""
-    return Chosen(spec) if isinstance(spec.actions, Label) else Beside(spec)
+def _seen(spec: EnvSpec, ignore: Collection[str]) -> tuple[Layout, slice | np.ndarray]:
+    """The layout of what an adversary sees of an observation, and its columns."""
+    if not ignore:
+        return spec.observations, slice(None)
+    try:
+        return spec.observations.without(ignore)
+    except UserError as error:
+        raise UserError(f"--discriminator.ignore: {error} (environment {spec.id!r})") from error
+
+
+def of(spec: EnvSpec, ignore: Collection[str] = ()) -> Inputs:
+    """The paper's inputs for this environment's action space, without the parts of observations that are to be ignored.
+
+    Raises UserError for parts that the environment does not have.
+    """
+    return Chosen(spec, ignore) if isinstance(spec.actions, Label) else Beside(spec, ignore)

@@ -47,6 +47,9 @@ class Table(dict[str, Choice]):
         self.flag = flag
 
 
+_LINEAR = ("discriminator.reward", "discriminator.ignore")  # what fem and gtal read
+
+
 def _of_ours(module: str, *reads: str, imitates: bool = False) -> Choice:
     return Choice(f"trpo_gail.{module}", reads, imitates)
 
@@ -55,8 +58,8 @@ ADVERSARIES = Table(
     "adversary",
     {
         "gail": _of_ours("adversaries.discriminator", "discriminator.", "d_step", imitates=True),
-        "fem": _of_ours("adversaries.apprenticeship", "discriminator.reward", imitates=True),
-        "gtal": _of_ours("adversaries.apprenticeship", "discriminator.reward", imitates=True),
+        "fem": _of_ours("adversaries.apprenticeship", *_LINEAR, imitates=True),
+        "gtal": _of_ours("adversaries.apprenticeship", *_LINEAR, imitates=True),
         "constant": _of_ours("adversaries.constant", "discriminator.reward"),
         "env_reward": _of_ours("adversaries.env_reward"),
     },

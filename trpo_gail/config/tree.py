@@ -173,6 +173,9 @@ class DiscriminatorConfig:
     reward: Literal["-log(1-D)", "log(D)"] = "-log(1-D)"
     """-log(1-D) is never negative and rewards staying alive; log(D), never positive, suits tasks that end on success. The
     linear rewards of fem and gtal, and the constant one, take the same sign."""
+    ignore: tuple[str, ...] = ()
+    """Parts of the observation that the adversary does not see, by key (robot.camera); of an observation that is one vector,
+    columns by number (3, 10:13)."""
     normalise: Literal["observations-actions", "observations", "none"] = "observations-actions"
     """Inputs that are standardised, by one running mean and standard deviation for learner and expert."""
     input_clip: Positive | None = 10.0

@@ -7,8 +7,9 @@ Dict and Tuple are concatenated in the order of the space. N rows of O columns.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Literal
 
@@ -92,6 +93,38 @@ class Layout:
         """Whether rows are the environment's own arrays: one Box of one dimension."""
         only = self.parts[0]
         return len(self.parts) == 1 and not only.path and len(only.shape) == 1 and not only.labels
+
+    def without(self, names: Collection[str]) -> tuple[Layout, np.ndarray]:
+        """The layout that is left without these parts, and its columns [O'] int64 in this one.
+
+        Of rows that are one vector, a name is a column's number, or a range of them: `10:13` are 10, 11 and 12. Raises
+        UserError for names that are none, and if nothing is left.
+        """
+        kept, whole = np.ones(self.size, bool), {part.name: part.columns for part in self.parts}
+        for name in names:
+            columns = whole.get(name) or (self._slice(name) if self.is_plain else None)
+            if columns is None:
+                expected = f"columns 0 to {self.size - 1}, or ranges" if self.is_plain else f"parts {', '.join(whole)}"
+                raise UserError(f"{name!r} is no part of the observation, which has the {expected}")
+            kept[columns] = False
+        if not kept.any():
+            raise UserError("nothing of the observation is left")
+        found = np.flatnonzero(kept)
+        if self.is_plain:
+            only = replace(self.parts[0], columns=slice(0, len(found)), shape=(len(found),))
+            return Layout((only,), self.dtype), found
+        parts, column = [], 0
+        for part in self.parts:
+            if kept[part.columns.start]:
+                parts.append(replace(part, columns=slice(column, column + part.size)))
+                column += part.size
+        return Layout(tuple(parts), self.dtype), found
+
+    def _slice(self, name: str) -> slice | None:
+        """The columns of `7` or `10:13`; None if they are none."""
+        match = re.fullmatch(r"(\d{1,9})(?::(\d{1,9}))?", name)
+        first, last = (int(match[1]), int(match[2] or int(match[1]) + 1)) if match else (0, 0)
+        return slice(first, last) if 0 <= first < last <= self.size else None
 
     def columns(self, *kinds: Kind) -> np.ndarray:
         """The columns, [O] bool, of parts of these kinds."""
