@@ -83,12 +83,13 @@ def _columns(held: Demonstrations, names: str) -> dict[str, np.ndarray]:
 
 def robomimic(path: Path, held: Demonstrations, rng: Rng) -> None:
     """A group for each episode, with observations of two parts or one."""
+    parts = rng.random() < 0.5
     with h5py.File(path, "w") as file:
         for i, episode in enumerate(episodes(held)):
             group = file.create_group(f"data/demo_{i}")
             group["actions"], group["dones"] = episode["actions"], episode["terminals"]
             group["rewards"] = episode["rewards"]
-            if rng.random() < 0.5:
+            if parts:
                 group["obs/a"], group["obs/b"] = episode["observations"], np.arange(len(episode["rewards"]))
             else:
                 group["obs"] = episode["observations"]

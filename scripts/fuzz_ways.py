@@ -248,7 +248,8 @@ def _retype(file: h5py.File, name: str, rng: Rng) -> None:
     if rng.random() < 0.1:
         file.create_dataset(name, values.shape, h5py.ref_dtype)
     else:
-        file[name] = values.astype(rng.choice(kinds))
+        with np.errstate(over="ignore", invalid="ignore"):
+            file[name] = values.astype(rng.choice(kinds))
 
 
 def _reshape(file: h5py.File, name: str, rng: Rng) -> None:
