@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import math
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
@@ -49,7 +49,7 @@ class Archive:
     def __init__(self, path: Path, archive: zipfile.ZipFile, stack: contextlib.ExitStack) -> None:
         self._path, self._archive, self._stack = path, archive, stack
 
-    def column(self, name: str, kinds: str, shape: str, ndim: tuple[int, ...]) -> Column:
+    def column(self, name: str, kinds: str, shape: str, ndim: Container[int]) -> Column:
         """An array, of one of the `kinds`; `shape` says what was expected.
 
         Raises UserError if it is missing, damaged, of objects that are no numbers, of another kind, or claims too much.
@@ -110,6 +110,10 @@ class Column:
         if self.dtype.hasobject and self._whole is not None:
             self._whole = arrays.array(self._whole.tolist(), self.where)
             self.shape, self.dtype = self._whole.shape, self._whole.dtype
+
+    def whole(self) -> np.ndarray:
+        """All of it, of which nothing was read before."""
+        return self[:] if self._whole is None else self._whole
 
     def __getitem__(self, rows: slice) -> np.ndarray:
         start, stop, _ = rows.indices(self.shape[0])

@@ -51,11 +51,11 @@ FORMATS: list[Format] = [
     tianshou,
     episodes,
     stable_baselines,
+    array_files,  # batches of episodes have names as transitions have
     transitions,
     pickles,
     datasets_folder,
     lerobot,
-    array_files,
     arrow_tables,
     json_lines,
     csv_tables,
