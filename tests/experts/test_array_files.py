@@ -99,7 +99,7 @@ def test_records_name_their_columns(tmp_path: Path) -> None:
         ({"actions": np.array(["a"] * 5)}, r"x\.npz: "),
         ({"rewards": np.zeros(4)}, "rewards: expected 5 rows as of actions, found 4"),
         ({"episode": np.array([[1]] * 4)}, "episode: expected 5 rows as of actions, found 4"),
-        ({"obs": np.array([[None, 1]] * 5)}, "array 'obs': expected numbers .*, found dtype object"),
+        ({"obs": np.array([[None, 1]] * 5)}, "expected numbers .*, found dtype object"),
     ],
 )
 def test_what_is_wrong_is_named(tmp_path: Path, changes: dict[str, Any], said: str) -> None:
@@ -144,6 +144,18 @@ def test_flags_within_a_sequence(tmp_path: Path) -> None:
     held = load(npz(tmp_path, BATCH | {"dones": np.array([[0, 1, 0, 0], [0, 0, 0, 1]])}))
     assert held.episode_lengths.tolist() == [2, 2, 4] and held.terminals.sum() == 2 and held.timeouts.tolist()[3]
     assert held.notes == ("flags end episodes within the 2 sequences; the ends of these are taken for time limits",)
+
+
+def test_arrays_of_objects_are_read_and_run_nothing(tmp_path: Path) -> None:
+    ragged = {"obs": np.empty(2, object), "actions": np.empty(2, object)}
+    for i, steps in enumerate((3, 2)):
+        ragged["obs"][i], ragged["actions"][i] = np.full((steps, 2), float(i)), np.full((steps, 1), 0.5)
+    assert load(npz(tmp_path, ragged)).episode_lengths.tolist() == [3, 2]
+    np.save(tmp_path / "x.npy", np.array(FLAT | {"dones": np.array([0, 1, 0, 0, 1])}, object), allow_pickle=True)
+    assert load(tmp_path / "x.npy").episode_lengths.tolist() == [2, 3]
+    np.save(tmp_path / "x.npy", np.array([{"weights": np.zeros(3)}], object), allow_pickle=True)
+    with pytest.raises(UserError, match=r"x\.npy: a list of 1, expected|x\.npy: "):
+        load(tmp_path / "x.npy")
 
 
 def test_images_are_no_batch(tmp_path: Path) -> None:

@@ -76,6 +76,13 @@ def test_an_unfinished_episode_stays_one(tmp_path: Path, demonstrations: Demonst
     assert held.unfinished and not held.timeouts[-1] and held.ends == given.ends
 
 
+def test_ends_that_are_not_known_stay_so(tmp_path: Path, demonstrations: Demonstrations) -> None:
+    unknown = np.zeros(9, bool)
+    datasets_folder.write(tmp_path / "x", replace(demonstrations, terminals=unknown, timeouts=unknown, says_ends=False))
+    held = read(tmp_path / "x")
+    assert held.ends is None and not held.timeouts.any()
+
+
 def test_many_batches(tmp_path: Path, demonstrations: Demonstrations, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(datasets_folder, "_ELEMENTS", 4)
     datasets_folder.write(tmp_path / "x", demonstrations)

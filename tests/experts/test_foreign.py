@@ -86,10 +86,6 @@ KINDS = {
     "DeepMimic": (b'{"Loop": "wrap",\n"FrameDuration": 0.03,\n"Frames": [[0.0, 1.0]]}', "a motion clip, which"),
     "AMASS": (zipped("poses.npy", "trans.npy", "betas.npy"), "a motion clip, which has no actions to imitate"),
     "AMP": (zipped("fps.npy", "dof_names.npy", "dof_positions.npy", "body_positions.npy"), "a motion clip, which"),
-    "SkeletonMotion": (
-        written(lambda out: np.save(out, np.array({"arr": [0], "__name__": "SkeletonMotion"}), allow_pickle=True)),
-        "a motion clip, which has no actions to imitate",
-    ),
     "Keras": (zipped("metadata.json", "config.json", "model.weights.h5"), "a Keras model, the weights of a network"),
     "zarr": (zipped(".zgroup", "data/action/.zarray"), "a zarr store, which is not read"),
     "Excel": (zipped("[Content_Types].xml", "xl/workbook.xml"), "a workbook of Excel, which is not read; save its sheet as"),
@@ -118,6 +114,12 @@ def test_nothing_is_guessed(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "demos.h5"
     path.write_bytes(content)
     assert told_of(path, load) == "not an HDF5 file"
+
+
+def test_a_motion_clip_in_an_array(tmp_path: Path) -> None:
+    clip = np.array({"rotation": {"arr": np.zeros((2, 4))}, "__name__": "SkeletonMotion"}, object)
+    np.save(tmp_path / "x.npy", clip, allow_pickle=True)
+    assert told_of(tmp_path / "x.npy", load).startswith("a motion clip, which has no actions to imitate")
 
 
 def test_the_checksum_of_a_record() -> None:

@@ -62,6 +62,13 @@ def test_texts_may_name_the_episodes(tmp_path: Path) -> None:
     assert held.episode_lengths.tolist() == [2, 2, 1, 1]
 
 
+def test_a_folder_of_rllibs_files(tmp_path: Path) -> None:
+    for number, batch in ((10, SECOND), (9, BATCH)):
+        lines(tmp_path, batch).rename(tmp_path / f"output-2026_worker-0_{number}.json")
+    held = load(tmp_path)
+    assert held.episode_lengths.tolist() == [2, 2, 2] and held.observations[0].tolist() == [0.0, 0.5]
+
+
 def test_rllibs_agents(tmp_path: Path) -> None:
     held = load(lines(tmp_path, {"type": "MultiAgentBatch", "count": 3, "policy_batches": {"default_policy": BATCH}}))
     assert held.episode_lengths.tolist() == [2, 1]
@@ -142,8 +149,8 @@ def test_flat_arrays(tmp_path: Path) -> None:
         ('{"obs": [0.5], "action": 0}\n3\n', "value 1: expected an object such as {obs, action}, found int"),
         ('{"obs": [0.5]}\n{"obs": [0.5]}', "no column is called actions"),
         ('{"obs": [NaN], "action": 0}', "expected finite values"),
-        ('{"obs": ["x"], "action": 0}', "'obs': expected numbers, found texts"),
-        ('{"obs": "x", "action": 0}', "'obs': expected numbers, found texts"),
+        ('{"obs": ["x"], "action": 0}', "steps, 'obs': expected numbers, found texts"),
+        ('{"obs": "x", "action": 0}', "steps, 'obs': expected numbers, found texts"),
         ('{"obs": ' + "[" * 5000 + "]" * 5000 + ', "action": 0}', "x.json: "),
         ('{"obs": [' + "9" * 5000 + '], "action": 0}', "x.json: "),
         ('{"obs": [1e999], "action": 0}', "expected finite values"),

@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import math
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
@@ -50,7 +50,7 @@ class Archive:
     def __init__(self, path: Path, archive: zipfile.ZipFile, stack: contextlib.ExitStack) -> None:
         self._path, self._archive, self._stack = path, archive, stack
 
-    def column(self, name: str, kinds: str, shape: str, ndim: tuple[int, ...]) -> Column:
+    def column(self, name: str, kinds: str, shape: str, ndim: Container[int]) -> Column:
         """An array, of one of the `kinds`; `shape` says what was expected.
 
         Raises UserError if it is missing, damaged, of objects that are no numbers, of another kind, or claims too much.

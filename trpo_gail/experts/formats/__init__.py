@@ -56,12 +56,12 @@ FORMATS: list[Format] = [
     stable_baselines,
     imitation,
     baselines,
+    array_files,  # batches of episodes have names as transitions have
     transitions,
     pickles,
     torch_buffers,
     datasets_folder,
     lerobot,
-    array_files,
     arrow_tables,
     json_lines,
     csv_tables,

@@ -9,14 +9,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from trpo_gail.errors import UserError, listed
-from trpo_gail.experts import npz, numpy_files, trajectories
+from trpo_gail.experts import foreign, npz, numpy_files, trajectories
 from trpo_gail.experts.arrays import demonstrations
 from trpo_gail.experts.data import Demonstrations
-from trpo_gail.experts.formats import columns, sidecar, transitions
+from trpo_gail.experts.formats import columns, sidecar, transitions, trees
 
 NAME = "NumPy arrays (.npz or .npy)"
 
@@ -29,11 +30,11 @@ Arrays = Mapping[str, np.ndarray]
 
 
 def holds(path: Path) -> bool:
-    """Whether it is an array of numbers, or an archive or folder of arrays with observations and actions."""
+    """Whether it is an array, or an archive or folder of arrays with observations and actions."""
     if path.is_dir():
         return _are_arrays(_files(path))
-    dtype = numpy_files.dtype_of(path)
-    return not dtype.hasobject if dtype is not None else _are_arrays(npz.names(path))
+    names = npz.names(path)
+    return _are_arrays(names) if names else numpy_files.holds(path)
 
 
 def read(path: Path) -> Demonstrations:
@@ -41,12 +42,16 @@ def read(path: Path) -> Demonstrations:
     arrays: Arrays
     if path.is_dir():
         arrays = {name: numpy_files.read(file) for name, file in _files(path).items() if _is_wanted(name)}
-    elif numpy_files.dtype_of(path) is not None:
-        arrays = _by_columns(numpy_files.read(path), path)
+    elif numpy_files.holds(path):
+        values = numpy_files.read(path)
+        if values.dtype.hasobject:
+            return _of_objects(values.item() if not values.ndim else values, path)
+        arrays = _by_columns(values, path)
     else:
         with npz.reading(path) as archive:
-            wanted = [name for name in npz.names(path) if _is_wanted(name)]
-            arrays = {name: archive.column(name, "biufU", "[rows, ...]", (1, 2, 3, 4, 5, 6))[:] for name in wanted}
+            arrays = {name: archive.whole(name) for name in npz.names(path) if _is_wanted(name)}
+    if any(values.dtype.hasobject for values in arrays.values()):
+        return _of_objects(arrays, path)
     marks = {name.lower(): values for name, values in arrays.items() if name.lower() in _MARKS}
     arrays = {name: values for name, values in arrays.items() if name.lower() not in _MARKS}
     fields = _fields(arrays)
@@ -65,6 +70,14 @@ def read(path: Path) -> Demonstrations:
     if (lengths := _lengths(marks, path, rows)) is not None:
         arrays = _with_episodes(arrays, lengths, rows, path)
     return columns.read(arrays, path)
+
+
+def _of_objects(tree: Any, path: Path) -> Demonstrations:
+    """Of what the restricted unpickler made of an array of objects."""
+    if (held := trees.demonstrations(tree, path)) is not None:
+        return held
+    known = None if path.is_dir() else foreign.kind(path)
+    raise UserError(f"{path}: {known if known and foreign.CLIP in known else trees.refused(tree, path)}")
 
 
 def _fields(arrays: Arrays) -> dict[str, np.ndarray]:
@@ -119,12 +132,23 @@ def _by_columns(values: np.ndarray, path: Path) -> Arrays:
 # --- Batches of episodes ------------------------------------------------------------------------------------------
 
 
+def _holds_batch(path: Path, names: list[str]) -> bool:
+    """Whether an archive's arrays are, by their shapes alone."""
+    try:
+        with npz.reading(path) as archive:
+            found = {name: archive.column(name, "biuf", "", range(1, 10)) for name in names if _is_wanted(name)}
+    except UserError:
+        return False
+    return _is_batch(_fields({name: np.broadcast_to(np.zeros(()), column.shape) for name, column in found.items()}))
+
+
 def _is_batch(fields: Arrays) -> bool:
-    """Whether arrays are [E, T, ...], as far as their shapes tell: images [N, H, W] are not if rewards are [N]."""
-    observed, acted, paid = fields["observations"], fields["actions"], fields.get("rewards")
+    """Whether arrays are [E, T, ...], as far as their shapes tell: images [N, H, W] are not if rewards or flags are [N]."""
+    observed, acted = fields["observations"], fields["actions"]
     if observed.ndim < 3 or acted.ndim < 2 or len(observed) != len(acted):
         return False
-    if paid is not None and paid.shape[:2] != acted.shape[:2]:
+    one_each = [fields[name] for name in ("rewards", "terminals", "timeouts") if name in fields]
+    if any(values.shape[:2] != acted.shape[:2] for values in one_each):
         return False
     return observed.shape[1] - acted.shape[1] in (0, 1)
 

@@ -19,6 +19,7 @@ from trpo_gail.errors import UserError, listed
 from trpo_gail.experts import breaks, structured, trajectories
 from trpo_gail.experts.arrays import demonstrations
 from trpo_gail.experts.data import Demonstrations
+from trpo_gail.experts.formats import transitions
 from trpo_gail.experts.formats.d4rl import mark_breaks
 from trpo_gail.experts.trajectories import CALLED
 
@@ -233,8 +234,8 @@ def _split(
 def _unmarked(fields: dict[str, np.ndarray], path: str | Path, known: Mapping[str, Any] | None) -> Demonstrations:
     """Of rows that no column tells apart."""
     rows = len(fields["observations"])
-    if notes := mark_breaks(fields):
-        return replace(demonstrations(fields | dict(known or {}), path), notes=notes)
+    if "next_observations" in fields:
+        return transitions.demonstrations(fields, path, known)
     observed, actions = structured.columns(fields["observations"]), fields["actions"]
     comparable = len(actions) == rows and observed.dtype.kind in "biuf" and actions.dtype.kind in "biuf"
     found = np.zeros(rows, bool)

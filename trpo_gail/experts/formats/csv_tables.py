@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +10,7 @@ import numpy as np
 from trpo_gail.errors import UserError, listed
 from trpo_gail.experts import text_tables
 from trpo_gail.experts.data import Demonstrations
-from trpo_gail.experts.formats import columns, sidecar
+from trpo_gail.experts.formats import columns, numbered, sidecar
 from trpo_gail.experts.trajectories import CALLED
 
 NAME = "CSV"
@@ -88,16 +87,8 @@ def _array(path: Path) -> np.ndarray:
 
 def _files(folder: Path) -> list[Path]:
     """Files of tables by their names, numbers in them as numbers."""
-    found = [file for file in folder.iterdir() if file.suffix.lower() in _ENDS and file.is_file()]
-    key = {
-        file: [(part.isdecimal(), int(part) if part.isdecimal() else 0, part) for part in _parts(file)]
-        for file in found
-    }
-    return sorted(found, key=lambda file: key[file])[:_MOST_FILES]
-
-
-def _parts(file: Path) -> list[str]:
-    return re.split(r"(\d{1,18})", file.name)
+    found = (file for file in folder.iterdir() if file.suffix.lower() in _ENDS and file.is_file())
+    return numbered.ordered(found)[:_MOST_FILES]
 
 
 def _apart(folder: Path) -> dict[str, Path]:

@@ -47,7 +47,9 @@ def read(path: Path) -> Demonstrations:
     held = arrow_tables.of_table(table, path, _known(ours))
     if ours.get("last_observation_repeated") is True:
         held = replace(held, final_observations=None)
-    if ours.get("unfinished") is True and not held.terminals[-1]:
+    if ours.get("says_ends") is False and len(held.timeouts):
+        held = replace(held, timeouts=np.zeros_like(held.timeouts), says_ends=False)
+    elif ours.get("unfinished") is True and not held.terminals[-1]:
         timeouts = held.timeouts.copy()
         timeouts[-1] = False
         held = replace(held, timeouts=timeouts, unfinished=True)
@@ -78,7 +80,11 @@ def write(path: Path, held: Demonstrations) -> None:
     }
     info = {"citation": "", "description": "", "homepage": "", "license": held.provenance.licence or ""}
     facts = {name: value for name, value in vars(held.provenance).items() if value not in (None, {})}
-    ours = facts | {"last_observation_repeated": _finals(held) is None, "unfinished": bool(held.unfinished)}
+    ours = facts | {
+        "last_observation_repeated": _finals(held) is None,
+        "says_ends": held.says_ends,
+        "unfinished": bool(held.unfinished),
+    }
     texts = {_INFO: info, _OURS: ours, _STATE: state}
     try:
         path.mkdir(parents=True, exist_ok=True)

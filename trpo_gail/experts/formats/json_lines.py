@@ -7,6 +7,7 @@ RLlib packs columns as pickles unless it is told not to; such are refused. Colum
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -16,9 +17,9 @@ from typing import Any
 import numpy as np
 
 from trpo_gail.errors import UserError, listed, shortened
-from trpo_gail.experts import arrays, structured, trajectories
+from trpo_gail.experts import arrays, foreign, structured, trajectories
 from trpo_gail.experts.data import Demonstrations
-from trpo_gail.experts.formats import columns
+from trpo_gail.experts.formats import columns, numbered
 
 NAME = "JSON (RLlib's lines and others)"
 
@@ -33,7 +34,9 @@ Columns = Mapping[str, np.ndarray]
 
 
 def holds(path: Path) -> bool:
-    """Whether it is JSON in which observations or actions are named near its beginning."""
+    """Whether it is JSON in which observations or actions are named near its beginning; of a folder the first such file."""
+    if path.is_dir():
+        return foreign.folder(path) is None and any(holds(file) for file in _files(path)[:1])
     try:
         with open(path, "rb") as stream:
             text = stream.read(_START).decode("utf-8-sig", "replace").lstrip()
@@ -46,12 +49,24 @@ def holds(path: Path) -> bool:
 
 
 def read(path: Path) -> Demonstrations:
-    """All episodes. Raises UserError for text that is no JSON, for packed columns, and as `columns.read` does."""
-    found = _unwrapped(list(_documents(path)) if not _is_lines(path) else _documents(path))
+    """All episodes, of a folder file after file.
+
+    Raises UserError for text that is no JSON, for packed columns, and as `columns.read` does.
+    """
+    files = _files(path) if path.is_dir() else [path]
     try:
-        return _of(found, path)
+        return _of(itertools.chain.from_iterable(map(_values, files)), path)
     except RecursionError:
         raise UserError(f"{path}: expected lists of numbers, found lists within lists without an end") from None
+
+
+def _files(folder: Path) -> list[Path]:
+    """As RLlib writes them, in the order of their numbers."""
+    return numbered.ordered(file for end in (".json", ".jsonl") for file in folder.glob(f"*{end}") if file.is_file())
+
+
+def _values(path: Path) -> Iterable[Any]:
+    return _documents(path) if _is_lines(path) else _unwrapped(list(_documents(path)))
 
 
 # --- Text ---------------------------------------------------------------------------------------------------------
@@ -91,10 +106,8 @@ def _documents(path: Path) -> Iterator[Any]:
                 raise UserError(f"{where}: expected JSON: {shortened(str(error), 100)}") from None
 
 
-def _unwrapped(found: Iterable[Any]) -> Iterable[Any]:
+def _unwrapped(found: Sequence[Any]) -> Sequence[Any]:
     """What a document of one value holds: its list, or the list under a known name, or episodes by their names."""
-    if not isinstance(found, list):
-        return found
     value = found[0] if found else []
     for _ in range(3):
         if not isinstance(value, dict) or _fields(value) & _WANTED:
@@ -145,7 +158,7 @@ def _of(values: Iterable[Any], path: Path) -> Demonstrations:
         found = listed(sorted(kinds)) if kinds else "nothing"
         raise UserError(f"{path}: expected steps, batches of rows or episodes, found {found}")
     if kinds == {"step"}:
-        return columns.read(steps.columns(str(path)), path)
+        return columns.read(steps.columns(f"{path}: steps"), path)
     if kinds == {"batch"} or len(parts) == 1:
         return columns.read(_joined(parts, path), path)
     return trajectories.joined([columns.grouped(part, path).fields for part in parts], path)
