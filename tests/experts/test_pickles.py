@@ -273,6 +273,23 @@ def test_a_trap_is_not_run(tmp_path: Path) -> None:
     assert not (tmp_path / "trapped").exists()
 
 
+class NumpyArrayWrapper:
+    """What joblib puts before the bytes of an array."""
+
+
+def test_joblib(tmp_path: Path) -> None:
+    content = pickle.dumps({"obs": NumpyArrayWrapper()}, 4)
+    (tmp_path / "demos.pkl").write_bytes(content[:-2] + np.zeros(9).tobytes() + content[-2:])
+    with pytest.raises(UserError, match=r"demos\.pkl: written by joblib, which is not read; pickle\.dump\("):
+        read(tmp_path / "demos.pkl")
+
+
+def test_where_episodes_end_may_not_be_said(tmp_path: Path) -> None:
+    held = read(written(tmp_path, {"obs": rows(0), "acts": rows(0)}))
+    assert held.trajectories == 1 and held.ends is None
+    assert held.notes == ("where its episodes end is not said: all rows are taken for one episode",)
+
+
 def test_lists_that_double_are_refused_at_once(tmp_path: Path) -> None:
     doubled: Any = [1.0]
     for _ in range(60):

@@ -58,7 +58,12 @@ def a_bomb(file: h5py.File) -> None:
     file.create_dataset("observations", (2 * 10**7, 4), "f4", chunks=(10**6, 4), compression="gzip")
 
 
+def a_name_that_is_no_text(file: h5py.File) -> None:
+    h5py.h5g.create(file.id, b"episode_\xff")
+
+
 HOSTILE = {
+    a_name_that_is_no_text: "'episode_\ufffd' is a name that is no text (UTF-8), expected one that is",
     external_link: "'more' is a link into another file, /etc/passwd:/x, which is not followed",
     external_storage: "dataset 'rewards' keeps its values in another file, expected them in this one",
     virtual_of_itself: "dataset 'rewards' is a virtual one, put together from others, expected one of its own",

@@ -59,7 +59,7 @@ def test_code_is_not_run(tmp_path: Path) -> None:
     torch.save({**LAYOUTS["within"]["buffer"], "more": Trap()}, tmp_path / "expert.pt")
     assert read(tmp_path / "expert.pt").trajectories == 2
     torch.save(Trap(), tmp_path / "expert.pt")
-    with pytest.raises(UserError, match="a PyTorch file with an object, pathlib"):
+    with pytest.raises(UserError, match="a PyTorch file with an object, __builtin__"):
         read(tmp_path / "expert.pt")
     assert not (tmp_path / "trapped").exists()
 

@@ -195,7 +195,7 @@ HOSTILE = {
 
 @pytest.mark.parametrize("content", HOSTILE.values(), ids=HOSTILE)
 def test_it_is_refused_at_once(content: bytes) -> None:
-    began = time.monotonic()
+    began = time.process_time()
     tracemalloc.start()
     try:
         with pytest.raises(UserError, match=r"^x: a damaged pickle: ") as caught:
@@ -204,7 +204,7 @@ def test_it_is_refused_at_once(content: bytes) -> None:
     finally:
         tracemalloc.stop()
     assert "\n" not in str(caught.value) and len(str(caught.value)) < 240
-    assert time.monotonic() - began < 2
+    assert time.process_time() - began < 2
 
 
 def repeated(start: bytes, step: bytes, times: int, end: bytes = b"") -> bytes:
@@ -232,16 +232,16 @@ SWELLING = {
 @pytest.mark.slow
 @pytest.mark.parametrize("content", SWELLING.values(), ids=SWELLING)
 def test_a_budget_bounds_time_and_memory(content: bytes) -> None:
-    began = time.monotonic()
+    began = time.process_time()
     with pytest.raises(UserError, match="it makes more than 64 MB of its content"):
         loads(content, "x", 64 << 20)
-    assert time.monotonic() - began < 5
+    assert time.process_time() - began < 5
 
 
 def test_time_is_that_of_the_bytes() -> None:
-    began = time.monotonic()
+    began = time.process_time()
     assert loads(repeated(b"K\x01", b"N0", 10**6), "x") == 1
-    assert time.monotonic() - began < 5
+    assert time.process_time() - began < 5
 
 
 def test_what_holds_itself_twice_again_and_again_is_no_data() -> None:
@@ -258,6 +258,22 @@ def test_what_holds_itself_twice_again_and_again_is_no_data() -> None:
     with pytest.raises(UserError, match="x: more than 100 containers within containers"):
         unpickling.check_size(loads(b"]" * 200 + b"a" * 199 + b".", "x"), 256 << 20, "x")
     unpickling.check_size({"a": [np.zeros(9), "text", (1, 2)], "b": np.array([None, [1]], object)}, 1 << 20, "x")
+
+
+def test_what_holds_itself_twice_is_no_name() -> None:
+    """Its text would be endless."""
+    doubled = b"]K\x01aq\x000" + b"]h\x00ah\x00aq\x000" * 80
+    uses = {
+        "a dtype": b"cnumpy\ndtype\nh\x00\x85R",
+        "a name": b"\x8c\x01ah\x00\x93",
+        "a shape": b"cnumpy.core.multiarray\n_reconstruct\n)Rh\x00b",
+        "bytes": b"c_codecs\nencode\nh\x00\x85R",
+    }
+    for use in uses.values():
+        began = time.process_time()
+        with contextlib.suppress(UserError):
+            loads(program(doubled, use), "x")
+        assert time.process_time() - began < 2
 
 
 def test_tuples_that_hold_themselves_twice_are_no_keys() -> None:
@@ -317,10 +333,10 @@ def test_tensors_in_a_plain_pickle() -> None:
 def test_a_file_of_torch_in_a_pickle_again_and_again() -> None:
     inner = saved(torch.zeros(2), True).replace(b"M\xe9\x03.", b"M\xe9\x03" + b"0N" * 10**5 + b".", 1)
     call = b"X\x01\x00\x00\x00aq\x00ctorch.storage\n_load_from_bytes\nq\x01B" + struct.pack("<I", len(inner)) + inner
-    began = time.monotonic()
+    began = time.process_time()
     with pytest.raises(UserError, match="a pickle within it again and again"):
         loads(repeated(call + b"q\x02", b"h\x01h\x02\x85R", 10**5), "x")
-    assert time.monotonic() - began < 5
+    assert time.process_time() - began < 5
 
 
 def test_a_view_of_what_is_not_there(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from numbers import Integral
 from typing import Any
 
-_CONTAINER, _MEMO = 64, 48  # bytes that they take
+_CONTAINER, _MEMO, _RECORD = 64, 48, 256  # bytes that they take
 _LARGEST_INTEGER = 256  # bytes
 _LARGEST_KEY = 1 << 60  # whole numbers below have hashes of their own
 
@@ -157,7 +157,7 @@ class Machine:
             raise ValueError(f"arguments of kind {type(arguments).__name__}")
         self.pay(_CONTAINER)
         if isinstance(function, (Kind, Record)):  # a record may stand for a method
-            self.pay(2 * _CONTAINER)
+            self.pay(_RECORD)
             return Record(function.name, arguments)
         if not callable(function):
             raise ValueError(f"a call of a {type(function).__name__}")

@@ -14,13 +14,15 @@ from trpo_gail.experts.pickle_machine import Kind, Machine, Maker, Placeholder, 
 
 _DTYPES = "biufcSU"  # numpy's letters for kinds whose values are nothing but bytes
 _DIMENSIONS = 32
+_DTYPE = 512  # bytes, more than it takes since making it takes long
 
 
 class Dtype(Placeholder):
     """A dtype: `made` is numpy's; None if it is of objects, or of another kind than numbers and texts."""
 
     def __init__(self, machine: Machine, code: Any = "", *_: Any) -> None:
-        self.code = str(code)[:20]
+        machine.pay(_DTYPE)
+        self.code = code[:20] if isinstance(code, str) else ""  # no text of anything else, which may be endless
         self.objects = self.code.lstrip("|<>=").startswith("O")
         try:
             dtype = np.dtype(self.code)

@@ -108,6 +108,10 @@ def _links(group: Any) -> Iterator[bytes]:
         return
     for name in names:
         try:
+            name.decode()
+        except UnicodeDecodeError:
+            raise Refused(f"'{_word(name)}' is a name that is no text (UTF-8), expected one that is") from None
+        try:
             kind = group.links.get_info(name).type
         except _DAMAGE:
             continue

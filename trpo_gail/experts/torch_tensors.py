@@ -171,7 +171,9 @@ def _storages(held: dict[str, Storage], read: Callable[[Storage, str], object]) 
     def found(reference: Any) -> Any:
         if not isinstance(reference, tuple) or len(reference) < 5 or reference[0] != "storage":
             raise ValueError("a reference to something other than a storage")
-        key = str(reference[2])
+        key = reference[2]
+        if not isinstance(key, str):
+            raise ValueError("a storage whose key is no text")
         if key not in held:
             held[key] = Storage(reference[1])
             read(held[key], key)
@@ -191,9 +193,9 @@ def _legacy(machine: Machine) -> Any:
     keys = machine.load()
     if not isinstance(keys, list):
         raise ValueError("storages without keys")
-    for key in map(str, keys):
+    for key in keys:
         size = struct.unpack("<q", machine.take(8))[0]
-        if key not in held or not held[key].known:
+        if not isinstance(key, str) or key not in held or not held[key].known:
             raise ValueError("a storage that no tensor has")
         held[key].fill(machine, machine.take(size * held[key].itemsize))
     if isinstance(made, Storage):

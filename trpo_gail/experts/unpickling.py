@@ -21,6 +21,7 @@ from trpo_gail.experts.torch_tensors import WITH_TENSORS
 __all__ = ["Kind", "Record", "attributes", "check_size", "is_pickle", "load", "loads"]
 
 _MOST = 256 * 2**20  # bytes that a pickle makes, of which no file's size is known
+_JOBLIB = b"NumpyArrayWrapper"  # which the bytes of an array follow, between the instructions
 _DEEPEST = 100  # containers within containers
 # Of protocols 0 and 1: a list, a dict, or a class, within any number of tuples.
 _OLD = re.compile(rb"\(*([ld]p\d+\n|[\]}]q|c[A-Za-z_][\w.]*\n[A-Za-z_]\w*\n[pq(])")
@@ -41,6 +42,9 @@ def loads(content: bytes, where: str, most: int = _MOST) -> Any:
     try:
         return Machine(content, most, WITH_TENSORS).load()
     except Exception as error:  # a damaged pickle raises whatever the instruction that is hit raises
+        if _JOBLIB in content:
+            do = "pickle.dump(joblib.load(FILE), open(OUT, 'wb')) makes a pickle"
+            raise UserError(f"{where}: written by joblib, which is not read; {do}") from error
         said = str(error) if isinstance(error, ValueError) else repr(error)
         raise UserError(f"{where}: a damaged pickle: {shortened(said, 120)}") from error
 

@@ -22,7 +22,8 @@ NAME = "transitions"
 
 _FLAGS = ("terminals", "timeouts")
 _ANY = (1, 2, 3, 4)
-OPPOSITE = ("not_done", "not_dones")
+OPPOSITE = ("not_done", "not_dones")  # 0 where an episode ends
+_UNSAID = "where its episodes end is not said: all rows are taken for one episode"
 
 
 def holds(path: Path) -> bool:
@@ -69,6 +70,7 @@ def demonstrations(
     if not said:  # where episodes end is known, but not how; nor whether the last one is finished
         unknown = np.zeros(len(held.observations), bool)
         held = replace(held, timeouts=unknown, unfinished=False, says_ends=False)
+        notes += () if breaks else (_UNSAID,)
     return replace(held, notes=notes + breaks)
 
 
