@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -15,6 +16,7 @@ import pytest
 from trpo_gail.errors import UserError
 from trpo_gail.experts import apart
 from trpo_gail.experts.load import read
+from trpo_gail.runs.training import look_once
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -126,6 +128,33 @@ def test_a_file_is_looked_at_once(native: Path) -> None:
     read(native)
     read(native)
     assert apart._refusal.cache_info().misses == before + 1
+
+
+class _Second:
+    """The second rank of a host, whose first has looked."""
+
+    size, local_rank = 2, 1
+
+    def __init__(self, path: Path) -> None:
+        self.first = apart.looked(path)
+
+    def gather(self, mine: None) -> list[Any]:
+        return [self.first, mine]
+
+
+def test_one_rank_of_a_host_looks(native: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with h5py.File(native, "a") as file:
+        external_link(file)
+    bad, workers = native.rename(native.with_name("bad.h5")), _Second(native.with_name("bad.h5"))
+    monkeypatch.setattr(apart, "_refusal", lambda *key: pytest.fail("it looked again"))
+    look_once(str(bad), workers)  # type: ignore[arg-type]
+    with pytest.raises(UserError, match=r"bad\.h5: 'more' is a link into another file"):
+        read(bad)
+    monkeypatch.undo()
+    with h5py.File(bad, "a") as file:
+        del file["more"]
+    assert read(bad).trajectories == 3, "another version is looked at again"
+    assert apart.looked(bad.with_name("missing.h5")) is None and apart.looked(bad.parent) is None
 
 
 def test_mutated_files(tmp_path: Path) -> None:

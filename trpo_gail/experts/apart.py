@@ -14,6 +14,7 @@ import select
 import signal
 import subprocess
 import sys
+from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -23,10 +24,14 @@ from trpo_gail.errors import UserError, shortened
 EXPANSION = "TRPO_GAIL_EXPANSION_MB"
 _PROGRAM = Path(__file__).with_name("structure.py")
 _EXPANSION_MB = 256
+_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 _TIMES = 20
 _WAIT = 600.0  # seconds for a whole file: a slow disk is no hang, which the limit on computing finds
 
+Key = tuple[str, int, int, int, int]  # path, `most_bytes`, and the version of the file
+
 _helper: list[subprocess.Popen[bytes]] = []  # the one that runs, if one does
+_told: dict[Key, str | None] = {}  # what other processes have found
 
 
 def most_bytes(path: str | Path) -> int:
@@ -42,10 +47,33 @@ def look(path: str | Path) -> None:
 
     Refused are links and datasets that lead out of the file, virtual datasets, and claims beyond `most_bytes`.
     """
-    stat = os.stat(path)
-    refusal = _refusal(os.path.abspath(path), most_bytes(path), stat.st_ino, stat.st_size, stat.st_mtime_ns)
+    key = _key(path)
+    refusal = _told[key] if key in _told else _refusal(*key)
     if refusal:
         raise UserError(f"{path}: {refusal}")
+
+
+def looked(path: str | Path) -> tuple[Key, str | None] | None:
+    """What `look` finds in a version of a file, to tell another process of this host; None if it is no HDF5 file."""
+    try:
+        if not os.path.isfile(path):
+            return None
+        with open(path, "rb") as stream:
+            if stream.read(len(_SIGNATURE)) != _SIGNATURE:
+                return None
+        return (key := _key(path)), _refusal(*key)
+    except (OSError, UserError):  # whoever reads it says why
+        return None
+
+
+def tell(found: Iterable[tuple[Key, str | None] | None]) -> None:
+    """Believe what other processes have `looked` at, of the same versions of the same files, and do not look again."""
+    _told.update(one for one in found if one is not None)
+
+
+def _key(path: str | Path) -> Key:
+    stat = os.stat(path)
+    return os.path.abspath(path), most_bytes(path), stat.st_ino, stat.st_size, stat.st_mtime_ns
 
 
 @lru_cache(maxsize=1024)

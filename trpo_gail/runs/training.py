@@ -18,7 +18,7 @@ from trpo_gail.config.tree import Config
 from trpo_gail.envs import vector
 from trpo_gail.envs.vector import VectorEnv
 from trpo_gail.errors import UserError
-from trpo_gail.experts import cautions, describe, fit, hdf5
+from trpo_gail.experts import apart, cautions, describe, fit, hdf5
 from trpo_gail.experts.data import Demonstrations
 from trpo_gail.experts.load import load
 from trpo_gail.experts.rows import as_rows
@@ -74,6 +74,7 @@ def run(
     path = named.absolute()  # an environment may change the working directory
     resume = workers.share(workers.together(lambda: resume and not is_unbegun(path)))
     given = workers.together(lambda: _given(config, expert, resume, path))
+    look_once(config.expert if given is None else None, workers)
     setting, expert, env = workers.together(lambda: prepare(config, path if resume else None, workers, given))
     learner = make_learner(config, env, expert.transitions() if expert else None, workers)
     folder = None
@@ -152,6 +153,12 @@ def check_resume(saved: Config, given: Config, path: Path) -> None:
                 raise UserError(f"--resume: --{name} {value} given, but {path} has {before[name]}: it may only grow")
         elif value != before[name]:
             raise UserError(f"--resume: --{name} {value} given, but {path} was made with {before[name]}")
+
+
+def look_once(path: str | None, workers: Workers) -> None:
+    """One rank of each host looks at the structure of an HDF5 file in a process apart, and tells the others."""
+    if path is not None and workers.size > 1:
+        apart.tell(workers.gather(apart.looked(path) if workers.local_rank == 0 else None))
 
 
 def prepare(
