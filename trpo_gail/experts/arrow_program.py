@@ -23,7 +23,7 @@ import pyarrow.compute
 import pyarrow.parquet as pq
 
 SECONDS = 2  # of computing, and one more for each of these bytes
-BYTES_A_SECOND = 20 << 20
+BYTES_A_SECOND = 5 << 20
 WAIT = 600  # seconds in all
 MEMORY = 256 << 20  # bytes beside twice those that columns may take
 MOST_COLUMNS = 10_000
