@@ -151,11 +151,6 @@ def test_arrays_of_objects_are_read_and_run_nothing(tmp_path: Path) -> None:
     for i, steps in enumerate((3, 2)):
         ragged["obs"][i], ragged["actions"][i] = np.full((steps, 2), float(i)), np.full((steps, 1), 0.5)
     assert load(npz(tmp_path, ragged)).episode_lengths.tolist() == [3, 2]
-    np.save(tmp_path / "x.npy", np.array(FLAT | {"dones": np.array([0, 1, 0, 0, 1])}, object), allow_pickle=True)
-    assert load(tmp_path / "x.npy").episode_lengths.tolist() == [2, 3]
-    np.save(tmp_path / "x.npy", np.array([{"weights": np.zeros(3)}], object), allow_pickle=True)
-    with pytest.raises(UserError, match=r"x\.npy: a list of 1, expected|x\.npy: "):
-        load(tmp_path / "x.npy")
 
 
 def test_images_are_no_batch(tmp_path: Path) -> None:

@@ -119,7 +119,7 @@ def test_nothing_is_guessed(tmp_path: Path, content: bytes) -> None:
 def test_a_motion_clip_in_an_array(tmp_path: Path) -> None:
     clip = np.array({"rotation": {"arr": np.zeros((2, 4))}, "__name__": "SkeletonMotion"}, object)
     np.save(tmp_path / "x.npy", clip, allow_pickle=True)
-    assert told_of(tmp_path / "x.npy", load).startswith("a motion clip, which has no actions to imitate")
+    assert told_of(tmp_path / "x.npy", load).startswith("not an HDF5 file but a motion clip, which has no actions")
 
 
 def test_the_checksum_of_a_record() -> None:

@@ -153,6 +153,14 @@ def test_flat_arrays(tmp_path: Path) -> None:
         ('{"obs": "x", "action": 0}', "steps, 'obs': expected numbers, found texts"),
         ('{"obs": ' + "[" * 5000 + "]" * 5000 + ', "action": 0}', "x.json: "),
         ('{"obs": [' + "9" * 5000 + '], "action": 0}', "x.json: "),
+        (
+            '{"obs_0": [1, 2], "obs_1": [1, 2, 3], "actions": [0, 1], "dones": [0, 1]}',
+            "expected as many rows of each part, found 0 2, 1 3",
+        ),
+        (
+            '{"obs_0": 1, "obs_1": {"a": 1}, "action": 0}',
+            "observations: expected numbers in each of 2 columns, found others",
+        ),
         ('{"obs": [1e999], "action": 0}', "expected finite values"),
         ('{"obs": [], "action": []}', "x.json: "),
         ("{'obs': 1}", "x.json: "),

@@ -61,8 +61,8 @@ def test_breaks_are_noted(tmp_path: Path) -> None:
         ({"actions": np.zeros((4, 1))}, "'actions': expected 5 rows"),
         ({"states": np.float64(2)}, "expected"),
         ({"states": np.array(["a"] * 5)}, "'observations': expected numbers .*, found dtype <U1"),
-        ({"states": np.array([["a" * 9]] * 5, object)}, "array 'states': expected numbers, found texts"),
-        ({"states": np.array([[None]] * 5, object)}, "array 'states': expected numbers .*, found dtype object"),
+        ({"states": np.array([["a" * 9]] * 5, object)}, "observations: expected numbers, found texts"),
+        ({"states": np.array([[None]] * 5, object)}, "'observations': expected numbers .*, found dtype object"),
         ({"dones": np.array([0, 1, 2, 0, 0])}, "'terminals': expected 0 or 1, found 2 in row 2"),
     ],
 )

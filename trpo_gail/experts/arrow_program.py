@@ -22,8 +22,8 @@ import pyarrow as pa
 import pyarrow.compute
 import pyarrow.parquet as pq
 
-SECONDS = 4  # of computing, and one more for each of these bytes
-BYTES_A_SECOND = 20 << 20
+SECONDS = 2  # of computing, and one more for each of these bytes
+BYTES_A_SECOND = 5 << 20
 WAIT = 600  # seconds in all
 MEMORY = 256 << 20  # bytes beside twice those that columns may take
 MOST_COLUMNS = 10_000

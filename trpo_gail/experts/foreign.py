@@ -73,7 +73,7 @@ _WITHIN: tuple[tuple[slice, bytes, str], ...] = (
 )
 _TABLE_END = b"\x57\xfb\x80\x8b\x24\x75\x47\xdb"  # of LevelDB's tables, as which TensorFlow keeps an index
 _CHECKPOINT = f"the index of a TensorFlow checkpoint, {_WEIGHTS}"
-CLIP = f"a motion clip, {_NO_ACTIONS}"
+_CLIP = f"a motion clip, {_NO_ACTIONS}"
 
 # Words of which all stand in a motion clip of one kind: a pickled array, a JSON text, names of an archive's members.
 _MOTIONS: tuple[tuple[bytes, ...], ...] = (
@@ -112,7 +112,7 @@ def kind(path: str | Path) -> str | None:
     if start.startswith(b"PK\x03\x04"):
         return _zipped(path)
     if motion(start + end):
-        return CLIP
+        return _CLIP
     page = start[:512].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
     for beginning, what in _WEB:
         if page.startswith(beginning):
@@ -167,7 +167,7 @@ def _members(path: str | Path) -> list[str]:
 def _zipped(path: str | Path) -> str:
     names = _members(path)
     if motion("\n".join(names).encode("utf-8", "replace")):
-        return CLIP
+        return _CLIP
     return next((what for end, what in _ZIPPED if any(n.endswith(end) for n in names)), f"a zip archive; {_UNPACK}")
 
 
@@ -196,7 +196,7 @@ def layout(file: h5py.Group) -> str | None:
     if any("MATLAB_class" in file[name].attrs for name in file):
         return f"a MATLAB file of version 7.3, {_HOW}"
     if motion("\n".join(file).encode("utf-8", "replace")):
-        return CLIP
+        return _CLIP
     groups = [member for name in file if isinstance(member := file.get(name), h5py.Group)]
     for names in (_episodes(group) for group in (file, *groups[:5])):
         if names:

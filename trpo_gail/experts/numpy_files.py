@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -9,20 +10,22 @@ import numpy as np
 from trpo_gail.errors import UserError
 from trpo_gail.experts import apart, npz
 
-MAGIC = b"\x93NUMPY"
+_HEADER = 1000  # bytes
+_OBJECTS = re.compile(rb"'descr': *'\|?O")
 
 
 def holds(path: Path) -> bool:
-    """Whether a file begins as one of them does."""
+    """Whether it begins as an array of numbers or texts does; one of objects is a pickle."""
     try:
         with open(path, "rb") as stream:
-            return stream.read(len(MAGIC)) == MAGIC
+            start = stream.read(_HEADER)
     except OSError:
         return False
+    return start.startswith(npz.MAGIC) and not _OBJECTS.search(start)
 
 
 def read(path: Path) -> np.ndarray:
-    """The array, of numbers or of objects. Raises UserError if it is damaged, or claims too much."""
+    """The array. Raises UserError if it is damaged, or claims too much."""
     where = f"{path}: the array"
     with open(path, "rb") as stream:
         column = npz.Column(stream, where, apart.most_bytes(path))

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from trpo_gail.errors import UserError, listed
-from trpo_gail.experts import foreign, npz, numpy_files, trajectories
+from trpo_gail.experts import npz, numpy_files, trajectories
 from trpo_gail.experts.arrays import demonstrations
 from trpo_gail.experts.data import Demonstrations
 from trpo_gail.experts.formats import columns, sidecar, transitions, trees
@@ -30,7 +30,7 @@ Arrays = Mapping[str, np.ndarray]
 
 
 def holds(path: Path) -> bool:
-    """Whether it is an array, or an archive or folder of arrays with observations and actions."""
+    """Whether it is an array of numbers, or an archive or folder of arrays with observations and actions."""
     if path.is_dir():
         return _are_arrays(_files(path))
     names = npz.names(path)
@@ -43,10 +43,7 @@ def read(path: Path) -> Demonstrations:
     if path.is_dir():
         arrays = {name: numpy_files.read(file) for name, file in _files(path).items() if _is_wanted(name)}
     elif numpy_files.holds(path):
-        values = numpy_files.read(path)
-        if values.dtype.hasobject:
-            return _of_objects(values.item() if not values.ndim else values, path)
-        arrays = _by_columns(values, path)
+        arrays = _by_columns(numpy_files.read(path), path)
     else:
         with npz.reading(path) as archive:
             arrays = {name: archive.whole(name) for name in npz.names(path) if _is_wanted(name)}
@@ -76,8 +73,7 @@ def _of_objects(tree: Any, path: Path) -> Demonstrations:
     """Of what the restricted unpickler made of an array of objects."""
     if (held := trees.demonstrations(tree, path)) is not None:
         return held
-    known = None if path.is_dir() else foreign.kind(path)
-    raise UserError(f"{path}: {known if known and foreign.CLIP in known else trees.refused(tree, path)}")
+    raise UserError(f"{path}: {trees.refused(tree, path)}")
 
 
 def _fields(arrays: Arrays) -> dict[str, np.ndarray]:

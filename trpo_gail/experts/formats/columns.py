@@ -148,8 +148,9 @@ def _place(name: str) -> _Place | None:
     if (match := _NUMBERED.fullmatch(name)) and match[1] in _FIELD:
         return _Place(_FIELD[match[1]], match[1], int(match[2]))
     before, dot, after = name.partition("/" if "/" in name else ".")
-    if dot and after and _FIELD.get(before) in ("observations", "actions", "next_observations"):
-        return _Place(_FIELD[before], before, after)
+    if dot and _FIELD.get(before) in ("observations", "actions", "next_observations"):
+        part = after.replace("/", ".").strip(".")
+        return _Place(_FIELD[before], before, part) if part else None
     return None
 
 
@@ -162,10 +163,14 @@ def _array(parts: Mapping[Any, np.ndarray], where: str) -> np.ndarray:
         parts = {(-1 if key == "" else key): values for key, values in parts.items()}
     if all(isinstance(key, int) for key in parts):
         parts = dict(sorted(parts.items()))
-    if all(values.ndim == 1 for values in parts.values()):
+    lengths = {str(key): len(values) if values.ndim else 0 for key, values in parts.items()}
+    if len(set(lengths.values())) > 1:
+        said = listed(f"{key} {rows}" for key, rows in lengths.items())
+        raise UserError(f"{where}: expected as many rows of each part, found {said}")
+    if all(values.ndim == 1 and values.dtype.kind in "biuf" for values in parts.values()):
         return np.stack(list(parts.values()), axis=1)
     if all(isinstance(key, int) for key in parts) or any(key == -1 for key in parts):
-        raise UserError(f"{where}: expected numbers in each of {len(parts)} columns, found arrays")
+        raise UserError(f"{where}: expected numbers in each of {len(parts)} columns, found others")
     return structured.packed({str(key): values for key, values in parts.items()})
 
 
