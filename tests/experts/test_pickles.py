@@ -202,6 +202,12 @@ def test_images_are_steps(tmp_path: Path) -> None:
     assert held.observations.shape == (4, 5, 5, 3) and held.episode_lengths.tolist() == [4]
 
 
+def test_lists_of_images_are_steps(tmp_path: Path) -> None:
+    pictured = {"obs": [np.zeros((5, 5, 3), np.uint8)] * 4, "acts": [np.zeros(2)] * 4, "dones": [0, 1, 0, 1]}
+    held = read(written(tmp_path, pictured))
+    assert held.observations.shape == (4, 5, 5, 3) and held.episode_lengths.tolist() == [2, 2]
+
+
 def test_episodes_of_one_step(tmp_path: Path) -> None:
     held = read(written(tmp_path, [{name: values[:1] for name, values in episode(i).items()} for i in range(2)]))
     assert held.episode_lengths.tolist() == [1, 1]
@@ -226,7 +232,7 @@ def test_arrays_of_objects(tmp_path: Path, name: str, suffix: str) -> None:
     made = objects(layout) if isinstance(layout, list) else np.array(layout, object)
     np.save(path, made, allow_pickle=True) if suffix == "npy" else np.savez(path, demos=made)
     held = read(path)
-    assert held.format == "pickle" and held.episode_lengths.tolist() == [3, 2]
+    assert held.episode_lengths.tolist() == [3, 2]
 
 
 # --- What is refused ----------------------------------------------------------------------------------------------

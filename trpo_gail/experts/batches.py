@@ -22,7 +22,9 @@ def is_batch(found: Mapping[str, Any]) -> bool:
     """Whether values by the names of `Demonstrations` are those of several episodes, as far as their shapes tell."""
     observations, actions = found["observations"], found["actions"]
     if isinstance(observations, (list, tuple)):
-        return bool(observations) and np.ndim(_first(observations)) >= 2 and np.ndim(_first(actions)) >= 1
+        if depth(observations) < 3 or depth(actions) < 2:
+            return False
+        return _length(part(observations[0])) - _length(actions[0]) in (0, 1)  # else images, a step each
     rewards = found.get("rewards")
     if not all(isinstance(values, np.ndarray) for values in (observations, actions)) or observations.ndim < 3:
         return False
@@ -32,17 +34,24 @@ def is_batch(found: Mapping[str, Any]) -> bool:
     return actions.ndim == 3 and len(actions) == len(observations) and observations.shape[1] - steps in (0, 1)
 
 
-def _first(values: Any) -> Any:
-    """An array of the first of several; nothing of texts."""
-    value = values[0] if isinstance(values, (list, tuple, np.ndarray)) and len(values) else None
-    if isinstance(value, Mapping):
-        value = next(iter(value.values()), None)
-    if isinstance(value, (list, tuple)):  # its depth is enough
-        depth = 0
-        while isinstance(value, (list, tuple)) and value and depth < 9:
-            value, depth = value[0], depth + 1
-        return np.zeros((1,) * (depth + np.ndim(value) if isinstance(value, np.ndarray) else depth))
-    return value if isinstance(value, np.ndarray) else None
+def part(value: Any) -> Any:
+    """The first part of an observation of several."""
+    while isinstance(value, Mapping) and value:
+        value = next(iter(value.values()))
+    return value
+
+
+def depth(value: Any) -> int:
+    """Dimensions of an array, a list of lists or a list of arrays, of which the first tells."""
+    value, deep = part(value), 0
+    while isinstance(value, (list, tuple)) and value and deep < 9:
+        value, deep = part(value[0]), deep + 1
+    return deep + (value.ndim if isinstance(value, np.ndarray) else 0)
+
+
+def _length(value: Any) -> int:
+    """Items of a list or an array; 0 of what holds no items."""
+    return len(value) if isinstance(value, (list, tuple)) or (isinstance(value, np.ndarray) and value.ndim) else 0
 
 
 def split(found: Mapping[str, Any], path: str | Path, lengths: Any = None) -> list[dict[str, Any]]:
@@ -54,10 +63,7 @@ def split(found: Mapping[str, Any], path: str | Path, lengths: Any = None) -> li
     fields = [name for name in CALLED if name in found]
     episodes = len(found["actions"])
     for name in fields:
-        values = found[name]
-        held = (
-            len(values) if isinstance(values, (list, tuple)) or (isinstance(values, np.ndarray) and values.ndim) else 0
-        )
+        held = _length(found[name])
         if held != episodes:
             raise UserError(f"{path}: {name}: expected {episodes} episodes as of actions, found {held}")
     made: list[dict[str, Any]] = [{name: found[name][i] for name in fields} for i in range(episodes)]

@@ -77,7 +77,8 @@ def demonstrations(
 def _are_rows(found: Mapping[str, np.ndarray]) -> bool:
     """Whether breaks can be looked for: rows of numbers; others are refused later."""
     numbers = all(values.ndim and set(structured.kinds(values)) <= set("biuf") for values in found.values())
-    return {"observations", "actions"} <= found.keys() and numbers
+    flags = not any(structured.is_structured(found[name]) for name in _FLAGS if name in found)
+    return {"observations", "actions"} <= found.keys() and numbers and flags
 
 
 def _named(given: Mapping[str, Any]) -> dict[str, Any]:

@@ -240,31 +240,16 @@ def _is_data(found: Mapping[str, Any]) -> bool:
 
 def _is_step(found: Mapping[str, Any]) -> bool:
     """Whether values are those of one step, and not of an episode, as far as their shapes tell."""
-    observed, acted = _depth(found["observations"]), _depth(found["actions"])
+    observed, acted = batches.depth(found["observations"]), batches.depth(found["actions"])
     if "rewards" in found:
         rewards = found["rewards"]
-        if _depth(rewards) == 0:
+        if batches.depth(rewards) == 0:
             return True
         if len(rewards) > 1:
             return False
     if observed < 2 or not acted:
         return True
-    return len(_part(found["observations"])) - len(found["actions"]) not in (0, 1)
-
-
-def _part(value: Any) -> Any:
-    """The first part of an observation of several."""
-    while isinstance(value, Mapping) and value:
-        value = next(iter(value.values()))
-    return value
-
-
-def _depth(value: Any) -> int:
-    """Dimensions of an array, a list of lists or a list of arrays, of which the first tells."""
-    value, depth = _part(value), 0
-    while isinstance(value, (list, tuple)) and value and depth < 9:
-        value, depth = _part(value[0]), depth + 1
-    return depth + (value.ndim if isinstance(value, np.ndarray) else 0)
+    return len(batches.part(found["observations"])) - len(found["actions"]) not in (0, 1)
 
 
 # --- What to say of a tree without demonstrations -----------------------------------------------------------------
