@@ -8,6 +8,9 @@ episodes
 
     success rate = mean return + 0.01 * mean length.
 
+With the argument `pixels`, 32 for instance, an observation is a picture [32, 32, 3] of the square in place of the
+position.
+
 From some starts, steps of 0.2 cannot reach the goal: moves keep x and y on lattices of that pitch, and if neither comes
 closer to 0 than about 0.1, the point can only jump over the goal (unless it walks into a wall, which shifts its
 lattice).
@@ -34,11 +37,36 @@ STEP, RADIUS, LIMIT = 0.2, 0.12, 60
 STEP_REWARD, GOAL_REWARD = -0.01, 1.0
 DIRECTIONS = np.array([[0, 0], [0, 1], [0, -1], [-1, 0], [1, 0]], np.float64)  # stay, up, down, left, right
 PIXELS = 160  # width and height of a rendered picture
+FEWEST, MOST = 8, 512  # pixels of an observation's side
+POINT = 0.08  # radius of the point in an observation
 
 
-def _spaces(continuous: bool) -> tuple[Box, Box | Discrete]:
+def _spaces(continuous: bool, pixels: int | None) -> tuple[Box, Box | Discrete]:
     """Spaces of observations and of actions."""
-    return Box(-1.0, 1.0, (2,)), Box(-1.0, 1.0, (2,)) if continuous else Discrete(len(DIRECTIONS))
+    acts: Box | Discrete = Box(-1.0, 1.0, (2,)) if continuous else Discrete(len(DIRECTIONS))
+    if pixels is None:
+        return Box(-1.0, 1.0, (2,)), acts
+    if not (isinstance(pixels, int) and FEWEST <= pixels <= MOST):
+        raise ValueError(f"pixels: expected an integer from {FEWEST} to {MOST}, found {pixels!r}")
+    return Box(0, 255, (pixels, pixels, 3), np.uint8), acts
+
+
+def observed(position: np.ndarray, pixels: int | None) -> np.ndarray:
+    """Observations of positions [N, 2] float64: the same as float32, or pictures [N, pixels, pixels, 3] uint8.
+
+    y is upward; the goal is a green disc on white, the point a dark one. A pixel at an edge has the share of the disc that
+    covers it, so that a picture tells positions apart that differ by less than a pixel.
+    """
+    if pixels is None:
+        return position.astype(np.float32)
+    centres = (np.arange(pixels) + 0.5) / pixels * 2 - 1
+    x, y = centres[None, None, :], -centres[None, :, None]
+    picture = np.full((len(position), pixels, pixels, 3), 255.0)
+    for centre, radius, colour in ((np.zeros((1, 2)), RADIUS, (120, 200, 120)), (position, POINT, (40, 40, 90))):
+        distance = np.hypot(x - centre[:, 0, None, None], y - centre[:, 1, None, None])
+        share = np.clip((radius - distance) * pixels / 2 + 0.5, 0.0, 1.0)[..., None]
+        picture += share * (np.array(colour, np.float64) - picture)
+    return np.round(picture).astype(np.uint8)
 
 
 def _checked_noise(noise: float) -> float:
@@ -70,9 +98,11 @@ class PointNav(gymnasium.Env):
 
     metadata = {"render_modes": ["rgb_array"], "render_fps": 10}  # noqa: RUF012
 
-    def __init__(self, continuous: bool = False, noise: float = 0.0, render_mode: str | None = None) -> None:
-        self.observation_space, self.action_space = _spaces(continuous)
-        self.render_mode = render_mode
+    def __init__(
+        self, continuous: bool = False, noise: float = 0.0, render_mode: str | None = None, pixels: int | None = None
+    ) -> None:
+        self.observation_space, self.action_space = _spaces(continuous, pixels)
+        self.render_mode, self._pixels = render_mode, pixels
         self._continuous, self._noise = continuous, _checked_noise(noise)
         self._position = np.zeros((1, 2))
 
@@ -88,7 +118,7 @@ class PointNav(gymnasium.Env):
         return self._observation(), float(reward[0]), bool(goal[0]), False, {}
 
     def _observation(self) -> np.ndarray:
-        return self._position[0].astype(np.float32)
+        return observed(self._position, self._pixels)[0]
 
     def render(self) -> np.ndarray | None:
         """The square [160, 160, 3] uint8, y upward: the goal a green disc, the point a dark one."""
@@ -109,12 +139,18 @@ class PointNavVector(gymnasium.vector.VectorEnv):
     metadata = {"autoreset_mode": AutoresetMode.NEXT_STEP}  # noqa: RUF012
 
     def __init__(
-        self, num_envs: int, continuous: bool = False, noise: float = 0.0, max_episode_steps: int = LIMIT
+        self,
+        num_envs: int,
+        continuous: bool = False,
+        noise: float = 0.0,
+        max_episode_steps: int = LIMIT,
+        pixels: int | None = None,
     ) -> None:
         if max_episode_steps < 1:
             raise ValueError(f"max_episode_steps: expected at least 1, found {max_episode_steps}")
         self.num_envs = num_envs
-        self.single_observation_space, self.single_action_space = _spaces(continuous)
+        self.single_observation_space, self.single_action_space = _spaces(continuous, pixels)
+        self._pixels = pixels
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self.action_space = batch_space(self.single_action_space, num_envs)
         self._continuous, self._noise, self._limit = continuous, _checked_noise(noise), max_episode_steps
@@ -135,7 +171,7 @@ class PointNavVector(gymnasium.vector.VectorEnv):
         ]
         self._begin(np.ones(self.num_envs, bool))
         self._autoreset_envs = np.zeros(self.num_envs, bool)
-        return self._position.astype(np.float32), {}
+        return observed(self._position, self._pixels), {}
 
     def step(self, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, dict]:
         """Observations [N, 2], rewards [N], terminated [N], truncated [N]."""
@@ -153,7 +189,7 @@ class PointNavVector(gymnasium.vector.VectorEnv):
             reward[begin], terminated[begin] = 0.0, False
         truncated = self._steps >= self._limit
         self._autoreset_envs = terminated | truncated
-        return self._position.astype(np.float32), reward, terminated, truncated, {}
+        return observed(self._position, self._pixels), reward, terminated, truncated, {}
 
     def _begin(self, which: np.ndarray) -> None:
         for i in np.flatnonzero(which):
