@@ -256,3 +256,39 @@ def test_the_recorded_episodes_come_out_again(env_id: str, tmp_path: Path) -> No
     assert held.episode_returns is not None
     assert (held.episode_returns > 0).sum() == held.terminals.sum() == (290 if env_id == point_nav.DISCRETE else 300)
     fit.check(load(FOLDER / f"{env_id}.h5"), vector.make(env_id, 1).spec)
+
+
+# --- As pictures --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("env_id", IDS)
+def test_pictures_are_of_the_same_episode(env_id: str) -> None:
+    """The vectorised environment, as a learner gets it, beside the single one, and beside the positions drawn."""
+    plain = vector.make(env_id, 3, "gymnasium")
+    drawn = vector.make(env_id, 3, "gymnasium", kwargs={"pixels": 16})
+    assert drawn.spec.observations.parts[0].kind == "image" and drawn.spec.observation_size == 768
+    single = gymnasium.make(env_id, pixels=16)
+    positions, pictures, alone = plain.restart([5, 6, 7]), drawn.restart([5, 6, 7]), single.reset(seed=6)[0]
+    rng = np.random.default_rng(0)
+    for _ in range(6):
+        assert pictures.dtype == np.uint8 and (pictures[1].reshape(16, 16, 3) == alone).all()
+        expected = point_nav.observed(positions.astype(np.float64), 16).reshape(3, -1)
+        assert np.abs(expected.astype(int) - pictures.astype(int)).max() <= 1  # positions are float32 here
+        acts = rng.integers(5, size=3) if env_id == point_nav.DISCRETE else rng.uniform(-1, 1, (3, 2))
+        positions, pictures, alone = plain.step(acts)[0], drawn.step(acts)[0], single.step(acts[1])[0]
+
+
+def test_a_picture_by_hand() -> None:
+    picture = point_nav.observed(np.array([[0.5, 0.5]]), 32)[0]
+    assert picture.shape == (32, 32, 3) and tuple(picture[0, 0]) == (255, 255, 255)
+    assert tuple(picture[16, 16]) == (120, 200, 120), "the goal is in the middle"
+    dark = np.argwhere(picture.sum(2) < 300)
+    assert np.abs(dark.mean(0) - [7.5, 23.5]).max() <= 1.0, "y is upward, x to the right"
+    moved = point_nav.observed(np.array([[0.51, 0.5]]), 32)[0]
+    assert (moved != picture).any(), "less than a pixel shows"
+
+
+@pytest.mark.parametrize("pixels", [7, 513, 16.0, "32", True])
+def test_absurd_pictures_are_refused(pixels: Any) -> None:
+    with pytest.raises(UserError, match="pixels: expected an integer from 8 to 512"):
+        vector.make(point_nav.DISCRETE, 1, "gymnasium", kwargs={"pixels": pixels})

@@ -188,14 +188,15 @@ class Vectorised:
     def __init__(self, env: gymnasium.vector.VectorEnv, max_episode_steps: int | None) -> None:
         self._envs, self.num_envs, self.max_episode_steps = env, env.num_envs, max_episode_steps
         self.observation_space, self.action_space = env.single_observation_space, env.single_action_space
+        self._layout = Layout.of(self.observation_space)
 
     def restart(self, seeds: Sequence[int]) -> np.ndarray:
         each: Any = [int(seed) for seed in seeds]
-        return np.array(self._envs.reset(seed=each)[0])
+        return np.array(self._layout.flatten(self._envs.reset(seed=each)[0]))
 
     def step(self, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         observation, reward, terminated, truncated, _ = self._envs.step(actions.copy())
-        return np.array(observation), np.asarray(reward, np.float64), terminated, truncated
+        return np.array(self._layout.flatten(observation)), np.asarray(reward, np.float64), terminated, truncated
 
     def cut(self, which: np.ndarray) -> None:
         self._envs._autoreset_envs |= which  # type: ignore[attr-defined]  # what NEXT_STEP goes by

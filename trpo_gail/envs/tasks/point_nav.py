@@ -46,7 +46,7 @@ def _spaces(continuous: bool, pixels: int | None) -> tuple[Box, Box | Discrete]:
     acts: Box | Discrete = Box(-1.0, 1.0, (2,)) if continuous else Discrete(len(DIRECTIONS))
     if pixels is None:
         return Box(-1.0, 1.0, (2,)), acts
-    if not (isinstance(pixels, int) and FEWEST <= pixels <= MOST):
+    if not (type(pixels) is int and FEWEST <= pixels <= MOST):
         raise ValueError(f"pixels: expected an integer from {FEWEST} to {MOST}, found {pixels!r}")
     return Box(0, 255, (pixels, pixels, 3), np.uint8), acts
 
