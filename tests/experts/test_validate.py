@@ -263,3 +263,8 @@ def test_beside_its_environment(tmp_path: Path) -> None:
     assert [f.level for f in wrong] == ["error"] and "expected rows of shape [3]" in wrong[0].text
     turned = validation.against(replace(held, actions=1 - held.actions), "CartPole-v1", {})
     assert "replay" in [f.check for f in turned if f.level == "warning"]
+
+
+def test_what_the_reader_decided_is_a_fact(demonstrations: Demonstrations) -> None:
+    found = validate.findings(replace(demonstrations, notes=("2 episodes are a guess",)))
+    assert ("fact", "2 episodes are a guess") in [(f.level, f.text) for f in found]

@@ -314,8 +314,14 @@ def _numbers(values: np.ndarray) -> str:
     return f"{said} and {len(values) - MOST} more" if len(values) > MOST else said
 
 
+def _notes(held: Demonstrations) -> Iterator[Finding]:
+    """What the reader decided."""
+    for note in held.notes:
+        yield Finding("fact", "reading", note)
+
+
 CHECKS: tuple[Check, ...] = (
-    _sizes, _columns, _clock, _actions, _returns, _failures, _ends, _middle, _copies, _successors,
+    _notes, _sizes, _columns, _clock, _actions, _returns, _failures, _ends, _middle, _copies, _successors,
 )  # fmt: skip
 # Those that `cautions` does not say already, and that take little time.
 CHEAP: tuple[Check, ...] = (_clock, _actions, _returns, _middle, _copies, _successors)
