@@ -34,7 +34,8 @@ from fuzz_makers import MAKERS, Rng, good
 from fuzz_ways import ways
 
 from trpo_gail.errors import UserError
-from trpo_gail.experts import cautions, describe, streams, validate
+from trpo_gail.experts import describe, streams
+from trpo_gail.experts.checks import cautions, validate
 from trpo_gail.experts.formats import FORMATS
 from trpo_gail.experts.load import load, pieces
 from trpo_gail.experts.outline import outline

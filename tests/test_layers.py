@@ -43,7 +43,7 @@ LAZY = {
     "matplotlib": {"reports.style", "reports.plots", "studies.reproduction.figure", "studies.comparison.plots"},
     "imageio_ffmpeg": {"runs.video"},
     "PIL": {"runs.video"},
-    "hdf5plugin": {"experts.hdf5"},
+    "hdf5plugin": {"experts.files.hdf5"},
 }
 
 

@@ -129,7 +129,7 @@ def test_the_wheel_trains_from_another_folder(environment: Path, tmp_path: Path)
 
 DATA = """
 import trpo_gail
-from trpo_gail.experts.known import origin
+from trpo_gail.experts.policies.known import origin
 from trpo_gail.studies.reproduction.grid import load_grid
 from trpo_gail.studies.reproduction.paper import load_paper
 print(trpo_gail.__file__, trpo_gail.__version__, origin("nobody's"), load_grid().tasks != {}, load_paper().random("cartpole"))

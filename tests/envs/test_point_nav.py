@@ -15,8 +15,9 @@ from gymnasium.utils.env_checker import check_env
 from trpo_gail.envs import vector
 from trpo_gail.envs.tasks import point_nav
 from trpo_gail.errors import UserError
-from trpo_gail.experts import fit, greedy
+from trpo_gail.experts.checks import fit
 from trpo_gail.experts.load import load, read
+from trpo_gail.experts.policies import greedy
 from trpo_gail.runs.experts import load_actor
 from trpo_gail.runs.record import record
 from trpo_gail.sampling.rollout import Episodes, collect_episodes, no_noise

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from trpo_gail.errors import UserError
-from trpo_gail.experts import arrow
+from trpo_gail.experts.files import arrow
 from trpo_gail.experts.formats import arrow_tables
 from trpo_gail.experts.load import load, read
 

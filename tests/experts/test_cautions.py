@@ -12,7 +12,7 @@ from gymnasium.spaces import Box
 
 from trpo_gail.config.tree import Config
 from trpo_gail.errors import MOST, UserError
-from trpo_gail.experts import cautions, fit
+from trpo_gail.experts.checks import cautions, fit
 from trpo_gail.experts.data import Demonstrations
 from trpo_gail.experts.facts import Ends, Provenance, Whole
 from trpo_gail.experts.load import load, read

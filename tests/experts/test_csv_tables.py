@@ -9,7 +9,7 @@ import pytest
 
 from trpo_gail.cli import main
 from trpo_gail.errors import UserError
-from trpo_gail.experts import text_tables
+from trpo_gail.experts.files import text_tables
 from trpo_gail.experts.formats import csv_tables
 from trpo_gail.experts.load import load, read
 
@@ -236,7 +236,7 @@ def test_the_command_says_it(tmp_path: Path, capsys: pytest.CaptureFixture[str])
 
 
 def test_a_table_beyond_the_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("trpo_gail.experts.apart.most_bytes", lambda path: 50)
+    monkeypatch.setattr("trpo_gail.experts.files.apart.most_bytes", lambda path: 50)
     with pytest.raises(UserError, match=r"takes more than 0 MB in memory \(TRPO_GAIL_EXPANSION_MB"):
         read(written(tmp_path, TABLE))
 

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from trpo_gail.errors import MOST, UserError
-from trpo_gail.experts import cautions, describe
+from trpo_gail.experts import describe
+from trpo_gail.experts.checks import cautions
 from trpo_gail.experts.facts import Ends
 from trpo_gail.experts.load import load, read
 from trpo_gail.experts.save import save

@@ -10,9 +10,11 @@ import numpy as np
 import pytest
 
 from trpo_gail.envs import vector
-from trpo_gail.experts import fit, hdf5, paper_policy
+from trpo_gail.experts.checks import fit
 from trpo_gail.experts.data import Demonstrations
+from trpo_gail.experts.files import hdf5
 from trpo_gail.experts.load import load, read
+from trpo_gail.experts.policies import paper_policy
 
 FOLDER = Path(__file__).parents[2] / "expert_data"
 MEASURED = {  # return of the same experts in today's environments, mean and std over 50 episodes, measured before

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from trpo_gail.errors import UserError
-from trpo_gail.experts import hdf5
+from trpo_gail.experts.files import hdf5
 from trpo_gail.experts.load import load, read
 
 ZSTANDARD, PRIVATE = 32015, 260  # numbers of filters: registered, and one for experiments

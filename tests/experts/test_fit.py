@@ -12,7 +12,7 @@ import pytest
 from gymnasium.spaces import Box, Discrete
 
 from trpo_gail.errors import UserError
-from trpo_gail.experts import fit
+from trpo_gail.experts.checks import fit
 from trpo_gail.experts.data import Demonstrations
 from trpo_gail.experts.load import load
 from trpo_gail.spaces.spec import EnvSpec

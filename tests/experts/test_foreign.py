@@ -20,8 +20,9 @@ import pytest
 import torch
 
 from trpo_gail.errors import MOST, UserError
-from trpo_gail.experts import foreign, paper_policy
+from trpo_gail.experts.files import foreign
 from trpo_gail.experts.load import load, read
+from trpo_gail.experts.policies import paper_policy
 
 POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:" + b"4d7a" * 16 + b"\nsize 12345\n"
 EPISODE = {"observations": np.zeros((3, 2)), "actions": np.zeros((3, 1)), "rewards": np.zeros(3)}

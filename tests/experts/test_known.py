@@ -13,8 +13,9 @@ import numpy as np
 import pytest
 from test_policies import write_policy
 
-from trpo_gail.experts import hdf5, known, paper_policy
+from trpo_gail.experts.files import hdf5
 from trpo_gail.experts.load import read
+from trpo_gail.experts.policies import known, paper_policy
 from trpo_gail.runs.record import record
 
 TABLE = tomllib.loads(resources.files("trpo_gail.experts").joinpath("known_policies.toml").read_text())

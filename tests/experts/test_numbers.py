@@ -12,7 +12,9 @@ import pytest
 import torch
 
 from trpo_gail.errors import MOST, UserError
-from trpo_gail.experts import describe, fit, hdf5, numbers
+from trpo_gail.experts import describe, numbers
+from trpo_gail.experts.checks import fit
+from trpo_gail.experts.files import hdf5
 from trpo_gail.experts.load import load
 
 VALUES = [1.0, -2.0, 0.5]

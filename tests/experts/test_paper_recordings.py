@@ -11,8 +11,10 @@ import pytest
 
 from trpo_gail.envs import vector
 from trpo_gail.envs.tasks import paper
-from trpo_gail.experts import fit, hdf5, paper_policy
+from trpo_gail.experts.checks import fit
+from trpo_gail.experts.files import hdf5
 from trpo_gail.experts.load import load, read
+from trpo_gail.experts.policies import paper_policy
 from trpo_gail.runs.record import record
 
 FOLDER = Path(__file__).parents[2] / "expert_data" / "paper"

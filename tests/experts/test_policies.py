@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from trpo_gail.errors import UserError
-from trpo_gail.experts import paper_policy
+from trpo_gail.experts.policies import paper_policy
 from trpo_gail.runs.experts import load_actor
 
 # --- A closed form ------------------------------------------------------------------------------------------------

@@ -18,7 +18,7 @@ from trpo_gail.envs import vector
 from trpo_gail.errors import UserError
 from trpo_gail.experts.data import Demonstrations
 from trpo_gail.experts.load import load, read
-from trpo_gail.experts.noisy import Noisy
+from trpo_gail.experts.policies.noisy import Noisy
 from trpo_gail.runs import record as recording
 from trpo_gail.runs.experts import load_actor
 from trpo_gail.runs.record import record

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from trpo_gail.errors import UserError
-from trpo_gail.experts import apart
+from trpo_gail.experts.files import apart
 from trpo_gail.experts.load import read
 from trpo_gail.runs.training import look_once
 

@@ -17,7 +17,7 @@ import torch
 from gymnasium.spaces import Box, Dict, Discrete
 
 from trpo_gail.errors import UserError
-from trpo_gail.experts import unpickling
+from trpo_gail.experts.files import unpickling
 from trpo_gail.experts.policies import heads, stable_baselines3
 from trpo_gail.runs.experts import load_actor
 from trpo_gail.spaces.spec import EnvSpec

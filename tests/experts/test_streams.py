@@ -15,9 +15,10 @@ import numpy as np
 import pytest
 
 from trpo_gail.errors import UserError
-from trpo_gail.experts import describe, editing, hdf5_writing, load, streams
+from trpo_gail.experts import describe, editing, load, streams
 from trpo_gail.experts.data import Demonstrations
 from trpo_gail.experts.facts import Provenance
+from trpo_gail.experts.files import hdf5_writing
 from trpo_gail.experts.outline import outline
 from trpo_gail.experts.save import save, writer
 from trpo_gail.experts.subsampling import paper_rows

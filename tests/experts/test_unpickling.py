@@ -19,8 +19,8 @@ import pytest
 import torch
 
 from trpo_gail.errors import UserError
-from trpo_gail.experts import apart, torch_tensors, unpickling
-from trpo_gail.experts.unpickling import Record, loads
+from trpo_gail.experts.files import apart, torch_tensors, unpickling
+from trpo_gail.experts.files.unpickling import Record, loads
 
 P = pickle
 

@@ -12,11 +12,11 @@ import pytest
 from gymnasium.spaces import Box
 
 from trpo_gail.errors import UserError
-from trpo_gail.experts import cautions, fit, validate
+from trpo_gail.experts.checks import cautions, fit, validate
+from trpo_gail.experts.checks.replay import replay
 from trpo_gail.experts.data import Demonstrations
 from trpo_gail.experts.facts import Provenance
 from trpo_gail.experts.load import load, read
-from trpo_gail.experts.replay import replay
 from trpo_gail.experts.save import save
 from trpo_gail.experts.subsampling import paper_rows
 from trpo_gail.runs import validation

@@ -7,7 +7,7 @@ import pytest
 from gymnasium.spaces import Box, Discrete, MultiBinary, MultiDiscrete, Space
 
 from trpo_gail.errors import UserError
-from trpo_gail.experts import fit
+from trpo_gail.experts.checks import fit
 from trpo_gail.experts.data import Demonstrations
 from trpo_gail.experts.rows import as_rows
 from trpo_gail.spaces import actions

@@ -108,7 +108,9 @@ def print_info(path: str) -> None:
     """Print a file of demonstrations as a table, with its warnings."""
     from dataclasses import replace
 
-    from trpo_gail.experts import cautions, describe, hdf5, load
+    from trpo_gail.experts import describe, load
+    from trpo_gail.experts.checks import cautions
+    from trpo_gail.experts.files import hdf5
     from trpo_gail.experts.outline import outline
 
     held = outline(load.pieces(path))
@@ -126,7 +128,8 @@ def _help() -> str:
 
 def _validate(given: _ValidateArguments) -> int:
     """Print the findings; returns 2 if there are errors."""
-    from trpo_gail.experts import load, validate
+    from trpo_gail.experts import load
+    from trpo_gail.experts.checks import validate
 
     held = load.read(given.file)
     found = validate.findings(held)

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from trpo_gail.errors import UserError, listed
-from trpo_gail.experts import arrays, foreign, hdf5
+from trpo_gail.experts import arrays
 from trpo_gail.experts.check import FIELDS, checked
 from trpo_gail.experts.data import Demonstrations
+from trpo_gail.experts.files import foreign, hdf5
 from trpo_gail.experts.formats import FORMATS, Format
 
 

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from trpo_gail.experts import structured
+from trpo_gail.experts.checks.fit import outside
 from trpo_gail.experts.data import Demonstrations
 from trpo_gail.experts.facts import Ends
-from trpo_gail.experts.fit import outside
 from trpo_gail.magnitudes import too_large
 from trpo_gail.spaces.as_json import bounds_from_json
 

@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from trpo_gail.errors import UserError
-from trpo_gail.experts import hdf5, load
+from trpo_gail.experts import load
+from trpo_gail.experts.files import hdf5
 from trpo_gail.parallel import Workers
 from trpo_gail.reports.run_data import RunData
 from trpo_gail.runs.evaluate import FINAL, Evaluator, load_policy

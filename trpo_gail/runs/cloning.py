@@ -17,7 +17,8 @@ from trpo_gail.config.files import to_dict
 from trpo_gail.config.tree import CloningConfig, Config
 from trpo_gail.envs import vector
 from trpo_gail.errors import UserError
-from trpo_gail.experts import cautions, describe
+from trpo_gail.experts import describe
+from trpo_gail.experts.checks import cautions
 from trpo_gail.experts.data import Demonstrations
 from trpo_gail.parallel import Workers
 from trpo_gail.records import Stats

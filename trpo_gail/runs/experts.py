@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from trpo_gail.errors import UserError
-from trpo_gail.experts import foreign, greedy, paper_policy
-from trpo_gail.experts.policies import KINDS, function
+from trpo_gail.experts.files import foreign
+from trpo_gail.experts.policies import KINDS, function, greedy, paper_policy
 from trpo_gail.runs.evaluate import load_policy
 from trpo_gail.sampling.rollout import Actor
 

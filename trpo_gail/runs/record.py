@@ -19,7 +19,7 @@ from trpo_gail.errors import UserError, shortened
 from trpo_gail.experts import arrays, structured
 from trpo_gail.experts.data import Demonstrations
 from trpo_gail.experts.facts import Provenance
-from trpo_gail.experts.noisy import Noisy
+from trpo_gail.experts.policies.noisy import Noisy
 from trpo_gail.experts.save import save
 from trpo_gail.experts.subsampling import paper_offsets, paper_rows
 from trpo_gail.runs.experts import load_actor
@@ -66,7 +66,7 @@ def record(
     Observations, actions and rewards are stored as `dtype`; of the rows, those that the paper keeps with `subsample`.
     `warn` is told if the policy is another task's.
 
-    `noise` disturbs the actions (`experts.noisy`); with `min_return` episodes that return less are left out, and the
+    `noise` disturbs the actions (`experts.policies.noisy`); with `min_return` episodes that return less are left out, and the
     first `episodes` of the others are kept; `snapshot` is one of several policies that a source holds.
 
     Raises UserError for a policy that does not fit the environment, an `out` that exists (unless `overwrite`) or cannot

@@ -18,8 +18,10 @@ from trpo_gail.config.tree import Config
 from trpo_gail.envs import vector
 from trpo_gail.envs.vector import VectorEnv
 from trpo_gail.errors import UserError
-from trpo_gail.experts import apart, cautions, describe, fit, hdf5
+from trpo_gail.experts import describe
+from trpo_gail.experts.checks import cautions, fit
 from trpo_gail.experts.data import Demonstrations
+from trpo_gail.experts.files import apart, hdf5
 from trpo_gail.experts.load import load
 from trpo_gail.experts.rows import as_rows
 from trpo_gail.experts.save import save

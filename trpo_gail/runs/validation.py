@@ -13,11 +13,12 @@ from gymnasium.spaces import Box
 from trpo_gail.config.tree import Config
 from trpo_gail.envs import vector
 from trpo_gail.errors import UserError
-from trpo_gail.experts import fit, numbers
+from trpo_gail.experts import numbers
+from trpo_gail.experts.checks import fit
+from trpo_gail.experts.checks.replay import replay
+from trpo_gail.experts.checks.validate import Finding
 from trpo_gail.experts.data import Demonstrations
-from trpo_gail.experts.replay import replay
 from trpo_gail.experts.rows import as_rows
-from trpo_gail.experts.validate import Finding
 from trpo_gail.parallel import Workers
 from trpo_gail.runs.evaluate import Evaluator
 

@@ -14,9 +14,10 @@ from typing import Any
 import numpy as np
 
 from trpo_gail.errors import UserError, listed
-from trpo_gail.experts import npz, numpy_files, trajectories
+from trpo_gail.experts import trajectories
 from trpo_gail.experts.arrays import demonstrations
 from trpo_gail.experts.data import Demonstrations
+from trpo_gail.experts.files import npz, numpy_files
 from trpo_gail.experts.formats import columns, sidecar, transitions, trees
 
 NAME = "NumPy arrays (.npz or .npy)"

@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 
 from trpo_gail.errors import UserError, listed
-from trpo_gail.experts import arrow, trajectories
-from trpo_gail.experts.arrow import Table
+from trpo_gail.experts import trajectories
 from trpo_gail.experts.data import Demonstrations
+from trpo_gail.experts.files import arrow
+from trpo_gail.experts.files.arrow import Table
 from trpo_gail.experts.formats import columns
 
 NAME = "a table (Parquet or Arrow)"

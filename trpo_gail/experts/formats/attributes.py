@@ -10,8 +10,8 @@ import h5py
 import numpy as np
 
 from trpo_gail.errors import UserError, shortened
-from trpo_gail.experts import hdf5
 from trpo_gail.experts.facts import Provenance
+from trpo_gail.experts.files import hdf5
 
 
 def read_provenance(file: h5py.Group, path: str | Path) -> Provenance:

@@ -15,8 +15,9 @@ from typing import Any
 import numpy as np
 
 from trpo_gail.errors import UserError
-from trpo_gail.experts import arrays, batches, npz, trajectories
+from trpo_gail.experts import arrays, batches, trajectories
 from trpo_gail.experts.data import Demonstrations
+from trpo_gail.experts.files import npz
 
 NAME = "openai/baselines"
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from trpo_gail.errors import UserError, listed
-from trpo_gail.experts import text_tables
 from trpo_gail.experts.data import Demonstrations
+from trpo_gail.experts.files import text_tables
 from trpo_gail.experts.formats import columns, numbered, sidecar
 from trpo_gail.experts.trajectories import CALLED
 

@@ -19,12 +19,13 @@ import h5py
 import numpy as np
 
 from trpo_gail.errors import UserError
-from trpo_gail.experts import arrays, hdf5, hdf5_writing, structured
+from trpo_gail.experts import arrays, structured
 from trpo_gail.experts.check import FIELDS
 from trpo_gail.experts.data import Demonstrations
 from trpo_gail.experts.facts import Provenance
+from trpo_gail.experts.files import hdf5, hdf5_writing
+from trpo_gail.experts.files.hdf5_writing import put
 from trpo_gail.experts.formats import attributes, native
-from trpo_gail.experts.hdf5_writing import put
 from trpo_gail.experts.streams import Append, Rows, cut_rows, gathering, row_bytes, slices
 
 NAME = "D4RL"

@@ -17,9 +17,10 @@ from typing import Any
 import numpy as np
 
 from trpo_gail.errors import UserError, listed
-from trpo_gail.experts import arrow, structured
+from trpo_gail.experts import structured
 from trpo_gail.experts.data import Demonstrations
 from trpo_gail.experts.facts import Provenance
+from trpo_gail.experts.files import arrow
 from trpo_gail.experts.formats import arrow_tables
 from trpo_gail.system import whole_file
 

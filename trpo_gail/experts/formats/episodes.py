@@ -18,9 +18,10 @@ import h5py
 import numpy as np
 
 from trpo_gail.errors import shortened
-from trpo_gail.experts import hdf5, trajectories
+from trpo_gail.experts import trajectories
 from trpo_gail.experts.check import FIELDS
 from trpo_gail.experts.data import Demonstrations
+from trpo_gail.experts.files import hdf5
 from trpo_gail.experts.streams import Rows, cut, row_bytes
 from trpo_gail.experts.trajectories import CALLED
 

@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 
 from trpo_gail.errors import UserError
-from trpo_gail.experts import npz, trajectories
+from trpo_gail.experts import trajectories
 from trpo_gail.experts.data import Demonstrations
+from trpo_gail.experts.files import npz
 
 NAME = "imitation (.npz)"
 

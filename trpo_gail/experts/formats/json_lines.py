@@ -17,8 +17,9 @@ from typing import Any
 import numpy as np
 
 from trpo_gail.errors import UserError, listed, shortened
-from trpo_gail.experts import arrays, foreign, structured, trajectories
+from trpo_gail.experts import arrays, structured, trajectories
 from trpo_gail.experts.data import Demonstrations
+from trpo_gail.experts.files import foreign
 from trpo_gail.experts.formats import columns, numbered
 
 NAME = "JSON (RLlib's lines and others)"

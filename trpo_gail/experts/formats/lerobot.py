@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from trpo_gail.errors import UserError, listed
-from trpo_gail.experts import arrow
 from trpo_gail.experts.data import Demonstrations
+from trpo_gail.experts.files import arrow
 from trpo_gail.experts.formats import arrow_tables, columns
 
 NAME = "LeRobot"

@@ -20,12 +20,13 @@ import h5py
 import numpy as np
 
 from trpo_gail.errors import UserError
-from trpo_gail.experts import hdf5, hdf5_writing, numbers, structured
+from trpo_gail.experts import numbers, structured
 from trpo_gail.experts.check import FIELDS
 from trpo_gail.experts.data import Demonstrations
 from trpo_gail.experts.facts import Provenance
+from trpo_gail.experts.files import hdf5, hdf5_writing
+from trpo_gail.experts.files.hdf5_writing import put
 from trpo_gail.experts.formats import minari_spaces
-from trpo_gail.experts.hdf5_writing import put
 from trpo_gail.experts.streams import Append, Rows, cut, gathering, row_bytes
 from trpo_gail.experts.subsampling import paper_rows
 from trpo_gail.system import whole_file

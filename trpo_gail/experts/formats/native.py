@@ -11,11 +11,11 @@ import h5py
 import numpy as np
 
 from trpo_gail.errors import UserError
-from trpo_gail.experts import hdf5, hdf5_writing
 from trpo_gail.experts.check import FIELDS
 from trpo_gail.experts.data import ROWS, Demonstrations
+from trpo_gail.experts.files import hdf5, hdf5_writing
+from trpo_gail.experts.files.hdf5_writing import put
 from trpo_gail.experts.formats import attributes
-from trpo_gail.experts.hdf5_writing import put
 from trpo_gail.experts.streams import Append, Rows, cut_rows, gathering, row_bytes
 
 FORMAT, FORMAT_VERSION = "trpo_gail expert data", 2

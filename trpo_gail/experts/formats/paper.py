@@ -14,9 +14,10 @@ import h5py
 import numpy as np
 
 from trpo_gail.errors import UserError
-from trpo_gail.experts import hdf5, hdf5_writing, numbers
+from trpo_gail.experts import numbers
 from trpo_gail.experts.data import Demonstrations
-from trpo_gail.experts.hdf5_writing import put
+from trpo_gail.experts.files import hdf5, hdf5_writing
+from trpo_gail.experts.files.hdf5_writing import put
 from trpo_gail.experts.streams import Append, Rows, cut, gathering, row_bytes
 from trpo_gail.experts.subsampling import paper_rows
 

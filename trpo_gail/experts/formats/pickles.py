@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from trpo_gail.errors import UserError
-from trpo_gail.experts import apart, foreign, npz, torch_tensors, unpickling
 from trpo_gail.experts.data import Demonstrations
+from trpo_gail.experts.files import apart, foreign, npz, torch_tensors, unpickling
 from trpo_gail.experts.formats import trees
 
 NAME = "pickle"

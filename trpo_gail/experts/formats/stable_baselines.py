@@ -14,9 +14,10 @@ from pathlib import Path
 import numpy as np
 
 from trpo_gail.errors import UserError, listed
-from trpo_gail.experts import npz, structured
+from trpo_gail.experts import structured
 from trpo_gail.experts.check import FIELDS, check_length
 from trpo_gail.experts.data import Demonstrations
+from trpo_gail.experts.files import npz
 from trpo_gail.experts.streams import Append, cut_rows, gathering, row_bytes
 
 NAME = "Stable-Baselines"

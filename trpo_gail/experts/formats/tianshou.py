@@ -15,10 +15,11 @@ import h5py
 import numpy as np
 
 from trpo_gail.errors import UserError
-from trpo_gail.experts import arrays, hdf5, trajectories, unpickling
+from trpo_gail.experts import arrays, trajectories
 from trpo_gail.experts.data import Demonstrations
+from trpo_gail.experts.files import hdf5, unpickling
+from trpo_gail.experts.files.unpickling import Record
 from trpo_gail.experts.formats import attributes, transitions
-from trpo_gail.experts.unpickling import Record
 
 NAME = "Tianshou"
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from trpo_gail.errors import UserError
-from trpo_gail.experts import apart, torch_tensors, unpickling
 from trpo_gail.experts.data import Demonstrations
+from trpo_gail.experts.files import apart, torch_tensors, unpickling
 from trpo_gail.experts.formats import trees
 
 NAME = "PyTorch"

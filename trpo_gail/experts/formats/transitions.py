@@ -14,8 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from trpo_gail.experts import arrays, hdf5, structured, trajectories
+from trpo_gail.experts import arrays, structured, trajectories
 from trpo_gail.experts.data import Demonstrations
+from trpo_gail.experts.files import hdf5
 from trpo_gail.experts.formats import d4rl
 
 NAME = "transitions"

@@ -16,8 +16,8 @@ import numpy as np
 from trpo_gail.errors import UserError, listed, shortened
 from trpo_gail.experts import arrays, batches, trajectories
 from trpo_gail.experts.data import Demonstrations
+from trpo_gail.experts.files.unpickling import Record, attributes
 from trpo_gail.experts.formats import tianshou, transitions
-from trpo_gail.experts.unpickling import Record, attributes
 
 _DEEPEST = 4
 _FUNCTION = "a function that uses them is recorded by trpo-gail record --policy module:function"

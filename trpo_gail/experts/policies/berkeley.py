@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from trpo_gail.errors import UserError, listed
-from trpo_gail.experts import hdf5, paper_policy, unpickling
-from trpo_gail.experts.paper_policy import STD_FLOOR, PaperPolicy
+from trpo_gail.experts.files import hdf5, unpickling
+from trpo_gail.experts.policies import paper_policy
+from trpo_gail.experts.policies.paper_policy import STD_FLOOR, PaperPolicy
 
 NAME = "a policy of Berkeley's course (.pkl)"
 _POLICY = "GaussianPolicy"

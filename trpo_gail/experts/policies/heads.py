@@ -17,7 +17,7 @@ from gymnasium.spaces import Box, Discrete
 from torch import Tensor, nn
 
 from trpo_gail.errors import UserError, listed
-from trpo_gail.experts.unpickling import Kind
+from trpo_gail.experts.files.unpickling import Kind
 from trpo_gail.sampling.rollout import Noise
 
 # Of torch.nn, with the arguments that they have by default, as Stable-Baselines3 makes them.

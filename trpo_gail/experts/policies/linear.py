@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from trpo_gail.errors import UserError, listed
-from trpo_gail.experts import hdf5, unpickling
+from trpo_gail.experts.files import hdf5, unpickling
 from trpo_gail.sampling.rollout import Noise
 
 NAME = "a linear policy (.npz)"

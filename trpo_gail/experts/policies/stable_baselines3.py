@@ -24,7 +24,7 @@ import torch
 from gymnasium.spaces import Box, Discrete
 
 from trpo_gail.errors import UserError, shortened
-from trpo_gail.experts import hdf5, unpickling
+from trpo_gail.experts.files import hdf5, unpickling
 from trpo_gail.experts.policies import heads
 from trpo_gail.experts.policies.heads import Head, Parts
 from trpo_gail.sampling.rollout import Noise

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from trpo_gail.experts import fit, validate
+from trpo_gail.experts.checks import fit, validate
 from trpo_gail.experts.data import Demonstrations
 from trpo_gail.experts.facts import Ends
 from trpo_gail.experts.outline import Outline, outline

@@ -18,7 +18,7 @@ class Origin:
 
 def origin(checksum: str) -> Origin | None:
     """What is known of the file with this SHA-256."""
-    table = tomllib.loads(resources.files("trpo_gail.experts").joinpath("known_policies.toml").read_text())
+    table = tomllib.loads(resources.files("trpo_gail.experts.policies").joinpath("known_policies.toml").read_text())
     for source in table.values():
         for file, known in source["files"].items():
             if known == checksum:

@@ -15,7 +15,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from trpo_gail.experts import fit, structured
+from trpo_gail.experts import structured
+from trpo_gail.experts.checks import fit
 from trpo_gail.experts.data import Demonstrations
 from trpo_gail.experts.numbers import INTEGERS
 from trpo_gail.magnitudes import too_large

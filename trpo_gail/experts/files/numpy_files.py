@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from trpo_gail.errors import UserError
-from trpo_gail.experts import apart, npz
+from trpo_gail.experts.files import apart, npz
 
 _HEADER = 1000  # bytes
 _OBJECTS = re.compile(rb"'descr': *'\|?O")

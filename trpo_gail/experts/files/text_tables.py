@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from trpo_gail.errors import UserError, shortened
-from trpo_gail.experts import apart
+from trpo_gail.experts.files import apart
 
 _LONGEST = 4 << 20  # characters of a line
 _CHUNK = 4 << 20  # characters of lines that are read at a time

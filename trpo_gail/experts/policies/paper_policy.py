@@ -15,7 +15,8 @@ import h5py
 import numpy as np
 
 from trpo_gail.errors import UserError, listed, shortened
-from trpo_gail.experts import hdf5, known
+from trpo_gail.experts.files import hdf5
+from trpo_gail.experts.policies import known
 from trpo_gail.sampling.rollout import Noise
 
 STD_FLOOR = 1e-6  # added to the normaliser's standard deviations, as the original does

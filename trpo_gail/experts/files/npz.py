@@ -16,7 +16,8 @@ from typing import IO, Any
 import numpy as np
 
 from trpo_gail.errors import UserError, listed
-from trpo_gail.experts import apart, arrays, numbers, unpickling
+from trpo_gail.experts import arrays, numbers
+from trpo_gail.experts.files import apart, unpickling
 from trpo_gail.experts.streams import Rows, slices
 from trpo_gail.system import whole_file
 

@@ -20,7 +20,7 @@ from typing import IO
 import numpy as np
 
 from trpo_gail.errors import UserError, shortened
-from trpo_gail.experts import apart
+from trpo_gail.experts.files import apart
 
 _PROGRAM = Path(__file__).with_name("arrow_program.py")
 _LONGEST_LINE = 16 << 20

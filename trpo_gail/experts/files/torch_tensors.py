@@ -17,9 +17,9 @@ from typing import Any
 import numpy as np
 
 from trpo_gail.errors import UserError, shortened
-from trpo_gail.experts import apart
-from trpo_gail.experts.pickle_machine import Kind, Machine, Maker, Record
-from trpo_gail.experts.pickle_makers import MAKERS
+from trpo_gail.experts.files import apart
+from trpo_gail.experts.files.pickle_machine import Kind, Machine, Maker, Record
+from trpo_gail.experts.files.pickle_makers import MAKERS
 
 CALLED = "a PyTorch file"
 LEGACY = b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19."  # how files before PyTorch 1.6 begin

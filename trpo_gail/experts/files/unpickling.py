@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 
 from trpo_gail.errors import UserError, shortened
-from trpo_gail.experts import apart
-from trpo_gail.experts.pickle_machine import Kind, Machine, Record
-from trpo_gail.experts.torch_tensors import WITH_TENSORS
+from trpo_gail.experts.files import apart
+from trpo_gail.experts.files.pickle_machine import Kind, Machine, Record
+from trpo_gail.experts.files.torch_tensors import WITH_TENSORS
 
 __all__ = ["Kind", "Record", "attributes", "check_size", "is_pickle", "load", "loads"]
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from trpo_gail.experts.pickle_machine import Kind, Machine, Maker, Placeholder, Record
+from trpo_gail.experts.files.pickle_machine import Kind, Machine, Maker, Placeholder, Record
 
 _DTYPES = "biufcSU"  # numpy's letters for kinds whose values are nothing but bytes
 _DIMENSIONS = 32

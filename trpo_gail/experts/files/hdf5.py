@@ -19,7 +19,8 @@ import h5py
 import numpy as np
 
 from trpo_gail.errors import UserError, listed, shortened
-from trpo_gail.experts import apart, foreign, numbers, structured
+from trpo_gail.experts import numbers, structured
+from trpo_gail.experts.files import apart, foreign
 
 # Filters by their registered numbers. hdf5plugin, a package of their plugins, has those whose name stands first.
 _PLUGIN = {

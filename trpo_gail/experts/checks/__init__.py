@@ -1,0 +1,1 @@
+"""What is wrong with demonstrations, and whether they fit an environment."""
