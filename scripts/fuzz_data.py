@@ -4,9 +4,9 @@
 
 Files of every layout (`fuzz_makers.py`) are truncated, bit-flipped, re-typed, re-shaped, renamed, and given hostile
 pickles, hostile links and huge claims (`fuzz_ways.py`). A separate process reads them, at once and in pieces, and
-validates what it reads. These count as failures: crashes, more than 5 s, more than 1 GB, any exception except UserError,
-and a file that a mutation's code would make if it ran. The exit code is 1 if there is a failure. The same seed gives the
-same files, on however many processes.
+validates what it reads. These count as failures: crashes, more than 5 s twice, more than 1 GB, any exception except
+UserError, and a file that a mutation's code would make if it ran. The exit code is 1 if there is a failure. The same
+seed gives the same files, on however many processes.
 """
 
 from __future__ import annotations
@@ -170,6 +170,8 @@ def _share(share: int, shares: int, files: int, seed: int, until: float, keep: P
                 break
             path, how = make(folder, np.random.default_rng([seed, number]))
             said, took = reader.read(path)
+            if SECONDS < took < 8 * SECONDS:  # another program may have had the core
+                said, took = min((said, took), reader.read(path), key=lambda outcome: outcome[1])
             kind = said.split()[0].rstrip(":")
             if (folder / "trapped").exists():
                 kind, said = "code", "code of the file was run"

@@ -85,3 +85,14 @@ def test_what_is_wrong_is_named(tmp_path: Path, changes: dict[str, Any], said: s
     with pytest.raises(UserError, match=said) as caught:
         read(written(tmp_path, objects, **changes))
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"rews": np.float64(1.0)}, {"rews": np.zeros((1, 3, 4))}, {"obs": np.float64(1.0)}, {"rews": np.zeros(7)}],
+)
+def test_arrays_of_absurd_shapes_are_one_line(tmp_path: Path, changes: dict[str, Any]) -> None:
+    arrays = {"obs": np.ones((1, 3, 2)), "acs": np.ones((1, 3, 1)), "rews": np.ones((1, 3)), "ep_rets": np.array([7.0])}
+    np.savez(tmp_path / "x.npz", **(arrays | changes))
+    with pytest.raises(UserError, match=r"x\.npz"):
+        read(tmp_path / "x.npz")

@@ -99,6 +99,7 @@ def without_padding(episode: Mapping[str, np.ndarray]) -> int:
     """The steps of an episode [T, ...] before those at its end whose numbers are zero throughout."""
     used = np.zeros(len(episode["actions"]), bool)
     for name in ("observations", "actions", "rewards"):
-        if name in episode and len(episode[name]) == len(used):
-            used |= (structured.columns(np.asarray(episode[name])) != 0).any(axis=1)
+        values = np.asarray(episode.get(name))
+        if values.ndim and len(values) == len(used):  # others are refused later
+            used |= (structured.columns(values) != 0).any(axis=1)
     return int(np.flatnonzero(used)[-1]) + 1 if used.any() else len(used)

@@ -53,7 +53,7 @@ def checked(held: Demonstrations, path: str | Path, first: int = 0) -> Demonstra
     held = replace(held, **fields)
     _check_rows(held, path, first)
     if held.episode_returns is None and held.rewards is not None and held.subsample == 1:
-        return replace(held, episode_returns=_returns(held.rewards, held.episode_lengths))
+        return replace(held, episode_returns=returns(held.rewards, held.episode_lengths))
     return held
 
 
@@ -100,7 +100,7 @@ def _actions(values: np.ndarray, where: str) -> np.ndarray:
     return values.astype(np.int64) if whole else values
 
 
-def _returns(rewards: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+def returns(rewards: np.ndarray, lengths: np.ndarray) -> np.ndarray:
     """Sums over episodes [E] float64, of rewards [N] of which none is left out."""
     return np.add.reduceat(rewards, np.cumsum(lengths) - lengths, dtype=np.float64)
 

@@ -16,6 +16,7 @@ from typing import Any, Literal
 import numpy as np
 
 from trpo_gail.experts import structured
+from trpo_gail.experts.check import returns as episode_returns
 from trpo_gail.experts.checks import fit
 from trpo_gail.experts.data import Demonstrations
 from trpo_gail.experts.numbers import INTEGERS
@@ -185,10 +186,7 @@ def _returns(held: Demonstrations) -> Iterator[Finding]:
         )
     if held.rewards is None or held.subsample != 1:
         return
-    sums = np.add.reduceat(held.rewards, np.cumsum(held.episode_lengths) - held.episode_lengths, dtype=np.float64)
-    scale = np.add.reduceat(
-        np.abs(held.rewards), np.cumsum(held.episode_lengths) - held.episode_lengths, dtype=np.float64
-    )
+    sums, scale = (episode_returns(rewards, held.episode_lengths) for rewards in (held.rewards, np.abs(held.rewards)))
     wrong = np.flatnonzero(np.abs(sums - stated) > CLOSE * np.maximum(1.0, np.maximum(scale, np.abs(stated))))
     if not len(wrong):
         return
