@@ -68,7 +68,7 @@ _BROKEN: dict[str, tuple[Arrays, str]] = {
         "dataset 'terminals' is missing & expected 0 or 1",
     ),
     "observation size": ({"observations": np.zeros((6, 3))}, "dataset 'observations' & expected & [4] & found [3]"),
-    "floats for discrete actions": ({"actions": np.zeros((6, 1))}, "dataset 'actions' & expected integers from 0 to 1"),
+    "floats for discrete actions": ({"actions": np.full((6, 1), 0.5)}, "dataset 'actions' & expected integers from 0 to 1"),
     "action out of range": ({"actions": np.arange(6) % 3}, "dataset 'actions' & integers from 0 to 1 & found 0 to 2"),
 }
 _PENDULUM: Arrays = {"observations": np.zeros((6, 3)), "actions": np.zeros((6, 2))}
@@ -84,7 +84,7 @@ def _write(path: Path, arrays: Arrays, subsample: int = 1) -> None:
 
 def write_files(folder: Path) -> None:
     """The files that `files` names."""
-    (folder / "text.h5").write_text("observations,actions\n0,1\n")
+    (folder / "text.h5").write_text("once upon a time\n")
     (folder / "empty.h5").touch()
     (folder / "pointer.h5").write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n")
     with h5py.File(folder / "minari.h5", "w") as file:
@@ -108,7 +108,7 @@ def files(folder: Path) -> dict[str, Bad]:
 
     return {
         "no such file": train("absent.h5", "no such file, expected an HDF5 file"),
-        "a folder": train("", "a folder of no format that is read, expected a file of demonstrations"),
+        "a folder": train("", "a folder of no format that is read, expected one that docs/expert_data.md names"),
         "not HDF5": train("text.h5", "not an HDF5 file"),
         "empty file": train("empty.h5", "an empty file, expected HDF5"),
         "Git LFS pointer": train("pointer.h5", "a Git LFS pointer & git lfs pull"),

@@ -196,7 +196,7 @@ def test_a_full_disk_is_an_error_and_no_crash(tmp_path: Path) -> None:
     """The HDF5 library itself crashes if a write fails."""
     program = (
         "import resource, sys\nimport numpy as np\nfrom trpo_gail.errors import UserError\n"
-        "from trpo_gail.experts import hdf5_writing\n"
+        "from trpo_gail.experts.files import hdf5_writing\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (4 << 20, resource.RLIM_INFINITY))\n"
         "try:\n    with hdf5_writing.writing(sys.argv[1]) as file:\n"
         "        hdf5_writing.put(file, 'x', np.random.default_rng(0).normal(size=(1000, 1000)))\n"

@@ -12,7 +12,9 @@ from trpo_gail.config.tree import Config
 from trpo_gail.errors import UserError
 from trpo_gail.system import typed
 
-_SINCE_0_1_0: dict[str, Any] = {"action_scaling": False, "max_episode_steps": None, "encoder": "auto", "images": []}
+_SINCE_0_1_0: dict[str, Any] = {
+    "action_scaling": False, "max_episode_steps": None, "encoder": "auto", "images": [], "ignore": [],
+}  # fmt: skip
 
 
 def to_dict(config: Any) -> dict[str, Any]:
