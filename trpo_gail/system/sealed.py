@@ -9,6 +9,7 @@ from io import BytesIO
 
 _MARK = b"sha256:"
 _SIZE = len(_MARK) + 64  # bytes of the comment
+_FOLDER = 0x10  # of a member's attributes
 _NO_COMMENT = struct.pack("<H", 0)  # the last bytes of an archive without a comment: the comment's length
 
 
@@ -32,10 +33,13 @@ def check(archive: bytes) -> None:
     try:
         with zipfile.ZipFile(BytesIO(archive)) as file:
             bad = file.testzip()
+            folders = [member.filename for member in file.infolist() if member.external_attr & _FOLDER]
     except Exception as error:  # zipfile raises many kinds; all of them mean damage
         raise ValueError(str(error).split("\n")[0] or type(error).__name__) from error
     if bad is not None:
         raise ValueError(f"the CRC-32 of its part {bad} differs")
+    if folders:  # PyTorch would take whatever is in memory for the content of one
+        raise ValueError(f"its part {folders[0]} is marked as a folder")
 
 
 def _digest(body: bytes) -> bytes:
