@@ -68,7 +68,10 @@ _BROKEN: dict[str, tuple[Arrays, str]] = {
         "dataset 'terminals' is missing & expected 0 or 1",
     ),
     "observation size": ({"observations": np.zeros((6, 3))}, "dataset 'observations' & expected & [4] & found [3]"),
-    "floats for discrete actions": ({"actions": np.full((6, 1), 0.5)}, "dataset 'actions' & expected integers from 0 to 1"),
+    "floats for discrete actions": (
+        {"actions": np.full((6, 1), 0.5)},
+        "dataset 'actions' & expected integers from 0 to 1",
+    ),
     "action out of range": ({"actions": np.arange(6) % 3}, "dataset 'actions' & integers from 0 to 1 & found 0 to 2"),
 }
 _PENDULUM: Arrays = {"observations": np.zeros((6, 3)), "actions": np.zeros((6, 2))}

@@ -94,3 +94,46 @@ def test_rows_of_pixels_alone_stay_uint8() -> None:
     rows = torch.zeros(4, layout.size, dtype=torch.uint8)
     z = Normaliser(layout.size, 10.0, exempt=layout.exempt)(rows)
     assert z is rows and made(SMALL)(z).dtype == torch.float32
+
+
+# ---- A bright background -----------------------------------------------------------------------------------------------
+
+
+def test_the_means_of_channels_are_kept() -> None:
+    """They are subtracted before the convolutions, yet plain pictures of several greys are told apart."""
+    net = made(Box(0, 255, (6, 5, 3), np.uint8))
+    pictures = torch.tensor([[10.0], [200.0]]).repeat(1, 90)
+    features = net.images[0](pictures)
+    assert torch.equal(features[0, :-3], features[1, :-3])
+    torch.testing.assert_close(features[:, -1], torch.tensor([10.0, 200.0]) / 255)
+    assert not torch.equal(net(pictures)[0], net(pictures)[1])
+
+
+def test_steps_of_adam_on_noise_leave_it_able_to_learn() -> None:
+    """White pictures with a dark dot: after 100 steps towards targets that are noise, the dot's place can still be learned.
+
+    Without what `Convolutions` and `Encoded` do about the background, the tanh units are saturated then.
+    """
+    rng = torch.Generator().manual_seed(0)
+    side, rows = 24, 128
+    places = torch.randint(4, side - 4, (rows, 2), generator=rng)
+    pictures = torch.full((rows, side, side, 3), 255.0)
+    for picture, (i, j) in zip(pictures, places.tolist(), strict=True):
+        picture[i - 1 : i + 2, j - 1 : j + 2] = 40.0
+    pictures = pictures.reshape(rows, -1)
+    net = made(Box(0, 255, (side, side, 3), np.uint8), outputs=1)
+    adam = torch.optim.Adam(net.parameters(), 2e-3)
+
+    def steps(targets: torch.Tensor | None, count: int) -> float:
+        loss = torch.zeros(())
+        for _ in range(count):
+            wanted = torch.randn(rows, generator=rng) if targets is None else targets
+            loss = ((net(pictures)[:, 0] - wanted) ** 2).mean()
+            adam.zero_grad()
+            loss.backward()
+            adam.step()
+        return float(loss.detach())
+
+    steps(None, 100)
+    place = places[:, 0].float()
+    assert steps((place - place.mean()) / place.std(), 150) < 0.3

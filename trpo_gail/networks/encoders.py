@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from trpo_gail.networks.mlp import MLP
 from trpo_gail.spaces.layout import Layout, Part
 
+FEW = 64  # inputs of a layer, beyond which the steps of Adam are made smaller
 SMALL = 36  # shorter side, in pixels, below which the Nature network would have no output
 
 # Filters, size and stride of each layer. Nature: Mnih et al. (2015), as in Stable-Baselines' CnnPolicy.
@@ -56,10 +57,15 @@ class Encoded(nn.Module):
         features = sum(net.outputs for net in self.images)  # type: ignore[misc]
         numbers = int((~layout.columns("image")).sum()) + extra
         self.head = MLP(int(features) + numbers, hidden, outputs, out_scale=out_scale, rng=rng)
+        # Adam moves each weight alike, so a step moves a unit by as much as there are inputs. This makes it as much as
+        # with FEW of them; at the start the head is what it would be without it (as in Yang & Hu 2021, table 8).
+        self._scale = min(1.0, FEW / int(features))
+        with torch.no_grad():
+            self.head.layers[0].weight[:, : int(features)] /= self._scale
 
     def forward(self, x: Tensor) -> Tensor:
         like = self.head.layers[0].weight
-        found = [net(x[:, part.columns]) for net, part in zip(self.images, self._parts, strict=True)]
+        found = [self._scale * net(x[:, part.columns]) for net, part in zip(self.images, self._parts, strict=True)]
         size = x.shape[1] - self._extra
         numbers = x[:, :size][:, self._others].to(like.dtype)
         return self.head(torch.cat([*found, numbers, x[:, size:].to(like.dtype)], 1))
@@ -70,7 +76,12 @@ class Encoded(nn.Module):
 
 
 class Convolutions(nn.Module):
-    """One image part [B, H * W * C] -> features [B, F]."""
+    """One image part [B, H * W * C] -> features [B, F]; the last C of them are the channels' means.
+
+    Differs from Mnih et al.: the means are subtracted before the convolutions. A bright background would otherwise make
+    thousands of features that are the same for each picture; a few steps of Adam along them saturate the tanh behind,
+    and nothing is learned any more.
+    """
 
     def __init__(self, part: Part, encoder: str, rng: torch.Generator) -> None:
         super().__init__()
@@ -93,7 +104,9 @@ class Convolutions(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         like = next(self.parameters())
         pixels = x.to(like.dtype).view(len(x), *self._shape).permute(0, *self._order).flatten(1, -3)
-        return self.layers(pixels / 255.0)
+        pixels = pixels / 255.0
+        brightness = pixels.mean((2, 3), keepdim=True)
+        return torch.cat([self.layers(pixels - brightness), brightness.flatten(1)], 1)
 
 
 def _arrange(shape: tuple[int, ...]) -> tuple[tuple[int, ...], tuple[int, ...], int, int]:
