@@ -24,6 +24,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
 from select import select
@@ -179,6 +180,8 @@ def _share(share: int, shares: int, files: int, seed: int, until: float, keep: P
             elif took > SECONDS and kind in ("valid", "error"):
                 kind = "slow"
             found.append({"file": number, "how": how, "kind": kind, "said": said[:300], "seconds": round(took, 2)})
+            if len(found) % 1000 == 0:
+                print(f"share {share}: {len(found)} files", file=sys.stderr, flush=True)
             if kind not in ("valid", "error"):
                 print(json.dumps(found[-1]), flush=True)
                 _keep(path, keep, f"{seed}_{number}")
@@ -227,8 +230,9 @@ def main() -> int:
         (share, flags.processes, flags.files, flags.seed, began + flags.seconds, flags.keep)
         for share in range(flags.processes)
     ]
-    with multiprocessing.get_context("spawn").Pool(flags.processes) as pool:
-        found = _counted([one for share in pool.starmap(_share, work) for one in share], flags.seed)
+    spawn = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(flags.processes, spawn) as pool:  # unlike a Pool, it ends if one of its processes dies
+        found = _counted([one for share in pool.map(_share, *zip(*work, strict=True)) for one in share], flags.seed)
     said = {"seconds": round(time.time() - began), **found}
     print(json.dumps(said, indent=1))
     if flags.out:
