@@ -10,7 +10,7 @@ import gymnasium
 import numpy as np
 import pytest
 import toys
-from gymnasium.spaces import Box, Dict, Discrete, MultiBinary, MultiDiscrete, Space, Tuple
+from gymnasium.spaces import Box, Dict, Discrete, MultiBinary, MultiDiscrete, Space, Text, Tuple
 from gymnasium.vector.utils import concatenate, create_empty_array
 
 sys.path.append(str(Path(__file__).parents[1] / "envs"))
@@ -33,6 +33,7 @@ OBSERVATIONS: dict[str, Space] = {
     "bits": MultiBinary(3),
     "image": Box(0, 255, (6, 6, 3), np.uint8),
     "robot": Dict({"camera": Box(0, 255, (3, 8, 6), np.uint8), "speed": Box(-1, 1, (2,)), "mode": Discrete(2)}),
+    "words": Dict({"image": Box(0, 255, (5, 5, 3), np.uint8), "mission": Text(8)}),
     "nest": Dict({"a": Box(-1, 1, (2,)), "b": Tuple((Discrete(2), Box(0, 1, (1, 2), np.float64)))}),
 }
 ACTIONS: dict[str, Space] = {

@@ -10,7 +10,7 @@ from gymnasium.spaces import Box, Dict, Discrete, MultiBinary, MultiDiscrete, Sp
 from gymnasium.vector.utils import batch_space, concatenate, create_empty_array
 
 from trpo_gail.errors import UserError
-from trpo_gail.spaces.layout import Layout, check
+from trpo_gail.spaces.layout import Layout, check, left_out
 
 CAMERA = Box(0, 255, (4, 5, 3), np.uint8)
 ROBOT = Dict(
@@ -111,7 +111,7 @@ def test_images_may_be_named() -> None:
     ("space", "said"),
     [
         (Text(5), r"env: observations: Text\(.* cannot be numbers of a fixed shape"),
-        (Dict({"a": Discrete(2), "words": Text(5)}), r"env: observations 'words': Text"),
+        (Dict({"words": Text(5)}), r"env: observations 'words': Text"),
         (Dict({}), "env: observations: an empty space"),
         (Box(0, 1, (0,)), "env: observations: a Box without numbers"),
     ],
@@ -119,3 +119,13 @@ def test_images_may_be_named() -> None:
 def test_other_spaces_are_refused_by_name(space: Space, said: str) -> None:
     with pytest.raises(UserError, match=said):
         check(space, "env")
+
+
+def test_texts_beside_other_parts_are_left_out() -> None:
+    space = Dict({"a": Discrete(2), "inner": Tuple((Box(-1, 1, (2,)), Text(3))), "mission": Text(5)})
+    made = Layout.of(space)
+    assert [part.name for part in made.parts] == ["a", "inner.0"] and made.size == 4
+    assert left_out(space) == ["inner.1", "mission"] and left_out(Box(-1, 1, (2,))) == []
+    batch = {"a": np.array([1]), "inner": (np.zeros((1, 2)), ("abc",)), "mission": ("go",)}
+    assert made.flatten(batch).tolist() == [[0, 1, 0, 0]]
+    check(space, "env")

@@ -44,7 +44,9 @@ def test_it_is_recorded_and_trained_on(
 ) -> None:
     spaces = OBSERVATIONS[observation], ACTIONS[action]
     name, file = env_id(*spaces), tmp_path / "x.h5"
-    record(name, expert(*spaces), 3, file, num_envs=2)
+    told: list[str] = []
+    record(name, expert(*spaces), 3, file, num_envs=2, warn=told.append)
+    assert ["is a text, which is left out" in text for text in told] == [True] * (observation == "words")
     held = trpo_gail.Demonstrations.load(file)
     assert held.trajectories == 3 and held.finished_returns is not None
     assert held.finished_returns.tolist() == [5.0] * 3, "every action was the environment's"

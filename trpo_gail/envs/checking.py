@@ -77,9 +77,9 @@ def _spaces(spec: EnvSpec) -> Iterator[Finding]:
     kind = f"labels of {', '.join(map(str, rows.labels))}" if rows.whole else f"{rows.size} numbers"
     scaled = ", scaled to [-1, 1]" if spec.action_scaling else ""
     yield Finding("ok", "action", f"{kind}{scaled}, from {spec.executed_space}")
-    if warning := vector.without_limit(spec):
-        yield Finding("warning", "time limit", warning)
-    else:
+    for warning in vector.cautions(spec):
+        yield Finding("warning", "time limit" if "time limit" in warning else "observation", warning)
+    if spec.max_episode_steps is not None:
         yield Finding("ok", "time limit", f"{spec.max_episode_steps} steps")
 
 

@@ -22,7 +22,7 @@ from trpo_gail.envs.failures import called
 from trpo_gail.envs.one_by_one import BOUND, LIMIT, OneByOne, Vectorised
 from trpo_gail.envs.tasks import point_nav
 from trpo_gail.errors import RunError, UserError
-from trpo_gail.spaces import actions
+from trpo_gail.spaces import actions, layout
 from trpo_gail.spaces.spec import ActionView, EnvSpec
 from trpo_gail.spaces.units import ActionScaling
 
@@ -194,11 +194,14 @@ class _Environments:
             self._backend.close()
 
 
-def without_limit(spec: EnvSpec) -> str | None:
-    """A warning if nothing but our bound ends an episode."""
-    if spec.backend == "envpool" or spec.max_episode_steps is not None:
-        return None
-    return f"{spec.id} has no time limit: episodes are cut after {BOUND:,} steps (--{LIMIT})"
+def cautions(spec: EnvSpec) -> list[str]:
+    """What to warn of before an environment is used: parts that nobody sees, and episodes that only our bound ends."""
+    found = []
+    if texts := layout.left_out(spec.observation_space):
+        found.append(f"{spec.id}: {', '.join(texts)} of the observation is a text, which is left out")
+    if spec.backend != "envpool" and spec.max_episode_steps is None:
+        found.append(f"{spec.id} has no time limit: episodes are cut after {BOUND:,} steps (--{LIMIT})")
+    return found
 
 
 def try_out(env: VectorEnv, early_reset: bool) -> None:

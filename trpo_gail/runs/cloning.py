@@ -84,7 +84,7 @@ def _clone(run: _Run, expert: Demonstrations, folder: RunFolder | None, workers:
     if folder:
         view.line(f"run folder {folder.path}")
     view.line(f"behavioural cloning of {describe.selection(expert)}")
-    if warning := vector.without_limit(run.spec):
+    for warning in vector.cautions(run.spec):
         view.warn(warning)
     for warning in cautions.of_run(expert, config.env, reward=None):
         view.warn(warning)

@@ -214,7 +214,7 @@ def evaluate_run(
         raise UserError(f"--episodes: {episodes} given, at least 1 expected")
     torch.set_num_threads(1)
     policy = workers.together(lambda: load_policy(run, which))
-    if workers.main and (warning := vector.without_limit(policy.spec)):
+    for warning in vector.cautions(policy.spec) if workers.main else ():
         warn(warning)
     evaluator = Evaluator(dataclasses.replace(policy.own_config, seed=seed), policy.spec.viewed("raw"), workers)
     done = evaluator.run(policy, episodes, FINAL, stochastic=stochastic)

@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from trpo_gail.envs.vector import Backend, VectorEnv, make_together, without_limit
+from trpo_gail.envs.vector import Backend, VectorEnv, cautions, make_together
 from trpo_gail.errors import UserError, shortened
 from trpo_gail.experts import arrays, structured
 from trpo_gail.experts.data import Demonstrations
@@ -81,10 +81,10 @@ def record(
         if fitted := getattr(actor, "for_env", None):
             actor = fitted(env.spec)
         _check_fit(actor, env.spec, policy_path)
-        if warning := without_limit(env.spec):
+        for warning in cautions(env.spec):
             warn(warning)
-        if warning := _other_task(actor, env_id, dict(env_kwargs or {}), policy_path):
-            warn(warning)
+        if other := _other_task(actor, env_id, dict(env_kwargs or {}), policy_path):
+            warn(other)
         view = _view(actor, action_view, policy_path)
         acting: Actor = Noisy(actor, noise, env.spec, deterministic) if noise else actor
         acting = _Clipped(acting, env.spec.viewed(view)) if view == "executed" else acting

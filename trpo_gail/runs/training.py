@@ -328,7 +328,7 @@ class _Session:
         if done := finished(self.learner.progress, self.config):
             reached = self.learner.progress.steps if done == "steps" else self.learner.progress.iteration
             self.view.line(f"done already, with {reached:,} {done}: a larger --{done} goes on; this evaluates again")
-        if warning := vector.without_limit(self.env.spec):
+        for warning in vector.cautions(self.env.spec):
             self.view.warn(warning)
         if self.expert:
             self.view.line(f"expert: {describe.selection(self.expert)}")

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from gymnasium.spaces import Dict, Discrete, MultiBinary, MultiDiscrete, Tuple
+from gymnasium.spaces import Dict, Discrete, MultiBinary, MultiDiscrete, Text, Tuple
 
 _MOST = 1000  # bounds of a Box that are listed although they are equal
 
@@ -20,6 +20,8 @@ def space_to_json(space: Any) -> dict[str, Any]:
         return {"type": "MultiDiscrete", "nvec": space.nvec.tolist()} | starts
     if isinstance(space, MultiBinary):
         return {"type": "MultiBinary", "shape": list(space.shape)}
+    if isinstance(space, Text):
+        return {"type": "Text"}
     if isinstance(space, Dict):
         return {"type": "Dict", "spaces": {str(name): space_to_json(inner) for name, inner in space.spaces.items()}}
     if isinstance(space, Tuple):

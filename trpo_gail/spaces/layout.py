@@ -14,7 +14,7 @@ from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
-from gymnasium.spaces import Box, Dict, Discrete, MultiBinary, MultiDiscrete, Space, Tuple
+from gymnasium.spaces import Box, Dict, Discrete, MultiBinary, MultiDiscrete, Space, Text, Tuple
 
 from trpo_gail.errors import UserError
 
@@ -151,14 +151,26 @@ class Layout:
         return _nest(found)
 
 
-def leaves(space: Space, path: Path = ()) -> Iterator[tuple[Path, Space]]:
-    """The spaces of numbers within a space, in the space's order."""
+def leaves(space: Space) -> Iterator[tuple[Path, Space]]:
+    """The spaces within a space, in its order; without texts beside other parts, which no network can take."""
+    found = list(_leaves(space))
+    texts = [path for path, leaf in found if isinstance(leaf, Text)]
+    yield from (item for item in found if item[0] not in texts or len(texts) == len(found))
+
+
+def left_out(space: Space) -> list[str]:
+    """Names of the parts of observations that no network sees: texts beside other parts."""
+    kept = {path for path, _ in leaves(space)}
+    return [".".join(map(str, path)) for path, _ in _leaves(space) if path not in kept]
+
+
+def _leaves(space: Space, path: Path = ()) -> Iterator[tuple[Path, Space]]:
     if isinstance(space, Dict):
         for key, inner in space.spaces.items():
-            yield from leaves(inner, (*path, key))
+            yield from _leaves(inner, (*path, key))
     elif isinstance(space, Tuple):
         for place, inner in enumerate(space.spaces):
-            yield from leaves(inner, (*path, place))
+            yield from _leaves(inner, (*path, place))
     else:
         yield path, space
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
-from gymnasium.spaces import Box, Dict, Discrete, MultiBinary, MultiDiscrete, Space, Tuple
+from gymnasium.spaces import Box, Dict, Discrete, MultiBinary, MultiDiscrete, Space, Text, Tuple
 
 Saved = dict[str, Any]
 
@@ -34,6 +34,10 @@ SPACES: dict[type[Space], tuple[Callable[[Any], Saved], Callable[[Mapping[str, A
     Dict: (
         lambda space: {"keys": list(space.spaces), "spaces": [save(inner) for inner in space.spaces.values()]},
         lambda s: Dict(dict(zip(s["keys"], map(load, s["spaces"]), strict=True))),
+    ),
+    Text: (
+        lambda space: {"min": space.min_length, "max": space.max_length, "characters": space.characters},
+        lambda s: Text(s["max"], min_length=s["min"], charset=s["characters"]),
     ),
     Tuple: (
         lambda space: {"spaces": [save(inner) for inner in space.spaces]},
