@@ -133,7 +133,7 @@ def refused(name: str, held: Demonstrations) -> bool:
 
 @pytest.mark.parametrize("name", KEPT)
 @settings(
-    max_examples=25,
+    max_examples=EXAMPLES,
     deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
