@@ -215,7 +215,8 @@ def try_out(env: VectorEnv, early_reset: bool) -> None:
         env.restart(range(env.num_envs))
         _, _, terminated, truncated = env.step(spec.actions.zeros(env.num_envs))
     except RunError as error:
-        raise UserError(str(error) + (f" (with {dict(spec.kwargs)})" if spec.kwargs else "")) from error
+        given = f" (with {dict(spec.kwargs)})" if spec.kwargs else ""
+        raise UserError(f"{error}{given}; `trpo-gail check {spec.id}` looks further") from error
     if early_reset and not (terminated | truncated).any():
         try:
             env.restart(range(env.num_envs))

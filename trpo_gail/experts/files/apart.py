@@ -26,6 +26,7 @@ _PROGRAM = Path(__file__).with_name("structure.py")
 _EXPANSION_MB = 256
 _SIGNATURE = b"\x89HDF\r\n\x1a\n"
 _TIMES = 20
+COMPRESSED = 200  # times its size: what arrays of pictures may take, of which gzip leaves a 160th
 _WAIT = 600.0  # seconds for a whole file: a slow disk is no hang, which the limit on computing finds
 
 Key = tuple[str, int, int, int, int]  # path, `most_bytes`, and the version of the file
@@ -34,12 +35,12 @@ _helper: list[subprocess.Popen[bytes]] = []  # the one that runs, if one does
 _told: dict[Key, str | None] = {}  # what other processes have found
 
 
-def most_bytes(path: str | Path) -> int:
+def most_bytes(path: str | Path, times: int = _TIMES) -> int:
     """How many bytes the numbers of a file may take when they are read: a multiple of its size, or more if asked."""
     asked = os.environ.get(EXPANSION, str(_EXPANSION_MB))
     if not asked.isdecimal() or int(asked) < 1:
         raise UserError(f"{EXPANSION}: expected a number of megabytes, found {asked!r:.40}")
-    return max(int(asked) << 20, _TIMES * os.stat(path).st_size)
+    return max(int(asked) << 20, times * os.stat(path).st_size)
 
 
 def look(path: str | Path) -> None:
@@ -73,7 +74,7 @@ def tell(found: Iterable[tuple[Key, str | None] | None]) -> None:
 
 def _key(path: str | Path) -> Key:
     stat = os.stat(path)
-    return os.path.abspath(path), most_bytes(path), stat.st_ino, stat.st_size, stat.st_mtime_ns
+    return os.path.abspath(path), most_bytes(path, COMPRESSED), stat.st_ino, stat.st_size, stat.st_mtime_ns
 
 
 @lru_cache(maxsize=1024)

@@ -193,7 +193,7 @@ def check_claim(file: h5py.Group, path: str | Path, where: str, shape: tuple[int
     """
     number = file.file.id.id
     claimed = _claims.get(number, 0) + math.prod(shape) * size + math.prod(shape[:1]) * _A_ROW
-    if claimed > (most := apart.most_bytes(path)):
+    if claimed > (most := apart.most_bytes(path, apart.COMPRESSED)):
         raise UserError(
             f"{where}: {list(shape)} makes it {claimed >> 20:,} MB in memory, of a file of {os.stat(path).st_size:,} "
             f"bytes; expected at most {most >> 20:,} (if it is right, set {apart.EXPANSION})"
