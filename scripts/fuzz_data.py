@@ -30,6 +30,7 @@ from pathlib import Path
 from select import select
 from typing import Any
 
+import h5py
 import numpy as np
 from fuzz_makers import MAKERS, Rng, good
 from fuzz_ways import ways
@@ -55,8 +56,12 @@ def _write(form: Any, path: Path, held: Any, _: Rng) -> None:
     form.write(path, held)
 
 
-def make(folder: Path, rng: Rng) -> tuple[Path, str]:
-    """A broken file, or folder, and how it was broken."""
+class Risky(Exception):
+    """libhdf5 would be asked to open a file that is broken already."""
+
+
+def make(folder: Path, rng: Rng, apart: bool = False) -> tuple[Path, str]:
+    """A broken file, or folder, and how it was broken. Raises Risky unless this process may crash."""
     makers = written()
     while True:
         name = str(rng.choice(sorted(makers)))
@@ -72,6 +77,8 @@ def make(folder: Path, rng: Rng) -> tuple[Path, str]:
     for broken in by_bytes:
         file = files[rng.integers(len(files))]
         one_of = ways(file)[int(broken)]
+        if done and not apart and not broken and h5py.is_hdf5(file):
+            raise Risky
         way = one_of[rng.integers(len(one_of))]
         try:
             way(file, rng)
@@ -81,10 +88,14 @@ def make(folder: Path, rng: Rng) -> tuple[Path, str]:
     return path, f"{name}: {' + '.join(done) or 'nothing'}"
 
 
-def make_apart(folder: Path, rng: Rng) -> tuple[Path, str]:
-    """The same in a process of its own, since libhdf5 may crash on a file that it breaks; what is left is broken, too."""
+def made(folder: Path, seed: list[int]) -> tuple[Path, str]:
+    """The same; if libhdf5 may crash, in a process of its own. What a crash leaves is a broken file, too."""
+    with contextlib.suppress(Risky):
+        return make(folder, np.random.default_rng(seed))
     ours, theirs = multiprocessing.Pipe(duplex=False)
-    process = multiprocessing.get_context("fork").Process(target=lambda: theirs.send(make(folder, rng)[1]))
+    process = multiprocessing.get_context("fork").Process(
+        target=lambda: theirs.send(make(folder, np.random.default_rng(seed), True)[1])
+    )
     process.start()
     theirs.close()
     try:
@@ -184,7 +195,7 @@ def _share(share: int, shares: int, files: int, seed: int, until: float, keep: P
         for number in range(share, files, shares):
             if time.time() > until:
                 break
-            path, how = make_apart(folder, np.random.default_rng([seed, number]))
+            path, how = made(folder, [seed, number])
             said, took = reader.read(path)
             if SECONDS < took < 8 * SECONDS:  # another program may have had the core
                 said, took = min((said, took), reader.read(path), key=lambda outcome: outcome[1])
