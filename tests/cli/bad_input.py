@@ -110,10 +110,10 @@ def files(folder: Path) -> dict[str, Bad]:
         return Bad(("train", env, "--expert", path, "--out", str(folder / NEVER), *more), (path, *says.split(" & ")))
 
     return {
-        "no such file": train("absent.h5", "no such file, expected an HDF5 file"),
+        "no such file": train("absent.h5", "no such file"),
         "a folder": train("", "a folder of no format that is read, expected one that docs/expert_data.md names"),
-        "not HDF5": train("text.h5", "not an HDF5 file"),
-        "empty file": train("empty.h5", "an empty file, expected HDF5"),
+        "not HDF5": train("text.h5", "of no format that is read"),
+        "empty file": train("empty.h5", "an empty file"),
         "Git LFS pointer": train("pointer.h5", "a Git LFS pointer & git lfs pull"),
         "Minari's file": train("minari.h5", "'episode_0' has no observations, expected one of"),
         "truncated file": train("truncated.h5", "damaged or truncated"),

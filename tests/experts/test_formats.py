@@ -56,7 +56,7 @@ def lines(tmp_path: Path) -> Path:
 
 
 def test_without_its_row_in_the_table_the_file_is_refused(lines: Path) -> None:
-    with pytest.raises(UserError, match=r"demos\.jsonl: not an HDF5 file$"):
+    with pytest.raises(UserError, match=r"demos\.jsonl: of no format that is read"):
         trpo_gail.load(lines)
 
 

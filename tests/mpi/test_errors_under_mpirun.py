@@ -70,7 +70,7 @@ def few_environments(folder: Path) -> tuple[list[str], str]:
 def not_hdf5(folder: Path) -> tuple[list[str], str]:
     line = tiny_run(folder / NEVER)
     line[line.index(EXPERT)] = str(folder / "text.h5")
-    return line, f"trpo-gail: {folder / 'text.h5'}: not an HDF5 file"
+    return line, f"trpo-gail: {folder / 'text.h5'}: of no format that is read; docs/expert_data.md names those that are"
 
 
 def unknown_flag(folder: Path) -> tuple[list[str], str]:

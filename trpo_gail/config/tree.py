@@ -189,7 +189,8 @@ class Config:
     env: Annotated[str, Positional("ENV")]
     """Environment id, or module:Id."""
     expert: str | None = None
-    """HDF5 file of demonstrations. An adversary that does not imitate needs no file; with one it computes the score."""
+    """File or folder of demonstrations, of any format in docs/expert_data.md. An adversary that does not imitate needs no
+    file; with one it computes the score."""
     trajectories: Count | None = None
     """Use the first N trajectories of the file; None uses all."""
     subsample: Count = 1
@@ -310,7 +311,7 @@ class CloningConfig:
     env: Annotated[str, Positional("ENV")]
     """Environment id, or module:Id."""
     expert: str
-    """HDF5 file of demonstrations."""
+    """File or folder of demonstrations, of any format in docs/expert_data.md."""
     trajectories: Count | None = None
     """Use the first N trajectories of the file; None uses all."""
     subsample: Count = 1

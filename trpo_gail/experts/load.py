@@ -72,6 +72,8 @@ def _refusal(path: str | Path) -> str:
     record = f"record some with: trpo-gail record ENV --policy {path} --episodes N --out FILE.h5"
     if (policy := foreign.policy(path)) is not None:
         return f"{policy}, expected demonstrations; {record}"
+    if not hdf5.is_one(path) and foreign.kind(path) is None:
+        return "of no format that is read; docs/expert_data.md names those that are"
     with hdf5.reading(path) as file:
         if "snapshots" in file:
             return f"a policy file (network snapshots), expected demonstrations; {record}"

@@ -63,6 +63,11 @@ def reading(path: str | Path) -> Iterator[h5py.File]:
         raise UserError(f"{path}: damaged or truncated HDF5, expected a complete file: {text}") from error
 
 
+def is_one(path: str | Path) -> bool:
+    """Whether a file begins as HDF5 does."""
+    return bool(h5py.is_hdf5(path))
+
+
 def names(path: str | Path) -> set[str]:
     """What stands at the top of an HDF5 file; nothing of another file. Raises UserError if it is damaged."""
     if Path(path).is_dir() or not h5py.is_hdf5(path):
@@ -79,20 +84,20 @@ def members(group: h5py.Group) -> list[str]:
 def require_file(path: str | Path) -> None:
     """Raise UserError, which says what is there, unless `path` is a file that can be read and holds something."""
     if Path(path).is_dir():
-        raise UserError(f"{path}: a folder, expected an HDF5 file")
+        raise UserError(f"{path}: a folder, expected a file")
     if Path(path).is_symlink() and not Path(path).exists():
-        raise UserError(f"{path}: a link to {os.readlink(path)}, which does not exist; expected an HDF5 file")
+        raise UserError(f"{path}: a link to {os.readlink(path)}, which does not exist")
     if Path(path).exists() and not Path(path).is_file():
-        raise UserError(f"{path}: a pipe or a device, expected an HDF5 file")
+        raise UserError(f"{path}: a pipe or a device, expected a file")
     try:
         with open(path, "rb") as stream:
             empty = not stream.read(1)
     except FileNotFoundError:
-        raise UserError(f"{path}: no such file, expected an HDF5 file") from None
+        raise UserError(f"{path}: no such file") from None
     except OSError as error:
         raise UserError(f"{path}: cannot be read: {error.strerror}") from error
     if empty:
-        raise UserError(f"{path}: an empty file, expected HDF5")
+        raise UserError(f"{path}: an empty file")
 
 
 def sha256(path: str | Path) -> str:
