@@ -106,6 +106,17 @@ def test_trajectories_are_mappings_or_objects() -> None:
         assert held.observations.tolist() == OBSERVED[[0, 1, 2, 3, 4, 5]].tolist() and held.env_id == "Toy-v0"
 
 
+def test_episodes_whose_parts_have_several_dtypes() -> None:
+    """NumPy's own concatenation makes other numbers of these, without a word."""
+    episodes = [
+        {"obs": {"a": np.full((3, 2), 1.5, dtype), "b": np.arange(3)}, "acts": np.zeros((3, 1), dtype)}
+        for dtype in (np.float32, np.float64, np.float16)
+    ]
+    held = trpo_gail.Demonstrations.from_trajectories(episodes)
+    assert held.observations["a"].dtype == np.float64 and held.observations["a"].tolist() == [[1.5, 1.5]] * 9
+    assert held.observations["b"].tolist() == [0, 1, 2] * 3
+
+
 @pytest.mark.parametrize(
     ("episodes", "message"),
     [

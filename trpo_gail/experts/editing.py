@@ -159,7 +159,7 @@ def _of_episodes(held: Demonstrations) -> list[str]:
 
 
 def _joined(pieces: Sequence[Demonstrations], name: str) -> Any:
-    return np.concatenate([getattr(piece, name) for piece in pieces])
+    return structured.concatenated([getattr(piece, name) for piece in pieces])
 
 
 def _common(origins: Sequence[Provenance]) -> Provenance:

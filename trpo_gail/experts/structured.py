@@ -7,7 +7,7 @@ may hold parts. N rows.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -26,6 +26,20 @@ def packed(parts: Mapping[str, np.ndarray]) -> np.ndarray:
     for name, values in parts.items():
         out[name] = values
     return out
+
+
+def concatenated(arrays: Sequence[np.ndarray]) -> np.ndarray:
+    """Rows behind one another, part by part: NumPy's own corrupts records if their parts have several dtypes."""
+    if not is_structured(arrays[0]):
+        return np.concatenate(arrays)
+    return packed({name: concatenated([values[name] for values in arrays]) for name in arrays[0].dtype.names or ()})
+
+
+def cast(values: np.ndarray, dtype: np.dtype) -> np.ndarray:
+    """The same numbers in another dtype with the same parts, part by part for the same reason."""
+    if not is_structured(values):
+        return values.astype(dtype, copy=False)
+    return packed({name: cast(values[name], dtype[name].base) for name in values.dtype.names or ()})
 
 
 def is_structured(values: np.ndarray) -> bool:

@@ -126,7 +126,7 @@ def _concatenated(parts: list[np.ndarray], names: Sequence[str], field: str, pat
         if not structured.alike(part, parts[0]):
             expected, found = structured.row(parts[0]), structured.row(part)
             raise UserError(f"{path}: '{name}': expected {field} of {expected} as '{names[0]}', found {found}")
-    return np.concatenate(parts)
+    return structured.concatenated(parts)
 
 
 def _ends(held: Mapping[str, list[np.ndarray]], lengths: np.ndarray) -> dict[str, np.ndarray]:

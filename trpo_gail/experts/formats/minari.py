@@ -104,8 +104,8 @@ def writing(path: Path) -> Iterator[Append]:
                 for name in _FIELDS:
                     values = columns[name][rows]
                     if name == "observations":
-                        last = values[-1:] if finals is None else finals[i : i + 1].astype(values.dtype)
-                        values = np.concatenate([values, last])
+                        last = values[-1:] if finals is None else structured.cast(finals[i : i + 1], values.dtype)
+                        values = structured.concatenated([values, last])
                     put(group, name, minari_spaces.renamed(values))
                 group.attrs["id"], group.attrs["total_steps"] = i, length
                 if finals is None:
@@ -213,14 +213,16 @@ def _read(file: h5py.File, plan: _Plan, some: slice) -> Demonstrations:
     of_all = minari_spaces.restored(np.zeros(0, plan.dtypes["observations"])).dtype
     unfinished = some.stop == len(plan.numbers) and not (joined["terminations"][-1] or joined["truncations"][-1])
     return Demonstrations(
-        observations=np.concatenate([rows[:-1] for rows in whole]).astype(of_all, copy=False),
+        observations=structured.cast(structured.concatenated([rows[:-1] for rows in whole]), of_all),
         actions=actions,
         terminals=_flags(joined["terminations"], plan.main, "terminations"),
         timeouts=_flags(joined["truncations"], plan.main, "truncations"),
         steps=paper_rows(lengths, 1)[1],
         episode_lengths=lengths,
         rewards=joined["rewards"],
-        final_observations=None if plan.repeated else np.stack([rows[-1] for rows in whole]).astype(of_all, copy=False),
+        final_observations=None
+        if plan.repeated
+        else structured.cast(structured.concatenated([rows[-1:] for rows in whole]), of_all),
         unfinished=bool(unfinished),
         provenance=_provenance(plan.main.with_name(_METADATA)),
     )
