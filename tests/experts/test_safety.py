@@ -164,3 +164,14 @@ def test_mutated_files(tmp_path: Path) -> None:
     done = subprocess.run(command, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stdout
     assert json.loads(out.read_text())["files"] == 20
+
+
+def test_a_damaged_text_is_refused_before_it_is_read(tmp_path: Path, native: Path) -> None:
+    """libhdf5 allocates what the size of its heap claims, for seconds; only the process apart has limits."""
+    with h5py.File(native, "a") as file:
+        file.attrs["policy"] = "a text of no fixed length"
+    content = native.read_bytes()
+    assert b"GCOL" in content
+    (tmp_path / "x.h5").write_bytes(content.replace(b"GCOL", b"XCOL"))
+    with pytest.raises(UserError, match=r"x\.h5: the attribute '\w+' of '/' is damaged"):
+        read(tmp_path / "x.h5")

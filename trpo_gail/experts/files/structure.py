@@ -1,8 +1,8 @@
 """Looks at the structure of HDF5 files in a process of its own, which `apart` starts, and which a broken file may kill.
 
-A program and no module of the package: it imports h5py alone. A line of JSON on stdin names a file and the limits; a
-line on stdout answers with what is refused, or null. What is merely damaged is no refusal: whoever opens the file
-afterwards meets it again, and says it better.
+A program and no module of the package: it imports h5py and numpy alone. A line of JSON on stdin names a file and the
+limits; a line on stdout answers with what is refused, or null. What is merely damaged is no refusal, unless a limit may
+be what ended it: whoever opens the file afterwards meets it again, and says it better.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import h5py
+import numpy as np
 
 SECONDS = 3  # of computing that one object of a file may take
 MEMORY = 512 << 20  # bytes that this process may grow by
@@ -162,8 +163,21 @@ def _look_at_attributes(where: str, found: Any) -> None:
             claimed = math.prod(attribute.shape) * max(attribute.get_type().get_size(), 1)
             if max(attribute.get_storage_size(), claimed) > ATTRIBUTE:
                 raise Refused(f"an attribute of '{where}' claims {claimed:,} bytes, expected at most {ATTRIBUTE:,}")
+            if attribute.get_type().detect_class(h5py.h5t.VLEN) or attribute.get_type().detect_class(h5py.h5t.STRING):
+                _read(where, attribute)
     except _DAMAGE:
         return
+
+
+def _read(where: str, attribute: Any) -> None:
+    """Read a text, which may lie anywhere in the file; raise Refused if it cannot be.
+
+    Without the limits of this process, the same failure may take seconds and gigabytes.
+    """
+    try:
+        attribute.read(np.empty(attribute.shape, attribute.dtype))
+    except _DAMAGE as error:
+        raise Refused(f"the attribute '{_word(attribute.name)}' of '{where}' is damaged") from error
 
 
 def _look_at(where: str, found: Any, most: int) -> None:
