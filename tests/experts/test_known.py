@@ -18,7 +18,7 @@ from trpo_gail.experts.load import read
 from trpo_gail.experts.policies import known, paper_policy
 from trpo_gail.runs.record import record
 
-TABLE = tomllib.loads(resources.files("trpo_gail.experts").joinpath("known_policies.toml").read_text())
+TABLE = tomllib.loads(resources.files("trpo_gail.experts.policies").joinpath("known_policies.toml").read_text())
 EXPERT_DATA = Path(__file__).parents[2] / "expert_data"
 
 

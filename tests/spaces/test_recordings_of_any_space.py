@@ -17,6 +17,7 @@ from trpo_gail.config.tree import PolicyConfig
 from trpo_gail.errors import UserError
 from trpo_gail.experts import structured
 from trpo_gail.runs.record import record
+from trpo_gail.spaces.layout import left_out
 
 
 @pytest.fixture
@@ -27,12 +28,13 @@ def expert(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.delitem(sys.modules, "somebody", raising=False)
 
     def policy(observation_space: Space, action_space: Space) -> str:
-        code = "def act(seen):\n    assert SEEN.contains(seen), seen\n    return ACTIONS.sample()\n"
+        code = "def act(seen):\n    assert SEEN is None or SEEN.contains(seen), seen\n    return ACTIONS.sample()\n"
         (tmp_path / "somebody.py").write_text(code)
         import somebody  # type: ignore[import-not-found]
 
         action_space.seed(0)
-        somebody.SEEN, somebody.ACTIONS = observation_space, action_space
+        seen = None if left_out(observation_space) else observation_space  # a text is not handed on
+        somebody.SEEN, somebody.ACTIONS = seen, action_space
         return "somebody:act"
 
     return policy

@@ -35,12 +35,12 @@ _helper: list[subprocess.Popen[bytes]] = []  # the one that runs, if one does
 _told: dict[Key, str | None] = {}  # what other processes have found
 
 
-def most_bytes(path: str | Path, times: int = _TIMES) -> int:
+def most_bytes(path: str | Path, times: int | None = None) -> int:
     """How many bytes the numbers of a file may take when they are read: a multiple of its size, or more if asked."""
     asked = os.environ.get(EXPANSION, str(_EXPANSION_MB))
     if not asked.isdecimal() or int(asked) < 1:
         raise UserError(f"{EXPANSION}: expected a number of megabytes, found {asked!r:.40}")
-    return max(int(asked) << 20, times * os.stat(path).st_size)
+    return max(int(asked) << 20, (_TIMES if times is None else times) * os.stat(path).st_size)
 
 
 def look(path: str | Path) -> None:
