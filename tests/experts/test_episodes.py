@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 
 from trpo_gail.errors import UserError
-from trpo_gail.experts import describe
+from trpo_gail.experts import describe, editing, structured
 from trpo_gail.experts.data import Demonstrations
 from trpo_gail.experts.formats import d4rl, minari, paper
 from trpo_gail.experts.formats import native as native_format
-from trpo_gail.experts.load import load, read
+from trpo_gail.experts.load import load, pieces, read
 
 FINAL = np.array([[1, 2], [3, 4], [5, 6]], np.float32)
 ROWS = ("observations", "actions", "rewards", "terminals", "timeouts", "steps", "episode_lengths")
@@ -125,3 +125,22 @@ def test_names_of_others(tmp_path: Path) -> None:
         held = read(tmp_path / f"{name}.h5")
         assert held.episode_lengths.tolist() == [3, 3] and held.observations[[0, 3], 0].tolist() == [2, 10]
         assert held.rewards is None and (held.final_observations is not None) == (name == "x")
+
+
+def test_parts_of_several_dtypes_in_pieces(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "x.h5", "w") as file:
+        for i, dtype in enumerate(("f4", "f8", "f2")):
+            file[f"data/demo_{i}/obs/a"] = np.full((3, 2), 1.5, dtype)
+            file[f"data/demo_{i}/obs/b"] = np.arange(3, dtype="i1")
+            file[f"data/demo_{i}/actions"] = np.zeros((3, 1))
+    for held in (read(tmp_path / "x.h5"), editing.joined(list(pieces(tmp_path / "x.h5")))):
+        assert held.observations.dtype["a"].base == np.float64
+        assert held.observations["a"].tolist() == [[1.5, 1.5]] * 9 and held.observations["b"].tolist() == [0, 1, 2] * 3
+
+
+def test_promoted_dtypes() -> None:
+    one, other = np.dtype([("a", "f4", (2,)), ("b", "i1")]), np.dtype([("a", "f8", (2,)), ("b", "i8")])
+    assert structured.promoted(one, other) == other and structured.promoted(np.dtype("f4"), np.dtype("f8")) == "f8"
+    for wrong in (np.dtype([("a", "f4", (3,)), ("b", "i1")]), np.dtype([("a", "f4", (2,))]), np.dtype("f4")):
+        with pytest.raises(TypeError, match="parts of several names or shapes"):
+            structured.promoted(one, wrong)

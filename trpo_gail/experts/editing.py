@@ -135,11 +135,11 @@ def _head(source: Source) -> Demonstrations:
 def _dtype(heads: Sequence[Demonstrations], name: str) -> np.dtype | None:
     """What holds this field of all; None if one of them lacks it."""
     found = [getattr(held, name) for held in heads]
-    return None if any(values is None for values in found) else np.result_type(*(values.dtype for values in found))
+    return None if any(values is None for values in found) else structured.promoted(*(values.dtype for values in found))
 
 
 def _as(values: Any, dtype: np.dtype | None) -> Any:
-    return None if dtype is None else values.astype(dtype, copy=False)
+    return None if dtype is None else structured.cast(values, dtype)
 
 
 def joined(pieces: Iterable[Demonstrations]) -> Demonstrations:

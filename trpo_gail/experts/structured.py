@@ -42,6 +42,25 @@ def cast(values: np.ndarray, dtype: np.dtype) -> np.ndarray:
     return packed({name: cast(values[name], dtype[name].base) for name in values.dtype.names or ()})
 
 
+def promoted(*dtypes: np.dtype) -> np.dtype:
+    """The dtype that holds the numbers of all of these. Raises TypeError if their parts differ in names or shapes.
+
+    With NumPy's own, what is cast to such a dtype overruns its memory.
+    """
+    names = dtypes[0].names
+    if any(each.names != names for each in dtypes):
+        raise TypeError("parts of several names or shapes")
+    if names is None:
+        return np.result_type(*(each.base for each in dtypes))
+    return np.dtype([(name, _promoted(name, dtypes), dtypes[0][name].shape) for name in names])
+
+
+def _promoted(name: str, dtypes: Sequence[np.dtype]) -> np.dtype:
+    if any(each[name].shape != dtypes[0][name].shape for each in dtypes):
+        raise TypeError("parts of several names or shapes")
+    return promoted(*(each[name].base for each in dtypes))
+
+
 def is_structured(values: np.ndarray) -> bool:
     """Whether rows are records."""
     return values.dtype.names is not None

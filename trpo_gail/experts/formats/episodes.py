@@ -18,7 +18,7 @@ import h5py
 import numpy as np
 
 from trpo_gail.errors import shortened
-from trpo_gail.experts import trajectories
+from trpo_gail.experts import structured, trajectories
 from trpo_gail.experts.check import FIELDS
 from trpo_gail.experts.data import Demonstrations
 from trpo_gail.experts.files import hdf5
@@ -61,7 +61,7 @@ def pieces(path: Path) -> Iterator[Demonstrations]:
         found, provenance = _found(file), _provenance(file)
         for some in cut(sizes):
             episodes = [_episode(file, path, member) for _, member in found[some]]
-            alike = [{f: values.astype(dtypes[f], copy=False) for f, values in one.items()} for one in episodes]
+            alike = [{f: structured.cast(values, dtypes[f]) for f, values in one.items()} for one in episodes]
             yield trajectories.joined(alike, path, [name for name, _ in found[some]], provenance)
 
 
@@ -79,7 +79,9 @@ def _plan(file: h5py.File, path: Path) -> tuple[np.ndarray, dict[str, np.dtype]]
             return np.zeros(0), {}
         sizes.append(sum(rows[field] * row_bytes([column]) for field, column in columns.items()))
         try:
-            dtypes = {f: np.result_type(column.dtype, dtypes.get(f, column.dtype)) for f, column in columns.items()}
+            dtypes = {
+                f: structured.promoted(column.dtype, dtypes.get(f, column.dtype)) for f, column in columns.items()
+            }
         except TypeError:  # of parts of several shapes
             return np.zeros(0), {}
     return np.array(sizes), dtypes

@@ -156,7 +156,7 @@ def _plan(path: Path) -> _Plan:
                 if found != expected:
                     raise UserError(f"{path}: '{field}' of episode {i}: expected rows of {expected}, found {found}")
                 if dtypes[field] != column.dtype:
-                    dtypes[field] = np.promote_types(dtypes[field], column.dtype)
+                    dtypes[field] = structured.promoted(dtypes[field], column.dtype)
             sizes.append(columns["actions"].shape[0] * row_bytes(columns.values()))
             repeated |= _REPEATED in file[f"episode_{number}"].attrs
     return _Plan(main, numbers_, np.array(sizes), dtypes, repeated)
