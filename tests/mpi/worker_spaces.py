@@ -28,7 +28,7 @@ TASKS: dict[str, tuple[Space, Space]] = {
     "Parts-v0": (NEST, Box(-1, 1, (2,), np.float32)),
     "Labels-v0": (Box(-1, 1, (3,), np.float64), MultiDiscrete([3, 2])),
 }
-STEPS, HALF = 192, 64  # of batches of 64
+STEPS, HALF = 128, 64  # of batches of 64
 
 
 def register() -> None:
@@ -65,6 +65,8 @@ def main() -> None:
         folder, held = Path(sys.argv[1]), expert(name)
         whole = trpo_gail.Config(name, steps=STEPS, **config)
         trpo_gail.run(whole, folder / f"{name}-whole", quiet=True, workers=workers, expert=held)
+        if workers.size > 2:
+            continue
         half = trpo_gail.Config(name, steps=HALF, **config)
         trpo_gail.run(half, folder / f"{name}-parts", quiet=True, workers=workers, expert=held)
         trpo_gail.run(whole, folder / f"{name}-parts", resume=True, quiet=True, workers=workers)
