@@ -9,7 +9,7 @@ from gymnasium.spaces import Box, Dict, Discrete
 
 from trpo_gail.networks import encoders
 from trpo_gail.networks.mlp import MLP
-from trpo_gail.networks.network import linearise
+from trpo_gail.networks.network import ByAutograd, linearise
 from trpo_gail.networks.normaliser import Normaliser
 from trpo_gail.optim.flat import of as flat_of
 from trpo_gail.spaces.layout import Layout
@@ -76,6 +76,26 @@ def test_gradients_are_those_of_finite_differences(encoder: str) -> None:
     assert float(into @ v) == pytest.approx(float((delta * here.pushforward(flat.split(v))).sum()), rel=1e-9)
 
 
+@pytest.mark.parametrize("kept", [True, False], ids=["kept", "computed-anew"])
+@pytest.mark.parametrize("space", [MIXED, Dict({"a": SMALL, "b": Box(0, 255, (40, 36), np.uint8)})], ids=["one", "two"])
+def test_products_are_those_of_autograd(space: Dict, kept: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    if not kept:
+        monkeypatch.setattr(encoders, "ROW_CHUNK", 2)
+        monkeypatch.setattr(encoders, "FRAMES", 3)
+    net, layout = made(space, extra=1).double(), Layout.of(space)
+    rows = torch.from_numpy(np.random.default_rng(0).uniform(0, 255, (7, layout.size + 1)))
+    flat = flat_of(net)
+    v = torch.randn(flat.vector.shape, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    delta = torch.randn((7, 2), generator=torch.Generator().manual_seed(2), dtype=torch.float64)
+    products = []
+    for here in (linearise(net, rows), ByAutograd(net, rows)):
+        into = torch.zeros_like(flat.vector)
+        here.pullback(delta, flat.split(into))
+        products.append((here.output, here.pushforward(flat.split(v)), into))
+    for ours, theirs in zip(*products, strict=True):
+        torch.testing.assert_close(ours, theirs)
+
+
 def test_pixels_and_codes_are_left_alone_by_statistics() -> None:
     layout = Layout.of(MIXED)
     normaliser = Normaliser(layout.size, 2.0, exempt=layout.exempt)
@@ -118,7 +138,7 @@ def test_a_step_of_adam_moves_a_unit_as_little_as_with_few_inputs() -> None:
     assert features.shape[1] == 8 * 8 * 32 + 3
 
     def units() -> torch.Tensor:
-        return net.head.layers[0](net._scale * features)
+        return net.head.layers[0](net.scale * features)
 
     before = units()
     layer = net.head.layers[0]

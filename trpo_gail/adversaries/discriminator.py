@@ -18,6 +18,7 @@ from torch.nn.functional import softplus
 from trpo_gail import finite
 from trpo_gail.adversaries import inputs
 from trpo_gail.adversaries.adversary import Parts
+from trpo_gail.adversaries.columns import Columns
 from trpo_gail.adversaries.inputs import Inputs
 from trpo_gail.adversaries.losses import cross_entropy_slope
 from trpo_gail.adversaries.rewards import FORMS
@@ -48,10 +49,6 @@ class DiscriminatorNetwork(nn.Module):
         active = {"observations-actions": self.inputs.size, "observations": layout.size, "none": 0}
         self.normaliser = Normaliser(self.inputs.size, config.input_clip, active[config.normalise], exempt)
 
-    def logit_expert(self, z: Tensor, actions: Tensor) -> Tensor:
-        """log D - log(1 - D) [B] for normalised features z [B, I]."""
-        return self.inputs.choose(self.net(z), actions)
-
 
 class Discriminator:
     """Learns to tell the expert's pairs from the learner's, and rewards the learner for being taken for the expert."""
@@ -74,36 +71,36 @@ class Discriminator:
         # Observations become floats first: integers in a file are numbers, not labels like Discrete actions.
         self._expert, self._expert_actions = self._tensors(self._view.states(expert.observations), expert.actions)
 
-    def _tensors(self, observations: np.ndarray, actions: np.ndarray) -> tuple[Tensor, Tensor]:
-        """Features [B, I] and actions of rows."""
+    def _tensors(self, observations: np.ndarray, actions: np.ndarray) -> tuple[Columns, Tensor]:
+        """Inputs [B, I] and actions of rows."""
         like = self.adam.flat.vector
         first, *others = self.network.inputs.features(observations, actions)
         columns = [observation_tensor(first, like.dtype, like.device)]
         columns += [action_tensor(other, like.dtype, like.device) for other in others]
-        return torch.cat(columns, 1), action_tensor(actions, like.dtype, like.device)
+        return Columns(columns), action_tensor(actions, like.dtype, like.device)
 
     @torch.no_grad()
     def reward(self, learner: Transitions) -> np.ndarray:
         """[B] float64, by one forward pass."""
-        features, actions = self._tensors(*self._view.rows(learner))
-        logit = self.network.logit_expert(self.network.normaliser(features), actions)
+        columns, actions = self._tensors(*self._view.rows(learner))
+        out = torch.cat([self.network.net(self.network.normaliser(rows)) for rows in columns.chunks()])
+        logit = self.network.inputs.choose(out, actions)
         finite.numbers("logit of the discriminator", logit)
         return self._form.of_logit(logit).double().cpu().numpy()
 
     def fit(self, learner: Transitions, rng: np.random.Generator) -> Stats:
         """`d_step` Adam steps, one per minibatch of a random split of the iteration's rows, each with as many expert
         rows."""
-        features, actions = self._tensors(*self._view.rows(learner))
+        columns, actions = self._tensors(*self._view.rows(learner))
         rows = learner.rows
         assert rows is not None
-        self._update_normaliser(features, rows.total)
-        ours = self.network.normaliser(features)
-        expert = self.network.normaliser(self._expert)
+        self._update_normaliser(columns, rows.total)
+        ours, expert = columns.normalised(self.network.normaliser), self._expert.normalised(self.network.normaliser)
         totals = torch.zeros(8, dtype=torch.float64)
-        for local, drawn, count in self._minibatches(rows, len(expert), rng):
-            mine = torch.from_numpy(local).to(ours.device)
-            theirs = torch.from_numpy(drawn).to(ours.device)
-            totals += self._update(ours[mine], actions[mine], expert[theirs], self._expert_actions[theirs], count)
+        for local, drawn, count in self._minibatches(rows, len(self._expert), rng):
+            mine = torch.from_numpy(local).to(columns.device)
+            theirs = torch.from_numpy(drawn).to(columns.device)
+            totals += self._update(ours(mine), actions[mine], expert(theirs), self._expert_actions[theirs], count)
         return self._stats(totals)
 
     def _minibatches(
@@ -122,12 +119,13 @@ class Discriminator:
 
         return islice(passes(), self.d_step)
 
-    def _update_normaliser(self, features: Tensor, total: int) -> None:
+    def _update_normaliser(self, columns: Columns, total: int) -> None:
         """Add both sides with equal weight, whatever the number of demonstrations."""
         # Differs: the original adds the expert pairs drawn for the update; these moments are their expectation.
-        moments = self.workers.sum_tensor(self.network.normaliser.sums(features))
+        normaliser = self.network.normaliser
+        moments = self.workers.sum_tensor(columns.sums(normaliser))
         finite.number("sum of squares of the discriminator's inputs", float(moments.sum()))
-        self.network.normaliser.add(moments + self.network.normaliser.sums(self._expert, total / len(self._expert)))
+        normaliser.add(moments + self._expert.sums(normaliser, total / len(self._expert)))
 
     def _update(self, zl: Tensor, al: Tensor, ze: Tensor, ae: Tensor, count: int) -> Tensor:
         """One Adam step on mean BCE(learner) + mean BCE(expert) - entropy regularisation; sums for the statistics."""
@@ -173,7 +171,7 @@ def build(config: Config, parts: Parts) -> Discriminator:
     made = Discriminator(config.discriminator, config.d_step, network, view, parts.expert, parts.workers)
     if config.normalise_from_expert:
         columns = network.inputs.features(parts.expert.observations, parts.expert.actions)
-        network.normaliser.add(network.normaliser.sums(torch.as_tensor(np.concatenate(columns, 1))))
+        network.normaliser.add(Columns([torch.as_tensor(c) for c in columns]).sums(network.normaliser))
     share(parts.workers, network)
     return made
 

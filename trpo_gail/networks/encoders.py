@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 
+from trpo_gail.networks.convolutions import Convolutions, LinearisedConvolutions
 from trpo_gail.networks.mlp import MLP
-from trpo_gail.spaces.layout import Layout, Part
+from trpo_gail.networks.network import ROW_CHUNK
+from trpo_gail.spaces.layout import Layout
 
 FEW = 64  # inputs of a layer, beyond which the steps of Adam are made smaller
-SMALL = 36  # shorter side, in pixels, below which the Nature network would have no output
-
-# Filters, size and stride of each layer. Nature: Mnih et al. (2015), as in Stable-Baselines' CnnPolicy.
-LAYERS = {
-    "nature": ((32, 8, 4), (64, 4, 2), (64, 3, 1)),
-    "small": ((16, 3, 2), (32, 3, 2)),
-}
+FRAMES = 256  # rows that are encoded at a time, if nothing of them is kept
 
 
 def make(
@@ -33,7 +29,8 @@ def make(
 ) -> nn.Module:
     """A network for rows of a layout, followed by `extra` columns of numbers: [B, O + extra] -> [B, outputs].
 
-    An MLP if no part is an image. `encoder` is one of LAYERS, or `auto` for the one that suits the image's size.
+    An MLP if no part is an image. `encoder` is one of `convolutions.LAYERS`, or `auto` for the one that suits the
+    image's size.
     """
     if not layout.columns("image").any():
         return MLP(layout.size + extra, hidden, outputs, out_scale=out_scale, rng=rng)
@@ -41,7 +38,7 @@ def make(
 
 
 class Encoded(nn.Module):
-    """Encodes images, then applies an MLP. Pixels are divided by 255 here, so rows can stay uint8 until then."""
+    """Encodes images, then applies an MLP to their features and the other numbers."""
 
     _others: Tensor
 
@@ -53,83 +50,97 @@ class Encoded(nn.Module):
         self.register_buffer("_others", torch.from_numpy(~layout.columns("image")), persistent=False)
         self._extra = extra
         self._parts = [part for part in layout.parts if part.kind == "image"]
-        self.images = nn.ModuleList(Convolutions(part, encoder, rng) for part in self._parts)
-        features = sum(net.outputs for net in self.images)  # type: ignore[misc]
+        images = nn.ModuleList(Convolutions(part, encoder, rng) for part in self._parts)
+        self.images = cast("list[Convolutions]", images)  # ModuleList does not type its members
+        self.features = sum(net.outputs for net in self.images)
         numbers = int((~layout.columns("image")).sum()) + extra
-        self.head = MLP(int(features) + numbers, hidden, outputs, out_scale=out_scale, rng=rng)
+        self.head = MLP(self.features + numbers, hidden, outputs, out_scale=out_scale, rng=rng)
         # Adam moves each weight alike, so a step moves a unit by as much as there are inputs. This makes it as much as
         # with FEW of them; at the start the head is what it would be without it (as in Yang & Hu 2021, table 8).
-        self._scale = min(1.0, FEW / int(features))
+        self.scale = min(1.0, FEW / self.features)
         with torch.no_grad():
-            self.head.layers[0].weight[:, : int(features)] /= self._scale
+            self.head.layers[0].weight[:, : self.features] /= self.scale
 
     def forward(self, x: Tensor) -> Tensor:
-        like = self.head.layers[0].weight
-        found = [self._scale * net(x[:, part.columns]) for net, part in zip(self.images, self._parts, strict=True)]
+        if torch.is_grad_enabled():
+            return self._output(x)
+        return torch.cat([self._output(rows) for rows in x.split(FRAMES)])
+
+    def _output(self, x: Tensor) -> Tensor:
+        return self.head(self.joined(x, [net(rows) for net, rows in self.rows(x)]))
+
+    def rows(self, x: Tensor) -> Iterator[tuple[Convolutions, Tensor]]:
+        """Each image's net and its pixels."""
+        return ((net, x[:, part.columns]) for net, part in zip(self.images, self._parts, strict=True))
+
+    def joined(self, x: Tensor, features: Sequence[Tensor]) -> Tensor:
+        """The head's input: features of the images, then the other numbers of rows x."""
+        dtype = self.head.layers[0].weight.dtype
         size = x.shape[1] - self._extra
-        numbers = x[:, :size][:, self._others].to(like.dtype)
-        return self.head(torch.cat([*found, numbers, x[:, size:].to(like.dtype)], 1))
+        numbers = [x[:, :size][:, self._others].to(dtype), x[:, size:].to(dtype)]
+        return torch.cat([*(self.scale * found for found in features), *numbers], 1)
 
     def keep_outputs(self, before: tuple[Tensor, Tensor], after: tuple[Tensor, Tensor]) -> None:
         """See `MLP.keep_outputs`."""
         self.head.keep_outputs(before, after)
 
-
-class Convolutions(nn.Module):
-    """One image part [B, H * W * C] -> features [B, F]; the last C of them are the channels' means.
-
-    Differs from Mnih et al.: the means are subtracted before the convolutions. A bright background would otherwise make
-    thousands of features that are the same for each picture; a few steps of Adam along them saturate the tanh behind,
-    and nothing is learned any more.
-    """
-
-    def __init__(self, part: Part, encoder: str, rng: torch.Generator) -> None:
-        super().__init__()
-        self._shape, self._order, channels, side = _arrange(part.shape)
-        kind = ("small" if side < SMALL else "nature") if encoder == "auto" else encoder
-        layers: list[nn.Module] = []
-        for filters, size, stride in LAYERS[kind]:
-            layers += [
-                nn.Conv2d(channels, filters, size, stride, padding=size // 2 if kind == "small" else 0),
-                nn.ReLU(),
-            ]
-            channels = filters
-        self.layers = nn.Sequential(*layers, nn.Flatten())
-        for layer in layers:
-            if isinstance(layer, nn.Conv2d):
-                _glorot(layer, rng)
-        with torch.no_grad():
-            self.outputs = self(torch.zeros(1, math.prod(part.shape))).shape[1]
-
-    def forward(self, x: Tensor) -> Tensor:
-        like = next(self.parameters())
-        pixels = x.to(like.dtype).view(len(x), *self._shape).permute(0, *self._order).flatten(1, -3)
-        pixels = pixels / 255.0
-        brightness = pixels.mean((2, 3), keepdim=True)
-        return torch.cat([self.layers(pixels - brightness), brightness.flatten(1)], 1)
+    @torch.no_grad()
+    def linearise(self, x: Tensor) -> LinearisedEncoded:
+        """See `network.Linearised`."""
+        return LinearisedEncoded(self, x)
 
 
-def _arrange(shape: tuple[int, ...]) -> tuple[tuple[int, ...], tuple[int, ...], int, int]:
-    """(shape to view, order of axes that ends in height and width, channels, shorter side) of an image part.
+class LinearisedEncoded:
+    """A `network.Linearised` of an encoder. Of many rows nothing but the output is kept: activations are computed anew,
+    a few rows at a time, since those of 4,096 frames would take gigabytes."""
 
-    Of three dimensions, the channels are the last or the first, whichever is smaller. A fourth one, in front, is a
-    stack of frames.
-    """
-    if len(shape) == 2:
-        return (1, *shape), (1, 2, 3), 1, min(shape)
-    *stack, a, b, c = shape
-    last = c <= a
-    height, width, channels = (a, b, c) if last else (b, c, a)
-    n = len(stack)
-    inner = (n + 3, n + 1, n + 2) if last else (n + 1, n + 2, n + 3)
-    return shape, (*range(1, n + 1), *inner), math.prod(stack) * channels, min(height, width)
+    def __init__(self, net: Encoded, x: Tensor) -> None:
+        self._net = net
+        self._split = [2 * len(images.filters) for images in net.images]  # parameters of each image's net
+        few = len(x) <= ROW_CHUNK
+        self._rows = [x] if few else list(x.split(FRAMES))
+        self._kept = _Activations(net, x) if few else None
+        self.output = self._kept.head.output if self._kept else net(x)
+
+    @torch.no_grad()
+    def pushforward(self, v: list[Tensor]) -> Tensor:
+        *images, head = self._parted(v)
+        return torch.cat([here.pushforward(images, head) for here in self._activations()])
+
+    @torch.no_grad()
+    def pullback(self, delta: Tensor, into: list[Tensor]) -> None:
+        *images, head = self._parted(into)
+        parts = delta.split([len(rows) for rows in self._rows])
+        for here, part in zip(self._activations(), parts, strict=True):
+            here.pullback(part, images, head)
+
+    def _activations(self) -> Iterator[_Activations]:
+        return iter([self._kept]) if self._kept else (_Activations(self._net, rows) for rows in self._rows)
+
+    def _parted(self, parameters: list[Tensor]) -> list[list[Tensor]]:
+        """Those of each image's net, then those of the head."""
+        parts, first = [], 0
+        for count in [*self._split, len(parameters) - sum(self._split)]:
+            parts.append(parameters[first : first + count])
+            first += count
+        return parts
 
 
-@torch.no_grad()
-def _glorot(layer: nn.Conv2d, rng: torch.Generator) -> None:
-    filters, channels, *size = layer.weight.shape
-    area = math.prod(size)
-    scale = math.sqrt(6.0 / (area * (channels + filters)))
-    layer.weight.uniform_(-scale, scale, generator=rng)
-    assert layer.bias is not None
-    layer.bias.zero_()
+class _Activations:
+    """One forward pass over rows [B, O + extra]."""
+
+    def __init__(self, net: Encoded, x: Tensor) -> None:
+        self._net = net
+        self.images: list[LinearisedConvolutions] = [images.linearise(rows) for images, rows in net.rows(x)]
+        self.head = net.head.linearise(net.joined(x, [here.output for here in self.images]))
+
+    def pushforward(self, images: list[list[Tensor]], head: list[Tensor]) -> Tensor:
+        moved = [self._net.scale * here.pushforward(v) for here, v in zip(self.images, images, strict=True)]
+        return self.head.pushforward(head, torch.cat(moved, 1))
+
+    def pullback(self, delta: Tensor, images: list[list[Tensor]], head: list[Tensor]) -> None:
+        self.head.pullback(delta, head)
+        back = self._net.scale * self.head.to_inputs(delta, self._net.features)
+        parts = back.split([here.output.shape[1] for here in self.images], 1)
+        for here, part, into in zip(self.images, parts, images, strict=True):
+            here.pullback(part, into)

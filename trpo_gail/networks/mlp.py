@@ -83,12 +83,13 @@ class LinearisedMLP:
         self.output = layers[-1](hidden[-1])
 
     @torch.no_grad()
-    def pushforward(self, v: list[Tensor]) -> Tensor:
-        hidden, tangent = self._hidden, None
+    def pushforward(self, v: list[Tensor], moved: Tensor | None = None) -> Tensor:
+        """`moved` [B, F]: the change of the first F inputs, if these move too."""
+        hidden, tangent = self._hidden, moved
         for k, layer in enumerate(self._layers):
             step = torch.addmm(v[2 * k + 1], hidden[k], v[2 * k].T)
             if tangent is not None:
-                step.addmm_(tangent, layer.weight.T)
+                step.addmm_(tangent, layer.weight[:, : tangent.shape[1]].T)
             tangent = _through_tanh(step, hidden[k + 1]) if k + 1 < len(hidden) else step
         assert tangent is not None
         return tangent
@@ -100,6 +101,13 @@ class LinearisedMLP:
         for start in range(0, len(delta), ROW_CHUNK):
             rows = slice(start, start + ROW_CHUNK)
             self._pullback([h[rows] for h in self._hidden], delta[rows], into)
+
+    @torch.no_grad()
+    def to_inputs(self, delta: Tensor, count: int) -> Tensor:
+        """The derivative [B, count] with respect to the first inputs, for delta [B, K]."""
+        for k in reversed(range(1, len(self._layers))):
+            delta = _through_tanh(delta @ self._layers[k].weight, self._hidden[k])
+        return delta @ self._layers[0].weight[:, :count]
 
     def _pullback(self, hidden: list[Tensor], delta: Tensor, into: list[Tensor]) -> None:
         for k in reversed(range(len(self._layers))):

@@ -34,15 +34,19 @@ class PolicyActor:
     def act(self, observations: np.ndarray, noise: np.ndarray) -> np.ndarray:
         """Actions [n, A] or [n] for observations [n, O] and noise; zero noise is the deterministic action."""
         n = len(observations)
+        z = self._normalised(observations)
+        if n % ROW_BLOCK:
+            z = np.concatenate([z, np.zeros((-n % ROW_BLOCK, z.shape[1]))])
+        return self._family.act(self._net(z.astype(self._dtype))[:n], noise, self._own)
+
+    def _normalised(self, observations: np.ndarray) -> np.ndarray:
+        if self._exempt is not None and self._exempt.all():
+            return observations
         # Round first, as for the learner's rows: if a feature hardly varies, the division amplifies the rounding.
         z = (observations.astype(self._dtype) - self._shift) / self._scale
         if self._clip is not None:
             np.minimum(np.maximum(z, -self._clip, out=z), self._clip, out=z)
-        if self._exempt is not None:
-            z = np.where(self._exempt, observations, z)
-        if n % ROW_BLOCK:
-            z = np.concatenate([z, np.zeros((-n % ROW_BLOCK, z.shape[1]))])
-        return self._family.act(self._net(z.astype(self._dtype))[:n], noise, self._own)
+        return z if self._exempt is None else np.where(self._exempt, observations, z)
 
 
 class _MLP:

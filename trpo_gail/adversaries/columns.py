@@ -1,0 +1,58 @@
+"""The inputs of a discriminator for many rows, in the blocks from which they are put together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import reduce
+from operator import add
+
+import torch
+from torch import Tensor
+
+from trpo_gail.networks.normaliser import Normaliser
+
+AT_A_TIME = 1024  # rows of frames that are put together at a time
+
+
+class Columns:
+    """Blocks [B, .] of the columns [B, I].
+
+    Blocks of numbers are put together at once. Frames stay uint8 beside them, and become a part of the whole for those
+    rows that are asked for: as floats, they would take four times the memory.
+    """
+
+    def __init__(self, blocks: Sequence[Tensor]) -> None:
+        self._blocks = list(blocks)
+        self._whole = torch.uint8 not in {block.dtype for block in blocks}
+        if self._whole:
+            self._blocks = [torch.cat(self._blocks, 1)]
+
+    def __len__(self) -> int:
+        return len(self._blocks[0])
+
+    @property
+    def device(self) -> torch.device:
+        return self._blocks[0].device
+
+    def rows(self, index: Tensor | slice) -> Tensor:
+        """[b, I] for the numbers of rows."""
+        return torch.cat([block[index] for block in self._blocks], 1)
+
+    def chunks(self) -> Iterator[Tensor]:
+        """All rows [B, I], in consecutive pieces."""
+        if self._whole:
+            yield self._blocks[0]
+        else:
+            for start in range(0, len(self), AT_A_TIME):
+                yield self.rows(slice(start, start + AT_A_TIME))
+
+    def sums(self, normaliser: Normaliser, weight: float = 1.0) -> Tensor:
+        """`Normaliser.sums` of all rows."""
+        return reduce(add, (normaliser.sums(rows, weight) for rows in self.chunks()))
+
+    def normalised(self, normaliser: Normaliser) -> Callable[[Tensor], Tensor]:
+        """A function from numbers of rows to these, normalised [b, I]."""
+        if self._whole:
+            z = normaliser(self._blocks[0])
+            return lambda index: z[index]
+        return lambda index: normaliser(self.rows(index))
