@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from trpo_gail.errors import MOST, listed, shortened
+from trpo_gail.errors import MOST, RunError, UserError, listed, shortened
 
 
 @pytest.mark.parametrize("text", ["", "short", "two  blanks stay", "x" * MOST])
@@ -22,6 +22,12 @@ def test_the_middle_of_what_is_long_is_left_out() -> None:
 
 def test_lines_become_one() -> None:
     assert shortened("one\n  two\r\n\tthree\n") == "one two three"
+
+
+@pytest.mark.parametrize("kind", [UserError, RunError])
+def test_a_message_is_one_line_whatever_a_file_names_its_parts(kind: type[Exception]) -> None:
+    assert str(kind("demos: array 'ob\n': \x1b[2Jdamaged")) == "demos: array 'ob ': \\x1b[2Jdamaged"
+    assert str(kind("a  b: Größe \udc80")) == "a  b: Größe \udc80"
 
 
 def test_lists_by_hand() -> None:

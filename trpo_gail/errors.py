@@ -11,6 +11,9 @@ class UserError(ValueError):
     """A mistake in a flag, a file or an environment; the message names the value, the file and the field. Exit code
     2."""
 
+    def __str__(self) -> str:
+        return one_line(super().__str__())
+
 
 class RunError(RuntimeError):
     """An error that ends a running training, such as a non-finite number or a failing environment. Exit code 1.
@@ -18,9 +21,24 @@ class RunError(RuntimeError):
     It may be raised on one rank alone: the command line then names the rank and ends all of them.
     """
 
+    def __str__(self) -> str:
+        return one_line(super().__str__())
+
 
 class Answered(SystemExit):
     """The parser of flags has printed a page, such as --help, and ends. Any other SystemExit is a mistake."""
+
+
+def one_line(text: str) -> str:
+    """A message may quote a name from a file, with line ends or signs that move a terminal's cursor: line ends become
+    blanks, other signs are spelled out. Surrogates stay, since they stand for the bytes of a file's name."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() or _is_surrogate(c) else ascii(c)[1:-1] for c in " ".join(text.split()))
+
+
+def _is_surrogate(sign: str) -> bool:
+    return "\ud800" <= sign <= "\udfff"
 
 
 def shortened(text: str, limit: int = MOST) -> str:
@@ -29,7 +47,7 @@ def shortened(text: str, limit: int = MOST) -> str:
 
     A file's name counts as 60 characters at most: a long name may make a longer line, since the name is needed.
     """
-    line, gap = text if text.isprintable() else " ".join(text.split()), " ... "
+    line, gap = one_line(text), " ... "
     limit += sum(max(0, len(word) - 60) for word in line.split() if "/" in word and len(word) < 1000)
     if len(line) <= limit:
         return line
