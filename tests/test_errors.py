@@ -27,7 +27,7 @@ def test_lines_become_one() -> None:
 @pytest.mark.parametrize("kind", [UserError, RunError])
 def test_a_message_is_one_line_whatever_a_file_names_its_parts(kind: type[Exception]) -> None:
     assert str(kind("demos: array 'ob\n': \x1b[2Jdamaged")) == "demos: array 'ob ': \\x1b[2Jdamaged"
-    assert str(kind("a  b: Größe \udc80")) == "a  b: Größe \udc80"
+    assert str(kind("a b: Größe \udc80")) == "a b: Größe \udc80"
 
 
 def test_lists_by_hand() -> None:
