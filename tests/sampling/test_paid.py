@@ -73,12 +73,12 @@ def test_a_resume_goes_on_with_what_was_paid() -> None:
     assert numbers[2]["reward_rank_correlation"] == 1.0, "episodes of which a part is not known do not count"
 
 
-def test_the_spread_of_the_reward() -> None:
+def test_the_spread_of_the_reward(monkeypatch: pytest.MonkeyPatch) -> None:
     config = changed(CONFIG, {"adversary": "constant"})
     learner = make_learner(config, vector.make(config.env, 4, "gymnasium"), None, WORKERS)
     row = iteration(learner, config, WORKERS)
     assert row["reward_std"] < 1e-15
     before = learner.progress.steps
-    learner.adversary.reward = lambda seen: np.arange(float(len(seen)))
+    monkeypatch.setattr(learner.adversary, "reward", lambda seen: np.arange(float(len(seen))))
     row, n = iteration(learner, config, WORKERS), learner.progress.steps - before
     assert (row["reward_mean"], row["reward_std"]) == pytest.approx(((n - 1) / 2, np.sqrt((n * n - 1) / 12)))

@@ -154,6 +154,16 @@ class Discriminator:
             "d_accuracy_expert": s[6] / n,
         }
 
+    def pays(self, rows: Transitions) -> np.ndarray:
+        """See `adversary.Learned`."""
+        return self.reward(rows)
+
+    def learned(self) -> dict[str, Any]:
+        return {"network": self.network.state_dict()}
+
+    def load_learned(self, learned: dict[str, Any]) -> None:
+        self.network.load_state_dict(learned["network"])
+
     def state_dict(self) -> dict[str, Any]:
         return {"network": self.network.state_dict(), "adam": self.adam.state_dict()}
 

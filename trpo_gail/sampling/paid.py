@@ -22,5 +22,5 @@ class PaidReturns:
             total = np.where(rollout.steps[t] == 0, 0.0, total) + paid
             sums[t] = total
         self.unfinished = total
-        env, t = np.nonzero((rollout.done & rollout.valid).T)
-        return sums[t, env]
+        env, last = np.nonzero((rollout.done & rollout.valid).T)
+        return sums[last, env]

@@ -140,8 +140,7 @@ class Sampler:
         self.restarts = state["restarts"]
         if self.config.sampling == "episodes" or self.restarts == 0:
             return
-        unknown = np.full(self.config.num_envs, np.nan)  # 0.1.0 did not keep it
-        paid = unknown if state.get("paid") is None else np.array(state["paid"], np.float64)
+        paid = state.get("paid", np.full(self.config.num_envs, np.nan))  # 0.1.0 did not keep it
         self.paid.unfinished = paid[self.envs.start : self.envs.stop]
         self.restarts -= 1
         self._begin()
