@@ -123,9 +123,13 @@ def test_mistakes_in_parts_and_labels(of_robot: RewardFunction, tmp_path: Path) 
         of_robot(good, act, good, False)
     labels = export_reward(make_run(tmp_path / "run", "labels"), tmp_path / "reward.pt")
     assert np.isfinite(labels(2, [1, -1], 5, False))
-    for act, message in (([0, -1], "act: 0 is no label"), ([1, 1], "act: 1 is no label"), ([1.5, 0], "act: 1.5 given")):
+    for labelled, message in (
+        ([0, -1], "act: 0 is no label"),
+        ([1, 1], "act: 1 is no label"),
+        ([1.5, 0], "act: 1.5 given"),
+    ):
         with pytest.raises(UserError, match=message):
-            labels(2, act, 5, False)
+            labels(2, labelled, 5, False)
 
 
 # ---- files -----------------------------------------------------------------------------------------------------------
