@@ -9,8 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
+from trpo_gail.adversaries import rewards
 from trpo_gail.build import make_learner
 from trpo_gail.config.files import from_dict, to_dict
 from trpo_gail.config.leaves import flatten
@@ -186,6 +188,8 @@ def prepare(
             raise UserError(
                 f"--resume: {source} is no longer the file that {resumed} was made with (its SHA-256 differs)"
             )
+        if config.fixed_horizon:
+            _refuse_other_lengths(expert)
     backend = recorded["backend"] if recorded else vector.resolve_backend(config.env, config.backend)
     env = _environments(config, backend, workers)
     if expert is not None:
@@ -200,6 +204,14 @@ def prepare(
             )
         expert = dataclasses.replace(expert, actions=units)
     return setting, expert, env.viewed(setting.actions)
+
+
+def _refuse_other_lengths(expert: Demonstrations) -> None:
+    lengths = expert.episode_lengths[: expert.finished]
+    if len(found := np.unique(lengths)) > 1:
+        raise UserError(
+            f"--fixed_horizon: {expert.path} has episodes of {found[0]} to {found[-1]} steps, expected the same length of all"
+        )
 
 
 def _source(config: Config, resumed: Path | None, recorded: dict[str, Any] | None) -> str | Path | None:
@@ -332,7 +344,11 @@ class _Session:
             self.view.warn(warning)
         if self.expert:
             self.view.line(f"expert: {describe.selection(self.expert)}")
-            reward = None if self.config.adversary == "env_reward" else self.config.discriminator.reward
+            reward = None
+            if self.config.adversary != "env_reward":
+                reward = rewards.chosen(self.config, self.expert.ends)
+                if line := rewards.why(self.config, self.expert.ends):
+                    self.view.line(line)
             for warning in cautions.of_run(self.expert, self.config.env, reward):
                 self.view.warn(warning)
         self.view.begin(self.learner.progress.steps, self.config.expected_steps)
