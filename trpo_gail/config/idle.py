@@ -61,6 +61,8 @@ NEEDS = (
             "discriminator.normalise": STANDARDISED,
         },
     ),
+    Needs(("cloning.",), {"init_policy": ("bc",)}),
+    Needs(_fields("policy", "init_log_std", "output_scale"), {"init_policy": (None, "bc")}),
     Needs(("critic.natural_gradient.",), {"critic.fit": ("natural-gradient",)}),
     Needs(ADAM, {"critic.fit": ("adam",)}),
     Needs(ADAM[1:], {"critic.vf_iters": _positive}),
