@@ -58,13 +58,14 @@ def network_of(run: str) -> dict[str, Any]:
     return {name: flat[name] for name in _NETWORK}
 
 
-def read(config: Config, spec: EnvSpec, sha256: str | None = None) -> Start:
-    """The policy of the run that the config names, in the config's dtype. `sha256`: the file's, if it is known.
+def read(config: Config, spec: EnvSpec, known: str | None = None, sha256: str | None = None) -> Start:
+    """The policy of the run that the config names, in the config's dtype. `known`, `sha256`: its file, if the run was begun
+    before, and that file's digest.
 
     Raises UserError, in one line, if there is none, or if it does not fit the environment or the config.
     """
     assert config.init_policy is not None
-    path = _checkpoint(config.init_policy)
+    path = _checkpoint(known or config.init_policy)
     found = hashlib.sha256(path.read_bytes()).hexdigest()
     if sha256 not in (None, found):
         raise UserError(f"--init_policy: {path} is no longer the file that the run was made with (its SHA-256 differs)")

@@ -128,7 +128,7 @@ def _start(
     def read() -> tuple[Start | None, Setting]:
         if not (workers.main and start.from_run(config)) or (resumed and checkpoint.last_path(resumed)):
             return None, setting
-        found = start.read(config, spec, setting.init_policy_sha256)
+        found = start.read(config, spec, setting.init_policy, setting.init_policy_sha256)
         return found, dataclasses.replace(setting, init_policy=str(found.path), init_policy_sha256=found.sha256)
 
     first, made = workers.together(read)
