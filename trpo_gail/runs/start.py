@@ -43,7 +43,6 @@ class Start:
     policy: Policy
     path: Path  # of its checkpoint
     sha256: str  # of that file
-    config: Config  # of the run that it is from
 
 
 def from_run(config: Config) -> bool:
@@ -78,7 +77,7 @@ def read(config: Config, spec: EnvSpec, known: str | None = None, sha256: str | 
         policy.load_state_dict(content["learner"]["policy"])
     except (KeyError, RuntimeError) as error:
         raise UserError(f"--init_policy: {path}: the parameters are not those of its config: damaged?") from error
-    return Start(policy, path.absolute(), found, theirs)
+    return Start(policy, path.absolute(), found)
 
 
 def _checkpoint(run: str) -> Path:

@@ -357,7 +357,8 @@ class _Session:
         )
         for path in damaged:
             self.view.warn(f"{path} is damaged: it is set aside, and training goes on from {last}")
-        self._anew, self._unfinished = last is None, None
+        self._anew = last is None
+        self._unfinished: Record | None = None
         if last:
             self._unfinished = self.workers.together(lambda: checkpoint.restore(last, self.learner))
         else:
