@@ -23,7 +23,7 @@ CASES = (
     "Hopper-v4,envpool,steps,1,float64,bc",  # begins with a clone
     "CartPole-v0,envpool,steps,1,float32,run",  # begins with the policy of the first of these
 )
-OTHER_RANKS = ("CartPole-v0,envpool,steps,1,float32", "Hopper-v4,envpool,steps,1,float64", *CASES[-3:])
+OTHER_RANKS = ("CartPole-v0,envpool,steps,1,float32", "Hopper-v4,envpool,steps,1,float64", CASES[-3])
 SAVED = 3  # the iteration that is resumed
 DAMAGED = f"iteration_{SAVED + 1:07d}.pt"
 
