@@ -196,9 +196,9 @@ class CloningStartConfig:
     """Adam's step size."""
     train_share: Annotated[Positive, LessThan(1)] = 0.7
     """Share of the pairs to learn from; the others are for validation."""
-    min_log_std: float = -1.0
-    """Least log standard deviation of a cloned Gaussian policy: without it, demonstrations that vary little leave no
-    exploration."""
+    min_log_std: float | None = None
+    """Least log standard deviation of a cloned Gaussian policy; None takes --policy.init_log_std, so that it explores as
+    much as a random one."""
 
 
 @dataclass(frozen=True)

@@ -152,7 +152,8 @@ def clone(
         made = CloningConfig(config.env, str(expert.path), seed=config.seed, dtype=config.dtype, **settings)
         with contextlib.suppress(GivenUp), _one_thread(), torch.enable_grad():
             best = cloning.clone(policy, expert.observations, expert.actions, made, log, "cloning.")
-            _keep_spread(policy, config.cloning.min_log_std)
+            least = config.cloning.min_log_std
+            _keep_spread(policy, config.policy.init_log_std if least is None else least)
             return best
         return None
 
@@ -169,7 +170,7 @@ def _keep_spread(policy: Policy, least: float) -> None:
     """Raise a Gaussian policy's log standard deviation to at least this.
 
     Cloning fits it to the errors of the mean on the pairs learnt from. If the demonstrations are deterministic or few,
-    these are tiny: then the policy explores nothing, and within the same KL its mean moves by as little.
+    these are tiny. Then the policy explores nothing, and within the same KL its mean moves by as little.
     """
     if "log_std" in policy.family.own:
         log_std: Any = policy.log_std
