@@ -109,6 +109,13 @@ REFUSED: dict[str, list[Any]] = {
     "trpo.least_gradient": [-1e-9],
     "iterations": [0],
     "causal_entcoeff": [-1e-3],
+    "warmup_iterations": [-1, 489, 1_000_000],  # 488.3 iterations are the whole run
+    "cloning.iterations": [0],
+    "cloning.eval_every": [0],
+    "cloning.batch_size": [0],
+    "cloning.stepsize": [0.0],
+    "cloning.train_share": [0.0, 1.0],
+    "cloning.min_log_std": [math.inf, math.nan],
     "critic.target_lam": [-0.1, 1.1],
     "discriminator.hidden_size_adversary": [0],
     "discriminator.adversary_entcoeff": [-1e-3],

@@ -47,7 +47,8 @@ class Clock:
 
 
 def iteration(learner: Learner, config: Config, workers: Workers) -> Record:
-    """g_step generator steps, each on a fresh batch, then d_step discriminator updates on all their rows.
+    """g_step generator steps, each on a fresh batch, then d_step discriminator updates on all their rows. In the warm-up
+    the policy rests, with its observation statistics: nothing of it changes.
 
     Raises RunError for the first non-finite number.
     """
@@ -55,6 +56,7 @@ def iteration(learner: Learner, config: Config, workers: Workers) -> Record:
     rollouts, batches = list[tuple[Rollout, Transitions]](), list[Batch]()
     rng = stream(config.seed, MINIBATCH, progress.iteration)
     learner.sampler.begin_iteration(progress.iteration)
+    rests = progress.iteration < config.warmup_iterations
 
     for _ in range(config.g_step):
         with clock("sample"):
@@ -65,13 +67,15 @@ def iteration(learner: Learner, config: Config, workers: Workers) -> Record:
             reward = _paid(learner, config, rollout, seen, config.causal_entcoeff)  # r(s, a) from D_w
             batch = learner.critic.batch(rollout, reward, rows)  # A by GAE(gamma, lambda)
         with clock.learning("generator"):  # theta -> theta'
-            stats = checked("policy", learner.generator.step(batch, rng), learner.policy, learner.generator)
+            stats = learner.generator.rest(batch) if rests else learner.generator.step(batch, rng)
+            stats = checked("policy", stats, learner.policy, learner.generator)
         if not config.critic.after_adversary:
             with clock.learning("critic"):
                 stats |= checked("critic", learner.critic.fit(batch, rng), learner.critic)
-        # Not before the step: there the ratio must be 1 and the KL 0.
-        learner.policy.normaliser.add(workers.sum_tensor(learner.policy.normaliser.sums(batch.observations)))
-        checked("normaliser of the policy", {}, learner.policy.normaliser)
+        if not rests:
+            # Not before the step: there the ratio must be 1 and the KL 0.
+            learner.policy.normaliser.add(workers.sum_tensor(learner.policy.normaliser.sums(batch.observations)))
+            checked("normaliser of the policy", {}, learner.policy.normaliser)
         if config.fixed_horizon:
             _refuse_other_lengths(episodes, learner, workers)
         rollouts.append((rollout, seen))
@@ -98,6 +102,8 @@ def iteration(learner: Learner, config: Config, workers: Workers) -> Record:
         "idle_rows": progress.idle_rows,
         "cut_episodes": progress.cut_episodes,
     }
+    if config.warmup_iterations:
+        counters["warmup"] = int(rests)
     return {**counters, **_mean(steps), **adversary_stats, **clock.seconds}
 
 

@@ -50,7 +50,8 @@ def test_values_by_hand() -> None:
         "wasserstein": [0.0, math.log(3), 0.0, -math.log(3)],
     }
     for name, expected in by_hand.items():
-        loss = of(DiscriminatorConfig(loss=name))
+        given: dict[str, Any] = {"loss": name}
+        loss = of(DiscriminatorConfig(**given))
         torch.testing.assert_close(loss.values(x, 2), torch.tensor(expected, dtype=torch.float64))
 
 

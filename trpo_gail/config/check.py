@@ -27,6 +27,7 @@ def training(config: Any) -> None:
     ranges(config)
     _demonstrations(config)
     _batch(config)
+    _warmup(config)
     idle.check(type(config), flatten(config))
     _recomputed_advantages(config)
     _discriminator(config)
@@ -45,6 +46,15 @@ def _batch(config: Any) -> None:
         raise UserError(
             f"--timesteps_per_batch: {config.timesteps_per_batch} given, more than --num_envs {config.num_envs} expected: "
             "each environment needs at least 2 rows of a batch, since one of them may be a reset"
+        )
+
+
+def _warmup(config: Any) -> None:
+    if config.warmup_iterations and config.warmup_iterations * config.steps_per_iteration >= config.expected_steps:
+        limit = "steps" if config.expected_steps == config.steps else "iterations"
+        raise UserError(
+            f"--warmup_iterations: {config.warmup_iterations} given, but --{limit} {getattr(config, limit)} ends the run "
+            "before the policy takes a step"
         )
 
 

@@ -70,6 +70,8 @@ NEEDS = (
     Needs(_fields("discriminator", "replay_share"), {"discriminator.replay_iterations": _positive}),
     Needs(_fields("discriminator", "hidden_size_adversary"), {"discriminator.hidden_sizes": (None,)}),
     Needs(("airl.hidden_sizes",), {"airl.shaping": (True,)}),
+    Needs(("cloning.",), {"init_policy": ("bc",)}),
+    Needs(_fields("policy", "init_log_std", "output_scale"), {"init_policy": (None, "bc")}),
     Needs(("critic.natural_gradient.",), {"critic.fit": ("natural-gradient",)}),
     Needs(ADAM, {"critic.fit": ("adam",)}),
     Needs(ADAM[1:], {"critic.vf_iters": _positive}),

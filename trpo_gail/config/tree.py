@@ -252,6 +252,25 @@ class AIRLConfig:
 
 
 @dataclass(frozen=True)
+class CloningStartConfig:
+    """The cloning that --init_policy bc begins with; the network is the policy's own."""
+
+    iterations: Count = 20_001
+    """Adam steps."""
+    eval_every: Count = 1000
+    """Adam steps between looks at the validation score; the best policy seen is kept."""
+    batch_size: Count = 128
+    """Pairs of one step, drawn with replacement."""
+    stepsize: Positive = 1e-3
+    """Adam's step size."""
+    train_share: Annotated[Positive, LessThan(1)] = 0.7
+    """Share of the pairs to learn from; the others are for validation."""
+    min_log_std: float | None = None
+    """Least log standard deviation of a cloned Gaussian policy; None takes --policy.init_log_std, so that it explores as
+    much as a random one."""
+
+
+@dataclass(frozen=True)
 class Config:
     """Everything that decides what a run computes."""
 
@@ -325,7 +344,13 @@ class Config:
     """Refuse episodes of different lengths, in the demonstrations and in training: an end that depends on the behaviour tells
     about it."""
     normalise_from_expert: bool = False
-    """Start the normalisers of all networks from the demonstrations."""
+    """Start the normalisers of all networks from the demonstrations; a policy of --init_policy keeps its own."""
+    init_policy: str | None = None
+    """Start from a policy that has learnt: bc clones the demonstrations first (--cloning.*); a run folder gives its last
+    policy, a file in its checkpoints/ that one. Flags of the policy's network that are not given follow that run. The
+    critic starts anew, since its values are of another reward."""
+    warmup_iterations: Annotated[int, AtLeast(0)] = 0
+    """In so many iterations at the start, adversary and critic learn, and the policy stays as it is."""
 
     policy: PolicyConfig = field(default_factory=PolicyConfig)
     critic: Annotated[CriticConfig, Short("vf_iters", "vf_stepsize")] = field(default_factory=CriticConfig)
@@ -337,6 +362,7 @@ class Config:
         DiscriminatorConfig, Short("hidden_size_adversary", "adversary_entcoeff", "d_stepsize")
     ] = field(default_factory=DiscriminatorConfig)
     airl: AIRLConfig = field(default_factory=AIRLConfig)
+    cloning: CloningStartConfig = field(default_factory=CloningStartConfig)
 
     eval_every: Annotated[int, AtLeast(0)] = 50_000
     """Steps between deterministic evaluations; 0 evaluates only at the end."""
@@ -372,8 +398,12 @@ class Config:
     @property
     def expected_steps(self) -> int:
         """Steps at the end, by `steps` and `iterations`; whole episodes may make it some more."""
-        per_iteration = self.timesteps_per_batch * self.g_step
-        return self.steps if self.iterations is None else min(self.steps, self.iterations * per_iteration)
+        return self.steps if self.iterations is None else min(self.steps, self.iterations * self.steps_per_iteration)
+
+    @property
+    def steps_per_iteration(self) -> int:
+        """Steps of one iteration; whole episodes may make it some more."""
+        return self.timesteps_per_batch * self.g_step
 
     @property
     def save_interval(self) -> tuple[float, Literal["iterations", "minutes"]]:
