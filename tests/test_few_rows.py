@@ -5,6 +5,7 @@ A warning, or a number that is not finite, would be an error here.
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import beside
@@ -82,7 +83,8 @@ def trained(config: Config, rollout: Rollout, discrete: bool = False, workers: W
     """Two epochs on this rollout, with one pair of the expert's."""
     spec, workers = toys.spec(2, 2, discrete=discrete), workers or Workers()
     actions = np.zeros(1, np.int64) if discrete else np.full((1, 2), 0.5)
-    expert = toys.pairs(np.full((1, 2), 0.5), actions) if config.imitates else None
+    pair = dataclasses.replace(toys.pairs(np.full((1, 2), 0.5), actions), successors=lambda: np.full((1, 2), 0.6))
+    expert = pair if config.imitates else None
     learner = make_learner(config, Env(spec), expert, workers)  # type: ignore[arg-type]
     learner.sampler = Fixed(rollout)  # type: ignore[assignment]
     for _ in range(2):

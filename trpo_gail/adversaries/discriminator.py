@@ -235,8 +235,8 @@ def known(expert: Transitions, inputs: Inputs) -> Transitions:
         return expert
     if not good.any():
         raise UserError(
-            "--discriminator.inputs: next_state given, but the demonstrations hold no next observation: expected a file "
-            "without --subsample, or one with next observations"
+            "--discriminator.inputs: next observations are seen, but the demonstrations hold none that is known: expected a "
+            "file with next observations or of whole episodes, or --airl.no_shaping with --adversary airl"
         )
     warn(f"{len(good) - good.sum()} of {len(good)} pairs are left out: their next observation is not known")
     following = expert.next_observations[good]
