@@ -16,14 +16,28 @@ from trpo_gail import RewardFunction, UserError
 from trpo_gail.cli import main
 from trpo_gail.exports.write_reward import export_reward
 from trpo_gail.runs import checkpoint
+from trpo_gail.sampling.transitions import Transitions
 
 CASES = [
     *((kind, "gail", {}) for kind in SPACES),
     ("box", "gail", {"actions": "executed", "dtype": "float64", "discriminator.reward": "log(D)"}),
     ("robot", "gail", {"discriminator.ignore": ("camera",), "normalise_from_expert": True}),
+    ("box", "gail", {"discriminator.inputs": ("state", "next_state", "done"), "discriminator.loss": "least-squares"}),
+    ("label", "gail", {"discriminator.spectral_norm": True, "discriminator.dropout": 0.3}),
+    ("box", "gail", {"discriminator.reward_normalise": "standardise", "discriminator.reward_clip": 2.0}),
+    ("box", "airl", {"discriminator.spectral_norm": True}),
+    ("label", "airl", {"airl.shaping": False}),
     ("box", "fem", {}),
     ("label", "gtal", {}),
 ]
+
+
+def expected_pay(kind: str, adversary: Any, seen: Transitions) -> np.ndarray:
+    """What training pays; AIRL's reward for other policies; what FEM and GTAL pay before these rows move their shift."""
+    made: np.ndarray = {"gail": adversary.reward, "airl": getattr(adversary, "reward_test", None)}.get(
+        kind, adversary.pays
+    )(seen)
+    return made
 
 
 @pytest.mark.parametrize(("kind", "adversary", "given"), CASES)
@@ -32,8 +46,7 @@ def test_it_pays_what_training_pays(kind: str, adversary: str, given: dict[str, 
     export_reward(folder, tmp_path / "reward.pt")
     with resumed(folder) as learner:
         seen, spec = batch(learner), learner.sampler.env.spec
-        # Apprenticeship's own reward may move its shift first.
-        expected = learner.adversary.reward(seen) if adversary == "gail" else learner.adversary.pays(seen)  # type: ignore[attr-defined]
+        expected = expected_pay(adversary, learner.adversary, seen)
     (tmp_path / "run").rename(tmp_path / "gone")
     reward = RewardFunction.load(tmp_path / "reward.pt")
     obs, act, next_obs, done = in_own_structure(seen, spec)
@@ -123,9 +136,13 @@ def test_mistakes_in_parts_and_labels(of_robot: RewardFunction, tmp_path: Path) 
         of_robot(good, act, good, False)
     labels = export_reward(make_run(tmp_path / "run", "labels"), tmp_path / "reward.pt")
     assert np.isfinite(labels(2, [1, -1], 5, False))
-    for other, message in (([0, -1], "act: 0 is no label"), ([1, 1], "act: 1 is no label"), ([1.5, 0], "act: 1.5 given")):
+    for labelled, message in (
+        ([0, -1], "act: 0 is no label"),
+        ([1, 1], "act: 1 is no label"),
+        ([1.5, 0], "act: 1.5 given"),
+    ):
         with pytest.raises(UserError, match=message):
-            labels(2, other, 5, False)
+            labels(2, labelled, 5, False)
 
 
 # ---- files -----------------------------------------------------------------------------------------------------------
@@ -228,6 +245,10 @@ def test_a_run_without_a_learned_reward(adversary: str, tmp_path: Path) -> None:
     folder = make_run(tmp_path / "run", "box", adversary=adversary)
     with pytest.raises(UserError, match=f"--adversary {adversary} learns no reward: expected a run that imitates"):
         export_reward(folder, tmp_path / "reward.pt")
+    given = {"discriminator.absorbing": True, "sampling": "episodes"}
+    absorbing = make_run(tmp_path / "absorbing", "box", **given)
+    with pytest.raises(UserError, match="absorbing: an end is paid by the time that is left"):
+        export_reward(absorbing, tmp_path / "reward.pt")
     with pytest.raises(UserError, match="no checkpoint of a run here"):
         export_reward(tmp_path, tmp_path / "reward.pt")
 

@@ -69,8 +69,7 @@ class LinearisedShaped:
         self._split = len(list(net.g.parameters()))
         nets = [net.g] if net.h is None else [net.g, net.h, net.h]
         self._here: list[Linearised] = [linearise(n, x) for n, x in zip(nets, net.parts(z), strict=True)]
-        weights: list[Tensor | float] = [1.0, net.discount(z), -1.0]
-        self._weights = weights[: len(nets)]
+        self._weights: list[Tensor | float] = [1.0] if net.h is None else [1.0, net.discount(z), -1.0]
         self.output = self._summed([here.output for here in self._here])
 
     def _summed(self, outputs: Sequence[Tensor]) -> Tensor:
@@ -167,6 +166,10 @@ class AIRL(Discriminator):
         net = self.network.net
         out = torch.cat([net.g(net.parts(self.network.normaliser(rows))[0]) for rows in columns.chunks()])
         return self.network.inputs.choose(out, actions).double().cpu().numpy()
+
+    def pays(self, rows: Transitions) -> np.ndarray:
+        """See `adversary.Learned`: g, which is the reward for other policies."""
+        return self.reward_test(rows)
 
 
 def build(config: Config, parts: Parts) -> AIRL:

@@ -13,12 +13,14 @@ from typing import Any
 
 import numpy as np
 
+from trpo_gail import finite
 from trpo_gail.adversaries.adversary import Learned
 from trpo_gail.build import make_adversary, make_policy
 from trpo_gail.config import choices
 from trpo_gail.config.presets import changed
 from trpo_gail.config.tree import Config
 from trpo_gail.errors import UserError
+from trpo_gail.experts.facts import Ends
 from trpo_gail.finite import NotFinite
 from trpo_gail.parallel import Workers
 from trpo_gail.runs import checkpoint
@@ -28,7 +30,7 @@ from trpo_gail.spaces.spec import EnvSpec
 
 FORMAT = 1
 KIND = "reward file"
-_HELD = {"format", "kind", "iteration", "config", "spec", "clip", "observations", "actions", "learned"}
+_HELD = {"format", "kind", "iteration", "config", "spec", "clip", "observations", "actions", "ends", "learned"}
 
 
 class RewardFunction:
@@ -39,7 +41,7 @@ class RewardFunction:
         try:
             _check(content, path)
             self.spec, self.config = checkpoint.spec_of(content), _config(content, path)
-            expert = _stand_in(self.spec, np.dtype(content["observations"]), np.dtype(content["actions"]))
+            expert = _stand_in(self.spec, content)
             policy = make_policy(self.config, self.spec)
             adversary = make_adversary(self.config, self.spec, expert, policy, Workers())
             assert isinstance(adversary, Learned)
@@ -86,7 +88,9 @@ class RewardFunction:
 
     def pays(self, rows: Transitions) -> np.ndarray:
         """The same for rows in training's form, with actions in the policy's units: [B] float64."""
-        return self._adversary.pays(rows)
+        paid = self._adversary.pays(rows)
+        finite.numbers("reward", paid)
+        return paid
 
     def _rows(self, seen: list[np.ndarray], single: bool, act: Any, next_obs: Any, done: Any) -> Transitions:
         """Training's form of what is given; `seen` are the parts of the observations."""
@@ -146,14 +150,18 @@ def content_of(
         "iteration": iteration,
         "observations": str(expert.observations.dtype),
         "actions": str(expert.actions.dtype),
+        "ends": None if expert.ends is None else dataclasses.asdict(expert.ends),
         "learned": checkpoint.as_tensors(adversary.learned()),
     }
 
 
 def _portable(config: Config) -> Config:
     """Without what belongs to one machine, and without a generator from outside, which pays nothing."""
-    if config.generator not in choices.GENERATORS:
-        config = changed(config, {"generator": "trpo"})
+    resets: dict[str, Any] = {} if config.generator in choices.GENERATORS else {"generator": "trpo"}
+    if config.init_policy is not None:
+        resets["init_policy"] = None
+    if resets:
+        config = changed(config, resets)
     return dataclasses.replace(config, expert=Path(config.expert).name if config.expert else None)
 
 
@@ -176,10 +184,10 @@ def _config(content: dict[str, Any], path: Path) -> Config:
     return dataclasses.replace(checkpoint.config_of(content, path), device="cpu")
 
 
-def _stand_in(spec: EnvSpec, observations: np.dtype, actions: np.dtype) -> Transitions:
-    """An expert of one row of zeros: the adversary only asks for its precision, since it has learned already."""
-    zeros = np.zeros((1, spec.observation_size), observations)
-    no = np.zeros(1, bool)
-    return Transitions(
-        zeros, spec.actions.zeros(1).astype(actions), no, no, np.zeros(1, np.int64), lambda: zeros, np.zeros(1)
-    )
+def _stand_in(spec: EnvSpec, content: dict[str, Any]) -> Transitions:
+    """An expert of one row of zeros: an adversary that has learned already asks for no more than its precision, and how
+    its episodes ended."""
+    zeros, no = np.zeros((1, spec.observation_size), np.dtype(content["observations"])), np.zeros(1, bool)
+    actions = spec.actions.zeros(1).astype(np.dtype(content["actions"]))
+    ends = Ends(**content["ends"]) if content["ends"] else None
+    return Transitions(zeros, actions, no, no, np.zeros(1, np.int64), lambda: zeros, np.zeros(1), ends=ends)

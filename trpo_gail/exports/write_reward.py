@@ -55,6 +55,11 @@ def _refuse_unlearned(config: Config, run: str | Path) -> None:
         )
     if not choice.imitates:
         raise UserError(f"{run}: --adversary {config.adversary} learns no reward: expected a run that imitates")
+    if config.discriminator.absorbing:
+        raise UserError(
+            f"{run}: --discriminator.absorbing: an end is paid by the time that is left, which a reward of (obs, act, "
+            "next_obs, done) does not know: expected a run without it"
+        )
 
 
 def _adversary(config: Config, spec: EnvSpec, expert: Transitions, state: dict[str, Any]) -> Learned:

@@ -223,14 +223,6 @@ def prepare(
     return setting, expert, env.viewed(setting.actions)
 
 
-def _refuse_other_lengths(expert: Demonstrations) -> None:
-    lengths = expert.episode_lengths[: expert.finished]
-    if len(found := np.unique(lengths)) > 1:
-        raise UserError(
-            f"--fixed_horizon: {expert.path} has episodes of {found[0]} to {found[-1]} steps, expected the same length of all"
-        )
-
-
 def _in_units(expert: Demonstrations, spec: EnvSpec, dtype: str) -> Demonstrations:
     """Demonstrations whose actions are in the policy's units. Raises UserError if they become too large."""
     if spec.action_scaling is None:
@@ -260,6 +252,14 @@ def demonstrations_of(folder: Path, config: Config, spec: EnvSpec, moved: str | 
     if expert.sha256 != recorded["expert_sha256"]:
         raise UserError(f"{source}: not the file that {folder} was made with (its SHA-256 differs)")
     return _in_units(as_rows(expert, spec), spec, config.dtype)
+
+
+def _refuse_other_lengths(expert: Demonstrations) -> None:
+    lengths = expert.episode_lengths[: expert.finished]
+    if len(found := np.unique(lengths)) > 1:
+        raise UserError(
+            f"--fixed_horizon: {expert.path} has episodes of {found[0]} to {found[-1]} steps, expected the same length of all"
+        )
 
 
 def _source(config: Config, resumed: Path | None, recorded: dict[str, Any] | None) -> str | Path | None:
