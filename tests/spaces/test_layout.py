@@ -10,7 +10,7 @@ from gymnasium.spaces import Box, Dict, Discrete, MultiBinary, MultiDiscrete, Sp
 from gymnasium.vector.utils import batch_space, concatenate, create_empty_array
 
 from trpo_gail.errors import UserError
-from trpo_gail.spaces.layout import Layout, check, left_out
+from trpo_gail.spaces.layout import Layout, check, known, left_out
 
 CAMERA = Box(0, 255, (4, 5, 3), np.uint8)
 ROBOT = Dict(
@@ -119,6 +119,21 @@ def test_images_may_be_named() -> None:
 def test_other_spaces_are_refused_by_name(space: Space, said: str) -> None:
     with pytest.raises(UserError, match=said):
         check(space, "env")
+
+
+class Mission(Space[str]):
+    """A text space of a library's own, like MiniGrid's."""
+
+    def __init__(self) -> None:
+        super().__init__(dtype=str)
+
+
+def test_texts_of_another_class_become_gymnasiums() -> None:
+    inner = Tuple((Discrete(2), Mission()))
+    made = known(Dict({"a": Box(-1, 1, (2,)), "inner": inner}))
+    assert made["inner"][0] == Discrete(2) and isinstance(made["inner"][1], Text) and made["a"] == Box(-1, 1, (2,))
+    assert left_out(made) == ["inner.1"]
+    assert known(Text(7)) == Text(7)
 
 
 def test_texts_beside_other_parts_are_left_out() -> None:

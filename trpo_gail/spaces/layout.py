@@ -21,6 +21,8 @@ from trpo_gail.errors import UserError
 Kind = Literal["vector", "image", "onehot"]
 Path = tuple[str | int, ...]  # of keys and indices, from the outermost space
 
+MOST_LETTERS = 1024  # of a text whose space does not say
+
 
 @dataclass(frozen=True)
 class Part:
@@ -149,6 +151,16 @@ class Layout:
         """The inverse of `flatten`: arrays [N, *shape], in the environment's own dictionaries and tuples."""
         found = {part.path: part.decode(rows[:, part.columns]) for part in self.parts}
         return _nest(found)
+
+
+def known(space: Space) -> Space:
+    """The space, with gymnasium's Text for texts of a class that a library brings along, as MiniGrid's missions are."""
+    if isinstance(space, Dict):
+        return Dict({key: known(inner) for key, inner in space.spaces.items()})
+    if isinstance(space, Tuple):
+        return Tuple([known(inner) for inner in space.spaces])
+    words = type(space) not in _PROBLEMS and space.dtype is not None and space.dtype.kind == "U"
+    return Text(MOST_LETTERS) if words and not isinstance(space, Text) else space
 
 
 def leaves(space: Space) -> Iterator[tuple[Path, Space]]:
