@@ -107,6 +107,22 @@ def test_images_may_be_named() -> None:
     assert [part.kind for part in Layout.of(space, ["depth"]).parts] == ["image", "vector"]
 
 
+def test_codes_may_be_named() -> None:
+    space = Dict({"view": Box(0, 255, (7, 7, 3), np.uint8), "camera": Box(0, 255, (8, 8, 3), np.uint8)})
+    assert [part.kind for part in Layout.of(space, numbers=["view"]).parts] == ["image", "vector"]  # in order of keys
+
+
+def test_pictures_of_small_numbers_are_told() -> None:
+    rows = np.zeros((5, 9 + 9), np.uint8)
+    space = Dict({"a": Box(0, 255, (3, 3), np.uint8), "b": Box(0, 255, (3, 3), np.uint8)})
+    made = Layout.of(space)
+    assert made.codes(rows) == [], "all black"
+    rows[0, 0], rows[1, 10] = 10, 200
+    (said,) = made.codes(rows)
+    assert said.startswith("a has no pixel above 10 of 255") and "--policy.numbers a " in said
+    assert Layout.of(space, numbers=["a"]).codes(rows) == []
+
+
 @pytest.mark.parametrize(
     ("space", "said"),
     [

@@ -113,6 +113,8 @@ def _numbers(spec: EnvSpec, walk: _Walk) -> Iterator[Finding]:
         text = "all rewards are the same: returns will only count steps"
         yield Finding("warning", "reward", text)
     columns = walk.observations.reshape(-1, spec.observation_size)
+    for warning in spec.observations.codes(columns):
+        yield Finding("warning", "observation", warning)
     constant = (columns == columns[0]).all(0) & spec.observations.columns("vector")
     if constant.any():
         text = f"{int(constant.sum())} of {len(constant)} columns never varied, the first is {int(constant.argmax())}"

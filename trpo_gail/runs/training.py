@@ -333,7 +333,8 @@ class _Session:
         if self.expert:
             self.view.line(f"expert: {describe.selection(self.expert)}")
             reward = None if self.config.adversary == "env_reward" else self.config.discriminator.reward
-            for warning in cautions.of_run(self.expert, self.config.env, reward):
+            codes = self.env.spec.observations.codes(self.expert.observations)
+            for warning in (*cautions.of_run(self.expert, self.config.env, reward), *codes):
                 self.view.warn(warning)
         self.view.begin(self.learner.progress.steps, self.config.expected_steps)
 
