@@ -75,7 +75,8 @@ class Discriminator:
         """Inputs [B, I] and actions of rows."""
         like = self.adam.flat.vector
         first, *others = self.network.inputs.features(observations, actions)
-        columns = [observation_tensor(first, like.dtype, like.device)]
+        frames = bool(self.network.inputs.observed.exempt.all())
+        columns = [observation_tensor(first, like.dtype, like.device, frames)]
         columns += [action_tensor(other, like.dtype, like.device) for other in others]
         return Columns(columns), action_tensor(actions, like.dtype, like.device)
 
