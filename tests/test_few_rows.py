@@ -5,10 +5,10 @@ A warning, or a number that is not finite, would be an error here.
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable
+import dataclasses
 from typing import Any
 
+import beside
 import numpy as np
 import pytest
 import torch
@@ -31,6 +31,16 @@ ADVERSARIES: dict[str, dict[str, Any]] = {
     "gail": {},
     "gail, large batches": {"discriminator": DiscriminatorConfig(d_batch_size=64)},
     "gail, one by one": {"discriminator": DiscriminatorConfig(d_batch_size=1)},
+    "gail, held back": {
+        "discriminator": DiscriminatorConfig(
+            gradient_penalty=1.0, spectral_norm=True, dropout=0.2, mixup=0.5, weight_decay=0.1, logit_penalty=0.1
+        )
+    },
+    "gail, all inputs": {
+        "discriminator": DiscriminatorConfig(inputs=("state", "action", "next_state", "done"), replay_iterations=2)
+    },
+    "gail, least squares": {"discriminator": DiscriminatorConfig(loss="least-squares", expert_batch_size=3)},
+    "airl": {"adversary": "airl"},
     "fem": {"adversary": "fem"},
     "gtal": {"adversary": "gtal"},
     "constant": {"adversary": "constant"},
@@ -73,7 +83,8 @@ def trained(config: Config, rollout: Rollout, discrete: bool = False, workers: W
     """Two epochs on this rollout, with one pair of the expert's."""
     spec, workers = toys.spec(2, 2, discrete=discrete), workers or Workers()
     actions = np.zeros(1, np.int64) if discrete else np.full((1, 2), 0.5)
-    expert = toys.pairs(np.full((1, 2), 0.5), actions) if config.imitates else None
+    pair = dataclasses.replace(toys.pairs(np.full((1, 2), 0.5), actions), successors=lambda: np.full((1, 2), 0.6))
+    expert = pair if config.imitates else None
     learner = make_learner(config, Env(spec), expert, workers)  # type: ignore[arg-type]
     learner.sampler = Fixed(rollout)  # type: ignore[assignment]
     for _ in range(2):
@@ -105,57 +116,13 @@ def test_no_row_at_all_is_said() -> None:
 # ---- two ranks -------------------------------------------------------------------------------------------------------
 
 
-class Beside(Workers):
-    """A rank that is a thread."""
-
-    def __init__(self, rank: int, values: list[Any], barrier: threading.Barrier) -> None:
-        super().__init__()
-        self.rank, self.size, self._values, self._barrier = rank, len(values), values, barrier
-
-    def gather(self, value: Any) -> list[Any]:
-        self._values[self.rank] = value
-        self._barrier.wait()
-        found = list(self._values)
-        self._barrier.wait()
-        return found
-
-    def sum(self, values: np.ndarray) -> np.ndarray:
-        return np.sum(self.gather(np.array(values, np.float64)), axis=0)
-
-    def max(self, value: float) -> float:
-        return max(self.gather(value))
-
-    def share_tensor(self, tensor: torch.Tensor) -> None:
-        tensor.data.copy_(self.gather(tensor.clone())[0])
-
-
-def on_two_ranks(function: Callable[[Workers], Any]) -> list[Any]:
-    """What each rank gives."""
-    values, barrier = [None, None], threading.Barrier(2, timeout=30.0)
-    results: list[Any] = [None, None]
-
-    def run(rank: int) -> None:
-        try:
-            results[rank] = function(Beside(rank, values, barrier))
-        except BaseException as error:
-            results[rank] = error
-            barrier.abort()
-
-    threads = [threading.Thread(target=run, args=(rank,)) for rank in range(2)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return results
-
-
 @every_learner
 @every_adversary
 def test_a_rank_without_rows_learns_what_one_alone_does(adversary: str, learner: str) -> None:
     config = config_of(adversary, learner)
     whole = toys.rollout([".T", "__"], observations=2, actions=2)
     alone = trained(config, whole)
-    both = on_two_ranks(lambda workers: trained(config, _share(whole, workers.rank), workers=workers))
+    both = beside.on_two_ranks(lambda workers: trained(config, _share(whole, workers.rank), workers=workers))
     for name, expected in alone.policy.state_dict().items():
         here, there = (learner.policy.state_dict()[name] for learner in both)
         assert torch.equal(here, there)

@@ -32,6 +32,11 @@ def test_warnings_come_ever_more_rarely() -> None:
     assert said[40].startswith("in the last 40 iterations no step of the policy was accepted")
 
 
+def test_a_policy_that_rests_on_purpose_is_not_stuck() -> None:
+    assert warnings(Config("any"), *[TRPO | {"warmup": 1}] * 50) == {}
+    assert list(warnings(Config("any"), *[TRPO | {"warmup": 1}] * 50, *[TRPO | {"warmup": 0}] * 20)) == [70]
+
+
 def test_one_accepted_step_begins_the_count_anew() -> None:
     accepted = TRPO | {"step_accepted": 0.5}  # one of two generator steps
     assert list(warnings(Config("any"), *[TRPO] * 19, accepted, *[TRPO] * 20)) == [40]

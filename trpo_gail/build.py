@@ -10,6 +10,7 @@ from trpo_gail.config import choices
 from trpo_gail.config.tree import Config
 from trpo_gail.critic import Critic
 from trpo_gail.envs.vector import VectorEnv
+from trpo_gail.errors import UserError
 from trpo_gail.generators.generator import Generator
 from trpo_gail.generators.generator import Parts as GeneratorParts
 from trpo_gail.learner import Learner
@@ -34,14 +35,16 @@ def make_learner(
 ) -> Learner:
     """A new learner, with rank 0's parameters and buffers on all ranks. A collective.
 
-    `policy` is used in place of the one that the config describes.
+    `policy` is used in place of the one that the config describes. With `init_policy` its observation statistics are
+    its own, and stay.
     """
     device, dtype = workers.device(config.device), getattr(torch, config.dtype)
     policy = place(policy or make_policy(config, env.spec), device, dtype)
     value = place(ValueNetwork(config.critic, env.spec, initial(config.seed, 1), config.policy.encoder), device, dtype)
     if config.normalise_from_expert and expert is not None:
         rows = torch.as_tensor(expert.observations, device=device)
-        policy.normaliser.add(policy.normaliser.sums(rows))
+        if config.init_policy is None:
+            policy.normaliser.add(policy.normaliser.sums(rows))
         value.normaliser.add(value.normaliser.sums(rows))
     critic = Critic(config, value, env.spec.max_episode_steps, workers)
     generator = make_generator(config, policy, workers)
@@ -53,6 +56,10 @@ def make_learner(
 def make_generator(config: Config, policy: Policy, workers: Workers) -> Generator:
     """The part that improves the policy."""
     made: Generator = choices.find(choices.GENERATORS, config.generator).load()(config, GeneratorParts(policy, workers))
+    if config.warmup_iterations and not hasattr(made, "rest"):
+        raise UserError(
+            f"--warmup_iterations: --generator {config.generator} has no method `rest`, which is needed then"
+        )
     return made
 
 

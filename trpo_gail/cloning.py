@@ -26,17 +26,20 @@ def clone(
     actions: np.ndarray,
     config: CloningConfig,
     log: Callable[[Stats], None],
+    section: str = "",
 ) -> Stats:
     """Fit a fresh policy to pairs, observations [M, O] and actions [M, A] or [M], at least two of them.
 
     Minimises mean -log pi(a|s) over a random share of the pairs, also in the log standard deviation. At regular
     intervals the other pairs score the policy, and `log` gets the record. At the end the policy has the parameters of
     its best score; that record is returned. As in the original code, the number of steps is fixed; the paper's text
-    stops when validation stops improving. Raises RunError if a score or a parameter is not finite.
+    stops when validation stops improving. Raises RunError if a score or a parameter is not finite; `section` is that of
+    the flags which it names.
     """
     assert len(observations) >= 2
     # The statistics include the validation pairs, and never change again.
-    policy.normaliser.add(policy.normaliser.sums(torch.from_numpy(observations.astype(np.float64))))
+    rows = torch.from_numpy(observations.astype(np.float64)).to(policy.normaliser.mean.device)
+    policy.normaliser.add(policy.normaliser.sums(rows))
     rng = stream(config.seed, CLONING)
     order = rng.permutation(len(observations))
     edge = min(max(int(config.train_share * len(order)), 1), len(order) - 1)
@@ -48,7 +51,7 @@ def clone(
         drawn = torch.from_numpy(rng.integers(0, edge, config.batch_size))
         adam.step(loss_gradient(policy, flat, train.z[drawn], train.actions[drawn]))
         if iteration % config.eval_every == 1 % config.eval_every or iteration == config.iterations:
-            row = {"iteration": iteration, **_finite_scores(policy, train, validation, iteration, config)}
+            row = {"iteration": iteration, **_finite_scores(policy, train, validation, iteration, config, section)}
             log(row)
             if best is None or row["validation_score"] > best["validation_score"]:
                 best, theta = row, flat.vector.clone()
@@ -85,12 +88,12 @@ def loss_gradient(policy: Policy, flat: FlatParameters, z: Tensor, actions: Tens
 
 
 def _finite_scores(
-    policy: Policy, train: _Pairs, validation: _Pairs, iteration: int, config: CloningConfig
+    policy: Policy, train: _Pairs, validation: _Pairs, iteration: int, config: CloningConfig, section: str
 ) -> dict[str, float]:
     try:
         return checked("policy", _scores(policy, train, validation), policy)
     except NotFinite as error:
-        advice = f"a smaller --stepsize than {config.stepsize:g} or --dtype float64 may help"
+        advice = f"a smaller --{section}stepsize than {config.stepsize:g} or --dtype float64 may help"
         raise RunError(f"step {iteration}: {error}; {advice}") from error
 
 

@@ -47,7 +47,8 @@ class Clock:
 
 
 def iteration(learner: Learner, config: Config, workers: Workers) -> Record:
-    """g_step generator steps, each on a fresh batch, then d_step discriminator updates on all their rows.
+    """g_step generator steps, each on a fresh batch, then d_step discriminator updates on all their rows. In the warm-up
+    the policy rests, with its observation statistics: nothing of it changes.
 
     Raises RunError for the first non-finite number.
     """
@@ -55,6 +56,7 @@ def iteration(learner: Learner, config: Config, workers: Workers) -> Record:
     rollouts, batches = list[tuple[Rollout, Transitions]](), list[Batch]()
     rng = stream(config.seed, MINIBATCH, progress.iteration)
     learner.sampler.begin_iteration(progress.iteration)
+    rests = progress.iteration < config.warmup_iterations
 
     for _ in range(config.g_step):
         with clock("sample"):
@@ -62,16 +64,20 @@ def iteration(learner: Learner, config: Config, workers: Workers) -> Record:
         with clock.learning("reward"):
             rows = number_rows(int(rollout.valid.sum()), workers)
             seen = _seen(learner, config, rollout, rows)
-            reward = _paid(learner, rollout, seen, config.causal_entcoeff)  # r(s, a) from D_w
+            reward = _paid(learner, config, rollout, seen, config.causal_entcoeff)  # r(s, a) from D_w
             batch = learner.critic.batch(rollout, reward, rows)  # A by GAE(gamma, lambda)
         with clock.learning("generator"):  # theta -> theta'
-            stats = checked("policy", learner.generator.step(batch, rng), learner.policy, learner.generator)
+            stats = learner.generator.rest(batch) if rests else learner.generator.step(batch, rng)
+            stats = checked("policy", stats, learner.policy, learner.generator)
         if not config.critic.after_adversary:
             with clock.learning("critic"):
                 stats |= checked("critic", learner.critic.fit(batch, rng), learner.critic)
-        # Not before the step: there the ratio must be 1 and the KL 0.
-        learner.policy.normaliser.add(workers.sum_tensor(learner.policy.normaliser.sums(batch.observations)))
-        checked("normaliser of the policy", {}, learner.policy.normaliser)
+        if not rests:
+            # Not before the step: there the ratio must be 1 and the KL 0.
+            learner.policy.normaliser.add(workers.sum_tensor(learner.policy.normaliser.sums(batch.observations)))
+            checked("normaliser of the policy", {}, learner.policy.normaliser)
+        if config.fixed_horizon:
+            _refuse_other_lengths(episodes, learner, workers)
         rollouts.append((rollout, seen))
         batches.append(batch)
         steps.append({**_sampling_stats(learner, rollout, episodes, reward, batch, workers), **stats})
@@ -83,7 +89,7 @@ def iteration(learner: Learner, config: Config, workers: Workers) -> Record:
     if config.critic.after_adversary:  # the original's order; targets are of the new reward, without the entropy bonus
         with clock.learning("critic"):
             for (rollout, seen), batch, row in zip(rollouts, batches, steps, strict=True):
-                reward = _paid(learner, rollout, seen, 0.0)
+                reward = _paid(learner, config, rollout, seen, 0.0)
                 retargeted = learner.critic.retarget(batch, rollout, reward)
                 row |= checked("critic", learner.critic.fit(retargeted, rng), learner.critic)
 
@@ -96,6 +102,8 @@ def iteration(learner: Learner, config: Config, workers: Workers) -> Record:
         "idle_rows": progress.idle_rows,
         "cut_episodes": progress.cut_episodes,
     }
+    if config.warmup_iterations:
+        counters["warmup"] = int(rests)
     return {**counters, **_mean(steps), **adversary_stats, **clock.seconds}
 
 
@@ -107,14 +115,36 @@ def _seen(learner: Learner, config: Config, rollout: Rollout, rows: Rows) -> Tra
     return dataclasses.replace(seen, log_prob=learner.policy.log_prob(seen.observations, seen.actions))
 
 
-def _paid(learner: Learner, rollout: Rollout, seen: Transitions, causal_entcoeff: float) -> np.ndarray:
-    """The adversary's reward [T, N], 0 in rows that are no transitions."""
+def _paid(learner: Learner, config: Config, rollout: Rollout, seen: Transitions, causal_entcoeff: float) -> np.ndarray:
+    """The adversary's reward [T, N], with the environment's own if that has a weight; 0 in rows that are no
+    transitions."""
     reward = learner.adversary.reward(seen)
     finite.numbers("reward of the adversary", reward)
+    if weight := task_weight(config, learner.progress.steps):
+        assert seen.env_rewards is not None
+        reward = reward + weight * seen.env_rewards
     if causal_entcoeff:  # the gradient of the causal entropy is that of a reward -log pi (lemma A.1)
         assert seen.log_prob is not None
         reward = reward - causal_entcoeff * seen.log_prob
     return to_rollout(rollout, reward)
+
+
+def _refuse_other_lengths(episodes: Episodes, learner: Learner, workers: Workers) -> None:
+    """Raise RunError, on all ranks, for an episode that is not as long as the time limit says. A collective."""
+    limit = learner.sampler.env.spec.max_episode_steps
+    other = [int(length) for length in episodes.lengths if length != limit]
+    if found := [length for lengths in workers.gather(other) for length in lengths]:
+        raise RunError(
+            f"--fixed_horizon: an episode ended after {found[0]} steps, and the time limit is {limit}: expected an "
+            "environment whose episodes all last until then"
+        )
+
+
+def task_weight(config: Config, steps: int) -> float:
+    """Weight of the environment's reward after so many steps: on the line from its first to its last value."""
+    end = config.task_weight if config.task_weight_end is None else config.task_weight_end
+    done = min(1.0, steps / config.expected_steps)
+    return config.task_weight + (end - config.task_weight) * done
 
 
 def _together(rollouts: list[tuple[Rollout, Transitions]], workers: Workers) -> Transitions:

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import toys
 
-from trpo_gail.adversaries import inputs
 from trpo_gail.adversaries.apprenticeship import Apprenticeship, Features
+from trpo_gail.adversaries.inputs import Inputs
 from trpo_gail.adversaries.rewards import FORMS
 from trpo_gail.parallel import Workers
 
@@ -54,7 +54,7 @@ def phi_by_hand(expert: Pairs, given: Pairs, discrete: int = 0) -> np.ndarray:
 @pytest.mark.parametrize("discrete", [0, 3])
 def test_features_are_those_of_the_paper(discrete: int, rng: np.random.Generator) -> None:
     expert, given = pairs(rng, 40, discrete), pairs(rng, 30, discrete, shift=1.0)
-    features = Features(inputs.of(toys.spec(2, discrete or 1, discrete=bool(discrete))), *expert)
+    features = Features(Inputs(toys.spec(2, discrete or 1, discrete=bool(discrete))), *expert)
     assert features.size == (3 * 4 + 1 if discrete else 7)
     np.testing.assert_allclose(features(*given), phi_by_hand(expert, given, discrete), rtol=1e-9, atol=1e-12)
 
@@ -62,7 +62,7 @@ def test_features_are_those_of_the_paper(discrete: int, rng: np.random.Generator
 @pytest.mark.parametrize("discrete", [0, 3])
 def test_expert_features_have_mean_0_squares_the_scale_squared_and_1(discrete: int, rng: np.random.Generator) -> None:
     expert = pairs(rng, 60, discrete)
-    features = Features(inputs.of(toys.spec(2, discrete or 1, discrete=bool(discrete))), *expert)
+    features = Features(Inputs(toys.spec(2, discrete or 1, discrete=bool(discrete))), *expert)
     mean = features(*expert).mean(0)
     if discrete:
         mean = np.concatenate([mean[:-1].reshape(3, -1).sum(0), mean[-1:]])

@@ -10,8 +10,8 @@ import torch
 from gymnasium.spaces import Box, Dict, Discrete
 
 import trpo_gail
-from trpo_gail.adversaries import inputs
-from trpo_gail.adversaries.discriminator import DiscriminatorNetwork
+from trpo_gail.adversaries.inputs import Inputs
+from trpo_gail.adversaries.network import DiscriminatorNetwork
 from trpo_gail.config.tree import DiscriminatorConfig, PolicyConfig
 from trpo_gail.errors import UserError
 from trpo_gail.spaces.layout import Layout
@@ -56,7 +56,7 @@ def test_columns_that_are_left(space: Box | Dict, names: list[str], kept: list[i
 def test_mistakes(space: Box | Dict, names: list[str], said: str) -> None:
     spec = EnvSpec("Toy-v0", "gymnasium", {}, space, Discrete(2))
     with pytest.raises(UserError, match=rf"^--discriminator.ignore: {said}.* \(environment 'Toy-v0'\)$"):
-        inputs.of(spec, names)
+        Inputs(spec, ignore=names)
 
 
 @pytest.mark.parametrize("actions", [Discrete(2), Box(-1, 1, (2,))])

@@ -44,7 +44,7 @@ def test_every_row_names_a_function_of_two_arguments(table: Table) -> None:
 
 
 def test_who_imitates() -> None:
-    assert [name for name in ADVERSARIES if Config("x", adversary=name).imitates] == ["gail", "fem", "gtal"]
+    assert [name for name in ADVERSARIES if Config("x", adversary=name).imitates] == ["gail", "airl", "fem", "gtal"]
 
 
 def test_a_function_from_outside_is_found_and_imitates_unless_it_says_otherwise(outside: types.ModuleType) -> None:
@@ -98,7 +98,7 @@ def test_what_is_no_function_is_refused(name: str, says: str, outside: types.Mod
 def test_an_unknown_name_is_told_the_choices(name: str) -> None:
     for flag, known in (
         ("generator", "'trpo', 'ppo'"),
-        ("adversary", "'gail', 'fem', 'gtal', 'constant', 'env_reward'"),
+        ("adversary", "'gail', 'airl', 'fem', 'gtal', 'constant', 'env_reward'"),
     ):
         with pytest.raises(UserError) as caught:
             parse_flags(["x", f"--{flag}={name}"])

@@ -11,7 +11,7 @@ from trpo_gail.config import choices, idle
 from trpo_gail.config.files import from_dict, to_dict
 from trpo_gail.config.leaves import flatten, leaves
 from trpo_gail.config.presets import changed, preset
-from trpo_gail.config.tree import Config
+from trpo_gail.config.tree import Config, DiscriminatorConfig
 from trpo_gail.errors import UserError
 
 # What is chosen; the field that it leaves without effect, another value of it, and the reason.
@@ -23,6 +23,9 @@ IDLE: list[tuple[dict[str, Any], str, Any, str]] = [
     ({"adversary": "env_reward"}, "discriminator.reward", "log(D)", "--adversary is env_reward"),
     ({"adversary": "constant"}, "trajectories", 4, "there is no --expert"),
     ({"adversary": "env_reward"}, "subsample", 4, "there is no --expert"),
+    ({}, "cloning.iterations", 5, "--init_policy is None"),
+    ({"init_policy": "runs/x"}, "cloning.min_log_std", 0.0, "--init_policy is runs/x"),
+    ({"init_policy": "runs/x"}, "policy.init_log_std", -1.0, "--init_policy is runs/x"),
     ({"generator": "trpo"}, "ppo.n_epochs", 3, "--generator is trpo"),
     ({"generator": "ppo"}, "trpo.max_kl", 0.02, "--generator is ppo"),
     ({"sampling": "episodes"}, "restart_every", 5, "--sampling is episodes"),
@@ -38,6 +41,15 @@ IDLE: list[tuple[dict[str, Any], str, Any, str]] = [
     ({"generator": "ppo"}, "ppo.kl_coeff", 0.5, "--ppo.objective is clip"),
     ({"generator": "ppo"}, "ppo.kl_target", 0.5, "--ppo.objective is clip"),
     ({"generator": "ppo", "ppo.n_epochs": 1}, "ppo.recompute_advantages", True, "--ppo.n_epochs is 1"),
+    ({"discriminator.loss": "least-squares"}, "discriminator.label_smoothing", 0.1, "--discriminator.loss is least-squares"),
+    ({}, "discriminator.gradient_penalty_target", 0.0, "--discriminator.gradient_penalty is 0.0"),
+    ({}, "discriminator.replay_share", 0.1, "--discriminator.replay_iterations is 0"),
+    (
+        {"discriminator.hidden_sizes": (8,)}, "discriminator.hidden_size_adversary", 50,
+        "--discriminator.hidden_sizes is (8,)",
+    ),
+    ({"adversary": "airl", "airl.shaping": False}, "airl.hidden_sizes", (8,), "--airl.shaping is False"),
+    ({"adversary": "gail"}, "airl.shaping", False, "--adversary is gail"),
     (
         {"trpo.line_search_steps": 1}, "trpo.line_search_shrink", 0.9,
         "--trpo.line_search_steps is 1 and --trpo.line_search_failure is restore",
@@ -55,11 +67,10 @@ def words(values: dict[str, Any]) -> list[str]:
     found: list[str] = []
     for path, value in values.items():
         section, dot, name = path.rpartition(".")
-        found += (
-            [f"--{section}{dot}{'' if value else 'no_'}{name}"]
-            if isinstance(value, bool)
-            else [f"--{path}", str(value)]
-        )
+        if isinstance(value, bool):
+            found.append(f"--{section}{dot}{'' if value else 'no_'}{name}")
+        else:
+            found += [f"--{path}", *map(str, value if isinstance(value, tuple) else [value])]
     return found
 
 
@@ -119,7 +130,8 @@ def test_what_a_preset_sets_and_a_choice_leaves_without_effect_is_no_mistake(nam
 
 def test_a_paper_preset_of_a_linear_reward_has_the_discriminators_defaults() -> None:
     config = preset("paper", "x", adversary="fem")
-    assert config.d_step == 16 and config.discriminator == Config("x").discriminator
+    plain = DiscriminatorConfig(reward="-log(1-D)")  # the preset's, which decides the sign
+    assert config.d_step == 16 and config.discriminator == plain
     assert config.trpo == preset("paper", "x").trpo
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from gymnasium.spaces import Box
 
-from trpo_gail.config.tree import Config
+from trpo_gail.adversaries.rewards import FORMS
 from trpo_gail.errors import MOST, UserError
 from trpo_gail.experts.checks import cautions, fit
 from trpo_gail.experts.data import Demonstrations
@@ -60,12 +60,16 @@ def test_most_episodes_end_by_success(
     for told in (cautions.of_file(read(path)), cautions.of_run(data, "Toy-v0", ALIVE)):
         assert [text.partition(";")[0] for text in told] == expected
         assert all("--discriminator.reward 'log(D)'" in text for text in told)
-    assert cautions.of_run(data, "Toy-v0", SUCCESS) == cautions.of_run(data, "Toy-v0", None) == []
+    assert cautions.of_run(data, "Toy-v0", None) == []
+    told = cautions.of_run(data, "Toy-v0", SUCCESS)
+    assert len(told) == (len(limit) > len(terminal)) and all("last until the time limit" in text for text in told)
 
 
 def test_a_few_of_the_files_episodes_are_judged_by_all(tmp_path: Path, demonstrations: Demonstrations) -> None:
     data = load(saved(tmp_path, ended(demonstrations, [0], [1, 2])), trajectories=1)
     assert data.ends == Ends(1, 2, 0) and cautions.of_run(data, "Toy-v0", ALIVE) == []
+    (told,) = cautions.of_run(data, "Toy-v0", SUCCESS)
+    assert "2 of 3 episodes last until the time limit" in told and "--discriminator.reward '-log(1-D)'" in told
 
 
 def test_of_subsampled_rows_those_count_that_are_last(tmp_path: Path, demonstrations: Demonstrations) -> None:
@@ -85,8 +89,8 @@ def test_the_committed_files(name: str) -> None:
     assert all("end by termination" in text for text in told)
 
 
-def test_the_reward_that_is_warned_of_is_the_default() -> None:
-    assert Config("").discriminator.reward == cautions.ALIVE
+def test_the_rewards_that_are_warned_of_exist() -> None:
+    assert {cautions.ALIVE, cautions.SUCCESS} < set(FORMS)
 
 
 def test_no_row_ends_an_episode(tmp_path: Path, demonstrations: Demonstrations) -> None:

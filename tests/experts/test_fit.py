@@ -93,3 +93,8 @@ def test_the_view_of_actions(
 def test_a_float32_bound_is_not_outside_a_float64_one() -> None:
     bound = np.array([0.1])  # float32(0.1) is larger
     assert not fit.outside(np.array([[0.1]], np.float32), -bound, bound).any()
+
+
+def test_whole_numbers_are_outside_bounds_without_rounding() -> None:
+    actions = np.array([[0, 1], [2, -1]])
+    assert fit.outside(actions, np.zeros(2), np.ones(2)).tolist() == [[False, False], [True, True]]

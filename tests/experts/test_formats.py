@@ -17,7 +17,7 @@ from trpo_gail.errors import UserError
 from trpo_gail.experts.arrays import demonstrations
 from trpo_gail.experts.data import Demonstrations
 from trpo_gail.experts.formats import FORMATS
-from trpo_gail.experts.load import read
+from trpo_gail.experts.load import pieces, read
 
 
 class JsonLines:
@@ -116,3 +116,28 @@ def test_files_are_told_apart_by_content(native: Path) -> None:
 
 def test_names_are_different() -> None:
     assert len({form.NAME for form in FORMATS}) == len(FORMATS)
+
+
+@pytest.mark.parametrize(
+    "error", [TypeError("no len()"), OverflowError("too large"), RecursionError(), ValueError("odd")]
+)
+def test_whatever_a_reader_raises_is_one_line_of_the_file(
+    error: Exception, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A damaged file may hold anything where a reader expects something."""
+    path = tmp_path / "x.npz"
+    np.savez(path, obs=np.zeros((3, 2)), acs=np.zeros((3, 1)))
+
+    class Odd:
+        NAME = "odd"
+
+        def holds(self, path: Path) -> bool:
+            return True
+
+        def read(self, path: Path) -> Demonstrations:
+            raise error
+
+    monkeypatch.setattr("trpo_gail.experts.load.FORMATS", (Odd(),))
+    for how in (read, lambda p: list(pieces(p))):
+        with pytest.raises(UserError, match=rf"x\.npz: taken for odd, but damaged .*{type(error).__name__}"):
+            how(path)

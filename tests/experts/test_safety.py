@@ -84,12 +84,26 @@ def test_it_is_refused(native: Path, harm: Callable[[h5py.File], None], says: st
     assert str(caught.value).startswith(f"{native}: {says}")
 
 
-def test_links_that_lead_back_end(native: Path) -> None:
+@pytest.mark.parametrize("link", [None, "/", "/a", "/a/b"], ids=["hard", "top", "outer", "itself"])
+def test_groups_that_hold_themselves_are_refused(native: Path, link: str | None) -> None:
+    """Whatever goes from group to group would go on until Python stops it."""
     with h5py.File(native, "a") as file:
-        file["more"] = file["/"]
-        file["soft"] = h5py.SoftLink("/soft")
-        file["up"] = h5py.SoftLink("/")
+        inner = file.create_group("a/b")
+        inner["more"] = h5py.SoftLink(link) if link else file["/"]
+    with pytest.raises(UserError, match=r"is a group within more than 50 others, or within itself, expected fewer"):
+        read(native)
+
+
+def test_a_group_too_deep_is_refused_and_others_are_not(native: Path) -> None:
+    with h5py.File(native, "a") as file:
+        file.create_group("/".join("a" * 50))
+        file["soft"] = h5py.SoftLink("/soft")  # leads nowhere
+        file["again"] = file["a/a"]
     assert read(native).trajectories == 3
+    with h5py.File(native, "a") as file:
+        file.create_group("/".join("a" * 51))
+    with pytest.raises(UserError, match="is a group within more than 50 others"):
+        read(native)
 
 
 def test_the_limit_can_be_raised(native: Path, monkeypatch: pytest.MonkeyPatch) -> None:

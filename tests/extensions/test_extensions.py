@@ -20,6 +20,7 @@ from trpo_gail.adversaries.discriminator import Discriminator
 from trpo_gail.build import make_generator, make_learner
 from trpo_gail.config.tree import Config, DiscriminatorConfig, PolicyConfig
 from trpo_gail.envs import vector
+from trpo_gail.errors import UserError
 from trpo_gail.optim.flat import of as flat_of
 from trpo_gail.parallel import Workers
 from trpo_gail.policies.fisher import fisher_product
@@ -88,6 +89,22 @@ def test_it_trains_behind_the_seam() -> None:
     learner = make_learner(config, vector.make(config.env, 2, "gymnasium"), expert, WORKERS)
     rows = [iteration(learner, config, WORKERS) for _ in range(2)]
     assert all(row["gradient_penalty"] > 0 and row["step_accepted"] == 1.0 for row in rows)
+
+
+class Restless:
+    """A generator that knows of no warm-up."""
+
+    def step(self, batch: Batch, rng: np.random.Generator) -> dict[str, float]:
+        return {"kl": 0.0}
+
+
+def test_a_generator_that_cannot_rest_has_no_warm_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    restless: Any = lambda config, parts: Restless()  # noqa: E731
+    monkeypatch.setattr(toy_adversary, "restless", restless, raising=False)
+    config = Config("toys:Walk-v0", generator="toy_adversary:restless")
+    assert isinstance(make_generator(config, toys.policy(toys.spec(3, 2)), WORKERS), Restless)
+    with pytest.raises(UserError, match=r"--generator toy_adversary:restless has no method `rest`"):
+        make_generator(dataclasses.replace(config, warmup_iterations=1), toys.policy(toys.spec(3, 2)), WORKERS)
 
 
 # ---- an action space of several labels -------------------------------------------------------------------------------

@@ -380,3 +380,18 @@ def test_what_is_saved_goes_on_bit_for_bit(more: dict[str, Any]) -> None:
     rows = [step(x, batch, 1) for x in (made, again, fresh)]
     assert same_bits(parameters(policy), parameters(twin)) and rows[0] == rows[1]
     assert not same_bits(parameters(policy), parameters(fresh.policy)), "a blind control"
+
+
+@pytest.mark.parametrize("objective", ["clip", "kl-penalty"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_rest_moves_nothing_but_the_schedule(kind: str, objective: str) -> None:
+    policy, batch = case(kind)
+    made = ppo(policy, run_steps=1000, schedule="linear", objective=objective)
+    before = parameters(policy)
+    rested = made.rest(batch)
+    assert same_bits(parameters(policy), before) and made.steps == 200 and made.kl_coeff == 1.0
+    taken = step(made, batch)
+    assert list(rested) == list(taken) and taken["kl"] > 0 and rested["entropy"] == taken["entropy"]
+    assert taken["learning_rate"] == pytest.approx(0.8 * rested["learning_rate"])
+    silent = ("kl", "improvement", "clip_fraction", "epochs", "updates", "gradient_norm")
+    assert {rested[name] for name in silent} == {0.0}

@@ -56,6 +56,18 @@ def test_a_bandits_step_is_the_natural_gradient(damping: float) -> None:
         assert stats["kl"] == pytest.approx(max_kl, rel=0.1)
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_rest_moves_nothing_and_tells_the_same(kind: str) -> None:
+    policy, batch = case(kind)
+    before = parameters(policy)
+    rested = TRPO(TRPOConfig(), policy, Workers()).rest(batch)
+    assert same_bits(parameters(policy), before)
+    taken = step(policy, batch)
+    assert list(rested) == list(taken) and taken["kl"] > 0
+    assert all(rested[name] == taken[name] > 0 for name in ("entropy", "gradient_norm"))
+    assert {rested[name] for name in rested.keys() - {"entropy", "gradient_norm"}} == {0.0}
+
+
 # ---- the trust region ------------------------------------------------------------------------------------------------
 
 

@@ -20,8 +20,10 @@ CASES = (
     "CartPole-v0,gymnasium,episodes,1,float32",
     "Hopper-v4,envpool,steps,1,float64",
     "Hopper-v4,envpool,steps,2,float64,ppo",
+    "Hopper-v4,envpool,steps,1,float64,bc",  # begins with a clone
+    "CartPole-v0,envpool,steps,1,float32,run",  # begins with the policy of the first of these
 )
-OTHER_RANKS = ("CartPole-v0,envpool,steps,1,float32", "Hopper-v4,envpool,steps,1,float64", CASES[-1])
+OTHER_RANKS = ("CartPole-v0,envpool,steps,1,float32", "Hopper-v4,envpool,steps,1,float64", CASES[-3])
 SAVED = 3  # the iteration that is resumed
 DAMAGED = f"iteration_{SAVED + 1:07d}.pt"
 

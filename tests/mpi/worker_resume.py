@@ -11,24 +11,31 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from trpo_gail.config.tree import Config, CriticConfig, PPOConfig
+from trpo_gail.config.tree import CloningStartConfig, Config, CriticConfig, PPOConfig
 from trpo_gail.parallel import Workers
 from trpo_gail.runs.training import run, saved_config
 
 EXPERTS = Path(__file__).parents[2] / "expert_data"
 
 
-def config(case: str) -> Config:
-    """ENVIRONMENT,backend,mode,g_step,dtype[,ppo]. Streams restart in the fifth iteration, so not where it is resumed."""
+def config(case: str, folder: Path) -> Config:
+    """ENVIRONMENT,backend,mode,g_step,dtype[,ppo|bc|run]. Streams restart in the fifth iteration, so not where it is
+    resumed. The last two begin with a policy that has learnt: a clone, or that of the same case in this folder."""
     given: list[Any] = case.split(",")
-    env, backend, mode, g_step, dtype, *ppo = given
+    env, backend, mode, g_step, dtype, *more = given
     steps = 2600 if mode == "episodes" else 1700  # five iterations, or a little more
     made = Config(
         env, str(EXPERTS / f"{env}.h5"), trajectories=4, subsample=20, backend=backend, sampling=mode,
         g_step=int(g_step), dtype=dtype, num_envs=5, timesteps_per_batch=320, steps=steps * int(g_step),
         restart_every=4 if mode == "steps" else 100, eval_every=600, eval_episodes=3, final_episodes=2, save_every="3",
     )  # fmt: skip
-    if not ppo:
+    if more == ["bc"]:
+        return dataclasses.replace(
+            made, init_policy="bc", warmup_iterations=2, cloning=CloningStartConfig(iterations=60, eval_every=20)
+        )
+    if more == ["run"]:
+        return dataclasses.replace(made, init_policy=str(folder / case.removesuffix(",run")), warmup_iterations=2)
+    if not more:
         return made
     # All that is carried on.
     options = PPOConfig(n_epochs=3, batch_size=64, objective="kl-penalty", schedule="linear", recompute_advantages=True)
@@ -41,7 +48,7 @@ def main() -> None:
     workers = Workers.world()
     if sys.argv[1] == "whole":
         for case in sys.argv[3:]:
-            run(config(case), str(Path(sys.argv[2]) / case), False, True, workers)
+            run(config(case, Path(sys.argv[2])), str(Path(sys.argv[2]) / case), False, True, workers)
     else:
         for path in sys.argv[2:]:
             run(saved_config(Path(path)), path, True, True, workers)

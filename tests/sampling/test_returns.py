@@ -10,7 +10,8 @@ import pytest
 import torch
 import toys
 
-from trpo_gail.adversaries.discriminator import Discriminator, DiscriminatorNetwork
+from trpo_gail.adversaries.discriminator import Discriminator
+from trpo_gail.adversaries.network import DiscriminatorNetwork
 from trpo_gail.adversaries.view import View
 from trpo_gail.config.tree import Config, CriticConfig, DiscriminatorConfig
 from trpo_gail.critic import Critic

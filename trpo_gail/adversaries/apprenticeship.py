@@ -15,10 +15,9 @@ import numpy as np
 import torch
 
 from trpo_gail import finite
-from trpo_gail.adversaries import inputs as inputs_of
+from trpo_gail.adversaries import rewards
 from trpo_gail.adversaries.adversary import Parts
 from trpo_gail.adversaries.inputs import Inputs
-from trpo_gail.adversaries.rewards import FORMS
 from trpo_gail.adversaries.view import View
 from trpo_gail.config.tree import Config
 from trpo_gail.errors import UserError
@@ -93,7 +92,7 @@ class Apprenticeship:
         self.method, self.workers = method, workers
         self._view = View.of(spec, expert)
         observations, actions = expert.observations, expert.actions
-        inputs = inputs_of.of(spec, ignore)
+        inputs = Inputs(spec, ignore=ignore)
         _refuse_images(method, inputs, spec)
         self.features = Features(inputs, observations, actions)
         total, count = self._sums(observations, actions)
@@ -160,7 +159,7 @@ def build(config: Config, parts: Parts) -> Apprenticeship:
     assert parts.expert is not None and config.adversary in ("fem", "gtal")
     kind: Literal["fem", "gtal"] = "fem" if config.adversary == "fem" else "gtal"
     rng = np.random.default_rng(stream_seed(config.seed, INITIAL, 2))
-    sign = FORMS[config.discriminator.reward].sign
+    sign = rewards.sign(rewards.chosen(config, parts.expert.ends))
     ignore = config.discriminator.ignore
     return Apprenticeship(kind, sign, parts.spec, parts.expert, rng, parts.workers, ignore)
 

@@ -22,26 +22,32 @@ class Columns:
     """
 
     def __init__(self, blocks: Sequence[Tensor]) -> None:
-        self._blocks = list(blocks)
+        self.blocks = list(blocks)
         self._whole = torch.uint8 not in {block.dtype for block in blocks}
         if self._whole:
-            self._blocks = [torch.cat(self._blocks, 1)]
+            self.blocks = [torch.cat(self.blocks, 1)]
 
     def __len__(self) -> int:
-        return len(self._blocks[0])
+        return len(self.blocks[0])
 
     @property
     def device(self) -> torch.device:
-        return self._blocks[0].device
+        return self.blocks[0].device
+
+    def followed_by(self, *others: Columns) -> Columns:
+        """These rows, then those of others; itself without others."""
+        if not others:
+            return self
+        return Columns([torch.cat(parts) for parts in zip(self.blocks, *(o.blocks for o in others), strict=True)])
 
     def rows(self, index: Tensor | slice) -> Tensor:
         """[b, I] for the numbers of rows."""
-        return torch.cat([block[index] for block in self._blocks], 1)
+        return torch.cat([block[index] for block in self.blocks], 1)
 
     def chunks(self) -> Iterator[Tensor]:
         """All rows [B, I], in consecutive pieces."""
         if self._whole:
-            yield self._blocks[0]
+            yield self.blocks[0]
         else:
             for start in range(0, len(self), AT_A_TIME):
                 yield self.rows(slice(start, start + AT_A_TIME))
@@ -53,6 +59,6 @@ class Columns:
     def normalised(self, normaliser: Normaliser) -> Callable[[Tensor], Tensor]:
         """A function from numbers of rows to these, normalised [b, I]."""
         if self._whole:
-            z = normaliser(self._blocks[0])
+            z = normaliser(self.blocks[0])
             return lambda index: z[index]
         return lambda index: normaliser(self.rows(index))

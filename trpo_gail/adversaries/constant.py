@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from trpo_gail.adversaries import rewards
 from trpo_gail.adversaries.adversary import Parts
-from trpo_gail.adversaries.rewards import FORMS
 from trpo_gail.config.tree import Config
 from trpo_gail.records import Stats
 from trpo_gail.sampling.transitions import Transitions
@@ -41,4 +41,5 @@ class ConstantReward:
 
 def build(config: Config, parts: Parts) -> ConstantReward:
     """A constant of the sign of the config's reward form."""
-    return ConstantReward(FORMS[config.discriminator.reward].sign)
+    ends = parts.expert.ends if parts.expert else None
+    return ConstantReward(rewards.sign(rewards.chosen(config, ends)))

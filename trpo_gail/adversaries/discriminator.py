@@ -6,52 +6,43 @@ D. Losses and rewards are computed from logits only.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from itertools import islice
-from typing import Any
+import dataclasses
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
-from torch import Tensor, nn
-from torch.nn.functional import softplus
+from torch import Tensor
 
 from trpo_gail import finite
-from trpo_gail.adversaries import inputs
+from trpo_gail.adversaries import losses, measures, rewards
+from trpo_gail.adversaries.absorbing import Absorbing
 from trpo_gail.adversaries.adversary import Parts
 from trpo_gail.adversaries.columns import Columns
+from trpo_gail.adversaries.draws import Draw, draws
 from trpo_gail.adversaries.inputs import Inputs
-from trpo_gail.adversaries.losses import cross_entropy_slope
+from trpo_gail.adversaries.network import DiscriminatorNetwork
+from trpo_gail.adversaries.pay import Pay
+from trpo_gail.adversaries.replay import Past, Replay
 from trpo_gail.adversaries.rewards import FORMS
+from trpo_gail.adversaries.update import Rows, Updater
 from trpo_gail.adversaries.view import View
 from trpo_gail.config.tree import Config, DiscriminatorConfig
-from trpo_gail.networks import encoders
-from trpo_gail.networks.normaliser import Normaliser
+from trpo_gail.errors import UserError
 from trpo_gail.networks.placing import initial, place, share
 from trpo_gail.optim.adam import FlatAdam
 from trpo_gail.parallel import Workers
 from trpo_gail.records import Stats
-from trpo_gail.sampling.batch import Rows, action_tensor, observation_tensor
+from trpo_gail.sampling.batch import action_tensor, observation_tensor
 from trpo_gail.sampling.transitions import Transitions
-from trpo_gail.spaces.spec import EnvSpec
-
-
-class DiscriminatorNetwork(nn.Module):
-    """Normalised inputs -> one logit per row."""
-
-    def __init__(self, config: DiscriminatorConfig, spec: EnvSpec, rng: torch.Generator, encoder: str = "auto") -> None:
-        super().__init__()
-        self.inputs: Inputs = inputs.of(spec, config.ignore)
-        hidden = (config.hidden_size_adversary, config.hidden_size_adversary)
-        layout = self.inputs.observed
-        extra = self.inputs.size - layout.size
-        self.net = encoders.make(layout, extra, hidden, self.inputs.outputs, out_scale=0.0, encoder=encoder, rng=rng)
-        exempt = np.concatenate([layout.exempt, np.zeros(extra, bool)])
-        active = {"observations-actions": self.inputs.size, "observations": layout.size, "none": 0}
-        self.normaliser = Normaliser(self.inputs.size, config.input_clip, active[config.normalise], exempt)
+from trpo_gail.system.terminal import warn
 
 
 class Discriminator:
-    """Learns to tell the expert's pairs from the learner's, and rewards the learner for being taken for the expert."""
+    """Learns to tell the expert's transitions from the learner's, and rewards the learner for being taken for the
+    expert."""
 
     needs_log_prob = False
 
@@ -63,62 +54,140 @@ class Discriminator:
         view: View,
         expert: Transitions,
         workers: Workers,
+        *,
+        form: str = rewards.ALIVE,
+        run_steps: int | None = None,
+        absorbing: Absorbing | None = None,
     ) -> None:
-        """`network` is on its device; `expert` has M rows."""
+        """`network` is on its device; `expert` has M rows. `form` is the reward form; `run_steps` are the environment
+        steps of the whole run, over which the step size may fall."""
         self.config, self.d_step, self.network, self.workers = config, d_step, network, workers
-        self.adam = FlatAdam(network.net, config.d_stepsize, workers)
-        self._view, self._form = view, FORMS[config.reward]
-        # Observations become floats first: integers in a file are numbers, not labels like Discrete actions.
-        self._expert, self._expert_actions = self._tensors(self._view.states(expert.observations), expert.actions)
+        self.adam = FlatAdam(network.net, config.d_stepsize, workers, config.weight_decay)
+        self.form, self._loss = FORMS[form], losses.of(config)
+        self._view, self._run_steps, self._absorbing = view, run_steps, absorbing
+        self._updater = Updater(config, network, self.adam)
+        self._pay = Pay(config.reward_normalise, config.reward_clip, config.reward_scale, workers)
+        self._replay = Replay(config.replay_iterations, workers)
+        self._steps = 0  # environment steps learned from, of all ranks
+        self._expert, self._expert_actions = self._tensors(expert, self._view.of_expert(expert))
 
-    def _tensors(self, observations: np.ndarray, actions: np.ndarray) -> tuple[Columns, Tensor]:
-        """Inputs [B, I] and actions of rows."""
+    def _tensors(self, side: Transitions, pairs: tuple[np.ndarray, np.ndarray]) -> tuple[Columns, Tensor]:
+        """Inputs [B, I] and actions of rows, whose observations and actions are `pairs`."""
+        inputs = self.network.inputs
+        following = self._view.states(side.next_observations) if inputs.needs_next else None
+        blocks = inputs.features(*pairs, following, side.terminated)
+        return Columns([self._block(block) for block in blocks]), self._actions(pairs[1])
+
+    def _block(self, values: np.ndarray) -> Tensor:
         like = self.adam.flat.vector
-        first, *others = self.network.inputs.features(observations, actions)
         frames = bool(self.network.inputs.observed.exempt.all())
-        columns = [observation_tensor(first, like.dtype, like.device, frames)]
-        columns += [action_tensor(other, like.dtype, like.device) for other in others]
-        return Columns(columns), action_tensor(actions, like.dtype, like.device)
+        return observation_tensor(values, like.dtype, like.device, frames)
 
-    @torch.no_grad()
+    def _actions(self, actions: np.ndarray) -> Tensor:
+        like = self.adam.flat.vector
+        return action_tensor(actions, like.dtype, like.device)
+
+    # ---- the reward --------------------------------------------------------------------------------------------------
+
     def reward(self, learner: Transitions) -> np.ndarray:
         """[B] float64, by one forward pass."""
-        columns, actions = self._tensors(*self._view.rows(learner))
+        columns, actions = self._tensors(learner, self._view.rows(learner))
+        earned = self._earned(self._outputs(columns, actions, learner))
+        self._pay.see(earned)
+        paid = self._pay(earned)
+        if self._absorbing:
+            paid = paid + self._absorbing.paid(learner, float(self._pay(self._of_absorbing())[0]))
+        return paid
+
+    @torch.no_grad()
+    def _outputs(self, columns: Columns, actions: Tensor, learner: Transitions | None) -> Tensor:
+        """The network's outputs [B]; `learner` are these transitions, if they are the learner's."""
         out = torch.cat([self.network.net(self.network.normaliser(rows)) for rows in columns.chunks()])
-        logit = self.network.inputs.choose(out, actions)
-        finite.numbers("logit of the discriminator", logit)
-        return self._form.of_logit(logit).double().cpu().numpy()
+        chosen = self.network.inputs.choose(out, actions)
+        finite.numbers("logit of the discriminator", chosen)
+        return chosen
+
+    def _earned(self, output: Tensor) -> np.ndarray:
+        return self.form.of_logit(self._loss.logit(output)).double().cpu().numpy()
+
+    def _of_absorbing(self) -> np.ndarray:
+        """The reward [1] of a step in the absorbing state."""
+        return self._earned(self._outputs(self._absorbed(), self._expert_actions[:1] * 0, None))
+
+    def _absorbed(self) -> Columns:
+        dtype = np.dtype(np.uint8) if self._expert.blocks[0].dtype == torch.uint8 else np.dtype(np.float64)
+        return Columns([self._block(block) for block in self.network.inputs.absorbed(dtype)])
+
+    # ---- the fit -----------------------------------------------------------------------------------------------------
 
     def fit(self, learner: Transitions, rng: np.random.Generator) -> Stats:
         """`d_step` Adam steps, one per minibatch of a random split of the iteration's rows, each with as many expert
         rows."""
-        columns, actions = self._tensors(*self._view.rows(learner))
         rows = learner.rows
         assert rows is not None
+        self._set_stepsize(rows.total)
+        columns, actions = self._tensors(learner, self._view.rows(learner))
         self._update_normaliser(columns, rows.total)
-        ours, expert = columns.normalised(self.network.normaliser), self._expert.normalised(self.network.normaliser)
-        totals = torch.zeros(8, dtype=torch.float64)
-        for local, drawn, count in self._minibatches(rows, len(self._expert), rng):
-            mine = torch.from_numpy(local).to(columns.device)
-            theirs = torch.from_numpy(drawn).to(columns.device)
-            totals += self._update(ours(mine), actions[mine], expert(theirs), self._expert_actions[theirs], count)
-        return self._stats(totals)
+        past = self._replay.held
+        ours = columns.followed_by(*(Columns(p.tensors[:-1]) for p in past))
+        acted = torch.cat([actions, *(p.tensors[-1] for p in past)]) if past else actions
+        absorbed = None
+        if self._absorbing:
+            absorbed = self._absorbing.shares(learner, rows, (len(ours), len(self._expert)), self.workers)
+        stats = self._updates(
+            self._sides(ours, acted, learner, absorbed is not None),
+            draws(
+                self.config, self.d_step, rows, len(self._expert), rng, self.workers, [p.rows for p in past], absorbed
+            ),
+            rng,
+        )
+        self._replay.add(Past((*columns.blocks, actions), rows))
+        self._pay.settle()
+        return stats
 
-    def _minibatches(
-        self, rows: Rows, experts: int, rng: np.random.Generator
-    ) -> Iterator[tuple[np.ndarray, np.ndarray, int]]:
-        """`d_step` times (local learner rows, expert rows drawn for them, learner rows over all ranks)."""
-        size = self.config.d_batch_size
-        parts = max(1, rows.total // size) if size else self.d_step
+    def _set_stepsize(self, steps: int) -> None:
+        if self.config.schedule == "linear":
+            assert self._run_steps is not None
+            self.adam.stepsize = self.config.d_stepsize * max(0.0, 1.0 - self._steps / self._run_steps)
+        self._steps += steps
 
-        def passes() -> Iterator[tuple[np.ndarray, np.ndarray, int]]:
-            while True:
-                # Position i of the permutation gets draw i, so ranks split the expert's rows like the learner's.
-                draws = rng.integers(0, experts, rows.total)
-                for places, local, count in rows.minibatches(rng, parts):
-                    yield local, draws[places], count
+    def _sides(self, ours: Columns, acted: Tensor, learner: Transitions, absorbing: bool) -> tuple[_Side, _Side]:
+        """Normalised rows of both sides by their numbers; the absorbing state is behind the others of each."""
+        expert, expert_acted = self._expert, self._expert_actions
+        if absorbing:
+            one, none = self._absorbed(), expert_acted[:1] * 0
+            ours, expert = ours.followed_by(one), expert.followed_by(one)
+            acted, expert_acted = torch.cat([acted, none]), torch.cat([expert_acted, none])
+        normaliser = self.network.normaliser
+        return (
+            _Side(ours.normalised(normaliser), acted, partial(self._offset_of_learner, learner)),
+            _Side(expert.normalised(normaliser), expert_acted, self._offset_of_expert),
+        )
 
-        return islice(passes(), self.d_step)
+    def _offset_of_learner(self, learner: Transitions, numbers: np.ndarray) -> Tensor | None:
+        """What is subtracted from the outputs of these rows [b]; None for nothing."""
+        return None
+
+    def _offset_of_expert(self, numbers: np.ndarray) -> Tensor | None:
+        """The same for rows of the expert."""
+        return None
+
+    def _updates(self, sides: tuple[_Side, _Side], drawn: Iterable[Draw], rng: np.random.Generator) -> Stats:
+        """Take the updates; means over all rows of all of them."""
+        totals, taken, norms, penalties = torch.zeros(measures.SUMS, dtype=torch.float64), 0, 0.0, 0.0
+        for draw in drawn:
+            ours, theirs = sides[0].rows(draw.learner), sides[1].rows(draw.expert)
+            update = self._updater.step(ours, theirs, draw, rng)
+            if update is not None:
+                totals += update.totals
+                taken, norms, penalties = taken + 1, norms + update.gradient_norm, penalties + update.penalty
+        summed = self.workers.sum_tensor(torch.cat([totals, torch.tensor([penalties], dtype=torch.float64)]))
+        stats = measures.stats(summed[:-1]) | {"d_gradient_norm": norms / max(taken, 1)}
+        if self.config.gradient_penalty:
+            stats |= {"d_gradient_penalty": float(summed[-1]) / max(taken, 1)}
+        if self.config.rest_above is not None:
+            stats |= {"d_updates": float(taken)}
+        return stats
 
     def _update_normaliser(self, columns: Columns, total: int) -> None:
         """Add both sides with equal weight, whatever the number of demonstrations."""
@@ -128,59 +197,93 @@ class Discriminator:
         finite.number("sum of squares of the discriminator's inputs", float(moments.sum()))
         normaliser.add(moments + self._expert.sums(normaliser, total / len(self._expert)))
 
-    def _update(self, zl: Tensor, al: Tensor, ze: Tensor, ae: Tensor, count: int) -> Tensor:
-        """One Adam step on mean BCE(learner) + mean BCE(expert) - entropy regularisation; sums for the statistics."""
-        actions, totals = torch.cat([al, ae]), torch.zeros(8, dtype=torch.float64)
-
-        def slope(out: Tensor) -> Tensor:
-            logit = self.network.inputs.choose(out, actions)
-            totals.copy_(_sums(logit, len(zl)))
-            chosen = cross_entropy_slope(logit, len(zl), self.config.adversary_entcoeff)
-            return self.network.inputs.choose_back(chosen, out, actions)
-
-        self.adam.step(torch.cat([zl, ze]), slope, count)
-        return totals
-
-    def _stats(self, totals: Tensor) -> Stats:
-        s = self.workers.sum(totals.numpy())
-        n = s[7]
-        return {
-            "d_loss": float(s[0] + s[1]) / n,
-            "d_loss_learner": s[0] / n,
-            "d_loss_expert": s[1] / n,
-            "d_entropy": s[2] / (2 * n),
-            "d_logit_learner": s[3] / n,
-            "d_logit_expert": s[4] / n,
-            "d_accuracy_learner": s[5] / n,
-            "d_accuracy_expert": s[6] / n,
-        }
+    # ---- resume ------------------------------------------------------------------------------------------------------
 
     def state_dict(self) -> dict[str, Any]:
-        return {"network": self.network.state_dict(), "adam": self.adam.state_dict()}
+        """Tensors and numbers. A collective if rows are replayed."""
+        state = {"network": self.network.state_dict(), "adam": self.adam.state_dict(), "steps": self._steps}
+        return state | {"pay": self._pay.state_dict(), "replay": self._replay.state_dict()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Also of versions before 0.2, which lack what they could not do."""
         self.network.load_state_dict(state["network"])
         self.adam.load_state_dict(state["adam"])
+        self._steps = state.get("steps", 0)
+        self._pay.load_state_dict(state.get("pay", {}))
+        self._replay.load_state_dict(state.get("replay", {}), self.adam.flat.vector.device)
+
+
+@dataclass(frozen=True)
+class _Side:
+    """Rows of one side by their numbers: normalised inputs, actions [B] or [B, A], what is subtracted from outputs."""
+
+    z: Callable[[Tensor], Tensor]
+    actions: Tensor
+    offset: Callable[[np.ndarray], Tensor | None]
+
+    def rows(self, numbers: np.ndarray) -> Rows:
+        """The rows of an update."""
+        index = torch.from_numpy(numbers).to(self.actions.device)
+        return Rows(self.z(index), self.actions[index], self.offset(numbers))
+
+
+def known(expert: Transitions, inputs: Inputs) -> Transitions:
+    """The expert's rows without those whose next observation is seen, but not known. Raises UserError if none is left."""
+    if not inputs.needs_next:
+        return expert
+    good = np.isfinite(expert.next_observations.reshape(len(expert), -1)).all(1) | expert.terminated
+    if good.all():
+        return expert
+    if not good.any():
+        raise UserError(
+            "--discriminator.inputs: next observations are seen, but the demonstrations hold none that is known: expected a "
+            "file with next observations or of whole episodes, or --airl.no_shaping with --adversary airl"
+        )
+    warn(f"{len(good) - good.sum()} of {len(good)} pairs are left out: their next observation is not known")
+    following = expert.next_observations[good]
+    return dataclasses.replace(
+        expert,
+        observations=expert.observations[good],
+        actions=expert.actions[good],
+        terminated=expert.terminated[good],
+        truncated=expert.truncated[good],
+        steps=expert.steps[good],
+        successors=lambda: following,
+        env_rewards=None if expert.env_rewards is None else expert.env_rewards[good],
+    )
 
 
 def build(config: Config, parts: Parts) -> Discriminator:
     """A new discriminator. A collective."""
     assert parts.expert is not None
-    network = DiscriminatorNetwork(config.discriminator, parts.spec, initial(config.seed, 2), config.policy.encoder)
-    network = place(network, parts.workers.device(config.device), getattr(torch, config.dtype))
-    view = View.of(parts.spec, parts.expert)
-    made = Discriminator(config.discriminator, config.d_step, network, view, parts.expert, parts.workers)
-    if config.normalise_from_expert:
-        columns = network.inputs.features(parts.expert.observations, parts.expert.actions)
-        network.normaliser.add(Columns([torch.as_tensor(c) for c in columns]).sums(network.normaliser))
-    share(parts.workers, network)
+    d = config.discriminator
+    network = placed(DiscriminatorNetwork(d, parts.spec, initial(config.seed, 2), config.policy.encoder), config, parts)
+    expert = known(parts.expert, network.inputs)
+    made = Discriminator(
+        d, config.d_step, network, View.of(parts.spec, expert), expert, parts.workers,
+        form=rewards.chosen(config, expert.ends), run_steps=config.expected_steps,
+        absorbing=Absorbing.of(config, parts),
+    )  # fmt: skip
+    begun(made, expert, config, parts)
     return made
 
 
-def _sums(logit: Tensor, learners: int) -> Tensor:
-    """The sums for `_stats`: losses, entropy, logits and correct answers of each side, number of rows; float64 [8]."""
-    x = logit.double().cpu()
-    on_learner, on_expert = x[:learners], x[learners:]
-    entropy = softplus(x) - x * torch.sigmoid(x)
-    sides = (softplus(on_learner), softplus(-on_expert), entropy, on_learner, on_expert, on_learner < 0, on_expert > 0)
-    return torch.stack([*(side.sum().double() for side in sides), torch.tensor(float(learners), dtype=torch.float64)])
+N = TypeVar("N", bound=DiscriminatorNetwork)
+
+
+def placed(network: N, config: Config, parts: Parts) -> N:
+    """On its device, in its dtype, with limited weights if the config says so."""
+    made = place(network, parts.workers.device(config.device), getattr(torch, config.dtype))
+    if config.discriminator.spectral_norm:
+        made.limit_weights(initial(config.seed, 3))
+    return made
+
+
+def begun(made: Discriminator, expert: Transitions, config: Config, parts: Parts) -> None:
+    """Set the statistics that it starts from, and make it the same on all ranks. A collective."""
+    network = made.network
+    if config.normalise_from_expert:
+        following = expert.next_observations if network.inputs.needs_next else None
+        blocks = network.inputs.features(expert.observations, expert.actions, following, expert.terminated)
+        network.normaliser.add(Columns([torch.as_tensor(block) for block in blocks]).sums(network.normaliser))
+    share(parts.workers, network)

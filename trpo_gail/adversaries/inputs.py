@@ -1,78 +1,150 @@
-"""How state and action become a discriminator's input, and how its output becomes one logit per row."""
+"""How transitions become a discriminator's input, and how its output becomes one logit per row."""
 
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from trpo_gail.errors import UserError
-from trpo_gail.spaces.actions import Actions, Label
+from trpo_gail.spaces.actions import Label
 from trpo_gail.spaces.layout import Layout
 from trpo_gail.spaces.spec import EnvSpec
 
+OURS = ("state", "action")  # the paper's
 
-class Inputs(Protocol):
-    """B rows, I inputs, K outputs."""
 
-    observed: Layout  # of the columns of the input that are an observation's
-    size: int  # I
-    outputs: int  # K
+class Inputs:
+    """What is seen of a transition, in this order: state, next state, action, done. B rows, I inputs, K outputs.
 
-    def features(self, observations: np.ndarray, actions: np.ndarray) -> list[np.ndarray]:
-        """Columns of the input: [B, .] each, [B, I] together."""
-        ...
+    A Discrete action is no input but chooses one of the outputs, one per label, as in the paper; any other stands
+    beside the state. With `absorbing`, each state has one more column behind them, which is 1 in the absorbing state.
+    """
+
+    def __init__(
+        self, spec: EnvSpec, seen: Collection[str] = OURS, ignore: Collection[str] = (), absorbing: bool = False
+    ) -> None:
+        """Raises UserError for parts to ignore that the environment does not have."""
+        state, self._columns = _without(spec, ignore)
+        self._state, self._next, self._done = "state" in seen, "next_state" in seen, "done" in seen
+        self._actions = spec.actions if "action" in seen else None
+        self._chosen = isinstance(self._actions, Label)
+        self._marks = absorbing * (self._state + self._next)
+        empty = Layout((), state.dtype)
+        self._size_of_state = state.size
+        self.observed = state if self._state else empty  # of the columns that are observations'
+        if self._next:
+            self.observed = self.observed.beside(state, "next")
+        self._acted = self._actions.inputs if self._actions is not None and not self._chosen else 0
+        self.size = self.observed.size + self._acted + self._done + self._marks  # I
+        self.outputs = spec.actions.size if self._chosen else 1  # K
+
+    @property
+    def needs_next(self) -> bool:
+        """Whether next observations are seen."""
+        return self._next
+
+    @property
+    def needs_actions(self) -> bool:
+        """Whether actions are seen."""
+        return self._actions is not None
+
+    @property
+    def exempt(self) -> np.ndarray:
+        """The inputs [I] bool that must not be standardised: pixels, codes, bits, ends and marks."""
+        return np.concatenate(
+            [self.observed.exempt, np.zeros(self._acted, bool), np.ones(self._done + self._marks, bool)]
+        )
+
+    @property
+    def twins(self) -> tuple[slice, slice] | None:
+        """Columns of the state and of the next state, if both are seen."""
+        return self.places[:2] if self._state and self._next else None
+
+    @property
+    def places(self) -> tuple[slice, slice, int]:
+        """Columns of the state and of the next state, and the one of done, if all three are seen."""
+        size = self.observed.size // 2
+        return slice(0, size), slice(size, 2 * size), 2 * size + self._acted
+
+    def columns_of(self, fewer: Inputs) -> Tensor:
+        """Where the inputs of `fewer`, which sees less of the same transitions, are among these: int64."""
+        parts = [(self._state, fewer._state, self._size_of_state), (self._next, fewer._next, self._size_of_state)]
+        parts += [(True, fewer._acted > 0, self._acted), (self._done, fewer._done, 1)]
+        found: list[int] = []
+        column = 0
+        for held, wanted, size in parts:
+            if wanted:
+                found += range(column, column + size)
+            column += size if held else 0
+        return torch.tensor(found, dtype=torch.int64)
+
+    def features(
+        self,
+        observations: np.ndarray,
+        actions: np.ndarray,
+        following: np.ndarray | None = None,
+        terminated: np.ndarray | None = None,
+    ) -> list[np.ndarray]:
+        """Columns of the input, [B, .] each, [B, I] together, of rows [B, ...]; the last two may be None if nothing of
+        them is seen. The state that follows a termination is the absorbing one, if there is such a state."""
+        found = [observations[:, self._columns]] if self._state else []
+        if self._next:
+            assert following is not None
+            seen = following[:, self._columns]
+            found.append(self._gone(seen, terminated))
+        if self._acted:
+            assert self._actions is not None
+            found.append(self._actions.encode(actions))
+        if self._done:
+            assert terminated is not None
+            found.append(terminated[:, None].astype(np.float64))
+        if self._marks:
+            found.append(self._marked(len(observations), terminated))
+        return found
+
+    def _gone(self, seen: np.ndarray, terminated: np.ndarray | None) -> np.ndarray:
+        if not self._marks or terminated is None:
+            return seen
+        return np.where(terminated[:, None], np.zeros((), seen.dtype), seen)
+
+    def _marked(self, rows: int, terminated: np.ndarray | None) -> np.ndarray:
+        marks = np.zeros((rows, self._marks))
+        if self._next and terminated is not None:
+            marks[:, -1] = terminated
+        return marks
+
+    def absorbed(self, dtype: np.dtype) -> list[np.ndarray]:
+        """The input [1, .] each of a step within the absorbing state: zeros, no action, and marks of 1."""
+        found = [np.zeros((1, self.observed.size), dtype)] if self.observed.size else []
+        if self._acted + self._done:
+            found.append(np.zeros((1, self._acted + self._done)))
+        return [*found, np.ones((1, self._marks))]
 
     def choose(self, out: Tensor, actions: Tensor) -> Tensor:
-        """A logit [B] from the network's output [B, K]."""
-        ...
+        """A logit [B] from the network's output [B, K], for labels [B] or weights of labels [B, K]."""
+        if not self._chosen:
+            return out[:, 0]
+        return (out * actions).sum(1) if actions.dim() == 2 else out.gather(1, actions[:, None])[:, 0]
 
     def choose_back(self, slope: Tensor, out: Tensor, actions: Tensor) -> Tensor:
         """The transpose of `choose`: from one number per row [B] to the network's output [B, K]."""
-        ...
-
-
-class Beside:
-    """The action is part of the input, beside the observation."""
-
-    outputs = 1
-
-    def __init__(self, spec: EnvSpec, ignore: Collection[str] = ()) -> None:
-        self.observed, self._seen = _seen(spec, ignore)
-        self._actions: Actions = spec.actions
-        self.size = self.observed.size + spec.actions.inputs
-
-    def features(self, observations: np.ndarray, actions: np.ndarray) -> list[np.ndarray]:
-        return [observations[:, self._seen], self._actions.encode(actions)]
-
-    def choose(self, out: Tensor, actions: Tensor) -> Tensor:
-        return out[:, 0]
-
-    def choose_back(self, slope: Tensor, out: Tensor, actions: Tensor) -> Tensor:
-        return slope[:, None]
-
-
-class Chosen:
-    """A Discrete action chooses one of the outputs, one per label, as in the paper."""
-
-    def __init__(self, spec: EnvSpec, ignore: Collection[str] = ()) -> None:
-        self.observed, self._seen = _seen(spec, ignore)
-        self.size, self.outputs = self.observed.size, spec.actions.size
-
-    def features(self, observations: np.ndarray, actions: np.ndarray) -> list[np.ndarray]:
-        return [observations[:, self._seen]]
-
-    def choose(self, out: Tensor, actions: Tensor) -> Tensor:
-        return out.gather(1, actions[:, None])[:, 0]
-
-    def choose_back(self, slope: Tensor, out: Tensor, actions: Tensor) -> Tensor:
+        if not self._chosen:
+            return slope[:, None]
+        if actions.dim() == 2:
+            return slope[:, None] * actions
         return torch.zeros_like(out).scatter_(1, actions[:, None], slope[:, None])
 
+    def mixable(self, actions: Tensor, like: Tensor) -> Tensor:
+        """Actions of which mixtures can be made: weights of labels [B, K], or anything if none is chosen by."""
+        if not self._chosen:
+            return torch.zeros(len(actions), 1).to(like)
+        return torch.nn.functional.one_hot(actions, self.outputs).to(like)
 
-def _seen(spec: EnvSpec, ignore: Collection[str]) -> tuple[Layout, slice | np.ndarray]:
+
+def _without(spec: EnvSpec, ignore: Collection[str]) -> tuple[Layout, slice | np.ndarray]:
     """The layout of what an adversary sees of an observation, and its columns."""
     if not ignore:
         return spec.observations, slice(None)
@@ -80,11 +152,3 @@ def _seen(spec: EnvSpec, ignore: Collection[str]) -> tuple[Layout, slice | np.nd
         return spec.observations.without(ignore)
     except UserError as error:
         raise UserError(f"--discriminator.ignore: {error} (environment {spec.id!r})") from error
-
-
-def of(spec: EnvSpec, ignore: Collection[str] = ()) -> Inputs:
-    """The paper's inputs for this environment's action space, without the parts of observations that are to be ignored.
-
-    Raises UserError for parts that the environment does not have.
-    """
-    return Chosen(spec, ignore) if isinstance(spec.actions, Label) else Beside(spec, ignore)

@@ -1,24 +1,78 @@
-"""Reward forms: functions of a discriminator's logit x = log D - log(1 - D)."""
+"""Reward forms: functions of a discriminator's logit x = log D - log(1 - D), so D = sigmoid(x).
+
+What a form does to the length of episodes, whatever D has learned: a step that is paid more than nothing makes a longer
+life better, and a step that costs something makes an early end better. So -log(1-D) biases towards living, log(D)
+towards ending; forms of either sign do the one while D is low and the other while it is high.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 from torch.nn.functional import logsigmoid, softplus
+
+from trpo_gail.config.tree import Config
+from trpo_gail.experts.facts import Ends
+
+ALIVE, SUCCESS, LOGIT = "-log(1-D)", "log(D)", "logit"
+FAR = 20.0  # largest logit that `fairl` exponentiates: exp(20) is 5e8
 
 
 @dataclass(frozen=True)
 class Form:
     """A reward form and its sign. A reward that is never negative favours staying alive; one that is never positive
-    favours ending the episode."""
+    favours ending the episode; 0 is either."""
 
     of_logit: Callable[[Tensor], Tensor]
     sign: float
 
 
+def fairl(x: Tensor) -> Tensor:
+    """-x exp(x), whose optimum minimises the forward KL divergence (Ghasemipour et al. 2020, table 1)."""
+    return -x * torch.exp(x.clamp(max=FAR))
+
+
+def amp(x: Tensor) -> Tensor:
+    """1 - (1 - D)^2: with least squares, whose output is 2 D - 1, that of Peng et al. (2021, eq. 7)."""
+    return 1.0 - torch.sigmoid(-x) ** 2
+
+
 FORMS = {
-    "-log(1-D)": Form(softplus, 1.0),
-    "log(D)": Form(logsigmoid, -1.0),
+    ALIVE: Form(softplus, 1.0),
+    SUCCESS: Form(logsigmoid, -1.0),
+    LOGIT: Form(lambda x: x, 0.0),  # the sum of the two above (Fu et al. 2018, AIRL)
+    "fairl": Form(fairl, 0.0),
+    "amp": Form(amp, 1.0),
 }
+
+
+def chosen(config: Config, ends: Ends | None) -> str:
+    """The form that the config names, or what `auto` becomes, by how the demonstrations end."""
+    d = config.discriminator
+    if d.reward != "auto":
+        return d.reward
+    if config.adversary == "airl" or (config.adversary == "gail" and (d.loss == "wasserstein" or d.absorbing)):
+        return LOGIT
+    return SUCCESS if ends is not None and ends.terminal > ends.limit + ends.unsaid else ALIVE
+
+
+def sign(form: str) -> float:
+    """The sign of the rewards that are not functions of a logit: 1 for forms of either sign."""
+    return FORMS[form].sign or 1.0
+
+
+def why(config: Config, ends: Ends | None) -> str | None:
+    """What `auto` became and for which reason, as a line for a person; None if the config names a form itself."""
+    if config.discriminator.reward != "auto":
+        return None
+    form = chosen(config, ends)
+    if form == LOGIT:
+        return f"reward {form}, of either sign (auto)"
+    if ends is None:
+        return f"reward {form} (auto: the demonstrations do not say how episodes end)"
+    ended, total = ends.terminal, ends.terminal + ends.limit + ends.unsaid
+    favours = "never positive: it favours ending" if form == SUCCESS else "never negative: it favours living on"
+    return f"reward {form} (auto: {ended} of {total} demonstrations end by termination), {favours}"

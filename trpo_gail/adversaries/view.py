@@ -27,6 +27,10 @@ class View:
         """The learner's observations [B, O] float64 and actions [B, A] or [B]."""
         return self.states(learner.observations), rounded(self.spec.shown(learner.actions), self.actions)
 
+    def of_expert(self, expert: Transitions) -> tuple[np.ndarray, np.ndarray]:
+        """The expert's rows in the same form: integers in a file are numbers, not labels like Discrete actions."""
+        return self.states(expert.observations), expert.actions
+
     def states(self, observations: np.ndarray) -> np.ndarray:
         """The learner's observations, or its next ones: [B, O] float64, or uint8 on both sides."""
         if observations.dtype == self.observations == np.uint8:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,7 +11,7 @@ from trpo_gail.commands.parsing import HELP, answer_help, file_errors, mistakes,
 from trpo_gail.config import idle
 from trpo_gail.config.leaves import flatten
 from trpo_gail.config.marks import Unprefixed
-from trpo_gail.config.presets import preset
+from trpo_gail.config.presets import changed, preset
 from trpo_gail.config.reading import Given, complete, read
 from trpo_gail.config.tree import Config
 from trpo_gail.errors import UserError
@@ -48,12 +48,13 @@ def run(arguments: list[str], workers: list[Workers], command: str = "train") ->
     if not resume:
         made = _arguments(given, command)
         with View.early(made.quiet) as view:
-            _train(made, None, workers, view)
+            _train(_following(made, given), None, workers, view)
     else:
         with View.early(given.values.get("quiet", False)) as view:
             with file_errors():
                 saved = _saved(Path(out))
-            _train(_resumed(given, command, saved, out), saved, workers, view)
+            made = _resumed(given, command, saved, out)
+            _train(made if saved else _following(made, given), saved, workers, view)
     return 0
 
 
@@ -64,6 +65,18 @@ def _resumed(given: Given, command: str, saved: Config | None, out: str) -> Trai
         if saved:
             raise
         raise UserError(f"--resume: {out} is not a run folder yet, so all flags are needed: {error}") from error
+
+
+def _following(made: TrainArguments, given: Given) -> TrainArguments:
+    """The flags of the policy's network that are not given follow the run of --init_policy. Raises UserError."""
+    from trpo_gail.runs import start
+
+    if not start.from_run(made.config):
+        return made
+    with file_errors():
+        network = start.network_of(str(made.config.init_policy))
+    others = {name: value for name, value in network.items() if name not in given.values}
+    return replace(made, config=changed(made.config, others))
 
 
 def _train(given: TrainArguments, saved: Config | None, workers: list[Workers], view: View) -> None:

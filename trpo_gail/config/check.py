@@ -27,8 +27,10 @@ def training(config: Any) -> None:
     ranges(config)
     _demonstrations(config)
     _batch(config)
+    _warmup(config)
     idle.check(type(config), flatten(config))
     _recomputed_advantages(config)
+    _discriminator(config)
 
 
 def _demonstrations(config: Any) -> None:
@@ -47,6 +49,15 @@ def _batch(config: Any) -> None:
         )
 
 
+def _warmup(config: Any) -> None:
+    if config.warmup_iterations and config.warmup_iterations * config.steps_per_iteration >= config.expected_steps:
+        limit = "steps" if config.expected_steps == config.steps else "iterations"
+        raise UserError(
+            f"--warmup_iterations: {config.warmup_iterations} given, but --{limit} {getattr(config, limit)} ends the run "
+            "before the policy takes a step"
+        )
+
+
 def _recomputed_advantages(config: Any) -> None:
     ppo, critic = config.ppo, config.critic
     if ppo.recompute_advantages and (critic.after_adversary or critic.fit != "adam"):
@@ -59,3 +70,51 @@ def _recomputed_advantages(config: Any) -> None:
             f"--critic.vf_iters: {critic.vf_iters} given, but --ppo.recompute_advantages makes a pass after each of "
             f"--ppo.n_epochs {ppo.n_epochs} but the last: at least {ppo.n_epochs - 1} expected"
         )
+
+
+def _discriminator(config: Any) -> None:
+    """What does not go together in a discriminator."""
+    d, airl = config.discriminator, config.adversary == "airl"
+    pairs = [
+        (d.mixup > 0, "mixup", d.mixup),
+        (d.gradient_penalty > 0 and d.gradient_penalty_at == "between", "gradient_penalty_at", d.gradient_penalty_at),
+    ]
+    for wanted, name, value in pairs:
+        if wanted and d.expert_batch_size is not None:
+            raise UserError(
+                f"--discriminator.{name}: {value} given, which pairs an expert's row with each of the learner's, but "
+                "--discriminator.expert_batch_size makes other numbers of them: expected without it"
+            )
+    if d.positive_prior is not None and (d.mixup or d.label_smoothing):
+        other = "mixup" if d.mixup else "label_smoothing"
+        raise UserError(
+            f"--discriminator.positive_prior: {d.positive_prior} given, but --discriminator.{other} changes the labels, too: "
+            "expected one of the two"
+        )
+    if d.loss == "wasserstein" and not (d.gradient_penalty or d.spectral_norm):
+        raise UserError(
+            "--discriminator.loss: wasserstein given, which has no bound by itself: expected "
+            "--discriminator.gradient_penalty (10 is usual) or --discriminator.spectral_norm"
+        )
+    if airl:
+        _airl(d)
+    if config.adversary in ("fem", "gtal", "constant") and d.reward not in ("auto", "-log(1-D)", "log(D)"):
+        raise UserError(
+            f"--discriminator.reward: {d.reward} given, but --adversary {config.adversary} has no logit, and takes a sign "
+            "alone: expected auto, -log(1-D) or log(D)"
+        )
+
+
+def _airl(d: Any) -> None:
+    """What AIRL's logit, which holds log pi(a|s), rules out."""
+    for name, wrong in (
+        ("loss", d.loss if d.loss != "cross-entropy" else None),
+        ("mixup", d.mixup or None),
+        ("replay_iterations", d.replay_iterations or None),
+        ("absorbing", d.absorbing or None),
+    ):
+        if wrong is not None:
+            raise UserError(
+                f"--discriminator.{name}: {wrong} given, but --adversary airl has a logit with log pi(a|s) in it, for which "
+                "this is not defined: expected --adversary gail"
+            )

@@ -58,6 +58,7 @@ ADVERSARIES = Table(
     "adversary",
     {
         "gail": _of_ours("adversaries.discriminator", "discriminator.", "d_step", imitates=True),
+        "airl": _of_ours("adversaries.airl", "discriminator.", "d_step", "airl.", imitates=True),
         "fem": _of_ours("adversaries.apprenticeship", *_LINEAR, imitates=True),
         "gtal": _of_ours("adversaries.apprenticeship", *_LINEAR, imitates=True),
         "constant": _of_ours("adversaries.constant", "discriminator.reward"),

@@ -8,13 +8,13 @@ from typing import Any, get_type_hints
 
 from trpo_gail.config import idle
 from trpo_gail.config.leaves import build
-from trpo_gail.config.tree import Config
+from trpo_gail.config.tree import CloningStartConfig, Config
 from trpo_gail.errors import UserError
 from trpo_gail.system import typed
 
 _SINCE_0_1_0: dict[str, Any] = {
-    "action_scaling": False, "max_episode_steps": None, "encoder": "auto", "images": [], "numbers": [],
-    "ignore": [],
+    "action_scaling": False, "max_episode_steps": None, "encoder": "auto", "images": [], "numbers": [], "ignore": [],
+    "init_policy": None, "warmup_iterations": 0, "cloning": dataclasses.asdict(CloningStartConfig()),
 }  # fmt: skip
 
 

@@ -40,7 +40,7 @@ def _fields(section: str, *names: str) -> tuple[str, ...]:
     return tuple(f"{section}.{name}" for name in names)
 
 
-def _positive(value: int) -> bool:
+def _positive(value: float) -> bool:
     return value > 0
 
 
@@ -50,6 +50,7 @@ def _several(value: int) -> bool:
 
 ADAM = _fields("critic", "vf_iters", "vf_stepsize", "vf_batch_size", "clip_range_vf")
 STANDARDISED = ("observations-actions", "observations")
+CROSS_ENTROPY = _fields("discriminator", "adversary_entcoeff", "label_smoothing", "positive_prior", "mixup")
 NEEDS = (
     Needs(("restart_every",), {"sampling": ("steps",)}),  # whole episodes have a random stream each
     Needs(("eval_episodes",), {"eval_every": _positive}),
@@ -61,6 +62,16 @@ NEEDS = (
             "discriminator.normalise": STANDARDISED,
         },
     ),
+    Needs(CROSS_ENTROPY, {"discriminator.loss": ("cross-entropy",)}),
+    Needs(
+        _fields("discriminator", "gradient_penalty_target", "gradient_penalty_at"),
+        {"discriminator.gradient_penalty": _positive},
+    ),
+    Needs(_fields("discriminator", "replay_share"), {"discriminator.replay_iterations": _positive}),
+    Needs(_fields("discriminator", "hidden_size_adversary"), {"discriminator.hidden_sizes": (None,)}),
+    Needs(("airl.hidden_sizes",), {"airl.shaping": (True,)}),
+    Needs(("cloning.",), {"init_policy": ("bc",)}),
+    Needs(_fields("policy", "init_log_std", "output_scale"), {"init_policy": (None, "bc")}),
     Needs(("critic.natural_gradient.",), {"critic.fit": ("natural-gradient",)}),
     Needs(ADAM, {"critic.fit": ("adam",)}),
     Needs(ADAM[1:], {"critic.vf_iters": _positive}),

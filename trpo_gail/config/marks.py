@@ -67,6 +67,22 @@ class Layers:
 
 
 @dataclass(frozen=True)
+class Names:
+    """Some of these names, each once, at least one."""
+
+    known: tuple[str, ...]
+
+    def __init__(self, *known: str) -> None:
+        object.__setattr__(self, "known", known)
+
+    def problem(self, value: tuple[str, ...]) -> str | None:
+        expected = f"one or more of {', '.join(self.known)} expected"
+        if unknown := [name for name in value if name not in self.known]:
+            return f"{unknown[0]!r} given, {expected}"
+        return None if value and len(set(value)) == len(value) else f"{' '.join(value) or 'nothing'} given, {expected}"
+
+
+@dataclass(frozen=True)
 class JsonObject:
     """An object in JSON."""
 

@@ -74,7 +74,8 @@ def _paper(env: str) -> Config:
         ),
         trpo=TRPOConfig(**dataclasses.asdict(step)),
         discriminator=DiscriminatorConfig(
-            hidden_size_adversary=100, adversary_entcoeff=1e-3, d_stepsize=0.01, d_batch_size=None, input_clip=None
+            hidden_size_adversary=100, adversary_entcoeff=1e-3, d_stepsize=0.01, d_batch_size=None, input_clip=None,
+            reward="-log(1-D)",
         ),
         eval_every=0,
     )  # fmt: skip
@@ -106,5 +107,6 @@ def _stable_baselines(env: str) -> Config:
             d_batch_size=None,
             normalise="observations",
             input_clip=None,
+            reward="-log(1-D)",
         ),
     )

@@ -20,6 +20,7 @@ from trpo_gail.config.marks import (
     JsonObject,
     LessThan,
     MoreThan,
+    Names,
     NotNegative,
     OneOf,
     Positional,
@@ -162,19 +163,17 @@ class CriticConfig:
 
 @dataclass(frozen=True)
 class DiscriminatorConfig:
-    """The adversary."""
+    """The adversary: a network, its loss, what holds it back, and the reward that it pays."""
 
     hidden_size_adversary: Count = 100
-    """Units of each of the two hidden layers (tanh)."""
-    adversary_entcoeff: NotNegative = 0.05
-    """Weight of the entropy of D's decisions in its loss."""
-    d_stepsize: Positive = 3e-4
-    """Adam's step size."""
-    d_batch_size: Count | None = None
-    """Learner's rows in one update, beside as many expert rows; None splits the iteration's rows into d_step minibatches."""
-    reward: Literal["-log(1-D)", "log(D)"] = "-log(1-D)"
-    """-log(1-D) is never negative and rewards staying alive; log(D), never positive, suits tasks that end on success. The
-    linear rewards of fem and gtal, and the constant one, take the same sign."""
+    """Units of each of the two hidden layers."""
+    hidden_sizes: HiddenSizes | None = None
+    """Units of each hidden layer, however many; None makes two layers of hidden_size_adversary."""
+    activation: Literal["tanh", "relu", "leaky-relu", "elu"] = "tanh"
+    """Function behind each hidden layer."""
+    inputs: Annotated[tuple[str, ...], Names("state", "action", "next_state", "done")] = ("state", "action")
+    """What D sees of a transition: any of state, action, next_state and done (that the episode ended by termination).
+    Without action, demonstrations need no actions."""
     ignore: tuple[str, ...] = ()
     """Parts of the observation that the adversary does not see, by key (robot.camera); of an observation that is one vector,
     columns by number (3, 10:13)."""
@@ -182,6 +181,95 @@ class DiscriminatorConfig:
     """Inputs that are standardised, by one running mean and standard deviation for learner and expert."""
     input_clip: Positive | None = 10.0
     """Limit on the magnitude of inputs, once they are standardised if they are; None switches the limit off."""
+
+    loss: Literal["cross-entropy", "least-squares", "wasserstein"] = "cross-entropy"
+    """Cross-entropy, whose output is the logit of D; least squares, towards 1 on the expert's rows and -1 on the learner's;
+    or the difference of the two sides' means, which needs a gradient penalty or spectral_norm."""
+    adversary_entcoeff: NotNegative = 0.05
+    """With --discriminator.loss cross-entropy: weight of the entropy of D's decisions in its loss."""
+    label_smoothing: Annotated[Fraction, LessThan(0.5)] = 0.0
+    """With --discriminator.loss cross-entropy: share of the other label in each row's."""
+    positive_prior: Annotated[Positive, LessThan(1)] | None = None
+    """With --discriminator.loss cross-entropy: share of the learner's rows that are taken to be as good as the expert's
+    (positive-unlabelled learning); None takes all of them for worse."""
+    gradient_penalty: NotNegative = 0.0
+    """Weight of the mean of (|gradient of the logit by the inputs| - gradient_penalty_target)^2."""
+    gradient_penalty_target: NotNegative = 1.0
+    """Length that the penalty draws the gradient to: 1 as for Wasserstein, 0 as in AMP."""
+    gradient_penalty_at: Literal["between", "expert", "both"] = "between"
+    """Points of the penalty: between an expert's and a learner's row, a random mixture for each pair; the expert's rows; or
+    the rows of both sides."""
+    spectral_norm: bool = False
+    """Divide each layer's weights by their largest singular value."""
+    dropout: Annotated[Fraction, LessThan(1)] = 0.0
+    """Share of the hidden units that an update leaves out, at random for each row."""
+    weight_decay: NotNegative = 0.0
+    """Share of the weights, times the step size, that each update takes off (as in AdamW)."""
+    logit_penalty: NotNegative = 0.0
+    """Weight of the mean square of the logits."""
+    mixup: NotNegative = 0.0
+    """Learn from mixtures of an expert's and a learner's row, whose shares are drawn from Beta(mixup, mixup); 0 learns from
+    the rows themselves."""
+
+    d_stepsize: Positive = 3e-4
+    """Adam's step size."""
+    schedule: Literal["constant", "linear"] = "constant"
+    """The step size stays, or falls to 0 by the end of --steps."""
+    d_batch_size: Count | None = None
+    """Learner's rows in one update; None splits the iteration's rows into d_step minibatches. As many rows as an iteration
+    has make full batches."""
+    expert_batch_size: Count | None = None
+    """Expert's rows in one update; None takes as many as of the learner's."""
+    replay_iterations: Annotated[int, AtLeast(0)] = 0
+    """Number of earlier iterations whose rows D goes on learning from; 0 forgets them."""
+    replay_share: Fraction = 0.5
+    """Share of the learner's rows of an update that come from earlier iterations."""
+    rest_above: Fraction | None = None
+    """An update is left out if D is right about more than this share of its rows; None leaves out no update."""
+    absorbing: bool = False
+    """Let an episode that ended by termination go on in an absorbing state, up to the time limit, for both sides and in the
+    reward (Kostrikov et al. 2019): then no reward form favours a longer or shorter life by itself."""
+
+    reward: Literal["auto", "-log(1-D)", "log(D)", "logit", "fairl", "amp"] = "auto"
+    """-log(1-D), never negative, rewards staying alive; log(D), never positive, suits tasks that end on success; logit is
+    their sum, log(D) - log(1-D), of either sign; fairl is -logit exp(logit); amp is 1 - (1-D)^2. auto takes log(D) if most
+    of the demonstrations end by termination, else -log(1-D); for airl, wasserstein and absorbing it takes logit. The linear
+    rewards of fem and gtal, and the constant one, have the sign of the first two."""
+    reward_normalise: Literal["none", "scale", "standardise"] = "none"
+    """Divide the reward by its running standard deviation (scale), after subtracting its running mean (standardise)."""
+    reward_clip: Positive | None = None
+    """Limit on the magnitude of the reward, before reward_scale; None switches the limit off."""
+    reward_scale: Positive = 1.0
+    """Factor of the reward; beside --task_weight, the weight of the style."""
+
+
+@dataclass(frozen=True)
+class AIRLConfig:
+    """The potential of --adversary airl: its logit is g + gamma h(s') - h(s) - log pi(a|s)."""
+
+    hidden_sizes: HiddenSizes = (100, 100)
+    """Units of each hidden layer of h. Those of g are the discriminator's, and discriminator.inputs are what g sees."""
+    shaping: bool = True
+    """Whether there is a potential h at all."""
+
+
+@dataclass(frozen=True)
+class CloningStartConfig:
+    """The cloning that --init_policy bc begins with; the network is the policy's own."""
+
+    iterations: Count = 20_001
+    """Adam steps."""
+    eval_every: Count = 1000
+    """Adam steps between looks at the validation score; the best policy seen is kept."""
+    batch_size: Count = 128
+    """Pairs of one step, drawn with replacement."""
+    stepsize: Positive = 1e-3
+    """Adam's step size."""
+    train_share: Annotated[Positive, LessThan(1)] = 0.7
+    """Share of the pairs to learn from; the others are for validation."""
+    min_log_std: float | None = None
+    """Least log standard deviation of a cloned Gaussian policy; None takes --policy.init_log_std, so that it explores as
+    much as a random one."""
 
 
 @dataclass(frozen=True)
@@ -202,9 +290,9 @@ class Config:
     generator: Annotated[str, OneOf(choices.GENERATORS)] = "trpo"
     """Who improves the policy; fields of another generator may not be set. module:function makes one of your own."""
     adversary: Annotated[str, OneOf(choices.ADVERSARIES)] = "gail"
-    """Who pays: the discriminator (gail); a linear reward, by feature expectation matching (fem) or game-theoretic
-    apprenticeship learning (gtal); the same for every step (constant); or the environment (env_reward), which trains experts.
-    module:function makes one of your own."""
+    """Who pays: the discriminator (gail); one that learns a reward to keep (airl); a linear reward, by feature expectation
+    matching (fem) or game-theoretic apprenticeship learning (gtal); the same for every step (constant); or the environment
+    (env_reward), which trains experts. module:function makes one of your own."""
     steps: Count = 1_000_000
     """Environment steps to train for, over all ranks."""
     iterations: Count | None = None
@@ -250,8 +338,21 @@ class Config:
     """What follows a time limit: the value of the last observation (bootstrap), or nothing (terminal)."""
     causal_entcoeff: NotNegative = 0.0
     """Weight of the policy's causal entropy: -causal_entcoeff log pi(a|s) is added to the adversary's reward."""
+    task_weight: NotNegative = 0.0
+    """Weight of the environment's own reward, which is added to the adversary's."""
+    task_weight_end: NotNegative | None = None
+    """Weight at the end of --steps, to which task_weight goes in a straight line; None keeps it."""
+    fixed_horizon: bool = False
+    """Refuse episodes of different lengths, in the demonstrations and in training: an end that depends on the behaviour tells
+    about it."""
     normalise_from_expert: bool = False
-    """Start the normalisers of all networks from the demonstrations."""
+    """Start the normalisers of all networks from the demonstrations; a policy of --init_policy keeps its own."""
+    init_policy: str | None = None
+    """Start from a policy that has learnt: bc clones the demonstrations first (--cloning.*); a run folder gives its last
+    policy, a file in its checkpoints/ that one. Flags of the policy's network that are not given follow that run. The
+    critic starts anew, since its values are of another reward."""
+    warmup_iterations: Annotated[int, AtLeast(0)] = 0
+    """In so many iterations at the start, adversary and critic learn, and the policy stays as it is."""
 
     policy: PolicyConfig = field(default_factory=PolicyConfig)
     critic: Annotated[CriticConfig, Short("vf_iters", "vf_stepsize")] = field(default_factory=CriticConfig)
@@ -262,6 +363,8 @@ class Config:
     discriminator: Annotated[
         DiscriminatorConfig, Short("hidden_size_adversary", "adversary_entcoeff", "d_stepsize")
     ] = field(default_factory=DiscriminatorConfig)
+    airl: AIRLConfig = field(default_factory=AIRLConfig)
+    cloning: CloningStartConfig = field(default_factory=CloningStartConfig)
 
     eval_every: Annotated[int, AtLeast(0)] = 50_000
     """Steps between deterministic evaluations; 0 evaluates only at the end."""
@@ -298,8 +401,12 @@ class Config:
     @property
     def expected_steps(self) -> int:
         """Steps at the end, by `steps` and `iterations`; whole episodes may make it some more."""
-        per_iteration = self.timesteps_per_batch * self.g_step
-        return self.steps if self.iterations is None else min(self.steps, self.iterations * per_iteration)
+        return self.steps if self.iterations is None else min(self.steps, self.iterations * self.steps_per_iteration)
+
+    @property
+    def steps_per_iteration(self) -> int:
+        """Steps of one iteration; whole episodes may make it some more."""
+        return self.timesteps_per_batch * self.g_step
 
     @property
     def save_interval(self) -> tuple[float, Literal["iterations", "minutes"]]:

@@ -127,7 +127,8 @@ def _numbers(spec: EnvSpec, walk: _Walk) -> Iterator[Finding]:
 def _walk(env: VectorEnv, seed: int, most: int, seconds: float = math.inf) -> _Walk:
     """At least one step and at most `most`, begun within these seconds."""
     rng, start = stream(seed, RECORD_NOISE), time.perf_counter()
-    observations, steps = [env.restart(range(seed, seed + env.num_envs)).copy()], []
+    observations = [env.restart(range(seed, seed + env.num_envs)).copy()]
+    steps: list[tuple[np.ndarray, ...]] = []
     while not steps or (len(steps) < most and time.perf_counter() - start < seconds):
         found = env.step(env.spec.actions.uniform(rng.random((env.num_envs, env.spec.actions.draws))))
         observations.append(found[0].copy())

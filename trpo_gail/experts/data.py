@@ -204,6 +204,8 @@ class Demonstrations:
             self.steps,
             self.following,
             self.rewards,
+            ends=self.ends,
+            lengths=self.episode_lengths[: self.finished],
         )
 
     def following(self) -> np.ndarray:

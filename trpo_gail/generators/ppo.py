@@ -53,21 +53,29 @@ class PPO:
         Raises NotFinite for a gradient or a KL that is not finite.
         """
         cfg = self.config
-        rate = self._adam.stepsize = self._learning_rate()
+        self._adam.stepsize = self._learning_rate()
         rows, norms, epochs = self._rows(batch), list[float](), 0
         while epochs < cfg.n_epochs and all(self._update(part, norms) for part in self._minibatches(batch, rows, rng)):
             epochs += 1
             if cfg.recompute_advantages and epochs < cfg.n_epochs:
                 assert batch.readvantage is not None
                 rows = rows._replace(advantages=batch.readvantage(rng))
-        stats = self._judge(rows)
+        stats = self._stats(rows, norms, epochs)
+        if cfg.objective == "kl-penalty":
+            self.kl_coeff = adapted(self.kl_coeff, stats["kl"], cfg.kl_target)
+        return stats
+
+    def rest(self, batch: Batch) -> Stats:
+        """Leave the policy as it is. The steps count for the schedule, which ends with the run."""
+        return self._stats(self._rows(batch), [], 0)
+
+    def _stats(self, rows: Part, norms: list[float], epochs: int) -> Stats:
+        """Statistics after so many passes, with the gradients' norms of their updates; counts the batch's steps."""
+        stats, rate = self._judge(rows), self._learning_rate()
         self.steps += rows.total
         stats |= {"epochs": float(epochs), "updates": float(len(norms)), "learning_rate": rate}
         stats |= {"gradient_norm": float(np.mean(norms)) if norms else 0.0}
-        if cfg.objective == "kl-penalty":
-            stats |= {"kl_coeff": self.kl_coeff}
-            self.kl_coeff = adapted(self.kl_coeff, stats["kl"], cfg.kl_target)
-        return stats
+        return stats | {"kl_coeff": self.kl_coeff} if self.config.objective == "kl-penalty" else stats
 
     def _learning_rate(self) -> float:
         linear = self.config.schedule == "linear"

@@ -11,7 +11,7 @@ from torch import Tensor
 from trpo_gail.config.tree import Config, TRPOConfig
 from trpo_gail.generators.generator import Parts
 from trpo_gail.optim import flat
-from trpo_gail.optim.natural_gradient import damped_mean, trust_region_step
+from trpo_gail.optim.natural_gradient import damped_mean, no_step, trust_region_step
 from trpo_gail.parallel import Workers
 from trpo_gail.policies.distributions import Distribution
 from trpo_gail.policies.fisher import fisher_product
@@ -40,6 +40,11 @@ class TRPO:
             cfg, self.flat.vector, g, L_old, H, lambda: self._surrogate_and_kl(batch, z, old), "policy"
         )
         return {"entropy": entropy, **stats}
+
+    def rest(self, batch: Batch) -> Stats:
+        """Leave the policy as it is; the gradient's norm and the entropy are those of the step that is not taken."""
+        g, _, _, entropy = self._gradient(batch, self.policy.normaliser(batch.observations))
+        return {"entropy": entropy, **no_step(float(g.norm()))}
 
     def _objective(self, batch: Batch, new: Distribution, old_log_prob: Tensor) -> Tensor:
         """ratio * A + entcoeff * entropy (ibid., eq. 14), by row [B]."""

@@ -26,15 +26,16 @@ def make(
     out_scale: float,
     encoder: str,
     rng: torch.Generator,
-) -> nn.Module:
+    activation: str = "tanh",
+) -> MLP | Encoded:
     """A network for rows of a layout, followed by `extra` columns of numbers: [B, O + extra] -> [B, outputs].
 
     An MLP if no part is an image. `encoder` is one of `convolutions.LAYERS`, or `auto` for the one that suits the
     image's size.
     """
     if not layout.columns("image").any():
-        return MLP(layout.size + extra, hidden, outputs, out_scale=out_scale, rng=rng)
-    return Encoded(layout, extra, hidden, outputs, out_scale, encoder, rng)
+        return MLP(layout.size + extra, hidden, outputs, out_scale=out_scale, rng=rng, activation=activation)
+    return Encoded(layout, extra, hidden, outputs, out_scale, encoder, rng, activation)
 
 
 class Encoded(nn.Module):
@@ -44,7 +45,7 @@ class Encoded(nn.Module):
 
     def __init__(
         self, layout: Layout, extra: int, hidden: Sequence[int], outputs: int, out_scale: float, encoder: str,
-        rng: torch.Generator,
+        rng: torch.Generator, activation: str = "tanh",
     ) -> None:  # fmt: skip
         super().__init__()
         self.register_buffer("_others", torch.from_numpy(~layout.columns("image")), persistent=False)
@@ -54,20 +55,22 @@ class Encoded(nn.Module):
         self.images = cast("list[Convolutions]", images)  # ModuleList does not type its members
         self.features = sum(net.outputs for net in self.images)
         numbers = int((~layout.columns("image")).sum()) + extra
-        self.head = MLP(self.features + numbers, hidden, outputs, out_scale=out_scale, rng=rng)
+        inputs = self.features + numbers
+        self.head = MLP(inputs, hidden, outputs, out_scale=out_scale, rng=rng, activation=activation)
         # Adam moves each weight alike, so a step moves a unit by as much as there are inputs. This makes it as much as
         # with FEW of them; at the start the head is what it would be without it (as in Yang & Hu 2021, table 8).
         self.scale = min(1.0, FEW / self.features)
         with torch.no_grad():
             self.head.layers[0].weight[:, : self.features] /= self.scale
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, kept: Sequence[Tensor] = ()) -> Tensor:
+        """[B, O + extra] -> [B, outputs]. `kept`: see `MLP.forward`."""
         if torch.is_grad_enabled():
-            return self._output(x)
+            return self._output(x, kept)
         return torch.cat([self._output(rows) for rows in x.split(FRAMES)])
 
-    def _output(self, x: Tensor) -> Tensor:
-        return self.head(self.joined(x, [net(rows) for net, rows in self.rows(x)]))
+    def _output(self, x: Tensor, kept: Sequence[Tensor] = ()) -> Tensor:
+        return self.head(self.joined(x, [net(rows) for net, rows in self.rows(x)]), kept)
 
     def rows(self, x: Tensor) -> Iterator[tuple[Convolutions, Tensor]]:
         """Each image's net and its pixels."""

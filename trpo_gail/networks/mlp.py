@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, cast
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import elu, leaky_relu
 
 from trpo_gail.networks.network import ROW_CHUNK
 
@@ -34,13 +36,39 @@ def tanh(x: Tensor) -> Tensor:
     return _HostTanh.apply(x) if x.requires_grad else torch.from_numpy(np.tanh(x.numpy()))
 
 
+@dataclass(frozen=True)
+class Activation:
+    """What stands behind a hidden layer: a function, and its derivative as a function of its result h."""
+
+    of: Callable[[Tensor], Tensor]
+    through: Callable[[Tensor, Tensor], Tensor]  # x times the derivative; x may be changed in place
+
+
+def _through_tanh(x: Tensor, h: Tensor) -> Tensor:
+    """x times tanh' = 1 - h^2, in place."""
+    return x.addcmul_(x * h, h, value=-1.0)
+
+
+LEAK = 0.01  # slope of `leaky-relu` below 0
+
+ACTIVATIONS = {
+    "tanh": Activation(tanh, _through_tanh),
+    "relu": Activation(torch.relu, lambda x, h: x.mul_(h > 0)),
+    "leaky-relu": Activation(lambda x: leaky_relu(x, LEAK), lambda x, h: torch.where(h > 0, x, LEAK * x)),
+    "elu": Activation(elu, lambda x, h: x * (h.clamp(max=0.0) + 1.0)),
+}
+
+
 class MLP(nn.Module):
-    """tanh layers and a linear output. Hidden weights are Glorot uniform, as in the original code."""
+    """Hidden layers with an activation, and a linear output. Hidden weights are Glorot uniform, as in the original
+    code."""
 
     def __init__(
-        self, inputs: int, hidden: Sequence[int], outputs: int, *, out_scale: float, rng: torch.Generator
-    ) -> None:
+        self, inputs: int, hidden: Sequence[int], outputs: int, *, out_scale: float, rng: torch.Generator,
+        activation: str = "tanh",
+    ) -> None:  # fmt: skip
         super().__init__()
+        self.activation = ACTIVATIONS[activation]
         sizes = [inputs, *hidden, outputs]
         layers = nn.ModuleList(nn.Linear(i, o) for i, o in pairwise(sizes))
         self.layers = cast("list[nn.Linear]", layers)  # ModuleList does not type its members
@@ -51,15 +79,17 @@ class MLP(nn.Module):
                 layer.weight.uniform_(-scale, scale, generator=rng)
                 layer.bias.zero_()
 
-    def activations(self, x: Tensor) -> list[Tensor]:
-        """Input and hidden layers' outputs: [B, I], then [B, H] each."""
+    def activations(self, x: Tensor, kept: Sequence[Tensor] = ()) -> list[Tensor]:
+        """Input and hidden layers' outputs: [B, I], then [B, H] each; with `kept`, each times its factors [B, H]."""
         hidden = [x]
-        for layer in self.layers[:-1]:
-            hidden.append(tanh(layer(hidden[-1])))
+        for k, layer in enumerate(self.layers[:-1]):
+            h = self.activation.of(layer(hidden[-1]))
+            hidden.append(h * kept[k] if kept else h)
         return hidden
 
-    def forward(self, x: Tensor) -> Tensor:  # [B, I] -> [B, O]
-        return self.layers[-1](self.activations(x)[-1])
+    def forward(self, x: Tensor, kept: Sequence[Tensor] = ()) -> Tensor:
+        """[B, I] -> [B, O]. `kept` are factors of the hidden units, [B, H] for each layer, as dropout has them."""
+        return self.layers[-1](self.activations(x, kept)[-1])
 
     @torch.no_grad()
     def keep_outputs(self, before: tuple[Tensor, Tensor], after: tuple[Tensor, Tensor]) -> None:
@@ -72,14 +102,14 @@ class MLP(nn.Module):
     @torch.no_grad()
     def linearise(self, x: Tensor) -> LinearisedMLP:
         """One forward pass over rows [B, I], kept for products with the Jacobian."""
-        return LinearisedMLP(self.layers, self.activations(x))
+        return LinearisedMLP(self.layers, self.activations(x), self.activation)
 
 
 class LinearisedMLP:
     """A `network.Linearised` of an MLP. With minibatches this small, autograd would take most of the time."""
 
-    def __init__(self, layers: list[nn.Linear], hidden: list[Tensor]) -> None:
-        self._layers, self._hidden = layers, hidden
+    def __init__(self, layers: list[nn.Linear], hidden: list[Tensor], activation: Activation) -> None:
+        self._layers, self._hidden, self._through = layers, hidden, activation.through
         self.output = layers[-1](hidden[-1])
 
     @torch.no_grad()
@@ -90,7 +120,7 @@ class LinearisedMLP:
             step = torch.addmm(v[2 * k + 1], hidden[k], v[2 * k].T)
             if tangent is not None:
                 step.addmm_(tangent, layer.weight[:, : tangent.shape[1]].T)
-            tangent = _through_tanh(step, hidden[k + 1]) if k + 1 < len(hidden) else step
+            tangent = self._through(step, hidden[k + 1]) if k + 1 < len(hidden) else step
         assert tangent is not None
         return tangent
 
@@ -106,7 +136,7 @@ class LinearisedMLP:
     def to_inputs(self, delta: Tensor, count: int) -> Tensor:
         """The derivative [B, count] with respect to the first inputs, for delta [B, K]."""
         for k in reversed(range(1, len(self._layers))):
-            delta = _through_tanh(delta @ self._layers[k].weight, self._hidden[k])
+            delta = self._through(delta @ self._layers[k].weight, self._hidden[k])
         return delta @ self._layers[0].weight[:, :count]
 
     def _pullback(self, hidden: list[Tensor], delta: Tensor, into: list[Tensor]) -> None:
@@ -115,9 +145,4 @@ class LinearisedMLP:
             into[2 * k].addmm_(rows.T, hidden[k].to(rows.dtype))
             into[2 * k + 1].add_(rows.sum(0))
             if k > 0:
-                delta = _through_tanh(delta @ self._layers[k].weight, hidden[k])
-
-
-def _through_tanh(x: Tensor, h: Tensor) -> Tensor:
-    """x times tanh' = 1 - h^2, in place."""
-    return x.addcmul_(x * h, h, value=-1.0)
+                delta = self._through(delta @ self._layers[k].weight, hidden[k])

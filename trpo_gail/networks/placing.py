@@ -14,7 +14,8 @@ M = TypeVar("M", bound=nn.Module)
 
 
 def initial(seed: int, which: int) -> torch.Generator:
-    """The stream of the first weights of the policy (0), the critic (1) or the adversary (2)."""
+    """The stream of the first weights of the policy (0), the critic (1) or the adversary (2), or of the first directions
+    of its spectral norms (3)."""
     return torch.Generator().manual_seed(stream_seed(seed, INITIAL, which))
 
 

@@ -21,9 +21,9 @@ class Adam:
     The state has that class's layout, so checkpoints stay compatible.
     """
 
-    def __init__(self, vector: Tensor, stepsize: float, eps: float = 1e-8) -> None:
-        """`vector` [P] is moved in place."""
-        self.vector, self.stepsize = vector, stepsize
+    def __init__(self, vector: Tensor, stepsize: float, eps: float = 1e-8, weight_decay: float = 0.0) -> None:
+        """`vector` [P] is moved in place. `weight_decay` is decoupled from the gradient (Loshchilov & Hutter 2019)."""
+        self.vector, self.stepsize, self._decay = vector, stepsize, weight_decay
         self._eps, self._betas = eps, (0.9, 0.999)
         self._state: dict[str, Tensor] = {}
 
@@ -34,6 +34,8 @@ class Adam:
             self._state["exp_avg"] = torch.zeros_like(self.vector)
             self._state["exp_avg_sq"] = torch.zeros_like(self.vector)
         state = self._state
+        if self._decay:
+            self.vector.mul_(1.0 - self.stepsize * self._decay)
         adam(
             [self.vector], [gradient], [state["exp_avg"]], [state["exp_avg_sq"]], [], [state["step"]],
             fused=True, amsgrad=False, beta1=self._betas[0], beta2=self._betas[1], lr=self.stepsize, weight_decay=0.0,
@@ -65,11 +67,12 @@ class FlatAdam:
     Differs: the original adds epsilon to the root of the uncorrected second moment, torch to that of the corrected one.
     """
 
-    def __init__(self, net: nn.Module, stepsize: float, workers: Workers) -> None:
+    def __init__(self, net: nn.Module, stepsize: float, workers: Workers, weight_decay: float = 0.0) -> None:
         self.net, self.flat, self.workers = net, flat.of(net), workers
-        self._adam = Adam(self.flat.vector, stepsize)
+        self._adam = Adam(self.flat.vector, stepsize, weight_decay=weight_decay)
         self._gradient = torch.zeros_like(self.flat.vector, dtype=torch.float64)
         self._parts = self.flat.split(self._gradient)
+        self.mean_gradient = torch.zeros_like(self.flat.vector)  # of the last step
 
     @torch.no_grad()
     def step(self, x: Tensor, slope: Callable[[Tensor], Tensor], count: int) -> None:
@@ -86,7 +89,16 @@ class FlatAdam:
     @torch.no_grad()
     def descend(self, gradient: Tensor, count: int) -> None:
         """Descend along the mean of a gradient: this rank's sum [P] float64, over `count` rows of all ranks."""
-        self._adam.step((self.workers.sum_tensor(gradient) / count).to(self.flat.vector.dtype))
+        self.mean_gradient = (self.workers.sum_tensor(gradient) / count).to(self.flat.vector.dtype)
+        self._adam.step(self.mean_gradient)
+
+    @property
+    def stepsize(self) -> float:
+        return self._adam.stepsize
+
+    @stepsize.setter
+    def stepsize(self, value: float) -> None:
+        self._adam.stepsize = value
 
     def state_dict(self) -> dict[str, Any]:
         return self._adam.state_dict()

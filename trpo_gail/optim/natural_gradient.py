@@ -19,6 +19,12 @@ from trpo_gail.sampling.batch import Rows
 Product = Callable[[Tensor], Tensor]
 
 
+def no_step(gradient_norm: float) -> Stats:
+    """The statistics of a step that is not taken."""
+    stats = dict.fromkeys(("kl", "improvement", "backtracks", "step_accepted", "cg_residual"), 0.0)
+    return stats | {"gradient_norm": gradient_norm}
+
+
 def trust_region_step(
     config: TrustRegionConfig,
     theta: Tensor,
@@ -38,8 +44,7 @@ def trust_region_step(
     norm = float(g.norm())
     finite.number(f"objective of the {owner}", value)
     finite.number(f"gradient of the {owner}", norm)
-    stats = {"kl": 0.0, "improvement": 0.0, "backtracks": 0.0, "step_accepted": 0.0, "cg_residual": 0.0}
-    stats |= {"gradient_norm": norm}
+    stats = no_step(norm)
     if float(g.abs().max()) <= config.least_gradient:
         return stats
 

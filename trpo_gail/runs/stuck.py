@@ -19,7 +19,7 @@ class Stuck:
         self._counts = dict.fromkeys(("policy", "critic", "adversary"), 0)  # iterations in a row
 
     def look(self, row: AnyRecord) -> Iterator[str]:
-        """What to warn of after an iteration."""
+        """What to warn of after an iteration. In the warm-up the policy takes no step on purpose."""
         signs = {"policy": self._policy(row), "critic": self._critic(row), "adversary": self._adversary(row)}
         for name, sign in signs.items():
             count = self._counts[name] = self._counts[name] + 1 if sign else 0
@@ -27,7 +27,9 @@ class Stuck:
                 yield f"in the last {count} iterations {sign}"
 
     def _policy(self, row: AnyRecord) -> str | None:
-        """No step, though each iteration should make one."""
+        """No step, though each iteration after the warm-up should make one."""
+        if row.get("warmup"):
+            return None
         if self.config.generator == "trpo":
             return _refused("policy", "trpo", self.config.trpo, row, "") if row["step_accepted"] == 0 else None
         if row["updates"] == 0:

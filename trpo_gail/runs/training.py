@@ -9,8 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
+from trpo_gail.adversaries import rewards
 from trpo_gail.build import make_learner
 from trpo_gail.config.files import from_dict, to_dict
 from trpo_gail.config.leaves import flatten
@@ -29,14 +31,15 @@ from trpo_gail.learner import Learner
 from trpo_gail.magnitudes import too_large
 from trpo_gail.parallel import Workers
 from trpo_gail.records import Record
-from trpo_gail.runs import checkpoint
+from trpo_gail.runs import checkpoint, start
 from trpo_gail.runs.console import View
 from trpo_gail.runs.evaluate import PERIODIC, Evaluator, final_scores
 from trpo_gail.runs.run_folder import EXPERT, RunFolder, default_path, is_unbegun, kind_of, provenance, read_json
+from trpo_gail.runs.start import Start
 from trpo_gail.runs.stuck import Stuck
 from trpo_gail.sampling.rollout import GivenUp
 from trpo_gail.scores import hardly_differ
-from trpo_gail.spaces.spec import ActionView
+from trpo_gail.spaces.spec import ActionView, EnvSpec
 from trpo_gail.system import typed
 from trpo_gail.system.stopping import StopRequest
 from trpo_gail.train import finished, train
@@ -51,6 +54,8 @@ class Setting:
     reason: str  # for the choice of actions
     expert: str | None
     expert_sha256: str | None
+    init_policy: str | None = None  # checkpoint of the other run's policy that this one began with
+    init_policy_sha256: str | None = None  # of that file
 
 
 def run(
@@ -78,7 +83,9 @@ def run(
     given = workers.together(lambda: _given(config, expert, resume, path))
     look_once(config.expert if given is None else None, workers)
     setting, expert, env = workers.together(lambda: prepare(config, path if resume else None, workers, given))
-    learner = make_learner(config, env, expert.transitions() if expert else None, workers)
+    first, setting = _start(config, setting, env.spec, path if resume else None, workers)
+    policy = first.policy if first else None
+    learner = make_learner(config, env, expert.transitions() if expert else None, workers, policy)
     folder = None
     # From here on a signal makes a run save and end; before, it ends the program, which leaves nothing behind.
     with (
@@ -112,6 +119,22 @@ def _given(config: Config, expert: Demonstrations | None, resume: bool, path: Pa
     if resume:
         raise UserError(f"--resume: {path} keeps the demonstrations that it was made with: expert is not expected")
     return expert
+
+
+def _start(
+    config: Config, setting: Setting, spec: EnvSpec, resumed: Path | None, workers: Workers
+) -> tuple[Start | None, Setting]:
+    """Rank 0's start from another run's policy, if this run has no checkpoint yet, and the setting that names it. A
+    collective."""
+
+    def read() -> tuple[Start | None, Setting]:
+        if not (workers.main and start.from_run(config)) or (resumed and checkpoint.last_path(resumed)):
+            return None, setting
+        found = start.read(config, spec, setting.init_policy, setting.init_policy_sha256)
+        return found, dataclasses.replace(setting, init_policy=str(found.path), init_policy_sha256=found.sha256)
+
+    first, made = workers.together(read)
+    return first, workers.share(made)
 
 
 def _kept(expert: Demonstrations, setting: Setting, folder: RunFolder | None) -> Setting:
@@ -186,10 +209,14 @@ def prepare(
             raise UserError(
                 f"--resume: {source} is no longer the file that {resumed} was made with (its SHA-256 differs)"
             )
+        if config.fixed_horizon:
+            _refuse_other_lengths(expert)
     backend = recorded["backend"] if recorded else vector.resolve_backend(config.env, config.backend)
     env = _environments(config, backend, workers)
     if expert is not None:
         expert = as_rows(expert, env.spec)
+    if config.init_policy == start.CLONE:
+        start.check_demonstrations(expert)
     setting = Setting(**recorded) if recorded else _setting(config, expert, env, backend)
     if expert is not None and env.spec.action_scaling:
         units = env.spec.action_scaling.normalised(expert.actions)
@@ -200,6 +227,14 @@ def prepare(
             )
         expert = dataclasses.replace(expert, actions=units)
     return setting, expert, env.viewed(setting.actions)
+
+
+def _refuse_other_lengths(expert: Demonstrations) -> None:
+    lengths = expert.episode_lengths[: expert.finished]
+    if len(found := np.unique(lengths)) > 1:
+        raise UserError(
+            f"--fixed_horizon: {expert.path} has episodes of {found[0]} to {found[-1]} steps, expected the same length of all"
+        )
 
 
 def _source(config: Config, resumed: Path | None, recorded: dict[str, Any] | None) -> str | Path | None:
@@ -290,12 +325,35 @@ class _Session:
     def _train(self) -> str:
         """Until the end, or until a signal that may have come before the first iteration; what it was."""
         try:
+            if self.config.init_policy and self.learner.progress.iteration == 0:
+                self._start()
+            self.view.begin(self.learner.progress.steps, self.config.expected_steps)
             stopped = self.stop.agreed(self.workers)
             if self._unfinished and not stopped:
                 stopped = self._after(self._unfinished)
             return stopped or train(self.learner, self.config, self.workers, self._after)
         except GivenUp:
             return self._stopped()
+
+    def _start(self) -> None:
+        """Begin with the policy of --init_policy: put it into a checkpoint, and evaluate it. A collective. Raises GivenUp
+        on a signal; then a resume does what is left."""
+        if self._anew:
+            if self.config.init_policy == start.CLONE:
+                self._clone()
+            self._save()  # from here on the run needs nothing but its own folder
+        if 0 < self.config.eval_every <= self.config.steps and self.learner.progress.best_return is None:
+            self._evaluate()
+
+    def _clone(self) -> None:
+        assert self.expert is not None
+        steps = self.config.cloning.iterations
+        self.view.line(f"cloning {len(self.expert.actions):,} pairs first, by {steps:,} steps of Adam")
+        first, best = start.clone(self.config, self.learner.policy, self.expert, self.stop.asked, self.workers)
+        self.view.line(
+            f"validation score {first['validation_score']:.4g} after the first step, {best['validation_score']:.4g} at "
+            f"best, after {int(best['iteration']):,}"
+        )
 
     def _stopped(self) -> str:
         """The signal on which something was given up. A collective."""
@@ -311,6 +369,7 @@ class _Session:
         )
         for path in damaged:
             self.view.warn(f"{path} is damaged: it is set aside, and training goes on from {last}")
+        self._anew = last is None
         self._unfinished: Record | None = None
         if last:
             self._unfinished = self.workers.together(lambda: checkpoint.restore(last, self.learner))
@@ -328,15 +387,20 @@ class _Session:
         if done := finished(self.learner.progress, self.config):
             reached = self.learner.progress.steps if done == "steps" else self.learner.progress.iteration
             self.view.line(f"done already, with {reached:,} {done}: a larger --{done} goes on; this evaluates again")
+        if self.setting.init_policy:
+            self.view.line(f"first policy: that of {self.setting.init_policy}")
         for warning in vector.cautions(self.env.spec):
             self.view.warn(warning)
         if self.expert:
             self.view.line(f"expert: {describe.selection(self.expert)}")
-            reward = None if self.config.adversary == "env_reward" else self.config.discriminator.reward
+            reward = None
+            if self.config.adversary != "env_reward":
+                reward = rewards.chosen(self.config, self.expert.ends)
+                if line := rewards.why(self.config, self.expert.ends):
+                    self.view.line(line)
             codes = self.env.spec.observations.codes(self.expert.observations)
             for warning in (*cautions.of_run(self.expert, self.config.env, reward), *codes):
                 self.view.warn(warning)
-        self.view.begin(self.learner.progress.steps, self.config.expected_steps)
 
     def _begin_folder(self) -> None:
         """Rank 0: record this session, and cut what a run that died wrote after its last checkpoint."""

@@ -41,12 +41,17 @@ class Rows:
     def minibatches(self, rng: np.random.Generator, parts: int) -> Iterator[tuple[np.ndarray, np.ndarray, int]]:
         """Split all rows at random into `parts`; yields (positions in the permutation, local rows, global size) of
         each."""
+        for start, numbers in self.split(rng, parts):
+            positions, local = self.mine(numbers)
+            yield positions + start, local, len(numbers)
+
+    def split(self, rng: np.random.Generator, parts: int) -> Iterator[tuple[int, np.ndarray]]:
+        """The same on every rank: (position of the first in the permutation, numbers of all rows) of each part."""
         order = rng.permutation(self.total)
         edges = np.linspace(0, self.total, parts + 1).astype(int)
         for start, stop in pairwise(edges):
             if stop > start:
-                positions, local = self.mine(order[start:stop])
-                yield positions + start, local, int(stop - start)
+                yield int(start), order[start:stop]
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from functools import cached_property
 
 import numpy as np
 
+from trpo_gail.experts.facts import Ends
 from trpo_gail.sampling.batch import Rows
 from trpo_gail.sampling.rollout import Rollout
 
@@ -26,6 +27,8 @@ class Transitions:
     env_rewards: np.ndarray | None = None  # [B] float64, the environment's own; None if a file lacks them
     log_prob: np.ndarray | None = None  # [B] float64, log pi(a|s) of the policy that acted; if `needs_log_prob`
     rows: Rows | None = None  # global numbers; only on the learner's side
+    ends: Ends | None = None  # how the whole episodes end; only on the expert's side, and if the source says so
+    lengths: np.ndarray | None = None  # [E] int64, steps of the whole episodes; only on the expert's side
 
     def __len__(self) -> int:
         return len(self.observations)

@@ -93,13 +93,15 @@ class Layout:
     @cached_property
     def size(self) -> int:
         """Columns of a row: O."""
-        return self.parts[-1].columns.stop
+        return self.parts[-1].columns.stop if self.parts else 0
 
     @cached_property
     def is_plain(self) -> bool:
         """Whether rows are the environment's own arrays: one Box of one dimension."""
+        if len(self.parts) != 1:
+            return False
         only = self.parts[0]
-        return len(self.parts) == 1 and not only.path and len(only.shape) == 1 and not only.labels
+        return not only.path and len(only.shape) == 1 and not only.labels
 
     def without(self, names: Collection[str]) -> tuple[Layout, np.ndarray]:
         """The layout that is left without these parts, and its columns [O'] int64 in this one.
@@ -126,6 +128,18 @@ class Layout:
                 parts.append(replace(part, columns=slice(column, column + part.size)))
                 column += part.size
         return Layout(tuple(parts), self.dtype), found
+
+    def beside(self, other: Layout, name: str) -> Layout:
+        """The layout of this one's columns, followed by another's, whose parts are called by `name` first."""
+        moved = [
+            replace(
+                part,
+                path=(name, *part.path),
+                columns=slice(self.size + part.columns.start, self.size + part.columns.stop),
+            )
+            for part in other.parts
+        ]
+        return Layout((*self.parts, *moved), np.promote_types(self.dtype, other.dtype))
 
     def _slice(self, name: str) -> slice | None:
         """The columns of `7` or `10:13`; None if they are none."""

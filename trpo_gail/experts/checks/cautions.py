@@ -9,7 +9,7 @@ from trpo_gail.experts.data import Demonstrations
 from trpo_gail.experts.facts import Ends
 from trpo_gail.experts.outline import Outline, outline
 
-ALIVE = "-log(1-D)"  # the reward that is never negative
+ALIVE, SUCCESS = "-log(1-D)", "log(D)"  # the rewards that are never negative, and never positive
 
 
 def of_file(given: Demonstrations | Outline) -> list[str]:
@@ -28,6 +28,7 @@ def of_run(data: Demonstrations, env_id: str, reward: str | None) -> list[str]:
         _no_end(data),
         _unfinished(data),
         _success(data.ends, data.path) if reward == ALIVE else None,
+        _living(data.ends, data.path) if reward == SUCCESS else None,
         _few_pairs(data),
         *validate.cheap(data),
         *(f"{data.path}: {text}" for text in data.notes),
@@ -67,6 +68,16 @@ def _success(ends: Ends | None, path: str) -> str | None:
     return (
         f"{path}: {ends.terminal} of {ends.terminal + ends.limit + ends.unsaid} episodes end by termination; if that is "
         f"success, the reward {ALIVE}, never negative, teaches to avoid it: --discriminator.reward 'log(D)' does not"
+    )
+
+
+def _living(ends: Ends | None, path: str) -> str | None:
+    """The reverse: by a reward that is never positive, an early end saves what the rest would cost."""
+    if ends is None or ends.limit <= ends.terminal:
+        return None
+    return (
+        f"{path}: {ends.limit} of {ends.terminal + ends.limit + ends.unsaid} episodes last until the time limit; if one can "
+        f"end by a failure, the reward {SUCCESS}, never positive, teaches to fail: --discriminator.reward '{ALIVE}' does not"
     )
 
 

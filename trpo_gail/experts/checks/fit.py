@@ -138,7 +138,7 @@ def action_view(data: Demonstrations, action_space: Any, override: ActionView | 
 
 def outside(actions: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
     """Which action coordinates are outside the bounds by more than rounding, to float32 at best: [M, A] bool."""
-    rounding = max(1e-6, float(np.finfo(actions.dtype).eps))
+    rounding = max(1e-6, float(np.finfo(actions.dtype).eps)) if actions.dtype.kind == "f" else 0.0
     low, high = low.astype(np.float64), high.astype(np.float64)
     slack = rounding * np.maximum(1.0, np.abs(np.where(np.isfinite(high), high, 1.0)))
     return (actions < low - slack) | (actions > high + slack)

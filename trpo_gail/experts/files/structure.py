@@ -22,7 +22,9 @@ MEMORY = 512 << 20  # bytes that this process may grow by
 SMALL = 4 << 20  # bytes of a dataset that is read here, as a whole; of a larger one the chunks are counted
 ATTRIBUTE = 16 << 20  # bytes of an attribute
 OBJECTS = 1_000_000  # in a file
+DEEPEST = 50  # groups within groups
 
+Address = tuple[int, int]  # of an object: its file, and its place there
 _DAMAGE = (OSError, RuntimeError, KeyError, ValueError, TypeError, UnicodeError)
 
 
@@ -75,11 +77,14 @@ def _give_time() -> None:
 
 
 def _groups(top: Any) -> Iterator[tuple[str, Any]]:
-    """All groups by their names, each once, however links lead back to it."""
+    """All groups by their names, each once. At the end, refuses those that hold themselves or lie too deep: what reads
+    them goes down from group to group."""
     seen, waiting = {_address(top)}, [("", h5py.h5g.open(top, b"/"))]
+    within: dict[Address, list[tuple[Address, str]]] = {}
     while waiting:
         name, group = waiting.pop()
         yield name, group
+        inner = within.setdefault(_address(group), [])
         for member in _links(group):
             if len(seen) > OBJECTS:
                 raise Refused(f"holds more than {OBJECTS:,} objects, expected fewer")
@@ -89,13 +94,29 @@ def _groups(top: Any) -> Iterator[tuple[str, Any]]:
                 where = _address(found)
             except _DAMAGE:
                 continue
+            if isinstance(found, h5py.h5g.GroupID):
+                inner.append((where, f"{name}/{_word(member)}"))
             if where not in seen:
                 seen.add(where)
                 if isinstance(found, h5py.h5g.GroupID):
                     waiting.append((f"{name}/{_word(member)}", found))
+    _refuse_depth(_address(top), within)
 
 
-def _address(found: Any) -> tuple[int, int]:
+def _refuse_depth(top: Address, within: dict[Address, list[tuple[Address, str]]]) -> None:
+    """`within`: the groups in each group, and their names. Goes from the top down, a level at a time; a group that holds
+    itself is on every level below its own."""
+    level, deep = {top}, 0
+    while level:
+        below = {where: name for group in level for where, name in within.get(group, [])}
+        deep += 1
+        if below and deep > DEEPEST:
+            name = next(iter(below.values()))[:60]
+            raise Refused(f"'{name}' is a group within more than {DEEPEST} others, or within itself, expected fewer")
+        level = set(below)
+
+
+def _address(found: Any) -> Address:
     info = h5py.h5o.get_info(found)
     return info.fileno, info.addr
 

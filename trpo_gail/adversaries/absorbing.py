@@ -1,0 +1,71 @@
+"""Absorbing states (Kostrikov et al. 2019, Discriminator-Actor-Critic, section 4.1).
+
+An episode that ended by termination at step t goes on in an absorbing state until the time limit L. Both sides spend L -
+t - 1 steps there, so that D learns what an end is worth, and the learner is paid for them at the end of the episode.
+Differs: the original puts these steps into its replay buffer and bootstraps over them. A batch of whole steps has no
+place for them, so that the discounted sum of their rewards, which are all the same, is added to the reward of the last
+step; this is the value of the absorbing state.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from trpo_gail.adversaries.adversary import Parts
+from trpo_gail.adversaries.draws import Absorbed
+from trpo_gail.config.tree import Config
+from trpo_gail.errors import UserError
+from trpo_gail.parallel import Workers
+from trpo_gail.sampling.batch import Rows
+from trpo_gail.sampling.transitions import Transitions
+
+
+@dataclass(frozen=True)
+class Absorbing:
+    """The time limit L, the discount factor, and the share of the expert's steps that it spends absorbed."""
+
+    limit: int
+    gamma: float
+    expert: float
+
+    @classmethod
+    def of(cls, config: Config, parts: Parts) -> Absorbing | None:
+        """None if the config does not ask for it. Raises UserError for an environment without a time limit."""
+        if not config.discriminator.absorbing:
+            return None
+        limit = parts.spec.max_episode_steps
+        if limit is None:
+            raise UserError(
+                f"--discriminator.absorbing: the environment {parts.spec.id!r} has no time limit, up to which an episode "
+                "could go on: expected --max_episode_steps"
+            )
+        assert parts.expert is not None
+        return cls(limit, config.gamma, _share_of_expert(parts.expert, limit))
+
+    def paid(self, learner: Transitions, reward: float) -> np.ndarray:
+        """What is added to the reward of each transition [B], if a step in the absorbing state pays `reward`."""
+        left = np.maximum(self.limit - learner.steps - 1, 0)
+        if self.gamma < 1.0:
+            worth = self.gamma * (1.0 - self.gamma**left) / (1.0 - self.gamma)
+        else:
+            worth = left.astype(np.float64)
+        return np.where(learner.terminated, worth * reward, 0.0)
+
+    def shares(
+        self, learner: Transitions, rows: Rows, behind: tuple[int, int], workers: Workers
+    ) -> tuple[Absorbed, Absorbed]:
+        """Of the learner's steps and of the expert's; `behind` are the places of the absorbing state among the rows of
+        each side. A collective."""
+        left = np.maximum(self.limit - learner.steps[learner.terminated] - 1, 0)
+        absorbed = float(workers.sum(np.array([left.sum()], np.float64))[0])
+        return Absorbed(behind[0], absorbed / (absorbed + rows.total)), Absorbed(behind[1], self.expert)
+
+
+def _share_of_expert(expert: Transitions, limit: int) -> float:
+    """Of whole episodes; those that end before the limit have ended by termination, unless none of them says so."""
+    if expert.lengths is None or expert.ends is None or not expert.ends.terminal:
+        return 0.0
+    left = float(np.maximum(limit - expert.lengths, 0).sum())
+    return left / (left + float(expert.lengths.sum()))

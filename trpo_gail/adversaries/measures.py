@@ -1,0 +1,56 @@
+"""What an update of a discriminator is judged by: sums over rows, from which statistics over all ranks are made."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+from torch.nn.functional import softplus
+
+from trpo_gail.adversaries.losses import Loss
+from trpo_gail.records import Stats
+
+SUMS = 11
+
+
+def sums(loss: Loss, output: Tensor, learners: int) -> Tensor:
+    """Sums over the rows [B] of a network's outputs, the learner's first: float64 [SUMS], for `stats`."""
+    out = output.double().cpu()
+    x, lost = loss.logit(out), loss.values(out, learners)
+    on_learner, on_expert = x[:learners], x[learners:]
+    entropy = softplus(x) - x * torch.sigmoid(x)
+    sides = (
+        lost[:learners], lost[learners:], entropy, on_learner, on_expert, on_learner < 0, on_expert > 0, on_learner**2,
+        on_expert**2,
+    )  # fmt: skip
+    counts = torch.tensor([float(len(on_learner)), float(len(on_expert))], dtype=torch.float64)
+    return torch.cat([torch.stack([side.sum().double() for side in sides]), counts])
+
+
+def accuracy(totals: Tensor) -> float:
+    """Share of the rows that D is right about."""
+    right, rows = float(totals[5] + totals[6]), float(totals[9] + totals[10])
+    return right / rows if rows else 0.0
+
+
+def stats(totals: Tensor) -> Stats:
+    """Means over the rows of all ranks, from their `sums`."""
+    s = totals.tolist()
+    learners, experts = max(s[9], 1.0), max(s[10], 1.0)
+    return {
+        "d_loss": (s[0] + s[1] * (learners / experts)) / learners,
+        "d_loss_learner": s[0] / learners,
+        "d_loss_expert": s[1] / experts,
+        "d_entropy": s[2] / (learners + experts),
+        "d_logit_learner": s[3] / learners,
+        "d_logit_expert": s[4] / experts,
+        "d_accuracy_learner": s[5] / learners,
+        "d_accuracy_expert": s[6] / experts,
+        "d_logit_std_learner": _std(s[3] / learners, s[7] / learners),
+        "d_logit_std_expert": _std(s[4] / experts, s[8] / experts),
+    }
+
+
+def _std(mean: float, square: float) -> float:
+    return math.sqrt(max(square - mean * mean, 0.0))

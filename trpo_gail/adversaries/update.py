@@ -1,0 +1,205 @@
+"""One update of a discriminator: the gradient of its loss and of what holds it back.
+
+Without a penalty on the network itself, the gradient is that of the outputs, taken back by hand; with one, autograd
+computes it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from trpo_gail.adversaries import losses, measures
+from trpo_gail.adversaries.draws import Draw
+from trpo_gail.adversaries.network import DiscriminatorNetwork
+from trpo_gail.config.tree import DiscriminatorConfig
+from trpo_gail.optim.adam import FlatAdam
+
+LEAST = 1e-12  # added to the square of a gradient's length, whose root has no derivative at 0
+
+
+@dataclass(frozen=True)
+class Rows:
+    """This rank's rows of one side: normalised inputs [b, I], actions [b] or [b, A], and what is subtracted from the
+    output of the network [b], if anything is."""
+
+    z: Tensor
+    actions: Tensor
+    offset: Tensor | None = None
+
+
+class Updater:
+    """Adam on a discriminator, with everything that a config says of its loss."""
+
+    def __init__(self, config: DiscriminatorConfig, network: DiscriminatorNetwork, adam: FlatAdam) -> None:
+        self._config, self._network, self._adam = config, network, adam
+        self._workers, self._loss = adam.workers, losses.of(config)
+        self._by_autograd = bool(config.gradient_penalty or config.spectral_norm or config.dropout)
+
+    def step(self, ours: Rows, theirs: Rows, draw: Draw, rng: np.random.Generator) -> Update | None:
+        """One step of Adam, or None if D rests. A collective; `rng` is the same on all ranks."""
+        if self._config.rest_above is not None and self._rests(ours, theirs):
+            return None
+        mixed = self._mixture(ours, theirs, draw, rng)
+        take = self._autograd if self._by_autograd else self._by_hand
+        return take(_Joined.of([ours, theirs]), mixed, draw, rng)
+
+    @torch.no_grad()
+    def _rests(self, ours: Rows, theirs: Rows) -> bool:
+        """Whether D is right too often. A collective."""
+        both = _Joined.of([ours, theirs])
+        totals = measures.sums(self._loss, self._outputs(self._network.net(both.z), both), len(ours.z))
+        right = measures.accuracy(self._workers.sum_tensor(totals))
+        assert self._config.rest_above is not None
+        return right > self._config.rest_above
+
+    def _outputs(self, out: Tensor, rows: _Joined) -> Tensor:
+        x = self._network.inputs.choose(out, rows.actions)
+        return x if rows.offset is None else x - rows.offset
+
+    # ---- the loss ----------------------------------------------------------------------------------------------------
+
+    def _slope(self, x: Tensor, learners: int, draw: Draw) -> Tensor:
+        """Derivative by each output [B] of the loss times the number of the learner's rows of all ranks."""
+        count, experts = draw.counts
+
+        def mean(sums: Tensor) -> Tensor:
+            return self._workers.sum_tensor(sums) / torch.tensor([count, experts], dtype=torch.float64)
+
+        slope = self._loss.slope(x, learners, mean)
+        if self._config.logit_penalty:
+            slope = slope + self._config.logit_penalty * x  # of the mean over both sides of x^2
+        if not draw.paired:
+            slope[learners:] *= count / experts
+        return slope
+
+    def _with(self, both: _Joined, mixed: _Mixture | None) -> _Joined:
+        return both if mixed is None else both.and_(mixed.rows, self._network)
+
+    def _by_hand(self, both: _Joined, mixed: _Mixture | None, draw: Draw, rng: np.random.Generator) -> Update:
+        totals, rows = torch.zeros(measures.SUMS, dtype=torch.float64), self._with(both, mixed)
+
+        def slope(out: Tensor) -> Tensor:
+            x = self._outputs(out, rows)
+            plain = x[: len(both.z)]
+            totals.copy_(measures.sums(self._loss, plain, both.learners))
+            by_output = self._slope(plain, both.learners, draw) if mixed is None else mixed.slope(x, len(both.z))
+            return self._network.inputs.choose_back(by_output, out, rows.actions)
+
+        self._adam.step(rows.z, slope, draw.counts[0])
+        return Update(totals, float(self._adam.mean_gradient.norm()), 0.0)
+
+    def _autograd(self, both: _Joined, mixed: _Mixture | None, draw: Draw, rng: np.random.Generator) -> Update:
+        rows = self._with(both, mixed)
+        with self._network.learning(), torch.enable_grad():
+            sides = [*zip(draw.places, draw.counts, strict=True)]
+            kept = self._network.kept_units(self._config.dropout, sides if mixed is None else [*sides, sides[0]], rng)
+            x = self._outputs(self._network.net(rows.z, kept), rows)
+            plain = x.detach()[: len(both.z)]
+            by_output = (
+                self._slope(plain, both.learners, draw) if mixed is None else mixed.slope(x.detach(), len(plain))
+            )
+            total = (by_output * x).sum()
+            penalty = torch.zeros((), dtype=total.dtype, device=total.device)
+            if self._config.gradient_penalty:
+                penalty = self._gradient_penalty(both, draw, rng)
+                total = total + self._config.gradient_penalty * penalty
+            gradient = self._adam.flat.gradient(total).double()
+        self._adam.descend(gradient, draw.counts[0])
+        totals = measures.sums(self._loss, plain, both.learners)
+        return Update(totals, float(self._adam.mean_gradient.norm()), float(penalty.detach()) / draw.counts[0])
+
+    def _gradient_penalty(self, both: _Joined, draw: Draw, rng: np.random.Generator) -> Tensor:
+        """The sum over this rank's points of (|gradient of the output by the inputs| - target)^2, so that over the
+        learner's rows of all ranks it becomes a mean (Gulrajani et al. 2017, eq. 3)."""
+        ours, theirs = both.sides()
+        weight, points = 1.0, both
+        if self._config.gradient_penalty_at == "between":
+            # One number a row, drawn for the rows of all ranks.
+            shares = torch.from_numpy(rng.random(draw.counts[0])[draw.places[0]]).to(both.z.device)
+            points = _mixed(ours, theirs, shares, self._network)
+        elif self._config.gradient_penalty_at == "expert":
+            points, weight = _Joined(theirs.z, theirs.actions, None, 0), draw.counts[0] / draw.counts[1]
+        else:
+            weight = draw.counts[0] / sum(draw.counts)
+        z = points.z.to(self._adam.flat.vector.dtype).detach().requires_grad_()
+        out = self._network.inputs.choose(self._network.net(z), points.actions)
+        (slopes,) = torch.autograd.grad(out.sum(), z, create_graph=True)
+        lengths = torch.sqrt((slopes**2).sum(1) + LEAST)
+        return weight * ((lengths - self._config.gradient_penalty_target) ** 2).sum()
+
+    def _mixture(self, ours: Rows, theirs: Rows, draw: Draw, rng: np.random.Generator) -> _Mixture | None:
+        """Mixtures of the rows of both sides, if the config asks for them (Zhang et al. 2018)."""
+        alpha = self._config.mixup
+        if not alpha:
+            return None
+        shares = torch.from_numpy(rng.beta(alpha, alpha, draw.counts[0])[draw.places[0]]).to(ours.z.device)
+        return _Mixture(_mixed(ours, theirs, shares, self._network), shares, self._config.adversary_entcoeff)
+
+
+@dataclass(frozen=True)
+class Update:
+    """What an update has seen: sums for the statistics, of this rank; the length of the mean gradient, of all ranks; the
+    penalty, of this rank's rows."""
+
+    totals: Tensor
+    gradient_norm: float
+    penalty: float
+
+
+@dataclass(frozen=True)
+class _Joined:
+    """Rows of both sides, the learner's first."""
+
+    z: Tensor
+    actions: Tensor
+    offset: Tensor | None
+    learners: int
+
+    @classmethod
+    def of(cls, sides: Sequence[Rows]) -> _Joined:
+        ours, theirs = sides
+        offset = None
+        if ours.offset is not None and theirs.offset is not None:
+            offset = torch.cat([ours.offset, theirs.offset])
+        return cls(torch.cat([ours.z, theirs.z]), torch.cat([ours.actions, theirs.actions]), offset, len(ours.z))
+
+    def sides(self) -> tuple[Rows, Rows]:
+        mine, others = slice(None, self.learners), slice(self.learners, None)
+        return Rows(self.z[mine], self.actions[mine]), Rows(self.z[others], self.actions[others])
+
+    def and_(self, other: _Joined, network: DiscriminatorNetwork) -> _Joined:
+        """These rows, then mixtures."""
+        actions = torch.cat([network.inputs.mixable(self.actions, other.z), other.actions])
+        return _Joined(torch.cat([self.z.to(other.z.dtype), other.z]), actions, None, self.learners)
+
+
+def _mixed(ours: Rows, theirs: Rows, shares: Tensor, network: DiscriminatorNetwork) -> _Joined:
+    """Row by row, `shares` [b] of the expert's and the rest of the learner's."""
+    dtype = next(network.parameters()).dtype
+    part = shares.to(dtype)[:, None]
+    a, b = (network.inputs.mixable(side.actions, part) for side in (ours, theirs))
+    z = part * theirs.z.to(dtype) + (1.0 - part) * ours.z.to(dtype)
+    return _Joined(z, part * b + (1.0 - part) * a, None, len(z))
+
+
+@dataclass(frozen=True)
+class _Mixture:
+    """Mixed rows, and the expert's share of each [b]."""
+
+    rows: _Joined
+    shares: Tensor
+    entcoeff: float
+
+    def slope(self, x: Tensor, before: int) -> Tensor:
+        """Derivative by the outputs x [B], of which the first `before` are not mixed and count nothing. Twice the mean
+        over mixtures: with shares of 0 and 1 alone, that is the mean over each side."""
+        d = torch.sigmoid(x)
+        slope = 2.0 * (d + self.entcoeff * x * d * (1.0 - d))
+        slope[before:] -= 2.0 * self.shares.to(x.dtype)
+        slope[:before] = 0.0
+        return slope
