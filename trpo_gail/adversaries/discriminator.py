@@ -80,7 +80,8 @@ class Discriminator:
 
     def _block(self, values: np.ndarray) -> Tensor:
         like = self.adam.flat.vector
-        return observation_tensor(values, like.dtype, like.device)
+        frames = bool(self.network.inputs.observed.exempt.all())
+        return observation_tensor(values, like.dtype, like.device, frames)
 
     def _actions(self, actions: np.ndarray) -> Tensor:
         like = self.adam.flat.vector
