@@ -155,10 +155,6 @@ class AIRL(Discriminator):
         columns, actions = self._tensors(side, self._view.rows(side))
         return super()._outputs(columns, actions, None).double().cpu().numpy()
 
-    def pays(self, rows: Transitions) -> np.ndarray:
-        """The reward without shaping."""
-        return self.reward_test(rows)
-
     @torch.no_grad()
     def reward_test(self, side: Transitions) -> np.ndarray:
         """g [B] float64 of transitions: the reward without shaping, which is for other policies and dynamics."""
