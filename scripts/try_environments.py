@@ -1,15 +1,17 @@
 """Checks environments of other libraries and trains in each for a few iterations; a table of what works.
 
-    python scripts/try_environments.py --out results/spaces/environments.json
+    python scripts/try_environments.py --out results/spaces/environments.json --suites MuJoCo Box2D
+    python scripts/try_environments.py --out results/spaces/environments.json --table
 
-An environment's row is `trpo-gail check`, a recording of random actions, and GAIL on that recording. What is not
-installed is said to be missing. Modules that register environments are imported by `module:Id`.
+An environment's row is `trpo-gail check`, a recording of random actions, and GAIL on that recording. Rows of other suites
+stay in the file: suites that need different versions of a library are tried in environments of their own.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import re
 import subprocess
 import sys
 import tempfile
@@ -42,12 +44,15 @@ ENVIRONMENTS: list[tuple[str, str, dict[str, Any]]] = [
     ("highway-env", "highway_env:parking-v0", {}),
     ("dm_control", "shimmy:dm_control/cartpole-balance-v0", {}),
     ("dm_control", "shimmy:dm_control/cheetah-run-v0", {}),
+    ("dm_control", "shimmy:dm_control/humanoid-walk-v0", {}),
     ("MetaWorld", "metaworld:Meta-World/MT1", {"env_name": "reach-v3"}),
+    ("MetaWorld", "metaworld:Meta-World/MT1", {"env_name": "drawer-close-v3"}),
     ("Atari (gymnasium)", "ale_py:ALE/Pong-v5", {}),
     ("Atari (EnvPool)", "Pong-v5", {}),
     ("dm_control (EnvPool)", "CheetahRun-v1", {}),
     ("PointNav2D", "PointNav2D-v0", {"pixels": 32}),
 ]
+PATIENCE = 600  # seconds for one command
 PACKAGES = (
     "gymnasium", "envpool", "mujoco", "gymnasium-robotics", "minigrid", "highway-env", "shimmy", "dm-control", "metaworld",
     "ale-py", "torch", "numpy",
@@ -55,29 +60,58 @@ PACKAGES = (
 
 
 def main() -> None:
-    """Try all, print the table, write the JSON file."""
+    """Try all, or those of some suites; each row is written when it is known."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True, help="JSON file to write")
-    parser.add_argument("--only", help="suite that is tried alone")
+    parser.add_argument("--suites", nargs="*", help="suites that are tried alone")
+    parser.add_argument("--table", action="store_true", help="print the file as Markdown, and try nothing")
     given = parser.parse_args()
-    rows = []
-    for suite, env, kwargs in ENVIRONMENTS:
-        if given.only in (None, suite):
-            rows.append(tried(suite, env, kwargs))
-            print(json.dumps(rows[-1]), flush=True)
-    versions = {name: version for name in PACKAGES if (version := _version(name))}
+    held: dict[str, Any] = json.loads(given.out.read_text()) if given.out.exists() else {"suites": {}}
+    if given.table:
+        print(table(held))
+        return
     given.out.parent.mkdir(parents=True, exist_ok=True)
-    given.out.write_text(json.dumps({"versions": versions, "environments": rows}, indent=1) + "\n")
+    for suite in dict.fromkeys(suite for suite, _, _ in ENVIRONMENTS if suite in (given.suites or [suite])):
+        versions = {name: version for name in PACKAGES if (version := _version(name))}
+        held["suites"][suite] = {"versions": versions, "environments": []}
+        for env, kwargs in ((env, kwargs) for of, env, kwargs in ENVIRONMENTS if of == suite):
+            row = tried(env, kwargs)
+            held["suites"][suite]["environments"].append(row)
+            given.out.write_text(json.dumps(held, indent=1) + "\n")
+            print(json.dumps(row), flush=True)
 
 
-def tried(suite: str, env: str, kwargs: dict[str, Any]) -> dict[str, Any]:
+def table(held: dict[str, Any]) -> str:
+    """Markdown: a line for each environment."""
+    lines = ["| suite | environment | observation | action | check | record | train | steps/s |", "|" + "---|" * 8]
+    for suite, tried_there in held["suites"].items():
+        for row in tried_there["environments"]:
+            name = row["env"] + (f" `{json.dumps(row['kwargs'])}`" if row["kwargs"] else "")
+            speed = row["speed"][0].split(" steps")[0] if row["speed"] else "-"
+            said = [{0: "ok", None: "-"}.get(row.get(step), "failed") for step in ("check", "record", "train")]
+            lines.append(
+                f"| {' | '.join([suite, name, _parts(row['observation']), _acts(row['action']), *said, speed])} |"
+            )
+    return "\n".join(lines)
+
+
+def _parts(texts: list[str]) -> str:
+    """`camera: image (96, 96, 3)` of each part, from the lines of `check`."""
+    parts = [re.match(r"((?:\S+: )?)(\w+) of shape (\(.*?\))", text) for text in texts]
+    return "; ".join("".join((m[1], m[2], " ", m[3])) for m in parts if m)
+
+
+def _acts(texts: list[str]) -> str:
+    return texts[0].split(",")[0] if texts and texts[0][0].isdigit() else texts[0].split(", from")[0] if texts else ""
+
+
+def tried(env: str, kwargs: dict[str, Any]) -> dict[str, Any]:
     """A row: what `check` says, steps a second, and whether GAIL runs for five iterations."""
     arguments = ["--env_kwargs", json.dumps(kwargs)]
     code, out = _run("check", env, *arguments, "--json")
     findings = [json.loads(line) for line in out.splitlines() if line.startswith("{")]
     said = {level: [f["text"] for f in findings if f["level"] == level] for level in ("error", "warning")}
     row: dict[str, Any] = {
-        "suite": suite,
         "env": env,
         "kwargs": kwargs,
         "check": code,
@@ -118,9 +152,12 @@ def _random(env: str, kwargs: dict[str, Any]) -> str:
 
 
 def _run(*arguments: str, cwd: str | None = None) -> tuple[int, str]:
-    done = subprocess.run(
-        [sys.executable, "-m", "trpo_gail", *arguments], capture_output=True, text=True, timeout=600, cwd=cwd
-    )
+    """The exit code of `trpo-gail`, and what it printed; 124 if it took longer than PATIENCE."""
+    command = [sys.executable, "-m", "trpo_gail", *arguments]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, cwd=cwd)
+    except subprocess.TimeoutExpired:
+        return 124, f"ended after {PATIENCE} seconds"
     return done.returncode, done.stdout if not done.returncode or "{" in done.stdout[:1] else done.stderr or done.stdout
 
 

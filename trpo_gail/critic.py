@@ -67,7 +67,8 @@ class Critic:
     def batch(self, rollout: Rollout, reward: np.ndarray, rows: Rows) -> Batch:
         """Advantages by GAE on `reward` [T, N], standardised over the valid rows of all ranks; `rows` numbers these."""
         like = self.adam.flat.vector
-        observations = observation_tensor(rollout.observations, like.dtype, like.device)
+        frames = self.network.normaliser.is_idle
+        observations = observation_tensor(rollout.observations, like.dtype, like.device, frames)
         times = self._times(rollout)
         value = self._values(observations, times)
         finite.numbers("value of the critic", value)

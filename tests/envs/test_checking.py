@@ -76,6 +76,12 @@ def test_what_is_not_finite_is_an_error() -> None:
     assert ("error", "reward") in found("nan")
 
 
+def test_a_slow_environment_is_walked_less(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checking, "PATIENCE", 0.0)
+    (episodes,) = (f.text for f in checking.check("ToyOdd-v0") if f.subject == "episodes")
+    assert episodes == "0 terminated and 0 truncated in 4 random steps"
+
+
 def test_the_command_prints_and_exits(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["check", "ToyOdd-v0"]) == 0
     out = capsys.readouterr().out

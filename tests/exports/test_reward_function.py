@@ -156,7 +156,7 @@ def content(box: Path) -> dict[str, Any]:
 def test_a_file_names_no_path_and_holds_no_optimiser(box: Path, reward: RewardFunction) -> None:
     held = content(box)
     assert held["config"]["expert"] in (None, "demonstrations.h5")
-    assert set(held["learned"]) == {"network", "pay"}
+    assert set(held["learned"]) == {"network", "form", "pay"}
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ import toy_envs
 from trpo_gail.build import make_learner
 from trpo_gail.config.tree import Config, PolicyConfig
 from trpo_gail.envs import vector
+from trpo_gail.errors import UserError
 from trpo_gail.parallel import Workers
 from trpo_gail.runs import checkpoint
 from trpo_gail.runs.evaluate import Evaluator, load_policy
@@ -32,6 +33,7 @@ OBSERVATIONS: dict[str, Space] = {
     "labels": MultiDiscrete([2, 3]),
     "bits": MultiBinary(3),
     "image": Box(0, 255, (6, 6, 3), np.uint8),
+    "memory": Box(0, 255, (6,), np.uint8),
     "robot": Dict({"camera": Box(0, 255, (3, 8, 6), np.uint8), "speed": Box(-1, 1, (2,)), "mode": Discrete(2)}),
     "words": Dict({"image": Box(0, 255, (5, 5, 3), np.uint8), "mission": Text(8)}),
     "nest": Dict({"a": Box(-1, 1, (2,)), "b": Tuple((Discrete(2), Box(0, 1, (1, 2), np.float64)))}),
@@ -87,6 +89,38 @@ def test_it_is_trained_saved_and_asked(observation: str, action: str, tmp_path: 
     answers = loaded.predict(batch)
     assert answers.shape == (3, *(ACTIONS[action].shape or ()))
     np.testing.assert_allclose(np.asarray(loaded.predict(samples[1]), float), answers[1].astype(float), atol=1e-5)
+
+
+def test_codes_are_standardised(tmp_path: Path) -> None:
+    """uint8 rows that are no pictures, up to the loaded policy."""
+    space = Dict({"camera": Box(0, 255, (6, 6, 3), np.uint8), "image": Box(0, 255, (5, 5, 3), np.uint8)})
+    name = env_id(space, Discrete(3))
+    policy = PolicyConfig(hidden_sizes=(8,), numbers=("image",))
+    config = Config(name, num_envs=2, timesteps_per_batch=40, d_step=2, policy=policy)
+    env = vector.make(name, 2, "gymnasium", **{**config.env_settings, "scale": True})
+    assert [part.kind for part in env.spec.observations.parts] == ["image", "vector"]
+    rng = np.random.default_rng(0)
+    expert = toys.pairs(rng.integers(0, 10, (30, 183)).astype(np.uint8), rng.integers(0, 3, 30))
+    learner = make_learner(config, env, expert, WORKERS)
+    assert all(np.isfinite(iteration(learner, config, WORKERS)["d_loss"]) for _ in range(2))  # type: ignore[arg-type]
+    assert learner.policy.normaliser.mean.max() > 10.0
+    checkpoint.save(tmp_path, learner, config, env.spec, WORKERS)
+    loaded = load_policy(tmp_path)
+    assert loaded.spec.numbers == ("image",)
+    assert loaded.predict(space.sample()).shape == ()
+
+
+@pytest.mark.parametrize(
+    ("images", "numbers", "said"),
+    [
+        (["mission"], [], "--policy.images: 'mission' is no part of two to four dimensions; parts are image"),
+        ([], ["mission"], "--policy.numbers: 'mission' is no part that would be an image; parts are image"),
+        (["image"], ["image"], "--policy.numbers: 'image' is named by --policy.images, too"),
+    ],
+)
+def test_wrong_names_of_parts_are_refused(images: list[str], numbers: list[str], said: str) -> None:
+    with pytest.raises(UserError, match=said):
+        vector.make(env_id(OBSERVATIONS["words"], Discrete(3)), 1, "gymnasium", images=images, numbers=numbers)
 
 
 def test_an_observation_of_another_structure_is_refused(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from gymnasium.spaces import Box, Dict, Discrete, MultiBinary, MultiDiscrete, Sp
 from gymnasium.vector.utils import batch_space, concatenate, create_empty_array
 
 from trpo_gail.errors import UserError
-from trpo_gail.spaces.layout import Layout, check, left_out
+from trpo_gail.spaces.layout import Layout, check, known, left_out
 
 CAMERA = Box(0, 255, (4, 5, 3), np.uint8)
 ROBOT = Dict(
@@ -107,6 +107,22 @@ def test_images_may_be_named() -> None:
     assert [part.kind for part in Layout.of(space, ["depth"]).parts] == ["image", "vector"]
 
 
+def test_codes_may_be_named() -> None:
+    space = Dict({"view": Box(0, 255, (7, 7, 3), np.uint8), "camera": Box(0, 255, (8, 8, 3), np.uint8)})
+    assert [part.kind for part in Layout.of(space, numbers=["view"]).parts] == ["image", "vector"]  # in order of keys
+
+
+def test_pictures_of_small_numbers_are_told() -> None:
+    rows = np.zeros((5, 9 + 9), np.uint8)
+    space = Dict({"a": Box(0, 255, (3, 3), np.uint8), "b": Box(0, 255, (3, 3), np.uint8)})
+    made = Layout.of(space)
+    assert made.codes(rows) == [], "all black"
+    rows[0, 0], rows[1, 10] = 10, 200
+    (said,) = made.codes(rows)
+    assert said.startswith("a has no pixel above 10 of 255") and "--policy.numbers a " in said
+    assert Layout.of(space, numbers=["a"]).codes(rows) == []
+
+
 @pytest.mark.parametrize(
     ("space", "said"),
     [
@@ -119,6 +135,21 @@ def test_images_may_be_named() -> None:
 def test_other_spaces_are_refused_by_name(space: Space, said: str) -> None:
     with pytest.raises(UserError, match=said):
         check(space, "env")
+
+
+class Mission(Space[str]):
+    """A text space of a library's own, like MiniGrid's."""
+
+    def __init__(self) -> None:
+        super().__init__(dtype=str)
+
+
+def test_texts_of_another_class_become_gymnasiums() -> None:
+    inner = Tuple((Discrete(2), Mission()))
+    made = known(Dict({"a": Box(-1, 1, (2,)), "inner": inner}))
+    assert made["inner"][0] == Discrete(2) and isinstance(made["inner"][1], Text) and made["a"] == Box(-1, 1, (2,))
+    assert left_out(made) == ["inner.1"]
+    assert known(Text(7)) == Text(7)
 
 
 def test_texts_beside_other_parts_are_left_out() -> None:

@@ -63,7 +63,7 @@ class Discriminator:
         steps of the whole run, over which the step size may fall."""
         self.config, self.d_step, self.network, self.workers = config, d_step, network, workers
         self.adam = FlatAdam(network.net, config.d_stepsize, workers, config.weight_decay)
-        self.form, self._loss = FORMS[form], losses.of(config)
+        self._form, self._loss = form, losses.of(config)
         self._view, self._run_steps, self._absorbing = view, run_steps, absorbing
         self._updater = Updater(config, network, self.adam)
         self._pay = Pay(config.reward_normalise, config.reward_clip, config.reward_scale, workers)
@@ -80,7 +80,8 @@ class Discriminator:
 
     def _block(self, values: np.ndarray) -> Tensor:
         like = self.adam.flat.vector
-        return observation_tensor(values, like.dtype, like.device)
+        frames = bool(self.network.inputs.observed.exempt.all())
+        return observation_tensor(values, like.dtype, like.device, frames)
 
     def _actions(self, actions: np.ndarray) -> Tensor:
         like = self.adam.flat.vector
@@ -107,7 +108,7 @@ class Discriminator:
         return chosen
 
     def _earned(self, output: Tensor) -> np.ndarray:
-        return self.form.of_logit(self._loss.logit(output)).double().cpu().numpy()
+        return FORMS[self._form].of_logit(self._loss.logit(output)).double().cpu().numpy()
 
     def _of_absorbing(self) -> np.ndarray:
         """The reward [1] of a step in the absorbing state."""
@@ -116,6 +117,20 @@ class Discriminator:
     def _absorbed(self) -> Columns:
         dtype = np.dtype(np.uint8) if self._expert.blocks[0].dtype == torch.uint8 else np.dtype(np.float64)
         return Columns([self._block(block) for block in self.network.inputs.absorbed(dtype)])
+
+    # ---- a reward to keep --------------------------------------------------------------------------------------------
+
+    def pays(self, rows: Transitions) -> np.ndarray:
+        """See `adversary.Learned`. Without what an end is worth with absorbing states."""
+        return self._pay(self._earned(self._outputs(*self._tensors(rows, self._view.rows(rows)), None)))
+
+    def learned(self) -> dict[str, Any]:
+        return {"network": self.network.state_dict(), "form": self._form, "pay": self._pay.state_dict()}
+
+    def load_learned(self, learned: dict[str, Any]) -> None:
+        self.network.load_state_dict(learned["network"])
+        self._form = learned["form"]
+        self._pay.load_state_dict(learned["pay"])
 
     # ---- the fit -----------------------------------------------------------------------------------------------------
 
@@ -195,20 +210,6 @@ class Discriminator:
         moments = self.workers.sum_tensor(columns.sums(normaliser))
         finite.number("sum of squares of the discriminator's inputs", float(moments.sum()))
         normaliser.add(moments + self._expert.sums(normaliser, total / len(self._expert)))
-
-    # ---- outside of training -----------------------------------------------------------------------------------------
-
-    def pays(self, rows: Transitions) -> np.ndarray:
-        """See `adversary.Learned`. Without what the absorbing state adds to an end, which depends on the time left."""
-        columns, actions = self._tensors(rows, self._view.rows(rows))
-        return self._pay(self._earned(self._outputs(columns, actions, None)))
-
-    def learned(self) -> dict[str, Any]:
-        return {"network": self.network.state_dict(), "pay": self._pay.state_dict()}
-
-    def load_learned(self, learned: dict[str, Any]) -> None:
-        self.network.load_state_dict(learned["network"])
-        self._pay.load_state_dict(learned["pay"])
 
     # ---- resume ------------------------------------------------------------------------------------------------------
 

@@ -25,6 +25,8 @@ class _CheckArguments:
     """Time limit that replaces the environment's own; None keeps the environment's."""
     images: tuple[str, ...] = ()
     """Parts of the observation that are images although they are not uint8, by key (robot.camera)."""
+    numbers: tuple[str, ...] = ()
+    """Parts that would be images, since they are uint8, but hold codes, as MiniGrid's do."""
     json: bool = False
     """Print one JSON object per finding."""
 
@@ -39,7 +41,9 @@ def _print(given: _CheckArguments) -> int:
     from trpo_gail.envs.checking import check
 
     code, kwargs = 0, json.loads(given.env_kwargs)
-    more = {"max_episode_steps": given.max_episode_steps, "images": given.images, "scale": True}
+    more = {
+        "max_episode_steps": given.max_episode_steps, "images": given.images, "numbers": given.numbers, "scale": True,
+    }  # fmt: skip
     for found in check(given.env, given.backend, kwargs, **more):
         if given.json:
             print(json.dumps(vars(found)), flush=True)

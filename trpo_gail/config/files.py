@@ -13,7 +13,7 @@ from trpo_gail.errors import UserError
 from trpo_gail.system import typed
 
 _SINCE_0_1_0: dict[str, Any] = {
-    "action_scaling": False, "max_episode_steps": None, "encoder": "auto", "images": [], "ignore": [],
+    "action_scaling": False, "max_episode_steps": None, "encoder": "auto", "images": [], "numbers": [], "ignore": [],
     "init_policy": None, "warmup_iterations": 0, "cloning": dataclasses.asdict(CloningStartConfig()),
 }  # fmt: skip
 

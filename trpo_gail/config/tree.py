@@ -50,6 +50,8 @@ class PolicyConfig:
     image's size."""
     images: tuple[str, ...] = ()
     """Parts of the observation that are images although they are not uint8, by key (robot.camera)."""
+    numbers: tuple[str, ...] = ()
+    """Parts that would be images, since they are uint8, but hold codes, as MiniGrid's do: they are standardised."""
 
 
 @dataclass(frozen=True)
@@ -393,6 +395,7 @@ class Config:
             "scale": self.action_scaling,
             "max_episode_steps": self.max_episode_steps,
             "images": self.policy.images,
+            "numbers": self.policy.numbers,
         }
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from trpo_gail.spaces.spec import EnvSpec
 
 NUM_ENVS = 4
 STEPS = 500  # of random actions, in each environment
+PATIENCE = 20.0  # seconds after which fewer steps must do: some environments make ten a second
 SECONDS = 1.0  # duration of the measurement of speed
 
 
@@ -84,7 +86,8 @@ def _spaces(spec: EnvSpec) -> Iterator[Finding]:
 
 
 def _walks(env: VectorEnv) -> Iterator[Finding]:
-    first, again, other = (_walk(env, seed) for seed in (0, 0, 1000))
+    first = _walk(env, 0, STEPS, PATIENCE)
+    again, other = (_walk(env, seed, len(first.rewards)) for seed in (0, 1000))
     same = all(
         np.array_equal(getattr(first, name), getattr(again, name), equal_nan=True)
         for name in ("observations", "rewards", "terminated", "truncated")
@@ -113,16 +116,20 @@ def _numbers(spec: EnvSpec, walk: _Walk) -> Iterator[Finding]:
         text = "all rewards are the same: returns will only count steps"
         yield Finding("warning", "reward", text)
     columns = walk.observations.reshape(-1, spec.observation_size)
+    for warning in spec.observations.codes(columns):
+        yield Finding("warning", "observation", warning)
     constant = (columns == columns[0]).all(0) & spec.observations.columns("vector")
     if constant.any():
         text = f"{int(constant.sum())} of {len(constant)} columns never varied, the first is {int(constant.argmax())}"
         yield Finding("warning", "observation", text)
 
 
-def _walk(env: VectorEnv, seed: int) -> _Walk:
-    rng = stream(seed, RECORD_NOISE)
-    observations, steps = [env.restart(range(seed, seed + env.num_envs)).copy()], []
-    for _ in range(STEPS):
+def _walk(env: VectorEnv, seed: int, most: int, seconds: float = math.inf) -> _Walk:
+    """At least one step and at most `most`, begun within these seconds."""
+    rng, start = stream(seed, RECORD_NOISE), time.perf_counter()
+    observations = [env.restart(range(seed, seed + env.num_envs)).copy()]
+    steps: list[tuple[np.ndarray, ...]] = []
+    while not steps or (len(steps) < most and time.perf_counter() - start < seconds):
         found = env.step(env.spec.actions.uniform(rng.random((env.num_envs, env.spec.actions.draws))))
         observations.append(found[0].copy())
         steps.append(found[1:])

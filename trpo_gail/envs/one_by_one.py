@@ -47,6 +47,7 @@ class OneByOne:
             other = next((space for space in spaces if space != spaces[0] and space is not spaces[0]), None)
             if other and repr(other) != repr(spaces[0]):  # NaN bounds are unequal to themselves
                 raise UserError(f"environment {env_id!r}: its instances differ in {name}: {spaces[0]} and {other}")
+        self.observation_space = layout.known(self.observation_space)
         layout.check(self.observation_space, f"environment {env_id!r}")
         self._layout = Layout.of(self.observation_space)
         self._ended = np.zeros(num_envs, bool)  # the next step resets these

@@ -23,6 +23,7 @@ from trpo_gail.envs.one_by_one import BOUND, LIMIT, OneByOne, Vectorised
 from trpo_gail.envs.tasks import point_nav
 from trpo_gail.errors import RunError, UserError
 from trpo_gail.spaces import actions, layout
+from trpo_gail.spaces.layout import Layout
 from trpo_gail.spaces.spec import ActionView, EnvSpec
 from trpo_gail.spaces.units import ActionScaling
 
@@ -70,15 +71,16 @@ def make(
     scale: bool = False,
     max_episode_steps: int | None = None,
     images: Sequence[str] = (),
+    numbers: Sequence[str] = (),
 ) -> VectorEnv:
     """Make `num_envs` environments; they must be restarted before the first step.
 
     `auto` takes EnvPool if it is installed and offers the id. `threads` is EnvPool's; gymnasium's run in turn.
     `executed` actions are clipped to a Box's bounds before they are executed, `raw` ones are not; with `scale`, a Box's
     bounded dimensions are [-1, 1] to the caller. `max_episode_steps` replaces the environment's own time limit.
-    `images` names parts of the observation that are images although they are not uint8.
-    Raises UserError for an unknown id, wrong arguments, or spaces that
-    cannot be rows. A later failure of an environment is a RunError.
+    `images` names parts of the observation that are images although they are not uint8, `numbers` parts that are none
+    although they are. Raises UserError for an unknown id, wrong arguments, or spaces that cannot be rows. A later
+    failure of an environment is a RunError.
     """
     kwargs = dict(kwargs or {})
     if max_episode_steps is not None and kwargs.get(LIMIT, max_episode_steps) != max_episode_steps:
@@ -102,11 +104,25 @@ def make(
         action_view,
         None if rows is own else own,
         tuple(images),
+        tuple(numbers),
     )
-    if unknown := set(images) - {part.name for part in spec.observations.parts if part.kind == "image"}:
-        parts = ", ".join(part.name or "the observation itself" for part in spec.observations.parts)
-        raise UserError(f"--policy.images: {min(unknown)!r} is no part of two to four dimensions; parts are {parts}")
+    _check_named(spec)
     return _Environments(made, spec)
+
+
+def _check_named(spec: EnvSpec) -> None:
+    """Raise UserError if a part that is named to be an image, or none, cannot be."""
+    if both := set(spec.images) & set(spec.numbers):
+        raise UserError(f"--policy.numbers: {min(both)!r} is named by --policy.images, too")
+    pictures = {part.name for part in spec.observations.parts if part.kind == "image"}
+    would_be = {part.name for part in Layout.of(spec.observation_space).parts if part.kind == "image"}
+    for flag, unknown, said in (
+        ("images", set(spec.images) - pictures, "of two to four dimensions"),
+        ("numbers", set(spec.numbers) - would_be, "that would be an image"),
+    ):
+        if unknown:
+            parts = ", ".join(part.name or "the observation itself" for part in spec.observations.parts)
+            raise UserError(f"--policy.{flag}: {min(unknown)!r} is no part {said}; parts are {parts}")
 
 
 def make_together(env_id: str, most: int, *arguments: Any, **keywords: Any) -> VectorEnv:

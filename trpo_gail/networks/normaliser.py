@@ -33,6 +33,11 @@ class Normaliser(nn.Module):
         if self.exempt is not None:
             self.register_buffer("_counted", torch.from_numpy(np.flatnonzero(~self.exempt)), persistent=False)
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether it leaves all features alone."""
+        return self.exempt is not None and bool(self.exempt.all())
+
     def sums(self, x: Tensor, weight: float = 1.0) -> Tensor:
         """(count, sum x, sum x^2) of the features that are normalised, over rows [B, size], each times `weight`:
         float64."""
@@ -66,7 +71,7 @@ class Normaliser(nn.Module):
         return shift.to(dtype), scale.to(dtype)
 
     def forward(self, x: Tensor) -> Tensor:  # [B, size] -> [B, size]
-        if self.exempt is not None and self.exempt.all():
+        if self.is_idle:
             return x
         shift, scale = self.shift_and_scale(x.dtype)
         z = (x - shift) / scale

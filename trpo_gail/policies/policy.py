@@ -86,7 +86,7 @@ class Policy(nn.Module):
     def log_prob(self, observations: np.ndarray, actions: np.ndarray) -> np.ndarray:
         """log pi(a|s) [B] float64 for observations [B, O] and actions [B, A] or [B]."""
         like = next(self.parameters())
-        z = self.normaliser(observation_tensor(observations, like.dtype, like.device))
+        z = self.normaliser(observation_tensor(observations, like.dtype, like.device, self.normaliser.is_idle))
         log_prob = self(z).log_prob(action_tensor(actions, like.dtype, like.device))
         finite.numbers("log pi(a|s) of the policy", log_prob)
         return log_prob.double().cpu().numpy()

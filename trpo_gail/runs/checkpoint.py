@@ -265,9 +265,11 @@ def spec_of(state: dict[str, Any]) -> EnvSpec:
     scaling = ActionScaling.of(rows) if s.get("action_scaling") else None  # 0.1.0 had none
     units = scaling.policy if scaling else rows
     view: ActionView = "executed" if state["clip"] else "raw"
-    images = tuple(s.get("images", ()))
+    images, numbers = tuple(s.get("images", ())), tuple(s.get("numbers", ()))
     other = None if rows is own else own
-    return EnvSpec(s["id"], s["backend"], s["kwargs"], observations, units, s["limit"], scaling, view, other, images)
+    return EnvSpec(
+        s["id"], s["backend"], s["kwargs"], observations, units, s["limit"], scaling, view, other, images, numbers
+    )
 
 
 def _own_of_0_1_0(s: dict[str, Any]) -> Space:
@@ -282,6 +284,7 @@ def _spec_to_dict(spec: EnvSpec) -> dict[str, Any]:
         "action_scaling": spec.action_scaling is not None,
         "observations": _map(saved.save(spec.observation_space), _as_tensor),
         "actions": _map(saved.save(spec.executed_space), _as_tensor), "images": list(spec.images),
+        "numbers": list(spec.numbers),
     }  # fmt: skip
 
 

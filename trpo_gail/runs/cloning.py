@@ -86,7 +86,8 @@ def _clone(run: _Run, expert: Demonstrations, folder: RunFolder | None, workers:
     view.line(f"behavioural cloning of {describe.selection(expert)}")
     for warning in vector.cautions(run.spec):
         view.warn(warning)
-    for warning in cautions.of_run(expert, config.env, reward=None):
+    codes = run.spec.observations.codes(expert.observations)
+    for warning in (*cautions.of_run(expert, config.env, reward=None), *codes):
         view.warn(warning)
     view.begin(0, config.iterations, "iterations")
     start = time.perf_counter()

@@ -66,7 +66,7 @@ def play(
         log = _Log(episodes, min_return)
         seeded = _Seeded(env, reset_seeds(seed, RECORD_RESET, 0, range(_MOST)))
         _run(playing, seeded, log, table, idle, fps)
-        spaces = space_to_json(env.observation_space), space_to_json(env.action_space)
+        spaces = space_to_json(layout.known(env.observation_space)), space_to_json(env.action_space)
     finally:
         env.close()
     if not log.done:
@@ -196,7 +196,7 @@ def _made(env_id: str, kwargs: dict[str, Any], max_episode_steps: int | None) ->
     if not isinstance(picture, np.ndarray):
         env.close()
         raise UserError(f"environment {env_id!r}: render: expected a picture, found {type(picture).__name__}")
-    layout.check(env.observation_space, f"environment {env_id!r}")
+    layout.check(layout.known(env.observation_space), f"environment {env_id!r}")
     actions.check(env.action_space, f"environment {env_id!r}")
     return env
 

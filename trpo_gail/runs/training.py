@@ -423,7 +423,8 @@ class _Session:
                 reward = rewards.chosen(self.config, self.expert.ends)
                 if line := rewards.why(self.config, self.expert.ends):
                     self.view.line(line)
-            for warning in cautions.of_run(self.expert, self.config.env, reward):
+            codes = self.env.spec.observations.codes(self.expert.observations)
+            for warning in (*cautions.of_run(self.expert, self.config.env, reward), *codes):
                 self.view.warn(warning)
 
     def _begin_folder(self) -> None:

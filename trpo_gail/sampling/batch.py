@@ -68,9 +68,10 @@ class Batch:
     readvantage: Callable[[np.random.Generator], Tensor] | None = None  # refits the critic; new advantages [B]
 
 
-def observation_tensor(observations: np.ndarray, dtype: torch.dtype, device: torch.device) -> Tensor:
-    """A tensor of observations; uint8 stays uint8, since networks convert pixels themselves."""
-    kind = torch.uint8 if observations.dtype == np.uint8 else dtype
+def observation_tensor(observations: np.ndarray, dtype: torch.dtype, device: torch.device, frames: bool) -> Tensor:
+    """A tensor of observations. `frames`: no column is standardised, so uint8 stays uint8, since networks convert
+    pixels themselves."""
+    kind = torch.uint8 if frames and observations.dtype == np.uint8 else dtype
     return torch.as_tensor(observations, dtype=kind, device=device)
 
 

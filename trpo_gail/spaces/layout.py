@@ -21,6 +21,10 @@ from trpo_gail.errors import UserError
 Kind = Literal["vector", "image", "onehot"]
 Path = tuple[str | int, ...]  # of keys and indices, from the outermost space
 
+MOST_LETTERS = 1024  # of a text whose space does not say
+DIM = 31  # of 255: the brightest pixel of what is hardly a picture
+MOST_ROWS = 1000  # that are looked at for it
+
 
 @dataclass(frozen=True)
 class Part:
@@ -73,12 +77,15 @@ class Layout:
     dtype: np.dtype  # of the rows
 
     @classmethod
-    def of(cls, space: Space, images: Collection[str] = ()) -> Layout:
-        """The layout of an observation space that passes `check`. `images`: names of parts that are images although
-        their dtype is not uint8."""
+    def of(cls, space: Space, images: Collection[str] = (), numbers: Collection[str] = ()) -> Layout:
+        """The layout of an observation space that passes `check`.
+
+        `images`: names of parts that are images although their dtype is not uint8; `numbers`: of parts that are none
+        although it is.
+        """
         parts, column = [], 0
         for path, leaf in leaves(space):
-            part = _part(path, leaf, column, images)
+            part = _part(path, leaf, column, images, numbers)
             parts.append(part)
             column = part.columns.stop
         return cls(tuple(parts), _dtype(parts))
@@ -152,6 +159,18 @@ class Layout:
         """The columns, [O] bool, that must not be standardised: pixels, one-hot codes and bits."""
         return self.columns("image", "onehot")
 
+    def codes(self, rows: np.ndarray) -> list[str]:
+        """What to warn of if rows [N, O] show that an image holds small numbers: they are codes rather than pixels."""
+        some = rows[:: max(1, len(rows) // MOST_ROWS)]
+        tops = {part.name: some[:, part.columns].max() for part in self.parts if part.kind == "image"}
+        dtypes = {part.name: part.dtype for part in self.parts}
+        return [
+            f"{name or 'the observation'} has no pixel above {int(top)} of 255: if these are codes and no picture, "
+            f"--policy.numbers {name or repr(name)} lets networks tell them apart"
+            for name, top in tops.items()
+            if 0 < top <= DIM and dtypes[name] == np.uint8
+        ]
+
     def flatten(self, batch: Any) -> np.ndarray:
         """Rows [N, O] of a batch in the environment's own structure, with arrays [N, *shape]."""
         if self.is_plain:
@@ -163,6 +182,16 @@ class Layout:
         """The inverse of `flatten`: arrays [N, *shape], in the environment's own dictionaries and tuples."""
         found = {part.path: part.decode(rows[:, part.columns]) for part in self.parts}
         return _nest(found)
+
+
+def known(space: Space) -> Space:
+    """The space, with gymnasium's Text for texts of a class that a library brings along, as MiniGrid's missions are."""
+    if isinstance(space, Dict):
+        return Dict({key: known(inner) for key, inner in space.spaces.items()})
+    if isinstance(space, Tuple):
+        return Tuple([known(inner) for inner in space.spaces])
+    words = type(space) not in _PROBLEMS and space.dtype is not None and space.dtype.kind == "U"
+    return Text(MOST_LETTERS) if words and not isinstance(space, Text) else space
 
 
 def leaves(space: Space) -> Iterator[tuple[Path, Space]]:
@@ -204,13 +233,14 @@ def _nest(found: Mapping[Path, np.ndarray]) -> Any:
     return tuple(inner.values()) if all(isinstance(key, int) for key in keys) else inner
 
 
-def _part(path: Path, leaf: Space, column: int, images: Collection[str]) -> Part:
+def _part(path: Path, leaf: Space, column: int, images: Collection[str], numbers: Collection[str]) -> Part:
     labels, starts = _labels(leaf)
     shape = tuple(leaf.shape or ())
     size = sum(labels) if labels else math.prod(shape)
     kind: Kind = "onehot" if labels or isinstance(leaf, MultiBinary) else "vector"
     name = ".".join(map(str, path))
-    if isinstance(leaf, Box) and len(shape) in (2, 3, 4) and (leaf.dtype == np.uint8 or name in images):
+    pixels = (leaf.dtype == np.uint8 and name not in numbers) or name in images
+    if isinstance(leaf, Box) and len(shape) in (2, 3, 4) and pixels:
         kind = "image"
     return Part(path, slice(column, column + size), shape, np.dtype(leaf.dtype), kind, labels, starts)
 

@@ -32,6 +32,7 @@ class EnvSpec:
     action_view: ActionView = "raw"  # the result of `shown`: samples as they are, or clipped to the bounds
     environment_actions: Space | None = None  # the environment's own action space, if rows are not its actions
     images: tuple[str, ...] = ()  # parts of observations that are images although they are not uint8
+    numbers: tuple[str, ...] = ()  # parts that are no images although they are uint8
 
     @property
     def executed_space(self) -> Space:
@@ -43,7 +44,7 @@ class EnvSpec:
     @cached_property
     def observations(self) -> Layout:
         """Rows of observations."""
-        return Layout.of(self.observation_space, self.images)
+        return Layout.of(self.observation_space, self.images, self.numbers)
 
     @property
     def observation_size(self) -> int:
