@@ -131,6 +131,26 @@ def test_the_expert_is_judged_by_the_policy_that_acted() -> None:
     assert torch.equal(*found)
 
 
+def test_an_end_without_a_known_successor_gives_finite_numbers() -> None:
+    expert = test_variants.demonstrations(False)
+    after = expert.next_observations.copy()
+    after[9] = np.nan
+    adversary = test_variants.made(config_of(), expert=dataclasses.replace(expert, successors=lambda: after))
+    assert all(np.isfinite(paid).all() for paid in learned(adversary, batches(False)))
+
+
+def test_clipped_actions_are_judged_as_they_were_executed() -> None:
+    bounds = -0.5 * np.ones(2), 0.5 * np.ones(2)
+    spec = toys.spec(3, 2, bounds=bounds, limit=30)
+    policy = toys.policy(spec)
+    adversary: Any = make_adversary(config_of(), spec, test_variants.demonstrations(False), policy, Workers())
+    seen = dataclasses.replace(toys.seen(batches(False)[0]), log_prob=np.zeros(19))
+    executed = np.clip(seen.actions, *bounds)
+    assert (executed != seen.actions).any()
+    expected = adversary.reward_train(seen) - policy.log_prob(seen.observations, executed)
+    np.testing.assert_allclose(adversary.reward(seen), expected, rtol=1e-9)
+
+
 @pytest.mark.parametrize(
     ("name", "value"), [("loss", "least-squares"), ("mixup", 1.0), ("replay_iterations", 2), ("absorbing", True)]
 )
