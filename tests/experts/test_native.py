@@ -173,7 +173,6 @@ MALFORMED = {
         edit("observations", lambda x: None),
         r"'observations' is missing, .*; the file holds",
     ),
-    "no actions": (edit("actions", lambda x: None), r"'actions' is missing, expected \[rows, action size\]"),
     "no terminals": (edit("terminals", lambda x: None), r"'terminals' is missing, expected \[rows\]"),
     "no timeouts": (edit("timeouts", lambda x: None), r"'timeouts' is missing, expected \[rows\]"),
     "no steps": (edit("steps", lambda x: None), r"'steps' is missing, expected \[rows\]"),

@@ -10,9 +10,11 @@ import numpy as np
 import pytest
 
 import trpo_gail
-from trpo_gail.config.tree import PolicyConfig
+from trpo_gail.cli import main
+from trpo_gail.config.tree import DiscriminatorConfig, PolicyConfig
 from trpo_gail.errors import UserError
 
+EXPERT = Path(__file__).parents[2] / "expert_data" / "CartPole-v1.h5"
 OBSERVED = np.arange(14.0).reshape(7, 2)
 ACTED = np.arange(7.0)[:, None]
 LAST = np.array([0, 0, 1, 0, 0, 0, 1], bool)
@@ -195,4 +197,49 @@ def test_demonstrations_are_given_once(tmp_path: Path) -> None:
 def test_they_must_fit_the_environment(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"^demonstrations: dataset 'observations': expected rows of shape \[4\]"):
         trpo_gail.run(small(80), tmp_path / "run", quiet=True, expert=made(episode_ends=[7]))
+    assert not (tmp_path / "run").exists()
+
+
+# ---- without actions -------------------------------------------------------------------------------------------------
+
+
+def without_actions(path: Path) -> Path:
+    """CartPole's demonstrations, as of somebody who saw states alone."""
+    held = trpo_gail.Demonstrations.load(EXPERT)
+    trpo_gail.Demonstrations.from_arrays(
+        held.observations, terminals=held.terminals, timeouts=held.timeouts, rewards=held.rewards, env_id="CartPole-v1"
+    ).save(path)
+    return path
+
+
+def test_states_alone_are_kept_and_described(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = without_actions(tmp_path / "states.h5")
+    held = trpo_gail.Demonstrations.load(path)
+    assert not held.has_actions and held.actions.shape == (len(held.observations), 0) and held.return_mean is not None
+    assert main(["data", "validate", str(path), "--env", "CartPole-v1"]) == 0
+    assert "no actions" in capsys.readouterr().out
+    assert main(["data", "convert", str(path), str(tmp_path / "again.h5")]) == 0
+    assert (tmp_path / "again.h5").read_bytes() == path.read_bytes()
+
+
+def test_states_alone_are_imitated_by_what_does_not_see_actions(tmp_path: Path) -> None:
+    path, paid = without_actions(tmp_path / "states.h5"), []
+    for file in (path, EXPERT):  # the actions of the other are not looked at
+        out = tmp_path / file.stem
+        config = trpo_gail.Config(
+            "CartPole-v1", expert=str(file), iterations=2, timesteps_per_batch=200, num_envs=2, final_episodes=0,
+            eval_every=0, discriminator=DiscriminatorConfig(inputs=("state", "next_state")),
+        )  # fmt: skip
+        trpo_gail.run(config, out, quiet=True)
+        paid.append([line.split(",")[:12] for line in (out / "metrics.csv").read_text().splitlines()])
+    assert paid[0] == paid[1]
+
+
+@pytest.mark.parametrize("flags", [[], ["--adversary", "fem"], ["--adversary", "airl"], ["--init_policy", "bc"]])
+def test_states_alone_are_refused_by_what_sees_actions(
+    flags: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = without_actions(tmp_path / "states.h5")
+    assert main(["train", "CartPole-v1", "--expert", str(path), "--out", str(tmp_path / "run"), *flags]) == 2
+    assert f"{path}: holds no actions, which this run would see" in capsys.readouterr().err
     assert not (tmp_path / "run").exists()

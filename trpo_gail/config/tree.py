@@ -384,6 +384,14 @@ class Config:
         return choices.find(choices.ADVERSARIES, self.adversary).imitates
 
     @property
+    def sees_actions(self) -> bool:
+        """Whether some part of the run looks at the demonstrations' actions. Raises UserError as `imitates` does."""
+        if self.init_policy == "bc":
+            return True
+        by_inputs = self.adversary == "gail" and "action" not in self.discriminator.inputs
+        return self.imitates and not by_inputs
+
+    @property
     def env_arguments(self) -> dict[str, Any]:
         return json.loads(self.env_kwargs)
 

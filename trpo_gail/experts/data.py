@@ -53,7 +53,7 @@ class Demonstrations:
     """
 
     observations: np.ndarray  # [N, O], or [N, ...], with the digits of the source; [N] records if they have parts
-    actions: np.ndarray  # [N, A] float, or [N] int64, or as many dimensions as the environment's
+    actions: np.ndarray  # [N, A] float, or [N] int64, or as many dimensions as the environment's; [N, 0] of no actions
     terminals: np.ndarray  # [N] bool
     timeouts: np.ndarray  # [N] bool
     steps: np.ndarray  # [N] int64, index within the episode
@@ -111,6 +111,11 @@ class Demonstrations:
         return Ends(int(terminal.sum()), int(limit.sum()), int((~terminal & ~limit).sum()))
 
     # --- The episodes kept ----------------------------------------------------------------------------------------
+
+    @property
+    def has_actions(self) -> bool:
+        """Whether the source holds actions; without them, states alone can be imitated."""
+        return self.actions.shape[1:] != (0,)
 
     @property
     def env_id(self) -> str | None:

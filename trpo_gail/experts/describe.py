@@ -22,7 +22,7 @@ def info(given: Demonstrations | Outline) -> list[tuple[str, str]]:
         ("episodes", str(len(lengths))),
         ("transitions", f"{held.rows} rows of {lengths.sum()} steps (subsample {held.last.subsample})"),
         ("observations", held.described("observations")),
-        ("actions", f"{held.described('actions')}, {_action_range(held)}"),
+        ("actions", f"{held.described('actions')}, {_action_range(held)}" if held.last.has_actions else "no actions"),
         ("action view", facts.action_view or "unknown"),
         ("returns", _returns(held)),
         ("lengths", _spread(lengths[:finished] if finished else lengths)),

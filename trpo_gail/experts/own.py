@@ -30,7 +30,7 @@ class Demonstrations(Held):
     def from_arrays(
         cls,
         observations: Any,
-        actions: Any,
+        actions: Any = None,
         *,
         episode_ends: Any = None,
         terminals: Any = None,
@@ -41,7 +41,8 @@ class Demonstrations(Held):
         final_observations: Any = None,
         **origin: Any,
     ) -> Demonstrations:
-        """All rows one after the other: observations [N, ...], or a mapping of such arrays, and actions [N, ...].
+        """All rows one after the other: observations [N, ...], or a mapping of such arrays, and actions [N, ...]. Without
+        actions, `--discriminator.inputs state next_state` can imitate them.
 
         Where episodes end is told by at least one of: `episode_ends`, which is [N] booleans, True in the last row of each
         episode, or [E] integers, the row behind each episode's last; `terminals` and `timeouts`, [N] booleans that also
@@ -52,10 +53,12 @@ class Demonstrations(Held):
 
         Raises UserError, naming the array, for what is missing or malformed.
         """
-        lengths, unfinished = _lengths(episode_ends, episode_lengths, terminals, timeouts, len(actions))
+        seen = arrays.array(observations, f"{_HERE}: dataset 'observations'")
+        acted = np.zeros((len(seen), 0), np.float32) if actions is None else _columns(np.asarray(actions))
+        lengths, unfinished = _lengths(episode_ends, episode_lengths, terminals, timeouts, len(acted))
         given = {
-            "observations": observations,
-            "actions": _columns(np.asarray(actions)),
+            "observations": seen,
+            "actions": acted,
             "terminals": terminals,
             "timeouts": timeouts,
             "rewards": rewards,

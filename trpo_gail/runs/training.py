@@ -214,13 +214,28 @@ def prepare(
     backend = recorded["backend"] if recorded else vector.resolve_backend(config.env, config.backend)
     env = _environments(config, backend, workers)
     if expert is not None:
-        expert = as_rows(expert, env.spec)
+        expert = _acted(as_rows(expert, env.spec), config, env.spec)
     if config.init_policy == start.CLONE:
         start.check_demonstrations(expert)
     setting = Setting(**recorded) if recorded else _setting(config, expert, env, backend)
     if expert is not None:
         expert = _in_units(expert, env.spec, config.dtype)
     return setting, expert, env.viewed(setting.actions)
+
+
+def _acted(expert: Demonstrations, config: Config, spec: EnvSpec) -> Demonstrations:
+    """Demonstrations whose actions, if they hold none, are zeros at which no part of the run looks. Raises UserError if one
+    would look."""
+    if expert.has_actions:
+        return expert
+    if config.sees_actions:
+        raise UserError(
+            f"{expert.path}: holds no actions, which this run would see: expected --discriminator.inputs state next_state "
+            "with --adversary gail and no --init_policy bc, or demonstrations with actions"
+        )
+    zeros = spec.executed.zeros(len(expert.observations))
+    origin = dataclasses.replace(expert.provenance, action_view="raw")
+    return dataclasses.replace(expert, actions=zeros, provenance=origin)
 
 
 def _in_units(expert: Demonstrations, spec: EnvSpec, dtype: str) -> Demonstrations:
@@ -251,7 +266,7 @@ def demonstrations_of(folder: Path, config: Config, spec: EnvSpec, moved: str | 
     expert = load(source, config.trajectories, config.subsample)
     if expert.sha256 != recorded["expert_sha256"]:
         raise UserError(f"{source}: not the file that {folder} was made with (its SHA-256 differs)")
-    return _in_units(as_rows(expert, spec), spec, config.dtype)
+    return _in_units(_acted(as_rows(expert, spec), config, spec), spec, config.dtype)
 
 
 def _refuse_other_lengths(expert: Demonstrations) -> None:

@@ -31,6 +31,8 @@ def check(data: Demonstrations, spec: EnvSpec, dtype: str = "float64") -> None:
     if found != expected:
         why = _explained(data, spec)
         raise UserError(f"{where} 'observations': expected rows of shape {expected} {env}, found {found}{why}")
+    if not data.has_actions:
+        return
     actions = spec.actions
     if actions.whole:
         _check_labels(data.actions, actions, where, env)

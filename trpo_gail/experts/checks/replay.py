@@ -29,11 +29,12 @@ class Replayed:
 
 
 def replay(held: Demonstrations, env: gymnasium.Env) -> Replayed | None:
-    """None if the state cannot be set from an observation of this environment, or nothing is known of next rows."""
+    """None if the state cannot be set from an observation of this environment, or nothing is known of next rows or of
+    actions."""
     inner: Any = env.unwrapped
     put = _SETTERS.get(type(inner).__name__) or (_put_mujoco if _is_mujoco(inner) else None)
     rows = np.flatnonzero(held.steps[1:] == held.steps[:-1] + 1) if held.subsample == 1 else np.zeros(0, np.int64)
-    if put is None or not len(rows):
+    if put is None or not len(rows) or not held.has_actions:
         return None
     rows = rows[np.unique(np.linspace(0, len(rows) - 1, ROWS).astype(int))]
     scale = np.maximum(held.observations.std(axis=0, dtype=np.float64), 1e-3)

@@ -69,13 +69,14 @@ def _arrays(held: Demonstrations) -> Iterator[tuple[str, np.ndarray]]:
     """Observations and actions, and in place of observations of several parts each part."""
     for part, values in structured.parts(held.observations):
         yield f"observations.{part}" if part else "observations", values
-    yield "actions", held.actions
+    if held.has_actions:
+        yield "actions", held.actions
 
 
 def _sizes(held: Demonstrations) -> Iterator[Finding]:
     rows, episodes = len(held.observations), held.trajectories
     shapes = f"observations {structured.described(held.observations)}, "
-    shapes += f"actions {structured.described(held.actions)}"
+    shapes += f"actions {structured.described(held.actions)}" if held.has_actions else "no actions"
     yield Finding("fact", "sizes", f"{rows} rows of {episodes} episodes; {shapes}; all numbers are finite")
     for name, values in _arrays(held):
         if (value := too_large(values, "float32")) is not None:

@@ -22,7 +22,7 @@ FORMAT, FORMAT_VERSION = "trpo_gail expert data", 2
 NAME = "native"
 UNKNOWN = "unknown"  # what the attribute `ends` says if nobody knows how episodes end
 
-_OPTIONAL = ("rewards", "episode_returns", "next_observations", "final_observations")
+_OPTIONAL = ("actions", "rewards", "episode_returns", "next_observations", "final_observations")
 # In the order in which they are written, on which the bytes of a file depend.
 _WRITTEN = (
     "observations",
@@ -91,6 +91,7 @@ def _facts(file: h5py.File, path: Path) -> dict[str, Any]:
 
 def _read(columns: dict[str, Rows], facts: dict[str, Any], episodes: slice, rows: slice) -> Demonstrations:
     held: dict[str, Any] = {name: column[rows if name in ROWS else episodes] for name, column in columns.items()}
+    held.setdefault("actions", np.zeros((len(held["observations"]), 0), np.float32))
     return Demonstrations(**held, **facts)
 
 
@@ -103,10 +104,15 @@ def write(path: Path, held: Demonstrations) -> None:
         append(held)
 
 
+def _held(piece: Demonstrations) -> dict[str, np.ndarray | None]:
+    held = {name: getattr(piece, name) for name in _WRITTEN}
+    return held if piece.has_actions else held | {"actions": None}
+
+
 @contextmanager
 def writing(path: Path) -> Iterator[Append]:
     """The same of episodes that are appended in pieces."""
-    with gathering(path, lambda piece: {name: getattr(piece, name) for name in _WRITTEN}) as gathered:
+    with gathering(path, _held) as gathered:
         yield gathered.append
         facts, columns = gathered.facts, gathered.columns
         with hdf5_writing.writing(path) as file:
