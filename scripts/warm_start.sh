@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Measures on Hopper what a clone gains as the first policy: three seeds that begin with one, three that begin at random.
-# results/adversaries/warm_start.md has the numbers. A finished seed is skipped, so the command can be repeated.
+# results/adversaries/warm_start.md has shorter runs. A finished seed is skipped, so the command can be repeated.
 set -euo pipefail
 
 out=${1:-results/adversaries/warm_start} seeds=${2:-0 1 2} steps=${3:-300000}

@@ -20,7 +20,7 @@ ROOT = Path(trpo_gail.__file__).parent
 LAYERS = [
     "cli __main__",
     "commands",
-    "studies",
+    "studies exports",
     "runs reports",  # a run draws its learning curve
     "train build",
     "learner",
@@ -43,6 +43,8 @@ LAZY = {
     "matplotlib": {"reports.style", "reports.plots", "studies.reproduction.figure", "studies.comparison.plots"},
     "imageio_ffmpeg": {"runs.video"},
     "PIL": {"runs.video"},
+    "onnx": {"exports.write_policy"},
+    "onnxruntime": {"exports.write_policy"},
     "hdf5plugin": {"experts.files.hdf5"},
 }
 

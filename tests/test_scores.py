@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 
-from trpo_gail.scores import hardly_differ, scaled_score
+from trpo_gail.scores import hardly_differ, rank_correlation, scaled_score
 
 
 def test_the_scale_by_hand() -> None:
@@ -47,3 +48,20 @@ def test_chance_alone_is_said_to_hardly_differ_about_19_times_in_20() -> None:
     draws = np.random.default_rng(0).standard_normal((2000, 50))
     said = np.mean([hardly_differ(0.0, float(row.mean()), float(row.std()), 50) for row in draws])
     assert abs(said - 0.95) < 4 * math.sqrt(0.95 * 0.05 / 2000)
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "expected"),
+    [
+        ([1.0, 2.0, 3.0], [10.0, 20.0, 1000.0], 1.0),
+        ([1.0, 2.0, 3.0], [3.0, 2.0, -100.0], -1.0),
+        ([1.0, 2.0, 3.0, 4.0], [2.0, 1.0, 4.0, 3.0], 1 - 6 * 4 / (4 * 15)),  # 1 - 6 sum d^2 / (n (n^2 - 1))
+        ([1.0, 1.0, 2.0], [5.0, 6.0, 7.0], math.sqrt(3) / 2),  # ranks 1.5, 1.5, 3 and 1, 2, 3
+        ([1.0, 1.0], [1.0, 2.0], None),
+        ([1.0], [1.0], None),
+        ([], [], None),
+    ],
+)
+def test_the_rank_correlation_by_hand(a: list[float], b: list[float], expected: float | None) -> None:
+    found = rank_correlation(np.array(a), np.array(b))
+    assert found == (None if expected is None else pytest.approx(expected, abs=1e-15))

@@ -17,6 +17,7 @@ A map, in the order of a first reading:
     envs/            vector environments and their faults;  tasks/ our own task and the paper's
     experts/         demonstrations: formats, checks, the one container;  policies/ other people's policies
     cloning.py       behavioural cloning, the baseline without an environment
+    exports/         a run's learned reward and its policy, each in one file for use elsewhere
     runs/            a run on disk: training, cloning, checkpoints, metrics, evaluation, recording
     studies/         many runs side by side: comparisons, the paper's experiments, the benchmark
     reports/         pictures and pages of runs
@@ -25,6 +26,7 @@ A map, in the order of a first reading:
     system/          files, terminals, signals, launchers;  errors.py the errors that a user sees in one line
 
 `Demonstrations` are those of a file or of your own arrays, `run` trains, `load_policy(run)` gives the trained policy.
+`RewardFunction.load(file)` is an exported reward, `RewardWrapper` and `VectorRewardWrapper` are environments that pay it.
 Importing the package starts no MPI.
 """
 
@@ -32,13 +34,19 @@ from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["CloningConfig", "Config", "Demonstrations", "UserError", "Workers", "clone", "load", "load_policy", "run"]
+__all__ = [
+    "CloningConfig", "Config", "Demonstrations", "RewardFunction", "RewardWrapper", "UserError", "VectorRewardWrapper",
+    "Workers", "clone", "load", "load_policy", "run",
+]  # fmt: skip
 
 _HOMES = {
     "CloningConfig": "config.tree",
     "Config": "config.tree",
     "Demonstrations": "experts.own",
+    "RewardFunction": "exports.reward_function",
+    "RewardWrapper": "exports.reward_wrappers",
     "UserError": "errors",
+    "VectorRewardWrapper": "exports.reward_wrappers",
     "Workers": "parallel",
     "clone": "runs.cloning",
     "load": "experts.own",

@@ -1,8 +1,10 @@
-"""Returns on the paper's scale."""
+"""Returns on the paper's scale, and how well two kinds of them agree."""
 
 from __future__ import annotations
 
 import math
+
+import numpy as np
 
 
 def scaled_score(value: float | None, expert: float | None, random: float | None) -> float | None:
@@ -24,3 +26,19 @@ def hardly_differ(expert: float | None, random: float | None, random_std: float,
         return False
     error = random_std / math.sqrt(episodes - 1) if episodes > 1 else 0.0
     return abs(expert - random) <= max(2.0 * error, 0.01 * max(abs(expert), abs(random)))
+
+
+def rank_correlation(a: np.ndarray, b: np.ndarray) -> float | None:
+    """Spearman's: the correlation of the ranks of numbers [E] and [E]; equal numbers share the mean of their ranks.
+
+    None if there are fewer than two pairs, or if one side's numbers are all equal.
+    """
+    x, y = (_ranks(numbers) - 0.5 * (len(numbers) + 1) for numbers in (a, b))
+    spread = float(np.sqrt((x @ x) * (y @ y)))
+    return float(x @ y) / spread if spread else None
+
+
+def _ranks(numbers: np.ndarray) -> np.ndarray:
+    """From 1, [E] float64."""
+    _, which, counts = np.unique(numbers, return_inverse=True, return_counts=True)
+    return (np.cumsum(counts) - 0.5 * (counts - 1))[which]

@@ -24,6 +24,7 @@ from trpo_gail.sampling import transitions
 from trpo_gail.sampling.batch import Batch, Rows, number_rows
 from trpo_gail.sampling.rollout import Episodes, GivenUp, Rollout
 from trpo_gail.sampling.transitions import Transitions, to_rollout
+from trpo_gail.scores import rank_correlation
 from trpo_gail.seeding import MINIBATCH, stream
 
 
@@ -54,6 +55,7 @@ def iteration(learner: Learner, config: Config, workers: Workers) -> Record:
     """
     progress, clock, steps = learner.progress, Clock(), list[Record]()
     rollouts, batches = list[tuple[Rollout, Transitions]](), list[Batch]()
+    returns = list[np.ndarray]()
     rng = stream(config.seed, MINIBATCH, progress.iteration)
     learner.sampler.begin_iteration(progress.iteration)
     rests = progress.iteration < config.warmup_iterations
@@ -80,6 +82,7 @@ def iteration(learner: Learner, config: Config, workers: Workers) -> Record:
             _refuse_other_lengths(episodes, learner, workers)
         rollouts.append((rollout, seen))
         batches.append(batch)
+        returns.append(np.stack([learner.sampler.paid.finish(rollout, reward), episodes.returns]))
         steps.append({**_sampling_stats(learner, rollout, episodes, reward, batch, workers), **stats})
 
     with clock.learning("adversary"):  # w -> w'
@@ -104,7 +107,8 @@ def iteration(learner: Learner, config: Config, workers: Workers) -> Record:
     }
     if config.warmup_iterations:
         counters["warmup"] = int(rests)
-    return {**counters, **_mean(steps), **adversary_stats, **clock.seconds}
+    agreement: Record = {"reward_rank_correlation": _agreement(returns, workers)}
+    return {**counters, **_mean(steps), **agreement, **adversary_stats, **clock.seconds}
 
 
 def _seen(learner: Learner, config: Config, rollout: Rollout, rows: Rows) -> Transitions:
@@ -176,8 +180,24 @@ def _sampling_stats(
         "return_std": float(np.sqrt(max(square / n - mean**2, 0.0))) if mean is not None else None,
         "length_mean": length / n if n else None,
         "reward_mean": paid / batch.rows.total,
+        "reward_std": _spread(reward[rollout.valid], paid / batch.rows.total, batch.rows.total, workers),
     }
     return checked("batch", stats)
+
+
+def _spread(reward: np.ndarray, mean: float, count: int, workers: Workers) -> float:
+    """Standard deviation of rewards [B] over all ranks. Differences are squared, since equal rewards must give 0."""
+    return float(np.sqrt(workers.sum(np.array([((reward - mean) ** 2).sum()]))[0] / count))
+
+
+def _agreement(returns: list[np.ndarray], workers: Workers) -> float | None:
+    """Rank correlation of learned and true return over the episodes, [2, E] each, that ended on any rank. A collective.
+
+    An episode of which a part was paid before a resume from an old checkpoint does not count.
+    """
+    found = np.concatenate([part for parts in workers.gather(returns) for part in parts], axis=1)
+    known = found[:, ~np.isnan(found).any(0)]
+    return rank_correlation(*known)
 
 
 def _mean(rows: list[Record]) -> Record:

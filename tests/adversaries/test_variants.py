@@ -378,6 +378,8 @@ def test_pairs_without_a_known_successor_are_left_out(capsys: pytest.CaptureFixt
     expert = dataclasses.replace(expert, successors=lambda: after)
     adversary = made(config_of({"inputs": ALL, "absorbing": True}), expert=expert)
     assert len(adversary._expert) == 19
+    assert len(made(config_of({"inputs": ALL}), expert=expert)._expert) == 18  # there the end is seen by its successor
+    assert len(made(config_of({}, adversary="airl"), expert=expert)._expert) == 19
     nothing = dataclasses.replace(expert, successors=lambda: np.full_like(after, np.nan), terminated=np.zeros(20, bool))
     with pytest.raises(UserError, match=r"next observations are seen, but the demonstrations hold none that is known"):
         made(config_of({"inputs": ALL}), expert=nothing)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -36,6 +36,23 @@ class Adversary(Protocol):
         ...
 
     def load_state_dict(self, state: dict[str, Any]) -> None: ...
+
+
+@runtime_checkable
+class Learned(Protocol):
+    """An adversary whose learned reward can be paid outside of training: it is built again, with a single expert row of
+    zeros, and gets back what it has learned."""
+
+    def pays(self, rows: Transitions) -> np.ndarray:
+        """The learned reward of each transition, [B] float64, by the adversary as it is; nothing changes. No collective:
+        `rows` may have no log pi, steps or global numbers."""
+        ...
+
+    def learned(self) -> dict[str, Any]:
+        """All that `pays` depends on besides config and spec: tensors, numpy arrays and numbers only."""
+        ...
+
+    def load_learned(self, learned: dict[str, Any]) -> None: ...
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ paid log D - log(1 - D) = f - log pi(a|s), which is f and the entropy of the pol
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -69,8 +69,7 @@ class LinearisedShaped:
         self._split = len(list(net.g.parameters()))
         nets = [net.g] if net.h is None else [net.g, net.h, net.h]
         self._here: list[Linearised] = [linearise(n, x) for n, x in zip(nets, net.parts(z), strict=True)]
-        weights: list[Tensor | float] = [1.0, net.discount(z), -1.0]
-        self._weights = weights[: len(nets)]
+        self._weights: list[Tensor | float] = [1.0] if net.h is None else [1.0, net.discount(z), -1.0]
         self.output = self._summed([here.output for here in self._here])
 
     def _summed(self, outputs: Sequence[Tensor]) -> Tensor:
@@ -135,15 +134,23 @@ class AIRL(Discriminator):
 
     def _outputs(self, columns: Columns, actions: Tensor, learner: Transitions | None) -> Tensor:
         chosen = super()._outputs(columns, actions, learner)
-        return chosen if learner is None else chosen - self._tensor(learner.log_prob)
+        return chosen if learner is None else chosen - self._tensor(self._log_prob(learner))
+
+    def _log_prob(self, learner: Transitions) -> np.ndarray | None:
+        """log pi [B] of what was done. Differs: of actions that were clipped to the bounds, the density at the bound stands
+        in for the probability of what lies behind it, on both sides alike; the samples of a file are not known."""
+        if not self._view.spec.clips:
+            return learner.log_prob
+        return self._acting.log_prob(learner.observations, self._view.spec.shown(learner.actions))
 
     def _tensor(self, values: np.ndarray | None) -> Tensor:
         assert values is not None
         return torch.as_tensor(values).to(self.adam.flat.vector)
 
-    def _offset_of_learner(self, learner: Transitions, numbers: np.ndarray) -> Tensor | None:
-        assert learner.log_prob is not None
-        return self._tensor(learner.log_prob[numbers])
+    def _offset_of_learner(self, learner: Transitions) -> Callable[[np.ndarray], Tensor | None]:
+        log_prob = self._log_prob(learner)
+        assert log_prob is not None
+        return lambda numbers: self._tensor(log_prob[numbers])
 
     def _offset_of_expert(self, numbers: np.ndarray) -> Tensor | None:
         observations, actions = self._pairs
@@ -164,12 +171,17 @@ class AIRL(Discriminator):
         out = torch.cat([net.g(net.parts(self.network.normaliser(rows))[0]) for rows in columns.chunks()])
         return self.network.inputs.choose(out, actions).double().cpu().numpy()
 
+    def pays(self, rows: Transitions) -> np.ndarray:
+        """See `adversary.Learned`: g, which is the reward for other policies."""
+        return self.reward_test(rows)
+
 
 def build(config: Config, parts: Parts) -> AIRL:
     """A new discriminator of AIRL's. A collective."""
     assert parts.expert is not None
     network = placed(ShapedNetwork(config, parts.spec, initial(config.seed, 2)), config, parts)
-    expert = known(parts.expert, network.inputs)
+    ends_alone = "next_state" not in config.discriminator.inputs  # h is not asked behind an end
+    expert = known(parts.expert, network.inputs, ends_alone)
     made = AIRL(
         config.discriminator, config.d_step, network, View.of(parts.spec, expert), expert, parts.workers,
         form=rewards.chosen(config, expert.ends), run_steps=config.expected_steps,

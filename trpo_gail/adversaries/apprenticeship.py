@@ -47,14 +47,14 @@ class Features:
         rows = self._inputs(observations, actions)
         standard = Normaliser(rows.shape[1])
         standard.add(sums(torch.from_numpy(rows)))
-        self._shift, self._scale = (x.numpy() for x in standard.shift_and_scale(torch.float64))
+        self.shift, self.scale = (x.numpy() for x in standard.shift_and_scale(torch.float64))
         self.size = self._blocks * 2 * rows.shape[1] + 1  # F
 
     def _inputs(self, observations: np.ndarray, actions: np.ndarray) -> np.ndarray:
         return np.hstack(self._encode.features(observations, actions)).astype(np.float64)
 
     def __call__(self, observations: np.ndarray, actions: np.ndarray) -> np.ndarray:
-        z = (self._inputs(observations, actions) - self._shift) / self._scale
+        z = (self._inputs(observations, actions) - self.shift) / self.scale
         phi = np.ones((len(z), self.size))
         blocks = np.zeros((len(z), self._blocks, 2 * z.shape[1]))
         blocks[np.arange(len(z)), actions if self._blocks > 1 else 0] = np.hstack([z, (SQUARES * z) ** 2])
@@ -128,13 +128,29 @@ class Apprenticeship:
 
         The shift is by the least reward of the run so far, including these rows, if that is below 0.
         """
+        paid = self._unshifted(learner)
+        lowest = -self.workers.max(float((-self._sign * paid).max(initial=0.0)))  # of sign * reward, over all ranks
+        self._bound = self._sign * min(self._sign * self._bound, lowest)
+        return paid - self._bound
+
+    def _unshifted(self, learner: Transitions) -> np.ndarray:
+        """w . phi / dim(phi), [B]."""
         dim = self.features.size * (1 if self.method == "fem" else 2)
         blocks = [phi @ self.weights / dim for phi in self.features.in_blocks(*self._view.rows(learner))]
         paid = np.concatenate([np.zeros(0), *blocks])
         finite.numbers("reward of the adversary", paid)
-        lowest = -self.workers.max(float((-self._sign * paid).max(initial=0.0)))  # of sign * reward, over all ranks
-        self._bound = self._sign * min(self._sign * self._bound, lowest)
-        return paid - self._bound
+        return paid
+
+    def pays(self, rows: Transitions) -> np.ndarray:
+        """See `adversary.Learned`. The shift is the run's last: rows unlike its own may be paid with the other sign."""
+        return self._unshifted(rows) - self._bound
+
+    def learned(self) -> dict[str, Any]:
+        return self.state_dict() | {"shift": self.features.shift, "scale": self.features.scale}
+
+    def load_learned(self, learned: dict[str, Any]) -> None:
+        self.load_state_dict(learned)
+        self.features.shift, self.features.scale = learned["shift"].numpy(), learned["scale"].numpy()
 
     def fit(self, learner: Transitions, rng: np.random.Generator) -> Stats:
         """Choose the worst w for the learner of these rows."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, TypeVar
 
 import numpy as np
@@ -63,7 +62,7 @@ class Discriminator:
         steps of the whole run, over which the step size may fall."""
         self.config, self.d_step, self.network, self.workers = config, d_step, network, workers
         self.adam = FlatAdam(network.net, config.d_stepsize, workers, config.weight_decay)
-        self.form, self._loss = FORMS[form], losses.of(config)
+        self._form, self._loss = form, losses.of(config)
         self._view, self._run_steps, self._absorbing = view, run_steps, absorbing
         self._updater = Updater(config, network, self.adam)
         self._pay = Pay(config.reward_normalise, config.reward_clip, config.reward_scale, workers)
@@ -108,7 +107,7 @@ class Discriminator:
         return chosen
 
     def _earned(self, output: Tensor) -> np.ndarray:
-        return self.form.of_logit(self._loss.logit(output)).double().cpu().numpy()
+        return FORMS[self._form].of_logit(self._loss.logit(output)).double().cpu().numpy()
 
     def _of_absorbing(self) -> np.ndarray:
         """The reward [1] of a step in the absorbing state."""
@@ -117,6 +116,20 @@ class Discriminator:
     def _absorbed(self) -> Columns:
         dtype = np.dtype(np.uint8) if self._expert.blocks[0].dtype == torch.uint8 else np.dtype(np.float64)
         return Columns([self._block(block) for block in self.network.inputs.absorbed(dtype)])
+
+    # ---- a reward to keep --------------------------------------------------------------------------------------------
+
+    def pays(self, rows: Transitions) -> np.ndarray:
+        """See `adversary.Learned`. Without what an end is worth with absorbing states."""
+        return self._pay(self._earned(self._outputs(*self._tensors(rows, self._view.rows(rows)), None)))
+
+    def learned(self) -> dict[str, Any]:
+        return {"network": self.network.state_dict(), "form": self._form, "pay": self._pay.state_dict()}
+
+    def load_learned(self, learned: dict[str, Any]) -> None:
+        self.network.load_state_dict(learned["network"])
+        self._form = learned["form"]
+        self._pay.load_state_dict(learned["pay"])
 
     # ---- the fit -----------------------------------------------------------------------------------------------------
 
@@ -160,13 +173,13 @@ class Discriminator:
             acted, expert_acted = torch.cat([acted, none]), torch.cat([expert_acted, none])
         normaliser = self.network.normaliser
         return (
-            _Side(ours.normalised(normaliser), acted, partial(self._offset_of_learner, learner)),
+            _Side(ours.normalised(normaliser), acted, self._offset_of_learner(learner)),
             _Side(expert.normalised(normaliser), expert_acted, self._offset_of_expert),
         )
 
-    def _offset_of_learner(self, learner: Transitions, numbers: np.ndarray) -> Tensor | None:
-        """What is subtracted from the outputs of these rows [b]; None for nothing."""
-        return None
+    def _offset_of_learner(self, learner: Transitions) -> Callable[[np.ndarray], Tensor | None]:
+        """A function from numbers of rows to what is subtracted from their outputs [b]; None for nothing."""
+        return lambda numbers: None
 
     def _offset_of_expert(self, numbers: np.ndarray) -> Tensor | None:
         """The same for rows of the expert."""
@@ -227,20 +240,25 @@ class _Side:
         return Rows(self.z(index), self.actions[index], self.offset(numbers))
 
 
-def known(expert: Transitions, inputs: Inputs) -> Transitions:
-    """The expert's rows without those whose next observation is seen, but not known. Raises UserError if none is left."""
+def known(expert: Transitions, inputs: Inputs, ends_alone: bool = False) -> Transitions:
+    """The expert's rows without those whose next observation is seen, but not known. With `ends_alone`, an end is judged
+    without what was observed behind it, which then need not be known. Raises UserError if no row is left."""
     if not inputs.needs_next:
         return expert
-    good = np.isfinite(expert.next_observations.reshape(len(expert), -1)).all(1) | expert.terminated
-    if good.all():
-        return expert
+    following = np.array(expert.next_observations)
+    good = np.isfinite(following.reshape(len(expert), -1)).all(1)
+    if ends_alone:
+        unknown = ~good & expert.terminated
+        following[unknown] = expert.observations[unknown]  # any number, so that what multiplies it by 0 gives 0
+        good |= unknown
     if not good.any():
         raise UserError(
             "--discriminator.inputs: next observations are seen, but the demonstrations hold none that is known: expected a "
             "file with next observations or of whole episodes, or --airl.no_shaping with --adversary airl"
         )
-    warn(f"{len(good) - good.sum()} of {len(good)} pairs are left out: their next observation is not known")
-    following = expert.next_observations[good]
+    if not good.all():
+        warn(f"{len(good) - good.sum()} of {len(good)} pairs are left out: their next observation is not known")
+    rewards_ = expert.env_rewards
     return dataclasses.replace(
         expert,
         observations=expert.observations[good],
@@ -248,8 +266,8 @@ def known(expert: Transitions, inputs: Inputs) -> Transitions:
         terminated=expert.terminated[good],
         truncated=expert.truncated[good],
         steps=expert.steps[good],
-        successors=lambda: following,
-        env_rewards=None if expert.env_rewards is None else expert.env_rewards[good],
+        successors=lambda: following[good],
+        env_rewards=None if rewards_ is None else rewards_[good],
     )
 
 
@@ -258,7 +276,7 @@ def build(config: Config, parts: Parts) -> Discriminator:
     assert parts.expert is not None
     d = config.discriminator
     network = placed(DiscriminatorNetwork(d, parts.spec, initial(config.seed, 2), config.policy.encoder), config, parts)
-    expert = known(parts.expert, network.inputs)
+    expert = known(parts.expert, network.inputs, ends_alone=d.absorbing)
     made = Discriminator(
         d, config.d_step, network, View.of(parts.spec, expert), expert, parts.workers,
         form=rewards.chosen(config, expert.ends), run_steps=config.expected_steps,

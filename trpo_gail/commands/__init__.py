@@ -6,6 +6,7 @@ COMMANDS = {
     "expert": ("train", "expert", "train a policy on the environment's own reward"),
     "clone": ("clone", "run", "fit a policy to demonstrations by behavioural cloning"),
     "evaluate": ("evaluate", "run", "evaluate the policy of a run folder"),
+    "export": ("export", "run", "write a run's learned reward or its policy to a file for use elsewhere"),
     "report": ("report", "run", "write a page of one run or several: returns, curves, states, time"),
     "check": ("check", "run", "check an environment before training: spaces, seeds, ends, numbers, speed"),
     "record": ("record", "run", "run a policy and write its episodes to a file of demonstrations"),

@@ -59,7 +59,7 @@ class Convolutions(nn.Module):
     def pixels(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Pixels [B, C, H, W] without the channels' means, and the means [B, C]; both from 0 to 1."""
         like = next(self.parameters())
-        pixels = x.to(like.dtype).view(len(x), *self._shape).permute(0, *self._order).flatten(1, -3)
+        pixels = x.to(like.dtype).view(x.shape[0], *self._shape).permute(0, *self._order).flatten(1, -3)
         pixels = pixels / 255.0  # a copy, which is then changed in place: frames are large
         brightness = pixels.mean((2, 3), keepdim=True)
         return pixels.sub_(brightness), brightness.flatten(1)

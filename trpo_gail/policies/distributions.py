@@ -70,6 +70,10 @@ class Family(Protocol):
         """Actions for an output [n, K] and noise [n, noise_size]; zero noise is the deterministic action."""
         ...
 
+    def likeliest(self, out: Tensor) -> Tensor:
+        """The deterministic actions, [B, A] or [B], as operations of torch."""
+        ...
+
 
 # ---- Box -------------------------------------------------------------------------------------------------------------
 
@@ -131,6 +135,9 @@ class GaussianFamily:
     def act(self, out: np.ndarray, noise: np.ndarray, own: Sequence[np.ndarray]) -> np.ndarray:
         return out + (np.exp(own[0]) * noise).astype(out.dtype)
 
+    def likeliest(self, out: Tensor) -> Tensor:
+        return out
+
 
 # ---- Discrete --------------------------------------------------------------------------------------------------------
 
@@ -188,6 +195,9 @@ class CategoricalFamily:
     def act(self, out: np.ndarray, noise: np.ndarray, own: Sequence[np.ndarray]) -> np.ndarray:
         return np.argmax(out + noise, axis=-1)  # Gumbel noise: a softmax sample
 
+    def likeliest(self, out: Tensor) -> Tensor:
+        return out.argmax(-1)
+
 
 # ---- MultiDiscrete, MultiBinary --------------------------------------------------------------------------------------
 
@@ -242,6 +252,9 @@ class ProductFamily:
     def act(self, out: np.ndarray, noise: np.ndarray, own: Sequence[np.ndarray]) -> np.ndarray:
         edges = np.cumsum(self._labels)[:-1]
         return np.stack([part.argmax(1) for part in np.split(out + noise, edges, axis=1)], 1)
+
+    def likeliest(self, out: Tensor) -> Tensor:
+        return torch.stack([part.argmax(1) for part in out.split(self._labels, 1)], 1)
 
 
 # ---- the table -------------------------------------------------------------------------------------------------------

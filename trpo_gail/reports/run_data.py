@@ -15,7 +15,7 @@ from trpo_gail.system import typed
 from trpo_gail.system.terminal import warn
 
 # What a batch says about the policy that sampled it.
-SAMPLED = ("return_mean", "return_std", "length_mean", "reward_mean")
+SAMPLED = ("return_mean", "return_std", "length_mean", "reward_mean", "reward_std", "reward_rank_correlation")
 MOST = 1e100  # of what can be drawn
 
 

@@ -204,12 +204,23 @@ def _metrics(
 
 
 def _episodic(runs: Sequence[RunData]) -> Section:
-    text = "Episodes that finished in an iteration, under the environment's own reward, which the learner never sees."
+    text = (
+        "Episodes that finished in an iteration, under the environment's own reward, which the learner never sees. The rank "
+        "correlation (Spearman's) compares what these episodes were paid with that return: near 1, the adversary ranks "
+        "episodes as the environment does; near 0 or below, rising rewards say nothing of rising returns. If the expert is "
+        "nearly matched, 0 is no bad sign, since then episodes hardly differ."
+    )
+
+    def zero(run: RunData) -> float:
+        return 0.0
+
     panels = [
         Panel("mean return of an episode", "return_mean"),
         Panel("its standard deviation", "return_std", bottom=0.0),
         Panel("mean length, steps", "length_mean", bottom=0.0),
         Panel("reward paid per step", "reward_mean"),
+        Panel("its standard deviation over steps", "reward_std", bottom=0.0),
+        Panel("rank correlation of paid and true return", "reward_rank_correlation", zero, "unrelated", -1.04, 1.04),
     ]
     return _metrics("Episodic returns", "episodic_returns", text, runs, panels)
 

@@ -100,35 +100,52 @@ def _content(state: dict[str, Any], iteration: int, config: Config, spec: EnvSpe
     return {
         "format": FORMAT,
         "iteration": iteration,
+        **described(config, spec),
+        "learner": as_tensors(state),
+    }
+
+
+def described(config: Config, spec: EnvSpec) -> dict[str, Any]:
+    """What `config_of` and `spec_of` read."""
+    return {
         "config": to_dict(config),
         "spec": _spec_to_dict(spec),
         "clip": spec.clips,  # the view of actions, by its name in 0.1.0
-        "learner": _map(state, _as_tensor),
     }
 
 
 def _write(path: Path, content: dict[str, Any]) -> None:
     path.parent.mkdir(exist_ok=True)
+    write_sealed(path, content, "checkpoint")
+
+
+def write_sealed(path: Path, content: dict[str, Any], what: str) -> None:
+    """Write tensors, numbers and texts with their SHA-256, as a whole or not at all. Raises UserError."""
     buffer = BytesIO()
     torch.save(content, buffer)
     try:
         whole_file.write(path, sealed.seal(buffer.getvalue()))
     except OSError as error:
-        raise UserError(f"{path}: the checkpoint could not be written ({error.strerror})") from error
+        raise UserError(f"{path}: the {what} could not be written ({error.strerror})") from error
+
+
+def read_sealed(path: Path, what: str) -> Any:
+    """What `write_sealed` wrote. Raises UserError if the file is not there, and Damaged if it is damaged or another."""
+    try:
+        data = path.read_bytes()
+        sealed.check(data)
+        return torch.load(BytesIO(data), map_location="cpu", weights_only=True)
+    except OSError as error:
+        kind = Damaged if isinstance(error, IsADirectoryError) else UserError
+        raise kind(f"{path}: not a {what} of trpo_gail ({error.strerror})") from error
+    except Exception as error:  # torch raises many kinds, and each means the same to the user
+        reason = (str(error).splitlines() or [type(error).__name__])[0].split(". ")[0]
+        raise Damaged(f"{path}: not a {what} of trpo_gail, or damaged ({reason[:100]})") from error
 
 
 def read(path: Path) -> dict[str, Any]:
     """A checkpoint's content. Raises UserError if it is not one, and of its kinds Damaged if it is damaged."""
-    try:
-        data = path.read_bytes()
-        sealed.check(data)
-        state = torch.load(BytesIO(data), map_location="cpu", weights_only=True)
-    except OSError as error:
-        kind = Damaged if isinstance(error, IsADirectoryError) else UserError
-        raise kind(f"{path}: not a checkpoint of trpo_gail ({error.strerror})") from error
-    except Exception as error:  # torch raises many kinds, and each means the same to the user
-        reason = (str(error).splitlines() or [type(error).__name__])[0].split(". ")[0]
-        raise Damaged(f"{path}: not a checkpoint of trpo_gail, or damaged ({reason[:100]})") from error
+    state = read_sealed(path, "checkpoint")
     if not isinstance(state, dict) or not state.keys() >= _HELD:
         raise Damaged(f"{path}: not a checkpoint of trpo_gail (it holds something else)")
     if state["format"] != FORMAT:
@@ -189,8 +206,8 @@ def restore(path: Path, learner: Learner) -> Record | None:
     if "sampler" not in state:
         raise UserError(f"{path}: holds a policy alone (of behavioural cloning?), which training cannot go on with")
     _check_same_run(config_of(content, path), learner.sampler.config, path)
-    actions = state["sampler"]["actions"]
-    state["sampler"]["actions"] = None if actions is None else actions.numpy()
+    arrays = {name: value.numpy() for name, value in state["sampler"].items() if isinstance(value, torch.Tensor)}
+    state["sampler"] |= arrays
     learner.load_state_dict(state)
     return content.get("row")
 
@@ -269,6 +286,11 @@ def _spec_to_dict(spec: EnvSpec) -> dict[str, Any]:
         "actions": _map(saved.save(spec.executed_space), _as_tensor), "images": list(spec.images),
         "numbers": list(spec.numbers),
     }  # fmt: skip
+
+
+def as_tensors(state: Any) -> Any:
+    """A state with tensors in place of its numpy arrays, for torch to save."""
+    return _map(state, _as_tensor)
 
 
 def _as_tensor(x: Any) -> Any:

@@ -19,6 +19,7 @@ from trpo_gail.envs.vector import VectorEnv
 from trpo_gail.errors import UserError
 from trpo_gail.parallel import Workers
 from trpo_gail.policies.actor import PolicyActor
+from trpo_gail.policies.policy import Policy
 from trpo_gail.runs import checkpoint
 from trpo_gail.runs.run_folder import kind_of, read_json
 from trpo_gail.sampling.rollout import (
@@ -35,8 +36,8 @@ from trpo_gail.sampling.rollout import (
 from trpo_gail.sampling.watched import Watched
 from trpo_gail.scores import scaled_score
 from trpo_gail.seeding import EVAL_NOISE, EVAL_RESET, reset_seeds, stream
+from trpo_gail.spaces import given
 from trpo_gail.spaces.actions import Actions
-from trpo_gail.spaces.layout import at
 from trpo_gail.spaces.spec import EnvSpec
 from trpo_gail.system.terminal import warn
 
@@ -163,17 +164,8 @@ class LoadedPolicy:
     def _rows(self, observation: Any) -> tuple[np.ndarray, bool]:
         """Rows [n, O], and whether they are of one observation."""
         layout = self.spec.observations
-        try:
-            parts = [np.asarray(at(observation, part.path)) for part in layout.parts]
-        except (LookupError, TypeError) as error:
-            raise ValueError(f"observation: {error!r}, {self.spec.observation_space} expected") from error
-        found, shapes = [x.shape for x in parts], [part.shape for part in layout.parts]
-        single = found == shapes
-        if not single and any(f[1:] != s or len(f) != len(s) + 1 for f, s in zip(found, shapes, strict=True)):
-            wanted = " or ".join(str(s) for s in ((*shapes[0],), ("n", *shapes[0]))).replace("'", "")
-            name = f" {layout.parts[0].name!r}" if layout.parts[0].name else ""
-            raise ValueError(f"observation{name} of shape {found[0]}, {wanted} expected")
-        columns = [part.encode(x[None] if single else x) for part, x in zip(layout.parts, parts, strict=True)]
+        parts, single = given.observed(layout, observation)
+        columns = [part.encode(x) for part, x in zip(layout.parts, parts, strict=True)]
         return np.concatenate(columns, axis=1), single
 
 
@@ -182,6 +174,12 @@ def load_policy(run: str | Path, which: str = "last") -> LoadedPolicy:
 
     Raises UserError if the folder holds none, or a damaged one.
     """
+    policy, config, spec, path = read_policy(run, which)
+    return LoadedPolicy(policy.actor(), config, spec, path)
+
+
+def read_policy(run: str | Path, which: str = "last") -> tuple[Policy, Config, EnvSpec, Path]:
+    """The policy as a module, with its config, the spec that training saw, and the checkpoint's path; as `load_policy`."""
     folder = Path(run)
     last = checkpoint.last_path(folder)
     path = checkpoint.best_path(folder) if which == "best" else last
@@ -195,7 +193,7 @@ def load_policy(run: str | Path, which: str = "last") -> LoadedPolicy:
     spec = checkpoint.spec_of(state)
     policy = make_policy(config, spec)
     policy.load_state_dict(state["learner"]["policy"])
-    return LoadedPolicy(policy.actor(), config, spec, path)
+    return policy, config, spec, path
 
 
 def _why_no_best(folder: Path, last: Path) -> str:

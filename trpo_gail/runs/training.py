@@ -218,15 +218,40 @@ def prepare(
     if config.init_policy == start.CLONE:
         start.check_demonstrations(expert)
     setting = Setting(**recorded) if recorded else _setting(config, expert, env, backend)
-    if expert is not None and env.spec.action_scaling:
-        units = env.spec.action_scaling.normalised(expert.actions)
-        if (value := too_large(units, config.dtype)) is not None:
-            raise UserError(
-                f"{expert.path}: dataset 'actions': {value:g} in units of the environment's bounds, too large for "
-                f"{config.dtype}; --no_action_scaling leaves actions as they are"
-            )
-        expert = dataclasses.replace(expert, actions=units)
+    if expert is not None:
+        expert = _in_units(expert, env.spec, config.dtype)
     return setting, expert, env.viewed(setting.actions)
+
+
+def _in_units(expert: Demonstrations, spec: EnvSpec, dtype: str) -> Demonstrations:
+    """Demonstrations whose actions are in the policy's units. Raises UserError if they become too large."""
+    if spec.action_scaling is None:
+        return expert
+    units = spec.action_scaling.normalised(expert.actions)
+    if (value := too_large(units, dtype)) is not None:
+        raise UserError(
+            f"{expert.path}: dataset 'actions': {value:g} in units of the environment's bounds, too large for "
+            f"{dtype}; --no_action_scaling leaves actions as they are"
+        )
+    return dataclasses.replace(expert, actions=units)
+
+
+def demonstrations_of(folder: Path, config: Config, spec: EnvSpec, moved: str | None = None) -> Demonstrations:
+    """What a run imitates, as its adversary saw it, without the environment. `moved` is where the file is now.
+
+    Raises UserError if the file is gone, or is another than the run was made with.
+    """
+    recorded = dataclasses.asdict(saved_setting(folder))
+    source = moved or _source(config, folder, recorded)
+    assert source is not None, "a run that imitates has demonstrations"
+    if not Path(source).exists():
+        raise UserError(
+            f"{source}: no such file, the demonstrations of {folder} expected (--expert says where they are)"
+        )
+    expert = load(source, config.trajectories, config.subsample)
+    if expert.sha256 != recorded["expert_sha256"]:
+        raise UserError(f"{source}: not the file that {folder} was made with (its SHA-256 differs)")
+    return _in_units(as_rows(expert, spec), spec, config.dtype)
 
 
 def _refuse_other_lengths(expert: Demonstrations) -> None:

@@ -17,6 +17,7 @@ from trpo_gail.config.tree import Config
 from trpo_gail.envs.vector import VectorEnv
 from trpo_gail.finite import Reach
 from trpo_gail.parallel import Workers
+from trpo_gail.sampling.paid import PaidReturns
 from trpo_gail.sampling.rollout import (
     Actor,
     BlockedNoise,
@@ -44,6 +45,7 @@ class Sampler:
         self.batches = 0
         self.cut_episodes = 0  # on this rank, by restarts and staggering; return statistics leave them out
         self.reach = Reach()  # of the last batch
+        self.paid = PaidReturns(len(self.envs))
         self.give_up: Callable[[], bool] = never  # called with whole episodes, and in a replay
         self._position: Position | None = None
         self._actions: list[np.ndarray] = []  # [N, A] or [N] each, since the last restart
@@ -121,11 +123,13 @@ class Sampler:
         """The global state. A collective."""
         actions = np.stack(self._actions) if self._actions else None  # [T, N, ...]
         parts = [p for p in self.workers.gather(actions) if p is not None]
+        paid = np.concatenate(self.workers.gather(self.paid.unfinished)) if self.config.sampling == "steps" else None
         return {
             "restarts": self.restarts,
             "batches": self.batches,
             "cut_episodes": int(self.workers.sum(np.array([self.cut_episodes]))[0]),
             "actions": np.concatenate(parts, axis=1) if parts else None,
+            "paid": paid,
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -136,6 +140,8 @@ class Sampler:
         self.restarts = state["restarts"]
         if self.config.sampling == "episodes" or self.restarts == 0:
             return
+        paid = state.get("paid", np.full(self.config.num_envs, np.nan))  # 0.1.0 did not keep it
+        self.paid.unfinished = paid[self.envs.start : self.envs.stop]
         self.restarts -= 1
         self._begin()
         self.restarts += 1

@@ -131,7 +131,7 @@ def action_view(data: Demonstrations, action_space: Any, override: ActionView | 
         return override, "as asked for"
     if data.action_view is not None:
         return data.action_view, f"as {data.path} states"
-    if outside(data.actions, action_space.low, action_space.high).any():
+    if outside(data.actions, action_space.low.ravel(), action_space.high.ravel()).any():
         return "raw", f"{data.path} does not say, but holds actions outside the bounds"
     return "executed", f"warning: {data.path} does not say, and no action in it is outside the bounds: taken as clipped"
 

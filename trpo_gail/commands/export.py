@@ -1,0 +1,65 @@
+"""`trpo-gail export`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from trpo_gail.commands.parsing import by_rank_0, parse
+from trpo_gail.config.marks import Positional
+from trpo_gail.errors import UserError
+
+if TYPE_CHECKING:
+    from trpo_gail.parallel import Workers
+
+
+@dataclass(frozen=True)
+class _ExportArguments:
+    run: Annotated[str, Positional("RUN")]
+    """Run folder."""
+    reward: str | None = None
+    """File to write the learned reward to, that of the last checkpoint, for `trpo_gail.RewardFunction.load`."""
+    policy: str | None = None
+    """File to write the policy to: FILE.pt for TorchScript, or FILE.onnx, which needs pip install -e '.[onnx]'."""
+    best: bool = False
+    """With --policy: take the best policy by the evaluations during training instead of the last one."""
+    expert: str | None = None
+    """With --reward: the run's demonstrations, if they were moved; None looks for them where the run found them."""
+
+
+def run(arguments: list[str], workers: list[Workers]) -> int:
+    """Write the files that are asked for, and print a line for each."""
+    given = parse(_ExportArguments, arguments, "export")
+    _check(given)
+    by_rank_0(workers, lambda: _export(given))
+    return 0
+
+
+def _check(given: _ExportArguments) -> None:
+    """Raise UserError for flags that ask for nothing, and for files that exist: one may be a checkpoint."""
+    if given.reward is None and given.policy is None:
+        raise UserError("export: --reward FILE or --policy FILE expected (trpo-gail export --help)")
+    if given.best and given.policy is None:
+        raise UserError("export: --best: expected with --policy, since a best checkpoint holds no reward")
+    if given.expert is not None and given.reward is None:
+        raise UserError("export: --expert: expected with --reward")
+    for flag, path in (("reward", given.reward), ("policy", given.policy)):
+        if path is not None and Path(path).exists():
+            raise UserError(f"--{flag} {path}: exists already, a new file expected")
+        if path is not None and not Path(path).absolute().parent.is_dir():
+            raise UserError(f"--{flag} {path}: no such folder {Path(path).parent}")
+
+
+def _export(given: _ExportArguments) -> None:
+    if given.reward is not None:
+        from trpo_gail.exports.write_reward import export_reward
+
+        function = export_reward(given.run, given.reward, given.expert)
+        adversary, iteration = function.config.adversary, function.iteration
+        print(f"{given.reward}: reward of {adversary} on {function.env_id} after iteration {iteration}")
+    if given.policy is not None:
+        from trpo_gail.exports.write_policy import export_policy
+
+        difference = export_policy(given.run, given.policy, "best" if given.best else "last")
+        print(f"{given.policy}: policy; its actions differ from those of `predict` by at most {difference:.2g}")

@@ -1,0 +1,101 @@
+"""Observations and actions that a user gives, in an environment's own structure, as arrays [n, ...]: one, or a batch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from trpo_gail.errors import UserError, shortened
+from trpo_gail.spaces.layout import Layout, at
+from trpo_gail.spaces.spec import EnvSpec
+
+
+def observed(layout: Layout, given: Any, name: str = "observation") -> tuple[list[np.ndarray], bool]:
+    """The parts [n, *shape] of an observation, or of a batch of them; and whether it is a single one.
+
+    Raises UserError for another structure or another shape, beginning with `name`.
+    """
+    parts = [_array(_found(given, part.path, name), name) for part in layout.parts]
+    names = [f"{name} {part.name!r}" if part.name else name for part in layout.parts]
+    single = _single(parts, [part.shape for part in layout.parts], names)
+    return [x[None] if single else x for x in parts], single
+
+
+def acted(spec: EnvSpec, given: Any, name: str = "action") -> tuple[np.ndarray, bool]:
+    """Rows [n, A] or [n] in the policy's units of one of the environment's actions, or of a batch; whether it is one.
+
+    Raises UserError for another shape, and for what the environment's space cannot hold.
+    """
+    values, kind = _array(given, name), spec.executed
+    single = _single([values], [tuple(spec.executed_space.shape or ())], [name])
+    values = finite(values[None] if single else values, name)
+    if not kind.whole:
+        rows = kind.inward(values if values.dtype.kind == "f" else values.astype(np.float64))
+        return spec.action_scaling.normalised(rows) if spec.action_scaling else rows, single
+    rows = kind.inward(as_dtype(values, np.dtype(np.int64), name))
+    wrong = (rows < 0) | (rows >= np.asarray(kind.labels if kind.shape else kind.size))
+    if wrong.any():
+        where = wrong.reshape(values.shape)
+        raise UserError(f"{name}: {values[where][0]} is no label of {spec.executed_space}")
+    return rows, single
+
+
+def rows_of(layout: Layout, parts: Sequence[np.ndarray], name: str) -> np.ndarray:
+    """The environment's own rows [n, O] of parts [n, *shape]: each as its space keeps it, so that a float64 copy of
+    float32 numbers gives the same. Raises UserError for numbers that are not finite, or that a part cannot hold."""
+    columns = []
+    for part, values in zip(layout.parts, parts, strict=True):
+        called = f"{name} {part.name!r}" if part.name else name
+        kept = as_dtype(finite(values, called), part.dtype, called)
+        try:
+            columns.append(part.encode(kept).astype(layout.dtype, copy=False))
+        except ValueError as error:
+            raise UserError(f"{called}: {error}") from error
+    return np.concatenate(columns, axis=1)
+
+
+def as_dtype(values: np.ndarray, dtype: np.dtype, name: str) -> np.ndarray:
+    """In a dtype, rounded only if that is one of floats. Raises UserError for numbers that it cannot hold."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        kept = values.astype(dtype, copy=False)
+    wrong = np.isinf(kept) if dtype.kind == "f" else kept != values
+    if wrong.any():
+        raise UserError(f"{name}: {values[wrong][0]} given, numbers of {dtype} expected")
+    return kept
+
+
+def finite(values: np.ndarray, name: str) -> np.ndarray:
+    """The same. Raises UserError for a number that is not finite."""
+    if values.dtype.kind == "f" and not (good := np.isfinite(values)).all():
+        raise UserError(f"{name}: {values[~good][0]} in {good.size - good.sum()} of {good.size} numbers")
+    return values
+
+
+def _found(given: Any, path: tuple[str | int, ...], name: str) -> Any:
+    try:
+        return at(given, path)
+    except (LookupError, TypeError) as error:
+        wanted = ".".join(map(str, path))
+        raise UserError(f"{name}: {error!r}, an observation with the part {wanted!r} expected") from error
+
+
+def _array(given: Any, name: str) -> np.ndarray:
+    try:
+        values = np.asarray(given)
+    except (ValueError, TypeError, RuntimeError) as error:  # ragged lists; tensors that are elsewhere
+        raise UserError(f"{name}: no array of numbers: {shortened(str(error), 100)}") from error
+    if values.dtype.kind not in "fiub":
+        raise UserError(f"{name}: values of {values.dtype}, numbers expected")
+    return values
+
+
+def _single(parts: Sequence[np.ndarray], shapes: Sequence[tuple[int, ...]], names: Sequence[str]) -> bool:
+    """Whether arrays have these shapes. Raises UserError if they have neither these nor, all alike, a batch's."""
+    single = parts[0].shape == shapes[0]
+    for x, shape, name in zip(parts, shapes, names, strict=True):
+        if x.shape != (shape if single else (*parts[0].shape[:1], *shape)):
+            wanted = " or ".join(str(s) for s in (shape, ("n", *shape))).replace("'", "")
+            raise UserError(f"{name} of shape {x.shape}, {wanted} expected")
+    return single
