@@ -3,7 +3,7 @@
     PYTHONPATH=scripts trpo-gail record minigrid:MiniGrid-DoorKey-5x5-v0 --policy scripted_experts:door_key \
         --episodes 300 --out door_key.h5
     PYTHONPATH=scripts trpo-gail record gymnasium_robotics:FetchReach-v4 --policy scripted_experts:fetch_reach \
-        --episodes 50 --out fetch_reach.h5
+        --noise 0.2 --episodes 100 --out fetch_reach.h5
 """
 
 from __future__ import annotations

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from itertools import count, pairwise
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -19,6 +20,8 @@ ROOT = Path(__file__).parents[1]
 sys.path.append(str(ROOT / "scripts"))
 
 import digests  # noqa: E402
+import scripted_experts  # noqa: E402
+import try_environments  # noqa: E402
 
 
 def test_success_rates_of_all_of_a_folder_skip_what_holds_none() -> None:
@@ -203,3 +206,43 @@ def test_the_same_code_trains_the_same_twice(tmp_path: Path) -> None:
     assert done.returncode == 1, done.stderr
     told = [line.strip() for line in done.stdout.splitlines() if line.startswith("    ")]
     assert told == ["progress: 1 of 8, first progress.steps: 939 before, 940 now"]
+
+
+def view(**cells: tuple[tuple[int, int], int]) -> dict[str, np.ndarray]:
+    """MiniGrid's view of an empty room: `key=((3, 5), 5)` puts a 5 there."""
+    image = np.zeros((7, 7, 3), np.uint8)
+    image[..., 0] = 1
+    for (x, y), kind in cells.values():
+        image[x, y] = kind, 4, 2  # yellow, locked
+    return {"image": image}
+
+
+@pytest.mark.parametrize(
+    ("cells", "action"),
+    [
+        ({"goal": ((3, 2), 8)}, 2),  # walk
+        ({"goal": ((0, 6), 8)}, 0),  # turn to the left
+        ({"key": ((3, 5), 5)}, 3),  # pick it up
+        ({"key": ((4, 6), 5)}, 1),  # turn to it
+        ({"door": ((3, 5), 4)}, 1),  # locked, and no key in sight: look around
+        ({"door": ((3, 5), 4), "mine": ((3, 6), 5)}, 5),  # open it
+        ({}, 1),
+    ],
+)
+def test_the_expert_of_door_key(cells: dict[str, tuple[tuple[int, int], int]], action: int) -> None:
+    assert scripted_experts.door_key(view(**cells)) == action
+
+
+def test_the_expert_of_fetch_reach() -> None:
+    seen = {"achieved_goal": np.zeros(3), "desired_goal": np.array([0.01, -0.5, 0.0])}
+    assert scripted_experts.fetch_reach(seen) == pytest.approx([0.1, -1.0, 0.0, 0.0])
+
+
+def test_the_table_of_environments() -> None:
+    row = {
+        "env": "A-v0", "kwargs": {"n": 1}, "check": 0, "record": 0, "train": 1,
+        "observation": ["camera: image of shape (8, 8, 3) (uint8), 192 columns", "finite, 0 to 255"],
+        "action": ["labels of 5, 5, from MultiDiscrete([5 5])"], "speed": ["1,000 steps per second on one core"],
+    }  # fmt: skip
+    line = try_environments.table({"suites": {"Toys": {"versions": {}, "environments": [row]}}}).splitlines()[-1]
+    assert line == '| Toys | A-v0 `{"n": 1}` | camera: image (8, 8, 3) | labels of 5, 5 | ok | ok | failed | 1,000 |'
