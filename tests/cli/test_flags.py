@@ -43,3 +43,9 @@ def test_the_critics_short_names_go_with_either_generator() -> None:
     for generator in ("trpo", "ppo"):
         given = parse_flags(["Hopper-v4", "--generator", generator, "--vf_iters", "3"])
         assert given.config.critic.vf_iters == 3
+
+
+def test_a_tuple_may_be_none_or_empty() -> None:
+    for words, value in ((["8", "9"], (8, 9)), ([], ()), (["None"], None)):
+        config = parse_flags(["x", "--discriminator.hidden_sizes", *words]).config
+        assert config.discriminator.hidden_sizes == value

@@ -42,7 +42,7 @@ class Flag:
 
     @property
     def many(self) -> bool:
-        return get_origin(self.leaf.hint) is tuple
+        return any(get_origin(kind) is tuple for kind in self.kinds)
 
     @property
     def once_per_item(self) -> bool:
@@ -67,7 +67,7 @@ class Flag:
     def value(self, typed: str, words: list[str]) -> Any:
         """The words after its name, as `typed`, as a value. Raises UserError."""
         values = [self._one(typed, word) for word in words]
-        return tuple(values) if self.many else values[0]
+        return tuple(values) if self.many and values != [None] else values[0]
 
     def _one(self, typed: str, word: str) -> Any:
         if word == "None" and NoneType in self.kinds:
