@@ -40,7 +40,7 @@ ENVIRONMENTS: list[tuple[str, str, dict[str, Any]]] = [
     ("gymnasium-robotics", "gymnasium_robotics:HandReach-v3", {}),
     ("MiniGrid", "minigrid:MiniGrid-Empty-8x8-v0", {}),
     ("MiniGrid", "minigrid:MiniGrid-DoorKey-5x5-v0", {}),
-    ("highway-env", "highway_env:highway-v0", {}),
+    ("highway-env", "highway_env:highway-fast-v0", {}),
     ("highway-env", "highway_env:parking-v0", {}),
     ("dm_control", "shimmy:dm_control/cartpole-balance-v0", {}),
     ("dm_control", "shimmy:dm_control/cheetah-run-v0", {}),

@@ -9,6 +9,7 @@ from typing import Any
 import gymnasium
 import numpy as np
 import pytest
+from gymnasium.spaces import Dict, Text
 
 from trpo_gail.cli import main
 from trpo_gail.errors import UserError
@@ -65,6 +66,25 @@ def test_an_episode_is_what_the_environment_does(tmp_path: Path, hands: Callable
     env.unwrapped.state = starts[0].astype(np.float64)
     seen = [env.step(int(action))[0] for action in held.actions[: held.episode_lengths[0] - 1]]
     np.testing.assert_allclose(held.observations[1 : held.episode_lengths[0]], seen, atol=1e-5)
+
+
+class Told(gymnasium.ObservationWrapper):
+    """Says what to do beside what is seen."""
+
+    def __init__(self, env: gymnasium.Env) -> None:
+        super().__init__(env)
+        self.observation_space = Dict({"seen": env.observation_space, "mission": Text(20)})
+
+    def observation(self, observation: np.ndarray) -> dict[str, Any]:
+        return {"seen": observation, "mission": "keep it upright"}
+
+
+def test_texts_are_left_out(tmp_path: Path, hands: Callable[..., None]) -> None:
+    gymnasium.register("ToyTold-v0", lambda **given: Told(gymnasium.make("CartPole-v1", **given)))
+    hands([("nothing", "")])
+    play("ToyTold-v0", 1, tmp_path / "x.h5", keys='{"left": 0, "": 0}', fps=1000)
+    held = load(tmp_path / "x.h5")
+    assert held.observations.dtype.names == ("seen",) and held.observations["seen"].shape[1:] == (4,)
 
 
 def test_a_closed_window_keeps_what_is_finished(tmp_path: Path, hands: Callable[..., None]) -> None:

@@ -292,9 +292,10 @@ def _code(name: str) -> int:
 
 
 def _named(observation: Any) -> Any:
-    """With names in place of the places of tuples; copied, since an environment may reuse its arrays."""
+    """With names in place of the places of tuples, and without texts; copied, since an environment may reuse its
+    arrays."""
     if isinstance(observation, tuple):
-        return {str(i): _named(part) for i, part in enumerate(observation)}
+        observation = dict(enumerate(observation))
     if isinstance(observation, dict):
-        return {name: _named(part) for name, part in observation.items()}
+        return {str(name): _named(part) for name, part in observation.items() if not isinstance(part, str)}
     return np.array(observation)
