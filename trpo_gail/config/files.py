@@ -3,19 +3,43 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from collections.abc import Iterator
 from typing import Any, get_type_hints
 
 from trpo_gail.config import idle
 from trpo_gail.config.leaves import build
-from trpo_gail.config.tree import CloningStartConfig, Config
+from trpo_gail.config.tree import CloningConfig, Config, DiscriminatorConfig, PolicyConfig
 from trpo_gail.errors import UserError
 from trpo_gail.system import typed
 
-_SINCE_0_1_0: dict[str, Any] = {
-    "action_scaling": False, "max_episode_steps": None, "encoder": "auto", "images": [], "numbers": [], "ignore": [],
-    "init_policy": None, "warmup_iterations": 0, "cloning": dataclasses.asdict(CloningStartConfig()),
+# What came after 0.1.0, by the tree or section that has it: old files lack it, and it is at its default, but where things
+# were otherwise then.
+_SINCE_0_1_0: dict[type, tuple[str, ...]] = {
+    Config: (
+        "action_scaling", "max_episode_steps", "task_weight", "task_weight_end", "fixed_horizon", "init_policy",
+        "warmup_iterations", "airl", "cloning",
+    ),
+    CloningConfig: ("action_scaling", "max_episode_steps"),
+    PolicyConfig: ("encoder", "images", "numbers"),
+    DiscriminatorConfig: (
+        "hidden_sizes", "activation", "inputs", "ignore", "loss", "label_smoothing", "positive_prior", "gradient_penalty",
+        "gradient_penalty_target", "gradient_penalty_at", "spectral_norm", "dropout", "weight_decay", "logit_penalty",
+        "mixup", "schedule", "expert_batch_size", "replay_iterations", "replay_share", "rest_above", "absorbing",
+        "reward_normalise", "reward_clip", "reward_scale",
+    ),
 }  # fmt: skip
+_OTHERWISE = {"action_scaling": False}
+
+
+def _since(cls: type) -> dict[str, Any]:
+    """What a file of 0.1.0 lacks of a tree or section, as JSON holds it."""
+    defaults: dict[str, Any] = {}
+    for field in dataclasses.fields(cls):
+        if field.name in _SINCE_0_1_0.get(cls, ()):
+            made: Any = field.default_factory() if callable(field.default_factory) else field.default
+            defaults[field.name] = json.loads(json.dumps(made, default=dataclasses.asdict))
+    return defaults | {name: value for name, value in _OTHERWISE.items() if name in defaults}
 
 
 def to_dict(config: Any) -> dict[str, Any]:
@@ -40,7 +64,7 @@ def _flat(cls: type, values: Any, source: str, prefix: str = "") -> Iterator[tup
     """The leaves of a tree that a file holds, each of its field's type."""
     hints = get_type_hints(cls)
     typed.check(values, dict, source)
-    values = {**{name: value for name, value in _SINCE_0_1_0.items() if name in hints}, **values}
+    values = _since(cls) | values
     if wrong := set(values) ^ set(hints):
         raise UserError(f"{source}: the config has keys that this version does not know or lacks: {sorted(wrong)}")
     for name, value in values.items():
