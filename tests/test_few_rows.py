@@ -20,6 +20,7 @@ from trpo_gail.config.tree import Config, CriticConfig, DiscriminatorConfig, PPO
 from trpo_gail.errors import RunError
 from trpo_gail.learner import Learner
 from trpo_gail.parallel import Workers
+from trpo_gail.sampling.paid import PaidReturns
 from trpo_gail.sampling.rollout import Episodes, Rollout
 from trpo_gail.spaces.spec import EnvSpec
 from trpo_gail.train import iteration
@@ -63,13 +64,14 @@ class Fixed:
     cut_episodes = 0
 
     def __init__(self, rollout: Rollout) -> None:
-        self._rollout = rollout
+        self._rollout, self.paid = rollout, PaidReturns(rollout.valid.shape[1])
 
     def begin_iteration(self, iteration: int) -> None:
         pass
 
     def collect(self, actor: Any) -> tuple[Rollout, Episodes]:
-        return self._rollout, Episodes(np.zeros(0), np.zeros(0, np.int64))
+        ended = int((self._rollout.done & self._rollout.valid).sum())
+        return self._rollout, Episodes(np.arange(ended, dtype=np.float64), np.ones(ended, np.int64))
 
 
 class Env:

@@ -52,7 +52,8 @@ _SPARSE: Arrays = {  # every second row of the same, from the offsets 0 and 1
 
 # Name, the arrays that differ (None leaves one out), what must be said.
 _BROKEN: dict[str, tuple[Arrays, str]] = {
-    "missing dataset": ({"actions": None}, "dataset 'actions' is missing & expected"),
+    "missing dataset": ({"observations": None}, "dataset 'observations' is missing & expected"),
+    "no actions": ({"actions": None}, "holds no actions & expected & --discriminator.inputs state next_state"),
     "mismatched lengths": ({"actions": np.zeros(5, np.int64)}, "dataset 'actions' & expected 6 rows & found 5"),
     "mismatched episodes": ({"episode_lengths": np.array([3, 4])}, "'episode_lengths' & expected & 6 rows & found 7"),
     "NaN": ({"observations": _NAN}, "dataset 'observations' & expected finite & nan at [4, 2]"),
@@ -189,7 +190,7 @@ def flags(folder: Path) -> dict[str, Bad]:
             "--adversary: json:build: & no attribute 'build'", "--adversary", "json:build"
         ),
         "unknown adversary": train(
-            "--adversary: 'gial' & 'gail', 'fem' & module:function expected", "--adversary", "gial"
+            "--adversary: 'gial' & 'gail', 'airl', 'fem' & module:function expected", "--adversary", "gial"
         ),
         "unknown generator": train("--generator & 'npg' & 'ppo'", "--generator", "npg"),
         "wrong type": train("--steps: 'many' given, a whole number expected", "--steps", "many"),

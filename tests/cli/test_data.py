@@ -50,8 +50,9 @@ def test_info_warns_of_the_file(capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize(
     ("flags", "warned"),
     [
-        ([], True),
-        (["--adversary", "fem"], True),
+        ([], False),  # auto
+        (["--discriminator.reward=-log(1-D)"], True),
+        (["--adversary", "fem", "--discriminator.reward=-log(1-D)"], True),
         (["--discriminator.reward", "log(D)"], False),
     ],
 )

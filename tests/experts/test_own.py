@@ -241,5 +241,5 @@ def test_states_alone_are_refused_by_what_sees_actions(
 ) -> None:
     path = without_actions(tmp_path / "states.h5")
     assert main(["train", "CartPole-v1", "--expert", str(path), "--out", str(tmp_path / "run"), *flags]) == 2
-    assert f"{path}: holds no actions, which this run would see" in capsys.readouterr().err
+    assert f"{path}: holds no actions, at which this run would look" in capsys.readouterr().err
     assert not (tmp_path / "run").exists()

@@ -91,7 +91,7 @@ class Updater:
             return self._network.inputs.choose_back(by_output, out, rows.actions)
 
         self._adam.step(rows.z, slope, draw.counts[0])
-        return Update(totals, float(self._adam.mean_gradient.norm()), 0.0)
+        return Update(totals, float(self._adam.mean_gradient.double().norm()), 0.0)
 
     def _autograd(self, both: _Joined, mixed: _Mixture | None, draw: Draw, rng: np.random.Generator) -> Update:
         rows = self._with(both, mixed)
@@ -111,7 +111,7 @@ class Updater:
             gradient = self._adam.flat.gradient(total).double()
         self._adam.descend(gradient, draw.counts[0])
         totals = measures.sums(self._loss, plain, both.learners)
-        return Update(totals, float(self._adam.mean_gradient.norm()), float(penalty.detach()) / draw.counts[0])
+        return Update(totals, float(self._adam.mean_gradient.double().norm()), float(penalty.detach()) / draw.counts[0])
 
     def _gradient_penalty(self, both: _Joined, draw: Draw, rng: np.random.Generator) -> Tensor:
         """The sum over this rank's points of (|gradient of the output by the inputs| - target)^2, so that over the

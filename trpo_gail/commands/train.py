@@ -69,10 +69,10 @@ def _resumed(given: Given, command: str, saved: Config | None, out: str) -> Trai
 
 def _following(made: TrainArguments, given: Given) -> TrainArguments:
     """The flags of the policy's network that are not given follow the run of --init_policy. Raises UserError."""
-    from trpo_gail.runs import start
-
-    if not start.from_run(made.config):
+    if not made.config.starts_from_run:
         return made
+    from trpo_gail.runs import start  # loads torch
+
     with file_errors():
         network = start.network_of(str(made.config.init_policy))
     others = {name: value for name, value in network.items() if name not in given.values}

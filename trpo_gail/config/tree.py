@@ -384,6 +384,11 @@ class Config:
         return choices.find(choices.ADVERSARIES, self.adversary).imitates
 
     @property
+    def starts_from_run(self) -> bool:
+        """Whether the first policy is another run's."""
+        return self.init_policy not in (None, "bc")
+
+    @property
     def sees_actions(self) -> bool:
         """Whether some part of the run looks at the demonstrations' actions. Raises UserError as `imitates` does."""
         if self.init_policy == "bc":

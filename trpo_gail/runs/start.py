@@ -45,11 +45,6 @@ class Start:
     sha256: str  # of that file
 
 
-def from_run(config: Config) -> bool:
-    """Whether the policy comes from another run."""
-    return config.init_policy not in (None, CLONE)
-
-
 def network_of(run: str) -> dict[str, Any]:
     """The flags, by path, that give the network of a run's policy. Raises UserError."""
     path = _checkpoint(run)

@@ -128,7 +128,7 @@ def _start(
     collective."""
 
     def read() -> tuple[Start | None, Setting]:
-        if not (workers.main and start.from_run(config)) or (resumed and checkpoint.last_path(resumed)):
+        if not (workers.main and config.starts_from_run) or (resumed and checkpoint.last_path(resumed)):
             return None, setting
         found = start.read(config, spec, setting.init_policy, setting.init_policy_sha256)
         return found, dataclasses.replace(setting, init_policy=str(found.path), init_policy_sha256=found.sha256)
@@ -230,8 +230,8 @@ def _acted(expert: Demonstrations, config: Config, spec: EnvSpec) -> Demonstrati
         return expert
     if config.sees_actions:
         raise UserError(
-            f"{expert.path}: holds no actions, which this run would see: expected --discriminator.inputs state next_state "
-            "with --adversary gail and no --init_policy bc, or demonstrations with actions"
+            f"{expert.path}: holds no actions, at which this run would look: expected others, or --adversary gail with "
+            "--discriminator.inputs state next_state"
         )
     zeros = spec.executed.zeros(len(expert.observations))
     origin = dataclasses.replace(expert.provenance, action_view="raw")
