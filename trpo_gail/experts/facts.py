@@ -36,6 +36,10 @@ class Ends:
     limit: int
     unsaid: int
 
+    @property
+    def total(self) -> int:
+        return self.terminal + self.limit + self.unsaid
+
 
 @dataclass(frozen=True)
 class Whole:

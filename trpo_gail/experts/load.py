@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from trpo_gail.errors import UserError, listed, shortened
+from trpo_gail.errors import UserError, listed
 from trpo_gail.experts import arrays
 from trpo_gail.experts.check import FIELDS, checked
 from trpo_gail.experts.data import Demonstrations
-from trpo_gail.experts.files import foreign, hdf5
+from trpo_gail.experts.files import damage, foreign, hdf5
 from trpo_gail.experts.formats import FORMATS, Format
 
 
@@ -38,7 +37,7 @@ def load(
 def read(path: str | Path) -> Demonstrations:
     """Everything that a file holds, checked. Raises UserError as `load` does."""
     form = _format(path)
-    with _told(form, path):
+    with damage.told(form.NAME, path):
         held = checked(form.read(Path(path)), path)
     return replace(held, path=str(path), sha256=hdf5.sha256(path), format=form.NAME)
 
@@ -50,30 +49,15 @@ def pieces(path: str | Path) -> Iterator[Demonstrations]:
     """
     form: Any = _format(path)
     rows = 0
-    with _told(form, path):
+    with damage.told(form.NAME, path):
         made = form.pieces(Path(path)) if hasattr(form, "pieces") else iter([form.read(Path(path))])
     while True:
-        with _told(form, path):
+        with damage.told(form.NAME, path):
             if (piece := next(made, None)) is None:
                 return
             piece = replace(checked(piece, path, rows), path=str(path), format=form.NAME)
         yield piece
         rows += len(piece.observations)
-
-
-@contextmanager
-def _told(form: Format, path: str | Path) -> Iterator[None]:
-    """A damaged file may hold anything where a reader expects something; what it then raises means the same to a person,
-    whatever its type."""
-    try:
-        yield
-    except (UserError, OSError, MemoryError):
-        raise
-    except Exception as error:
-        raise UserError(
-            f"{path}: taken for {form.NAME}, but damaged or of another kind ({type(error).__name__}: "
-            f"{shortened(str(error), 100)}); docs/expert_data.md says what is read"
-        ) from error
 
 
 def _format(path: str | Path) -> Format:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from trpo_gail.errors import UserError, shortened
-from trpo_gail.experts.files import foreign
-from trpo_gail.experts.policies import KINDS, Kind, function, greedy, paper_policy
+from trpo_gail.errors import UserError
+from trpo_gail.experts.files import damage, foreign
+from trpo_gail.experts.policies import KINDS, function, greedy, paper_policy
 from trpo_gail.runs.evaluate import load_policy
 from trpo_gail.sampling.rollout import Actor
 
@@ -30,7 +30,8 @@ def load_actor(path: str | Path, env_id: str, snapshot: str | None = None) -> Ac
     if Path(path).is_file():
         if kind := next((kind for kind in KINDS if kind.holds(Path(path))), None):
             _refuse_snapshot(path, snapshot)
-            return _read(kind, path)
+            with damage.told(kind.NAME, path):
+                return kind.read(Path(path))
         if (foreign.kind(path) or "").startswith(foreign.TORCH):
             raise UserError(
                 f"{path}: weights of PyTorch, of a network that the file does not describe: not read; a function that uses "
@@ -42,19 +43,6 @@ def load_actor(path: str | Path, env_id: str, snapshot: str | None = None) -> Ac
             return function.load(str(path))
         raise UserError(f"{path}: no such file or folder, expected {_EXPECTED}")
     return paper_policy.load_policy(path if snapshot is None else f"{path}:{snapshot}")
-
-
-def _read(kind: Kind, path: str | Path) -> Actor:
-    """The policy in a file. A damaged one may hold anything where its reader expects something."""
-    try:
-        return kind.read(Path(path))
-    except (UserError, OSError, MemoryError):
-        raise
-    except Exception as error:
-        raise UserError(
-            f"{path}: taken for {kind.NAME}, but damaged or of another kind ({type(error).__name__}: "
-            f"{shortened(str(error), 100)})"
-        ) from error
 
 
 def _refuse_snapshot(path: str | Path, snapshot: str | None) -> None:

@@ -66,7 +66,7 @@ def _success(ends: Ends | None, path: str) -> str | None:
     if ends is None or ends.terminal <= ends.limit:
         return None
     return (
-        f"{path}: {ends.terminal} of {ends.terminal + ends.limit + ends.unsaid} episodes end by termination; if that is "
+        f"{path}: {ends.terminal} of {ends.total} episodes end by termination; if that is "
         f"success, the reward {ALIVE}, never negative, teaches to avoid it: --discriminator.reward 'log(D)' does not"
     )
 
@@ -76,7 +76,7 @@ def _living(ends: Ends | None, path: str) -> str | None:
     if ends is None or ends.limit <= ends.terminal:
         return None
     return (
-        f"{path}: {ends.limit} of {ends.terminal + ends.limit + ends.unsaid} episodes last until the time limit; if one can "
+        f"{path}: {ends.limit} of {ends.total} episodes last until the time limit; if one can "
         f"end by a failure, the reward {SUCCESS}, never positive, teaches to fail: --discriminator.reward '{ALIVE}' does not"
     )
 
