@@ -22,7 +22,7 @@ from trpo_gail.experts.checks import cautions
 from trpo_gail.experts.data import Demonstrations
 from trpo_gail.parallel import Workers
 from trpo_gail.records import Stats
-from trpo_gail.runs import checkpoint
+from trpo_gail.runs import checkpoint, start
 from trpo_gail.runs.console import View
 from trpo_gail.runs.evaluate import Evaluator, final_scores
 from trpo_gail.runs.run_folder import RunFolder, default_path, is_unbegun, provenance
@@ -72,9 +72,8 @@ def _prepare(config: CloningConfig, path: Path, workers: Workers) -> tuple[Demon
     run_config = dataclasses.replace(config.run_config(), num_envs=workers.size)
     setting, expert, env = prepare(dataclasses.replace(run_config, eval_every=0), None, workers)
     env.close()
+    start.check_demonstrations(expert)
     assert expert is not None
-    if len(expert.actions) < 2:
-        raise UserError(f"{expert.path}: 1 pair, at least 2 expected: one to learn from and one for validation")
     return expert, _Run(config, run_config, setting, env.spec)
 
 

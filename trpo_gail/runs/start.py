@@ -29,7 +29,8 @@ from trpo_gail.spaces.spec import EnvSpec
 CLONE = "bc"  # in place of a run
 # Fields on which a policy's actions depend, besides its parameters and its statistics.
 _NETWORK = tuple(
-    f"policy.{name}" for name in ("hidden_sizes", "encoder", "images", "normalise_observations", "observation_clip")
+    f"policy.{name}"
+    for name in ("hidden_sizes", "encoder", "images", "numbers", "normalise_observations", "observation_clip")
 )
 
 

@@ -230,8 +230,8 @@ def _acted(expert: Demonstrations, config: Config, spec: EnvSpec) -> Demonstrati
         return expert
     if config.sees_actions:
         raise UserError(
-            f"{expert.path}: holds no actions, at which this run would look: expected others, or --adversary gail with "
-            "--discriminator.inputs state next_state"
+            f"{expert.path}: holds no actions, at which this run would look: expected a file with actions, or --adversary "
+            "gail with --discriminator.inputs state next_state"
         )
     zeros = spec.executed.zeros(len(expert.observations))
     origin = dataclasses.replace(expert.provenance, action_view="raw")
