@@ -292,6 +292,18 @@ def test_it_rests_while_it_is_right() -> None:
     while adversary.fit(seen, np.random.default_rng(1))["d_updates"]:
         before = adversary.adam.flat.vector.clone()
     assert torch.equal(adversary.adam.flat.vector, before)
+    resting = adversary.fit(seen, np.random.default_rng(1))  # what it rests for is in the metrics
+    assert resting["d_accuracy_learner"] + resting["d_accuracy_expert"] > 1.8 and resting["d_gradient_norm"] == 0.0
+
+
+def test_mixtures_do_not_switch_the_logit_penalty_off() -> None:
+    steps = []
+    for weight in (0.0, 0.7):
+        adversary = linear([1.0, -1.0, 0.5, 0.0, 2.0], mixup=1.0, logit_penalty=weight)
+        adversary.d_step = 1
+        adversary.fit(toys.seen(batches(False)[0]), np.random.default_rng(0))
+        steps.append(adversary.adam.mean_gradient)
+    assert (steps[1] - steps[0])[:5].abs().max() > 0.1
 
 
 def test_replay_takes_its_share_from_the_last_iterations() -> None:

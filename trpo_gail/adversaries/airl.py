@@ -181,7 +181,7 @@ def build(config: Config, parts: Parts) -> AIRL:
     assert parts.expert is not None
     network = placed(ShapedNetwork(config, parts.spec, initial(config.seed, 2)), config, parts)
     ends_alone = "next_state" not in config.discriminator.inputs  # h is not asked behind an end
-    expert = known(parts.expert, network.inputs, ends_alone)
+    expert = known(parts.expert, network.inputs, parts.workers, ends_alone)
     made = AIRL(
         config.discriminator, config.d_step, network, View.of(parts.spec, expert), expert, parts.workers,
         form=rewards.chosen(config, expert.ends), run_steps=config.expected_steps,

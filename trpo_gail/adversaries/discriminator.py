@@ -191,9 +191,9 @@ class Discriminator:
         for draw in drawn:
             ours, theirs = sides[0].rows(draw.learner), sides[1].rows(draw.expert)
             update = self._updater.step(ours, theirs, draw, rng)
-            if update is not None:
-                totals += update.totals
-                taken, norms, penalties = taken + 1, norms + update.gradient_norm, penalties + update.penalty
+            totals += update.totals
+            taken += update.taken
+            norms, penalties = norms + update.gradient_norm, penalties + update.penalty
         summed = self.workers.sum_tensor(torch.cat([totals, torch.tensor([penalties], dtype=torch.float64)]))
         stats = measures.stats(summed[:-1]) | {"d_gradient_norm": norms / max(taken, 1)}
         if self.config.gradient_penalty:
@@ -240,7 +240,7 @@ class _Side:
         return Rows(self.z(index), self.actions[index], self.offset(numbers))
 
 
-def known(expert: Transitions, inputs: Inputs, ends_alone: bool = False) -> Transitions:
+def known(expert: Transitions, inputs: Inputs, workers: Workers, ends_alone: bool = False) -> Transitions:
     """The expert's rows without those whose next observation is seen, but not known. With `ends_alone`, an end is judged
     without what was observed behind it, which then need not be known. Raises UserError if no row is left."""
     if not inputs.needs_next:
@@ -256,7 +256,7 @@ def known(expert: Transitions, inputs: Inputs, ends_alone: bool = False) -> Tran
             "--discriminator.inputs: next observations are seen, but the demonstrations hold none that is known: expected a "
             "file with next observations or of whole episodes, or --airl.no_shaping with --adversary airl"
         )
-    if not good.all():
+    if not good.all() and workers.main:
         warn(f"{len(good) - good.sum()} of {len(good)} pairs are left out: their next observation is not known")
     rewards_ = expert.env_rewards
     return dataclasses.replace(
@@ -276,7 +276,7 @@ def build(config: Config, parts: Parts) -> Discriminator:
     assert parts.expert is not None
     d = config.discriminator
     network = placed(DiscriminatorNetwork(d, parts.spec, initial(config.seed, 2), config.policy.encoder), config, parts)
-    expert = known(parts.expert, network.inputs, ends_alone=d.absorbing)
+    expert = known(parts.expert, network.inputs, parts.workers, ends_alone=d.absorbing)
     made = Discriminator(
         d, config.d_step, network, View.of(parts.spec, expert), expert, parts.workers,
         form=rewards.chosen(config, expert.ends), run_steps=config.expected_steps,

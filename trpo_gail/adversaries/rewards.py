@@ -73,6 +73,5 @@ def why(config: Config, ends: Ends | None) -> str | None:
         return f"reward {form}, of either sign (auto)"
     if ends is None:
         return f"reward {form} (auto: the demonstrations do not say how episodes end)"
-    ended, total = ends.terminal, ends.terminal + ends.limit + ends.unsaid
     favours = "never positive: it favours ending" if form == SUCCESS else "never negative: it favours living on"
-    return f"reward {form} (auto: {ended} of {total} demonstrations end by termination), {favours}"
+    return f"reward {form} (auto: {ends.terminal} of {ends.total} demonstrations end by termination), {favours}"

@@ -40,22 +40,22 @@ class Updater:
         self._workers, self._loss = adam.workers, losses.of(config)
         self._by_autograd = bool(config.gradient_penalty or config.spectral_norm or config.dropout)
 
-    def step(self, ours: Rows, theirs: Rows, draw: Draw, rng: np.random.Generator) -> Update | None:
-        """One step of Adam, or None if D rests. A collective; `rng` is the same on all ranks."""
-        if self._config.rest_above is not None and self._rests(ours, theirs):
-            return None
+    def step(self, ours: Rows, theirs: Rows, draw: Draw, rng: np.random.Generator) -> Update:
+        """One step of Adam, unless D rests. A collective; `rng` is the same on all ranks."""
+        if self._config.rest_above is not None:
+            look = self._look(ours, theirs)
+            if measures.accuracy(self._workers.sum_tensor(look.totals)) > self._config.rest_above:
+                return look
         mixed = self._mixture(ours, theirs, draw, rng)
         take = self._autograd if self._by_autograd else self._by_hand
         return take(_Joined.of([ours, theirs]), mixed, draw, rng)
 
     @torch.no_grad()
-    def _rests(self, ours: Rows, theirs: Rows) -> bool:
-        """Whether D is right too often. A collective."""
+    def _look(self, ours: Rows, theirs: Rows) -> Update:
+        """What D makes of the rows, without a step."""
         both = _Joined.of([ours, theirs])
         totals = measures.sums(self._loss, self._outputs(self._network.net(both.z), both), len(ours.z))
-        right = measures.accuracy(self._workers.sum_tensor(totals))
-        assert self._config.rest_above is not None
-        return right > self._config.rest_above
+        return Update(totals, 0.0, 0.0, taken=False)
 
     def _outputs(self, out: Tensor, rows: _Joined) -> Tensor:
         x = self._network.inputs.choose(out, rows.actions)
@@ -68,7 +68,7 @@ class Updater:
         count, experts = draw.counts
 
         def mean(sums: Tensor) -> Tensor:
-            return self._workers.sum_tensor(sums) / torch.tensor([count, experts], dtype=torch.float64)
+            return self._workers.sum_tensor(sums) / sums.new_tensor([count, experts])
 
         slope = self._loss.slope(x, learners, mean)
         if self._config.logit_penalty:
@@ -138,7 +138,8 @@ class Updater:
         if not alpha:
             return None
         shares = torch.from_numpy(rng.beta(alpha, alpha, draw.counts[0])[draw.places[0]]).to(ours.z.device)
-        return _Mixture(_mixed(ours, theirs, shares, self._network), shares, self._config.adversary_entcoeff)
+        rows = _mixed(ours, theirs, shares, self._network)
+        return _Mixture(rows, shares, self._config.adversary_entcoeff, self._config.logit_penalty)
 
 
 @dataclass(frozen=True)
@@ -149,6 +150,7 @@ class Update:
     totals: Tensor
     gradient_norm: float
     penalty: float
+    taken: bool = True  # False if D rests: there was no step
 
 
 @dataclass(frozen=True)
@@ -194,12 +196,13 @@ class _Mixture:
     rows: _Joined
     shares: Tensor
     entcoeff: float
+    logit_penalty: float
 
     def slope(self, x: Tensor, before: int) -> Tensor:
-        """Derivative by the outputs x [B], of which the first `before` are not mixed and count nothing. Twice the mean
-        over mixtures: with shares of 0 and 1 alone, that is the mean over each side."""
+        """Derivative by the outputs x [B], of which the first `before` are not mixed and count in the penalty alone. Twice
+        the mean over mixtures: with shares of 0 and 1 alone, that is the mean over each side."""
         d = torch.sigmoid(x)
         slope = 2.0 * (d + self.entcoeff * x * d * (1.0 - d))
         slope[before:] -= 2.0 * self.shares.to(x.dtype)
-        slope[:before] = 0.0
+        slope[:before] = self.logit_penalty * x[:before]
         return slope

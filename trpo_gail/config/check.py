@@ -74,7 +74,7 @@ def _recomputed_advantages(config: Any) -> None:
 
 def _discriminator(config: Any) -> None:
     """What does not go together in a discriminator."""
-    d, airl = config.discriminator, config.adversary == "airl"
+    d = config.discriminator
     pairs = [
         (d.mixup > 0, "mixup", d.mixup),
         (d.gradient_penalty > 0 and d.gradient_penalty_at == "between", "gradient_penalty_at", d.gradient_penalty_at),
@@ -96,7 +96,12 @@ def _discriminator(config: Any) -> None:
             "--discriminator.loss: wasserstein given, which has no bound by itself: expected "
             "--discriminator.gradient_penalty (10 is usual) or --discriminator.spectral_norm"
         )
-    if airl:
+    if d.mixup and d.label_smoothing:
+        raise UserError(
+            f"--discriminator.mixup: {d.mixup} given, which makes labels of its own, but --discriminator.label_smoothing "
+            "changes them, too: expected one of the two"
+        )
+    if config.adversary == "airl":
         _airl(d)
     if config.adversary in ("fem", "gtal", "constant") and d.reward not in ("auto", "-log(1-D)", "log(D)"):
         raise UserError(
