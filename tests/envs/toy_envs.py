@@ -63,3 +63,12 @@ class AnySpace(gymnasium.Env):
         self._left -= 1
         inside = self.action_space.contains(np.asarray(action, self.action_space.dtype)[()])
         return self.observation_space.sample(), float(inside), self._left == 0, False, {}
+
+
+def env_id(observation: Space, action: Space) -> str:
+    """Register an environment of these spaces, if there is none yet."""
+    name = f"ToyAny{abs(hash(repr((observation, action))))}-v0"
+    if name not in gymnasium.registry:
+        spaces = {"observation_space": observation, "action_space": action}
+        gymnasium.register(name, entry_point=lambda **given: AnySpace(**given), kwargs=spaces, max_episode_steps=100)
+    return name

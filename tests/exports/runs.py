@@ -8,12 +8,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import gymnasium
 import numpy as np
 from gymnasium.spaces import Box, Dict, Discrete, MultiDiscrete, Space
 
 sys.path.append(str(Path(__file__).parents[1] / "envs"))
-import toy_envs
+import toy_envs as toy_envs
 
 from trpo_gail import Config, Demonstrations, run
 from trpo_gail.build import make_learner
@@ -41,17 +40,6 @@ SPACES: dict[str, tuple[Space, Space]] = {
 }
 
 
-def register(observation: Space, action: Space) -> str:
-    """The id of an environment of these spaces, whose episodes have five steps."""
-    name = f"Exported{abs(hash(repr((observation, action))))}-v0"
-    if name not in gymnasium.registry:
-        spaces = {"observation_space": observation, "action_space": action}
-        gymnasium.register(
-            name, entry_point=lambda **given: toy_envs.AnySpace(**given), kwargs=spaces, max_episode_steps=100
-        )
-    return name
-
-
 def demonstrations(observation: Space, action: Space, rows: int = 20) -> Demonstrations:
     """Random ones, of five steps each."""
     observation.seed(1)
@@ -69,7 +57,7 @@ def make_run(out: Path, kind: str, **given: Any) -> Path:
     spaces = SPACES[kind]
     config = changed(
         Config(
-            register(*spaces), num_envs=2, timesteps_per_batch=40, iterations=2, eval_every=0, final_episodes=0,
+            toy_envs.env_id(*spaces), num_envs=2, timesteps_per_batch=40, iterations=2, eval_every=0, final_episodes=0,
             policy=PolicyConfig(hidden_sizes=(8,), output_scale=1.0),
             discriminator=DiscriminatorConfig(hidden_size_adversary=8, d_stepsize=0.005),
         ),

@@ -10,7 +10,7 @@ import gymnasium
 import numpy as np
 import pytest
 import torch
-from runs import ROBOT, SPACES, batch, first, in_own_structure, make_run, register, resumed
+from runs import ROBOT, SPACES, batch, first, in_own_structure, make_run, resumed, toy_envs
 
 from trpo_gail import RewardFunction, UserError
 from trpo_gail.cli import main
@@ -202,7 +202,8 @@ def test_the_command(box: Path, tmp_path: Path, capsys: pytest.CaptureFixture[st
     out, policy = tmp_path / "reward.pt", tmp_path / "policy.pt"
     assert main(["export", str(box), "--reward", str(out), "--policy", str(policy)]) == 0
     said = capsys.readouterr().out
-    assert said.startswith(f"{out}: reward of gail on {register(*SPACES['box'])} after iteration 2\n{policy}: policy; ")
+    name = toy_envs.env_id(*SPACES["box"])
+    assert said.startswith(f"{out}: reward of gail on {name} after iteration 2\n{policy}: policy; ")
     assert np.isfinite(RewardFunction.load(out)(OBS, ACT, OBS, False))
     for given, message in (
         ([], "--reward FILE or --policy FILE expected"),

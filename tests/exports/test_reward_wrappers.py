@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from gymnasium.spaces import Box, Discrete
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
-from runs import SPACES, first, make_run, register
+from runs import SPACES, first, make_run, toy_envs
 
 from trpo_gail import RewardFunction, RewardWrapper, UserError, VectorRewardWrapper
 from trpo_gail.exports.write_reward import export_reward
@@ -95,7 +95,7 @@ class Spy(gymnasium.vector.VectorWrapper):
 def test_observations_of_several_parts(tmp_path: Path) -> None:
     """The final observations take the place of those after a reset, part by part."""
     learned = export_reward(make_run(tmp_path / "run", "robot"), tmp_path / "reward.pt")
-    made = [lambda: gymnasium.make(register(*SPACES["robot"]))] * 2
+    made = [lambda: gymnasium.make(toy_envs.env_id(*SPACES["robot"]))] * 2
     spy = Spy(SyncVectorEnv(made, autoreset_mode=AutoresetMode.SAME_STEP))
     env = VectorRewardWrapper(spy, learned)
     before, _ = env.reset(seed=0)

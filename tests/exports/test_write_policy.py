@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from runs import SPACES, make_run
+from runs import SPACES, make_run, toy_envs
 from torch import Tensor
 
 from trpo_gail import UserError, load_policy
@@ -135,6 +135,5 @@ def test_random_observations_are_of_the_space(box: Path) -> None:
 
 def _spec(kind: str) -> Any:
     import toys
-    from runs import register
 
-    return toys.spec_of(register(*SPACES[kind]))
+    return toys.spec_of(toy_envs.env_id(*SPACES[kind]))

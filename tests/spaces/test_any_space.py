@@ -6,7 +6,6 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import gymnasium
 import numpy as np
 import pytest
 import toys
@@ -14,7 +13,7 @@ from gymnasium.spaces import Box, Dict, Discrete, MultiBinary, MultiDiscrete, Sp
 from gymnasium.vector.utils import concatenate, create_empty_array
 
 sys.path.append(str(Path(__file__).parents[1] / "envs"))
-import toy_envs
+import toy_envs as toy_envs
 
 from trpo_gail.build import make_learner
 from trpo_gail.config.tree import Config, PolicyConfig
@@ -51,23 +50,12 @@ def empty(space: Space, n: int) -> Any:
     return create_empty_array(space, n)
 
 
-def env_id(observation: Space, action: Space) -> str:
-    """Register an environment of these spaces, if there is none yet."""
-    name = f"ToyAny{abs(hash(repr((observation, action))))}-v0"
-    if name not in gymnasium.registry:
-        spaces = {"observation_space": observation, "action_space": action}
-        gymnasium.register(
-            name, entry_point=lambda **given: toy_envs.AnySpace(**given), kwargs=spaces, max_episode_steps=100
-        )
-    return name
-
-
 CASES = [*((o, "from 1") for o in OBSERVATIONS), *(("nest", a) for a in ACTIONS)]
 
 
 @pytest.mark.parametrize(("observation", "action"), CASES)
 def test_it_is_trained_saved_and_asked(observation: str, action: str, tmp_path: Path) -> None:
-    name = env_id(OBSERVATIONS[observation], ACTIONS[action])
+    name = toy_envs.env_id(OBSERVATIONS[observation], ACTIONS[action])
     config = Config(name, num_envs=2, timesteps_per_batch=40, d_step=2, policy=PolicyConfig(hidden_sizes=(8,)))
     env = vector.make(name, 2, "gymnasium", scale=True)
     vector.try_out(env, early_reset=True)
@@ -94,7 +82,7 @@ def test_it_is_trained_saved_and_asked(observation: str, action: str, tmp_path: 
 def test_codes_are_standardised(tmp_path: Path) -> None:
     """uint8 rows that are no pictures, up to the loaded policy."""
     space = Dict({"camera": Box(0, 255, (6, 6, 3), np.uint8), "image": Box(0, 255, (5, 5, 3), np.uint8)})
-    name = env_id(space, Discrete(3))
+    name = toy_envs.env_id(space, Discrete(3))
     policy = PolicyConfig(hidden_sizes=(8,), numbers=("image",))
     config = Config(name, num_envs=2, timesteps_per_batch=40, d_step=2, policy=policy)
     env = vector.make(name, 2, "gymnasium", **{**config.env_settings, "scale": True})
@@ -120,11 +108,11 @@ def test_codes_are_standardised(tmp_path: Path) -> None:
 )
 def test_wrong_names_of_parts_are_refused(images: list[str], numbers: list[str], said: str) -> None:
     with pytest.raises(UserError, match=said):
-        vector.make(env_id(OBSERVATIONS["words"], Discrete(3)), 1, "gymnasium", images=images, numbers=numbers)
+        vector.make(toy_envs.env_id(OBSERVATIONS["words"], Discrete(3)), 1, "gymnasium", images=images, numbers=numbers)
 
 
 def test_an_observation_of_another_structure_is_refused(tmp_path: Path) -> None:
-    env = vector.make(env_id(OBSERVATIONS["nest"], Discrete(2)), 1, "gymnasium")
+    env = vector.make(toy_envs.env_id(OBSERVATIONS["nest"], Discrete(2)), 1, "gymnasium")
     config = Config(env.spec.id, adversary="env_reward", num_envs=1)
     checkpoint.save(tmp_path, make_learner(config, env, None, WORKERS), config, env.spec, WORKERS)
     loaded = load_policy(tmp_path)
@@ -136,6 +124,6 @@ def test_an_observation_of_another_structure_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("action", ACTIONS)
 def test_random_actions_are_the_environments(action: str) -> None:
-    spec = toys.spec_of(env_id(Discrete(2), ACTIONS[action]), scale=True)
+    spec = toys.spec_of(toy_envs.env_id(Discrete(2), ACTIONS[action]), scale=True)
     evaluator = Evaluator(Config(spec.id, num_envs=1), spec, WORKERS)
     assert evaluator.random(4).returns.tolist() == [5.0] * 4

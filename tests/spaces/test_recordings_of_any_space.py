@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from gymnasium.spaces import Space
-from test_any_space import ACTIONS, CASES, OBSERVATIONS, env_id
+from test_any_space import ACTIONS, CASES, OBSERVATIONS, toy_envs
 
 import trpo_gail
 from trpo_gail.cli import main
@@ -45,7 +45,7 @@ def test_it_is_recorded_and_trained_on(
     observation: str, action: str, expert: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     spaces = OBSERVATIONS[observation], ACTIONS[action]
-    name, file = env_id(*spaces), tmp_path / "x.h5"
+    name, file = toy_envs.env_id(*spaces), tmp_path / "x.h5"
     told: list[str] = []
     record(name, expert(*spaces), 3, file, num_envs=2, warn=told.append)
     assert ["is a text, which is left out" in text for text in told] == [True] * (observation == "words")
@@ -65,7 +65,7 @@ def test_it_is_recorded_and_trained_on(
 
 def test_parts_are_matched_by_name(expert: Any, tmp_path: Path) -> None:
     spaces = OBSERVATIONS["robot"], ACTIONS["from 1"]
-    name, file = env_id(*spaces), tmp_path / "x.h5"
+    name, file = toy_envs.env_id(*spaces), tmp_path / "x.h5"
     record(name, expert(*spaces), 2, file)
     held = trpo_gail.Demonstrations.load(file)
     parts = structured.mapped(held.observations)
