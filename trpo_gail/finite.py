@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 import torch
@@ -37,6 +37,13 @@ class Part(Protocol):
     """Anything whose state a checkpoint holds."""
 
     def state_dict(self) -> Mapping[str, Any]: ...
+
+
+@runtime_checkable
+class Moving(Protocol):
+    """A part that keeps more than what a step changes. Only what changes is checked: the rest would take a collective."""
+
+    def moving(self) -> Mapping[str, Any]: ...
 
 
 class NotFinite(RunError):
@@ -74,7 +81,8 @@ def checked(owner: str, stats: S, *parts: Part) -> S:
         if value is not None:
             number(f"{name} of the {owner}", value)
     for part in parts:
-        for path, tensor in _tensors("", part.state_dict()):
+        state = part.moving() if isinstance(part, Moving) else part.state_dict()
+        for path, tensor in _tensors("", state):
             if not math.isfinite(float(tensor.sum())) and len(bad := tensor[~torch.isfinite(tensor)]):
                 kind = (
                     "statistics" if path.endswith(_STATISTICS) else "Adam's state" if "adam" in path else "parameters"

@@ -13,6 +13,7 @@ import pytest
 import torch
 import toys
 
+from trpo_gail import finite
 from trpo_gail.adversaries.discriminator import Discriminator
 from trpo_gail.build import make_adversary
 from trpo_gail.config.presets import changed
@@ -322,6 +323,18 @@ def test_replay_takes_its_share_from_the_last_iterations() -> None:
         assert set(shares) == set(range(max(0, k - 2), k + 1))
         assert shares[k] == pytest.approx(1.0 if k == 0 else 0.5, abs=0.06)
     assert len(adversary._replay.held) == 2
+
+
+def test_the_check_of_finite_numbers_sends_no_replayed_rows() -> None:
+    """It looks at each iteration's state; but the parameters are still looked at."""
+    adversary = made(config_of({"replay_iterations": 2}))
+    adversary.fit(toys.seen(batches(False)[0]), np.random.default_rng(0))
+    adversary._replay.state_dict = lambda: pytest.fail("all ranks would send their rows")
+    assert finite.checked("adversary", {}, adversary) == {}
+    with torch.no_grad():
+        adversary.adam.flat.vector[0] = math.nan
+    with pytest.raises(finite.NotFinite, match="parameters of the adversary"):
+        finite.checked("adversary", {}, adversary)
 
 
 def test_a_step_size_falls_over_the_run() -> None:

@@ -212,9 +212,13 @@ class Discriminator:
 
     # ---- resume ------------------------------------------------------------------------------------------------------
 
+    def moving(self) -> dict[str, Any]:
+        """See `finite.Moving`: without the rows that are replayed, which all ranks would have to send each iteration."""
+        return {"network": self.network.state_dict(), "adam": self.adam.state_dict()}
+
     def state_dict(self) -> dict[str, Any]:
         """Tensors and numbers. A collective if rows are replayed."""
-        state = {"network": self.network.state_dict(), "adam": self.adam.state_dict(), "steps": self._steps}
+        state = self.moving() | {"steps": self._steps}
         return state | {"pay": self._pay.state_dict(), "replay": self._replay.state_dict()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
