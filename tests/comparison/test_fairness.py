@@ -62,11 +62,21 @@ def test_a_rate_that_does_not_divide_is_rounded_and_said() -> None:
     )
 
 
+def test_a_rate_of_its_own_is_said() -> None:
+    assert made("--d_step", "8").notes == (
+        "Its discriminator updates per step are -50.0% from the common number: by its own --d_step 8.",
+    )
+
+
+def test_airl_has_as_many_updates() -> None:
+    found = made("--adversary", "airl", "--timesteps_per_batch", "1024")
+    assert found.config["d_step"] == 8 and not any("update" in note or "fitted" in note for note in found.notes)
+
+
 @pytest.mark.parametrize(
     ("flags", "says"),
     [
         (("--timesteps_per_batch", "64"), "1 discriminator updates per 64 steps are +100% from the common 16 per 2048"),
-        (("--d_step", "8"), "8 discriminator updates per 2048 steps are -50%"),
         (("--iterations", "501"), "--iterations 501 would end it early; --iterations None expected"),
         (
             ("--preset", "paper", "--iterations", "None", "--sampling", "steps"),
@@ -111,7 +121,9 @@ def test_whole_episodes_of_another_batch_cannot_be_foreseen_and_are_said() -> No
 
 def test_updates_are_counted_and_unequal_ones_told_of() -> None:
     """16 updates an epoch: of 2048 steps 7.8125 per 1000; of 2000 8, which is 2.4 % more; of 1024 15.625."""
-    named = tuple(contestants(BASE, [entry(), entry(name="b"), entry("--adversary", "constant", name="c")]))
+    named = tuple(
+        contestants(BASE, [entry(), entry("--adversary", "airl", name="b"), entry("--adversary", "constant", name="c")])
+    )
     plan = Plan(named, (), (0,), (), 1, 1, 1)
 
     def run(contestant: str, env: str, steps: int) -> Any:

@@ -24,12 +24,14 @@ CONTESTANTS = (  # what makes a contestant, and its epochs
 )  # fmt: skip
 # The environment, what it sees, and what counts as a batch.
 SAME = ("env_kwargs", "max_episode_steps", "backend", "actions", "sampling")
-WIDTHS = ("policy.hidden_sizes", "critic.hidden_sizes", "discriminator.hidden_size_adversary")
+WIDTHS = (
+    "policy.hidden_sizes", "critic.hidden_sizes", "discriminator.hidden_size_adversary", "discriminator.hidden_sizes",
+)  # fmt: skip
 NETWORKS = (*WIDTHS,  # and how they begin, and what they are given
     "action_scaling", "policy.init_log_std", "policy.output_scale", "policy.normalise_observations",
     "policy.observation_clip",
     "critic.time_input", "critic.normalise_observations", "critic.observation_clip", "discriminator.normalise",
-    "discriminator.input_clip", "normalise_from_expert",
+    "discriminator.input_clip", "discriminator.activation", "normalise_from_expert",
 )  # fmt: skip
 OF_GENERATORS = choices.owned(choices.GENERATORS)
 ROUNDING = 0.05  # of the discriminator's updates per step: more is refused beforehand, and noted afterwards
@@ -75,7 +77,7 @@ def contestants(base: Config, entries: Sequence[Entry]) -> tuple[Contestant, ...
     """The contestants on equal terms with `base`, the settings that the common flags alone come to.
 
     Raises UserError if they are not: another environment, an early end, networks that differ although no flag of the
-    contestant says so, or another number of discriminator updates per environment step.
+    contestant says so, or another number of discriminator updates per environment step, although it names no d_step.
     """
     return tuple(_contestant(base, entry) for entry in entries)
 
@@ -119,29 +121,33 @@ def _sizes(value: object) -> str:
 def _updates(where: str, base: Config, entry: Entry) -> tuple[int, tuple[str, ...]]:
     """Discriminator updates per epoch, so that they are as many per step as the common flags have; a note where not."""
     config, steps, common = entry.config, epoch_steps(flatten(entry.config)), epoch_steps(flatten(base))
-    if config.adversary != "gail":
+    if not _steps_often(config.adversary):
         how = f"is fitted once per epoch of {steps} steps" if config.imitates else "is fitted to nothing"
         return config.d_step, (f"--adversary {config.adversary} {how}.",)
     exact = base.d_step / common * steps
-    d_step = config.d_step if "d_step" in flag_names(entry.flags) else max(1, round(exact))
+    own = "d_step" in flag_names(entry.flags)
+    d_step = config.d_step if own else max(1, round(exact))
     off = d_step / exact - 1.0
-    if abs(off) > ROUNDING:
+    if abs(off) > ROUNDING and not own:
         raise UserError(
             f"{where}: {d_step} discriminator updates per {steps} steps are {off:+.0%} from the common "
-            f"{base.d_step} per {common}; another --timesteps_per_batch or --d_step expected"
+            f"{base.d_step} per {common}; another --timesteps_per_batch expected, or a --d_step of its own"
         )
     notes = []
     if abs(off) > 1e-9:
-        notes.append(
-            f"Its discriminator updates per step are {off:+.1%} from the common number: {exact:.4g} per epoch were rounded "
-            f"to {d_step}."
-        )
+        why = f"by its own --d_step {d_step}" if own else f"{exact:.4g} per epoch were rounded to {d_step}"
+        notes.append(f"Its discriminator updates per step are {off:+.1%} from the common number: {why}.")
     if config.sampling == "episodes" and steps != common:
         notes.append(
             f"Its batches are of whole episodes, so that an epoch has more than {steps} steps, by what nobody knows "
             "beforehand; the updates that were counted tell."
         )
     return d_step, tuple(notes)
+
+
+def _steps_often(adversary: str) -> bool:
+    """Whether an adversary takes `d_step` updates an epoch."""
+    return choices.reads(choices.ADVERSARIES, adversary, "d_step")
 
 
 def check_lengths(made: Sequence[Contestant], tasks: Iterable[Task], ranks: int) -> None:
@@ -174,7 +180,7 @@ def differing(made: Sequence[Contestant]) -> dict[str, list[object]]:
 def updates_per_step(plan: Plan, result: Result) -> float | None:
     """A run's discriminator updates per environment step, as it came; None if there is no discriminator."""
     config = plan.contestant(result.contestant).config
-    return config["d_step"] * result.iterations / result.steps if config["adversary"] == "gail" else None
+    return config["d_step"] * result.iterations / result.steps if _steps_often(config["adversary"]) else None
 
 
 def counted(plan: Plan, results: Sequence[Result]) -> dict[str, dict[str, float]]:
