@@ -329,6 +329,20 @@ def test_tensorboards_events_are_cut_too(folder: RunFolder) -> None:
     assert events.Tags()["scalars"] == ["x"]
 
 
+def test_shares_below_edges_are_a_histogram_in_tensorboard(tmp_path: Path) -> None:
+    accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator").EventAccumulator
+    written = events.Events(tmp_path)
+    written.write({"iteration": 1, "steps": 10, "x": 2.0, "d_logit_below_-4": 0.25, "d_logit_below_8": 0.5})
+    written.close()
+    found = accumulator(str(tmp_path))
+    found.Reload()
+    assert found.Tags()["scalars"] == ["x"]
+    [event] = found.Histograms("d_logit_histogram")
+    assert event.step == 10
+    assert list(event.histogram_value.bucket_limit) == [-10.0, -4.0, 8.0, 14.0]
+    assert list(event.histogram_value.bucket) == [0.0, 0.25, 0.25, 0.5]
+
+
 # ---- JSON ------------------------------------------------------------------------------------------------------------
 
 

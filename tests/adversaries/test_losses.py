@@ -107,4 +107,8 @@ def test_measures_by_hand() -> None:
     assert found["d_loss"] == pytest.approx(sum(soft))
     assert (found["d_logit_learner"], found["d_logit_expert"]) == (0.5, 1.0)
     assert (found["d_accuracy_learner"], found["d_accuracy_expert"]) == (0.5, pytest.approx(2 / 3))
+    shares = [found[f"d_logit_learner_below_{edge}"] for edge in (-8, -2, -1, 1, 2, 4)]
+    assert shares == [0.0, 0.0, 0.0, 0.5, 0.5, 1.0]  # an edge is above what is less than it
+    assert found["d_logit_expert_below_1"] == pytest.approx(1 / 3)
+    assert found["d_logit_expert_below_2"] == pytest.approx(2 / 3)
     assert found["d_logit_std_learner"] == 1.5 and found["d_logit_std_expert"] == pytest.approx(np.std([3, -1, 1]))

@@ -24,7 +24,16 @@ SECTIONS = [
     "Returns", "Learning curve", "Episodic returns", "Discriminator", "Policy learning", "KL and step acceptance",
     "States visited, expert and learner", "Time", "Settings",
 ]  # fmt: skip
-PICTURES = ["episodes", "learning_curve", "episodic_returns", "discriminator", "policy", "trust_region", "time"]
+PICTURES = [
+    "episodes",
+    "learning_curve",
+    "episodic_returns",
+    "discriminator",
+    "logits",
+    "policy",
+    "trust_region",
+    "time",
+]
 
 
 @pytest.fixture

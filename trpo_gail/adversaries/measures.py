@@ -9,9 +9,10 @@ from torch import Tensor
 from torch.nn.functional import softplus
 
 from trpo_gail.adversaries.losses import Loss
-from trpo_gail.records import Stats
+from trpo_gail.records import LOGIT_EDGES, Stats, logit_below
 
-SUMS = 11
+_MEANS = 11
+SUMS = _MEANS + 2 * len(LOGIT_EDGES)
 
 
 def sums(loss: Loss, output: Tensor, learners: int) -> Tensor:
@@ -25,7 +26,9 @@ def sums(loss: Loss, output: Tensor, learners: int) -> Tensor:
         on_expert**2,
     )  # fmt: skip
     counts = torch.tensor([float(len(on_learner)), float(len(on_expert))], dtype=torch.float64)
-    return torch.cat([torch.stack([side.sum().double() for side in sides]), counts])
+    edges = torch.tensor(LOGIT_EDGES, dtype=torch.float64)
+    below = [(side[:, None] < edges).sum(0).double() for side in (on_learner, on_expert)]
+    return torch.cat([torch.stack([side.sum().double() for side in sides]), counts, *below])
 
 
 def accuracy(totals: Tensor) -> float:
@@ -35,7 +38,8 @@ def accuracy(totals: Tensor) -> float:
 
 
 def stats(totals: Tensor) -> Stats:
-    """Means over the rows of all ranks, from their `sums`."""
+    """Means over the rows of all ranks, from their `sums`. `..._below_X` is the share of a side's rows whose logit is
+    less than X: a histogram, added up."""
     s = totals.tolist()
     learners, experts = max(s[9], 1.0), max(s[10], 1.0)
     return {
@@ -49,7 +53,13 @@ def stats(totals: Tensor) -> Stats:
         "d_accuracy_expert": s[6] / experts,
         "d_logit_std_learner": _std(s[3] / learners, s[7] / learners),
         "d_logit_std_expert": _std(s[4] / experts, s[8] / experts),
+        **_below("learner", s[_MEANS:], learners),
+        **_below("expert", s[_MEANS + len(LOGIT_EDGES) :], experts),
     }
+
+
+def _below(side: str, counts: list[float], rows: float) -> Stats:
+    return {logit_below(side, edge): count / rows for edge, count in zip(LOGIT_EDGES, counts, strict=False)}
 
 
 def _std(mean: float, square: float) -> float:

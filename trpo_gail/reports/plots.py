@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -60,6 +61,48 @@ def metrics(runs: Sequence[RunData], panels: Sequence[Panel], columns: int = 2) 
         axes.set_xlabel("environment steps" if runs[drawn[0]].x_name == "steps" else "iterations", fontsize=9)
     _run_legend(figure, runs, drawn)
     return style.png(figure)
+
+
+@style.picture
+def logits(runs: Sequence[RunData], sides: Mapping[str, Sequence[tuple[float, str]]]) -> bytes:
+    """How logits spread as a run goes on: a row of panels per run, one for each side. `sides` have edges and the columns
+    with the share of rows below them."""
+    drawn = with_logits(runs, sides)
+    figure, grid = style.grid(len(drawn) * len(sides), len(sides), 2.4)
+    panels = iter(grid)
+    for run in drawn:
+        for side, edges in sides.items():
+            _spread(next(panels), run, edges, side if len(drawn) == 1 else f"{run.label}: {side}")
+    from matplotlib.patches import Patch
+
+    limits = [edge for edge, _ in next(iter(sides.values()))]
+    names = [
+        f"below {limits[0]:g}",
+        *(f"{low:g} to {high:g}" for low, high in pairwise(limits)),
+        f"above {limits[-1]:g}",
+    ]
+    style.legend(figure, [Patch(color=colour) for colour in style.shades(len(names))], names)
+    return style.png(figure)
+
+
+def with_logits(runs: Sequence[RunData], sides: Mapping[str, Sequence[tuple[float, str]]]) -> list[RunData]:
+    """Those runs that have all of these columns, each with as many values."""
+    lengths = [{len(run.column(name)[1]) for edges in sides.values() for _, name in edges} for run in runs]
+    return [run for run, found in zip(runs, lengths, strict=True) if len(found) == 1 and found != {0}]
+
+
+def _spread(axes: Any, run: RunData, edges: Sequence[tuple[float, str]], title: str) -> None:
+    """The shares of rows between edges, one on top of the other; means over a fortieth of the run."""
+    lines = [run.column(name) for _, name in edges]
+    x, window = lines[0][0], max(1, len(lines[0][0]) // WINDOW)
+    below = [np.zeros(len(x)), *(running_mean(values, window) for _, values in lines), np.ones(len(x))]
+    for (low, high), colour in zip(pairwise(below), style.shades(len(edges) + 1), strict=True):
+        axes.fill_between(x, 100 * low, 100 * high, color=colour, lw=0)
+    axes.set_ylim(0, 100)
+    axes.set_title(title, fontsize=10)
+    axes.set_ylabel("% of rows", fontsize=9)
+    style.count_axis(axes.xaxis)
+    axes.set_xlabel("environment steps" if run.x_name == "steps" else "iterations", fontsize=9)
 
 
 def running_mean(values: np.ndarray, window: int) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,6 +13,7 @@ import numpy as np
 from trpo_gail.config.leaves import flatten
 from trpo_gail.config.tree import Config
 from trpo_gail.errors import UserError
+from trpo_gail.records import LOGIT_EDGES, logit_below
 from trpo_gail.reports import page, plots
 from trpo_gail.reports.page import Cell, Figure, Section, Table
 from trpo_gail.reports.plots import Panel
@@ -228,7 +230,11 @@ def _episodic(runs: Sequence[RunData]) -> Section:
 def _discriminator(runs: Sequence[RunData]) -> Section:
     text = (
         "Loss: mean cross-entropy on the learner's pairs plus that on the expert's, nats; 2 ln 2 where D cannot tell "
-        "them apart. Accuracy: the share of each side's pairs that D takes for what they are."
+        "them apart. Accuracy: the share of each side's pairs that D takes for what they are. A good run: D is right about "
+        "nearly all pairs at first; then the policy catches up, accuracies fall towards 0.5 to 0.8, entropy rises towards "
+        "ln 2 = 0.69, and both sides' logits draw together. A bad one: both accuracies stay near 1 and entropy near 0 to "
+        "the end (D is too far ahead: fewer updates, smaller steps or a gradient penalty slow it), or both accuracies are "
+        "at 0.5 while returns are low (D sees too little to tell them apart, or is too slow)."
     )
 
     def chance(run: RunData) -> float:
@@ -237,14 +243,34 @@ def _discriminator(runs: Sequence[RunData]) -> Section:
     def half(run: RunData) -> float:
         return 0.5
 
+    def most(run: RunData) -> float:
+        return math.log(2)
+
     panels = [
         Panel("discriminator loss, nats", "d_loss", chance, "2 ln 2", bottom=0.0),
-        Panel("entropy of its decisions, nats", "d_entropy", bottom=0.0),
+        Panel("entropy of its decisions, nats", "d_entropy", most, "ln 2", bottom=0.0),
         Panel("accuracy on the learner's pairs", "d_accuracy_learner", half, "chance", 0.0, 1.04),
         Panel("accuracy on the expert's pairs", "d_accuracy_expert", half, "chance", 0.0, 1.04),
+        Panel("mean logit, learner's pairs", "d_logit_learner"),
+        Panel("mean logit, expert's pairs", "d_logit_expert"),
+        Panel("norm of its gradient", "d_gradient_norm", bottom=0.0),
+        Panel("gradient penalty", "d_gradient_penalty", bottom=0.0),
+        Panel("updates taken", "d_updates", bottom=0.0),
         Panel("distance of mean features", "feature_distance", bottom=0.0),
     ]
-    return _metrics("Discriminator", "discriminator", text, runs, panels)
+    section = _metrics("Discriminator", "discriminator", text, runs, panels)
+    sides = {
+        f"{side}'s logits": [(float(edge), logit_below(side, edge)) for edge in LOGIT_EDGES]
+        for side in ("learner", "expert")
+    }
+    if not plots.with_logits(runs, sides):
+        return section
+    caption = (
+        "Share of the pairs by their logit log D - log(1-D), as training goes on: blue where D is sure of the expert, red "
+        "where it is sure of the learner."
+    )
+    picture = Figure("logits", plots.logits(runs, sides), "spread of logits against steps", caption)
+    return dataclasses.replace(section, parts=[*section.parts, picture])
 
 
 def _policy(runs: Sequence[RunData]) -> Section:

@@ -27,6 +27,13 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
+def shades(count: int) -> list[Any]:
+    """Colours from the one end over a pale middle to the other, for what has an order."""
+    from matplotlib import colormaps
+
+    return [colormaps["RdBu"](x) for x in np.linspace(0.05, 0.95, count)]
+
+
 def picture(draw: Callable[P, R]) -> Callable[P, R]:
     """For a function that draws: with matplotlib's own settings, whatever MPLBACKEND and a matplotlibrc say. Afterwards the
     settings are the user's again."""

@@ -7,13 +7,17 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import time
 from collections.abc import Callable, Iterable, Mapping
 from io import FileIO
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 from trpo_gail.system.terminal import warn
+
+_BELOW = re.compile(r"(.+)_below_(-?\d+)")  # a column of a histogram: the share of what is less than an edge
 
 
 class Events:
@@ -65,11 +69,9 @@ class Events:
         from tensorboard.compat.proto.summary_pb2 import Summary
 
         writer = self._writer or self._open()
-        values = [
-            Summary.Value(tag=name, simple_value=value)
-            for name, value in row.items()
-            if value is not None and name not in ("iteration", "steps")
-        ]
+        histograms, numbers = _histograms(row)
+        values = [Summary.Value(tag=name, simple_value=value) for name, value in numbers.items()]
+        values += [Summary.Value(tag=name, histo=histogram) for name, histogram in histograms.items()]
         step = int(row.get("steps", row["iteration"]) or 0)
         event = Event(wall_time=time.time(), step=step, summary=Summary(value=values))
         writer.write(event.SerializeToString())
@@ -83,3 +85,25 @@ class Events:
         self._writer = RecordWriter(self._file)
         self._writer.write(Event(wall_time=time.time(), file_version="brain.Event:2").SerializeToString())
         return self._writer
+
+
+def _histograms(row: Mapping[str, float | int | None]) -> tuple[dict[str, Any], dict[str, float]]:
+    """A row's histograms by name, and its other numbers. The outermost bars are as wide as half of what is between."""
+    from tensorboard.compat.proto.summary_pb2 import HistogramProto
+
+    numbers, shares = {}, {}  # type: dict[str, float], dict[str, list[tuple[float, float]]]
+    for name, value in row.items():
+        if value is None or name in ("iteration", "steps"):
+            continue
+        if found := _BELOW.fullmatch(name):
+            shares.setdefault(found[1] + "_histogram", []).append((float(found[2]), float(value)))
+        else:
+            numbers[name] = float(value)
+    made = {}
+    for name, points in shares.items():
+        edges, below = zip(*sorted(points), strict=True)
+        width = (edges[-1] - edges[0]) / 2
+        limits, up_to = [edges[0] - width, *edges, edges[-1] + width], [0.0, 0.0, *below, 1.0]
+        bars = [after - before for before, after in pairwise(up_to)]
+        made[name] = HistogramProto(min=limits[0], max=limits[-1], num=1.0, bucket_limit=limits, bucket=bars)
+    return made, numbers
