@@ -58,7 +58,7 @@ def iteration(learner: Learner, config: Config, workers: Workers) -> Record:
     returns = list[np.ndarray]()
     rng = stream(config.seed, MINIBATCH, progress.iteration)
     learner.sampler.begin_iteration(progress.iteration)
-    rests = progress.iteration < config.warmup_iterations
+    rests = progress.iteration < config.warmup_iterations or config.generator == "none"
 
     for _ in range(config.g_step):
         with clock("sample"):

@@ -44,7 +44,8 @@ def test_every_row_names_a_function_of_two_arguments(table: Table) -> None:
 
 
 def test_who_imitates() -> None:
-    assert [name for name in ADVERSARIES if Config("x", adversary=name).imitates] == ["gail", "airl", "fem", "gtal"]
+    found = {n: Config("x", adversary=n, reward_file="r" if n == "exported" else None).imitates for n in ADVERSARIES}
+    assert [name for name, imitates in found.items() if imitates] == ["gail", "airl", "fem", "gtal"]
 
 
 def test_a_function_from_outside_is_found_and_imitates_unless_it_says_otherwise(outside: types.ModuleType) -> None:
@@ -97,8 +98,8 @@ def test_what_is_no_function_is_refused(name: str, says: str, outside: types.Mod
 @pytest.mark.parametrize("name", ["npg", "", ":", "module:", ":function", "a b:c", "a:b:c", "module/file.py:build"])
 def test_an_unknown_name_is_told_the_choices(name: str) -> None:
     for flag, known in (
-        ("generator", "'trpo', 'ppo'"),
-        ("adversary", "'gail', 'airl', 'fem', 'gtal', 'constant', 'env_reward'"),
+        ("generator", "'trpo', 'ppo', 'none'"),
+        ("adversary", "'gail', 'airl', 'fem', 'gtal', 'constant', 'env_reward', 'exported'"),
     ):
         with pytest.raises(UserError) as caught:
             parse_flags(["x", f"--{flag}={name}"])

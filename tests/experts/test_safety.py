@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -122,7 +123,7 @@ def test_an_absurd_length_is_compared_before_anything_is_made(native: Path) -> N
         read(native)
 
 
-@pytest.mark.parametrize(("code", "says"), [(11, "crashes (signal 11)"), (24, "busy without an end")])
+@pytest.mark.parametrize(("code", "says"), [(11, "crashes (signal 11)"), (int(signal.SIGPROF), "busy without an end")])
 def test_who_looks_may_die(native: Path, monkeypatch: pytest.MonkeyPatch, code: int, says: str) -> None:
     """A file that kills the process apart is refused, and the next one is read."""
     program = native.with_name("program.py")
@@ -135,6 +136,23 @@ def test_who_looks_may_die(native: Path, monkeypatch: pytest.MonkeyPatch, code: 
     assert says in str(caught.value)
     apart._refusal.cache_clear()
     assert read(native).trajectories == 3
+
+
+@pytest.mark.parametrize(("turns", "each", "code"), [(12, 0.1, 0), (1, 30.0, -signal.SIGPROF)])
+def test_the_time_of_an_object_begins_anew_with_each(turns: int, each: float, code: int) -> None:
+    """However long the file takes as a whole: an object that takes too long ends the process."""
+    program = f"""
+import time, structure
+structure.SECONDS = 0.4
+for _ in range({turns}):
+    structure._give_time()
+    end = time.process_time() + {each}
+    while time.process_time() < end:
+        pass
+"""
+    folder = Path(apart.__file__).parent
+    command = [sys.executable, "-P", "-c", f"import sys; sys.path.append({str(folder)!r})\n" + program]
+    assert subprocess.run(command, check=False).returncode == code
 
 
 def test_a_file_is_looked_at_once(native: Path) -> None:

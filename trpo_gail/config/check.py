@@ -26,6 +26,7 @@ def training(config: Any) -> None:
     """Raise UserError for anything in a `Config` that cannot be meant, naming the flag."""
     ranges(config)
     _demonstrations(config)
+    _reward_file(config)
     _batch(config)
     _warmup(config)
     idle.check(type(config), flatten(config))
@@ -38,6 +39,11 @@ def _demonstrations(config: Any) -> None:
         raise UserError(
             "--normalise_from_expert: there are no demonstrations (--expert) to start from (--no_normalise_from_expert)"
         )
+
+
+def _reward_file(config: Any) -> None:
+    if config.adversary == "exported" and config.reward_file is None:
+        raise UserError("--adversary exported: --reward_file expected, a file of `trpo-gail export RUN --reward FILE`")
 
 
 def _batch(config: Any) -> None:

@@ -63,6 +63,7 @@ ADVERSARIES = Table(
         "gtal": _of_ours("adversaries.apprenticeship", *_LINEAR, imitates=True),
         "constant": _of_ours("adversaries.constant", "discriminator.reward"),
         "env_reward": _of_ours("adversaries.env_reward"),
+        "exported": _of_ours("exports.adversary", "reward_file"),
     },
 )
 GENERATORS = Table(
@@ -70,6 +71,7 @@ GENERATORS = Table(
     {
         "trpo": _of_ours("generators.trpo", "trpo."),
         "ppo": _of_ours("generators.ppo", "ppo."),
+        "none": _of_ours("generators.none"),
     },
 )
 

@@ -288,11 +288,15 @@ class Config:
     preset: PresetName = "default"
     """Set of defaults to start from."""
     generator: Annotated[str, OneOf(choices.GENERATORS)] = "trpo"
-    """Who improves the policy; fields of another generator may not be set. module:function makes one of your own."""
+    """Who improves the policy; fields of another generator may not be set. none leaves it as it began: with --init_policy
+    bc, this is behavioural cloning. module:function makes one of your own."""
     adversary: Annotated[str, OneOf(choices.ADVERSARIES)] = "gail"
     """Who pays: the discriminator (gail); one that learns a reward to keep (airl); a linear reward, by feature expectation
-    matching (fem) or game-theoretic apprenticeship learning (gtal); the same for every step (constant); or the environment
-    (env_reward), which trains experts. module:function makes one of your own."""
+    matching (fem) or game-theoretic apprenticeship learning (gtal); the same for every step (constant); the environment
+    (env_reward), which trains experts; or a reward that an earlier run has learned (exported). module:function makes one of
+    your own."""
+    reward_file: str | None = None
+    """With --adversary exported: a file of `trpo-gail export RUN --reward FILE`."""
     steps: Count = 1_000_000
     """Environment steps to train for, over all ranks."""
     iterations: Count | None = None

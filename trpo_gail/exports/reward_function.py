@@ -92,6 +92,10 @@ class RewardFunction:
         finite.numbers("reward", paid)
         return paid
 
+    def learned(self) -> dict[str, Any]:
+        """All that decides what it pays, besides config and spec: tensors, numpy arrays and numbers."""
+        return self._adversary.learned()
+
     def _rows(self, seen: list[np.ndarray], single: bool, act: Any, next_obs: Any, done: Any) -> Transitions:
         """Training's form of what is given; `seen` are the parts of the observations."""
         layout = self.spec.observations
@@ -181,6 +185,8 @@ def _config(content: dict[str, Any], path: Path) -> Config:
     for table in (choices.ADVERSARIES, choices.GENERATORS):
         if (name := content["config"][table.flag]) not in table:
             raise UserError(f"{path}: {table.flag} {name!r}: expected one of {', '.join(table)}")
+    if not choices.ADVERSARIES[name := content["config"]["adversary"]].imitates:
+        raise UserError(f"{path}: adversary {name!r}, which learns no reward: a damaged {KIND}")
     return dataclasses.replace(checkpoint.config_of(content, path), device="cpu")
 
 

@@ -32,6 +32,8 @@ class Stuck:
             return None
         if self.config.generator == "trpo":
             return _refused("policy", "trpo", self.config.trpo, row, "") if row["step_accepted"] == 0 else None
+        if self.config.generator != "ppo":
+            return None
         if row["updates"] == 0:
             return f"the policy made no update, for --ppo.target_kl {self.config.ppo.target_kl} was passed at once"
         return f"the policy's gradient was 0: {NO_GRADIENT}" if row["gradient_norm"] == 0 else None

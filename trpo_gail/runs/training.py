@@ -14,6 +14,7 @@ import torch
 
 from trpo_gail.adversaries import rewards
 from trpo_gail.build import make_learner
+from trpo_gail.config import choices
 from trpo_gail.config.files import from_dict, to_dict
 from trpo_gail.config.leaves import flatten
 from trpo_gail.config.tree import Config
@@ -434,7 +435,7 @@ class _Session:
         if self.expert:
             self.view.line(f"expert: {describe.selection(self.expert)}")
             reward = None
-            if self.config.adversary != "env_reward":
+            if choices.reads(choices.ADVERSARIES, self.config.adversary, "discriminator.reward"):
                 reward = rewards.chosen(self.config, self.expert.ends)
                 if line := rewards.why(self.config, self.expert.ends):
                     self.view.line(line)

@@ -27,7 +27,8 @@ _EXPANSION_MB = 256
 _SIGNATURE = b"\x89HDF\r\n\x1a\n"
 _TIMES = 20
 COMPRESSED = 200  # times its size: what arrays of pictures may take, of which gzip leaves a 160th
-_WAIT = 600.0  # seconds for a whole file: a slow disk is no hang, which the limit on computing finds
+_WAIT = 600.0  # seconds for a whole file, and for each of its gigabytes: a slow disk is no hang, which the limit on
+# computing finds
 
 Key = tuple[str, int, int, int, int]  # path, `most_bytes`, and the version of the file
 
@@ -89,7 +90,7 @@ def _refusal(path: str, most: int, *_version: int) -> str | None:
     except OSError:  # it has ended since the last file
         _end()
         return _refusal.__wrapped__(path, most, *_version)
-    if (line := _answer(helper)) is None:
+    if (line := _answer(helper, _WAIT * (1.0 + os.path.getsize(path) / 1e9))) is None:
         return _death(_end())
     answer = json.loads(line)
     return None if answer is None else shortened(str(answer), 200)
@@ -119,10 +120,10 @@ def environment() -> dict[str, str]:
     return kept | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 
 
-def _answer(helper: subprocess.Popen[bytes]) -> bytes | None:
+def _answer(helper: subprocess.Popen[bytes], seconds: float) -> bytes | None:
     """A line; None if it ended or did not answer in time."""
     assert helper.stdout is not None
-    ready, _, _ = select.select([helper.stdout], [], [], _WAIT)
+    ready, _, _ = select.select([helper.stdout], [], [], seconds)
     line = helper.stdout.readline() if ready else b""
     return line if line.endswith(b"\n") else None
 
@@ -147,7 +148,7 @@ def end(helper: Any) -> int:
 
 
 def _death(code: int) -> str:
-    if code in (-signal.SIGXCPU, -signal.SIGALRM, -signal.SIGKILL):
+    if code in (-signal.SIGPROF, -signal.SIGALRM, -signal.SIGKILL):
         return "damaged HDF5, whose structure keeps the HDF5 library busy without an end"
     if code > 0:
         return f"its structure could not be looked at (exit code {code} of a process apart)"

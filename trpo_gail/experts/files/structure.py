@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import math
 import resource
+import signal
 import sys
 from collections.abc import Iterator
 from typing import Any
@@ -67,10 +68,9 @@ def _limit_memory() -> None:
 
 
 def _give_time() -> None:
-    """Another few seconds of computing, after which the kernel ends this process."""
-    used = resource.getrusage(resource.RUSAGE_SELF)
-    soft = math.ceil(used.ru_utime + used.ru_stime) + SECONDS
-    resource.setrlimit(resource.RLIMIT_CPU, (soft, resource.getrlimit(resource.RLIMIT_CPU)[1]))
+    """Another few seconds of computing, after which the kernel ends this process. They are counted from now: a limit on
+    all that was computed so far would be met by rounding alone, since the kernel counts it by another clock."""
+    signal.setitimer(signal.ITIMER_PROF, SECONDS)
 
 
 # --- Groups and links ---------------------------------------------------------------------------------------------
@@ -108,6 +108,7 @@ def _refuse_depth(top: Address, within: dict[Address, list[tuple[Address, str]]]
     itself is on every level below its own."""
     level, deep = {top}, 0
     while level:
+        _give_time()
         below = {where: name for group in level for where, name in within.get(group, [])}
         deep += 1
         if below and deep > DEEPEST:

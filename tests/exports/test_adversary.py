@@ -1,0 +1,90 @@
+"""`--adversary exported`: a new policy is paid what the file pays, and nothing else."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+from runs import batch, make_run, resumed
+
+from trpo_gail import RewardFunction, UserError
+from trpo_gail.adversaries.adversary import Parts
+from trpo_gail.cli import main
+from trpo_gail.config.tree import Config
+from trpo_gail.exports.adversary import build
+from trpo_gail.exports.write_reward import export_reward
+from trpo_gail.parallel import Workers
+from trpo_gail.runs import checkpoint
+from trpo_gail.runs.run_folder import read_metrics
+
+NAV = ["PointNav2D-v0", "--expert", "expert_data/PointNav2D-v0.h5"]
+SHORT = ["--timesteps_per_batch", "256", "--iterations", "2", "--final_episodes", "2", "--quiet"]
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def reward(tmp_path: Path) -> Path:
+    folder = make_run(tmp_path / "source", "box")
+    export_reward(folder, tmp_path / "reward.pt")
+    return tmp_path / "reward.pt"
+
+
+def parts_of(folder: Path) -> tuple[Parts, object]:
+    with resumed(folder) as learner:
+        return Parts(learner.sampler.env.spec, None, learner.policy, Workers()), batch(learner)
+
+
+def test_it_pays_what_the_file_pays_and_learns_nothing(reward: Path, tmp_path: Path) -> None:
+    parts, seen = parts_of(tmp_path / "source")
+    made = build(dataclasses.replace(Config("any"), adversary="exported", reward_file=str(reward)), parts)
+    before = made.reward(seen)  # type: ignore[arg-type]
+    np.testing.assert_array_equal(before, RewardFunction.load(reward).pays(seen))  # type: ignore[arg-type]
+    assert np.ptp(before) > 0 and made.fit(seen, np.random.default_rng(0)) == {}  # type: ignore[arg-type]
+    np.testing.assert_array_equal(made.reward(seen), before)  # type: ignore[arg-type]
+
+
+def test_another_reward_on_resume_is_noticed(reward: Path, tmp_path: Path) -> None:
+    parts, _ = parts_of(tmp_path / "source")
+    made = build(dataclasses.replace(Config("any"), adversary="exported", reward_file=str(reward)), parts)
+    made.load_state_dict(made.state_dict())
+    other = make_run(tmp_path / "other", "box", seed=5)
+    export_reward(other, tmp_path / "other.pt")
+    others = build(
+        dataclasses.replace(Config("any"), adversary="exported", reward_file=str(tmp_path / "other.pt")), parts
+    )
+    with pytest.raises(UserError, match="another reward than the run began with"):
+        others.load_state_dict(made.state_dict())
+
+
+def test_a_reward_of_another_environment_is_refused(reward: Path, tmp_path: Path) -> None:
+    label = make_run(tmp_path / "label", "label")
+    parts, _ = parts_of(label)
+    with pytest.raises(UserError, match=r"reward\.pt: observations .* expected as in"):
+        build(dataclasses.replace(Config("any"), adversary="exported", reward_file=str(reward)), parts)
+
+
+def test_a_file_that_pays_another_file_is_refused(reward: Path) -> None:
+    content = checkpoint.read_sealed(reward, "reward file")
+    content["config"]["adversary"] = "exported"
+    with pytest.raises(UserError, match="adversary 'exported', which learns no reward"):
+        RewardFunction(content, reward)
+
+
+def test_the_command_line_trains_on_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(ROOT)
+    run, file, out = tmp_path / "run", str(tmp_path / "r.pt"), tmp_path / "out"
+    assert main(["train", *NAV, *SHORT, "--out", str(run)]) == 0
+    assert main(["export", str(run), "--reward", file]) == 0
+    fresh = ["train", *NAV, *SHORT, "--adversary", "exported", "--seed", "3"]
+    assert main([*fresh, "--out", str(out)]) == 2
+    assert "--adversary exported: --reward_file expected" in capsys.readouterr().err
+    assert main([*fresh, "--reward_file", file, "--out", str(out)]) == 0
+    rows = read_metrics(out)
+    assert len(rows) == 2 and all(row["reward_mean"] != 0 and "d_loss" not in row for row in rows)
+    assert main(["train", *NAV[:1], "--resume", "--out", str(out), "--iterations", "3", "--quiet"]) == 0
+    assert main(["train", *NAV, *SHORT, "--reward_file", file, "--out", str(tmp_path / "x")]) == 2
+    assert "--reward_file" in capsys.readouterr().err
