@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from typing import Any
 
 import numpy as np
@@ -207,3 +208,21 @@ def test_a_feature_that_hardly_varies_is_the_same_to_the_copy(rng: np.random.Gen
     acted = policy.actor().act(observations, np.zeros((8, 1)))
     assert abs(constant - float(np.float32(constant))) / 1e-6 > 0.1, "the control would be blind"
     np.testing.assert_allclose(acted, policy(seen).mean.detach().numpy(), atol=1e-6)
+
+
+def test_clipped_samples_have_the_probability_of_what_lies_behind_the_bound() -> None:
+    """Against many samples: how often each bound is met, and densities between."""
+    mean, log_std = torch.tensor([[0.3, -2.0]], dtype=torch.float64), torch.tensor([0.2, 0.5], dtype=torch.float64)
+    low, high = torch.tensor([-1.0, -1.0], dtype=torch.float64), torch.tensor([1.0, 2.0], dtype=torch.float64)
+    here = Gaussian(mean, log_std)
+    drawn = mean + torch.exp(log_std) * torch.randn(400_000, 2, dtype=torch.float64, generator=torch.manual_seed(0))
+    met = (drawn[:, 0] >= 1.0).double().mean() * (drawn[:, 1] <= -1.0).double().mean()
+    corner = here.clipped_log_prob(torch.tensor([[1.0, -1.0]], dtype=torch.float64), low, high)
+    assert float(corner.exp()) == pytest.approx(float(met), rel=0.01)
+    within = torch.tensor([[0.5, 0.0]], dtype=torch.float64)
+    torch.testing.assert_close(here.clipped_log_prob(within, low, high), here.log_prob(within))
+    wide = Gaussian(mean, log_std + 50.0)  # however wide: half of all samples lie behind either bound
+    torch.testing.assert_close(
+        wide.clipped_log_prob(torch.tensor([[1.0, -1.0]], dtype=torch.float64), low, high),
+        torch.tensor([2 * math.log(0.5)], dtype=torch.float64),
+    )

@@ -147,7 +147,7 @@ def test_clipped_actions_are_judged_as_they_were_executed() -> None:
     seen = dataclasses.replace(toys.seen(batches(False)[0]), log_prob=np.zeros(19))
     executed = np.clip(seen.actions, *bounds)
     assert (executed != seen.actions).any()
-    expected = adversary.reward_train(seen) - policy.log_prob(seen.observations, executed)
+    expected = adversary.reward_train(seen) - policy.log_prob(seen.observations, executed, bounds)
     np.testing.assert_allclose(adversary.reward(seen), expected, rtol=1e-9)
 
 
@@ -183,7 +183,7 @@ class Known:
     def __init__(self, log_pi: np.ndarray) -> None:
         self._log_pi = log_pi
 
-    def log_prob(self, observations: np.ndarray, actions: np.ndarray) -> np.ndarray:
+    def log_prob(self, observations: np.ndarray, actions: np.ndarray, bounds: object = None) -> np.ndarray:
         found: np.ndarray = self._log_pi[observations.argmax(1), actions]
         return found
 

@@ -137,11 +137,16 @@ class AIRL(Discriminator):
         return chosen if learner is None else chosen - self._tensor(self._log_prob(learner))
 
     def _log_prob(self, learner: Transitions) -> np.ndarray | None:
-        """log pi [B] of what was done. Differs: of actions that were clipped to the bounds, the density at the bound stands
-        in for the probability of what lies behind it, on both sides alike; the samples of a file are not known."""
-        if not self._view.spec.clips:
+        """log pi [B] of what was done. Of an action that was clipped to a bound, it is that of all samples behind it, on both
+        sides: the samples of a file are not known. So no spread, however wide, earns more than the bounds have room for."""
+        if self._bounds is None:
             return learner.log_prob
-        return self._acting.log_prob(learner.observations, self._view.spec.shown(learner.actions))
+        return self._acting.log_prob(learner.observations, self._view.spec.shown(learner.actions), self._bounds)
+
+    @property
+    def _bounds(self) -> tuple[np.ndarray, np.ndarray] | None:
+        spec = self._view.spec
+        return spec.actions.bounds if spec.clips else None
 
     def _tensor(self, values: np.ndarray | None) -> Tensor:
         assert values is not None
@@ -154,7 +159,7 @@ class AIRL(Discriminator):
 
     def _offset_of_expert(self, numbers: np.ndarray) -> Tensor | None:
         observations, actions = self._pairs
-        return self._tensor(self._acting.log_prob(observations[numbers], actions[numbers]))
+        return self._tensor(self._acting.log_prob(observations[numbers], actions[numbers], self._bounds))
 
     # ---- the reward to keep ------------------------------------------------------------------------------------------
 

@@ -89,6 +89,17 @@ class Gaussian:
         z = (actions - self.mean) * torch.exp(-self.log_std)
         return -0.5 * (z * z).sum(-1) - self.log_std.sum(-1) - 0.5 * self.mean.shape[-1] * math.log(2 * math.pi)
 
+    def clipped_log_prob(self, actions: Tensor, low: Tensor, high: Tensor) -> Tensor:
+        """log of what clipping a sample to the bounds [A] leaves, actions [B, A] -> [B]: the density within, and at a bound
+        the probability of all that lies behind it."""
+        precision = torch.exp(-self.log_std)
+        z = (actions - self.mean) * precision
+        within = -0.5 * z * z - self.log_std - 0.5 * math.log(2 * math.pi)
+        below, above = (
+            torch.special.log_ndtr(s * (bound - self.mean) * precision) for s, bound in ((1, low), (-1, high))
+        )
+        return torch.where(actions <= low, below, torch.where(actions >= high, above, within)).sum(-1)
+
     def kl(self, new: Gaussian) -> Tensor:
         ratio = torch.exp(2 * (self.log_std - new.log_std))  # [A]
         square = ((self.mean - new.mean) * torch.exp(-new.log_std)) ** 2

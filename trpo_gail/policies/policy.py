@@ -14,7 +14,7 @@ from trpo_gail.networks import encoders
 from trpo_gail.networks.network import Linearised, linearise
 from trpo_gail.networks.normaliser import Normaliser
 from trpo_gail.policies.actor import PolicyActor
-from trpo_gail.policies.distributions import Distribution, Family, family
+from trpo_gail.policies.distributions import Distribution, Family, Gaussian, family
 from trpo_gail.sampling.batch import action_tensor, observation_tensor
 from trpo_gail.spaces.spec import EnvSpec
 
@@ -83,11 +83,19 @@ class Policy(nn.Module):
             part.add_(rows.double().sum(0))
 
     @torch.no_grad()
-    def log_prob(self, observations: np.ndarray, actions: np.ndarray) -> np.ndarray:
-        """log pi(a|s) [B] float64 for observations [B, O] and actions [B, A] or [B]."""
+    def log_prob(
+        self, observations: np.ndarray, actions: np.ndarray, bounds: tuple[np.ndarray, np.ndarray] | None = None
+    ) -> np.ndarray:
+        """log pi(a|s) [B] float64 for observations [B, O] and actions [B, A] or [B]; with bounds [A], of samples that were
+        clipped to them."""
         like = next(self.parameters())
         z = self.normaliser(observation_tensor(observations, like.dtype, like.device, self.normaliser.is_idle))
-        log_prob = self(z).log_prob(action_tensor(actions, like.dtype, like.device))
+        acted, here = action_tensor(actions, like.dtype, like.device), self(z)
+        if bounds is None:
+            log_prob = here.log_prob(acted)
+        else:
+            assert isinstance(here, Gaussian), "only a Box has bounds to clip to"
+            log_prob = here.clipped_log_prob(acted, *(torch.as_tensor(b).to(like) for b in bounds))
         finite.numbers("log pi(a|s) of the policy", log_prob)
         return log_prob.double().cpu().numpy()
 
