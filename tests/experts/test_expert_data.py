@@ -23,8 +23,9 @@ MEASURED = {  # return of the same experts in today's environments, mean and std
     "HalfCheetah-v4": (4451.4, 103.5),
     "CartPole-v1": (459.7, 62.5),
     "Walker2d-v4": (5054.0, 2233.0),
+    "MountainCar-v0": (-101.3, 6.4),
 }
-LIMIT = {"CartPole-v0": 200, "CartPole-v1": 500}  # steps of an episode; the others' 1000
+LIMIT = {"CartPole-v0": 200, "CartPole-v1": 500, "MountainCar-v0": 200}  # steps of an episode; the others' 1000
 OURS = ["PointNav2D-v0", "PointNav2DContinuous-v0"]  # tests/envs/test_point_nav.py records these again
 
 
@@ -102,6 +103,7 @@ def test_checksums_and_numbers_are_those_of_the_readme() -> None:
         ("HalfCheetah-v4", "modern/log_HalfCheetah-v0_2.h5"),
         ("CartPole-v1", "classic/CartPole-v0.h5"),
         ("Walker2d-v4", "modern/walker_eb5b2e_1.h5"),
+        ("MountainCar-v0", "classic/MountainCar-v0.h5"),
     ],
 )
 def test_the_policy_is_the_papers(env_id: str, file: str, paper_experts: Path) -> None:
