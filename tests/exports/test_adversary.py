@@ -40,7 +40,7 @@ def test_it_pays_what_the_file_pays_and_learns_nothing(reward: Path, tmp_path: P
     parts, seen = parts_of(tmp_path / "source")
     made = build(dataclasses.replace(Config("any"), adversary="exported", reward_file=str(reward)), parts)
     before = made.reward(seen)  # type: ignore[arg-type]
-    np.testing.assert_array_equal(before, RewardFunction.load(reward).pays(seen))  # type: ignore[arg-type]
+    np.testing.assert_array_equal(before, RewardFunction.load(reward).pays(seen))
     assert np.ptp(before) > 0 and made.fit(seen, np.random.default_rng(0)) == {}  # type: ignore[arg-type]
     np.testing.assert_array_equal(made.reward(seen), before)  # type: ignore[arg-type]
 

@@ -1,0 +1,52 @@
+"""Documents: every link leads somewhere, every page is on the site, and lines of prose are short."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+FOLDERS = ("docs", "results", "expert_data")
+PAGES = sorted([*ROOT.glob("*.md"), *(path for folder in FOLDERS for path in (ROOT / folder).rglob("*.md"))])
+LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)|!\[[^\]]*\]\(([^)\s]+)\)")
+FENCE = re.compile(r"^(```|~~~).*?^\1", re.MULTILINE | re.DOTALL)
+
+
+def prose(page: Path) -> str:
+    """Without code."""
+    return re.sub(r"`[^`\n]*`", "", FENCE.sub("", page.read_text()))
+
+
+def anchors(page: Path) -> set[str]:
+    """What a heading's link is called: lower case, spaces as dashes, no punctuation."""
+    titles = re.findall(r"^#+ (.+)$", FENCE.sub("", page.read_text()), re.MULTILINE)
+    plain = [re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", title).replace("`", "") for title in titles]
+    return {re.sub(r"[^\w\- ]", "", title.strip().lower()).replace(" ", "-") for title in plain}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_lead_somewhere(page: Path) -> None:
+    for groups in LINK.findall(prose(page)):
+        target = next(filter(None, groups))
+        if target.startswith(("http://", "https://", "mailto:")):
+            continue
+        name, _, anchor = target.partition("#")
+        file = (page.parent / name).resolve() if name else page
+        assert file.exists(), f"{target} leads nowhere"
+        if anchor:
+            assert anchor in anchors(file), f"{target}: no such heading"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_lines_of_prose_are_short(page: Path) -> None:
+    if "results" in page.parts:
+        pytest.skip("older results have longer lines")
+    long = [line for line in FENCE.sub("", page.read_text()).splitlines() if len(line) > 120 and "|" not in line]
+    assert not [line for line in long if "](" not in line]
+
+
+def test_every_page_of_the_documents_is_on_the_site() -> None:
+    listed = re.findall(r"docs/[\w/]+\.md", (ROOT / "scripts" / "site" / "mkdocs.yml").read_text())
+    assert sorted(listed) == sorted(str(p.relative_to(ROOT)) for p in (ROOT / "docs").rglob("*.md"))
