@@ -9,6 +9,7 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
+import beside
 import numpy as np
 import pytest
 import torch
@@ -135,6 +136,36 @@ def test_ranks_that_have_come_apart_do_not_save(tmp_path: Path, monkeypatch: pyt
 
 def unfinished(folder: Path, learner: Learner, row: dict[str, float | int | None]) -> Path:
     return checkpoint.save(folder, learner, CONFIG, learner.sampler.env.spec, WORKERS, row)
+
+
+def test_ranks_whose_parameters_are_the_same_in_another_order_have_come_apart(tmp_path: Path) -> None:
+    """No sum of them shows that. All ranks say so, so none waits for another."""
+    learners = [learner_of(CONFIG), learner_of(CONFIG)]
+    with torch.no_grad():
+        layer = learners[1].policy.net.layers[0]
+        layer.weight.copy_(layer.weight.flip(0))
+
+    def on_rank(workers: Workers) -> str:
+        learner = learners[workers.rank]
+        with pytest.raises(RuntimeError) as error:
+            checkpoint.save(tmp_path, learner, CONFIG, learner.sampler.env.spec, workers)
+        return str(error.value)
+
+    assert ["the ranks' policies differ" in said for said in beside.on_two_ranks(on_rank)] == [True, True]
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_checkpoint_holds_no_demonstrations(tmp_path: Path) -> None:
+    """Its tensors have the same sizes, whatever the number of the expert's rows."""
+    found = []
+    for rows in (30, 3000):
+        learner, rng = learner_of(CONFIG), np.random.default_rng(1)
+        expert = toys.pairs(rng.standard_normal((rows, 3)), rng.standard_normal((rows, 2)))
+        learner = make_learner(CONFIG, learner.sampler.env, expert, WORKERS)
+        path = save(tmp_path / str(rows), trained(1, learner=learner))
+        state = flat(torch.load(path, weights_only=True))
+        found.append({name: len(value) for name, value in state.items() if isinstance(value, bytes)})
+    assert found[0] == found[1]
 
 
 def test_a_row_that_is_not_logged_yet_is_kept(tmp_path: Path) -> None:

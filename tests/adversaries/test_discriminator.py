@@ -5,6 +5,8 @@ from __future__ import annotations
 import copy
 import dataclasses
 import math
+import multiprocessing
+import threading
 from typing import Any
 
 import numpy as np
@@ -194,6 +196,47 @@ def test_executed_actions_are_clipped_before_it_sees_them(rng: np.random.Generat
     clipped, raw = (d.reward(toys.pairs(observations, actions)) for d in seen)
     np.testing.assert_array_equal(clipped, seen[0].reward(toys.pairs(observations, np.clip(actions, -1.0, 0.5))))
     assert (raw != seen[1].reward(toys.pairs(observations, np.clip(actions, -1.0, 0.5)))).any()
+
+
+@pytest.mark.parametrize("clips", [True, False])
+def test_it_learns_from_the_actions_that_it_pays(clips: bool, rng: np.random.Generator) -> None:
+    """The fit and the pay see one action, clipped or raw: actions outside the bounds count in both, or in neither."""
+    bounds = (np.array([-1.0]), np.array([0.5])) if clips else None
+    expert, (observations, actions) = random_rows(rng, 30), random_rows(rng, 40)
+    raw, executed = 3 * actions, np.clip(3 * actions, -1.0, 0.5)
+    fitted = [make(expert, 5, bounds=bounds) for _ in range(2)]
+    for discriminator, done in zip(fitted, (raw, executed), strict=True):
+        discriminator.fit(toys.pairs(observations, done), np.random.default_rng(0))
+    assert torch.equal(*(d.adam.flat.vector for d in fitted)) == clips
+    paid = [fitted[0].reward(toys.pairs(observations, done)) for done in (raw, executed)]
+    assert np.array_equal(*paid) == clips
+
+
+def test_a_batch_is_paid_by_one_forward_pass(rng: np.random.Generator) -> None:
+    """Not by one a step."""
+    discriminator, passes = make(random_rows(rng, 20)), []
+    discriminator.network.net.register_forward_hook(lambda net, given, out: passes.append(len(out)))
+    discriminator.reward(toys.pairs(*random_rows(rng, 300)))
+    assert passes == [300]
+
+
+@pytest.mark.parametrize("size", [5, 10, 20, 40])
+def test_no_batch_of_the_experts_is_empty(size: int, rng: np.random.Generator) -> None:
+    """Also if the demonstrations are a multiple of it, or fewer."""
+    config = DiscriminatorConfig(expert_batch_size=size)
+    drawn = list(draws(config, 12, Rows(0, 40, 40), 20, rng, Workers()))
+    assert [len(draw.expert) for draw in drawn] == [size] * 12
+    discriminator = make(random_rows(rng, 20), 12, expert_batch_size=size)
+    stats = discriminator.fit(toys.pairs(*random_rows(rng, 40)), rng)
+    assert all(math.isfinite(value) for value in stats.values())
+
+
+def test_demonstrations_are_drawn_by_this_process(rng: np.random.Generator) -> None:
+    """No process is forked, which would hold a copy of MPI's state, and no thread waits for rows."""
+    threads = threading.active_count()
+    discriminator = make(random_rows(rng, 20), 5)
+    discriminator.fit(toys.pairs(*random_rows(rng, 40)), rng)
+    assert threading.active_count() == threads and not multiprocessing.active_children()
 
 
 def test_it_sees_observations_as_the_demonstrations_were_kept(rng: np.random.Generator) -> None:

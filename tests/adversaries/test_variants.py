@@ -104,7 +104,10 @@ def learned(
     for k, rollout in enumerate(rollouts):
         seen = toys.seen(rollout, workers=workers)
         if adversary.needs_log_prob:
-            seen = dataclasses.replace(seen, log_prob=np.linspace(-2.0, -0.5, len(seen)))
+            rows = seen.rows
+            assert rows is not None
+            of_all = np.linspace(-2.0, -0.5, rows.total)
+            seen = dataclasses.replace(seen, log_prob=of_all[rows.offset : rows.offset + rows.count])
         paid.append(adversary.reward(seen))
         adversary.fit(seen, np.random.default_rng(first + k))
     return [*paid, adversary.reward(seen)]

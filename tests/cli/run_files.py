@@ -22,18 +22,18 @@ def checkpoints(run: Path) -> list[Path]:
 def state(path: Path) -> dict[str, np.ndarray]:
     """Everything that a checkpoint says of the learner, flat: parameters, normalisers, optimisers, sampler, counters."""
     learner = torch.load(path, weights_only=True)["learner"]
-    flat = _flat("", learner)
-    return {name: value for name, value in flat.items() if not name.endswith(SECONDS)}
+    return {name: value for name, value in flat(learner).items() if not name.endswith(SECONDS)}
 
 
-def _flat(prefix: str, value: Any) -> dict[str, np.ndarray]:
+def flat(value: Any, prefix: str = "") -> dict[str, np.ndarray]:
+    """The leaves of nested dictionaries and lists, by their path."""
     if isinstance(value, dict):
         items: Iterable[tuple[Any, Any]] = value.items()
     elif isinstance(value, (list, tuple)):
         items = enumerate(value)
     else:
         return {prefix.removeprefix("."): np.asarray(value)}
-    return {k: v for name, item in items for k, v in _flat(f"{prefix}.{name}", item).items()}
+    return {k: v for name, item in items for k, v in flat(item, f"{prefix}.{name}").items()}
 
 
 def differing(a: dict[str, np.ndarray], b: dict[str, np.ndarray]) -> list[str]:

@@ -130,6 +130,25 @@ def test_quiet_prints_nothing(tmp_path: Path, capfd: pytest.CaptureFixture[str])
     assert capfd.readouterr() == ("", "")
 
 
+def test_what_is_quiet_logs_everything(tmp_path: Path) -> None:
+    """The discriminator's numbers as the others, in both files."""
+    run = tmp_path / "run"
+    assert main(tiny_run(run, "--quiet")) == 0
+    rows = metrics(run)
+    names = [
+        "d_loss",
+        "d_accuracy_learner",
+        "d_accuracy_expert",
+        "d_entropy",
+        "explained_variance",
+        "kl",
+        "return_mean",
+    ]
+    assert len(rows) == 2 and set(names) <= rows[0].keys()
+    for name in names[:-1]:
+        assert events(run, name) == [int(row["steps"]) for row in rows], name
+
+
 @pytest.mark.parametrize("command", ["train", "clone"])
 def test_demonstrations_of_another_environment_are_warned_of_though_quiet(
     command: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]

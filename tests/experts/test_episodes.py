@@ -70,6 +70,18 @@ def test_minari(tmp_path: Path, demonstrations: Demonstrations, final: np.ndarra
             np.testing.assert_array_equal(held.final_observations, final)
 
 
+def test_images_that_are_kept_as_jpeg_are_refused(tmp_path: Path, demonstrations: Demonstrations) -> None:
+    """JPEG loses what an environment's images have; ours are written without it."""
+    minari.write(tmp_path / "x", demonstrations)
+    assert json.loads((tmp_path / "x" / "data" / "metadata.json").read_text())["jpeg_encoding"] is False
+    with h5py.File(tmp_path / "x" / "data" / "main_data.hdf5", "r+") as file:
+        del file["episode_1/observations"]
+        kept = file.create_dataset("episode_1/observations", (3,), h5py.vlen_dtype(np.uint8))
+        kept[0] = np.frombuffer(b"\xff\xd8\xff", np.uint8)
+    with pytest.raises(UserError, match=r"'episode_1': images are kept as JPEG, .* jpeg_encoding=False"):
+        read(tmp_path / "x")
+
+
 def test_minaris_layout(tmp_path: Path, demonstrations: Demonstrations) -> None:
     minari.write(tmp_path / "x", demonstrations)
     with h5py.File(tmp_path / "x" / "data" / "main_data.hdf5") as file:

@@ -69,6 +69,15 @@ def test_every_episode_is_whole_and_none_is_favoured(tmp_path: Path, toys: None,
     assert held.terminals.sum() == 11 and not held.timeouts.any()
 
 
+@pytest.mark.parametrize("deterministic", [True, False])
+def test_actions_are_sampled_only_if_that_is_asked_for(
+    deterministic: bool, tmp_path: Path, toys: None, doubling: None
+) -> None:
+    """And the file says which: an expert that samples is a worse one."""
+    held = record("ToyEndless-v0", "p", 2, tmp_path / "x.h5", deterministic=deterministic)
+    assert (np.ptp(held.actions) == 0.0) == deterministic == held.provenance.deterministic
+
+
 def test_a_time_limit_is_no_terminal(tmp_path: Path, toys: None, doubling: None) -> None:
     held = record("ToyEndless-v0", "p", 3, tmp_path / "x.h5")
     assert held.episode_lengths.tolist() == [100] * 3

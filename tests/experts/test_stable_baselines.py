@@ -67,6 +67,15 @@ def test_episodes_begin_at_their_starts(tmp_path: Path) -> None:
     assert following[0].tolist() == [2.0, 3.0] and np.isnan(following[[2, 4]]).all()
 
 
+def test_of_some_trajectories_every_transition_is_kept_with_its_return(tmp_path: Path) -> None:
+    """The last transition of the last of them, too; returns are counted by episodes."""
+    one, both = (load(file_of(tmp_path), trajectories=n) for n in (1, 2))
+    assert one.rewards is not None and one.rewards.tolist() == [1.0, 2.0, 3.0]
+    assert one.episode_returns is not None and one.episode_returns.tolist() == [6.0]
+    assert len(both.observations) == 5 and both.trajectories == 2 and one.trajectories == 1
+    assert (one.return_mean, both.return_mean) == (7.5, 7.5), "the scale of scores is that of the whole file"
+
+
 @pytest.mark.parametrize(
     "changes",
     [
@@ -105,6 +114,10 @@ def test_stated_returns_that_contradict_the_rewards_are_noted(tmp_path: Path) ->
         ({"episode_starts": np.zeros(5, bool)}, r"array 'episode_starts': expected True in row 0, found False"),
         ({"obs": np.array([[1, None]] * 5, object)}, r"array 'obs': expected numbers .*, found dtype object"),
         ({"obs": np.full((5, 2), np.nan)}, r"observations"),
+        (
+            {"obs": np.array([[f"images/{n}.jpg"] for n in range(5)])},
+            r"array 'obs': expected numbers .*, found dtype <U12",
+        ),
     ],
 )
 def test_what_is_wrong_is_named(tmp_path: Path, changes: dict[str, Any], said: str) -> None:

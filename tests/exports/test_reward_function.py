@@ -12,7 +12,7 @@ import pytest
 import torch
 from runs import ROBOT, SPACES, batch, first, in_own_structure, make_run, resumed, toy_envs
 
-from trpo_gail import RewardFunction, UserError
+from trpo_gail import RewardFunction, RewardWrapper, UserError
 from trpo_gail.cli import main
 from trpo_gail.exports.write_reward import export_reward
 from trpo_gail.runs import checkpoint
@@ -87,6 +87,36 @@ def test_other_dtypes_pay_the_same(reward: RewardFunction) -> None:
     np.testing.assert_array_equal([wide, lists], [expected, expected])
     assert reward(torch.from_numpy(obs), act, obs, [True]) == expected
     assert reward(obs[:0], act[:0], obs[:0], []).shape == (0,)
+
+
+def test_running_normalisation_is_on_or_off(tmp_path: Path) -> None:
+    """On: (r - mean) / std of the statistics in the file, then the factor. Off: r times the factor."""
+    given = {"discriminator.reward_normalise": "standardise", "discriminator.reward_scale": 0.5}
+    export_reward(make_run(tmp_path / "run", "box", **given), tmp_path / "reward.pt")
+    on, off = (RewardFunction.load(tmp_path / "reward.pt", normalised=is_on) for is_on in (True, False))
+    running = checkpoint.read_sealed(tmp_path / "reward.pt", "reward file")["learned"]["pay"]["running"]
+    mean, std = float(running["mean"]), float(torch.sqrt(running["meansq"] - running["mean"] ** 2))
+    rng = np.random.default_rng(0)
+    rows = rng.standard_normal((9, 3)), rng.uniform(-1, 1, (9, 2)), None, np.zeros(9, bool)
+    assert abs(mean) > 0.1 and (off(*rows) > 0.0).all()  # 0.5 * -log(1-D)
+    np.testing.assert_allclose(on(*rows), 0.5 * (off(*rows) / 0.5 - mean) / (std + 1e-6), rtol=1e-12)
+    again = RewardFunction.load(tmp_path / "reward.pt")
+    for _ in range(3):  # no statistics move
+        np.testing.assert_array_equal(on(*rows), again(*rows))
+    env = RewardWrapper(gymnasium.make(on.env_id), off)
+    obs, _ = env.reset(seed=0)
+    following, paid, terminated, _, _ = env.step(np.zeros(2, np.float32))
+    assert paid == off(obs, np.zeros(2), following, terminated) != on(obs, np.zeros(2), following, terminated)
+
+
+@pytest.mark.parametrize(
+    ("adversary", "given"), [("gail", {"discriminator.reward_clip": 1.0}), ("airl", {}), ("fem", {})]
+)
+def test_what_was_not_normalised_is_paid_as_it_is(adversary: str, given: dict[str, Any], tmp_path: Path) -> None:
+    export_reward(make_run(tmp_path / "run", "box", adversary=adversary, **given), tmp_path / "reward.pt")
+    on, off = (RewardFunction.load(tmp_path / "reward.pt", normalised=is_on) for is_on in (True, False))
+    rows = np.ones((2, 3)), np.zeros((2, 2)), np.ones((2, 3)), [False, True]
+    np.testing.assert_array_equal(on(*rows), off(*rows))
 
 
 OBS, ACT = np.zeros(3), np.zeros(2)

@@ -99,6 +99,13 @@ def test_resumed_on_as_many_ranks(ranks: int, case: str, runs: Callable[[int, in
     assert _returns(resumed) == _returns(whole)
 
 
+@pytest.mark.parametrize("ranks", [1, 2])
+def test_one_rank_alone_writes_events(ranks: int, runs: Callable[[int, int, str], Runs]) -> None:
+    """One file for TensorBoard of each session, whatever the number of ranks."""
+    whole, _, resumed = runs(ranks, ranks, CASES[0])
+    assert [len(list(folder.rglob("*tfevents*"))) for folder in (whole, resumed)] == [1, 2]
+
+
 @pytest.mark.parametrize("case", OTHER_RANKS)
 @pytest.mark.parametrize(("ranks", "on"), [(1, 2), (2, 1)])
 def test_resumed_on_another_number_of_ranks(

@@ -66,6 +66,23 @@ def test_the_gradient_is_divided_by_the_rows_of_all_ranks(torch_rng: torch.Gener
     torch.testing.assert_close(moment, torch.full((4,), 0.05, dtype=torch.float64))
 
 
+def test_a_step_sums_over_ranks_once(torch_rng: torch.Generator) -> None:
+    """One message a step, and one division."""
+
+    class Counting(Workers):
+        sums = 0
+
+        def sum_tensor(self, tensor: torch.Tensor) -> torch.Tensor:
+            self.sums += 1
+            return 2 * tensor  # as of two ranks that are alike
+
+    workers = Counting()
+    adam = FlatAdam(MLP(3, (), 1, out_scale=1.0, rng=torch_rng).double(), 1e-2, workers)
+    adam.step(torch.ones(4, 3, dtype=torch.float64), torch.ones_like, 8)
+    assert workers.sums == 1
+    torch.testing.assert_close(adam.mean_gradient, torch.ones(4, dtype=torch.float64))
+
+
 def test_state_goes_on_where_it_was(torch_rng: torch.Generator) -> None:
     x = torch.randn(7, 3, generator=torch_rng, dtype=torch.float64)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
+import beside
 import numpy as np
 import pytest
 import torch
@@ -17,6 +18,7 @@ from trpo_gail.config.tree import Config, CriticConfig, DiscriminatorConfig
 from trpo_gail.critic import Critic
 from trpo_gail.networks.value import ValueNetwork
 from trpo_gail.parallel import Workers
+from trpo_gail.sampling.batch import number_rows
 from trpo_gail.sampling.returns import gae
 from trpo_gail.sampling.rollout import Rollout
 from trpo_gail.sampling.transitions import flat_rows
@@ -158,6 +160,23 @@ def test_advantages_are_standardised_over_valid_rows_alone() -> None:
     raw = batch.targets - made.network.value(batch.observations, batch.times).detach()
     expected = (raw - raw.mean()) / raw.std(unbiased=False)
     torch.testing.assert_close(batch.advantages, expected, rtol=1e-6, atol=1e-6)
+
+
+def test_advantages_are_standardised_over_all_ranks() -> None:
+    """Two ranks whose rewards differ by much get the advantages of one rank that has all rows."""
+    ends = ["..L_..", ".T_.__", "......"]
+    rollout = toys.rollout(ends)
+    rollout.rewards[:, 1:] += 100.0 * rollout.valid[:, 1:]
+
+    def advantages(workers: Workers) -> torch.Tensor:
+        mine, made = workers.block(len(ends)), critic()
+        made.workers = workers
+        part = Rollout(*(getattr(rollout, f.name)[:, mine.start : mine.stop] for f in dataclasses.fields(rollout)))
+        return made.batch(part, part.rewards, number_rows(int(part.valid.sum()), workers)).advantages
+
+    alone = advantages(Workers())
+    torch.testing.assert_close(torch.cat(beside.on_two_ranks(advantages)), alone, rtol=1e-9, atol=1e-12)
+    torch.testing.assert_close(alone.mean(), torch.zeros_like(alone.mean()), atol=1e-6, rtol=0)
 
 
 def test_rows_are_in_the_order_of_environment_then_time() -> None:

@@ -112,6 +112,20 @@ def test_the_same_numbers_each_time_and_in_chunks(monkeypatch: pytest.MonkeyPatc
 # ---- against rliable -------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("seed", range(20))
+def test_an_estimate_lies_within_its_interval(seed: int) -> None:
+    """Of few runs and of many, of skewed scores and of scores with a far outlier."""
+    rng = np.random.default_rng(seed)
+    runs, tasks = int(rng.integers(2, 12)), int(rng.integers(1, 6))
+    scores = [rng.exponential(1.0, runs) - rng.standard_normal() for _ in range(tasks)]
+    scores[0][0] += 50.0 * (seed % 2)
+    found, (low, high) = iqm_interval(scores)
+    assert low <= found <= high
+    others = [rng.exponential(1.0, runs) for _ in range(tasks)]
+    found, (low, high) = improvement_interval(scores, others)
+    assert low <= found <= high
+
+
 def test_against_rliable(rng: np.random.Generator) -> None:
     try:
         from rliable import library, metrics  # type: ignore[import-not-found]

@@ -36,11 +36,13 @@ _HELD = {"format", "kind", "iteration", "config", "spec", "clip", "observations"
 class RewardFunction:
     """r(s, a, s', done), as an adversary has learned it."""
 
-    def __init__(self, content: dict[str, Any], path: Path) -> None:
+    def __init__(self, content: dict[str, Any], path: Path, normalised: bool = True) -> None:
         """The content of a file; `load` reads one. Raises UserError, naming the path, for what does not fit together."""
         try:
             _check(content, path)
             self.spec, self.config = checkpoint.spec_of(content), _config(content, path)
+            if not normalised:
+                self.config = _without_normalisation(self.config)
             expert = _stand_in(self.spec, content)
             policy = make_policy(self.config, self.spec)
             adversary = make_adversary(self.config, self.spec, expert, policy, Workers())
@@ -53,9 +55,13 @@ class RewardFunction:
         self._adversary, self.iteration = adversary, content["iteration"]
 
     @classmethod
-    def load(cls, path: str | Path) -> RewardFunction:
-        """The reward in a file that `trpo-gail export RUN --reward FILE` wrote. Raises UserError for another file."""
-        return cls(checkpoint.read_sealed(Path(path), KIND), Path(path))
+    def load(cls, path: str | Path, *, normalised: bool = True) -> RewardFunction:
+        """The reward in a file that `trpo-gail export RUN --reward FILE` wrote. Raises UserError for another file.
+
+        `normalised` keeps what `--discriminator.reward_normalise` did to the reward, with the run's last statistics;
+        without it the reward is as of a run without that flag.
+        """
+        return cls(checkpoint.read_sealed(Path(path), KIND), Path(path), normalised)
 
     @property
     def env_id(self) -> str:
@@ -188,6 +194,10 @@ def _config(content: dict[str, Any], path: Path) -> Config:
     if not choices.ADVERSARIES[name := content["config"]["adversary"]].imitates:
         raise UserError(f"{path}: adversary {name!r}, which learns no reward: a damaged {KIND}")
     return dataclasses.replace(checkpoint.config_of(content, path), device="cpu")
+
+
+def _without_normalisation(config: Config) -> Config:
+    return dataclasses.replace(config, discriminator=dataclasses.replace(config.discriminator, reward_normalise="none"))
 
 
 def _stand_in(spec: EnvSpec, content: dict[str, Any]) -> Transitions:
