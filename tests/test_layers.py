@@ -19,7 +19,7 @@ ROOT = Path(trpo_gail.__file__).parent
 # From top to bottom. A module may import what is in its own row (without circles) or in one below.
 LAYERS = [
     "cli __main__",
-    "commands",
+    "commands api",
     "studies exports",
     "runs reports",  # a run draws its learning curve
     "train build",

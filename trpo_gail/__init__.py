@@ -18,6 +18,7 @@ A map, in the order of a first reading:
     experts/         demonstrations: formats, checks, the one container;  policies/ other people's policies
     cloning.py       behavioural cloning, the baseline without an environment
     exports/         a run's learned reward and its policy, each in one file for use elsewhere
+    api/             models from Python: GAIL, TRPO, PPO, BC, their callbacks
     runs/            a run on disk: training, cloning, checkpoints, metrics, evaluation, recording
     studies/         many runs side by side: comparisons, the paper's experiments, the benchmark
     reports/         pictures and pages of runs
@@ -25,7 +26,8 @@ A map, in the order of a first reading:
     commands/        one file per command;  cli.py the command line
     system/          files, terminals, signals, launchers;  errors.py the errors that a user sees in one line
 
-`Demonstrations` are those of a file or of your own arrays, `run` trains, `load_policy(run)` gives the trained policy.
+`GAIL`, `TRPO`, `PPO` and `BC` are models that learn, predict, save and load (docs/python.md). `Demonstrations` are those of
+a file or of your own arrays, `run` trains into a run folder, `load_policy(run)` gives the trained policy.
 `RewardFunction.load(file)` is an exported reward, `RewardWrapper` and `VectorRewardWrapper` are environments that pay it.
 Importing the package starts no MPI.
 """
@@ -35,20 +37,36 @@ from __future__ import annotations
 from typing import Any
 
 __all__ = [
-    "CloningConfig", "Config", "Demonstrations", "RewardFunction", "RewardWrapper", "UserError", "VectorRewardWrapper",
-    "Workers", "clone", "load", "load_policy", "run",
+    "BC", "GAIL", "PPO", "TRPO", "BaseCallback", "CallbackList", "CheckpointCallback", "CloningConfig", "Config",
+    "Demonstrations", "EvalCallback", "EveryNTimesteps", "ExpertDataset", "RewardFunction", "RewardWrapper",
+    "StopTrainingOnMaxEpisodes", "StopTrainingOnNoModelImprovement", "StopTrainingOnRewardThreshold", "UserError",
+    "VectorRewardWrapper", "Workers", "clone", "generate_expert_traj", "load", "load_policy", "run",
 ]  # fmt: skip
 
 _HOMES = {
+    "BC": "api.cloning",
+    "BaseCallback": "api.callbacks",
+    "CallbackList": "api.callbacks",
+    "CheckpointCallback": "api.callbacks",
     "CloningConfig": "config.tree",
     "Config": "config.tree",
     "Demonstrations": "experts.own",
+    "EvalCallback": "api.callbacks",
+    "EveryNTimesteps": "api.callbacks",
+    "ExpertDataset": "api.datasets",
+    "GAIL": "api.algorithms",
+    "PPO": "api.algorithms",
     "RewardFunction": "exports.reward_function",
     "RewardWrapper": "exports.reward_wrappers",
+    "StopTrainingOnMaxEpisodes": "api.callbacks",
+    "StopTrainingOnNoModelImprovement": "api.callbacks",
+    "StopTrainingOnRewardThreshold": "api.callbacks",
+    "TRPO": "api.algorithms",
     "UserError": "errors",
     "VectorRewardWrapper": "exports.reward_wrappers",
     "Workers": "parallel",
     "clone": "runs.cloning",
+    "generate_expert_traj": "api.recording",
     "load": "experts.own",
     "load_policy": "runs.evaluate",
     "run": "runs.training",
