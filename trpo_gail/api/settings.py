@@ -57,12 +57,23 @@ def config_of(
     for name, value in _flat(given):
         path = path_of(Config, name, base.generator)
         named[path] = _value(name, value, leaves(Config)[path])
-    made = changed(base, named)
-    flat = flatten(made)
-    for path in named:
+    made = changed(base, named | {"eval_every": 0})  # evaluations are a callback's
+    _refuse_idle(made, {path for path in named if path not in _of_sections(given)})
+    return made
+
+
+def _refuse_idle(config: Config, paths: set[str]) -> None:
+    """Raise UserError for a field without effect, even if it is given at its default."""
+    flat = flatten(config)
+    for path in paths:
         if why := idle.reason(flat, path):
             raise UserError(f"{path}: given, but {why}")
-    return made
+
+
+def _of_sections(given: Mapping[str, Any]) -> set[str]:
+    """The paths of whole sections, which have all fields, whether they have an effect or not."""
+    whole = {name.replace("__", "."): value for name, value in given.items() if dataclasses.is_dataclass(value)}
+    return {f"{section}.{field}" for section, value in whole.items() for field in flatten(value)}
 
 
 def path_of(cls: type, name: str, own: str = "") -> str:
