@@ -2,7 +2,7 @@
 
 A map, in the order of a first reading:
 
-    train.py         Algorithm 1;  build.py makes a learner from a config;  learner.py is all that a checkpoint holds
+    algorithm.py     Algorithm 1;  build.py makes a learner from a config;  learner.py is all that a checkpoint holds
     adversaries/     the discriminator and its parts; FEM, GTAL, a constant and the environment's reward in its place
     generators/      TRPO and PPO
     critic.py        the value function V(s): advantages, and its fit
@@ -27,7 +27,7 @@ A map, in the order of a first reading:
     system/          files, terminals, signals, launchers;  errors.py the errors that a user sees in one line
 
 `GAIL`, `TRPO`, `PPO` and `BC` are models that learn, predict, save and load (docs/python.md). `Demonstrations` are those of
-a file or of your own arrays, `run` trains into a run folder, `load_policy(run)` gives the trained policy.
+a file or of your own arrays, `train` (or `run`) trains into a run folder, `load_policy(run)` gives the trained policy.
 `RewardFunction.load(file)` is an exported reward, `RewardWrapper` and `VectorRewardWrapper` are environments that pay it.
 Importing the package starts no MPI.
 """
@@ -37,13 +37,16 @@ from __future__ import annotations
 from typing import Any
 
 __all__ = [
-    "BC", "GAIL", "PPO", "TRPO", "BaseCallback", "CallbackList", "CheckpointCallback", "CloningConfig", "Config",
-    "Demonstrations", "EvalCallback", "EveryNTimesteps", "ExpertDataset", "RewardFunction", "RewardWrapper",
-    "StopTrainingOnMaxEpisodes", "StopTrainingOnNoModelImprovement", "StopTrainingOnRewardThreshold", "UserError",
-    "VectorRewardWrapper", "Workers", "clone", "generate_expert_traj", "load", "load_policy", "run",
+    "BC", "GAIL", "PPO", "TRPO", "Actor", "Adversary", "BaseCallback", "CallbackList", "CheckpointCallback",
+    "CloningConfig", "Config", "Demonstrations", "EvalCallback", "EveryNTimesteps", "ExpertDataset", "Format", "Generator",
+    "RewardFunction", "RewardWrapper", "StopTrainingOnMaxEpisodes", "StopTrainingOnNoModelImprovement",
+    "StopTrainingOnRewardThreshold", "UserError", "VectorEnv", "VectorRewardWrapper", "Workers", "clone",
+    "generate_expert_traj", "load", "load_policy", "run", "train",
 ]  # fmt: skip
 
 _HOMES = {
+    "Actor": "sampling.rollout",
+    "Adversary": "adversaries.adversary",
     "BC": "api.cloning",
     "BaseCallback": "api.callbacks",
     "CallbackList": "api.callbacks",
@@ -54,7 +57,9 @@ _HOMES = {
     "EvalCallback": "api.callbacks",
     "EveryNTimesteps": "api.callbacks",
     "ExpertDataset": "api.datasets",
+    "Format": "experts.formats",
     "GAIL": "api.algorithms",
+    "Generator": "generators.generator",
     "PPO": "api.algorithms",
     "RewardFunction": "exports.reward_function",
     "RewardWrapper": "exports.reward_wrappers",
@@ -63,6 +68,7 @@ _HOMES = {
     "StopTrainingOnRewardThreshold": "api.callbacks",
     "TRPO": "api.algorithms",
     "UserError": "errors",
+    "VectorEnv": "envs.vector",
     "VectorRewardWrapper": "exports.reward_wrappers",
     "Workers": "parallel",
     "clone": "runs.cloning",
@@ -70,6 +76,7 @@ _HOMES = {
     "load": "experts.own",
     "load_policy": "runs.evaluate",
     "run": "runs.training",
+    "train": "runs.training:run",
 }
 
 
@@ -81,7 +88,8 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module 'trpo_gail' has no attribute {name!r}")
     from importlib import import_module
 
-    return getattr(import_module(f"trpo_gail.{_HOMES[name]}"), name)
+    home, _, called = _HOMES[name].partition(":")
+    return getattr(import_module(f"trpo_gail.{home}"), called or name)
 
 
 def _version() -> str:

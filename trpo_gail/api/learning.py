@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from trpo_gail.algorithm import train
 from trpo_gail.api import callbacks, rewards
 from trpo_gail.api.callbacks import BaseCallback
 from trpo_gail.api.datasets import demonstrations_of
@@ -40,7 +41,6 @@ from trpo_gail.runs.stuck import Stuck
 from trpo_gail.runs.training import in_rows, prepare
 from trpo_gail.sampling.rollout import GivenUp, never
 from trpo_gail.system.stopping import Interrupted, StopRequest
-from trpo_gail.train import train
 
 L = TypeVar("L", bound="LearningModel")
 

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 from trpo_gail.adversaries import rewards
+from trpo_gail.algorithm import finished, train
 from trpo_gail.build import make_learner
 from trpo_gail.config import choices
 from trpo_gail.config.files import from_dict, to_dict
@@ -44,7 +45,6 @@ from trpo_gail.scores import hardly_differ
 from trpo_gail.spaces.spec import ActionView, EnvSpec
 from trpo_gail.system import typed
 from trpo_gail.system.stopping import StopRequest
-from trpo_gail.train import finished, train
 
 
 @dataclass(frozen=True)
