@@ -172,7 +172,7 @@ class Model(ABC):
         content = self._state()
         held = content.get("model") or {
             "class": type(self).__name__,
-            "given": self._source is not None,
+            "given": self._source is not None or (self._content is not None and self._content["model"]["given"]),
             "setting": dataclasses.asdict(self._setting),
             "demonstrations": self.workers.together(self._demonstrations),
             **self._extra(),
@@ -227,6 +227,8 @@ class Model(ABC):
         made._source = None if env is None or isinstance(env, str) else workers.together(lambda: sources.of(env))
         if isinstance(env, str) and env != made.spec.id:
             raise UserError(f"env: {env!r} given, but {path} learned on {made.spec.id!r}")
+        if isinstance(env, str) and made._content is not None:
+            made._content["model"]["given"] = False  # from here on its id makes it
         return made
 
     def _read(self, file: Path) -> None:
