@@ -16,6 +16,7 @@ import torch
 import toys
 from disk import full_disk
 
+from trpo_gail.algorithm import iteration
 from trpo_gail.build import make_learner
 from trpo_gail.config.presets import changed
 from trpo_gail.config.tree import Config, DiscriminatorConfig, PolicyConfig
@@ -27,7 +28,6 @@ from trpo_gail.records import Record
 from trpo_gail.runs import checkpoint
 from trpo_gail.runs.evaluate import load_policy
 from trpo_gail.spaces.spec import ActionView
-from trpo_gail.train import iteration
 
 WORKERS = Workers()
 CONFIG = Config(

@@ -14,6 +14,7 @@ import pytest
 import torch
 import toys
 
+from trpo_gail.algorithm import iteration
 from trpo_gail.build import make_learner
 from trpo_gail.config.presets import changed, preset
 from trpo_gail.config.tree import Config, CriticConfig, DiscriminatorConfig, PPOConfig
@@ -23,7 +24,6 @@ from trpo_gail.parallel import Workers
 from trpo_gail.sampling.paid import PaidReturns
 from trpo_gail.sampling.rollout import Episodes, Rollout
 from trpo_gail.spaces.spec import EnvSpec
-from trpo_gail.train import iteration
 
 PAPER = preset("paper", "any")
 NATURAL = CriticConfig(fit="natural-gradient", natural_gradient=PAPER.critic.natural_gradient, after_adversary=True)

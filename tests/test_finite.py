@@ -14,6 +14,7 @@ import pytest
 import torch
 import toys
 
+from trpo_gail.algorithm import train
 from trpo_gail.build import make_learner, make_policy
 from trpo_gail.cloning import clone
 from trpo_gail.config.presets import changed, preset
@@ -27,7 +28,6 @@ from trpo_gail.parallel import Workers
 from trpo_gail.runs import checkpoint, evaluate, training
 from trpo_gail.runs.evaluate import PERIODIC, Evaluator
 from trpo_gail.sampling.transitions import Transitions
-from trpo_gail.train import train
 
 WALK, SCRIPT, WORKERS = "toys:Walk-v0", "toys:Script-v0", Workers()
 SMALL = Config(

@@ -19,10 +19,10 @@ ROOT = Path(trpo_gail.__file__).parent
 # From top to bottom. A module may import what is in its own row (without circles) or in one below.
 LAYERS = [
     "cli __main__",
-    "commands",
+    "commands api",
     "studies exports",
     "runs reports",  # a run draws its learning curve
-    "train build",
+    "algorithm build",
     "learner",
     "generators adversaries critic cloning",
     "policies",
@@ -131,11 +131,11 @@ def test_a_library_is_imported_where_it_should_be_and_lazily(library: str) -> No
 def test_the_parser_of_imports_sees_them_all() -> None:
     """A control: an import of each kind, and one from above."""
     tree = ast.parse(
-        "import a.b\nfrom trpo_gail import train\ndef f():\n    from trpo_gail.runs.run_folder import RunFolder"
+        "import a.b\nfrom trpo_gail import algorithm\ndef f():\n    from trpo_gail.runs.run_folder import RunFolder"
     )
     names = [name for name, _ in imports(tree)]
-    assert names == ["a.b", "trpo_gail.train", "trpo_gail.runs.run_folder.RunFolder"]
-    assert [own(name) for name in names] == [None, "train", "runs.run_folder"]
+    assert names == ["a.b", "trpo_gail.algorithm", "trpo_gail.runs.run_folder.RunFolder"]
+    assert [own(name) for name in names] == [None, "algorithm", "runs.run_folder"]
     assert layer("sampling.batch") > layer("learner") > layer("runs.record") > layer("studies.runner") > layer("cli")
     assert "sampling.batch" in GRAPH["critic"] and "runs.evaluate" in GRAPH["commands.evaluate"]
 
@@ -178,3 +178,9 @@ def test_public_names_are_there(name: str) -> None:
 def test_a_name_that_is_not_public_is_refused() -> None:
     with pytest.raises(AttributeError, match="nonsense"):
         trpo_gail.nonsense  # noqa: B018
+
+
+def test_the_run_of_a_config_is_called_train() -> None:
+    from trpo_gail.runs.training import run
+
+    assert trpo_gail.train is trpo_gail.run is run

@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from trpo_gail.adversaries.discriminator import Discriminator
+from trpo_gail.algorithm import iteration, train
 from trpo_gail.build import make_learner
 from trpo_gail.config.presets import changed, preset
 from trpo_gail.config.tree import Config, CriticConfig, DiscriminatorConfig, PolicyConfig, PPOConfig
@@ -22,7 +23,6 @@ from trpo_gail.records import Record
 from trpo_gail.runs.evaluate import FINAL, Evaluator
 from trpo_gail.sampling.rollout import GivenUp
 from trpo_gail.sampling.transitions import Transitions
-from trpo_gail.train import iteration, train
 
 WORKERS = Workers()
 EXPERT = Path(__file__).parents[1] / "expert_data" / "CartPole-v0.h5"

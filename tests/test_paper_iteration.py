@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import logsigmoid, softplus
 
+from trpo_gail.algorithm import iteration
 from trpo_gail.build import make_learner
 from trpo_gail.commands.train import parse_flags
 from trpo_gail.learner import Learner
@@ -23,7 +24,6 @@ from trpo_gail.parallel import Workers
 from trpo_gail.runs.training import prepare
 from trpo_gail.sampling.rollout import Rollout
 from trpo_gail.seeding import MINIBATCH, stream
-from trpo_gail.train import iteration
 
 EXPERTS = Path(__file__).parents[1] / "expert_data" / "paper"
 GAMMA, LAM, MAX_KL, DAMPING = 0.995, 0.97, 0.01, 0.1

@@ -2,7 +2,7 @@
 
 A map, in the order of a first reading:
 
-    train.py         Algorithm 1;  build.py makes a learner from a config;  learner.py is all that a checkpoint holds
+    algorithm.py     Algorithm 1;  build.py makes a learner from a config;  learner.py is all that a checkpoint holds
     adversaries/     the discriminator and its parts; FEM, GTAL, a constant and the environment's reward in its place
     generators/      TRPO and PPO
     critic.py        the value function V(s): advantages, and its fit
@@ -18,6 +18,7 @@ A map, in the order of a first reading:
     experts/         demonstrations: formats, checks, the one container;  policies/ other people's policies
     cloning.py       behavioural cloning, the baseline without an environment
     exports/         a run's learned reward and its policy, each in one file for use elsewhere
+    api/             models from Python: GAIL, TRPO, PPO, BC, their callbacks
     runs/            a run on disk: training, cloning, checkpoints, metrics, evaluation, recording
     studies/         many runs side by side: comparisons, the paper's experiments, the benchmark
     reports/         pictures and pages of runs
@@ -25,7 +26,8 @@ A map, in the order of a first reading:
     commands/        one file per command;  cli.py the command line
     system/          files, terminals, signals, launchers;  errors.py the errors that a user sees in one line
 
-`Demonstrations` are those of a file or of your own arrays, `run` trains, `load_policy(run)` gives the trained policy.
+`GAIL`, `TRPO`, `PPO` and `BC` are models that learn, predict, save and load (docs/python.md). `Demonstrations` are those of
+a file or of your own arrays, `train` (or `run`) trains into a run folder, `load_policy(run)` gives the trained policy.
 `RewardFunction.load(file)` is an exported reward, `RewardWrapper` and `VectorRewardWrapper` are environments that pay it.
 Importing the package starts no MPI.
 """
@@ -35,23 +37,46 @@ from __future__ import annotations
 from typing import Any
 
 __all__ = [
-    "CloningConfig", "Config", "Demonstrations", "RewardFunction", "RewardWrapper", "UserError", "VectorRewardWrapper",
-    "Workers", "clone", "load", "load_policy", "run",
+    "BC", "GAIL", "PPO", "TRPO", "Actor", "Adversary", "BaseCallback", "CallbackList", "CheckpointCallback",
+    "CloningConfig", "Config", "Demonstrations", "EvalCallback", "EveryNTimesteps", "ExpertDataset", "Format", "Generator",
+    "RewardFunction", "RewardWrapper", "StopTrainingOnMaxEpisodes", "StopTrainingOnNoModelImprovement",
+    "StopTrainingOnRewardThreshold", "UserError", "VectorEnv", "VectorRewardWrapper", "Workers", "clone",
+    "generate_expert_traj", "load", "load_policy", "run", "train",
 ]  # fmt: skip
 
 _HOMES = {
+    "Actor": "sampling.rollout",
+    "Adversary": "adversaries.adversary",
+    "BC": "api.cloning",
+    "BaseCallback": "api.callbacks",
+    "CallbackList": "api.callbacks",
+    "CheckpointCallback": "api.callbacks",
     "CloningConfig": "config.tree",
     "Config": "config.tree",
     "Demonstrations": "experts.own",
+    "EvalCallback": "api.callbacks",
+    "EveryNTimesteps": "api.callbacks",
+    "ExpertDataset": "api.datasets",
+    "Format": "experts.formats",
+    "GAIL": "api.algorithms",
+    "Generator": "generators.generator",
+    "PPO": "api.algorithms",
     "RewardFunction": "exports.reward_function",
     "RewardWrapper": "exports.reward_wrappers",
+    "StopTrainingOnMaxEpisodes": "api.callbacks",
+    "StopTrainingOnNoModelImprovement": "api.callbacks",
+    "StopTrainingOnRewardThreshold": "api.callbacks",
+    "TRPO": "api.algorithms",
     "UserError": "errors",
+    "VectorEnv": "envs.vector",
     "VectorRewardWrapper": "exports.reward_wrappers",
     "Workers": "parallel",
     "clone": "runs.cloning",
+    "generate_expert_traj": "api.recording",
     "load": "experts.own",
     "load_policy": "runs.evaluate",
     "run": "runs.training",
+    "train": "runs.training:run",
 }
 
 
@@ -63,7 +88,8 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module 'trpo_gail' has no attribute {name!r}")
     from importlib import import_module
 
-    return getattr(import_module(f"trpo_gail.{_HOMES[name]}"), name)
+    home, _, called = _HOMES[name].partition(":")
+    return getattr(import_module(f"trpo_gail.{home}"), called or name)
 
 
 def _version() -> str:

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from trpo_gail.adversaries.adversary import Parts
 from trpo_gail.adversaries.discriminator import Discriminator
+from trpo_gail.algorithm import iteration
 from trpo_gail.build import make_generator, make_learner
 from trpo_gail.config.tree import Config, DiscriminatorConfig, PolicyConfig
 from trpo_gail.envs import vector
@@ -30,7 +31,6 @@ from trpo_gail.runs.evaluate import load_policy
 from trpo_gail.sampling.batch import Batch, Rows
 from trpo_gail.sampling.transitions import Transitions
 from trpo_gail.spaces.spec import EnvSpec
-from trpo_gail.train import iteration
 
 WORKERS = Workers()
 

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 import toys  # registers Walk-v0
 
+from trpo_gail.algorithm import iteration
 from trpo_gail.build import make_learner
 from trpo_gail.config.presets import changed, preset
 from trpo_gail.config.tree import Config, PPOConfig
@@ -17,7 +18,6 @@ from trpo_gail.parallel import Workers
 from trpo_gail.records import Record
 from trpo_gail.sampling.transitions import Transitions
 from trpo_gail.spaces.spec import EnvSpec
-from trpo_gail.train import iteration
 
 # Flags of a case over the default preset; `preset` and `env` are keywords of their own.
 CASES: dict[str, dict[str, Any]] = {

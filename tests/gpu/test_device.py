@@ -12,8 +12,8 @@ import pytest
 import torch
 from runs_on_device import CASES, WALK, arrays, config, learned, learner, train
 
+from trpo_gail import algorithm as loop
 from trpo_gail import cloning
-from trpo_gail import train as loop
 from trpo_gail.build import make_policy
 from trpo_gail.config.tree import CloningConfig
 from trpo_gail.envs import vector

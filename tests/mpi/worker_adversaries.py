@@ -19,13 +19,13 @@ import toy_conv
 
 from trpo_gail.adversaries.apprenticeship import Apprenticeship
 from trpo_gail.adversaries.rewards import FORMS
+from trpo_gail.algorithm import iteration
 from trpo_gail.build import make_learner
 from trpo_gail.config.tree import Config, DiscriminatorConfig
 from trpo_gail.envs import vector
 from trpo_gail.parallel import Workers
 from trpo_gail.sampling.rollout import Rollout
 from trpo_gail.sampling.transitions import to_rollout
-from trpo_gail.train import iteration
 
 ENDS = ["..T_....", "........", "....L_..", ".T_.T_T_", "________"]
 

@@ -12,13 +12,13 @@ from typing import Any
 import numpy as np
 import torch
 
+from trpo_gail.algorithm import iteration
 from trpo_gail.build import make_learner
 from trpo_gail.config.presets import changed, preset
 from trpo_gail.config.tree import Config, PPOConfig
 from trpo_gail.envs import vector
 from trpo_gail.experts.load import load
 from trpo_gail.parallel import Workers
-from trpo_gail.train import iteration
 
 EXPERTS = Path(__file__).parents[2] / "expert_data"
 EPOCHS = 3

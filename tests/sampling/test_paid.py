@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import toys
 
+from trpo_gail.algorithm import iteration
 from trpo_gail.build import make_learner
 from trpo_gail.config.presets import changed
 from trpo_gail.config.tree import Config
@@ -14,7 +15,6 @@ from trpo_gail.learner import Learner
 from trpo_gail.parallel import Workers
 from trpo_gail.sampling.paid import PaidReturns
 from trpo_gail.sampling.rollout import Rollout
-from trpo_gail.train import iteration
 
 WORKERS = Workers()
 CONFIG = changed(Config("toys:Walk-v0"), {"adversary": "env_reward", "num_envs": 4, "timesteps_per_batch": 64})

@@ -15,6 +15,7 @@ from gymnasium.vector.utils import concatenate, create_empty_array
 sys.path.append(str(Path(__file__).parents[1] / "envs"))
 import toy_envs as toy_envs
 
+from trpo_gail.algorithm import iteration
 from trpo_gail.build import make_learner
 from trpo_gail.config.tree import Config, PolicyConfig
 from trpo_gail.envs import vector
@@ -22,7 +23,6 @@ from trpo_gail.errors import UserError
 from trpo_gail.parallel import Workers
 from trpo_gail.runs import checkpoint
 from trpo_gail.runs.evaluate import Evaluator, load_policy
-from trpo_gail.train import iteration
 
 WORKERS = Workers()
 OBSERVATIONS: dict[str, Space] = {

@@ -8,6 +8,7 @@ paid log D - log(1 - D) = f - log pi(a|s), which is f and the entropy of the pol
 from __future__ import annotations
 
 import copy
+import dataclasses
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -160,6 +161,20 @@ class AIRL(Discriminator):
     def _offset_of_expert(self, numbers: np.ndarray) -> Tensor | None:
         observations, actions = self._pairs
         return self._tensor(self._acting.log_prob(observations[numbers], actions[numbers], self._bounds))
+
+    # ---- looking at it -----------------------------------------------------------------------------------------------
+
+    def logits(self, rows: Transitions) -> np.ndarray:
+        return super().logits(self._seen(rows))
+
+    def training_pays(self, rows: Transitions) -> np.ndarray:
+        return super().training_pays(self._seen(rows))
+
+    def _seen(self, rows: Transitions) -> Transitions:
+        """Rows as the policy would have acted them that is there now."""
+        self._acting = copy.deepcopy(self._policy)
+        log_prob = self._policy.log_prob(rows.observations, rows.actions)
+        return dataclasses.replace(rows, log_prob=log_prob)
 
     # ---- the reward to keep ------------------------------------------------------------------------------------------
 

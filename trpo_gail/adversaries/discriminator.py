@@ -117,6 +117,18 @@ class Discriminator:
         dtype = np.dtype(np.uint8) if self._expert.blocks[0].dtype == torch.uint8 else np.dtype(np.float64)
         return Columns([self._block(block) for block in self.network.inputs.absorbed(dtype)])
 
+    # ---- looking at it -----------------------------------------------------------------------------------------------
+
+    def logits(self, rows: Transitions) -> np.ndarray:
+        """log D - log(1 - D) [B] float64 of transitions, by the discriminator as it is; nothing changes. No collective."""
+        columns, actions = self._tensors(rows, self._view.rows(rows))
+        return self._loss.logit(self._outputs(columns, actions, rows)).double().cpu().numpy()
+
+    def training_pays(self, rows: Transitions) -> np.ndarray:
+        """What training pays for transitions, [B] float64, without what an end is worth with absorbing states. Likewise."""
+        columns, actions = self._tensors(rows, self._view.rows(rows))
+        return self._pay(self._earned(self._outputs(columns, actions, rows)))
+
     # ---- a reward to keep --------------------------------------------------------------------------------------------
 
     def pays(self, rows: Transitions) -> np.ndarray:

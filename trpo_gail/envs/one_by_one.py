@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import copy
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import gymnasium
@@ -28,10 +28,18 @@ LIMIT = "max_episode_steps"  # gymnasium's and EnvPool's name for it
 
 
 class OneByOne:
-    """N environments of one id."""
+    """N environments of one id, or of one function."""
 
-    def __init__(self, env_id: str, num_envs: int, kwargs: Mapping[str, Any], max_episode_steps: int | None) -> None:
-        self.num_envs, self._id = num_envs, env_id
+    def __init__(
+        self,
+        env_id: str,
+        num_envs: int,
+        kwargs: Mapping[str, Any],
+        max_episode_steps: int | None,
+        one: Callable[[int], tuple[gymnasium.Env, int | None]] | None = None,
+    ) -> None:
+        """`one` makes an environment by its number, and says its time limit, in place of gymnasium."""
+        self.num_envs, self._id, self._one = num_envs, env_id, one
         self._envs: list[gymnasium.Env] = []
         try:
             for number in range(num_envs):
@@ -57,7 +65,9 @@ class OneByOne:
         self, number: int, kwargs: Mapping[str, Any], max_episode_steps: int | None
     ) -> tuple[gymnasium.Env, int | None]:
         try:
-            return make_one(self._id, kwargs, max_episode_steps)
+            return self._one(number) if self._one else make_one(self._id, kwargs, max_episode_steps)
+        except UserError:
+            raise
         except RAISED as error:
             which = f", instance {number + 1} of {self.num_envs} in one process" if number else ""
             arguments = f" with {dict(kwargs)}" if kwargs else ""

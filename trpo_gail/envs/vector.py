@@ -20,6 +20,7 @@ from gymnasium.spaces import Box
 from trpo_gail.envs import envpool
 from trpo_gail.envs.failures import called
 from trpo_gail.envs.one_by_one import BOUND, LIMIT, OneByOne, Vectorised
+from trpo_gail.envs.sources import Source
 from trpo_gail.envs.tasks import point_nav
 from trpo_gail.errors import RunError, UserError
 from trpo_gail.spaces import actions, layout
@@ -72,6 +73,7 @@ def make(
     max_episode_steps: int | None = None,
     images: Sequence[str] = (),
     numbers: Sequence[str] = (),
+    source: Source | None = None,
 ) -> VectorEnv:
     """Make `num_envs` environments; they must be restarted before the first step.
 
@@ -79,16 +81,24 @@ def make(
     `executed` actions are clipped to a Box's bounds before they are executed, `raw` ones are not; with `scale`, a Box's
     bounded dimensions are [-1, 1] to the caller. `max_episode_steps` replaces the environment's own time limit.
     `images` names parts of the observation that are images although they are not uint8, `numbers` parts that are none
-    although they are. Raises UserError for an unknown id, wrong arguments, or spaces that cannot be rows. A later
-    failure of an environment is a RunError.
+    although they are. `source` makes the environments, in place of the id. Raises UserError for an unknown id, wrong
+    arguments, or spaces that cannot be rows. A later failure of an environment is a RunError.
     """
     kwargs = dict(kwargs or {})
+    if source is not None and kwargs:
+        raise UserError(f"env_kwargs: {kwargs} given, but the environment is given as an object")
     if max_episode_steps is not None and kwargs.get(LIMIT, max_episode_steps) != max_episode_steps:
         raise UserError(f"--{LIMIT}: {max_episode_steps} given, but --env_kwargs has {kwargs[LIMIT]}")
-    resolved = resolve_backend(env_id, backend)
+    resolved = resolve_backend(env_id, backend if source is None else "gymnasium")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # v4 ids are the faithful ones: gymnasium's advice to leave them is no news
-        made = _backend(env_id, num_envs, resolved, kwargs, threads, max_episode_steps)
+        if source is not None:
+            made = source.make(num_envs, max_episode_steps)
+        else:
+            made = _backend(env_id, num_envs, resolved, kwargs, threads, max_episode_steps)
+    if hasattr(made, "viewed"):  # a whole VectorEnv, which knows its spec
+        whole: VectorEnv = made.viewed(action_view)
+        return whole
     actions.check(made.action_space, f"environment {env_id!r}")
     own = made.action_space
     rows = actions.flat_box(own) if isinstance(own, Box) else own

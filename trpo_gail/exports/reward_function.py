@@ -8,6 +8,7 @@ training uses, so whatever that code can do is also paid here.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -83,14 +84,7 @@ class RewardFunction:
         successors, even at an end; None if the reward does not look at them. `done` says that nothing follows: an episode's
         end, but not one by a time limit. Raises UserError for other shapes, and for numbers that are not finite.
         """
-        seen, single = given.observed(self.spec.observations, obs, "obs")
-        if not len(seen[0]):
-            return np.zeros(0)
-        try:
-            paid = self.pays(self._rows(seen, single, act, next_obs, done))
-        except NotFinite as error:
-            raise UserError(f"obs or act: numbers too large for this reward ({error})") from error
-        return paid[0] if single else paid
+        return by_rows(self.pays, self.spec, obs, act, next_obs, done)
 
     def pays(self, rows: Transitions) -> np.ndarray:
         """The same for rows in training's form, with actions in the policy's units: [B] float64."""
@@ -102,19 +96,34 @@ class RewardFunction:
         """All that decides what it pays, besides config and spec: tensors, numpy arrays and numbers."""
         return self._adversary.learned()
 
-    def _rows(self, seen: list[np.ndarray], single: bool, act: Any, next_obs: Any, done: Any) -> Transitions:
-        """Training's form of what is given; `seen` are the parts of the observations."""
-        layout = self.spec.observations
-        observations = given.rows_of(layout, seen, "obs")
-        actions, single_action = given.acted(self.spec, act, "act")
-        _check_count("act", single_action, len(actions), single, len(observations))
-        ended = _flags(done, single, len(observations))
-        following = None
-        if next_obs is not None:
-            followers, single_next = given.observed(layout, next_obs, "next_obs")
-            following = given.rows_of(layout, followers, "next_obs")
-            _check_count("next_obs", single_next, len(following), single, len(observations))
-        return _transitions(observations, actions, ended, following)
+
+def by_rows(
+    function: Callable[[Transitions], np.ndarray], spec: EnvSpec, obs: Any, act: Any, next_obs: Any, done: Any
+) -> np.ndarray:
+    """A function of rows for what `RewardFunction` takes: one step, or a batch of n. Raises UserError likewise."""
+    seen, single = given.observed(spec.observations, obs, "obs")
+    if not len(seen[0]):
+        return np.zeros(0)
+    try:
+        paid = function(_rows(spec, seen, single, act, next_obs, done))
+    except NotFinite as error:
+        raise UserError(f"obs or act: numbers too large for this reward ({error})") from error
+    return paid[0] if single else paid
+
+
+def _rows(spec: EnvSpec, seen: list[np.ndarray], single: bool, act: Any, next_obs: Any, done: Any) -> Transitions:
+    """Training's form of what is given; `seen` are the parts of the observations."""
+    layout = spec.observations
+    observations = given.rows_of(layout, seen, "obs")
+    actions, single_action = given.acted(spec, act, "act")
+    _check_count("act", single_action, len(actions), single, len(observations))
+    ended = _flags(done, single, len(observations))
+    following = None
+    if next_obs is not None:
+        followers, single_next = given.observed(layout, next_obs, "next_obs")
+        following = given.rows_of(layout, followers, "next_obs")
+        _check_count("next_obs", single_next, len(following), single, len(observations))
+    return _transitions(observations, actions, ended, following)
 
 
 def _transitions(

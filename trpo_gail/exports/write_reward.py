@@ -37,7 +37,7 @@ def export_reward(run: str | Path, path: str | Path, expert: str | None = None) 
         raise UserError(f"{run}: a run of behavioural cloning, which learns no reward")
     config = dataclasses.replace(checkpoint.config_of(state, last), device="cpu")
     spec = checkpoint.spec_of(state)
-    _refuse_unlearned(config, run)
+    refuse_unlearned(config, run)
     rows = demonstrations_of(folder, config, spec, expert).transitions()
     adversary = _adversary(config, spec, rows, state["learner"]["adversary"])
     content = content_of(adversary, config, spec, rows, state["iteration"])
@@ -47,7 +47,8 @@ def export_reward(run: str | Path, path: str | Path, expert: str | None = None) 
     return function
 
 
-def _refuse_unlearned(config: Config, run: str | Path) -> None:
+def refuse_unlearned(config: Config, run: str | Path) -> None:
+    """Raise UserError, beginning with `run`, if there is no learned reward that a function can pay."""
     choice = choices.ADVERSARIES.get(config.adversary)
     if choice is None:
         raise UserError(

@@ -52,12 +52,10 @@ def save(
     Such a checkpoint goes with the next one. Raises RuntimeError if the ranks' parameters have come apart, UserError if
     the disk refuses: the checkpoint before stays good then.
     """
-    _assert_synced(learner, workers)
-    iteration = learner.progress.iteration
-    path = iteration_path(folder, iteration)
+    content = content_of(learner, config, spec, workers) | {"row": _plain(row)}
+    path = iteration_path(folder, learner.progress.iteration)
     if row is not None:
         path = path.with_name(path.name.replace("iteration", "unfinished"))
-    content = _content(learner.state_dict(), iteration, config, spec) | {"row": _plain(row)}
 
     def write() -> None:
         if workers.main:
@@ -66,6 +64,17 @@ def save(
 
     workers.together(write)
     return path
+
+
+def content_of(learner: Learner, config: Config, spec: EnvSpec, workers: Workers) -> dict[str, Any]:
+    """What a checkpoint holds of a learner. A collective. Raises RuntimeError as `save` does."""
+    _assert_synced(learner, workers)
+    return _content(learner.state_dict(), learner.progress.iteration, config, spec)
+
+
+def content_of_policy(policy: Policy, iteration: int, config: Config, spec: EnvSpec) -> dict[str, Any]:
+    """What a checkpoint of a policy alone holds."""
+    return _content({"policy": policy.state_dict()}, iteration, config, spec)
 
 
 def _remove_old(folder: Path, newest: Path) -> None:
@@ -93,7 +102,7 @@ def save_best(folder: Path, learner: Learner, config: Config, spec: EnvSpec, wor
 
 def save_policy(path: Path, policy: Policy, iteration: int, config: Config, spec: EnvSpec) -> None:
     """Save a policy without the rest of a learner: it can be loaded and evaluated, not trained on. Raises UserError."""
-    _write(path, _content({"policy": policy.state_dict()}, iteration, config, spec))
+    _write(path, content_of_policy(policy, iteration, config, spec))
 
 
 def _content(state: dict[str, Any], iteration: int, config: Config, spec: EnvSpec) -> dict[str, Any]:
@@ -202,14 +211,18 @@ def restore(path: Path, learner: Learner) -> Record | None:
     another run.
     """
     content = read(path)
-    state = content["learner"]
-    if "sampler" not in state:
+    if "sampler" not in content["learner"]:
         raise UserError(f"{path}: holds a policy alone (of behavioural cloning?), which training cannot go on with")
     _check_same_run(config_of(content, path), learner.sampler.config, path)
-    arrays = {name: value.numpy() for name, value in state["sampler"].items() if isinstance(value, torch.Tensor)}
-    state["sampler"] |= arrays
-    learner.load_state_dict(state)
+    put(content, learner)
     return content.get("row")
+
+
+def put(content: dict[str, Any], learner: Learner) -> None:
+    """Put the state that a file holds into a learner; environments are replayed to where they were."""
+    state = content["learner"]
+    arrays = {name: value.numpy() for name, value in state["sampler"].items() if isinstance(value, torch.Tensor)}
+    learner.load_state_dict(state | {"sampler": state["sampler"] | arrays})
 
 
 def _check_same_run(saved: Config, config: Config, path: Path) -> None:

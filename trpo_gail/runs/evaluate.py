@@ -15,6 +15,7 @@ import torch
 from trpo_gail.build import make_policy
 from trpo_gail.config.tree import Config
 from trpo_gail.envs import vector
+from trpo_gail.envs.sources import Source
 from trpo_gail.envs.vector import VectorEnv
 from trpo_gail.errors import UserError
 from trpo_gail.parallel import Workers
@@ -48,9 +49,10 @@ PERIODIC, FINAL, RANDOM = range(3)  # streams: an evaluation meets the same star
 class Evaluator:
     """Runs episodes split over ranks; which episodes depends on the seed and their number alone."""
 
-    def __init__(self, config: Config, spec: EnvSpec, workers: Workers) -> None:
-        """The environments are made by the config, on the backend and with the view of actions that `spec` has."""
-        self.config, self.spec, self.workers = config, spec, workers
+    def __init__(self, config: Config, spec: EnvSpec, workers: Workers, source: Source | None = None) -> None:
+        """The environments are made by the config, or by the source, on the backend and with the view of actions that
+        `spec` has."""
+        self.config, self.spec, self.workers, self._source = config, spec, workers, source
         self.give_up: Callable[[], bool] = never  # asked at every step
 
     def run(self, actor: Actor, episodes: int, stream: int, *, stochastic: bool = False) -> Episodes:
@@ -84,7 +86,13 @@ class Evaluator:
         threads = self.workers.threads()
         view = self.spec.action_view
         env = vector.make_together(
-            cfg.env, len(envs), self.spec.backend, threads=threads, action_view=view, **cfg.env_settings
+            cfg.env,
+            len(envs),
+            self.spec.backend,
+            threads=threads,
+            action_view=view,
+            source=self._source,
+            **cfg.env_settings,
         )
         try:
             parts = [envs[start : start + env.num_envs] for start in range(0, len(envs), env.num_envs)]
@@ -122,24 +130,15 @@ class RandomActor:
         return self._actions.uniform(noise)
 
 
-class LoadedPolicy:
-    """A trained policy: `predict` for use outside the package, `act` for our own sampler."""
+class Acting:
+    """A policy in the environment's own structure and units: `predict` for use outside the package, `act` for our own
+    sampler."""
 
-    def __init__(self, actor: PolicyActor, config: Config, spec: EnvSpec, path: Path) -> None:
-        self._actor = actor
-        self.config, self.spec, self.env_id, self.path = config, spec, config.env, path
-        # For whoever runs it: it clips its actions itself, and gives them in the environment's units.
-        self.own_config = dataclasses.replace(config, action_scaling=False)
-        self.observation_size, self.action_size, self.discrete = (
-            spec.observation_size,
-            spec.action_size,
-            spec.actions.whole,
-        )
-        self.action_view = spec.action_view
-        self.description = f"{path.parent.parent.name}/{path.name}"  # of what a recording keeps: no path of a machine
-        self.checksum = hashlib.sha256(path.read_bytes()).hexdigest()
+    def __init__(self, actor: PolicyActor, spec: EnvSpec, rng: np.random.Generator | None = None) -> None:
+        """`rng`: for the noise of actions that are not deterministic; None makes one."""
+        self._actor, self.spec = actor, spec
         self.noise_kind, self.noise_size = actor.noise_kind, actor.noise_size
-        self._rng = stream(0, EVAL_NOISE)
+        self._rng = stream(0, EVAL_NOISE) if rng is None else rng
 
     def act(self, observations: np.ndarray, noise: np.ndarray) -> np.ndarray:
         """Actions [n, A] or [n] as the environment of training saw them, in its own units."""
@@ -167,6 +166,24 @@ class LoadedPolicy:
         parts, single = given.observed(layout, observation)
         columns = [part.encode(x) for part, x in zip(layout.parts, parts, strict=True)]
         return np.concatenate(columns, axis=1), single
+
+
+class LoadedPolicy(Acting):
+    """A trained policy from a file."""
+
+    def __init__(self, actor: PolicyActor, config: Config, spec: EnvSpec, path: Path) -> None:
+        super().__init__(actor, spec)
+        self.config, self.env_id, self.path = config, config.env, path
+        # For whoever runs it: it clips its actions itself, and gives them in the environment's units.
+        self.own_config = dataclasses.replace(config, action_scaling=False)
+        self.observation_size, self.action_size, self.discrete = (
+            spec.observation_size,
+            spec.action_size,
+            spec.actions.whole,
+        )
+        self.action_view = spec.action_view
+        self.description = f"{path.parent.parent.name}/{path.name}"  # of what a recording keeps: no path of a machine
+        self.checksum = hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def load_policy(run: str | Path, which: str = "last") -> LoadedPolicy:

@@ -119,6 +119,28 @@ def record(
     return demonstrations
 
 
+def episodes_of(
+    env: VectorEnv, actor: Actor, episodes: int, *, seed: int, deterministic: bool, action_view: ActionView, policy: str
+) -> Demonstrations:
+    """Whole episodes of an actor in environments that take its actions as they are: as `record`, and nothing is written.
+    `policy` describes it. Raises UserError, and RunError for what the environment does."""
+    spec, dtype = env.spec, "float32"
+    runs = _run(env, actor, episodes, seed, deterministic, 1, dtype, None, getattr(actor, "begin", _nothing))
+    origin = Provenance(
+        env_id=spec.id,
+        observation_space=space_to_json(spec.observation_space),
+        action_space=space_to_json(spec.executed_space),
+        action_view="raw" if spec.actions.bounds is None else action_view,
+        policy=policy,
+        deterministic=deterministic,
+        seed=seed,
+        backend=spec.backend,
+        versions=_versions(spec.backend),
+    )
+    made = _demonstrations(runs, spec, dtype, 1, origin)
+    return replace(made, path=f"episodes of {policy}")
+
+
 def check_request(episodes: int, num_envs: int, subsample: int, noise: float, out: Path, overwrite: bool) -> None:
     """Before the work, not after it."""
     if not 0.0 <= noise < math.inf:

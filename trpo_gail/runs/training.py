@@ -13,12 +13,14 @@ import numpy as np
 import torch
 
 from trpo_gail.adversaries import rewards
+from trpo_gail.algorithm import finished, train
 from trpo_gail.build import make_learner
 from trpo_gail.config import choices
 from trpo_gail.config.files import from_dict, to_dict
 from trpo_gail.config.leaves import flatten
 from trpo_gail.config.tree import Config
 from trpo_gail.envs import vector
+from trpo_gail.envs.sources import Source
 from trpo_gail.envs.vector import VectorEnv
 from trpo_gail.errors import UserError
 from trpo_gail.experts import describe
@@ -43,7 +45,6 @@ from trpo_gail.scores import hardly_differ
 from trpo_gail.spaces.spec import ActionView, EnvSpec
 from trpo_gail.system import typed
 from trpo_gail.system.stopping import StopRequest
-from trpo_gail.train import finished, train
 
 
 @dataclass(frozen=True)
@@ -96,7 +97,7 @@ def run(
         try:
             folder = workers.together(lambda: _folder(path, resume) if workers.main else None)
             if given is not None:
-                setting = workers.share(workers.together(lambda: _kept(given, setting, folder)))
+                setting = workers.share(workers.together(lambda: kept(given, setting, folder)))
             session = _Session(config, setting, expert, env, learner, folder, path, named, workers, view, stop)
             return session.run(resume)
         except BaseException:
@@ -138,7 +139,7 @@ def _start(
     return first, workers.share(made)
 
 
-def _kept(expert: Demonstrations, setting: Setting, folder: RunFolder | None) -> Setting:
+def kept(expert: Demonstrations, setting: Setting, folder: RunFolder | None) -> Setting:
     """Rank 0 keeps a copy in the run folder, which the setting names from then on."""
     if folder is None:
         return setting
@@ -188,11 +189,15 @@ def look_once(path: str | None, workers: Workers) -> None:
 
 
 def prepare(
-    config: Config, resumed: Path | None, workers: Workers, given: Demonstrations | None = None
+    config: Config,
+    resumed: Path | None,
+    workers: Workers,
+    given: Demonstrations | None = None,
+    envs: Source | None = None,
 ) -> tuple[Setting, Demonstrations | None, VectorEnv]:
     """Check files, environment and numbers; everything that can be the user's mistake, before any folder is made.
 
-    `given` are demonstrations in place of a file.
+    `given` are demonstrations in place of a file, `envs` makes environments in place of an id.
     """
     if workers.size > config.num_envs:
         raise UserError(
@@ -212,8 +217,9 @@ def prepare(
             )
         if config.fixed_horizon:
             _refuse_other_lengths(expert)
-    backend = recorded["backend"] if recorded else vector.resolve_backend(config.env, config.backend)
-    env = _environments(config, backend, workers)
+    wanted = config.backend if envs is None else "gymnasium"
+    backend = recorded["backend"] if recorded else vector.resolve_backend(config.env, wanted)
+    env = _environments(config, backend, workers, envs)
     if expert is not None:
         expert = _acted(as_rows(expert, env.spec), config, env.spec)
     if config.init_policy == start.CLONE:
@@ -267,6 +273,11 @@ def demonstrations_of(folder: Path, config: Config, spec: EnvSpec, moved: str | 
     expert = load(source, config.trajectories, config.subsample)
     if expert.sha256 != recorded["expert_sha256"]:
         raise UserError(f"{source}: not the file that {folder} was made with (its SHA-256 differs)")
+    return in_rows(expert, config, spec)
+
+
+def in_rows(expert: Demonstrations, config: Config, spec: EnvSpec) -> Demonstrations:
+    """Demonstrations as the learner of an environment takes them, with actions in the policy's units. Raises UserError."""
     return _in_units(_acted(as_rows(expert, spec), config, spec), spec, config.dtype)
 
 
@@ -288,12 +299,13 @@ def _source(config: Config, resumed: Path | None, recorded: dict[str, Any] | Non
     return resumed / EXPERT if Path(before).match(EXPERT) else before  # the run folder was moved
 
 
-def _environments(config: Config, backend: vector.Backend, workers: Workers) -> VectorEnv:
+def _environments(config: Config, backend: vector.Backend, workers: Workers, source: Source | None = None) -> VectorEnv:
     """This rank's environments, tried for a step. Raises UserError."""
     by_steps = config.sampling == "steps"
 
     def make(number: int) -> VectorEnv:
-        return vector.make(config.env, number, backend, threads=workers.threads(), **config.env_settings)
+        settings = config.env_settings
+        return vector.make(config.env, number, backend, threads=workers.threads(), source=source, **settings)
 
     mine = len(workers.block(config.num_envs))
     env = make(mine)

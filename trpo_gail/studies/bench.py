@@ -141,9 +141,9 @@ def _random_rate(config: Config, seconds: float, workers: Any) -> float:
 
 
 def _training_rate(config: Config, seconds: float, workers: Any) -> float:
+    from trpo_gail.algorithm import iteration
     from trpo_gail.build import make_learner
     from trpo_gail.experts.load import load
-    from trpo_gail.train import iteration
 
     expert = load(config.expert or "", config.trajectories, config.subsample)
     env = _environments(config, len(workers.block(config.num_envs)))

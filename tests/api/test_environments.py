@@ -1,0 +1,206 @@
+"""Environments given as objects learn as those of the same id do; one that cannot be copied is the only one."""
+
+from __future__ import annotations
+
+import threading
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import gymnasium
+import numpy as np
+import pytest
+import toys
+from gymnasium.wrappers import TimeLimit
+from small import differing
+
+from trpo_gail import TRPO, UserError
+from trpo_gail.envs import sources, vector
+
+SMALL: dict[str, Any] = {"timesteps_per_batch": 128, "vf_iters": 2, "backend": "gymnasium"}
+
+
+def make() -> gymnasium.Env:
+    return gymnasium.make("CartPole-v1")
+
+
+def policy(env: Any, **more: Any) -> dict[str, Any]:
+    return TRPO("MlpPolicy", env, **SMALL | more).learn(600).policy.state_dict()
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        make,
+        make(),
+        lambda: gymnasium.make_vec("CartPole-v1", 4),
+        lambda: gymnasium.make_vec("CartPole-v1", 4, "sync"),
+        lambda: gymnasium.vector.SyncVectorEnv([make] * 4),
+    ],
+    ids=["function", "object", "vector", "make_vec", "sync"],
+)
+def test_an_object_learns_as_its_id_does(given: Any) -> None:
+    env = given() if callable(given) and given is not make else given
+    more = {} if isinstance(env, gymnasium.vector.VectorEnv) else {"num_envs": 4}
+    assert differing(policy(env, **more), policy("CartPole-v1", num_envs=4)) == []
+    assert TRPO("MlpPolicy", env, **SMALL | more).config.num_envs == 4
+
+
+def test_the_object_itself_is_left_alone() -> None:
+    env = make()
+    first = env.reset(seed=7)[0]
+    model = TRPO("MlpPolicy", env, num_envs=3, **SMALL).learn(200)
+    model.evaluate(2)
+    env.action_space.seed(0)
+    assert env.step(0)[0].shape == (4,) and np.array_equal(env.reset(seed=7)[0], first)
+
+
+class Alone(toys.Walk):
+    """An environment with something that cannot be copied."""
+
+    def __init__(self) -> None:
+        self.lock, self.closed = threading.Lock(), False
+
+    def close(self) -> None:
+        self.closed = True
+
+
+def test_what_cannot_be_copied_is_the_only_environment() -> None:
+    env = Alone()
+    with pytest.warns(UserWarning, match=r"Alone cannot be copied \(TypeError.*: 1 environment is run on each rank"):
+        model = TRPO("MlpPolicy", env, num_envs=8, max_episode_steps=50, **SMALL)
+    assert model.config.num_envs == 1
+    model.learn(300)
+    assert model.evaluate(3).returns.shape == (3,) and not env.closed
+
+
+@pytest.mark.filterwarnings("ignore:Alone cannot be copied")
+def test_an_evaluation_in_the_only_environment_does_not_change_the_training(tmp_path: Path) -> None:
+    plain, busy = (TRPO("MlpPolicy", Alone(), max_episode_steps=50, **SMALL) for _ in range(2))
+    plain.learn(700)
+    busy.learn(700, callback=lambda model, record: model.evaluate(2).mean > -1e9)
+    busy.save(tmp_path / "model")
+    plain.learn(300)
+    with pytest.raises(
+        UserError, match=r"^env: this model's environment 'Alone' was given as an object.*load\(path, env"
+    ):
+        TRPO.load(tmp_path / "model").learn(300)
+    loaded = TRPO.load(tmp_path / "model")
+    assert loaded.predict(np.zeros(3), deterministic=True)[0].shape == (2,)
+    again = TRPO.load(tmp_path / "model", env=Alone()).learn(300)
+    assert differing(plain.policy.state_dict(), again.policy.state_dict()) == []
+
+
+# ---- time limits -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("env", "wanted", "limit", "longest"),
+    [
+        (lambda: make(), None, 500, 500),
+        (lambda: TimeLimit(toys.Endless(), 30), None, 30, 30),
+        (lambda: TimeLimit(toys.Endless(), 30), 20, 20, 20),
+        (lambda: toys.Endless(), 25, 25, 25),
+    ],
+)
+def test_a_limit_is_the_objects_own_or_shorter(env: Any, wanted: int | None, limit: int, longest: int) -> None:
+    made = vector.make("x", 2, source=sources.of(env), max_episode_steps=wanted)
+    assert made.spec.max_episode_steps == limit
+    made.restart([0, 1])
+    for _ in range(longest - 1):
+        truncated = made.step(np.zeros(2, np.int64))[3]
+        if limit != 500:
+            assert not truncated.any()
+    assert made.step(np.zeros(2, np.int64))[3].all() or limit == 500
+
+
+def test_an_object_without_a_limit_is_cut_at_our_bound() -> None:
+    assert vector.make("x", 1, source=sources.of(toys.Endless())).spec.max_episode_steps is None
+    with pytest.warns(UserWarning, match="Endless has no time limit: episodes are cut after 30,000 steps"):
+        TRPO("MlpPolicy", toys.Endless(), **SMALL)
+
+
+# ---- vector environments of the user's own -----------------------------------------------------------------------------
+
+
+class Own:
+    """A vector environment that is what ours are: three walks."""
+
+    def __init__(self) -> None:
+        self._inner = vector.make("Walk-v0", 3, "gymnasium")
+        self.spec, self.num_envs, self.closed = self._inner.spec, 3, False
+
+    def restart(self, seeds: Sequence[int]) -> np.ndarray:
+        return self._inner.restart(seeds)
+
+    def step(self, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        return self._inner.step(actions)
+
+    def cut(self, which: np.ndarray) -> None:
+        self._inner.cut(which)
+
+    def rest(self, which: np.ndarray) -> None:
+        self._inner.rest(which)
+
+    def viewed(self, action_view: Any) -> Own:
+        return self
+
+    def close(self) -> None:
+        self.closed = True
+
+
+def test_a_vector_environment_of_ones_own_is_used_as_it_is() -> None:
+    env = Own()
+    model = TRPO("MlpPolicy", env, **SMALL).learn(300)
+    assert model.config.num_envs == 3 and not env.closed
+    same = TRPO("MlpPolicy", "Walk-v0", num_envs=3, action_scaling=False, **SMALL).learn(300)
+    assert differing(same.policy.state_dict(), model.policy.state_dict()) == []
+    assert model.evaluate(2).returns.tolist() == same.evaluate(2).returns.tolist()
+    assert model.evaluate(3).returns.tolist() == same.evaluate(3).returns.tolist()
+    model.learn(200)
+    assert differing(same.learn(200).policy.state_dict(), model.policy.state_dict()) == []
+
+
+# ---- errors ----------------------------------------------------------------------------------------------------------
+
+
+class Wrapper:
+    """As Stable-Baselines3's wrappers of vector environments."""
+
+    venv = 3
+
+
+@pytest.mark.parametrize(
+    ("env", "line"),
+    [
+        (3, "env: 3 given, expected an id, a gymnasium.Env, a function that makes one, or a vector environment"),
+        (lambda: 3, "env: the function made int, expected a gymnasium.Env"),
+        (lambda: 1 / 0, "env: the function raised ZeroDivisionError: division by zero ("),
+        (Wrapper(), "env: Wrapper wraps a vector environment, and what it changes would be lost"),
+    ],
+)
+def test_what_is_no_environment_is_refused(env: Any, line: str) -> None:
+    with pytest.raises(UserError) as caught:
+        sources.of(env)
+    assert str(caught.value).startswith(line)
+
+
+def test_arguments_for_an_object_are_refused() -> None:
+    with pytest.raises(UserError, match=r"^env_kwargs: \{'a': 1\} given, but the environment is given as an object$"):
+        TRPO("MlpPolicy", make, env_kwargs={"a": 1}, **SMALL)
+    with pytest.raises(
+        UserError, match=r"^max_episode_steps: 501 given, but .* 'CartPole-v1' is given with a limit of 500$"
+    ):
+        TRPO("MlpPolicy", make, max_episode_steps=501, **SMALL)
+    with pytest.raises(UserError, match=r"^max_episode_steps: 9 given, but a vector environment keeps its own limit$"):
+        TRPO("MlpPolicy", Own(), max_episode_steps=9, **SMALL)
+
+
+def test_stable_baselines_dummy_vector_environment_gives_its_environments() -> None:
+    class Dummy:
+        envs = (make(), make())
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert TRPO("MlpPolicy", Dummy(), **SMALL).config.num_envs == 2

@@ -1,0 +1,268 @@
+"""Models from Python: two calls of learn equal one, a saved model goes on exactly, and all equals the command line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from small import CARTPOLE, EXPERT, differing, gail
+
+from trpo_gail import (
+    BC,
+    GAIL,
+    PPO,
+    TRPO,
+    CheckpointCallback,
+    ExpertDataset,
+    UserError,
+    generate_expert_traj,
+    load_policy,
+    run,
+)
+from trpo_gail.api.learning import LearningModel
+from trpo_gail.config.presets import changed, preset
+from trpo_gail.exports.write_reward import export_reward
+from trpo_gail.runs import checkpoint
+
+
+def pendulum(observation: np.ndarray) -> np.ndarray:
+    """A feedback that swings little."""
+    return np.clip(np.array([-2.0 * observation[1] - observation[2]]), -2.0, 2.0)
+
+
+def test_the_snippet_of_stable_baselines_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    obs = np.array([1.0, 0.0, 0.0], np.float32)
+    generate_expert_traj(pendulum, "expert_pendulum", env="Pendulum-v1", n_episodes=10)
+    dataset = ExpertDataset(expert_path="expert_pendulum.npz", traj_limitation=10, verbose=1)
+    model = GAIL("MlpPolicy", "Pendulum-v1", dataset, verbose=1)
+    model.learn(total_timesteps=1000)
+    before = model.predict(obs, deterministic=True)[0]
+    model.save("gail_pendulum")
+    del model
+    model = GAIL.load("gail_pendulum")
+    action, state = model.predict(obs)
+    assert action.shape == (1,) and state is None
+    assert model.predict(obs, deterministic=True)[0] == before
+    printed = capsys.readouterr().out
+    assert "2000 pairs of all 10 trajectories" in printed and "iteration 1   steps 2,048" in printed
+    assert (tmp_path / "gail_pendulum.zip").exists()
+
+
+@pytest.mark.parametrize("kind", [TRPO, PPO])
+def test_its_cousins_learn_from_the_environments_reward(kind: type[LearningModel], tmp_path: Path) -> None:
+    made: Any = kind
+    model = made("MlpPolicy", "CartPole-v1", num_envs=4, timesteps_per_batch=512, backend="gymnasium", vf_iters=2)
+    first = model.evaluate(5).mean
+    model.learn(total_timesteps=4000)
+    model.save(tmp_path / "model")
+    again = kind.load(tmp_path / "model")
+    assert model.evaluate(5).mean > 3 * first
+    assert again.evaluate(5).mean == model.evaluate(5).mean
+    assert again.predict(np.zeros(4, np.float32), deterministic=True)[0] in (0, 1)
+    assert all(record["reward_mean"] == 1.0 for record in model.logger.records)
+
+
+def test_bc_clones_and_is_saved(tmp_path: Path) -> None:
+    model = BC("MlpPolicy", "CartPole-v0", EXPERT, trajectories=2, hidden_size=16)
+    model.learn(total_timesteps=400)
+    model.save(tmp_path / "bc")
+    again = BC.load(tmp_path / "bc")
+    x = np.random.default_rng(0).normal(size=(9, 4)).astype(np.float32)
+    assert np.array_equal(model.predict(x, deterministic=True)[0], again.predict(x, deterministic=True)[0])
+    assert again.evaluate(5).mean == model.evaluate(5).mean > 100
+    again.learn(400)  # from a new policy, so that it gives the same
+    assert differing(model.policy.state_dict(), again.policy.state_dict()) == []
+    pairs = int(0.7 * len(model._pairs().actions)) // 128
+    model.learn(n_epochs=3)
+    assert model.logger.records[-1]["iteration"] == 3 * pairs
+
+
+# ---- exactness -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {},
+        {"generator": "ppo", "n_epochs": 3, "g_step": 2},
+        {"adversary": "airl"},
+        {"sampling": "episodes", "replay_iterations": 2},
+        {"reward_normalise": "standardise", "dtype": "float64", "init_policy": "bc", "cloning__iterations": 20},
+    ],
+)
+def test_learning_in_two_parts_with_a_file_between_is_learning_in_one(fields: dict[str, Any], tmp_path: Path) -> None:
+    whole, parts = gail(**fields).learn(2000), gail(**fields).learn(800)
+    parts.save(tmp_path / "half")
+    parts = GAIL.load(tmp_path / "half").learn(1200)
+    assert parts.learner.progress.iteration >= 5
+    assert differing(whole.learner.state_dict(), parts.learner.state_dict()) == []
+
+
+def test_a_schedule_falls_to_the_end_of_the_last_call() -> None:
+    model = gail(generator="ppo", ppo__schedule="linear").learn(500)
+    first = model.learner.progress.steps
+    model.learn(700)
+    steps = [0.0, *(float(value or 0) for value in model.logger.column("steps"))]
+    ends = [500.0 if before < first else 1200.0 for before in steps[:-1]]  # a later call lifts the line
+    expected = [1e-3 * (1 - before / end) for before, end in zip(steps, ends, strict=False)]
+    assert np.allclose(np.array(model.logger.column("learning_rate"), float), expected) and 1200.0 in ends
+
+
+def test_learn_equals_the_command_lines_run(tmp_path: Path) -> None:
+    flags = {name: value for name, value in CARTPOLE.items() if name != "vf_iters"}
+    config = preset("default", "CartPole-v0", expert=str(EXPERT), steps=1000, eval_every=0, final_episodes=4, **flags)
+    summary = run(changed(config, {"critic.vf_iters": 2}), tmp_path / "run", quiet=True)
+    model = gail().learn(1000)
+    last = checkpoint.last_path(tmp_path / "run")
+    assert last is not None
+    theirs = checkpoint.read(last)["learner"]
+    for part in ("policy", "critic", "generator", "adversary"):
+        assert differing(checkpoint.as_tensors(model.learner.state_dict())[part], theirs[part], part) == []
+    assert model.evaluate(4).returns.tolist() == summary["returns"]
+
+
+def test_saving_and_evaluating_change_nothing(tmp_path: Path) -> None:
+    plain, busy = gail().learn(1500), gail()
+    busy.learn(1500, callback=[lambda model, record: model.evaluate(2).mean >= 0, CheckpointCallback(500, tmp_path)])
+    assert differing(plain.policy.state_dict(), busy.policy.state_dict()) == []
+    assert differing(plain.learner.sampler.state_dict(), busy.learner.sampler.state_dict()) == []
+    assert sorted(p.name for p in tmp_path.iterdir())[0].startswith("rl_model_1")
+    best = sorted(tmp_path.iterdir(), key=lambda p: p.stat().st_mtime)[-1]
+    assert GAIL.load(best).learner.progress.steps >= 1500
+
+
+def test_a_loaded_model_that_is_saved_again_is_the_same_file(tmp_path: Path) -> None:
+    gail().learn(300).save(tmp_path / "one")
+    GAIL.load(tmp_path / "one").save(tmp_path / "two")
+    ours, theirs = (checkpoint.read(tmp_path / f"{name}.zip") for name in ("one", "two"))
+    assert differing(ours, theirs) == []
+
+
+# ---- predict, evaluate, counters ---------------------------------------------------------------------------------------
+
+
+def test_predict_takes_one_observation_or_a_batch() -> None:
+    model = gail()
+    x = np.random.default_rng(0).normal(size=(7, 4)).astype(np.float32)
+    batch, _ = model.predict(x, deterministic=True)
+    assert batch.shape == (7,) and [int(model.predict(row, deterministic=True)[0]) for row in x] == batch.tolist()
+    drawn = np.array([model.predict(x)[0] for _ in range(50)])
+    assert drawn.min() == 0 and drawn.max() == 1  # sampled, by a stream that goes on
+
+
+def test_the_noise_of_predict_goes_on_after_an_evaluation() -> None:
+    x = np.zeros((200, 4), np.float32)
+    model, other = gail(), gail()
+    first = model.predict(x)[0]
+    assert np.array_equal(first, other.predict(x)[0])
+    model.evaluate(1)
+    assert not np.array_equal(first, model.predict(x)[0])
+
+
+def test_a_stochastic_evaluation_differs_from_a_deterministic_one() -> None:
+    model = gail().learn(1500)
+    still, drawn = model.evaluate(8), model.evaluate(8, deterministic=False)
+    assert still.mean == still.returns.mean() and still.std == still.returns.std() and len(still.lengths) == 8
+    assert still.returns.tolist() != drawn.returns.tolist()
+    assert model.evaluate(8).returns.tolist() == still.returns.tolist()
+    assert model.evaluate(3, env="CartPole-v1").lengths.max() <= 500
+
+
+def test_num_timesteps_can_be_reset() -> None:
+    model = gail().learn(500)
+    first = model.num_timesteps
+    assert 500 <= first == model.learner.progress.steps == model.logger.name_to_value["steps"]
+    model.learn(500, reset_num_timesteps=False)
+    assert 1000 <= model.num_timesteps == model.learner.progress.steps
+    before = model.num_timesteps
+    model.learn(500)
+    assert model.num_timesteps == model.learner.progress.steps - before
+
+
+def test_a_call_whose_steps_were_taken_already_says_so() -> None:
+    model = gail().learn(10)
+    with pytest.warns(UserWarning, match=r"total_timesteps: 10 given, but earlier .* an iteration takes 256"):
+        model.learn(10)
+    assert model.learner.progress.iteration == 1
+
+
+# ---- pretraining, folders, TensorBoard -------------------------------------------------------------------------------
+
+
+def test_pretraining_clones_before_learning(tmp_path: Path) -> None:
+    data = ExpertDataset(EXPERT, traj_limitation=3, train_fraction=0.8, batch_size=64, verbose=0)
+    model = gail(expert=data, normalise_from_expert=True)
+    before = model.evaluate(5).mean
+    model.pretrain(data, n_epochs=20, learning_rate=1e-3)
+    assert model.evaluate(5).mean > 2 * before
+    model.learn(300)
+    with pytest.raises(UserError, match=r"^pretrain: the model has learned for \d iterations"):
+        model.pretrain(data)
+    expert = TRPO("MlpPolicy", "CartPole-v0", **{k: v for k, v in CARTPOLE.items() if k != "d_step"})
+    with pytest.raises(UserError, match="there are no demonstrations to clone"):
+        expert.pretrain()
+    assert expert.pretrain(data, n_epochs=1, val_interval=1).predict(np.zeros(4))[0] in (0, 1)
+
+
+def test_a_run_folder_is_written_when_it_is_asked_for(tmp_path: Path) -> None:
+    model = gail(run_folder=tmp_path / "run").learn(300)
+    model.learn(300)
+    policy = load_policy(tmp_path / "run")
+    x = np.random.default_rng(0).normal(size=(5, 4)).astype(np.float32)
+    assert np.array_equal(policy.predict(x), model.predict(x, deterministic=True)[0])
+    lines = (tmp_path / "run" / "metrics.csv").read_text().splitlines()
+    assert len(lines) == 1 + model.learner.progress.iteration
+    with pytest.raises(UserError, match="exists already"):
+        gail(run_folder=tmp_path / "run").learn(300)
+    export_reward(tmp_path / "run", tmp_path / "reward.pt")
+
+
+def test_tensorboard_gets_a_folder_for_each_call(tmp_path: Path) -> None:
+    pytest.importorskip("tensorboard")
+    model = gail(tensorboard_log=tmp_path)
+    model.learn(10)
+    model.learn(600, tb_log_name="more")
+    assert [p.name for p in sorted(tmp_path.iterdir())] == ["GAIL_1", "more_1"]
+    assert all(list(p.glob("events.out.tfevents.*")) for p in tmp_path.iterdir())
+
+
+def test_sinks_and_printing_follow_the_records(capsys: pytest.CaptureFixture[str]) -> None:
+    seen: list[Any] = []
+    model = gail(verbose=1)
+    model.logger.add_sink(seen.append)
+    model.learn(1200, log_interval=2)
+    assert seen == model.logger.records and len(seen) >= 4
+    assert len(capsys.readouterr().out.splitlines()) == len(seen) // 2
+
+
+def test_learning_leaves_the_threads_as_they_were() -> None:
+    torch.set_num_threads(2)
+    gail().learn(10)
+    assert torch.get_num_threads() == 2
+
+
+# ---- files that are no models ----------------------------------------------------------------------------------------
+
+
+def test_other_files_are_refused(tmp_path: Path) -> None:
+    model = gail(run_folder=tmp_path / "run").learn(10)
+    model.save(tmp_path / "model")
+    with pytest.raises(UserError, match=r"model.zip: holds a model of GAIL: GAIL.load expected$"):
+        TRPO.load(tmp_path / "model")
+    last = checkpoint.last_path(tmp_path / "run")
+    assert last is not None
+    with pytest.raises(UserError, match=r"a checkpoint of a run, not a model that save wrote"):
+        GAIL.load(last)
+    with pytest.raises(UserError, match=r"nothing.zip: not a checkpoint of trpo_gail \(No such file"):
+        GAIL.load(tmp_path / "nothing")
+    (tmp_path / "bad.zip").write_bytes((tmp_path / "model.zip").read_bytes()[:-200])
+    with pytest.raises(UserError, match=r"bad.zip: not a checkpoint of trpo_gail, or damaged"):
+        GAIL.load(tmp_path / "bad")
+    with pytest.raises(UserError, match=r"env: 'CartPole-v1' given, but .* learned on 'CartPole-v0'"):
+        GAIL.load(tmp_path / "model", env="CartPole-v1")

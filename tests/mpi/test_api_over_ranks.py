@@ -1,0 +1,65 @@
+"""The same Python script alone and under mpirun: nothing in it is written for ranks."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from launch import start, work
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory: pytest.TempPathFactory) -> dict[int | None, dict[str, Any]]:
+    """What the script finds, by number of ranks; None is a process without mpirun."""
+    results = {}
+    for ranks in (None, 2):
+        folder = tmp_path_factory.mktemp(f"ranks_{ranks}")
+        work(folder, ranks, "worker_api.py", str(folder / "found.json"))
+        results[ranks] = json.loads((folder / "found.json").read_text())
+        results[ranks]["printed"] = (folder / "stdout").read_text()
+    return results
+
+
+def test_a_model_does_not_depend_on_the_number_of_ranks(found: dict[int | None, dict[str, Any]]) -> None:
+    alone, shared = (found[ranks]["snippet"] for ranks in (None, 2))
+    assert np.allclose(alone["actions"], shared["actions"], atol=1e-6) and alone["steps"] == shared["steps"]
+    assert np.allclose(alone["returns"], shared["returns"], rtol=1e-6) and len(alone["returns"]) == 3
+
+
+def test_its_cousins_neither(found: dict[int | None, dict[str, Any]]) -> None:
+    alone, shared = (found[ranks]["cousins"] for ranks in (None, 2))
+    assert set(alone) == {"TRPO", "PPO", "BC", "pretrained"}
+    for name in alone:
+        assert np.allclose(alone[name], shared[name], atol=1e-6), name
+
+
+def test_one_rank_prints(found: dict[int | None, dict[str, Any]]) -> None:
+    assert found[None]["printed"].splitlines() == found[2]["printed"].splitlines() != []
+
+
+def test_a_callback_that_says_no_on_one_rank_stops_all(found: dict[int | None, dict[str, Any]]) -> None:
+    assert [found[ranks]["stops"]["iterations"] for ranks in (None, 2)] == [1, 1]
+
+
+def test_an_error_of_one_rank_is_raised_on_all(found: dict[int | None, dict[str, Any]]) -> None:
+    assert found[None]["stops"]["refused"] == ""
+    assert found[2]["stops"]["refused"] == "env: the function made int, expected a gymnasium.Env"
+
+
+def test_an_error_that_nobody_catches_ends_all_ranks(tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(
+        "from trpo_gail import TRPO\n"
+        "model = TRPO('MlpPolicy', 'CartPole-v1', num_envs=2, timesteps_per_batch=64)\n"
+        "def fails(model, record):\n"
+        "    if model.workers.rank == 1:\n"
+        "        raise ZeroDivisionError('of mine')\n"
+        "model.learn(10_000, callback=fails)\n"
+    )
+    job = start(tmp_path, 2, sys.executable, str(script))
+    assert job.wait(120.0) != 0
+    assert "ZeroDivisionError: of mine" in job.err and "[rank 1]" in job.err

@@ -1,0 +1,82 @@
+"""Under mpirun: the script of a user of Stable-Baselines, and its cousins; rank 0 writes what came out to a JSON file.
+
+usage: python worker_api.py FILE.json
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from trpo_gail import BC, GAIL, PPO, TRPO, EvalCallback, ExpertDataset, UserError, generate_expert_traj
+
+SMALL: dict[str, Any] = {"num_envs": 4, "timesteps_per_batch": 256, "backend": "gymnasium", "vf_iters": 2}
+OBS = np.random.default_rng(0).normal(size=(20, 3)).astype(np.float32)
+
+
+def pendulum(observation: np.ndarray) -> np.ndarray:
+    """A feedback that swings little."""
+    return np.clip(np.array([-2.0 * observation[1] - observation[2]]), -2.0, 2.0)
+
+
+def snippet() -> dict[str, Any]:
+    """As its users wrote it."""
+    generate_expert_traj(pendulum, "expert_pendulum", env="Pendulum-v1", n_episodes=4)
+    dataset = ExpertDataset(expert_path="expert_pendulum.npz", traj_limitation=10, verbose=1)
+    model = GAIL("MlpPolicy", "Pendulum-v1", dataset, verbose=1, dtype="float64", **SMALL)
+    model.learn(total_timesteps=700)
+    model.save("gail_pendulum")
+    whole = model.learn(total_timesteps=500).predict(OBS, deterministic=True)[0]
+    del model
+    model = GAIL.load("gail_pendulum")
+    model.learn(total_timesteps=500)
+    again = model.predict(OBS, deterministic=True)[0]
+    assert np.array_equal(whole, again), "save, load and continue is not exact"
+    return {"actions": again.tolist(), "returns": model.evaluate(3).returns.tolist(), "steps": model.num_timesteps}
+
+
+def cousins() -> dict[str, Any]:
+    """TRPO, PPO and BC."""
+    dataset = ExpertDataset(expert_path="expert_pendulum.npz", verbose=0)
+    found: dict[str, Any] = {}
+    for kind in (TRPO, PPO):
+        model = kind("MlpPolicy", "Pendulum-v1", dtype="float64", **SMALL).learn(500)
+        found[kind.__name__] = model.predict(OBS, deterministic=True)[0].tolist()
+    cloned = BC("MlpPolicy", "Pendulum-v1", dataset, hidden_size=16).learn(60)
+    cloned.save("bc")
+    found["BC"] = BC.load("bc").predict(OBS, deterministic=True)[0].tolist()
+    fresh = GAIL("MlpPolicy", "Pendulum-v1", dataset, dtype="float64", **SMALL).pretrain(n_epochs=2)
+    return found | {"pretrained": fresh.predict(OBS, deterministic=True)[0].tolist()}
+
+
+def stops() -> dict[str, Any]:
+    """Callbacks of which one rank alone says no, and errors that one rank alone meets."""
+    model = TRPO("MlpPolicy", "Pendulum-v1", **SMALL)
+    last = model.workers.size - 1
+    model.learn(5000, callback=[EvalCallback(eval_freq=256, n_eval_episodes=3), lambda m, r: m.workers.rank != last])
+    refused = ""
+    try:
+        TRPO("MlpPolicy", "Pendulum-v1" if model.workers.main else (lambda: 3), **SMALL)
+    except UserError as error:
+        refused = str(error)
+    assert model.workers.gather(refused) == [refused] * model.workers.size
+    return {"iterations": model.learner.progress.iteration, "refused": refused}
+
+
+def main() -> None:
+    """All of it in one start."""
+    warnings.simplefilter("error")
+    found = {"snippet": snippet(), "cousins": cousins(), "stops": stops()}
+    from trpo_gail import Workers
+
+    if Workers.world().main:
+        Path(sys.argv[1]).write_text(json.dumps(found))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""The package from Python: models that learn, predict, save and load, over the command line's learner and loop."""

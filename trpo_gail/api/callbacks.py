@@ -1,0 +1,212 @@
+"""What happens between a model's iterations; the names are those of Stable-Baselines.
+
+A callback is a function of (model, record), or an object with `on_start(model)` and `after(model, record)`. It is called on
+every rank, with the same record, and training stops, on all ranks, if it returns False on one. So it may call what all ranks
+must call together: `evaluate` and `save`. What it puts into the record is seen by those behind it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from trpo_gail.errors import UserError
+from trpo_gail.records import Record
+
+if TYPE_CHECKING:
+    from trpo_gail.api.model import Model
+
+Function = Callable[[Any, Record], object]
+
+
+class BaseCallback:
+    """Does nothing; its methods are there to be replaced."""
+
+    def on_start(self, model: Model) -> None:
+        """Called before the first iteration of a `learn`."""
+
+    def after(self, model: Model, record: Record) -> object:
+        """Called after an iteration; False stops the training."""
+        return True
+
+
+class _Called(BaseCallback):
+    """A function as a callback."""
+
+    def __init__(self, function: Function) -> None:
+        self._function = function
+
+    def after(self, model: Model, record: Record) -> object:
+        return self._function(model, record)
+
+
+class CallbackList(BaseCallback):
+    """Several, in their order. All are called, whatever one returns."""
+
+    def __init__(self, callbacks: Iterable[Any]) -> None:
+        self.callbacks = [of(callback) for callback in callbacks]
+
+    def on_start(self, model: Model) -> None:
+        for callback in self.callbacks:
+            callback.on_start(model)
+
+    def after(self, model: Model, record: Record) -> bool:
+        """False if one of them says so."""
+        answers = [callback.after(model, record) for callback in self.callbacks]
+        return all(answer is not False for answer in answers)
+
+
+def of(given: Any) -> BaseCallback:
+    """A callback from what `learn` takes. Raises UserError for anything else."""
+    if given is None:
+        return CallbackList([])
+    if isinstance(given, BaseCallback):
+        return given
+    if isinstance(given, Sequence) and not isinstance(given, str):
+        return CallbackList(given)
+    if callable(given):
+        return _Called(given)
+    raise UserError(f"callback: {given!r:.60} given, a function of (model, record) or a callback expected")
+
+
+class _Every(BaseCallback):
+    """Something that is done each time so many further steps have been taken."""
+
+    def __init__(self, every: int, name: str) -> None:
+        if every < 1:
+            raise UserError(f"{name}: {every} given, at least 1 expected")
+        self.every = every
+
+    def on_start(self, model: Model) -> None:
+        self._next = (model.num_timesteps // self.every + 1) * self.every
+
+    def is_due(self, model: Model) -> bool:
+        """Whether the steps have passed a multiple of `every`."""
+        if model.num_timesteps < self._next:
+            return False
+        self._next = (model.num_timesteps // self.every + 1) * self.every
+        return True
+
+
+class EveryNTimesteps(_Every):
+    """Another callback, every so many environment steps."""
+
+    def __init__(self, n_steps: int, callback: Any) -> None:
+        super().__init__(n_steps, "n_steps")
+        self._callback = of(callback)
+
+    def on_start(self, model: Model) -> None:
+        super().on_start(model)
+        self._callback.on_start(model)
+
+    def after(self, model: Model, record: Record) -> object:
+        return self._callback.after(model, record) if self.is_due(model) else True
+
+
+class CheckpointCallback(_Every):
+    """Saves the model to SAVE_PATH/NAME_PREFIX_N_steps.zip every so many environment steps."""
+
+    def __init__(self, save_freq: int, save_path: str | Path, name_prefix: str = "rl_model") -> None:
+        super().__init__(save_freq, "save_freq")
+        self._folder, self._prefix = Path(save_path), name_prefix
+
+    def after(self, model: Model, record: Record) -> object:
+        if self.is_due(model):
+            model.save(self._folder / f"{self._prefix}_{model.num_timesteps}_steps.zip")
+        return True
+
+
+class EvalCallback(_Every):
+    """Evaluates every so many environment steps, in environments beside training's, always from the same starts.
+
+    The record gets `eval_return_mean`, `eval_return_std` and `eval_length_mean`. `callback_on_new_best` is called for a mean
+    above all before, `callback_after_eval` after each evaluation; either may stop the training. The best model so far is
+    saved as `best_model.zip` in `best_model_save_path`.
+    """
+
+    def __init__(
+        self,
+        eval_env: Any = None,
+        callback_on_new_best: Any = None,
+        callback_after_eval: Any = None,
+        n_eval_episodes: int = 5,
+        eval_freq: int = 10_000,
+        best_model_save_path: str | Path | None = None,
+        deterministic: bool = True,
+    ) -> None:
+        """`eval_env`: what `evaluate` takes as `env`; None makes the model's environment."""
+        super().__init__(eval_freq, "eval_freq")
+        if n_eval_episodes < 1:
+            raise UserError(f"n_eval_episodes: {n_eval_episodes} given, at least 1 expected")
+        self._env, self._episodes, self._deterministic = eval_env, n_eval_episodes, deterministic
+        self._on_best, self._after_eval = of(callback_on_new_best), of(callback_after_eval)
+        self._folder = None if best_model_save_path is None else Path(best_model_save_path)
+        self.best_mean_reward: float | None = None
+        self.evaluations: list[tuple[int, float, float]] = []  # steps, mean and standard deviation of the return
+
+    def on_start(self, model: Model) -> None:
+        super().on_start(model)
+        for callback in (self._on_best, self._after_eval):
+            callback.on_start(model)
+
+    def after(self, model: Model, record: Record) -> object:
+        for name in ("eval_return_mean", "eval_return_std", "eval_length_mean"):
+            record.setdefault(name, None)  # that there are evaluations is seen by those behind this one
+        if not self.is_due(model):
+            return True
+        found = model.evaluate(self._episodes, deterministic=self._deterministic, env=self._env, periodic=True)
+        record["eval_return_mean"], record["eval_return_std"] = found.mean, found.std
+        record["eval_length_mean"] = float(found.lengths.mean())
+        self.evaluations.append((model.num_timesteps, found.mean, found.std))
+        goes_on = True
+        if self.best_mean_reward is None or found.mean > self.best_mean_reward:
+            self.best_mean_reward = found.mean
+            if self._folder is not None:
+                model.save(self._folder / "best_model.zip")
+            goes_on = self._on_best.after(model, record) is not False
+        return self._after_eval.after(model, record) is not False and goes_on
+
+
+class StopTrainingOnRewardThreshold(BaseCallback):
+    """Stops once the return of an evaluation, or, without evaluations, of an iteration's episodes, reaches a threshold."""
+
+    def __init__(self, reward_threshold: float) -> None:
+        self._threshold = reward_threshold
+
+    def after(self, model: Model, record: Record) -> bool:
+        found = record.get("eval_return_mean", record.get("return_mean"))
+        return found is None or found < self._threshold
+
+
+class StopTrainingOnNoModelImprovement(BaseCallback):
+    """Stops once so many evaluations in a row (without evaluations: iterations) have brought no new best return. The first
+    `min_evals` of them do not count."""
+
+    def __init__(self, max_no_improvement_evals: int, min_evals: int = 0) -> None:
+        if max_no_improvement_evals < 1:
+            raise UserError(f"max_no_improvement_evals: {max_no_improvement_evals} given, at least 1 expected")
+        self._most, self._least = max_no_improvement_evals, min_evals
+        self._best: float | None = None
+        self._seen = self._without = 0
+
+    def after(self, model: Model, record: Record) -> bool:
+        found = record.get("eval_return_mean", record.get("return_mean"))
+        if found is None:
+            return True
+        self._seen += 1
+        if self._best is None or found > self._best:
+            self._best, self._without = found, 0
+        elif self._seen > self._least:
+            self._without += 1
+        return self._without < self._most
+
+
+class StopTrainingOnMaxEpisodes(BaseCallback):
+    """Stops once so many episodes have ended, over all ranks and environments."""
+
+    def __init__(self, max_episodes: int) -> None:
+        self._most = max_episodes
+
+    def after(self, model: Model, record: Record) -> bool:
+        return (record.get("episodes") or 0) < self._most

@@ -1,0 +1,154 @@
+"""Behavioural cloning as a model."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from trpo_gail import cloning
+from trpo_gail.api.datasets import demonstrations_of
+from trpo_gail.api.model import Model, caution, threads
+from trpo_gail.api.settings import POLICIES, checked
+from trpo_gail.build import make_policy
+from trpo_gail.config.files import from_dict
+from trpo_gail.config.tree import CloningConfig, Config
+from trpo_gail.envs import vector
+from trpo_gail.errors import UserError
+from trpo_gail.experts.checks import cautions
+from trpo_gail.experts.data import Demonstrations
+from trpo_gail.networks.placing import share
+from trpo_gail.parallel import Workers
+from trpo_gail.policies.policy import Policy
+from trpo_gail.records import Record, Stats
+from trpo_gail.runs import checkpoint, start
+from trpo_gail.runs.training import prepare
+
+
+class BC(Model):
+    """Supervised learning of the expert's actions: the environment is asked for its spaces, and for evaluations."""
+
+    _expert: Demonstrations | None = None  # as the policy takes them, once they are needed
+    _best = 0  # steps of Adam of the policy that was kept
+
+    def __init__(
+        self,
+        policy: Any,
+        env: Any,
+        expert_dataset: Any = None,
+        verbose: int = 0,
+        *,
+        hidden_size: int | tuple[int, ...] | None = None,
+        seed: int | None = 0,
+        **fields: Any,
+    ) -> None:
+        """A model that clones `expert_dataset`; `policy`, `env` and `expert_dataset` are as `GAIL` takes them.
+
+        `fields` are those of `trpo-gail clone`: batch_size, stepsize, train_share, eval_every (steps between looks at the
+        validation score), hidden_sizes and others. A collective. Raises UserError, in one line.
+        """
+        if policy not in POLICIES:
+            raise UserError(f"policy: {policy!r:.60} given, one of {', '.join(POLICIES)} expected")
+        if expert_dataset is None:
+            raise UserError("expert_dataset: demonstrations are needed to clone them")
+        workers = Workers.world()
+        name = self._prepare(env, workers, verbose, None)
+        if hidden_size is not None:
+            fields["hidden_sizes"] = (hidden_size, hidden_size) if isinstance(hidden_size, int) else hidden_size
+        given = dict(checked(CloningConfig, field, value) for field, value in fields.items())
+        drawn = int(np.random.SeedSequence().generate_state(1)[0] >> 1)
+        given["seed"] = workers.share(drawn if seed is None else seed)
+        self._cloning = CloningConfig(name, "", **given)
+        self._dataset = workers.together(lambda: demonstrations_of(expert_dataset))
+        made = dataclasses.replace(self._cloning.run_config(), num_envs=workers.size, expert=None, eval_every=0)
+        self.config = made
+        expert = self._pairs()
+        self._policy = make_policy(self.config, self.spec)
+        for text in (*vector.cautions(self.spec), *cautions.of_run(expert, name, reward=None)):
+            caution(workers, text)
+
+    def _pairs(self) -> Demonstrations:
+        """Demonstrations as the policy takes them; sets the environment's spec. A collective. Raises UserError."""
+        if self._expert is None:
+            workers = self.workers
+            self._require_env()
+            setting, expert, env = workers.together(
+                lambda: prepare(self._resolved(), None, workers, self._dataset, self._source)
+            )
+            env.close()
+            workers.together(lambda: start.check_demonstrations(expert))
+            self._setting, self._expert, self.spec = setting, expert, env.spec
+        assert self._expert is not None
+        return self._expert
+
+    def _resolved(self) -> Config:
+        """The config of this process; of a loaded model with what `auto` became."""
+        made = dataclasses.replace(self.config, num_envs=self.workers.size)
+        if self._content is None:
+            return made
+        return dataclasses.replace(made, backend=self._setting.backend, actions=self._setting.actions)
+
+    @property
+    def policy(self) -> Policy:
+        self._moved()  # whoever holds it may change it
+        return self._policy
+
+    def learn(self, total_timesteps: int | None = None, *, n_epochs: int | None = None, log_interval: int = 1) -> BC:
+        """Clone by so many steps of Adam, or so many passes over the pairs to learn from; by default as many steps as
+        `trpo-gail clone` takes. Each call begins with a new policy. A collective; returns the model.
+
+        The policy of the best validation score is kept. With `verbose`, every `log_interval`-th look at that score is
+        printed. Rank 0 alone learns, since there is little to share out. Raises UserError.
+        """
+        expert, workers = self._pairs(), self.workers
+        config = self._of_length(total_timesteps, n_epochs, len(expert.actions))
+        self.logger.print_every(log_interval if self.verbose else 0)
+        policy = make_policy(self.config, self.spec)
+        records: list[Record] = []
+
+        def learn() -> Stats | None:
+            if not workers.main:
+                return None
+            torch.set_num_threads(1)  # the products are small
+            return cloning.clone(
+                policy, expert.observations, expert.actions, config, lambda row: records.append({**row})
+            )
+
+        with threads(workers), torch.enable_grad():
+            best = workers.share(workers.together(learn))
+        assert best is not None
+        for record in workers.share(records):
+            self.logger.add(record)
+        share(workers, policy)
+        self._policy, self._best = policy, int(best["iteration"])
+        self._moved()
+        return self
+
+    def _of_length(self, steps: int | None, epochs: int | None, pairs: int) -> CloningConfig:
+        """The config with another number of steps of Adam. Raises UserError."""
+        if steps is not None and epochs is not None:
+            raise UserError("learn: total_timesteps and n_epochs given, one of the two expected")
+        for name, value in (("total_timesteps", steps), ("n_epochs", epochs)):
+            if value is not None and (isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1):
+                raise UserError(f"{name}: {value!r:.60} given, a whole number of at least 1 expected")
+        config = self._cloning
+        if epochs is not None:
+            steps = int(epochs) * max(1, int(config.train_share * pairs) // config.batch_size)
+        return config if steps is None else dataclasses.replace(config, iterations=int(steps))
+
+    # ---- files -------------------------------------------------------------------------------------------------------
+
+    def _state(self) -> dict[str, Any]:
+        return checkpoint.content_of_policy(self._policy, self._best, self.config, self.spec)
+
+    def _extra(self) -> dict[str, Any]:
+        return {"cloning": dataclasses.asdict(self._cloning)}
+
+    def _read(self, file: Path) -> None:
+        super()._read(file)
+        assert self._content is not None
+        self._cloning = from_dict(CloningConfig, self._content["model"]["cloning"], str(file))
+        self._policy, self._best = self._loaded_policy(), self._content["iteration"]

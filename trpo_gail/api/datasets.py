@@ -1,0 +1,136 @@
+"""Demonstrations from whatever Python code holds: files, arrays, episodes, other libraries' containers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from trpo_gail.errors import UserError, listed, shortened
+from trpo_gail.experts import describe
+from trpo_gail.experts.data import Demonstrations as Held
+from trpo_gail.experts.own import Demonstrations, load
+
+_STARTS = ("obs", "actions", "episode_starts")  # of Stable-Baselines' dictionary
+_FLAT = ("obs", "acts", "dones")  # of `imitation`'s Transitions
+_EXPECTED = (
+    "expected an ExpertDataset, Demonstrations, the path of a file, a list of episodes, a mapping of arrays, or a pair "
+    "(observations, actions)"
+)
+
+
+class ExpertDataset:
+    """Demonstrations, by the names of Stable-Baselines."""
+
+    def __init__(
+        self,
+        expert_path: str | Path | None = None,
+        traj_data: Any = None,
+        train_fraction: float | None = None,
+        batch_size: int | None = None,
+        traj_limitation: int = -1,
+        randomize: bool = True,
+        verbose: int = 1,
+        *,
+        subsample: int = 1,
+    ) -> None:
+        """`expert_path` is a file or folder of any format; `traj_data` is whatever else `GAIL` takes, such as what
+        `generate_expert_traj` returns. One of the two is expected. `traj_limitation` takes the first so many episodes, or
+        all if it is -1 or more than there are; `subsample` every so many-th row of each. `train_fraction` and `batch_size`
+        are those of `pretrain`.
+
+        Raises UserError for what is missing or malformed.
+        """
+        if (expert_path is None) == (traj_data is None):
+            raise UserError("ExpertDataset: expert_path or traj_data, one of the two expected")
+        if not randomize:
+            raise UserError("ExpertDataset: randomize=False given, but pairs are always drawn at random")
+        if traj_limitation == 0 or traj_limitation < -1:
+            raise UserError(f"ExpertDataset: traj_limitation: {traj_limitation} given, -1 or at least 1 expected")
+        if train_fraction is not None and not 0 < train_fraction < 1:
+            raise UserError(f"ExpertDataset: train_fraction: {train_fraction} given, a number between 0 and 1 expected")
+        if batch_size is not None and batch_size < 1:
+            raise UserError(f"ExpertDataset: batch_size: {batch_size} given, at least 1 expected")
+        self.train_fraction, self.batch_size = train_fraction, batch_size
+        held = demonstrations_of(traj_data if expert_path is None else expert_path)
+        limited = 0 < traj_limitation < held.trajectories_held
+        self.demonstrations = load(held, traj_limitation if limited else None, subsample)
+        if verbose:
+            self.log_info()
+
+    def log_info(self) -> None:
+        """Print how much it holds, on the first rank."""
+        from trpo_gail.system.launcher import speaks
+
+        if speaks():
+            print(f"expert: {describe.selection(self.demonstrations)}", flush=True)
+
+
+def demonstrations_of(given: Any) -> Demonstrations:
+    """Demonstrations from what a caller gives. Raises UserError, naming what is missing or malformed.
+
+    An episode is a mapping or an object with `obs` [T or T + 1, ...] and `acts` [T, ...]; `rews`, `terminal` and others are
+    optional (`experts.trajectories.CALLED`). A pair of arrays, and transitions without ends, are one unfinished episode.
+    """
+    if isinstance(given, ExpertDataset):
+        return given.demonstrations
+    if isinstance(given, (str, Path, Held)):
+        return load(_file(given) if isinstance(given, (str, Path)) else given)
+    if isinstance(given, Mapping):
+        return _of_mapping(given)
+    if all(hasattr(given, name) for name in _FLAT):
+        return _of_transitions(given)
+    if isinstance(given, tuple) and len(given) == 2 and all(isinstance(part, np.ndarray) for part in given):
+        return Demonstrations.from_arrays(*given, episode_ends=np.zeros(len(given[1]), bool))
+    if isinstance(given, Sequence) and len(given):
+        return Demonstrations.from_trajectories(given)
+    raise UserError(f"expert_dataset: {shortened(repr(given), 60)} given, {_EXPECTED}")
+
+
+def _file(path: str | Path) -> Path:
+    """The file, also where Stable-Baselines' .npz is left out."""
+    found = Path(path)
+    return found if found.exists() or found.suffix else found.with_suffix(".npz")
+
+
+def _of_mapping(given: Mapping[str, Any]) -> Demonstrations:
+    if all(name in given for name in _STARTS):
+        starts = np.asarray(given["episode_starts"]).ravel().astype(bool)
+        ends = np.append(starts[1:], True) if len(starts) else starts
+        return Demonstrations.from_arrays(
+            given["obs"], _labels(given["actions"]), rewards=_flat(given.get("rewards")), episode_ends=ends
+        )
+    if "observations" in given:
+        return load(given)
+    raise UserError(
+        f"expert_dataset: a mapping of {listed(given)} given, observations and actions expected, or obs, actions and "
+        "episode_starts"
+    )
+
+
+def _labels(actions: Any) -> np.ndarray:
+    """Integers [N] of a column; others as they are."""
+    values = np.asarray(actions)
+    return values[:, 0] if values.ndim == 2 and values.shape[1] == 1 and values.dtype.kind in "iu" else values
+
+
+def _flat(values: Any) -> np.ndarray | None:
+    return None if values is None else np.asarray(values).ravel()
+
+
+def _of_transitions(given: Any) -> Demonstrations:
+    """Rows one after the other, whose `dones` are the last of an episode."""
+    following = getattr(given, "next_obs", None)
+    return Demonstrations.from_arrays(
+        _unwrapped(given.obs),
+        np.asarray(given.acts),
+        next_observations=None if following is None else _unwrapped(following),
+        episode_ends=np.asarray(given.dones, bool),
+        rewards=getattr(given, "rews", None),
+    )
+
+
+def _unwrapped(observations: Any) -> Any:
+    return observations.unwrap() if hasattr(observations, "unwrap") else observations

@@ -1,0 +1,66 @@
+"""A run folder of a model, for the tools that read one: `trpo-gail report`, `evaluate`, `export`."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+from trpo_gail.config.files import to_dict
+from trpo_gail.config.tree import Config
+from trpo_gail.experts.data import Demonstrations
+from trpo_gail.learner import Learner
+from trpo_gail.parallel import Workers
+from trpo_gail.records import Record
+from trpo_gail.runs import checkpoint
+from trpo_gail.runs.run_folder import RunFolder, provenance
+from trpo_gail.runs.training import Setting, kept
+from trpo_gail.spaces.spec import EnvSpec
+
+_EVALUATED = ("eval_return_mean", "eval_return_std", "eval_length_mean")
+
+
+class Folder:
+    """Rank 0 writes it. Each `learn` is a session, which adds to what is there."""
+
+    def __init__(self, path: str | Path, workers: Workers) -> None:
+        self.path, self._workers = Path(workers.share(str(path))).absolute(), workers
+        self._begun = False
+        self._open: RunFolder | None = None
+        self._sessions: list[dict[str, object]] = []
+        self._setting: Setting | None = None
+
+    def begin(self, learner: Learner, config: Config, setting: Setting, expert: Demonstrations | None) -> None:
+        """A session. A collective. Raises UserError, on all ranks, if the folder is another run's."""
+        self._workers.together(lambda: self._begin(learner, config, setting, expert) if self._workers.main else None)
+
+    def _begin(self, learner: Learner, config: Config, setting: Setting, expert: Demonstrations | None) -> None:
+        self._open = RunFolder.open(self.path) if self._begun else RunFolder.create(self.path)
+        if self._setting is None:
+            self._setting = setting if expert is None else kept(expert, setting, self._open)
+        here = provenance(self._workers.size, self._workers.threads(), self._workers.hosts)
+        device = str(self._workers.device(config.device))
+        self._sessions.append(here | {"device": device, "from_iteration": learner.progress.iteration})
+        content = {
+            "kind": "training",
+            "config": to_dict(config),
+            "setting": dataclasses.asdict(self._setting),
+            "sessions": self._sessions,
+        }
+        self._open.write_json("config.json", content)
+        self._begun = True
+
+    def log(self, row: Record, record: Record) -> None:
+        """A line of metrics.csv: the iteration's columns, the evaluation's, the seconds. Raises UserError."""
+        if self._open is not None:
+            names = (*row, *_EVALUATED, "wall_s", "eval_s")
+            self._open.log({name: record.get(name) for name in names})
+
+    def save(self, learner: Learner, config: Config, spec: EnvSpec) -> None:
+        """A checkpoint. A collective."""
+        checkpoint.save(self.path, learner, config, spec, self._workers)
+
+    def close(self) -> None:
+        """Release the lock."""
+        if self._open is not None:
+            self._open.close()
+            self._open = None

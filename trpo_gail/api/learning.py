@@ -1,0 +1,397 @@
+"""Models that learn in an environment: the learner, the loop and the checkpoints of the command line."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import signal
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+
+from trpo_gail.algorithm import train
+from trpo_gail.api import callbacks, rewards
+from trpo_gail.api.callbacks import BaseCallback
+from trpo_gail.api.datasets import demonstrations_of
+from trpo_gail.api.folder import Folder
+from trpo_gail.api.logger import tensorboard
+from trpo_gail.api.model import Evaluation, Model, caution, threads
+from trpo_gail.api.rewards import DiscriminatorView, Rewarding
+from trpo_gail.api.settings import config_of
+from trpo_gail.build import make_learner
+from trpo_gail.config import choices
+from trpo_gail.config.presets import changed
+from trpo_gail.config.tree import CloningStartConfig, Config
+from trpo_gail.envs import vector
+from trpo_gail.errors import UserError
+from trpo_gail.experts.checks import cautions, fit
+from trpo_gail.experts.data import Demonstrations
+from trpo_gail.experts.load import load
+from trpo_gail.exports.reward_function import RewardFunction
+from trpo_gail.learner import Learner
+from trpo_gail.parallel import Workers
+from trpo_gail.policies.policy import Policy
+from trpo_gail.records import Record
+from trpo_gail.runs import checkpoint, start
+from trpo_gail.runs.console import View
+from trpo_gail.runs.stuck import Stuck
+from trpo_gail.runs.training import in_rows, prepare
+from trpo_gail.sampling.rollout import GivenUp, never
+from trpo_gail.system.stopping import Interrupted, StopRequest
+
+L = TypeVar("L", bound="LearningModel")
+
+
+class LearningModel(Model):
+    """A policy, a critic, a generator that improves the policy, and an adversary that pays it."""
+
+    _offset: int  # environment steps at which `num_timesteps` is 0
+    _target: int  # environment steps that all calls of `learn` ask for
+    _folder: Folder | None
+
+    def _make(
+        self,
+        policy: Any,
+        env: Any,
+        expert_dataset: Any,
+        *,
+        preset: str,
+        choices: Mapping[str, Any],
+        seed: int | None,
+        verbose: int,
+        tensorboard_log: str | Path | None,
+        run_folder: str | Path | None,
+        policy_kwargs: Mapping[str, Any] | None,
+        fields: Mapping[str, Any],
+    ) -> None:
+        """What the constructors do. A collective. Raises UserError."""
+        workers = Workers.world()
+        name = self._prepare(env, workers, verbose, tensorboard_log)
+        top = {**choices, "seed": workers.share(_drawn() if seed is None else seed)}
+        self.config = config_of(name, policy, policy_kwargs, preset, top, **self._environments(fields))
+        if expert_dataset is not None:
+            self._dataset = workers.together(lambda: demonstrations_of(expert_dataset))
+        elif self.config.imitates:
+            raise UserError(f"expert_dataset: demonstrations are needed with adversary {self.config.adversary!r}")
+        self._follow()
+        self._folder = None if run_folder is None else Folder(run_folder, workers)
+        self._offset = self._target = 0
+        self._build()
+        for text in self._cautions():
+            caution(workers, text)
+
+    def _environments(self, fields: Mapping[str, Any]) -> dict[str, Any]:
+        """The fields, with as many environments as an object can give."""
+        source, given = self._source, dict(fields)
+        if source is None:
+            return given
+        if source.most is None:
+            return given if source.suits is None else {"num_envs": source.suits, **given}
+        total = source.most * self.workers.size
+        if source.most == 1 or given.get("num_envs", total) != total:
+            some = "1 environment is run" if source.most == 1 else f"{source.most} environments are run"
+            caution(
+                self.workers,
+                f"{source.why}: {some} on each rank; a function that makes an environment gives any number of them",
+            )
+        return given | {"num_envs": total}
+
+    def _follow(self) -> None:
+        """With a policy of another run, its network's fields are that run's."""
+        if self.config.starts_from_run:
+            network = self.workers.together(lambda: start.network_of(str(self.config.init_policy)))
+            self.config = changed(self.config, network)
+
+    # ---- the learner -------------------------------------------------------------------------------------------------
+
+    def _build(self) -> None:
+        """Environments and a learner, as new or as the file left it. A collective. Raises UserError."""
+        self._require_env()
+        workers = self.workers
+        with threads(workers):
+            asked = self.config
+            if self._content is not None:  # what `auto` became stays
+                asked = dataclasses.replace(asked, backend=self._setting.backend, actions=self._setting.actions)
+            setting, self._expert, self._env = workers.together(
+                lambda: prepare(asked, None, workers, self._dataset, self._source)
+            )
+            self._setting, self.spec = setting, self._env.spec
+            self._learner = self._made(self._first_policy() if self._content is None else None)
+            if self._content is not None:
+                checkpoint.put(self._content, self._learner)
+            elif self.config.init_policy == start.CLONE:
+                assert self._expert is not None
+                start.clone(self.config, self._learner.policy, self._expert, never, workers)
+        self._content = None
+        self._moved()
+
+    def _made(self, policy: Policy | None = None) -> Learner:
+        expert = self._expert.transitions() if self._expert else None
+        return make_learner(self.config, self._env, expert, self.workers, policy)
+
+    def _first_policy(self) -> Policy | None:
+        if not self.config.starts_from_run:
+            return None
+        return self.workers.together(lambda: start.read(self.config, self.spec)).policy
+
+    def _read(self, file: Path) -> None:
+        super()._read(file)
+        self._folder, self._policy = None, self._loaded_policy()
+        assert self._content is not None
+        self._offset, self._target = self._content["model"]["offset"], self._content["model"]["target"]
+
+    @property
+    def learner(self) -> Learner:
+        """Everything that changes in training. A collective if the model was loaded and has not been used yet."""
+        if self._content is not None:
+            self._build()
+        return self._learner
+
+    @property
+    def policy(self) -> Policy:
+        self._moved()  # whoever holds it may change it
+        return self._policy if self._content is not None else self._learner.policy
+
+    @property
+    def num_timesteps(self) -> int:
+        """True environment steps, over all ranks, since the last `learn` that reset them."""
+        if self._content is not None:
+            return int(self._content["learner"]["progress"]["steps"]) - self._offset
+        return self._learner.progress.steps - self._offset
+
+    def _state(self) -> dict[str, Any]:
+        if self._content is not None:
+            return self._content
+        return checkpoint.content_of(self._learner, self.config, self.spec, self.workers)
+
+    def _extra(self) -> dict[str, Any]:
+        return {"offset": self._offset, "target": self._target}
+
+    def _cautions(self) -> Iterator[str]:
+        """What to warn of before training."""
+        yield from vector.cautions(self.spec)
+        if self._expert is not None:
+            reward = rewards.form(self.config, self._expert)
+            yield from cautions.of_run(self._expert, self.config.env, reward)
+            yield from self.spec.observations.codes(self._expert.observations)
+
+    # ---- learning ----------------------------------------------------------------------------------------------------
+
+    def learn(
+        self: L,
+        total_timesteps: int,
+        callback: Any = None,
+        log_interval: int = 1,
+        tb_log_name: str | None = None,
+        reset_num_timesteps: bool = True,
+        progress_bar: bool = False,
+    ) -> L:
+        """Learn for so many further environment steps, in whole iterations. A collective; returns the model.
+
+        Steps that an earlier call took beyond its number count, so that two calls equal one of both numbers. It goes on
+        from where the model is, whatever `reset_num_timesteps`, which sets `num_timesteps` to 0 first. With `verbose`, a
+        line is printed every `log_interval` iterations. On Ctrl-C the iteration is finished, and then KeyboardInterrupt
+        raised: the model is whole, and can be saved. Raises UserError, and RunError for what fails.
+        """
+        for name, value in (("total_timesteps", total_timesteps), ("log_interval", log_interval)):
+            if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
+                raise UserError(f"{name}: {value!r:.60} given, a whole number of at least 1 expected")
+        hooks, learner = callbacks.of(callback), self.learner
+        if reset_num_timesteps:
+            self._offset = learner.progress.steps
+        self._extend(int(total_timesteps))
+        if learner.progress.steps >= self._target:
+            caution(
+                self.workers,
+                f"total_timesteps: {total_timesteps} given, but earlier iterations have taken these steps already: an "
+                f"iteration takes {self.config.steps_per_iteration}",
+            )
+        self.logger.print_every(log_interval if self.verbose else 0)
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(threads(self.workers))
+            stop = stack.enter_context(StopRequest("ends after this iteration"))
+            session = _Session(self, hooks, stop)
+            session.view = stack.enter_context(View(self.workers.main, quiet=False)) if progress_bar else None
+            stack.enter_context(session.outputs(tb_log_name or type(self).__name__))
+            session.run()
+        return self
+
+    def _extend(self, steps: int) -> None:
+        """Set the end of training, to which schedules fall."""
+        before, self._target = self.config, self._target + steps
+        self.config = dataclasses.replace(before, steps=self._target)
+        if self.config.steps != before.steps and _looks_at_end(self.config):
+            state = self._learner.state_dict()
+            self._learner = self._made()
+            self._learner.load_state_dict(state)
+
+    def pretrain(
+        self: L,
+        dataset: Any = None,
+        n_epochs: int = 10,
+        learning_rate: float = 1e-4,
+        val_interval: int | None = None,
+    ) -> L:
+        """Clone demonstrations (by default those that the model imitates) into the policy, before it learns. A collective.
+
+        So many passes over the pairs to learn from; the policy of the best score on the other pairs is kept, looked at
+        every `val_interval` passes (a tenth of them). A Gaussian's spread stays at least as large as a new policy's.
+        Raises UserError.
+        """
+        if n_epochs < 1:
+            raise UserError(f"n_epochs: {n_epochs} given, at least 1 expected")
+        learner, workers = self.learner, self.workers
+        if learner.progress.iteration:
+            raise UserError(
+                f"pretrain: the model has learned for {learner.progress.iteration} iterations: before, expected"
+            )
+        expert = self._expert if dataset is None else workers.together(lambda: self._fitted(dataset))
+        workers.together(lambda: start.check_demonstrations(expert))
+        assert expert is not None
+        share = getattr(dataset, "train_fraction", None) or CloningStartConfig.train_share
+        batch = getattr(dataset, "batch_size", None) or CloningStartConfig.batch_size
+        each = max(1, int(share * len(expert.actions)) // batch)
+        looks = max(1, n_epochs // 10) if val_interval is None else val_interval
+        settings = CloningStartConfig(
+            iterations=n_epochs * each,
+            eval_every=looks * each,
+            batch_size=batch,
+            stepsize=learning_rate,
+            train_share=share,
+        )
+        config = dataclasses.replace(self.config, init_policy=start.CLONE, cloning=settings)
+        first, best = start.clone(config, learner.policy, expert, never, workers)
+        if self.verbose and workers.main:
+            print(
+                f"cloned {len(expert.actions):,} pairs: validation score {first['validation_score']:.4g} at first, "
+                f"{best['validation_score']:.4g} at best",
+                flush=True,
+            )
+        self._moved()
+        return self
+
+    def _fitted(self, dataset: Any) -> Demonstrations:
+        """Demonstrations as the policy takes them. Raises UserError."""
+        expert = in_rows(load(demonstrations_of(dataset)), self.config, self.spec)
+        fit.check(expert, self.spec, self.config.dtype)
+        if not expert.has_actions:
+            raise UserError(f"{expert.path}: holds no actions to clone")
+        return expert
+
+    # ---- evaluation and rewards --------------------------------------------------------------------------------------
+
+    def evaluate(
+        self, n_episodes: int = 50, deterministic: bool = True, env: Any = None, periodic: bool = False
+    ) -> Evaluation:
+        begun, learner = time.perf_counter(), self.learner
+        found = super().evaluate(n_episodes, deterministic, env, periodic)
+        if env is None and self._source is not None and self._source.most is not None:
+            # The evaluation took training's environments, since there are no others: put them back to where they were.
+            learner.sampler.load_state_dict(learner.sampler.state_dict())
+        learner.progress.eval_s += time.perf_counter() - begun
+        learner.progress.eval_steps += int(found.lengths.sum())
+        return found
+
+    @property
+    def reward_train(self) -> Rewarding:
+        """(obs, act, next_obs, done) -> what training pays now, without the environment's reward and entropy bonus."""
+        return rewards.of_training(self.learner, self.config, self.spec)
+
+    @property
+    def reward_test(self) -> RewardFunction:
+        """(obs, act, next_obs, done) -> the reward to keep, as it is now: of AIRL g, of others what training pays."""
+        return rewards.to_keep(self.learner, self.config, self.spec, self._expert)
+
+    @property
+    def discriminator(self) -> DiscriminatorView:
+        """What tells expert and learner apart: `logit_expert`, `prob_expert` and the network."""
+        return DiscriminatorView(self.learner, self.config, self.spec)
+
+
+def _drawn() -> int:
+    """A seed from the system."""
+    return int(np.random.SeedSequence().generate_state(1)[0] >> 1)
+
+
+def _looks_at_end(config: Config) -> bool:
+    """Whether parts of the learner know when training ends; those from outside may."""
+    schedules = (config.ppo.schedule, config.discriminator.schedule)
+    outside = config.generator not in choices.GENERATORS or config.adversary not in choices.ADVERSARIES
+    return "linear" in schedules or outside
+
+
+class _Session:
+    """One `learn`: what happens around the loop."""
+
+    def __init__(self, model: LearningModel, hooks: BaseCallback, stop: StopRequest) -> None:
+        self.model, self.hooks, self.stop = model, hooks, stop
+        self.view: View | None = None
+        self._events: Any = None
+        self._stuck = Stuck(model.config)
+
+    @contextlib.contextmanager
+    def outputs(self, name: str) -> Iterator[None]:
+        """Open what the model's records are written to."""
+        model, workers = self.model, self.model.workers
+        if model.tensorboard_log is not None:
+            folder = model.tensorboard_log
+            self._events = workers.together(lambda: tensorboard(folder, name) if workers.main else None)
+        if model._folder is not None:
+            model._folder.begin(model._learner, model.config, model._setting, model._dataset)
+        try:
+            yield
+        finally:
+            if self._events is not None:
+                self._events.close()
+            if model._folder is not None:
+                model._folder.close()
+
+    def run(self) -> None:
+        """Until the end. Raises Interrupted, on all ranks, on a signal."""
+        model, learner = self.model, self.model._learner
+        learner.sampler.give_up = self.stop.overdue
+        stopped = None
+        try:
+            self.hooks.on_start(model)
+            if self.view:
+                self.view.begin(learner.progress.steps, model.config.expected_steps)
+            stopped = train(learner, model.config, model.workers, self._after)
+        except GivenUp:
+            stopped = self.stop.agreed(model.workers)
+        finally:
+            learner.sampler.give_up = never
+            model._moved()
+        if stopped != "steps":
+            model._target = learner.progress.steps  # what was left of this call is not made up for by the next
+        if model._folder is not None:
+            model._folder.save(learner, model.config, model.spec)
+        if stopped is not None and stopped in signal.Signals.__members__:
+            raise Interrupted(signal.Signals[stopped])
+
+    def _after(self, row: Record) -> str | None:
+        """Tell callbacks, logger and files of an iteration; a reason to stop, the same on all ranks."""
+        model, progress, workers = self.model, self.model._learner.progress, self.model.workers
+        model._moved()
+        record = dict(row)
+        goes_on = self.hooks.after(model, record) is not False
+        record |= {"wall_s": progress.wall_s, "eval_s": progress.eval_s}
+        workers.together(lambda: self._write(row, record))
+        if self.view:
+            mean = row["return_mean"]
+            self.view.update(progress.steps, "" if mean is None else f"return {mean:.1f}")
+        for text in self._stuck.look(row):
+            caution(workers, text)
+        asked = self.stop.agreed(workers)
+        refused = workers.max(float(not goes_on)) > 0
+        return asked or ("callback" if refused else None)
+
+    def _write(self, row: Record, record: Record) -> None:
+        """`row` has the columns of a run folder, `record` whatever callbacks have added."""
+        self.model.logger.add(record)
+        if self._events is not None:
+            self._events.write(record)
+        if self.model._folder is not None:
+            self.model._folder.log(row, record)

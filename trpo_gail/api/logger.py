@@ -1,0 +1,78 @@
+"""What a model has learned in numbers: the records of its iterations, kept, printed and handed on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from trpo_gail.parallel import Workers
+from trpo_gail.records import Record
+from trpo_gail.runs.events import Events
+
+Sink = Callable[[Record], object]
+
+# What a printed line shows of a record, if it has it: (name, words, format).
+_SHOWN = (
+    ("steps", "steps", ",.0f"),
+    ("return_mean", "return", ".2f"),
+    ("eval_return_mean", "evaluated", ".2f"),
+    ("reward_mean", "reward", ".4g"),
+    ("kl", "KL", ".4g"),
+    ("entropy", "entropy", ".4g"),
+    ("d_accuracy_learner", "D right on learner", ".2f"),
+    ("d_accuracy_expert", "on expert", ".2f"),
+    ("validation_score", "validation score", ".4g"),
+)
+
+
+class Logger:
+    """Records of iterations, the same on every rank; names are those of `metrics.csv`."""
+
+    def __init__(self, workers: Workers) -> None:
+        self.records: list[Record] = []  # of this process, since the model was made or loaded
+        self._workers = workers
+        self._sinks: list[Sink] = []
+        self._every = 0  # iterations between printed lines; 0 prints nothing
+
+    @property
+    def name_to_value(self) -> Record:
+        """The last record; empty before the first."""
+        return self.records[-1] if self.records else {}
+
+    def column(self, name: str) -> list[float | None]:
+        """One number of all records."""
+        return [record.get(name) for record in self.records]
+
+    def add_sink(self, sink: Sink) -> None:
+        """Hand each record on to a function, on the first rank: a tracker, a file, a plot."""
+        self._sinks.append(sink)
+
+    def print_every(self, iterations: int) -> None:
+        """Print a line every so many records; 0 prints nothing."""
+        self._every = iterations
+
+    def add(self, record: Record) -> None:
+        """Keep a record, print and hand it on."""
+        self.records.append(record)
+        if not self._workers.main:
+            return
+        if self._every and len(self.records) % self._every == 0:
+            print(line(record), flush=True)
+        for sink in self._sinks:
+            sink(record)
+
+
+def line(record: Record) -> str:
+    """A record in one line."""
+    iteration = f"iteration {record['iteration']:.0f}"
+    shown = [(words, record.get(name), form) for name, words, form in _SHOWN]
+    return "   ".join([iteration, *(f"{words} {value:{form}}" for words, value, form in shown if value is not None)])
+
+
+def tensorboard(folder: str | Path, name: str) -> Events:
+    """Events in a new folder NAME_1, NAME_2, ... as Stable-Baselines numbers them."""
+    number = 1
+    while (path := Path(folder) / f"{name}_{number}").exists():
+        number += 1
+    path.mkdir(parents=True)
+    return Events(path)

@@ -1,0 +1,296 @@
+"""What every model has: a policy that acts, is evaluated, saved and loaded."""
+
+from __future__ import annotations
+
+import dataclasses
+import tempfile
+import warnings
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
+
+import numpy as np
+import torch
+
+from trpo_gail.api.logger import Logger
+from trpo_gail.build import make_policy
+from trpo_gail.config.tree import Config
+from trpo_gail.envs import sources, vector
+from trpo_gail.envs.sources import Source
+from trpo_gail.errors import UserError, shortened
+from trpo_gail.experts.data import Demonstrations as Held
+from trpo_gail.experts.own import Demonstrations
+from trpo_gail.experts.save import save as save_demonstrations
+from trpo_gail.parallel import Workers
+from trpo_gail.policies.policy import Policy
+from trpo_gail.runs import checkpoint
+from trpo_gail.runs.evaluate import FINAL, PERIODIC, Acting, Evaluator
+from trpo_gail.runs.training import Setting
+from trpo_gail.seeding import EVAL_NOISE, stream
+from trpo_gail.spaces.spec import EnvSpec
+
+M = TypeVar("M", bound="Model")
+_MODEL = {"class", "given", "setting", "demonstrations"}  # what a model's file holds beside a checkpoint
+
+
+class Evaluation(NamedTuple):
+    """Returns of whole episodes; the first two are what Stable-Baselines' `evaluate_policy` returns."""
+
+    mean: float
+    std: float
+    returns: np.ndarray  # [E]
+    lengths: np.ndarray  # [E] steps
+
+
+class Model(ABC):
+    """Config, environment, demonstrations and a policy. Under mpirun every rank has one, and they work together."""
+
+    config: Config
+    spec: EnvSpec
+    logger: Logger
+    workers: Workers
+
+    def _prepare(self, env: Any, workers: Workers, verbose: int, tensorboard_log: str | Path | None) -> str:
+        """Take in what all constructors have; the environment's name."""
+        self._source = None if isinstance(env, str) else workers.together(lambda: sources.of(env))
+        self._start(workers, verbose, tensorboard_log)
+        return env if self._source is None else self._source.id
+
+    def _start(self, workers: Workers, verbose: int, tensorboard_log: str | Path | None) -> None:
+        self.workers, self.verbose, self.tensorboard_log = workers, verbose, tensorboard_log
+        self.logger = Logger(workers)
+        self._content: dict[str, Any] | None = None  # of the file that it was loaded from, until it is used
+        self._packed: torch.Tensor | None = None
+        self._acting: Acting | None = None
+        self._rng: np.random.Generator | None = None  # of actions that are not deterministic
+        self._dataset: Held | None = None
+
+    # ---- the policy --------------------------------------------------------------------------------------------------
+
+    @property
+    @abstractmethod
+    def policy(self) -> Policy:
+        """The policy as a torch module: normalised observations -> distribution over actions."""
+
+    @property
+    def num_timesteps(self) -> int:
+        """Environment steps that it has learned from."""
+        return 0
+
+    @property
+    def observation_space(self) -> Any:
+        return self.spec.observation_space
+
+    @property
+    def action_space(self) -> Any:
+        """The environment's own, in its own units."""
+        return self.spec.executed_space
+
+    @property
+    def seed(self) -> int:
+        """Every random stream of the model derives from it."""
+        return self.config.seed
+
+    def predict(
+        self, observation: Any, state: None = None, episode_start: Any = None, deterministic: bool = False
+    ) -> tuple[np.ndarray, None]:
+        """The action for an observation, or actions for a batch [n, ...], in the environment's own structure; and None.
+
+        `state` and `episode_start` are there because Stable-Baselines' functions pass them: the policy keeps no state.
+        Raises UserError for an observation of another shape.
+        """
+        if state is not None:
+            raise UserError(f"state: {state!r:.60} given, None expected: the policy keeps no state")
+        if self._rng is None:
+            self._rng = stream(self.seed, EVAL_NOISE)
+        if self._acting is None:
+            self._acting = Acting(self.policy.actor(), self.spec, self._rng)
+        return self._acting.predict(observation, deterministic), None
+
+    def _moved(self) -> None:
+        """The policy has changed."""
+        self._acting = None
+
+    # ---- evaluation --------------------------------------------------------------------------------------------------
+
+    def evaluate(
+        self, n_episodes: int = 50, deterministic: bool = True, env: Any = None, periodic: bool = False
+    ) -> Evaluation:
+        """Returns over whole episodes, in environments made for it, with the environment's own reward. A collective.
+
+        The starts are always the same, by the seed; `periodic` ones are others. `env` is another environment of the same
+        spaces, by an id, an object or a function. Raises UserError.
+        """
+        if n_episodes < 1:
+            raise UserError(f"n_episodes: {n_episodes} given, at least 1 expected")
+        actor = self.policy.actor()
+        with threads(self.workers):
+            done = self._evaluator(env).run(
+                actor, n_episodes, PERIODIC if periodic else FINAL, stochastic=not deterministic
+            )
+        return Evaluation(float(done.returns.mean()), float(done.returns.std()), done.returns, done.lengths)
+
+    def _evaluator(self, env: Any) -> Evaluator:
+        if env is None:
+            self._require_env()
+            return Evaluator(self.config, self.spec, self.workers, self._source)
+        config, source = self.config, None
+        if isinstance(env, str):
+            config = dataclasses.replace(config, env=env, env_kwargs="{}", backend="auto")
+        else:
+            source = self.workers.together(lambda: sources.of(env))
+        spec = self.workers.together(lambda: self._fitting(config, source))
+        return Evaluator(config, spec, self.workers, source)
+
+    def _fitting(self, config: Config, source: Source | None) -> EnvSpec:
+        """The spec of another environment. Raises UserError if the policy does not fit it."""
+        made = vector.make(config.env, 1, config.backend, source=source, **config.env_settings)
+        made.close()
+        for name, kind in (("observation_space", _columns), ("executed_space", _acts)):
+            if kind(made.spec) != kind(self.spec):
+                found, wanted = (shortened(str(getattr(spec, name)), 60) for spec in (made.spec, self.spec))
+                raise UserError(
+                    f"env: {name.replace('executed', 'action')} {found}, expected {wanted} as the model has"
+                )
+        return made.spec.viewed(self.spec.action_view)
+
+    def _require_env(self) -> None:
+        if self._source is None and self._content is not None and self._content["model"]["given"]:
+            raise UserError(
+                f"env: this model's environment {self.spec.id!r} was given as an object, which no file holds: "
+                f"{type(self).__name__}.load(path, env=...) expected"
+            )
+
+    # ---- files -------------------------------------------------------------------------------------------------------
+
+    def save(self, path: str | Path) -> None:
+        """Write all of it to one file, `.zip` if the name has no ending: `load` gives a model that goes on exactly. A
+        collective; rank 0 writes. Raises UserError if it cannot be written."""
+        out = _file(path)
+        content = self._state()
+        held = content.get("model") or {
+            "class": type(self).__name__,
+            "given": self._source is not None or (self._content is not None and self._content["model"]["given"]),
+            "setting": dataclasses.asdict(self._setting),
+            "demonstrations": self.workers.together(self._demonstrations),
+            **self._extra(),
+        }
+
+        def write() -> None:
+            if self.workers.main:
+                out.parent.mkdir(parents=True, exist_ok=True)
+                checkpoint.write_sealed(out, content | {"model": held}, "model")
+
+        self.workers.together(write)
+
+    @abstractmethod
+    def _state(self) -> dict[str, Any]:
+        """The content of a checkpoint. A collective."""
+
+    def _extra(self) -> dict[str, Any]:
+        """What a kind of model keeps besides."""
+        return {}
+
+    _setting: Setting  # what `auto` became
+
+    def _demonstrations(self) -> torch.Tensor | None:
+        """Rank 0: the demonstrations as the bytes of a native file [n] uint8."""
+        if self._dataset is None or not self.workers.main:
+            return None
+        if self._packed is None:
+            with tempfile.TemporaryDirectory() as folder:
+                save_demonstrations(Path(folder) / "demonstrations.h5", self._dataset)
+                content = (Path(folder) / "demonstrations.h5").read_bytes()
+            self._packed = torch.frombuffer(bytearray(content), dtype=torch.uint8)
+        return self._packed
+
+    @classmethod
+    def load(
+        cls: type[M],
+        path: str | Path,
+        env: Any = None,
+        *,
+        verbose: int = 0,
+        tensorboard_log: str | Path | None = None,
+    ) -> M:
+        """A model that `save` wrote; reading the file runs no code of it. A collective.
+
+        `env` is needed if the model's was an object, and then only to learn on or to evaluate. Raises UserError if the file
+        is missing, damaged, or of another class.
+        """
+        workers = Workers.world()
+        made = cls.__new__(cls)
+        made._start(workers, verbose, tensorboard_log)
+        workers.together(lambda: made._read(_file(path)))
+        made._source = None if env is None or isinstance(env, str) else workers.together(lambda: sources.of(env))
+        if isinstance(env, str) and env != made.spec.id:
+            raise UserError(f"env: {env!r} given, but {path} learned on {made.spec.id!r}")
+        if isinstance(env, str) and made._content is not None:
+            made._content["model"]["given"] = False  # from here on its id makes it
+        return made
+
+    def _read(self, file: Path) -> None:
+        content = checkpoint.read(file)
+        held = content.get("model")
+        if not isinstance(held, dict) or not held.keys() >= _MODEL:
+            raise UserError(
+                f"{file}: a checkpoint of a run, not a model that save wrote; load_policy(RUN) is for those"
+            )
+        if held["class"] != type(self).__name__:
+            raise UserError(f"{file}: holds a model of {held['class']}: {held['class']}.load expected")
+        self._content, self.config, self.spec = (
+            content,
+            checkpoint.config_of(content, file),
+            checkpoint.spec_of(content),
+        )
+        self._setting = Setting(**held["setting"])
+        if held["demonstrations"] is not None:
+            self._dataset = _unpacked(held["demonstrations"], file)
+
+    def _loaded_policy(self) -> Policy:
+        """Of the file, on the CPU."""
+        assert self._content is not None
+        made = make_policy(self.config, self.spec)
+        made.load_state_dict(self._content["learner"]["policy"])
+        return made
+
+
+def _columns(spec: EnvSpec) -> list[Any]:
+    return [(part.path, part.shape, part.kind, part.labels) for part in spec.observations.parts]
+
+
+def _acts(spec: EnvSpec) -> tuple[Any, ...]:
+    return type(spec.action_space), spec.actions.shape, spec.actions.labels, spec.action_scaling is None
+
+
+def _unpacked(content: torch.Tensor, file: Path) -> Held:
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / "demonstrations.h5").write_bytes(content.numpy().tobytes())
+        held = Demonstrations.load(Path(folder) / "demonstrations.h5")
+    return dataclasses.replace(held, path=f"demonstrations of {file.name}")
+
+
+def _file(path: str | Path) -> Path:
+    """The path with an ending, and whatever the working directory becomes."""
+    found = Path(path).absolute()
+    return found if found.suffix else found.with_suffix(".zip")
+
+
+@contextmanager
+def threads(workers: Workers) -> Iterator[None]:
+    """As many threads as this rank may use; afterwards as many as before."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(workers.threads())
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def caution(workers: Workers, texts: list[str] | str) -> None:
+    """Python's warnings, on the first rank."""
+    for text in [texts] if isinstance(texts, str) else texts:
+        if workers.main:
+            warnings.warn(text, stacklevel=4)

@@ -1,0 +1,155 @@
+"""Demonstrations from a model or a function, as Stable-Baselines' `generate_expert_traj` records them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from trpo_gail.api.model import Model
+from trpo_gail.envs import sources, vector
+from trpo_gail.errors import UserError
+from trpo_gail.experts import structured
+from trpo_gail.experts.data import Demonstrations
+from trpo_gail.experts.policies.function import FunctionPolicy
+from trpo_gail.experts.save import save
+from trpo_gail.parallel import Workers
+from trpo_gail.runs.evaluate import Acting
+from trpo_gail.runs.record import episodes_of
+from trpo_gail.sampling.rollout import Actor
+from trpo_gail.spaces.spec import ActionView, EnvSpec
+
+MOST_ENVS = 10  # that play together
+_HARMLESS = ("VecMonitor", "VecCheckNan")  # wrappers of vector environments that leave observations as they are
+
+
+def generate_expert_traj(
+    model: Any,
+    save_path: str | Path | None = None,
+    env: Any = None,
+    n_timesteps: int = 0,
+    n_episodes: int = 100,
+    *,
+    deterministic: bool = True,
+    seed: int = 0,
+) -> dict[str, np.ndarray]:
+    """Record whole episodes: the arrays of Stable-Baselines' layout, also written to SAVE_PATH.npz if a path is given; to a
+    native file if it ends in .h5. A collective: rank 0 records, and all ranks get the arrays.
+
+    `model` has `predict`, as models of this package and of Stable-Baselines3 have, or is a function of one observation. With
+    `n_timesteps` it learns so long first. `env` is what `GAIL` takes; by default the model's own. What VecNormalize does to
+    the observations is for the model alone: the episodes hold the environment's. `deterministic` actions are the default,
+    since they are the better expert. Raises UserError.
+    """
+    if n_episodes < 1:
+        raise UserError(f"n_episodes: {n_episodes} given, at least 1 expected")
+    if n_timesteps < 0:
+        raise UserError(f"n_timesteps: {n_timesteps} given, at least 0 expected")
+    if not callable(model) and not hasattr(model, "predict"):
+        raise UserError(f"model: {type(model).__name__} given, expected a function or an object that has predict")
+    workers = Workers.world()
+    if n_timesteps:
+        if not hasattr(model, "learn"):
+            raise UserError(f"n_timesteps: {n_timesteps} given, but {type(model).__name__} has no method learn")
+        model.learn(n_timesteps)
+
+    def record() -> dict[str, np.ndarray] | None:
+        if not workers.main:
+            return None
+        made = _recorded(model, env, n_episodes, deterministic, seed)
+        if save_path is not None:
+            _write(Path(save_path), made)
+        return _arrays(made)
+
+    found = workers.share(workers.together(record))
+    assert found is not None
+    return found
+
+
+def _recorded(model: Any, env: Any, episodes: int, deterministic: bool, seed: int) -> Demonstrations:
+    env_id, source, seen = _environment(model, env)
+    settings: dict[str, Any] = {"source": source}
+    if env is None and isinstance(model, Model):
+        own = model.config.env_settings
+        settings |= own | {"scale": False}  # it gives actions in the environment's units
+    made = vector.make_together(env_id, min(episodes, MOST_ENVS), **settings)
+    try:
+        actor, view = _actor(model, made.spec, seen, deterministic)
+        name = type(model).__name__ if hasattr(model, "predict") else getattr(model, "__name__", "a function")
+        return episodes_of(made, actor, episodes, seed=seed, deterministic=deterministic, action_view=view, policy=name)
+    finally:
+        made.close()
+
+
+def _environment(model: Any, env: Any) -> tuple[str, sources.Source | None, Callable[[Any], Any]]:
+    """Its id, its source if it is an object, and what the model sees of its observations. Raises UserError."""
+    if env is None and isinstance(model, Model):
+        model._require_env()
+        return model.config.env, model._source, _as_it_is
+    if env is None:
+        env = model.get_env() if hasattr(model, "get_env") else getattr(model, "env_id", None)
+    if env is None:
+        raise UserError("env: not given, and the model has none: an environment to play in expected")
+    if isinstance(env, str):
+        return env, None, _as_it_is
+    env, seen = _unwrapped(env)
+    source = sources.of(env)
+    return source.id, source, seen
+
+
+def _as_it_is(observation: Any) -> Any:
+    return observation
+
+
+def _unwrapped(env: Any) -> tuple[Any, Callable[[Any], Any]]:
+    """The environment within the wrappers of Stable-Baselines3's vector environments, and how these show observations."""
+    normalisers: list[Any] = []
+    while hasattr(env, "venv"):
+        if hasattr(env, "normalize_obs"):
+            normalisers.insert(0, env)
+        elif type(env).__name__ not in _HARMLESS:
+            raise UserError(f"env: {type(env).__name__} changes observations in a way that no file keeps")
+        env = env.venv
+
+    def seen(observation: Any) -> Any:
+        for normaliser in normalisers:
+            observation = normaliser.normalize_obs(observation)
+        return observation
+
+    return env, seen
+
+
+def _actor(model: Any, spec: EnvSpec, seen: Callable[[Any], Any], deterministic: bool) -> tuple[Actor, ActionView]:
+    """What plays, and the view of its actions."""
+    if isinstance(model, Model):
+        return Acting(model.policy.actor(), model.spec), model.spec.action_view
+    if not hasattr(model, "predict"):
+        return FunctionPolicy(model, getattr(model, "__name__", "a function")).for_env(spec), "raw"
+
+    def act(observation: Any) -> Any:
+        found = model.predict(seen(observation), deterministic=deterministic)
+        return found[0] if isinstance(found, tuple) else found
+
+    return FunctionPolicy(act, f"{type(model).__name__}.predict").for_env(spec), "executed"
+
+
+def _write(path: Path, made: Demonstrations) -> None:
+    """Raises UserError."""
+    if path.suffix == ".h5":
+        save(path, made)
+    else:
+        save(path if path.suffix == ".npz" else path.with_name(f"{path.name}.npz"), made, "stable_baselines")
+
+
+def _arrays(made: Demonstrations) -> dict[str, Any]:
+    """As Stable-Baselines returns them: labels are columns [N, 1]."""
+    returns = made.finished_returns
+    return {
+        "obs": made.observations,
+        "actions": structured.columns(made.actions),
+        "rewards": made.rewards,
+        "episode_returns": np.zeros(0) if returns is None else returns,
+        "episode_starts": made.steps == 0,
+    }

@@ -1,0 +1,82 @@
+"""A model's learned rewards and its discriminator as functions of steps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from trpo_gail.adversaries import rewards
+from trpo_gail.adversaries.adversary import Learned
+from trpo_gail.adversaries.discriminator import Discriminator
+from trpo_gail.config.tree import Config
+from trpo_gail.errors import UserError
+from trpo_gail.experts.data import Demonstrations
+from trpo_gail.exports.reward_function import RewardFunction, by_rows, content_of
+from trpo_gail.exports.write_reward import refuse_unlearned
+from trpo_gail.learner import Learner
+from trpo_gail.spaces import given
+from trpo_gail.spaces.spec import EnvSpec
+
+Rewarding = Callable[[Any, Any, Any, Any], np.ndarray]  # (obs, act, next_obs, done) -> reward, or rewards [n]
+
+
+def form(config: Config, expert: Demonstrations) -> str | None:
+    """The reward form of an adversary that has one."""
+    return None if config.adversary == "env_reward" else rewards.chosen(config, expert.ends)
+
+
+def of_training(learner: Learner, config: Config, spec: EnvSpec) -> Rewarding:
+    """What training pays, by the adversary as it is whenever the function is called. Raises UserError if it learns none."""
+    refuse_unlearned(config, "reward_train")
+    adversary: Any = learner.adversary
+    pays = adversary.training_pays if isinstance(adversary, Discriminator) else adversary.pays
+
+    def reward(obs: Any, act: Any, next_obs: Any = None, done: Any = None) -> np.ndarray:
+        return by_rows(pays, spec, obs, act, next_obs, _flags(done, spec, obs))
+
+    return reward
+
+
+def to_keep(learner: Learner, config: Config, spec: EnvSpec, expert: Demonstrations | None) -> RewardFunction:
+    """A copy of the reward, which training does not change. Raises UserError if there is none."""
+    refuse_unlearned(config, "reward_test")
+    assert expert is not None and isinstance(learner.adversary, Learned)
+    content = content_of(learner.adversary, config, spec, expert.transitions(), learner.progress.iteration)
+    return RewardFunction(content, Path("reward_test"))
+
+
+class DiscriminatorView:
+    """A discriminator from outside; it follows the training. D is the probability that a step is the expert's."""
+
+    def __init__(self, learner: Learner, config: Config, spec: EnvSpec) -> None:
+        """Raises UserError if the adversary is no discriminator."""
+        if not isinstance(learner.adversary, Discriminator):
+            raise UserError(f"discriminator: adversary {config.adversary!r} has none, 'gail' or 'airl' expected")
+        self._adversary, self._spec = learner.adversary, spec
+
+    @property
+    def network(self) -> Any:
+        """The torch module: normalised inputs -> logits."""
+        return self._adversary.network
+
+    def logit_expert(self, obs: Any, act: Any, next_obs: Any = None, done: Any = None) -> np.ndarray:
+        """log D - log(1 - D) of one step, or [n] of a batch, in the environment's own structure: high for the expert's.
+
+        `next_obs` and `done` are needed if the discriminator looks at them. Raises UserError for other shapes.
+        """
+        return by_rows(self._adversary.logits, self._spec, obs, act, next_obs, _flags(done, self._spec, obs))
+
+    def prob_expert(self, obs: Any, act: Any, next_obs: Any = None, done: Any = None) -> np.ndarray:
+        """D itself, likewise."""
+        return 0.5 * (1.0 + np.tanh(0.5 * self.logit_expert(obs, act, next_obs, done)))
+
+
+def _flags(done: Any, spec: EnvSpec, obs: Any) -> Any:
+    """Flags of ends; if they are not given, no step ends an episode."""
+    if done is not None:
+        return done
+    seen, single = given.observed(spec.observations, obs, "obs")
+    return False if single else np.zeros(len(seen[0]), bool)

@@ -1,0 +1,198 @@
+"""Environments that Python code hands over as objects, where a config has an id.
+
+A source makes a process's environments: those of training, and others for evaluations. A factory makes as many as are
+needed; a single object is copied, or, if it cannot be copied, is the only one.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+import gymnasium
+import numpy as np
+from gymnasium.wrappers import TimeLimit
+
+from trpo_gail.envs.failures import RAISED, described
+from trpo_gail.envs.one_by_one import BOUND, LIMIT, OneByOne
+from trpo_gail.errors import UserError, shortened
+from trpo_gail.spaces.spec import ActionView
+
+Factory = Callable[[], gymnasium.Env]
+_OURS = ("spec", "num_envs", "restart", "step", "cut", "rest", "viewed", "close")  # what our protocol asks for
+_VECTOR = ("num_envs", "vectorization_mode", "vector_kwargs", "wrappers")  # what `make_vec` takes for itself
+
+
+class Source(Protocol):
+    """What a process's environments are made from."""
+
+    id: str  # what messages and files call them
+    most: int | None  # so many can be there at a time; None: as many as are asked for
+    suits: int | None  # so many were given; None: any number
+    why: str  # there can be no more, in words
+
+    def make(self, num_envs: int, max_episode_steps: int | None) -> Any:
+        """A backend of `vector`, or a whole `vector.VectorEnv`. Raises UserError."""
+        ...
+
+
+class Factories:
+    """Functions that make an environment each, in turn."""
+
+    def __init__(self, name: str, factories: Sequence[Factory], suits: int | None = None, most: int | None = None):
+        self.id, self._factories, self.suits, self.most, self.why = name, factories, suits, most, ""
+
+    def make(self, num_envs: int, max_episode_steps: int | None) -> Any:
+        if self.most is not None and num_envs > self.most:
+            raise UserError(f"env: {num_envs} environments are needed, and {self.why or 'there is one alone'}")
+
+        def one(number: int) -> tuple[gymnasium.Env, int | None]:
+            return _limited(self._factories[number % len(self._factories)](), self.id, max_episode_steps)
+
+        return OneByOne(self.id, num_envs, {}, max_episode_steps, one)
+
+
+class Whole:
+    """A vector environment of the user's own that is what ours are (`vector.VectorEnv`)."""
+
+    why = "a vector environment is used as it is"
+
+    def __init__(self, env: Any) -> None:
+        self._env, self.id, self.most, self.suits = env, env.spec.id, env.num_envs, env.num_envs
+
+    def make(self, num_envs: int, max_episode_steps: int | None) -> Any:
+        if num_envs > self.most:
+            raise UserError(f"env: {num_envs} environments are needed, and the vector environment has {self.most}")
+        if max_episode_steps is not None:
+            raise UserError(f"{LIMIT}: {max_episode_steps} given, but a vector environment keeps its own limit")
+        return Lent(self._env, num_envs)
+
+
+class Lent:
+    """The first environments of somebody else's `vector.VectorEnv`, which is not ours to close. The others rest."""
+
+    def __init__(self, env: Any, num_envs: int) -> None:
+        self._env, self.spec, self.num_envs = env, env.spec, num_envs
+        self._others = env.num_envs - num_envs
+
+    def restart(self, seeds: Sequence[int]) -> np.ndarray:
+        first = self._env.restart([*seeds, *[seeds[-1]] * self._others])[: self.num_envs]
+        if self._others:
+            self.rest(np.zeros(self.num_envs, bool))
+        return first
+
+    def step(self, actions: np.ndarray) -> tuple[np.ndarray, ...]:
+        found = self._env.step(np.concatenate([actions, self.spec.actions.zeros(self._others)]))
+        return tuple(part[: self.num_envs] for part in found)
+
+    def cut(self, which: np.ndarray) -> None:
+        self._env.cut(np.append(which, np.zeros(self._others, bool)))
+
+    def rest(self, which: np.ndarray) -> None:
+        self._env.rest(np.append(which, np.ones(self._others, bool)))
+
+    def viewed(self, action_view: ActionView) -> Lent:
+        return Lent(self._env.viewed(action_view), self.num_envs)
+
+    def close(self) -> None:
+        pass
+
+
+class _Borrowed(gymnasium.Wrapper):
+    """Somebody else's environment, which is not ours to close."""
+
+    def close(self) -> None:
+        pass
+
+
+def of(env: Any) -> Source:
+    """The source of whatever is given in place of an id. Raises UserError if it is no environment."""
+    if isinstance(env, gymnasium.Env):
+        return _single(env)
+    if isinstance(env, gymnasium.vector.VectorEnv):
+        return _vector(env)
+    if all(hasattr(env, name) for name in _OURS):
+        return Whole(env)
+    if hasattr(env, "venv"):
+        raise UserError(
+            f"env: {type(env).__name__} wraps a vector environment, and what it changes would be lost: expected the "
+            "environment that it wraps, an id or a function that makes one"
+        )
+    if inner := getattr(env, "envs", None):  # Stable-Baselines' DummyVecEnv
+        sources = [_single(one) for one in inner]
+        alone = next((source for source in sources if source.most is not None), None)
+        if alone is not None:
+            return alone
+        return Factories(sources[0].id, [source._factories[0] for source in sources], len(sources))
+    if callable(env):
+        return _factory(env)
+    raise UserError(
+        f"env: {shortened(repr(env), 60)} given, expected an id, a gymnasium.Env, a function that makes one, or a vector "
+        "environment"
+    )
+
+
+def _single(env: Any) -> Factories:
+    """Copies of one object; the object itself if it cannot be copied."""
+    if not isinstance(env, gymnasium.Env):
+        raise UserError(f"env: expected environments of gymnasium, found {type(env).__name__}")
+    try:
+        copy.deepcopy(env)
+    except Exception as error:  # of any library
+        made = Factories(_name(env), [lambda: _Borrowed(env)], most=1)
+        made.why = f"{_name(env)} cannot be copied ({shortened(repr(error), 80)})"
+        return made
+    return Factories(_name(env), [lambda: copy.deepcopy(env)])
+
+
+def _vector(env: Any) -> Source:
+    """Of gymnasium's vector environments what makes the single ones: they run one after the other on each rank."""
+    if factories := getattr(env, "env_fns", None):
+        return Factories(_name(factories[0]()), list(factories), env.num_envs)
+    if env.spec is not None:
+        env_id, kwargs = env.spec.id, {k: v for k, v in env.spec.kwargs.items() if k not in (*_VECTOR, LIMIT)}
+        more = {LIMIT: env.spec.max_episode_steps} if env.spec.max_episode_steps else {}
+        return Factories(env_id, [lambda: gymnasium.make(env_id, **more, **kwargs)], env.num_envs)
+    raise UserError(
+        f"env: {type(env).__name__} does not say what its single environments are made by (env_fns or spec): expected a "
+        "function that makes one"
+    )
+
+
+def _factory(make: Callable[..., Any]) -> Factories:
+    try:
+        found = make()
+    except RAISED as error:
+        raise UserError(f"env: the function raised {described(error)}") from error
+    if not isinstance(found, gymnasium.Env):
+        raise UserError(f"env: the function made {type(found).__name__}, expected a gymnasium.Env")
+    name = _name(found)
+    found.close()
+    return Factories(name, [make])
+
+
+def _name(env: gymnasium.Env) -> str:
+    """Its id if it has one, else its class."""
+    spec = getattr(env, "spec", None)
+    return spec.id if spec is not None else type(env.unwrapped).__name__
+
+
+def _limited(env: gymnasium.Env, name: str, wanted: int | None) -> tuple[gymnasium.Env, int | None]:
+    """The environment and its time limit in steps, as `one_by_one.make_one`. Raises UserError."""
+    own = _limit(env)
+    if wanted is None:
+        return (env, own) if own else (TimeLimit(env, BOUND), None)
+    if own is not None and wanted > own:
+        raise UserError(f"{LIMIT}: {wanted} given, but the environment {name!r} is given with a limit of {own}")
+    return (env if own == wanted else TimeLimit(env, wanted)), wanted
+
+
+def _limit(env: gymnasium.Env) -> int | None:
+    """The steps after which a wrapper ends its episodes, or its spec says that they end."""
+    inner: Any = env
+    while isinstance(inner, gymnasium.Wrapper):
+        if isinstance(inner, TimeLimit):
+            return inner._max_episode_steps
+        inner = inner.env
+    return inner.spec.max_episode_steps if inner.spec is not None else None
