@@ -2,6 +2,7 @@
 
 config.json            its kind, the config tree, what `auto` became, versions, hosts, sessions
 metrics.csv            one row per iteration
+ranks.csv              with several ranks: the seconds of the slowest and the median one, by phase
 metrics.csv.old        as it was, if a resume left damaged rows out
 events.out.tfevents.*  the same for TensorBoard, if that is installed
 checkpoints/           the last few, and best.pt; NAME.damaged if a resume set one aside

@@ -292,6 +292,13 @@ def unwind() -> None:
         _watch.unwind()
 
 
+def asked_for() -> int:
+    """The signal that ends the program, or asks it to end; 0 if there was none."""
+    if _watch is None:
+        return 0
+    return _watch.ending or (_watch.request.number if _watch.request else 0)
+
+
 @contextlib.contextmanager
 def mpi_starts() -> Iterator[None]:
     """Around the start of MPI: blocks the signals whose handlers its library replaces, until ours are set again."""
