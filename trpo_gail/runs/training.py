@@ -36,7 +36,16 @@ from trpo_gail.records import Record
 from trpo_gail.runs import checkpoint, start
 from trpo_gail.runs.console import View
 from trpo_gail.runs.evaluate import PERIODIC, Evaluator, final_scores
-from trpo_gail.runs.run_folder import EXPERT, RunFolder, default_path, is_unbegun, kind_of, provenance, read_json
+from trpo_gail.runs.run_folder import (
+    EXPERT,
+    FORMAT,
+    RunFolder,
+    default_path,
+    is_unbegun,
+    kind_of,
+    provenance,
+    read_json,
+)
 from trpo_gail.runs.start import Start
 from trpo_gail.runs.stragglers import Stragglers
 from trpo_gail.runs.stuck import Stuck
@@ -483,6 +492,7 @@ class _Session:
         sessions = read_json(file, sessions=list)["sessions"] if file.exists() else []
         device = str(self.workers.device(self.config.device))
         content = {
+            "format": FORMAT,
             "kind": "training",
             "config": to_dict(self.config),
             "setting": dataclasses.asdict(self.setting),
