@@ -45,6 +45,7 @@ RUN = (
 )
 TIMEOUT = 5  # --rank_timeout
 ENDS_S = 15.0  # seconds in which a job must end, beside those of --rank_timeout
+MPI_STARTS_S = 65.0  # in place of --rank_timeout, until MPI has started
 START_S = 120.0  # for a start on a busy machine
 PAUSE_S = 1.0  # that a launcher, or all, are stopped
 HOLD_S = 3.0  # that a rank stays at the moment, at most
@@ -285,7 +286,9 @@ def reach(job: Job, trial: Trial, whole_s: float) -> bool:
     return True
 
 
-def attempt(trial: Trial, python: Path, folder: Path, whole: dict[str, Any], forget: str = "") -> Outcome:
+def attempt(
+    trial: Trial, python: Path, folder: Path, whole: dict[str, Any], ends_s: float = ENDS_S, forget: str = ""
+) -> Outcome:
     """Do a trial in an empty folder."""
     outcome = Outcome(name_of(python), asdict(trial))
     job = Job(python, folder, trial)
@@ -295,8 +298,7 @@ def attempt(trial: Trial, python: Path, folder: Path, whole: dict[str, Any], for
         else:
             fire(job, trial)
         began = time.monotonic()
-        stops = trial.signal == "SIGSTOP" and trial.target == "rank"
-        in_time = job.wait(ENDS_S + (TIMEOUT if stops else 0))
+        in_time = job.wait(ends_s + _more_time(trial, whole["seconds"]))
         outcome.ended_s, outcome.left = round(time.monotonic() - began, 1), len(job.processes())
         outcome.code, outcome.said = job.process.poll() or 0, job.said()
         if not in_time:
@@ -310,6 +312,15 @@ def attempt(trial: Trial, python: Path, folder: Path, whole: dict[str, Any], for
     except Exception as error:
         outcome.failed = outcome.failed or f"{type(error).__name__}: {error}"
     return outcome
+
+
+def _more_time(trial: Trial, whole_s: float) -> float:
+    """Seconds that the end may take longer: until a hang is noticed, or for a whole run, if it goes on."""
+    if trial.signal != "SIGSTOP":
+        return 0.0
+    if trial.target != "rank":
+        return 2.0 * whole_s
+    return MPI_STARTS_S if trial.moment in ("start", "any") else TIMEOUT
 
 
 def go_on(python: Path, folder: Path, forget: str) -> str:
@@ -403,6 +414,9 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--trials", type=int, default=20, help="how many")
     parser.add_argument("--first", type=int, default=0, help="number of the first")
     parser.add_argument("--python", type=Path, action="append", help="with its own MPI; several are tried in turn")
+    parser.add_argument(
+        "--ends", type=float, default=ENDS_S, help="seconds in which a job must end; more if others work"
+    )
     parser.add_argument("--forget", default="", help="part of the state that the resume loses: trials must fail then")
     parser.add_argument("--signal", choices=SIGNALS, help="instead of the one that is drawn")
     parser.add_argument("--moment", choices=MOMENTS, help="instead of the one that is drawn")
@@ -430,7 +444,7 @@ def _trials(given: argparse.Namespace, done: list[dict[str, Any]], fixed: dict[s
         if python not in wholes:
             wholes[python] = undisturbed(python, folder / f"whole{len(wholes)}")
         trial = replace(Trial.draw(number), **fixed)
-        outcome = attempt(trial, python, folder / str(number), wholes[python], given.forget)
+        outcome = attempt(trial, python, folder / str(number), wholes[python], given.ends, given.forget)
         shutil.rmtree(folder / str(number), ignore_errors=True)
         with open(given.out, "a") as out:
             out.write(json.dumps(asdict(outcome)) + "\n")

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from trpo_gail.errors import UserError
-from trpo_gail.hangs import Pulse, Watch
+from trpo_gail.hangs import LIMIT_S, Pulse, Watch
 from trpo_gail.system.launcher import launched
 from trpo_gail.system.stopping import mpi_starts
 
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 LEAVE_S = 2.0  # seconds that the other ranks have to reach an error, too
+MPI_START_S = 60.0  # the least that ranks may differ in their start, since a busy disk reads the libraries for minutes
 FORWARD_S = 0.3  # seconds that a launcher has to pass a rank's last line on, before it must kill
 
 
@@ -89,8 +90,9 @@ class Workers:
             self.hosts = sorted(set(self.host_of))
 
     @classmethod
-    def world(cls) -> Workers:
-        """All processes of the launcher, or this one alone. MPI starts only if a launcher's variables are set.
+    def world(cls, limit: float = LIMIT_S) -> Workers:
+        """All processes of the launcher, or this one alone. MPI starts only if a launcher's variables are set. If a rank
+        does not come to that within `limit` seconds, or a minute if that is more, all end; with 0 they wait.
 
         Raises UserError if the launcher has N processes and MPI sees only one. This happens if the MPI library is not
         the launcher's.
@@ -99,7 +101,7 @@ class Workers:
         if launcher is None:
             return cls()
         try:
-            with mpi_starts():
+            with mpi_starts(max(limit, MPI_START_S) if limit else math.inf):
                 from mpi4py import MPI
         except (ImportError, RuntimeError) as error:  # RuntimeError: mpi4py is installed, but no MPI library
             if launcher[1] == 1:

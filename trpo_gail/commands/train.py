@@ -89,7 +89,13 @@ def _train(given: TrainArguments, saved: Config | None, workers: list[Workers], 
     if saved:
         check_resume(saved, given.config, Path(str(given.out)))
     run_session(
-        given.config, given.out, given.resume, given.quiet, world(workers), view, rank_timeout=given.rank_timeout
+        given.config,
+        given.out,
+        given.resume,
+        given.quiet,
+        world(workers, given.rank_timeout),
+        view,
+        rank_timeout=given.rank_timeout,
     )
 
 

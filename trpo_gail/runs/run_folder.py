@@ -104,8 +104,18 @@ class RunFolder:
         """Drop metrics' rows and events after an iteration: a run that died has more of them than its checkpoint."""
         self._events.begin_anew(self._metrics.cut(iteration))
 
+    def check_there(self) -> None:
+        """Raise UserError if the folder is not the run's any more."""
+        if not (self.path / "config.json").exists():
+            raise UserError(
+                f"{self.path}: deleted, moved or replaced while the run was writing it; if it was moved, --resume goes on "
+                "there"
+            )
+
     def log(self, row: AnyRecord) -> None:
-        """Append an iteration's row; its columns are those of the first row. Raises UserError if it cannot be written."""
+        """Append an iteration's row; its columns are those of the first row. Raises UserError if it cannot be written, or if
+        the folder is gone, since what is open could still be written where nobody looks."""
+        self.check_there()
         self._metrics.append(row)
         self._events.write(row)
 

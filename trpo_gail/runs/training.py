@@ -392,7 +392,9 @@ class _Session:
             raise
 
     def _note(self) -> None:
-        """Name the last checkpoint, for errors."""
+        """Name the last checkpoint, for errors; in a folder that was moved away it is the one that was saved last."""
+        if not (self.path / "config.json").exists():
+            return
         last = checkpoint.last_path(self.path)
         name = last and self.named / last.relative_to(self.path)
         self.workers.pulse.note = f"last checkpoint: {name}" if last else "no checkpoint yet"
@@ -553,6 +555,7 @@ class _Session:
     def _save(self, unfinished: Record | None = None) -> None:
         """`unfinished`: the row of the iteration, if it is not logged yet."""
         with self.workers.pulse.during("saving"):
+            self.workers.together(lambda: self.folder.check_there() if self.folder else None)
             last = checkpoint.save(self.path, self.learner, self.config, self.env.spec, self.workers, unfinished)
         self.workers.pulse.note = f"last checkpoint: {self.named / last.relative_to(self.path)}"
         self._saved_iteration, self._row_saved = self.learner.progress.iteration, unfinished is not None
