@@ -29,7 +29,7 @@ LAYERS = [
     "optim",
     "networks sampling experts",
     "envs",
-    "finite parallel",
+    "finite parallel hangs",
     "config seeding scores magnitudes spaces records",
     "system",
     "errors",

@@ -31,13 +31,15 @@ from trpo_gail.seeding import MINIBATCH, stream
 class Clock:
     """Seconds per phase of one iteration, on this rank."""
 
-    def __init__(self) -> None:
+    def __init__(self, workers: Workers) -> None:
         self.seconds: dict[str, float] = defaultdict(float)
+        self._pulse = workers.pulse
 
     @contextmanager
     def __call__(self, phase: str) -> Iterator[None]:
         start = time.perf_counter()
-        yield
+        with self._pulse.during(phase):
+            yield
         self.seconds[f"{phase}_s"] += time.perf_counter() - start
 
     @contextmanager
@@ -53,7 +55,7 @@ def iteration(learner: Learner, config: Config, workers: Workers) -> Record:
 
     Raises RunError for the first non-finite number.
     """
-    progress, clock, steps = learner.progress, Clock(), list[Record]()
+    progress, clock, steps = learner.progress, Clock(workers), list[Record]()
     rollouts, batches = list[tuple[Rollout, Transitions]](), list[Batch]()
     returns = list[np.ndarray]()
     rng = stream(config.seed, MINIBATCH, progress.iteration)

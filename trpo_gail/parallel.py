@@ -7,18 +7,22 @@ accept uses reduced values, so all ranks take the same branch.
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import itertools
+import math
 import os
 import sys
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
 from trpo_gail.errors import UserError
+from trpo_gail.hangs import LIMIT_S, Pulse, Watch
 from trpo_gail.system.launcher import launched
 from trpo_gail.system.stopping import mpi_starts
 
@@ -28,6 +32,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 LEAVE_S = 2.0  # seconds that the other ranks have to reach an error, too
+MPI_START_S = 60.0  # the least that ranks may differ in their start, since a busy disk reads the libraries for minutes
 FORWARD_S = 0.3  # seconds that a launcher has to pass a rank's last line on, before it must kill
 
 
@@ -47,10 +52,19 @@ def end_all(code: int) -> None:
 
 @functools.cache
 def _aside() -> Any:
-    """A communicator used only for the end, so that it does not mix with other messages. A collective."""
+    """A communicator used only for the end and for hangs, so that it does not mix with other messages. A collective."""
     from mpi4py import MPI
 
     return MPI.COMM_WORLD.Dup()
+
+
+_tags = itertools.count(1)  # of watches, the same on all ranks: what one leaves unread is not the next one's
+
+
+def _allows_threads() -> bool:
+    from mpi4py import MPI
+
+    return bool(MPI.Query_thread() == MPI.THREAD_MULTIPLE)
 
 
 class Workers:
@@ -61,6 +75,8 @@ class Workers:
         self.rank: int = comm.Get_rank() if comm else 0
         self.size: int = comm.Get_size() if comm else 1
         self.local_rank, self.local_size, self.hosts = 0, 1, [os.uname().nodename]
+        self.host_of = self.hosts  # by rank
+        self.pulse = Pulse()
         self._cores = cores()  # of this rank; further down also of all ranks on this machine
         if comm:
             from mpi4py import MPI
@@ -70,11 +86,13 @@ class Workers:
             self.local_rank, self.local_size = node.Get_rank(), node.Get_size()
             self._cores = set().union(*node.allgather(self._cores))
             node.Free()
-            self.hosts = sorted(set(comm.allgather(os.uname().nodename)))
+            self.host_of = comm.allgather(os.uname().nodename)
+            self.hosts = sorted(set(self.host_of))
 
     @classmethod
-    def world(cls) -> Workers:
-        """All processes of the launcher, or this one alone. MPI starts only if a launcher's variables are set.
+    def world(cls, limit: float = LIMIT_S) -> Workers:
+        """All processes of the launcher, or this one alone. MPI starts only if a launcher's variables are set. If a rank
+        does not come to that within `limit` seconds, or a minute if that is more, all end; with 0 they wait.
 
         Raises UserError if the launcher has N processes and MPI sees only one. This happens if the MPI library is not
         the launcher's.
@@ -83,7 +101,7 @@ class Workers:
         if launcher is None:
             return cls()
         try:
-            with mpi_starts():
+            with mpi_starts(max(limit, MPI_START_S) if limit else math.inf):
                 from mpi4py import MPI
         except (ImportError, RuntimeError) as error:  # RuntimeError: mpi4py is installed, but no MPI library
             if launcher[1] == 1:
@@ -141,6 +159,16 @@ class Workers:
         """Ends all ranks in programs that are not our command line."""
         self.leave("".join(traceback.format_exception(kind, error, trace)).rstrip(), 1)
 
+    @contextlib.contextmanager
+    def watched(self, limit: float) -> Iterator[None]:
+        """A context in which a rank that hangs for `limit` seconds, while others wait for it, ends all (`hangs.py`).
+        With 0, only a signal sets a limit. Nothing is watched if the MPI library may not be called by two threads."""
+        if self.size == 1 or not _allows_threads():
+            yield
+            return
+        with Watch(self._leaving, next(_tags), self.pulse, self.host_of, limit or math.inf, end_all):
+            yield
+
     # ---- collectives -------------------------------------------------------------------------------------------------
 
     def sum(self, values: np.ndarray) -> np.ndarray:
@@ -149,7 +177,8 @@ class Workers:
         if self.size == 1:
             return flat
         total = np.empty_like(flat)
-        self.comm.Allreduce(flat, total)
+        with self.pulse.waits:
+            self.comm.Allreduce(flat, total)
         return total
 
     def sum_tensor(self, tensor: torch.Tensor) -> torch.Tensor:
@@ -166,21 +195,29 @@ class Workers:
             return value
         from mpi4py import MPI
 
-        return float(self.comm.allreduce(value, op=MPI.MAX))
+        with self.pulse.waits:
+            return float(self.comm.allreduce(value, op=MPI.MAX))
 
     def gather(self, value: T) -> list[T]:
         """Every rank's value, in the order of ranks, on every rank."""
-        return self.comm.allgather(value) if self.size > 1 else [value]
+        if self.size == 1:
+            return [value]
+        with self.pulse.waits:
+            return self.comm.allgather(value)
 
     def share(self, value: T) -> T:
         """Rank 0's value on every rank."""
-        return self.comm.bcast(value) if self.size > 1 else value
+        if self.size == 1:
+            return value
+        with self.pulse.waits:
+            return self.comm.bcast(value)
 
     def share_tensor(self, tensor: torch.Tensor) -> None:
         """Overwrite a tensor with rank 0's, in place."""
         if self.size > 1:
             array = tensor.detach().cpu().numpy().copy()
-            self.comm.Bcast(array)
+            with self.pulse.waits:
+                self.comm.Bcast(array)
             tensor.data.copy_(tensor.new_tensor(array))
 
     def together(self, function: Callable[[], T]) -> T:

@@ -42,6 +42,10 @@ class FaultyCartPole(CartPoleEnv):
                     sys.exit(0)
                 if kind == "generator":
                     raise GeneratorExit("raised by the test's environment")
+                if kind == "hang":
+                    time.sleep(3600.0)
+                if kind == "slow":
+                    time.sleep(0.01)
                 if kind == "kill":
                     os.kill(os.getpid(), signal.SIGKILL)
                 if kind == "nan":

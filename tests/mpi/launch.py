@@ -79,11 +79,30 @@ class Job:
                 raise AssertionError(f"no {path.name}: exit code {self.process.returncode}\n{self.out}\n{self.err}")
             time.sleep(0.02)
 
+    def left(self) -> list[int]:
+        """Ids of its processes that are still there; the launcher's own are given a moment."""
+        for _ in range(100):
+            if not (found := [pid for pid in _processes() if _cwd(pid) == self.folder]):
+                break
+            time.sleep(0.02)
+        return found
+
     def end(self) -> None:
         """Kill what is left of it."""
         if self.process.poll() is None:
             os.killpg(self.process.pid, signal.SIGKILL)
             self.process.wait()
+
+
+def _processes() -> list[int]:
+    return [int(path.name) for path in Path("/proc").iterdir() if path.name.isdecimal()]
+
+
+def _cwd(pid: int) -> Path | None:
+    try:
+        return Path(os.readlink(f"/proc/{pid}/cwd"))
+    except OSError:
+        return None
 
 
 def start(folder: Path, ranks: int | None, *command: str) -> Job:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import json
+import re
 import signal
 import time
 from pathlib import Path
@@ -13,6 +15,7 @@ from launch import PROGRAM, Job, is_open_mpi, mpirun, start
 from run_files import checkpoints, metrics, state
 
 from trpo_gail import load_policy
+from trpo_gail.hangs import HASTE_S
 
 SECONDS = 10.0  # that a job may outlive its failed rank
 PATIENCE = 60.0  # for an iteration and a summary, on a busy machine
@@ -27,17 +30,17 @@ class Run:
     def __init__(self, folder: Path) -> None:
         self.folder, self.trigger, self.path = folder, folder / "trigger", folder / "run"
 
-    def launch(self, ranks: int | None) -> Job:
+    def launch(self, ranks: int | None, *more: str) -> Job:
         return start(
             self.folder / "first", ranks, PROGRAM, "train", "faulty_envs:FaultyCartPole-v0",
             "--env_kwargs", json.dumps({"trigger": str(self.trigger)}), "--expert", EXPERT, "--trajectories", "1",
             "--num_envs", "4", "--timesteps_per_batch", "256", "--save_every", "2", "--eval_every", "0",
-            "--steps", "100000000", "--out", str(self.path),
+            "--steps", "100000000", "--out", str(self.path), *more,
         )  # fmt: skip
 
-    def begin(self, ranks: int | None) -> Job:
+    def begin(self, ranks: int | None, *more: str) -> Job:
         """Start, and wait for a checkpoint."""
-        job = self.launch(ranks)
+        job = self.launch(ranks, *more)
         job.wait_for(self.path / "checkpoints" / "iteration_0000002.pt")
         return job
 
@@ -148,3 +151,49 @@ def test_a_signal_to_all_or_to_one(run: Run) -> None:
     job = run.go_on(2)
     run.fire("1 SIGTERM")  # what a batch system may do: one rank alone gets it
     run.check_stopped(job, "SIGTERM")
+
+
+# ---- a rank that hangs -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("what", "says"),
+    [
+        ("1 hang", r"rank 1 on \S+ hangs in phase 'sample': no step for \d+ s, at faulty_envs.py, line \d+"),
+        ("1 SIGSTOP", r"rank 1 on \S+ hangs in phase '\w+': silent for \d+ s"),
+        ("0 SIGSTOP", r"rank 0 on \S+ hangs in phase '\w+': silent for \d+ s"),
+    ],
+)
+def test_a_rank_that_hangs_is_named_and_ends_the_job(what: str, says: str, run: Run) -> None:
+    limit = 4.0
+    job = run.begin(2, "--rank_timeout", f"{limit:g}")
+    run.fire(what)
+    began = time.monotonic()
+    assert job.wait(limit + 4 * SECONDS) not in (0, 2)
+    assert limit <= time.monotonic() - began < limit + SECONDS
+    lines = [line for line in job.err.splitlines() if "trpo-gail: " in line]
+    last = re.escape(str(checkpoints(run.path)[-1]))
+    assert len(lines) == 1 and re.match(rf"trpo-gail: {says}.*; all ranks end; last checkpoint: {last}$", lines[0])
+    assert not job.left()
+    run.check_last_checkpoint()
+
+
+def test_one_signal_ends_ranks_that_wait_for_one_that_hangs(run: Run) -> None:
+    job = run.begin(2, "--rank_timeout", "0")
+    run.fire("1 hang")
+    time.sleep(1.0)
+    job.process.send_signal(signal.SIGUSR1)
+    assert job.wait(HASTE_S + 4 * SECONDS) not in (0, 2)
+    assert "rank 1 on " in job.err and "hangs in phase 'sample'" in job.err and not job.left()
+
+
+def test_a_slow_rank_is_named(run: Run) -> None:
+    run.fire("1 slow")
+    job = run.begin(2)
+    rows = csv.DictReader((run.path / "ranks.csv").read_text().splitlines())
+    assert {row["rank"] for row in rows if row["phase"] == "sample"} == {"1"}
+    job.wait_for(run.path / "checkpoints" / "iteration_0000022.pt")
+    job.process.send_signal(signal.SIGUSR1)
+    run.check_stopped(job, "SIGUSR1")
+    assert re.search(r"rank 1 on \S+ worked [0-9.]+ s in the last 20 iterations, the median rank", job.err)
+    assert re.search(r"sample [0-9.]+ s on rank 1 of ", job.out)

@@ -10,6 +10,7 @@ from trpo_gail.commands import COMMANDS
 from trpo_gail.config.leaves import build
 from trpo_gail.config.reading import complete, read
 from trpo_gail.errors import Answered, UserError
+from trpo_gail.hangs import LIMIT_S
 from trpo_gail.system.launcher import launched
 from trpo_gail.system.stopping import unwind
 
@@ -21,12 +22,12 @@ NOTHING: Mapping[str, Any] = {}
 HELP = {"-h", "--help"}
 
 
-def world(workers: list[Workers]) -> Workers:
-    """All ranks, also put into `workers`, so that an error ends them all. Marks that the work begins (see
-    `stopping`)."""
+def world(workers: list[Workers], limit: float = LIMIT_S) -> Workers:
+    """All ranks, which wait for each other up to `limit` seconds (0: for ever); also put into `workers`, so that an error
+    ends them all. Marks that the work begins (see `stopping`)."""
     from trpo_gail.parallel import Workers
 
-    workers.append(Workers.world())
+    workers.append(Workers.world(limit))
     unwind()
     return workers[0]
 

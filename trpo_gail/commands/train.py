@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 from trpo_gail.commands.parsing import HELP, answer_help, file_errors, mistakes, world
 from trpo_gail.config import idle
 from trpo_gail.config.leaves import flatten
-from trpo_gail.config.marks import Unprefixed
+from trpo_gail.config.marks import AtLeast, Unprefixed
 from trpo_gail.config.presets import changed, preset
 from trpo_gail.config.reading import Given, complete, read
 from trpo_gail.config.tree import Config
 from trpo_gail.errors import UserError
+from trpo_gail.hangs import LIMIT_S
 
 if TYPE_CHECKING:
     from trpo_gail.parallel import Workers
@@ -34,6 +35,8 @@ class TrainArguments:
     """Continue the run in --out from its last checkpoint; only --steps and --iterations may differ, and grow."""
     quiet: bool = False
     """Print nothing but errors and warnings."""
+    rank_timeout: Annotated[float, AtLeast(0)] = LIMIT_S
+    """With several ranks: end all if the others wait so many seconds for one that takes no step; 0 lets them wait."""
 
 
 def run(arguments: list[str], workers: list[Workers], command: str = "train") -> int:
@@ -85,7 +88,15 @@ def _train(given: TrainArguments, saved: Config | None, workers: list[Workers], 
 
     if saved:
         check_resume(saved, given.config, Path(str(given.out)))
-    run_session(given.config, given.out, given.resume, given.quiet, world(workers), view)
+    run_session(
+        given.config,
+        given.out,
+        given.resume,
+        given.quiet,
+        world(workers, given.rank_timeout),
+        view,
+        rank_timeout=given.rank_timeout,
+    )
 
 
 def _saved(path: Path) -> Config | None:
@@ -126,7 +137,7 @@ def _arguments(given: Given, command: str, saved: Config | None = None) -> Train
     defaults = flatten(saved) if saved else _defaults(given.values, command)
     with mistakes(command):
         values = complete(TrainArguments, Given(defaults | given.values))
-    own = {name: values.pop(name) for name in ("out", "resume", "quiet") if name in values}
+    own = {name: values.pop(name) for name in ("out", "resume", "quiet", "rank_timeout") if name in values}
     config = idle.settled(Config, values, given.values)
     _refuse_idle_flags(given, config)
     return TrainArguments(config, **own)

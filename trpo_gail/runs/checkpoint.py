@@ -28,12 +28,12 @@ from trpo_gail.learner import Learner
 from trpo_gail.parallel import Workers
 from trpo_gail.policies.policy import Policy
 from trpo_gail.records import Record
+from trpo_gail.runs.run_folder import FORMAT, check_format
 from trpo_gail.spaces import actions, saved
 from trpo_gail.spaces.spec import ActionView, EnvSpec
 from trpo_gail.spaces.units import ActionScaling
 from trpo_gail.system import sealed, whole_file
 
-FORMAT = 1
 KEEP = 3  # of the last checkpoints, beside the best
 _NAME = re.compile(r"(iteration|unfinished)_(\d+)\.pt")
 _HELD = {"format", "iteration", "config", "spec", "clip", "learner"}
@@ -157,8 +157,7 @@ def read(path: Path) -> dict[str, Any]:
     state = read_sealed(path, "checkpoint")
     if not isinstance(state, dict) or not state.keys() >= _HELD:
         raise Damaged(f"{path}: not a checkpoint of trpo_gail (it holds something else)")
-    if state["format"] != FORMAT:
-        raise UserError(f"{path}: not a checkpoint of this version (format {FORMAT} expected, found {state['format']})")
+    check_format(state["format"], path)
     return state
 
 

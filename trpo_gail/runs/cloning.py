@@ -25,7 +25,7 @@ from trpo_gail.records import Stats
 from trpo_gail.runs import checkpoint, start
 from trpo_gail.runs.console import View
 from trpo_gail.runs.evaluate import Evaluator, final_scores
-from trpo_gail.runs.run_folder import RunFolder, default_path, is_unbegun, provenance
+from trpo_gail.runs.run_folder import FORMAT, RunFolder, default_path, is_unbegun, provenance
 from trpo_gail.runs.training import Setting, closing_lines, prepare
 from trpo_gail.spaces.spec import EnvSpec
 
@@ -139,6 +139,7 @@ def _clone(run: _Run, expert: Demonstrations, folder: RunFolder | None, workers:
 def _write_config(run: _Run, folder: RunFolder, workers: Workers) -> None:
     session = provenance(workers.size, 1, workers.hosts) | {"device": "cpu", "from_iteration": 0}
     content = {
+        "format": FORMAT,
         "kind": "cloning",
         "config": to_dict(run.run_config),
         "cloning": dataclasses.asdict(run.config),

@@ -76,6 +76,10 @@ class MetricsFile:
     def append(self, row: AnyRecord) -> None:
         """Add a row; its columns are those of the session's first. Raises UserError if the file cannot be written; it has
         no part of the row then."""
+        if self._file is not None and not self.path.exists():
+            warn(f"{self.path}: removed while the run was writing it; it goes on with the rows from here")
+            self.close()
+            self._file = None
         if self._file is None:
             self._columns = list(row)
             self._open()

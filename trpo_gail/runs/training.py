@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,7 @@ from trpo_gail.experts.files import apart, hdf5
 from trpo_gail.experts.load import load
 from trpo_gail.experts.rows import as_rows
 from trpo_gail.experts.save import save
+from trpo_gail.hangs import LIMIT_S
 from trpo_gail.learner import Learner
 from trpo_gail.magnitudes import too_large
 from trpo_gail.parallel import Workers
@@ -37,8 +39,18 @@ from trpo_gail.records import Record
 from trpo_gail.runs import checkpoint, start
 from trpo_gail.runs.console import View
 from trpo_gail.runs.evaluate import PERIODIC, Evaluator, final_scores
-from trpo_gail.runs.run_folder import EXPERT, RunFolder, default_path, is_unbegun, kind_of, provenance, read_json
+from trpo_gail.runs.run_folder import (
+    EXPERT,
+    FORMAT,
+    RunFolder,
+    default_path,
+    is_unbegun,
+    kind_of,
+    provenance,
+    read_json,
+)
 from trpo_gail.runs.start import Start
+from trpo_gail.runs.stragglers import Stragglers
 from trpo_gail.runs.stuck import Stuck
 from trpo_gail.sampling.rollout import GivenUp
 from trpo_gail.scores import hardly_differ
@@ -69,15 +81,30 @@ def run(
     view: View | None = None,
     *,
     expert: Demonstrations | None = None,
+    rank_timeout: float = LIMIT_S,
 ) -> dict[str, Any]:
     """Train, or go on training; returns the summary. Raises UserError, on all ranks, for what the user got wrong.
 
     `out` is the run folder; by default one in `runs/` is named after environment, seed and time. `workers` are by default
     all ranks of `mpirun`, or this process alone. `expert` takes the place of the file that `config.expert` names: the run
     folder keeps a copy with which the run can be resumed. `view` is one that is open already; without it
-    `quiet` makes one.
+    `quiet` makes one. A rank that the others have waited for during `rank_timeout` seconds ends all of them; 0 lets them
+    wait.
     """
     workers = workers or Workers.world()
+    with workers.watched(rank_timeout):
+        return _run(config, out, resume, quiet, workers, view, expert)
+
+
+def _run(
+    config: Config,
+    out: str | Path | None,
+    resume: bool,
+    quiet: bool,
+    workers: Workers,
+    view: View | None,
+    expert: Demonstrations | None,
+) -> dict[str, Any]:
     torch.set_num_threads(workers.threads())
     named = Path(workers.share(str(out or default_path(config.env, config.seed))))
     path = named.absolute()  # an environment may change the working directory
@@ -358,22 +385,32 @@ class _Session:
 
     def run(self, resume: bool) -> dict[str, Any]:
         self.evaluator = Evaluator(self.config, self.env.spec, self.workers)
+        self._stragglers = Stragglers(self.workers.host_of, self.path if self.folder else None)
         self.evaluator.give_up, self.learner.sampler.give_up = self.stop.asked, self.stop.overdue
         self._begin(resume)
         self._saved_at = time.monotonic()
         self._saved_iteration: int | None = self.learner.progress.iteration  # None: what is saved lacks what came after
         self._row_saved = self._unfinished is not None  # in the last checkpoint, for it is not logged yet
         self._stuck = Stuck(self.config)
+        self._note()
         try:
             stopped = self._train()
             if self._saved_iteration != self.learner.progress.iteration:
                 self._save()
-            return self._finish(stopped)
+            with self.workers.pulse.during("summary"):
+                return self._finish(stopped)
         except BaseException as error:
-            last = checkpoint.last_path(self.path)
-            name = last and self.named / last.relative_to(self.path)
-            error.add_note(f"last checkpoint: {name}" if last else "no checkpoint yet")
+            self._note()
+            error.add_note(self.workers.pulse.note)
             raise
+
+    def _note(self) -> None:
+        """Name the last checkpoint, for errors; in a folder that was moved away it is the one that was saved last."""
+        if not (self.path / "config.json").exists():
+            return
+        last = checkpoint.last_path(self.path)
+        name = last and self.named / last.relative_to(self.path)
+        self.workers.pulse.note = f"last checkpoint: {name}" if last else "no checkpoint yet"
 
     def _train(self) -> str:
         """Until the end, or until a signal that may have come before the first iteration; what it was."""
@@ -402,7 +439,13 @@ class _Session:
         assert self.expert is not None
         steps = self.config.cloning.iterations
         self.view.line(f"cloning {len(self.expert.actions):,} pairs first, by {steps:,} steps of Adam")
-        first, best = start.clone(self.config, self.learner.policy, self.expert, self.stop.asked, self.workers)
+
+        def give_up() -> bool:
+            self.workers.pulse.moves += 1  # only rank 0 learns, and the others wait
+            return self.stop.asked()
+
+        with self.workers.pulse.during("cloning"):
+            first, best = start.clone(self.config, self.learner.policy, self.expert, give_up, self.workers)
         self.view.line(
             f"validation score {first['validation_score']:.4g} after the first step, {best['validation_score']:.4g} at "
             f"best, after {int(best['iteration']):,}"
@@ -464,6 +507,7 @@ class _Session:
         sessions = read_json(file, sessions=list)["sessions"] if file.exists() else []
         device = str(self.workers.device(self.config.device))
         content = {
+            "format": FORMAT,
             "kind": "training",
             "config": to_dict(self.config),
             "setting": dataclasses.asdict(self.setting),
@@ -472,7 +516,9 @@ class _Session:
         self.folder.write_json("config.json", content)
         for closing in ("summary.json", "learning_curve.png"):  # the run goes on, so that they are no longer true
             self.folder.remove(closing)
-        self.folder.cut(self.learner.progress.iteration - (self._unfinished is not None))
+        done = self.learner.progress.iteration - (self._unfinished is not None)
+        self.folder.cut(done)
+        self._stragglers.begin(done)
 
     def _after(self, row: Record) -> str | None:
         """Evaluate, log and save where it is time; a reason to stop, if any rank was asked to. `row` is what is known of
@@ -486,16 +532,23 @@ class _Session:
         if self._row_saved:
             self._saved_iteration = None
         self.view.update(progress.steps, f"return {row['return_mean']:.1f}" if row["return_mean"] is not None else "")
-        for warning in self._stuck.look(row):
+        for warning in (*self._stuck.look(row), *self._slow()):
             self.view.warn(warning)
         if self._save_is_due():
             self._save()
         return self.stop.agreed(self.workers)
 
+    def _slow(self) -> Iterator[str]:
+        """Warnings of a rank for which the others wait. A collective."""
+        if self.workers.size > 1:
+            seconds = self.workers.gather(self.workers.pulse.take_seconds())
+            yield from self._stragglers.look(self.learner.progress.iteration, seconds)
+
     def _evaluate(self) -> Record:
         """Numbers for the iteration's row. Raises GivenUp on a signal, and the evaluation stays to be done."""
         progress, start = self.learner.progress, time.perf_counter()
-        episodes = self.evaluator.run(self.learner.policy.actor(), self.config.eval_episodes, PERIODIC)
+        with self.workers.pulse.during("evaluation"):
+            episodes = self.evaluator.run(self.learner.policy.actor(), self.config.eval_episodes, PERIODIC)
         progress.eval_s += time.perf_counter() - start
         progress.eval_steps += int(episodes.lengths.sum())
         progress.next_eval = (progress.steps // self.config.eval_every + 1) * self.config.eval_every
@@ -514,7 +567,10 @@ class _Session:
 
     def _save(self, unfinished: Record | None = None) -> None:
         """`unfinished`: the row of the iteration, if it is not logged yet."""
-        checkpoint.save(self.path, self.learner, self.config, self.env.spec, self.workers, unfinished)
+        with self.workers.pulse.during("saving"):
+            self.workers.together(lambda: self.folder.check_there() if self.folder else None)
+            last = checkpoint.save(self.path, self.learner, self.config, self.env.spec, self.workers, unfinished)
+        self.workers.pulse.note = f"last checkpoint: {self.named / last.relative_to(self.path)}"
         self._saved_iteration, self._row_saved = self.learner.progress.iteration, unfinished is not None
         if unfinished is None:
             self._saved_at = time.monotonic()
@@ -561,7 +617,7 @@ class _Session:
         if not self.folder:
             return
         self.folder.write_json("summary.json", summary)
-        for line in closing_lines(summary):
+        for line in (*closing_lines(summary), *self._stragglers.lines()):
             self.view.line(line)
         from trpo_gail.reports.run_report import show_learning_curve
 

@@ -151,6 +151,7 @@ class Sampler:
             for batch, actions in enumerate(own.reshape(-1, self.horizon, *own.shape[1:])):
                 if self.give_up():
                     break
+                self.workers.pulse.moves += 1
                 self._stagger(batch)
                 collect_steps(self.env, self._position, _Replay(actions), np.zeros((*actions.shape[:2], 0)))
             self._actions = list(own)

@@ -25,7 +25,7 @@ class Watched:
         self.noise_kind, self.noise_size, self._actor = actor.noise_kind, actor.noise_size, actor
         self._env_id, self._envs, self._dtype, self._where = env_id, envs, dtype, where
         self._rank = f" (rank {workers.rank})" if workers.size > 1 else ""
-        self._step = 0
+        self._step, self._pulse = 0, workers.pulse
 
     def act(self, observations: np.ndarray, noise: np.ndarray) -> np.ndarray:
         """The actor's actions. Raises NotFinite for one that is not finite, RunError if its observation is the
@@ -39,6 +39,7 @@ class Watched:
                 f"of {self._where}"
             )
         self._step += 1
+        self._pulse.moves += 1
         return actions
 
     def check(self, rollout: Rollout) -> Reach:

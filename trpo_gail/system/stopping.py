@@ -11,17 +11,18 @@ handles signals: the system wakes it through a pipe, and it only needs the inter
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import select
 import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from time import monotonic
+from time import monotonic, sleep
 from types import FrameType, TracebackType
 from typing import Any, Protocol
 
-from trpo_gail.system.launcher import several, speaks
+from trpo_gail.system.launcher import launched, several, speaks
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGHUP)
 IGNORABLE = (signal.SIGINT, signal.SIGHUP)  # if ignored at the start, by `nohup` or a shell's `&`, they stay ignored
@@ -31,6 +32,7 @@ NUDGE = signal.SIGURG  # wakes the main thread from a system call; it is otherwi
 ONE_PRESS_S = 0.5  # one press of Ctrl-C may arrive twice, from the terminal and from a launcher
 ANSWER_S = 0.5  # time for the main thread to answer, before the thread does
 DRAIN_S = 1.0
+MOST_LATE_S = 5.0
 PATIENCE_S = 10.0  # time for putting open files away, and for unfinished episodes to end
 
 
@@ -278,6 +280,7 @@ class Watch:
         code = 128 + self.ending
         if several() and not self.mpi:  # after a plain exit, the others would wait for this rank when MPI starts
             with contextlib.suppress(Exception):
+                _guard(PATIENCE_S)  # MPI has to start for that, and one of the others may never come
                 self._end_all(code)
         os._exit(code)
 
@@ -292,17 +295,62 @@ def unwind() -> None:
         _watch.unwind()
 
 
+def asked_for() -> int:
+    """The signal that ends the program, or asks it to end; 0 if there was none."""
+    if _watch is None:
+        return 0
+    return _watch.ending or (_watch.request.number if _watch.request else 0)
+
+
 @contextlib.contextmanager
-def mpi_starts() -> Iterator[None]:
-    """Around the start of MPI: blocks the signals whose handlers its library replaces, until ours are set again."""
+def mpi_starts(limit: float = math.inf) -> Iterator[None]:
+    """Around the start of MPI: blocks the signals whose handlers its library replaces, until ours are set again.
+
+    The start waits for all ranks, and meanwhile no Python runs here. So a child process ends this one after `limit`
+    seconds, and a while after a signal.
+    """
     before = signal.pthread_sigmask(signal.SIG_BLOCK, TAKEN_BY_MPI)
+    child = _guard(limit) if several() else 0
     try:
         yield
     finally:
+        if child:
+            os.kill(child, signal.SIGKILL)
+            os.waitpid(child, 0)
         if _watch:
             _watch.mpi = True
             _watch.arm()
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _guard(limit: float) -> int:
+    """The id of a process that ends this one if MPI does not start."""
+    parent, signals = os.getpid(), os.dup(_watch._pipe) if _watch else -1
+    if child := os.fork():
+        if signals >= 0:
+            os.close(signals)
+        return child
+    try:
+        _wait_for_mpi(parent, signals, limit)
+    finally:
+        os._exit(0)
+
+
+def _wait_for_mpi(parent: int, signals: int, limit: float) -> None:
+    rank = (launched() or (0, 1))[0]
+    began, heard = monotonic(), math.inf
+    while os.getppid() == parent:  # else it has died
+        sleep(0.1)
+        if signals >= 0 and select.select([signals], [], [], 0.0)[0]:  # the thread that reads them cannot run
+            heard = min(heard, monotonic())
+        late = min(rank, MOST_LATE_S)  # after the ranks before it, so that one alone speaks
+        if monotonic() - began > limit + late or monotonic() - heard > ANSWER_S + late:
+            why = "interrupted" if heard < math.inf else f"not all ranks came within {limit:.0f} s"
+            text = f"trpo-gail: MPI does not start: rank {rank} on {os.uname().nodename} waits for others ({why})\n"
+            with contextlib.suppress(OSError):
+                os.write(2, text.encode())
+            os.kill(parent, signal.SIGKILL)
+            return
 
 
 # ---- after a fork, signals act as they did before us, and do not wake our thread -------------------------------------
