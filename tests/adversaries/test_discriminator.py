@@ -207,9 +207,10 @@ def test_it_learns_from_the_actions_that_it_pays(clips: bool, rng: np.random.Gen
     fitted = [make(expert, 5, bounds=bounds) for _ in range(2)]
     for discriminator, done in zip(fitted, (raw, executed), strict=True):
         discriminator.fit(toys.pairs(observations, done), np.random.default_rng(0))
-    assert torch.equal(*(d.adam.flat.vector for d in fitted)) == clips
-    paid = [fitted[0].reward(toys.pairs(observations, done)) for done in (raw, executed)]
-    assert np.array_equal(*paid) == clips
+    one, other = (d.adam.flat.vector for d in fitted)
+    assert torch.equal(one, other) == clips
+    of_raw, of_executed = (fitted[0].reward(toys.pairs(observations, done)) for done in (raw, executed))
+    assert np.array_equal(of_raw, of_executed) == clips
 
 
 def test_a_batch_is_paid_by_one_forward_pass(rng: np.random.Generator) -> None:
