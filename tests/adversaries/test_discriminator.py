@@ -70,12 +70,12 @@ def spied(discriminator: Discriminator) -> list[Step]:
     found: list[Step] = []
     step = discriminator.adam.step
 
-    def spy(x: Tensor, slope: Any, count: int) -> None:
+    def spy(x: Tensor, slope: Any, count: int, more: Any) -> None:
         with torch.no_grad():
             logit = discriminator.network.net(x)[:, 0]
             loss = cross_entropy(logit, len(x) // 2, discriminator.config.adversary_entcoeff)
             found.append((float(loss) / count, len(x), count))
-        step(x, slope, count)
+        step(x, slope, count, more)
 
     discriminator.adam.step = spy  # type: ignore[method-assign]
     return found
@@ -329,9 +329,9 @@ def test_minibatches_hold_each_learner_row_once_and_draw_the_experts(rng: np.ran
     given: list[np.ndarray] = []
     step = discriminator.adam.step
 
-    def spy(x: Tensor, slope: Any, count: int) -> None:
+    def spy(x: Tensor, slope: Any, count: int, more: Any) -> None:
         given.append(x[:, 2].numpy().copy())
-        step(x, slope, count)
+        step(x, slope, count, more)
 
     discriminator.adam.step = spy  # type: ignore[method-assign]
     discriminator.fit(toys.pairs(np.zeros((100, 2)), number), rng)

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from trpo_gail.networks.mlp import MLP, tanh
+from trpo_gail.networks.mlp import ACTIVATIONS, MLP, tanh
 from trpo_gail.networks.network import ROW_CHUNK, ByAutograd, linearise
 from trpo_gail.optim.flat import FlatParameters
 from trpo_gail.optim.flat import of as flat_of
@@ -93,6 +93,33 @@ def test_pushforward_and_pullback_are_the_jacobian(hidden: tuple[int, ...], torc
     delta, into = torch.randn(6, 2, generator=torch_rng, dtype=torch.float64), v.clone()
     here.pullback(delta, flat.split(into))
     torch.testing.assert_close(into, v + J.T @ delta.reshape(-1))  # it adds
+
+
+@pytest.mark.parametrize("hidden", [(), (4,), (4, 5)])
+@pytest.mark.parametrize("activation", list(ACTIVATIONS))
+def test_slopes_and_their_pullback_are_autograds(
+    hidden: tuple[int, ...], activation: str, torch_rng: torch.Generator
+) -> None:
+    """Of a penalty on the derivative by the inputs, twice differentiated by torch."""
+    net = MLP(3, hidden, 2, out_scale=1.0, rng=torch_rng, activation=activation).double()
+    with torch.no_grad():
+        for parameter in net.parameters():
+            parameter.uniform_(-1.0, 1.0, generator=torch_rng)
+    x, delta, v = (torch.randn(7, n, dtype=torch.float64, generator=torch_rng) for n in (3, 2, 3))
+    inputs = x.clone().requires_grad_()
+    with torch.enable_grad():
+        (expected,) = torch.autograd.grad((delta * net(inputs)).sum(), inputs, create_graph=True)
+        along = (v * expected).sum()
+        parameters = list(net.parameters())
+        by = (
+            torch.autograd.grad(along, parameters, materialize_grads=True)
+            if along.requires_grad
+            else [torch.zeros_like(p) for p in parameters]
+        )
+    here, into = net.slopes(x), [torch.zeros_like(p) for p in parameters]
+    torch.testing.assert_close(here.to_inputs(delta), expected.detach())
+    here.pullback(delta, v, into)
+    torch.testing.assert_close(into, list(by))
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])

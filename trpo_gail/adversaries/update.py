@@ -1,7 +1,7 @@
 """One update of a discriminator: the gradient of its loss and of what holds it back.
 
-Without a penalty on the network itself, the gradient is that of the outputs, taken back by hand; with one, autograd
-computes it.
+For a multi-layer perceptron, the gradient is that of the outputs and of the gradient penalty, taken back by hand. With
+spectral norms, dropout, or a penalty on another network, autograd computes it.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from trpo_gail.adversaries import losses, measures
 from trpo_gail.adversaries.draws import Draw
 from trpo_gail.adversaries.network import DiscriminatorNetwork
 from trpo_gail.config.tree import DiscriminatorConfig
+from trpo_gail.networks.mlp import MLP
 from trpo_gail.optim.adam import FlatAdam
 
 LEAST = 1e-12  # added to the square of a gradient's length, whose root has no derivative at 0
@@ -38,7 +39,8 @@ class Updater:
     def __init__(self, config: DiscriminatorConfig, network: DiscriminatorNetwork, adam: FlatAdam) -> None:
         self._config, self._network, self._adam = config, network, adam
         self._workers, self._loss = adam.workers, losses.of(config)
-        self._by_autograd = bool(config.gradient_penalty or config.spectral_norm or config.dropout)
+        penalised = bool(config.gradient_penalty) and not isinstance(network.net, MLP)
+        self._by_autograd = bool(penalised or config.spectral_norm or config.dropout)
 
     def step(self, ours: Rows, theirs: Rows, draw: Draw, rng: np.random.Generator) -> Update:
         """One step of Adam, unless D rests. A collective; `rng` is the same on all ranks."""
@@ -90,8 +92,14 @@ class Updater:
             by_output = self._slope(plain, both.learners, draw) if mixed is None else mixed.slope(x, len(both.z))
             return self._network.inputs.choose_back(by_output, out, rows.actions)
 
-        self._adam.step(rows.z, slope, draw.counts[0])
-        return Update(totals, float(self._adam.mean_gradient.double().norm()), 0.0)
+        points, penalties = self._penalised(both, draw, rng), [0.0]
+
+        def penalise(into: list[Tensor]) -> None:
+            if points:
+                penalties.append(self._add_penalty(points, into))
+
+        self._adam.step(rows.z, slope, draw.counts[0], penalise)
+        return Update(totals, float(self._adam.mean_gradient.double().norm()), penalties[-1] / draw.counts[0])
 
     def _autograd(self, both: _Joined, mixed: _Mixture | None, draw: Draw, rng: np.random.Generator) -> Update:
         rows = self._with(both, mixed)
@@ -105,32 +113,51 @@ class Updater:
             )
             total = (by_output * x).sum()
             penalty = torch.zeros((), dtype=total.dtype, device=total.device)
-            if self._config.gradient_penalty:
-                penalty = self._gradient_penalty(both, draw, rng)
+            if points := self._penalised(both, draw, rng):
+                penalty = self._penalty(points)
                 total = total + self._config.gradient_penalty * penalty
             gradient = self._adam.flat.gradient(total).double()
         self._adam.descend(gradient, draw.counts[0])
         totals = measures.sums(self._loss, plain, both.learners)
         return Update(totals, float(self._adam.mean_gradient.double().norm()), float(penalty.detach()) / draw.counts[0])
 
-    def _gradient_penalty(self, both: _Joined, draw: Draw, rng: np.random.Generator) -> Tensor:
-        """The sum over this rank's points of (|gradient of the output by the inputs| - target)^2, so that over the
-        learner's rows of all ranks it becomes a mean (Gulrajani et al. 2017, eq. 3)."""
+    # ---- the gradient penalty: the mean of (|gradient of the output by the inputs| - target)^2 ------------------------
+
+    def _penalised(self, both: _Joined, draw: Draw, rng: np.random.Generator) -> tuple[_Joined, float] | None:
+        """This rank's points of the penalty, and the weight of each, so that the sum over them becomes a mean over the
+        learner's rows of all ranks (Gulrajani et al. 2017, eq. 3); None without a penalty."""
+        if not self._config.gradient_penalty:
+            return None
         ours, theirs = both.sides()
-        weight, points = 1.0, both
         if self._config.gradient_penalty_at == "between":
             # One number a row, drawn for the rows of all ranks.
             shares = torch.from_numpy(rng.random(draw.counts[0])[draw.places[0]]).to(both.z.device)
-            points = _mixed(ours, theirs, shares, self._network)
-        elif self._config.gradient_penalty_at == "expert":
-            points, weight = _Joined(theirs.z, theirs.actions, None, 0), draw.counts[0] / draw.counts[1]
-        else:
-            weight = draw.counts[0] / sum(draw.counts)
+            return _mixed(ours, theirs, shares, self._network), 1.0
+        if self._config.gradient_penalty_at == "expert":
+            return _Joined(theirs.z, theirs.actions, None, 0), draw.counts[0] / draw.counts[1]
+        return both, draw.counts[0] / sum(draw.counts)
+
+    def _penalty(self, weighted: tuple[_Joined, float]) -> Tensor:
+        """The sum over this rank's points, for autograd."""
+        points, weight = weighted
         z = points.z.to(self._adam.flat.vector.dtype).detach().requires_grad_()
         out = self._network.inputs.choose(self._network.net(z), points.actions)
         (slopes,) = torch.autograd.grad(out.sum(), z, create_graph=True)
-        lengths = torch.sqrt((slopes**2).sum(1) + LEAST)
-        return weight * ((lengths - self._config.gradient_penalty_target) ** 2).sum()
+        return weight * ((_lengths(slopes) - self._config.gradient_penalty_target) ** 2).sum()
+
+    def _add_penalty(self, weighted: tuple[_Joined, float], into: list[Tensor]) -> float:
+        """The same sum by hand; adds its gradient, times the penalty's weight."""
+        points, weight = weighted
+        net = self._network.net
+        assert isinstance(net, MLP)
+        here = net.slopes(points.z.to(self._adam.flat.vector.dtype))
+        one = self._network.inputs.choose_back(torch.ones_like(here.output[:, 0]), here.output, points.actions)
+        slopes = here.to_inputs(one)
+        lengths = _lengths(slopes)
+        off = lengths - self._config.gradient_penalty_target
+        by_slope = (2.0 * weight * self._config.gradient_penalty * off / lengths)[:, None] * slopes
+        here.pullback(one, by_slope, into)
+        return weight * float((off.double() ** 2).sum())
 
     def _mixture(self, ours: Rows, theirs: Rows, draw: Draw, rng: np.random.Generator) -> _Mixture | None:
         """Mixtures of the rows of both sides, if the config asks for them (Zhang et al. 2018)."""
@@ -140,6 +167,10 @@ class Updater:
         shares = torch.from_numpy(rng.beta(alpha, alpha, draw.counts[0])[draw.places[0]]).to(ours.z.device)
         rows = _mixed(ours, theirs, shares, self._network)
         return _Mixture(rows, shares, self._config.adversary_entcoeff, self._config.logit_penalty)
+
+
+def _lengths(slopes: Tensor) -> Tensor:
+    return torch.sqrt((slopes**2).sum(1) + LEAST)
 
 
 @dataclass(frozen=True)

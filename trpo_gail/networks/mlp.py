@@ -42,6 +42,7 @@ class Activation:
 
     of: Callable[[Tensor], Tensor]
     through: Callable[[Tensor, Tensor], Tensor]  # x times the derivative; x may be changed in place
+    bend: Callable[[Tensor], Tensor]  # the derivative by h of that derivative
 
 
 def _through_tanh(x: Tensor, h: Tensor) -> Tensor:
@@ -52,10 +53,12 @@ def _through_tanh(x: Tensor, h: Tensor) -> Tensor:
 LEAK = 0.01  # slope of `leaky-relu` below 0
 
 ACTIVATIONS = {
-    "tanh": Activation(tanh, _through_tanh),
-    "relu": Activation(torch.relu, lambda x, h: x.mul_(h > 0)),
-    "leaky-relu": Activation(lambda x: leaky_relu(x, LEAK), lambda x, h: torch.where(h > 0, x, LEAK * x)),
-    "elu": Activation(elu, lambda x, h: x * (h.clamp(max=0.0) + 1.0)),
+    "tanh": Activation(tanh, _through_tanh, lambda h: -2.0 * h),
+    "relu": Activation(torch.relu, lambda x, h: x.mul_(h > 0), torch.zeros_like),
+    "leaky-relu": Activation(
+        lambda x: leaky_relu(x, LEAK), lambda x, h: torch.where(h > 0, x, LEAK * x), torch.zeros_like
+    ),
+    "elu": Activation(elu, lambda x, h: x * (h.clamp(max=0.0) + 1.0), lambda h: (h < 0).to(h.dtype)),
 }
 
 
@@ -104,6 +107,11 @@ class MLP(nn.Module):
         """One forward pass over rows [B, I], kept for products with the Jacobian."""
         return LinearisedMLP(self.layers, self.activations(x), self.activation)
 
+    @torch.no_grad()
+    def slopes(self, x: Tensor) -> Slopes:
+        """One forward pass over rows [B, I], kept for the derivatives by these inputs, and for theirs."""
+        return Slopes(self.layers, self.activations(x), self.activation)
+
 
 class LinearisedMLP:
     """A `network.Linearised` of an MLP. With minibatches this small, autograd would take most of the time."""
@@ -146,3 +154,46 @@ class LinearisedMLP:
             into[2 * k + 1].add_(rows.sum(0))
             if k > 0:
                 delta = self._through(delta @ self._layers[k].weight, hidden[k])
+
+
+class Slopes:
+    """Derivatives by an MLP's inputs, and what these change by as the parameters move; for penalties on gradients."""
+
+    def __init__(self, layers: list[nn.Linear], hidden: list[Tensor], activation: Activation) -> None:
+        self._layers, self._hidden, self._activation = layers, hidden, activation
+        self.output = layers[-1](hidden[-1])  # [B, K]
+
+    @torch.no_grad()
+    def to_inputs(self, delta: Tensor) -> Tensor:
+        """The derivative [B, I] of delta . output by the inputs, for delta [B, K]."""
+        for k in reversed(range(1, len(self._layers))):
+            delta = self._activation.through(delta @ self._layers[k].weight, self._hidden[k])
+        return delta @ self._layers[0].weight
+
+    @torch.no_grad()
+    def pullback(self, delta: Tensor, v: Tensor, into: list[Tensor]) -> None:
+        """Add the gradient of v . to_inputs(delta), summed over rows, for v [B, I]: one tensor per parameter, in order.
+
+        v . to_inputs(delta) is the change of delta . output as the inputs move along v. Its backward pass goes over that
+        of the outputs, too, on which the derivative of each activation depends.
+        """
+        through, layers, hidden = self._activation.through, self._layers, self._hidden
+        steps, moved = [], [v]  # of the sums before each activation, and of what comes behind it
+        for k, layer in enumerate(layers[:-1]):
+            steps.append(moved[k] @ layer.weight.T)
+            moved.append(through(steps[k].clone(), hidden[k + 1]))
+        _add(into[2 * len(steps)], delta, moved[-1])
+        along, across = delta @ layers[-1].weight, None  # by `moved`, and by `hidden`
+        for k in reversed(range(len(steps))):
+            bent = self._activation.bend(hidden[k + 1]) * steps[k] * along
+            across = through(bent if across is None else across + bent, hidden[k + 1])
+            along = through(along, hidden[k + 1])
+            _add(into[2 * k], along, moved[k])
+            _add(into[2 * k], across, hidden[k])
+            into[2 * k + 1].add_(across.to(into[2 * k + 1].dtype).sum(0))
+            along, across = along @ layers[k].weight, across @ layers[k].weight
+
+
+def _add(into: Tensor, left: Tensor, right: Tensor) -> None:
+    """left^T right, summed over rows in the dtype of `into`."""
+    into.addmm_(left.to(into.dtype).T, right.to(into.dtype))

@@ -75,15 +75,24 @@ class FlatAdam:
         self.mean_gradient = torch.zeros_like(self.flat.vector)  # of the last step
 
     @torch.no_grad()
-    def step(self, x: Tensor, slope: Callable[[Tensor], Tensor], count: int) -> None:
+    def step(
+        self,
+        x: Tensor,
+        slope: Callable[[Tensor], Tensor],
+        count: int,
+        more: Callable[[list[Tensor]], None] | None = None,
+    ) -> None:
         """Descend a mean loss over `count` rows of all ranks, divided after the reduction.
 
         x [B, I] are this rank's rows; `slope` maps the network's output [B, K] to the derivative [B, K] of the loss's
-        sum over them. With minibatches this small, autograd would take most of the time.
+        sum over them. `more` adds another sum's gradient to tensors, one per parameter. With minibatches this small,
+        autograd would take most of the time.
         """
         here = linearise(self.net, x)
         self._gradient.zero_()
         here.pullback(slope(here.output), self._parts)
+        if more is not None:
+            more(self._parts)
         self.descend(self._gradient, count)
 
     @torch.no_grad()
