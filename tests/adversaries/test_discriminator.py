@@ -55,8 +55,8 @@ def make(
     logit: float | list[float] = 0.0,
     **config: Any,
 ) -> Discriminator:
-    """A discriminator whose logit is `logit` everywhere (or one for each action)."""
-    cfg = DiscriminatorConfig(**{"hidden_size_adversary": 8} | config)
+    """A discriminator whose logit is `logit` everywhere (or one for each action), without a penalty."""
+    cfg = DiscriminatorConfig(**{"hidden_size_adversary": 8, "gradient_penalty": 0.0} | config)
     spec = toys.spec(expert[0].shape[1], discrete or expert[1].shape[1], discrete=bool(discrete), bounds=bounds)
     network = DiscriminatorNetwork(cfg, spec, torch.Generator().manual_seed(0)).double()
     with torch.no_grad():

@@ -26,7 +26,8 @@ from trpo_gail.sampling.transitions import Transitions
 
 ALL = ("state", "action", "next_state", "done")
 VARIANTS: dict[str, dict[str, Any]] = {
-    "plain": {},
+    "default": {},
+    "plain": {"gradient_penalty": 0.0},
     "least squares": {"loss": "least-squares"},
     "wasserstein": {"loss": "wasserstein", "gradient_penalty": 10.0},
     "penalty between": {"gradient_penalty": 1.0},

@@ -26,7 +26,7 @@ from trpo_gail.adversaries.network import DiscriminatorNetwork
 from trpo_gail.adversaries.pay import Pay
 from trpo_gail.adversaries.replay import Past, Replay
 from trpo_gail.adversaries.rewards import FORMS
-from trpo_gail.adversaries.update import Rows, Updater
+from trpo_gail.adversaries.update import Rows, Updater, settled
 from trpo_gail.adversaries.view import View
 from trpo_gail.config.tree import Config, DiscriminatorConfig
 from trpo_gail.errors import UserError
@@ -60,6 +60,7 @@ class Discriminator:
     ) -> None:
         """`network` is on its device; `expert` has M rows. `form` is the reward form; `run_steps` are the environment
         steps of the whole run, over which the step size may fall."""
+        config = settled(config, network)
         self.config, self.d_step, self.network, self.workers = config, d_step, network, workers
         self.adam = FlatAdam(network.net, config.d_stepsize, workers, config.weight_decay)
         self._form, self._loss = form, losses.of(config)

@@ -7,7 +7,7 @@ spectral norms, dropout, or a penalty on another network, autograd computes it.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -20,6 +20,7 @@ from trpo_gail.config.tree import DiscriminatorConfig
 from trpo_gail.networks.mlp import MLP
 from trpo_gail.optim.adam import FlatAdam
 
+PENALTY = 10.0  # what the config's None becomes
 LEAST = 1e-12  # added to the square of a gradient's length, whose root has no derivative at 0
 
 
@@ -31,6 +32,21 @@ class Rows:
     z: Tensor
     actions: Tensor
     offset: Tensor | None = None
+
+
+def settled(config: DiscriminatorConfig, network: DiscriminatorNetwork) -> DiscriminatorConfig:
+    """With a number for the gradient penalty, if the config leaves it to what D sees.
+
+    Why 10: it is the usual weight (Gulrajani et al. 2017; Kostrikov et al. 2019; Orsini et al. 2021). Without it, D tells
+    200 pairs from the learner's within a few iterations, and its reward is flat where the learner is. Pixels are left alone:
+    a step along one of thousands says little.
+    """
+    if config.gradient_penalty is not None:
+        return config
+    sees_images = any(part.kind == "image" for part in network.inputs.observed.parts)
+    pairs = config.gradient_penalty_at != "between" or config.expert_batch_size is None
+    penalised = pairs and (not sees_images or config.loss == "wasserstein")
+    return replace(config, gradient_penalty=PENALTY if penalised else 0.0)
 
 
 class Updater:

@@ -83,7 +83,7 @@ def _discriminator(config: Any) -> None:
     d = config.discriminator
     pairs = [
         (d.mixup > 0, "mixup", d.mixup),
-        (d.gradient_penalty > 0 and d.gradient_penalty_at == "between", "gradient_penalty_at", d.gradient_penalty_at),
+        (bool(d.gradient_penalty) and d.gradient_penalty_at == "between", "gradient_penalty_at", d.gradient_penalty_at),
     ]
     for wanted, name, value in pairs:
         if wanted and d.expert_batch_size is not None:
@@ -97,7 +97,8 @@ def _discriminator(config: Any) -> None:
             f"--discriminator.positive_prior: {d.positive_prior} given, but --discriminator.{other} changes the labels, too: "
             "expected one of the two"
         )
-    if d.loss == "wasserstein" and not (d.gradient_penalty or d.spectral_norm):
+    bounded = d.spectral_norm or (d.expert_batch_size is None if d.gradient_penalty is None else d.gradient_penalty)
+    if d.loss == "wasserstein" and not bounded:
         raise UserError(
             "--discriminator.loss: wasserstein given, which has no bound by itself: expected "
             "--discriminator.gradient_penalty (10 is usual) or --discriminator.spectral_norm"

@@ -29,7 +29,7 @@ _SINCE_0_1_0: dict[type, tuple[str, ...]] = {
         "reward_normalise", "reward_clip", "reward_scale",
     ),
 }  # fmt: skip
-_OTHERWISE = {"action_scaling": False}
+_OTHERWISE = {"action_scaling": False, "gradient_penalty": 0.0}
 
 
 def _since(cls: type) -> dict[str, Any]:

@@ -44,6 +44,10 @@ def _positive(value: float) -> bool:
     return value > 0
 
 
+def _not_zero(value: float | None) -> bool:
+    return value != 0
+
+
 def _several(value: int) -> bool:
     return value > 1
 
@@ -65,7 +69,7 @@ NEEDS = (
     Needs(CROSS_ENTROPY, {"discriminator.loss": ("cross-entropy",)}),
     Needs(
         _fields("discriminator", "gradient_penalty_target", "gradient_penalty_at"),
-        {"discriminator.gradient_penalty": _positive},
+        {"discriminator.gradient_penalty": _not_zero},
     ),
     Needs(_fields("discriminator", "replay_share"), {"discriminator.replay_iterations": _positive}),
     Needs(_fields("discriminator", "hidden_size_adversary"), {"discriminator.hidden_sizes": (None,)}),

@@ -192,8 +192,10 @@ class DiscriminatorConfig:
     positive_prior: Annotated[Positive, LessThan(1)] | None = None
     """With --discriminator.loss cross-entropy: share of the learner's rows that are taken to be as good as the expert's
     (positive-unlabelled learning); None takes all of them for worse."""
-    gradient_penalty: NotNegative = 0.0
-    """Weight of the mean of (|gradient of the logit by the inputs| - gradient_penalty_target)^2."""
+    gradient_penalty: NotNegative | None = None
+    """Weight of the mean of (|gradient of the logit by the inputs| - gradient_penalty_target)^2. None takes 10, which lets D
+    be ahead without its reward going flat; or 0 if D sees images, or if --discriminator.expert_batch_size leaves no pairs
+    to mix."""
     gradient_penalty_target: NotNegative = 1.0
     """Length that the penalty draws the gradient to: 1 as for Wasserstein, 0 as in AMP."""
     gradient_penalty_at: Literal["between", "expert", "both"] = "between"
