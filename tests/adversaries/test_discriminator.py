@@ -70,7 +70,7 @@ def spied(discriminator: Discriminator) -> list[Step]:
     found: list[Step] = []
     step = discriminator.adam.step
 
-    def spy(x: Tensor, slope: Any, count: int, more: Any) -> None:
+    def spy(x: Tensor, slope: Any, count: int, more: Any = None) -> None:
         with torch.no_grad():
             logit = discriminator.network.net(x)[:, 0]
             loss = cross_entropy(logit, len(x) // 2, discriminator.config.adversary_entcoeff)
@@ -329,7 +329,7 @@ def test_minibatches_hold_each_learner_row_once_and_draw_the_experts(rng: np.ran
     given: list[np.ndarray] = []
     step = discriminator.adam.step
 
-    def spy(x: Tensor, slope: Any, count: int, more: Any) -> None:
+    def spy(x: Tensor, slope: Any, count: int, more: Any = None) -> None:
         given.append(x[:, 2].numpy().copy())
         step(x, slope, count, more)
 

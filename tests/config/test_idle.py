@@ -42,7 +42,10 @@ IDLE: list[tuple[dict[str, Any], str, Any, str]] = [
     ({"generator": "ppo"}, "ppo.kl_target", 0.5, "--ppo.objective is clip"),
     ({"generator": "ppo", "ppo.n_epochs": 1}, "ppo.recompute_advantages", True, "--ppo.n_epochs is 1"),
     ({"discriminator.loss": "least-squares"}, "discriminator.label_smoothing", 0.1, "--discriminator.loss is least-squares"),
-    ({"discriminator.gradient_penalty": 0.0}, "discriminator.gradient_penalty_target", 0.0, "--discriminator.gradient_penalty is 0.0"),
+    (
+        {"discriminator.gradient_penalty": 0.0}, "discriminator.gradient_penalty_target", 0.0,
+        "--discriminator.gradient_penalty is 0.0",
+    ),
     ({}, "discriminator.replay_share", 0.1, "--discriminator.replay_iterations is 0"),
     (
         {"discriminator.hidden_sizes": (8,)}, "discriminator.hidden_size_adversary", 50,

@@ -55,7 +55,8 @@ class Updater:
     def __init__(self, config: DiscriminatorConfig, network: DiscriminatorNetwork, adam: FlatAdam) -> None:
         self._config, self._network, self._adam = config, network, adam
         self._workers, self._loss = adam.workers, losses.of(config)
-        penalised = bool(config.gradient_penalty) and not isinstance(network.net, MLP)
+        self._penalty_weight = config.gradient_penalty or 0.0  # `settled` has made it a number
+        penalised = bool(self._penalty_weight) and not isinstance(network.net, MLP)
         self._by_autograd = bool(penalised or config.spectral_norm or config.dropout)
 
     def step(self, ours: Rows, theirs: Rows, draw: Draw, rng: np.random.Generator) -> Update:
@@ -131,7 +132,7 @@ class Updater:
             penalty = torch.zeros((), dtype=total.dtype, device=total.device)
             if points := self._penalised(both, draw, rng):
                 penalty = self._penalty(points)
-                total = total + self._config.gradient_penalty * penalty
+                total = total + self._penalty_weight * penalty
             gradient = self._adam.flat.gradient(total).double()
         self._adam.descend(gradient, draw.counts[0])
         totals = measures.sums(self._loss, plain, both.learners)
@@ -142,7 +143,7 @@ class Updater:
     def _penalised(self, both: _Joined, draw: Draw, rng: np.random.Generator) -> tuple[_Joined, float] | None:
         """This rank's points of the penalty, and the weight of each, so that the sum over them becomes a mean over the
         learner's rows of all ranks (Gulrajani et al. 2017, eq. 3); None without a penalty."""
-        if not self._config.gradient_penalty:
+        if not self._penalty_weight:
             return None
         ours, theirs = both.sides()
         if self._config.gradient_penalty_at == "between":
@@ -171,7 +172,7 @@ class Updater:
         slopes = here.to_inputs(one)
         lengths = _lengths(slopes)
         off = lengths - self._config.gradient_penalty_target
-        by_slope = (2.0 * weight * self._config.gradient_penalty * off / lengths)[:, None] * slopes
+        by_slope = (2.0 * weight * self._penalty_weight * off / lengths)[:, None] * slopes
         here.pullback(one, by_slope, into)
         return weight * float((off.double() ** 2).sum())
 
