@@ -43,15 +43,15 @@ methods() {
         --contestant "bc: --init_policy bc --generator none"
 }
 
-# What mends Walker2d.
+# What mends Walker2d: each alone.
 walker() {
     # shellcheck disable=SC2086
     trpo-gail compare --env Walker2d-v4 --expert expert_data/Walker2d-v4.h5 $few --steps 2000000 --eval_every 100000 \
         --seeds 20 21 22 23 24 --jobs "$jobs" --out "$out/walker" \
-        --contestant "default:" \
-        --contestant "gradient_penalty: --discriminator.gradient_penalty 10" \
-        --contestant "spectral_norm: --discriminator.spectral_norm" \
-        --contestant "weight_decay: --discriminator.weight_decay 1"
+        --contestant "gradient_penalty:" \
+        --contestant "none: --discriminator.gradient_penalty 0" \
+        --contestant "spectral_norm: --discriminator.gradient_penalty 0 --discriminator.spectral_norm" \
+        --contestant "weight_decay: --discriminator.gradient_penalty 0 --discriminator.weight_decay 1"
 }
 
 for name in "${@:-hopper rewards methods walker}"; do
