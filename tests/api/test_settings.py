@@ -115,7 +115,7 @@ def test_evaluations_are_left_to_callbacks() -> None:
         ({"hidden_size": "big"}, "hidden_size: a list of whole numbers expected, found 'big'"),
         ({"hidden_size": 0}, "--policy.hidden_sizes: every layer has at least 1 unit"),
         ({"preset": "best"}, "preset: one of default, stable-baselines, paper expected, found 'best'"),
-        ({"generator": "sac"}, "--generator: 'sac' given, one of 'trpo', 'ppo' or module:function expected"),
+        ({"generator": "sac"}, "--generator: 'sac' given, one of 'trpo', 'ppo', 'none' or module:function expected"),
         ({"policy": "LstmPolicy"}, "policy: 'LstmPolicy' given, one of MlpPolicy, CnnPolicy, MultiInputPolicy expected"),
         ({"policy_kwargs": {"activation_fn": "relu"}}, "policy_kwargs: activation_fn: 'relu' given, tanh expected"),
         ({"policy_kwargs": {"net_arch": {"qf": [3]}}}, "policy_kwargs: net_arch: 'qf' given, pi and vf expected"),
