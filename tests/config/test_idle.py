@@ -51,7 +51,6 @@ IDLE: list[tuple[dict[str, Any], str, Any, str]] = [
     ({"policy.network": "m:n"}, "policy.hidden_sizes", (8,), "--policy.network is m:n"),
     ({"critic.network": "m:n"}, "critic.hidden_sizes", (8,), "--critic.network is m:n"),
     ({"discriminator.network": "m:n"}, "discriminator.dropout", 0.1, "--discriminator.network is m:n"),
-    ({"adversary": "airl"}, "discriminator.network", "m:n", "--adversary is airl"),
     ({"adversary": "airl", "airl.shaping": False}, "airl.hidden_sizes", (8,), "--airl.shaping is False"),
     ({"adversary": "gail"}, "airl.shaping", False, "--adversary is gail"),
     (

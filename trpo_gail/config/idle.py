@@ -44,10 +44,6 @@ def _positive(value: float) -> bool:
     return value > 0
 
 
-def _is_not_airl(value: str) -> bool:
-    return value != "airl"  # whose networks are g and h
-
-
 def _several(value: int) -> bool:
     return value > 1
 
@@ -79,7 +75,6 @@ NEEDS = (
         _fields("discriminator", "hidden_sizes", "hidden_size_adversary", "activation", "dropout"),
         {"discriminator.network": (None,)},
     ),
-    Needs(_fields("discriminator", "network"), {"adversary": _is_not_airl}),
     Needs(("airl.hidden_sizes",), {"airl.shaping": (True,)}),
     Needs(("cloning.",), {"init_policy": ("bc",)}),
     Needs(_fields("policy", "init_log_std", "output_scale"), {"init_policy": (None, "bc")}),
