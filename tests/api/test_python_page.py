@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import runpy
 import shutil
 from pathlib import Path
 
@@ -23,7 +24,9 @@ def test_a_snippet_runs(number: int, tmp_path: Path, monkeypatch: pytest.MonkeyP
     code = re.sub(
         r"(learn\([^)]*?)20_000", r"\g<1>2_000", SNIPPETS[number]
     )  # the test is of the words, not of the result
-    exec(compile(code, f"snippet {number}", "exec"), {"__name__": "__main__"})
+    (tmp_path / f"snippet_{number}.py").write_text(code)
+    monkeypatch.syspath_prepend(tmp_path)
+    runpy.run_module(f"snippet_{number}", run_name=f"snippet_{number}", alter_sys=True)
 
 
 def test_the_page_names_what_is_exported() -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from small import EXPERT, gail
 
 from trpo_gail import BC, GAIL, PPO, TRPO, UserError
@@ -115,8 +116,14 @@ def test_evaluations_are_left_to_callbacks() -> None:
         ({"hidden_size": "big"}, "hidden_size: a list of whole numbers expected, found 'big'"),
         ({"hidden_size": 0}, "--policy.hidden_sizes: every layer has at least 1 unit"),
         ({"preset": "best"}, "preset: one of default, stable-baselines, paper expected, found 'best'"),
-        ({"generator": "sac"}, "--generator: 'sac' given, one of 'trpo', 'ppo' or module:function expected"),
-        ({"policy": "LstmPolicy"}, "policy: 'LstmPolicy' given, one of MlpPolicy, CnnPolicy, MultiInputPolicy expected"),
+        ({"generator": "sac"}, "--generator: 'sac' given, one of 'trpo', 'ppo', 'none' or module:function expected"),
+        ({"policy": "LstmPolicy"}, "policy: 'LstmPolicy' given, one of MlpPolicy, CnnPolicy, MultiInputPolicy or a"),
+        ({"policy": lambda i, o: None}, "policy: <lambda> of test_settings cannot be found by its name: a class or a"),
+        ({"policy": "mine:"}, "--policy.network: 'mine:' given, module:name expected"),
+        ({"critic__network": torch.nn.Linear(1, 1)}, "critic__network: Linear of torch.nn.modules.linear cannot be found by"),
+        ({"critic__network": 3}, "critic__network: a text or null expected, found 3"),
+        ({"policy": "mine:Net", "policy_kwargs": {"net_arch": [3]}}, "--policy.hidden_sizes: (3,) given, but --policy"),
+        ({"discriminator__network": "mine:Net", "adversary": "airl"}, "--discriminator.network: mine:Net given, but --adve"),
         ({"policy_kwargs": {"activation_fn": "relu"}}, "policy_kwargs: activation_fn: 'relu' given, tanh expected"),
         ({"policy_kwargs": {"net_arch": {"qf": [3]}}}, "policy_kwargs: net_arch: 'qf' given, pi and vf expected"),
         ({"policy_kwargs": {"ortho_init": True}}, "policy_kwargs: ortho_init: expected net_arch, log_std_init"),

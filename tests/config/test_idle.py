@@ -51,6 +51,9 @@ IDLE: list[tuple[dict[str, Any], str, Any, str]] = [
         {"discriminator.hidden_sizes": (8,)}, "discriminator.hidden_size_adversary", 50,
         "--discriminator.hidden_sizes is (8,)",
     ),
+    ({"policy.network": "m:n"}, "policy.hidden_sizes", (8,), "--policy.network is m:n"),
+    ({"critic.network": "m:n"}, "critic.hidden_sizes", (8,), "--critic.network is m:n"),
+    ({"discriminator.network": "m:n"}, "discriminator.dropout", 0.1, "--discriminator.network is m:n"),
     ({"adversary": "airl", "airl.shaping": False}, "airl.hidden_sizes", (8,), "--airl.shaping is False"),
     ({"adversary": "gail"}, "airl.shaping", False, "--adversary is gail"),
     (

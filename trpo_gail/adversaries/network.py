@@ -14,7 +14,7 @@ from torch.nn.utils import parametrizations
 
 from trpo_gail.adversaries.inputs import Inputs
 from trpo_gail.config.tree import DiscriminatorConfig
-from trpo_gail.networks import encoders
+from trpo_gail.networks import encoders, own
 from trpo_gail.networks.normaliser import Normaliser
 from trpo_gail.spaces.spec import EnvSpec
 
@@ -63,8 +63,11 @@ class DiscriminatorNetwork(nn.Module):
 
     def _made(self, config: DiscriminatorConfig, encoder: str, rng: torch.Generator) -> nn.Module:
         layout = self.inputs.observed
+        extra = self.inputs.size - layout.size
+        if config.network is not None:
+            return own.make("discriminator.network", config.network, layout, extra, self.inputs.outputs, rng)
         return encoders.make(
-            layout, self.inputs.size - layout.size, self.hidden, self.inputs.outputs, out_scale=out_scale(config),
+            layout, extra, self.hidden, self.inputs.outputs, out_scale=out_scale(config),
             encoder=encoder, rng=rng, activation=config.activation,
         )  # fmt: skip
 

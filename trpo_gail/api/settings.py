@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import sys
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from typing import Any
@@ -129,9 +130,20 @@ def _value(name: str, value: Any, leaf: Leaf) -> Any:
             return json.dumps(dict(value))
         except (TypeError, ValueError) as error:
             raise UserError(f"{name}: {error}: expected what JSON can hold, or env as a function") from error
-    value = _plain(value)
+    value = _named(name, value) if leaf.name == "network" and callable(value) else _plain(value)
     _check(name, value, leaf)
     return value
+
+
+def _named(name: str, made: Any) -> str:
+    """`module:name` of a class or a function. Raises UserError if it cannot be found by that again."""
+    module, called = getattr(made, "__module__", ""), getattr(made, "__qualname__", type(made).__name__)
+    if getattr(sys.modules.get(module), called, None) is not made:
+        raise UserError(
+            f"{name}: {called} of {module or 'no module'} cannot be found by its name: a class or a function at the top of a "
+            "module expected, which makes a torch module of (inputs, outputs)"
+        )
+    return f"{module}:{called}"
 
 
 def _check(name: str, value: Any, leaf: Leaf) -> None:
@@ -159,8 +171,12 @@ def _sizes(size: Any) -> Iterator[tuple[str, Any]]:
 
 def _of_policy(policy: Any, kwargs: Mapping[str, Any] | None) -> Iterator[tuple[str, Any]]:
     """What `policy` and `policy_kwargs` of Stable-Baselines say about the networks. Raises UserError."""
-    if policy not in POLICIES:
-        raise UserError(f"policy: {policy!r:.60} given, one of {', '.join(POLICIES)} expected")
+    if callable(policy) or (isinstance(policy, str) and ":" in policy):
+        yield "policy.network", _value("policy", policy, leaves(Config)["policy.network"])
+    elif policy not in POLICIES:
+        raise UserError(
+            f"policy: {policy!r:.60} given, one of {', '.join(POLICIES)} or a class of torch modules expected"
+        )
     for name, value in (kwargs or {}).items():
         if name == "net_arch":
             yield from _architecture(value)

@@ -124,6 +124,7 @@ def _airl(d: Any) -> None:
         ("mixup", d.mixup or None),
         ("replay_iterations", d.replay_iterations or None),
         ("absorbing", d.absorbing or None),
+        ("network", d.network),
     ):
         if wrong is not None:
             raise UserError(

@@ -9,7 +9,7 @@ from typing import Any, get_type_hints
 
 from trpo_gail.config import idle
 from trpo_gail.config.leaves import build
-from trpo_gail.config.tree import CloningConfig, Config, DiscriminatorConfig, PolicyConfig
+from trpo_gail.config.tree import CloningConfig, Config, CriticConfig, DiscriminatorConfig, PolicyConfig
 from trpo_gail.errors import UserError
 from trpo_gail.system import typed
 
@@ -21,12 +21,13 @@ _SINCE_0_1_0: dict[type, tuple[str, ...]] = {
         "reward_file", "warmup_iterations", "airl", "cloning",
     ),
     CloningConfig: ("action_scaling", "max_episode_steps"),
-    PolicyConfig: ("encoder", "images", "numbers"),
+    PolicyConfig: ("encoder", "images", "numbers", "network"),
+    CriticConfig: ("network",),
     DiscriminatorConfig: (
-        "hidden_sizes", "activation", "inputs", "ignore", "loss", "label_smoothing", "positive_prior", "gradient_penalty",
-        "gradient_penalty_target", "gradient_penalty_at", "spectral_norm", "dropout", "weight_decay", "logit_penalty",
-        "mixup", "schedule", "expert_batch_size", "replay_iterations", "replay_share", "rest_above", "absorbing",
-        "reward_normalise", "reward_clip", "reward_scale",
+        "network", "hidden_sizes", "activation", "inputs", "ignore", "loss", "label_smoothing", "positive_prior",
+        "gradient_penalty", "gradient_penalty_target", "gradient_penalty_at", "spectral_norm", "dropout", "weight_decay",
+        "logit_penalty", "mixup", "schedule", "expert_batch_size", "replay_iterations", "replay_share", "rest_above",
+        "absorbing", "reward_normalise", "reward_clip", "reward_scale",
     ),
 }  # fmt: skip
 _OTHERWISE = {"action_scaling": False, "gradient_penalty": 0.0}

@@ -73,6 +73,12 @@ NEEDS = (
     ),
     Needs(_fields("discriminator", "replay_share"), {"discriminator.replay_iterations": _positive}),
     Needs(_fields("discriminator", "hidden_size_adversary"), {"discriminator.hidden_sizes": (None,)}),
+    Needs(_fields("policy", "hidden_sizes", "output_scale"), {"policy.network": (None,)}),
+    Needs(("critic.hidden_sizes",), {"critic.network": (None,)}),
+    Needs(
+        _fields("discriminator", "hidden_sizes", "hidden_size_adversary", "activation", "dropout"),
+        {"discriminator.network": (None,)},
+    ),
     Needs(("airl.hidden_sizes",), {"airl.shaping": (True,)}),
     Needs(("cloning.",), {"init_policy": ("bc",)}),
     Needs(_fields("policy", "init_log_std", "output_scale"), {"init_policy": (None, "bc")}),

@@ -120,6 +120,14 @@ class OneOf:
         return f"{value!r} given, one of {', '.join(map(repr, self.table))} or module:function expected"
 
 
+@dataclass(frozen=True)
+class Outside:
+    """The name of something outside the package: `module:name`."""
+
+    def problem(self, value: str) -> str | None:
+        return None if OneOf.OUTSIDE.fullmatch(value) else f"{value!r} given, module:name expected"
+
+
 Count = Annotated[int, AtLeast(1)]
 NotNegative = Annotated[float, AtLeast(0)]
 Positive = Annotated[float, MoreThan(0)]

@@ -23,6 +23,7 @@ from trpo_gail.config.marks import (
     Names,
     NotNegative,
     OneOf,
+    Outside,
     Positional,
     Positive,
     Short,
@@ -52,6 +53,9 @@ class PolicyConfig:
     """Parts of the observation that are images although they are not uint8, by key (robot.camera)."""
     numbers: tuple[str, ...] = ()
     """Parts that would be images, since they are uint8, but hold codes, as MiniGrid's do: they are standardised."""
+    network: Annotated[str, Outside()] | None = None
+    """A network of your own in place of the MLP: module:name of a torch module's class, or of a function, which is called
+    with the numbers of inputs and outputs. It maps [B, inputs] to [B, outputs], each row by itself."""
 
 
 @dataclass(frozen=True)
@@ -159,6 +163,8 @@ class CriticConfig:
     """Standardise observations by their running mean and standard deviation."""
     observation_clip: Positive | None = 10.0
     """Limit on the magnitude of observations, once they are standardised if they are; None switches the limit off."""
+    network: Annotated[str, Outside()] | None = None
+    """A network of your own in place of the MLP, as --policy.network, with one output."""
 
 
 @dataclass(frozen=True)
@@ -171,6 +177,8 @@ class DiscriminatorConfig:
     """Units of each hidden layer, however many; None makes two layers of hidden_size_adversary."""
     activation: Literal["tanh", "relu", "leaky-relu", "elu"] = "tanh"
     """Function behind each hidden layer."""
+    network: Annotated[str, Outside()] | None = None
+    """A network of your own in place of the MLP, as --policy.network; of Discrete actions it has an output for each."""
     inputs: Annotated[tuple[str, ...], Names("state", "action", "next_state", "done")] = ("state", "action")
     """What D sees of a transition: any of state, action, next_state and done (that the episode ended by termination).
     Without action, demonstrations need no actions."""

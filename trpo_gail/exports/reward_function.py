@@ -177,6 +177,8 @@ def content_of(
 def _portable(config: Config) -> Config:
     """Without what belongs to one machine, and without a generator from outside, which pays nothing."""
     resets: dict[str, Any] = {} if config.generator in choices.GENERATORS else {"generator": "trpo"}
+    if own := [f"{part}.network" for part in ("policy", "critic") if getattr(config, part).network is not None]:
+        resets |= dict.fromkeys(own)  # they pay nothing
     if config.init_policy is not None:
         resets["init_policy"] = None
     if resets:
@@ -202,6 +204,9 @@ def _config(content: dict[str, Any], path: Path) -> Config:
             raise UserError(f"{path}: {table.flag} {name!r}: expected one of {', '.join(table)}")
     if not choices.ADVERSARIES[name := content["config"]["adversary"]].imitates:
         raise UserError(f"{path}: adversary {name!r}, which learns no reward: a damaged {KIND}")
+    for part in ("policy", "critic", "discriminator"):
+        if (name := content["config"][part].get("network")) is not None:
+            raise UserError(f"{path}: {part}.network {name!r}: expected none of somebody's own")
     return dataclasses.replace(checkpoint.config_of(content, path), device="cpu")
 
 

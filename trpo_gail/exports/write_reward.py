@@ -56,6 +56,11 @@ def refuse_unlearned(config: Config, run: str | Path) -> None:
         )
     if not choice.imitates:
         raise UserError(f"{run}: --adversary {config.adversary} learns no reward: expected a run that imitates")
+    if config.discriminator.network is not None:
+        raise UserError(
+            f"{run}: --discriminator.network {config.discriminator.network} is code of your own, which a file that is safe "
+            "to open cannot name"
+        )
     if config.discriminator.absorbing:
         raise UserError(
             f"{run}: --discriminator.absorbing: an end is paid by the time that is left, which a reward of (obs, act, "

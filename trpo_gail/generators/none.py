@@ -13,7 +13,7 @@ from trpo_gail.sampling.batch import Batch
 
 
 class Rest:
-    """Leaves the policy as it is. Its observation statistics stay, too (`train.iteration`)."""
+    """Leaves the policy as it is. Its observation statistics stay, too (`algorithm.iteration`)."""
 
     def step(self, batch: Batch, rng: np.random.Generator) -> Stats:
         return self.rest(batch)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from trpo_gail.config.tree import CriticConfig
-from trpo_gail.networks import encoders
+from trpo_gail.networks import encoders, own
 from trpo_gail.networks.normaliser import Normaliser
 from trpo_gail.spaces.spec import EnvSpec
 
@@ -20,9 +20,12 @@ class ValueNetwork(nn.Module):
         super().__init__()
         self.time_input = config.time_input
         extra = 1 if config.time_input else 0
-        self.net = encoders.make(
-            spec.observations, extra, config.hidden_sizes, 1, out_scale=0.0, encoder=encoder, rng=rng
-        )
+        if config.network is not None:
+            self.net: Any = own.make("critic.network", config.network, spec.observations, extra, 1, rng)
+        else:
+            self.net = encoders.make(
+                spec.observations, extra, config.hidden_sizes, 1, out_scale=0.0, encoder=encoder, rng=rng
+            )
         active = None if config.normalise_observations else 0
         self.normaliser = Normaliser(spec.observation_size, config.observation_clip, active, spec.observations.exempt)
         self.target_normaliser = Normaliser(1)

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from trpo_gail import finite
 from trpo_gail.config.tree import PolicyConfig
-from trpo_gail.networks import encoders
+from trpo_gail.networks import encoders, own
 from trpo_gail.networks.network import Linearised, linearise
 from trpo_gail.networks.normaliser import Normaliser
 from trpo_gail.policies.actor import PolicyActor
@@ -36,10 +36,13 @@ class Policy(nn.Module):
     def of(cls, config: PolicyConfig, spec: EnvSpec, rng: torch.Generator) -> Policy:
         """The policy for an environment."""
         made = family(spec.action_space, config)
-        net = encoders.make(
-            spec.observations, 0, config.hidden_sizes, made.outputs, out_scale=config.output_scale,
-            encoder=config.encoder, rng=rng,
-        )  # fmt: skip
+        if config.network is not None:
+            net = own.make("policy.network", config.network, spec.observations, 0, made.outputs, rng)
+        else:
+            net = encoders.make(
+                spec.observations, 0, config.hidden_sizes, made.outputs, out_scale=config.output_scale,
+                encoder=config.encoder, rng=rng,
+            )  # fmt: skip
         active = None if config.normalise_observations else 0
         return cls(
             net,

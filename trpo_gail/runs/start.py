@@ -30,7 +30,15 @@ CLONE = "bc"  # in place of a run
 # Fields on which a policy's actions depend, besides its parameters and its statistics.
 _NETWORK = tuple(
     f"policy.{name}"
-    for name in ("hidden_sizes", "encoder", "images", "numbers", "normalise_observations", "observation_clip")
+    for name in (
+        "hidden_sizes",
+        "network",
+        "encoder",
+        "images",
+        "numbers",
+        "normalise_observations",
+        "observation_clip",
+    )
 )
 
 

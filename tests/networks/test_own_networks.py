@@ -1,0 +1,151 @@
+"""Networks of the user's own: the part that they stand for learns through them, and whatever is wrong with one is said."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from trpo_gail import GAIL, UserError
+from trpo_gail.build import make_policy
+from trpo_gail.config.presets import changed, preset
+from trpo_gail.exports.write_reward import export_reward
+from trpo_gail.networks import own
+from trpo_gail.runs.evaluate import load_policy
+from trpo_gail.spaces.layout import Layout
+
+EXPERT = Path(__file__).parents[2] / "expert_data" / "CartPole-v0.h5"
+SMALL: dict[str, Any] = {"num_envs": 4, "timesteps_per_batch": 256, "backend": "gymnasium", "vf_iters": 2, "d_step": 4}
+
+
+class Residual(nn.Module):
+    """A network with another path around its hidden layer."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.hidden, self.out = nn.Linear(inputs, inputs), nn.Linear(inputs, outputs)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.out(x + torch.relu(self.hidden(x)))
+
+
+def small(inputs: int, outputs: int) -> nn.Module:
+    """A function that makes one."""
+    return nn.Sequential(nn.Linear(inputs, 8), nn.SiLU(), nn.Linear(8, outputs))
+
+
+def none(inputs: int, outputs: int) -> None:
+    """Makes nothing."""
+
+
+def wide(inputs: int, outputs: int) -> nn.Module:
+    return nn.Linear(inputs, outputs + 1)
+
+
+def narrow(inputs: int, outputs: int) -> nn.Module:
+    return nn.Linear(inputs + 1, outputs)
+
+
+def fails(inputs: int, outputs: int) -> nn.Module:
+    raise ZeroDivisionError("of mine")
+
+
+def layout(size: int = 3) -> Layout:
+    from gymnasium.spaces import Box
+
+    return Layout.of(Box(-1, 1, (size,), np.float32))
+
+
+def test_outputs_are_kept_in_other_units() -> None:
+    net: Any = own.make("critic.network", "test_own_networks:small", layout(), 1, 2, torch.Generator().manual_seed(0))
+    x = torch.randn(5, 4)
+    before, after = (
+        (torch.tensor([1.0, 2.0]), torch.tensor([3.0, 4.0])),
+        (torch.tensor([0.5, 1.0]), torch.tensor([2.0, 8.0])),
+    )
+    value = net(x) * before[1] + before[0]
+    for old, new in ((before, after), (after, before), (before, after)):
+        net.keep_outputs(old, new)
+    assert torch.allclose(net(x) * after[1] + after[0], value, atol=1e-5)
+
+
+def test_the_first_weights_depend_on_the_seed_alone() -> None:
+    torch.manual_seed(7)
+    state = torch.random.get_rng_state()
+    nets = [
+        own.make("x", "test_own_networks:small", layout(), 0, 2, torch.Generator().manual_seed(s)) for s in (0, 0, 1)
+    ]
+    first, same, other = (net.net[0].weight for net in nets)
+    assert torch.equal(first, same) and not torch.equal(first, other)
+    assert torch.equal(torch.random.get_rng_state(), state)
+
+
+@pytest.mark.parametrize("generator", ["trpo", "ppo"])
+def test_policy_critic_and_discriminator_learn_through_networks_of_ones_own(generator: str, tmp_path: Path) -> None:
+    model = GAIL(
+        Residual, "CartPole-v0", EXPERT, critic__network=small, discriminator__network="test_own_networks:Residual",
+        generator=generator, run_folder=tmp_path / "run", **SMALL,
+    )  # fmt: skip
+    assert (
+        model.config.policy.network == "test_own_networks:Residual"
+        and model.config.critic.network == "test_own_networks:small"
+    )
+    nets: Any = model.policy.net, model.learner.critic.network.net, model.discriminator.network.net
+    assert [type(net.net).__name__ for net in nets] == ["Residual", "Sequential", "Residual"]
+    first = [[p.clone() for p in net.parameters()] for net in nets]
+    model.learn(500)
+    for net, before in zip(nets, first, strict=True):
+        assert any(not torch.equal(p, q) for p, q in zip(net.parameters(), before, strict=True))
+    model.save(tmp_path / "model")
+    whole, again = model.learn(500), GAIL.load(tmp_path / "model").learn(500)
+    x = np.random.default_rng(0).normal(size=(9, 4)).astype(np.float32)
+    assert all(torch.equal(a, b) for a, b in zip(whole.policy.parameters(), again.policy.parameters(), strict=True))
+    assert np.array_equal(load_policy(tmp_path / "run").predict(x), whole.predict(x, deterministic=True)[0])
+    with pytest.raises(UserError, match=r"--discriminator.network test_own_networks:Residual is code of your own"):
+        export_reward(tmp_path / "run", tmp_path / "reward.pt")
+
+
+def test_a_learned_reward_does_not_name_the_policys_network(tmp_path: Path) -> None:
+    model = GAIL(small, "CartPole-v0", EXPERT, run_folder=tmp_path / "run", **SMALL).learn(10)
+    reward = export_reward(tmp_path / "run", tmp_path / "reward.pt")
+    assert reward.config.policy.network is None
+    paid = reward([0.0] * 4, 1, [0.0] * 4, False)
+    assert paid == model.reward_test([0.0] * 4, 1, [0.0] * 4, False)
+
+
+@pytest.mark.parametrize(
+    ("name", "line"),
+    [
+        ("nowhere:Net", "--policy.network: nowhere:Net: No module named 'nowhere'"),
+        (
+            "test_own_networks:nothing",
+            "--policy.network: test_own_networks:nothing: module 'test_own_networks' has no attribute 'nothing'",
+        ),
+        (
+            "test_own_networks:none",
+            "--policy.network: test_own_networks:none made NoneType, a torch module with parameters expected",
+        ),
+        ("test_own_networks:wide", "--policy.network: test_own_networks:wide: of [3, 4] gave [3, 3], [3, 2] expected"),
+        (
+            "test_own_networks:narrow",
+            "--policy.network: test_own_networks:narrow: of [3, 4] raised RuntimeError('mat1 and mat2",
+        ),
+        (
+            "test_own_networks:fails",
+            "--policy.network: test_own_networks:fails(4, 2) raised ZeroDivisionError('of mine')",
+        ),
+    ],
+)
+def test_what_is_wrong_with_a_network_is_one_clear_line(name: str, line: str) -> None:
+    import toys
+
+    config = changed(preset("default", "CartPole-v0"), {"policy.network": name})
+    with pytest.raises(UserError) as caught:
+        make_policy(config, toys.spec_of("CartPole-v0"))
+    assert str(caught.value).startswith(line), caught.value
+    assert dataclasses.replace(config, seed=1).policy.network == name
