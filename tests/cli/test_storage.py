@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import shutil
 import signal
@@ -17,7 +18,6 @@ from run_files import checkpoints, differing, events, metrics, state
 
 from trpo_gail.cli import main
 from trpo_gail.reports import style
-from trpo_gail.runs import run_folder
 from trpo_gail.runs.run_folder import RunFolder
 from trpo_gail.system import whole_file
 
@@ -166,7 +166,7 @@ def test_a_disk_without_locks(whole: Path, tmp_path: Path, monkeypatch: pytest.M
     def no_locks(*given: Any) -> None:
         raise OSError(errno.ENOLCK, "No locks available")
 
-    monkeypatch.setattr(run_folder.fcntl, "flock", no_locks)
+    monkeypatch.setattr(fcntl, "flock", no_locks)
     run = tmp_path / "run"
     assert main(tiny_run(run, *LONG)) == 0
     check_same(run, whole)
