@@ -10,7 +10,7 @@ optimisers, normalisers and counters, metrics.csv, TensorBoard's events, the eva
 noticed (`--rank_timeout`); a stopped launcher, or a job stopped as a whole, is continued after a second, and must go on.
 
 A trial is drawn from its number, so the same numbers are the same trials. Those that OUT holds are not done again.
-`--forget PATH` is the control: the resume loses this part of the state, such as sampler.batches, and must differ.
+`--forget PATH` is the control: the resume loses this part of the state, such as sampler/batches, and must differ.
 Exit code 1 if a trial failed.
 """
 
@@ -119,7 +119,7 @@ def be_rank(arguments: list[str]) -> int:
     if moment == "summary":
         _before(training._Session, "_finish", functools.partial(_hold, 1, [0]))
     if forget:
-        _forget(Learner, forget.split("."))
+        _forget(Learner, forget.split("/"))
     return main(line)
 
 

@@ -25,9 +25,8 @@ from trpo_gail.errors import UserError
 from trpo_gail.learner import Learner
 from trpo_gail.parallel import Workers
 from trpo_gail.records import Record
-from trpo_gail.runs import checkpoint
+from trpo_gail.runs import checkpoint, run_folder
 from trpo_gail.runs.evaluate import load_policy
-from trpo_gail.runs.run_folder import FORMAT
 from trpo_gail.spaces.spec import ActionView
 
 WORKERS = Workers()
@@ -403,7 +402,7 @@ class Evil:
 
 def test_nothing_in_a_checkpoint_is_run(tmp_path: Path) -> None:
     trace, path = tmp_path / "trace", tmp_path / "x.pt"
-    torch.save({"format": FORMAT, "learner": Evil(trace)}, path)
+    torch.save({"format": run_folder.FORMAT, "learner": Evil(trace)}, path)
     with pytest.raises(UserError, match="not a checkpoint"):
         checkpoint.read(path)
     assert not trace.exists()

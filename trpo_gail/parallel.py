@@ -166,8 +166,12 @@ class Workers:
         if self.size == 1 or not _allows_threads():
             yield
             return
-        with Watch(self._leaving, next(_tags), self.pulse, self.host_of, limit or math.inf, end_all):
+        with Watch(self._leaving, next(_tags), self.pulse, self.host_of, limit or math.inf, end_all) as watch:
             yield
+            with self.pulse.waits:
+                self.comm.Barrier()
+        self.comm.Barrier()  # nobody sends any more
+        watch.drain()
 
     # ---- collectives -------------------------------------------------------------------------------------------------
 

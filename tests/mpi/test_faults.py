@@ -6,12 +6,13 @@ import csv
 import json
 import re
 import signal
+import sys
 import time
 from pathlib import Path
 
 import pytest
 from bad_input import EXPERT
-from launch import PROGRAM, Job, is_open_mpi, mpirun, start
+from launch import HERE, PROGRAM, Job, is_open_mpi, mpirun, start
 from run_files import checkpoints, metrics, state
 
 from trpo_gail import load_policy
@@ -197,3 +198,15 @@ def test_a_slow_rank_is_named(run: Run) -> None:
     run.check_stopped(job, "SIGUSR1")
     assert re.search(r"rank 1 on \S+ worked [0-9.]+ s in the last 20 iterations, the median rank", job.err)
     assert re.search(r"sample [0-9.]+ s on rank 1 of ", job.out)
+
+
+@pytest.mark.parametrize("asked", [False, True])
+def test_a_rank_that_never_comes_to_the_start_of_mpi(asked: bool, tmp_path: Path) -> None:
+    """It is stopped before. The others may wait for 8 s here, or for 10 s after a signal."""
+    job = start(tmp_path, 2, sys.executable, str(HERE / "worker_start.py"), "1", "0" if asked else "8")
+    job.wait_for(tmp_path / "stopped")
+    if asked:
+        job.wait_for(tmp_path / "came")
+        job.process.send_signal(signal.SIGUSR1)
+    assert job.wait(PATIENCE) not in (0, 2)
+    assert "trpo-gail: MPI does not start: rank 0 on " in job.err and not job.left()

@@ -45,6 +45,7 @@ class RunFolder:
 
     def __init__(self, path: Path, lock: TextIO) -> None:
         self.path, self._lock = path, lock
+        self.begun = False  # whether config.json has been written
         self._metrics, self._events = MetricsFile(path / "metrics.csv"), Events(path)
 
     @classmethod
@@ -67,6 +68,7 @@ class RunFolder:
         if not (path / "config.json").is_file():
             raise UserError(f"--resume: {path} is not a run folder (it has no config.json)")
         folder = cls(path, _lock(path))
+        folder.begun = True
         folder._clean()
         return folder
 
@@ -91,6 +93,7 @@ class RunFolder:
         """Write a file whole or not at all. Raises OSError, with its name."""
         text = json.dumps(content, indent=2) + "\n"
         whole_file.write(self.path / name, text.encode())
+        self.begun |= name == "config.json"
 
     def remove(self, name: str) -> None:
         """Remove a file, if it is there; a folder in its place is not ours, and makes way. Raises OSError."""

@@ -128,8 +128,10 @@ def _run(
             session = _Session(config, setting, expert, env, learner, folder, path, named, workers, view, stop)
             return session.run(resume)
         except BaseException:
-            if folder and not (path / "config.json").exists():
-                folder.discard()  # nothing has begun in it
+            if (
+                folder and not folder.begun
+            ):  # not: if config.json is not there, since the folder may be another's by now
+                folder.discard()
             raise
         finally:
             env.close()

@@ -1,0 +1,86 @@
+"""Run a training, and resume it when it dies: `python scripts/restarts.py N [mpirun ...] trpo-gail train ... --out RUN`.
+
+The command is started again at most N times, with --resume as soon as RUN exists, so it stays one run: its folder, its
+settings and its sessions in config.json. It is started again if it ends with a code that means a crash: an error of ours
+(1), a signal that killed it, what a launcher makes of a killed or hanging rank. It is not started again after
+
+- 0: done, or saved on a signal;
+- 2: a mistake in a flag or a file, a full disk;
+- a signal to this program, which passes it on: SIGINT, SIGTERM, SIGUSR1 and SIGHUP;
+- two crashes in a row without a new checkpoint between them: the third would be like them.
+
+Exit code: that of the last session.
+"""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from types import FrameType
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGHUP)
+FINAL = (0, 2)  # exit codes after which another start would be of no use
+PAUSE_S = 1.0  # before another start; a host that has just lost a rank may need it
+
+
+class Runner:
+    """The command, session after session."""
+
+    def __init__(self, command: Sequence[str], run: Path) -> None:
+        self._command, self._run = list(command), run
+        self._process: subprocess.Popen[bytes] | None = None
+        self.asked = 0  # the signal that this program got
+
+    def pass_on(self, number: int, frame: FrameType | None) -> None:
+        """Ask the session to end. A second Ctrl-C is passed on, too."""
+        self.asked = number
+        if self._process and self._process.poll() is None:
+            self._process.send_signal(number)
+
+    def session(self) -> int:
+        """Run the command once; its exit code, as a shell gives it."""
+        more = ["--resume"] if self._run.exists() and "--resume" not in self._command else []
+        self._process = subprocess.Popen([*self._command, *more], start_new_session=True)
+        if self.asked:  # it came before there was a process
+            self._process.send_signal(self.asked)
+        code = self._process.wait()
+        return 128 - code if code < 0 else code
+
+    def saved(self) -> list[tuple[str, int]]:
+        """Checkpoints, with their times."""
+        found = self._run.glob("checkpoints/*_*.pt")
+        return sorted((path.name, path.stat().st_mtime_ns) for path in found)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """The exit code of the last session; 2 for a mistake in the arguments."""
+    if not arguments or not arguments[0].isdecimal() or "--out" not in arguments[1:-1]:
+        print((__doc__ or "").partition("\n\n")[0], file=sys.stderr)
+        return 2
+    most, command = int(arguments[0]), arguments[1:]
+    runner = Runner(command, Path(command[command.index("--out") + 1]))
+    for number in SIGNALS:
+        signal.signal(number, runner.pass_on)
+    crashes = 0  # in a row, without a new checkpoint
+    for left in range(most, -1, -1):
+        before = runner.saved()
+        code = runner.session()
+        crashes = crashes + 1 if runner.saved() == before else 0
+        if code in FINAL or runner.asked or not left:
+            return code
+        if crashes == 2:
+            print(f"restarts.py: exit code {code} twice without a new checkpoint: not started again", file=sys.stderr)
+            return code
+        print(
+            f"restarts.py: exit code {code}; started again, {left - 1} more times at most", file=sys.stderr, flush=True
+        )
+        time.sleep(PAUSE_S)
+    raise AssertionError("the last session returns")
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,74 @@
+"""scripts/chaos.py: some of its trials, and the control that its comparison can fail."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+sys.path.append(str(ROOT / "scripts"))
+
+import chaos  # noqa: E402
+from chaos import Trial  # noqa: E402
+
+PYTHON = Path(sys.executable)
+PATIENCE = 45.0  # seconds, on a busy machine
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """The run that nothing befalls."""
+    return chaos.undisturbed(PYTHON, tmp_path_factory.mktemp("whole").resolve())
+
+
+@pytest.mark.parametrize(
+    ("number", "signal"),
+    [(25, "SIGKILL"), (52, "SIGKILL"), (4, "SIGINT"), (23, "SIGSTOP"), (47, "SIGTERM")],
+    ids=[
+        "kill a rank in an evaluation",
+        "kill all at a rename",
+        "interrupt at the start",
+        "stop a rank",
+        "end the launcher",
+    ],
+)
+def test_a_trial_ends_and_resumes_to_the_same_bits(
+    number: int, signal: str, whole: dict[str, Any], tmp_path: Path
+) -> None:
+    trial = replace(Trial.draw(number), signal=signal)
+    outcome = chaos.attempt(trial, PYTHON, tmp_path.resolve(), whole, PATIENCE)
+    assert (outcome.failed, outcome.left) == ("", 0)
+    assert outcome.went_on in ("resumed", "begun anew")
+    if signal == "SIGSTOP":
+        assert any("hangs in phase" in line for line in outcome.said)
+
+
+def test_a_resume_that_loses_a_stream_fails(whole: dict[str, Any], tmp_path: Path) -> None:
+    trial = replace(Trial.draw(52), turn=8)  # killed once there are checkpoints
+    outcome = chaos.attempt(trial, PYTHON, tmp_path.resolve(), whole, PATIENCE, forget="sampler/batches")
+    assert outcome.went_on == "resumed" and "policy: " in outcome.failed and "metrics: iteration" in outcome.failed
+
+
+def test_trials_are_drawn_from_their_numbers_and_reach_everything() -> None:
+    trials = [Trial.draw(number) for number in range(300)]
+    assert trials == [Trial.draw(number) for number in range(300)]
+    assert {trial.signal for trial in trials} == set(chaos.SIGNALS)
+    assert {(trial.moment, trial.target) for trial in trials} == {(m, t) for m in chaos.MOMENTS for t in chaos.TARGETS}
+
+
+def test_the_table_counts_what_the_file_holds(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "chaos.jsonl"
+    for number, failed in ((0, ""), (1, "no end after 15 s")):
+        outcome = chaos.Outcome("MPICH", vars(Trial(number, "save", "SIGKILL", "rank", 0, "done", 1, 0.5)))
+        outcome.failed, outcome.went_on, outcome.ended_s = failed, "resumed", 1.5
+        with open(file, "a") as to:
+            to.write(json.dumps(vars(outcome)) + "\n")
+    assert chaos.main(["--out", str(file), "--table"]) == 0
+    out = capsys.readouterr().out
+    assert "| MPICH | SIGKILL | rank | 2 | 1 | 0 | 1.5 |" in out
+    assert "2 trials, 1 failed. Moments: save 2. After: resumed 2." in out

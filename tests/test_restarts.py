@@ -1,0 +1,123 @@
+"""scripts/restarts.py: which ends are followed by another start, and that a run which crashes stays one run."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+SCRIPT = str(Path(__file__).parents[1] / "scripts" / "restarts.py")
+
+# Ends with the next of the codes in the file `codes` (negative: a signal kills it), and keeps its arguments. A code that
+# ends in "+" leaves a checkpoint.
+PROGRAM = """
+import os, sys, time
+from pathlib import Path
+Path("run/checkpoints").mkdir(parents=True, exist_ok=True)
+lines = Path("codes").read_text().split()
+Path("codes").write_text(" ".join(lines[1:]))
+with open("calls", "a") as file:
+    file.write(" ".join(sys.argv[1:]) + chr(10))
+code = lines[0]
+if code.endswith("+"):
+    Path(f"run/checkpoints/iteration_{len(lines):07d}.pt").touch()
+if code == "wait":
+    import signal
+    signal.signal(signal.SIGTERM, lambda *given: sys.exit(1))
+    Path("waits").touch()
+    time.sleep(60)
+code = int(code.rstrip("+"))
+if code < 0:
+    os.kill(os.getpid(), -code)
+sys.exit(code)
+"""
+
+
+def command(folder: Path, most: int, codes: str) -> list[str]:
+    (folder / "codes").write_text(codes)
+    (folder / "program.py").write_text(PROGRAM)
+    return [sys.executable, SCRIPT, str(most), sys.executable, "program.py", "train", "--out", "run"]
+
+
+@pytest.mark.parametrize(
+    ("most", "codes", "ends", "sessions"),
+    [
+        (3, "0", 0, 1),
+        (3, "2", 2, 1),
+        (3, "1+ -9+ -11+ 0", 0, 4),
+        (2, "1+ 1+ 1+ 0", 1, 3),
+        (0, "1+ 0", 1, 1),
+        (9, "1+ 1 1 0", 1, 3),
+        (9, "1 1+ 1 -9 0", 137, 4),
+    ],
+)
+def test_which_ends_are_followed_by_another_start(
+    most: int, codes: str, ends: int, sessions: int, tmp_path: Path
+) -> None:
+    done = subprocess.run(command(tmp_path, most, codes), cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert done.returncode == ends, done.stderr
+    calls = (tmp_path / "calls").read_text().splitlines()
+    assert calls == ["train --out run", *["train --out run --resume"] * (sessions - 1)]
+    assert done.stderr.count("started again, ") == sessions - 1
+    assert ("twice without a new checkpoint" in done.stderr) == (most == 9)
+
+
+def test_a_signal_is_passed_on_and_ends_it(tmp_path: Path) -> None:
+    process = subprocess.Popen(command(tmp_path, 3, "wait 0"), cwd=tmp_path)
+    deadline = time.monotonic() + 60.0
+    while not (tmp_path / "waits").exists() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(30) == 1
+    assert (tmp_path / "codes").read_text() == "0", "not started again"
+
+
+@pytest.mark.parametrize("arguments", [[], ["3"], ["many", "x", "--out", "run"], ["3", "trpo-gail", "train", "--out"]])
+def test_its_arguments_are_asked_for(arguments: list[str]) -> None:
+    done = subprocess.run([sys.executable, SCRIPT, *arguments], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 2 and done.stderr.startswith("Run a training, and resume it when it dies: ")
+
+
+def test_a_training_that_crashes_twice_is_one_run(tmp_path: Path) -> None:
+    """Its environment dies twice, at a step after a checkpoint."""
+    here = Path(__file__).parent
+    (tmp_path / "dying.py").write_text(
+        "import os, signal\nfrom pathlib import Path\nimport gymnasium\n"
+        "from gymnasium.envs.classic_control import CartPoleEnv\n"
+        "class Dying(CartPoleEnv):\n"
+        "    def step(self, action):\n"
+        "        saved = len(list(Path('run/checkpoints').glob('iteration_*.pt')))\n"
+        "        died = len(list(Path('.').glob('died.*')))\n"
+        "        if saved > died and died < 2:\n"
+        "            Path(f'died.{died}').touch()\n"
+        "            os.kill(os.getpid(), signal.SIGKILL)\n"
+        "        return super().step(action)\n"
+        "gymnasium.register('Dying-v0', entry_point='dying:Dying', max_episode_steps=200)\n"
+    )
+    program = [sys.executable, "-m", "trpo_gail", "train", "dying:Dying-v0"]
+    program += [
+        "--expert",
+        str(here.parent / "expert_data" / "CartPole-v0.h5"),
+        "--trajectories",
+        "1",
+        "--num_envs",
+        "2",
+    ]
+    program += ["--timesteps_per_batch", "64", "--iterations", "4", "--save_every", "1", "--eval_every", "0"]
+    program += ["--final_episodes", "0", "--quiet", "--out", "run"]
+    path = os.pathsep.join([str(tmp_path), str(here.parent), os.environ.get("PYTHONPATH", "")])
+    done = subprocess.run(
+        [sys.executable, SCRIPT, "5", *program], cwd=tmp_path, env=os.environ | {"PYTHONPATH": path},
+        capture_output=True, text=True, timeout=280,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("exit code 137; started again") == 2
+    sessions = json.loads((tmp_path / "run" / "config.json").read_text())["sessions"]
+    assert [session["from_iteration"] for session in sessions] == [0, 1, 2]
+    assert len((tmp_path / "run" / "metrics.csv").read_text().splitlines()) == 5
