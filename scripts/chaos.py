@@ -432,7 +432,7 @@ def main(arguments: list[str]) -> int:
     return 1 if failed else 0
 
 
-def _trials(given: argparse.Namespace, done: list[dict[str, Any]], fixed: dict[str, str], folder: Path) -> int:
+def _trials(given: argparse.Namespace, done: list[dict[str, Any]], fixed: dict[str, Any], folder: Path) -> int:
     """Do those that are not done; how many failed."""
     pythons = given.python or [Path(sys.executable)]
     wholes: dict[Path, dict[str, Any]] = {}
