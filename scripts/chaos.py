@@ -35,6 +35,7 @@ from pathlib import Path
 from typing import Any
 
 import digests
+import torch
 
 ROOT = Path(__file__).resolve().parents[1]
 RANKS = 2
@@ -343,7 +344,7 @@ def go_on(python: Path, folder: Path, forget: str) -> str:
 
 def read(run: Path) -> dict[str, Any]:
     """What must be the same."""
-    best = digests.torch.load(run / "checkpoints" / "best.pt", weights_only=True)["learner"]
+    best = torch.load(run / "checkpoints" / "best.pt", weights_only=True)["learner"]
     left = [path.name for path in run.rglob("*") if path.suffix in (".part", ".damaged", ".old")]
     return digests.read_run(run) | {
         "best": dict(digests._entries("", best)), "events": list(events(run)), "left": left,

@@ -43,6 +43,7 @@ chmod +x "$shell"
 if [[ ${CUT:-} ]]; then (sleep "$CUT" && ip -n $a link set to_b down) & fi
 if [[ ${LOSE:-} ]]; then (sleep "$LOSE" && ip netns pids $b | xargs -r kill -KILL) & fi
 code=0
-FI_PROVIDER=tcp ip netns exec $a mpirun -launcher ssh -launcher-exec "$shell" -hosts 10.213.7.1,10.213.7.2 -iface to_b -ppn 1 -n 2 "$@" ||
+# Without shared memory, by which two hosts cannot talk.
+FI_PROVIDER=tcp UCX_TLS=tcp,self ip netns exec $a mpirun -launcher ssh -launcher-exec "$shell" -hosts 10.213.7.1,10.213.7.2 -iface to_b -ppn 1 -n 2 "$@" ||
     code=$?
 exit $code
