@@ -293,3 +293,47 @@ def test_a_picture_by_hand() -> None:
 def test_absurd_pictures_are_refused(pixels: Any) -> None:
     with pytest.raises(UserError, match="pixels: expected an integer from 8 to 512"):
         vector.make(point_nav.DISCRETE, 1, "gymnasium", kwargs={"pixels": pixels})
+
+
+# --- Another course ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("vectorised", [False, True])
+def test_the_goal_its_radius_and_the_step_are_the_users(vectorised: bool) -> None:
+    given: dict[str, Any] = {"step_size": 0.4, "goal": [0.5, -0.5], "goal_radius": 0.2}
+    envs: Any = gymnasium.make_vec(point_nav.DISCRETE, 1, **given)
+    envs.reset(seed=0)
+    envs._position[:] = (0.5, 0.0)
+    alone: Any = placed(point_nav.DISCRETE, (0.5, 0.0), **given)
+    seen, reward, terminated, _, info = envs.step(np.array([2])) if vectorised else alone.step(2)
+    np.testing.assert_allclose(np.ravel(seen), (0.5, -0.4), atol=1e-6)
+    assert np.all(terminated) and np.all(info["success"])
+    np.testing.assert_allclose([np.ravel(reward)[0], np.ravel(info["dist"])[0]], [0.99, 0.1], rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("step_size", 0),
+        ("step_size", "far"),
+        ("goal_radius", -1.0),
+        ("goal", (2.0, 0.0)),
+        ("goal", 0.5),
+        ("goal", None),
+    ],
+)
+def test_a_course_outside_the_square_is_refused(name: str, value: Any) -> None:
+    with pytest.raises(ValueError, match=name):
+        gymnasium.make(point_nav.DISCRETE, **{name: value})
+
+
+def test_the_distance_is_told_from_the_start() -> None:
+    env = gymnasium.make(point_nav.DISCRETE)
+    observation, info = env.reset(seed=1)
+    assert info["dist"] == pytest.approx(float(np.hypot(*observation)), rel=1e-6) and "success" not in info
+    assert env.step(0)[4]["success"] is False
+
+
+def test_the_greedy_expert_refuses_a_goal_that_it_does_not_know(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"goal \[0.5, 0.5\] given, but --policy greedy walks to the origin"):
+        record(point_nav.DISCRETE, "greedy", 2, tmp_path / "x.h5", env_kwargs={"goal": [0.5, 0.5]})

@@ -19,6 +19,7 @@ from trpo_gail.errors import UserError, shortened
 from trpo_gail.experts import arrays, structured
 from trpo_gail.experts.data import Demonstrations
 from trpo_gail.experts.facts import Provenance
+from trpo_gail.experts.policies import greedy
 from trpo_gail.experts.policies.noisy import Noisy
 from trpo_gail.experts.save import save
 from trpo_gail.experts.subsampling import paper_offsets, paper_rows
@@ -74,6 +75,8 @@ def record(
     """
     check_request(episodes, num_envs, subsample, noise, Path(out), overwrite)
     out = Path(out).absolute()  # an environment may change the working directory
+    if str(policy_path) == greedy.NAME:
+        greedy.refuse_another_course(env_kwargs or {})
     actor = load_actor(policy_path, env_id, snapshot)
     most = min(num_envs, episodes)
     env = make_together(env_id, most, backend, env_kwargs, threads, max_episode_steps=max_episode_steps)

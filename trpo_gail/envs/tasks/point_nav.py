@@ -9,7 +9,8 @@ episodes
     success rate = mean return + 0.01 * mean length.
 
 With the argument `pixels`, 32 for instance, an observation is a picture [32, 32, 3] of the square in place of the
-position.
+position. `step_size`, `goal` and `goal_radius` move the goal or change how hard it is to reach; `info` has the distance
+to the goal (`dist`) and whether it is reached (`success`).
 
 From some starts, steps of 0.2 cannot reach the goal: moves keep x and y on lattices of that pitch, and if neither comes
 closer to 0 than about 0.1, the point can only jump over the goal (unless it walks into a wall, which shifts its
@@ -23,6 +24,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import gymnasium
@@ -51,7 +53,31 @@ def _spaces(continuous: bool, pixels: int | None) -> tuple[Box, Box | Discrete]:
     return Box(0, 255, (pixels, pixels, 3), np.uint8), acts
 
 
-def observed(position: np.ndarray, pixels: int | None) -> np.ndarray:
+@dataclass(frozen=True)
+class Course:
+    """Where the goal is, and how far a step goes. Raises ValueError for what is not in the square."""
+
+    step_size: float = STEP
+    goal: tuple[float, float] = (0.0, 0.0)
+    goal_radius: float = RADIUS
+
+    def __post_init__(self) -> None:
+        for name, value in (("step_size", self.step_size), ("goal_radius", self.goal_radius)):
+            if not (isinstance(value, int | float) and 0 < value <= 2):
+                raise ValueError(f"{name}: expected a length above 0, at most 2, found {value!r}")
+        try:
+            inside = np.shape(self.goal) == (2,) and bool((np.abs(np.asarray(self.goal, np.float64)) <= 1).all())
+        except (TypeError, ValueError):
+            inside = False
+        if not inside:
+            raise ValueError(f"goal: expected x and y from -1 to 1, found {self.goal!r}")
+
+    def distance(self, position: np.ndarray) -> np.ndarray:
+        """From positions [N, 2] to the goal: [N]."""
+        return np.asarray(np.hypot(position[:, 0] - self.goal[0], position[:, 1] - self.goal[1]))
+
+
+def observed(position: np.ndarray, pixels: int | None, course: Course = Course()) -> np.ndarray:
     """Observations of positions [N, 2] float64: the same as float32, or pictures [N, pixels, pixels, 3] uint8.
 
     y is upward; the goal is a green disc on white, the point a dark one. A pixel at an edge has the share of the disc that
@@ -62,7 +88,8 @@ def observed(position: np.ndarray, pixels: int | None) -> np.ndarray:
     centres = (np.arange(pixels) + 0.5) / pixels * 2 - 1
     x, y = centres[None, None, :], -centres[None, :, None]
     picture = np.full((len(position), pixels, pixels, 3), 255.0)
-    for centre, radius, colour in ((np.zeros((1, 2)), RADIUS, (120, 200, 120)), (position, POINT, (40, 40, 90))):
+    discs = ((np.array([course.goal]), course.goal_radius, (120, 200, 120)), (position, POINT, (40, 40, 90)))
+    for centre, radius, colour in discs:
         distance = np.hypot(x - centre[:, 0, None, None], y - centre[:, 1, None, None])
         share = np.clip((radius - distance) * pixels / 2 + 0.5, 0.0, 1.0)[..., None]
         picture += share * (np.array(colour, np.float64) - picture)
@@ -81,11 +108,12 @@ def _directions(actions: np.ndarray, continuous: bool) -> np.ndarray:
 
 
 def _move(
-    position: np.ndarray, directions: np.ndarray, disturbance: np.ndarray | float
+    course: Course, position: np.ndarray, directions: np.ndarray, disturbance: np.ndarray | float
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Move N points by one step: positions [N, 2], rewards [N], whether at the goal [N]; floats are float64."""
-    moved = np.clip(position + STEP * directions + disturbance, -1, 1)
-    goal = moved[:, 0] ** 2 + moved[:, 1] ** 2 <= RADIUS**2
+    moved = np.clip(position + course.step_size * directions + disturbance, -1, 1)
+    x, y = moved[:, 0] - course.goal[0], moved[:, 1] - course.goal[1]
+    goal = x**2 + y**2 <= course.goal_radius**2
     return moved, STEP_REWARD + GOAL_REWARD * goal, goal
 
 
@@ -99,8 +127,16 @@ class PointNav(gymnasium.Env):
     metadata = {"render_modes": ["rgb_array"], "render_fps": 10}  # noqa: RUF012
 
     def __init__(
-        self, continuous: bool = False, noise: float = 0.0, render_mode: str | None = None, pixels: int | None = None
+        self,
+        continuous: bool = False,
+        noise: float = 0.0,
+        render_mode: str | None = None,
+        pixels: int | None = None,
+        step_size: float = STEP,
+        goal: tuple[float, float] = (0.0, 0.0),
+        goal_radius: float = RADIUS,
     ) -> None:
+        self._course = Course(step_size, goal, goal_radius)
         self.observation_space, self.action_space = _spaces(continuous, pixels)
         self.render_mode, self._pixels = render_mode, pixels
         self._continuous, self._noise = continuous, _checked_noise(noise)
@@ -109,16 +145,17 @@ class PointNav(gymnasium.Env):
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[np.ndarray, dict]:
         super().reset(seed=seed)
         self._position = _start(self.np_random)[None]
-        return self._observation(), {}
+        return self._observation(), {"dist": float(self._course.distance(self._position)[0])}
 
     def step(self, action: Any) -> tuple[np.ndarray, float, bool, bool, dict]:
         disturbance = self._noise * self.np_random.standard_normal(2) if self._noise else 0.0
         directions = _directions(np.asarray(action)[None], self._continuous)
-        self._position, reward, goal = _move(self._position, directions, disturbance)
-        return self._observation(), float(reward[0]), bool(goal[0]), False, {}
+        self._position, reward, goal = _move(self._course, self._position, directions, disturbance)
+        info = {"dist": float(self._course.distance(self._position)[0]), "success": bool(goal[0])}
+        return self._observation(), float(reward[0]), bool(goal[0]), False, info
 
     def _observation(self) -> np.ndarray:
-        return observed(self._position, self._pixels)[0]
+        return observed(self._position, self._pixels, self._course)[0]
 
     def render(self) -> np.ndarray | None:
         """The square [160, 160, 3] uint8, y upward: the goal a green disc, the point a dark one."""
@@ -127,7 +164,8 @@ class PointNav(gymnasium.Env):
         centres = (np.arange(PIXELS) + 0.5) / PIXELS * 2 - 1
         x, y = centres[None, :], -centres[:, None]
         picture = np.full((PIXELS, PIXELS, 3), 255, np.uint8)
-        picture[x**2 + y**2 <= RADIUS**2] = (120, 200, 120)
+        goal, radius = self._course.goal, self._course.goal_radius
+        picture[(x - goal[0]) ** 2 + (y - goal[1]) ** 2 <= radius**2] = (120, 200, 120)
         picture[(x - self._position[0, 0]) ** 2 + (y - self._position[0, 1]) ** 2 <= 0.04**2] = (40, 40, 90)
         return picture
 
@@ -145,7 +183,11 @@ class PointNavVector(gymnasium.vector.VectorEnv):
         noise: float = 0.0,
         max_episode_steps: int = LIMIT,
         pixels: int | None = None,
+        step_size: float = STEP,
+        goal: tuple[float, float] = (0.0, 0.0),
+        goal_radius: float = RADIUS,
     ) -> None:
+        self._course = Course(step_size, goal, goal_radius)
         if max_episode_steps < 1:
             raise ValueError(f"max_episode_steps: expected at least 1, found {max_episode_steps}")
         self.num_envs = num_envs
@@ -171,7 +213,7 @@ class PointNavVector(gymnasium.vector.VectorEnv):
         ]
         self._begin(np.ones(self.num_envs, bool))
         self._autoreset_envs = np.zeros(self.num_envs, bool)
-        return observed(self._position, self._pixels), {}
+        return observed(self._position, self._pixels, self._course), self._info(np.zeros(self.num_envs, bool))
 
     def step(self, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, dict]:
         """Observations [N, 2], rewards [N], terminated [N], truncated [N]."""
@@ -182,14 +224,20 @@ class PointNavVector(gymnasium.vector.VectorEnv):
             for i in np.flatnonzero(~begin):
                 disturbance[i] = self._noise * self._rngs[i].standard_normal(2)
         directions = _directions(actions, self._continuous)
-        self._position, reward, terminated = _move(self._position, directions, disturbance)
+        self._position, reward, terminated = _move(self._course, self._position, directions, disturbance)
         self._steps = self._steps + 1
         if begin.any():
             self._begin(begin)
             reward[begin], terminated[begin] = 0.0, False
         truncated = self._steps >= self._limit
         self._autoreset_envs = terminated | truncated
-        return observed(self._position, self._pixels), reward, terminated, truncated, {}
+        seen = observed(self._position, self._pixels, self._course)
+        return seen, reward, terminated, truncated, self._info(terminated)
+
+    def _info(self, success: np.ndarray) -> dict[str, np.ndarray]:
+        """In gymnasium's form: [N] each, and whether an environment has the entry."""
+        have = np.ones(self.num_envs, bool)
+        return {"dist": self._course.distance(self._position), "_dist": have, "success": success, "_success": have}
 
     def _begin(self, which: np.ndarray) -> None:
         for i in np.flatnonzero(which):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -54,3 +56,13 @@ def greedy(env_id: str) -> GreedyPointNav:
     if env_id not in known:
         raise UserError(f"--policy {NAME}: only {' and '.join(known)} have a greedy expert, {env_id!r} has none")
     return GreedyPointNav(continuous=env_id == point_nav.CONTINUOUS)
+
+
+def refuse_another_course(env_kwargs: Mapping[str, Any]) -> None:
+    """Raise UserError for a goal or a step that this expert does not know."""
+    for name in ("goal", "step_size"):
+        if name in env_kwargs:
+            raise UserError(
+                f"--env_kwargs: {name} {env_kwargs[name]} given, but --policy {NAME} walks to the origin by steps of "
+                f"{point_nav.STEP}: expected without it"
+            )
