@@ -28,14 +28,14 @@ def penalty(space: Any, **given: Any) -> float | None:
 @pytest.mark.parametrize(
     ("space", "given", "expected"),
     [
-        (VECTOR, {}, 10.0),
+        (VECTOR, {}, 3.0),
         (PICTURE, {}, 0.0),
         (Dict({"camera": PICTURE, "speed": VECTOR}), {}, 0.0),
-        (Dict({"camera": PICTURE, "speed": VECTOR}), {"ignore": ("camera",)}, 10.0),
-        (PICTURE, {"loss": "wasserstein"}, 10.0),
+        (Dict({"camera": PICTURE, "speed": VECTOR}), {"ignore": ("camera",)}, 3.0),
+        (PICTURE, {"loss": "wasserstein"}, 3.0),
         (VECTOR, {"expert_batch_size": 7}, 0.0),
-        (VECTOR, {"expert_batch_size": 7, "gradient_penalty_at": "both"}, 10.0),
-        (PICTURE, {"gradient_penalty": 3.0}, 3.0),
+        (VECTOR, {"expert_batch_size": 7, "gradient_penalty_at": "both"}, 3.0),
+        (PICTURE, {"gradient_penalty": 7.0}, 7.0),
         (VECTOR, {"gradient_penalty": 0.0}, 0.0),
     ],
 )

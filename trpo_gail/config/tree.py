@@ -201,7 +201,7 @@ class DiscriminatorConfig:
     """With --discriminator.loss cross-entropy: share of the learner's rows that are taken to be as good as the expert's
     (positive-unlabelled learning); None takes all of them for worse."""
     gradient_penalty: NotNegative | None = None
-    """Weight of the mean of (|gradient of the logit by the inputs| - gradient_penalty_target)^2. None takes 10, which lets D
+    """Weight of the mean of (|gradient of the logit by the inputs| - gradient_penalty_target)^2. None takes 3, which lets D
     be ahead without its reward going flat; or 0 if D sees images, or if --discriminator.expert_batch_size leaves no pairs
     to mix."""
     gradient_penalty_target: NotNegative = 1.0
