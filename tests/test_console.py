@@ -224,7 +224,7 @@ def test_warnings_stay_on_stderr_while_there_is_a_bar(on_terminal: Start, capsys
 
 _EARLY = """
 import sys, time, types
-def run(*arguments):
+def run(*arguments, **more):
     time.sleep(0.3)
     raise trpo_gail.errors.UserError("too early")
 training = types.ModuleType("trpo_gail.runs.training")

@@ -22,7 +22,9 @@ from trpo_gail.spaces.spec import EnvSpec
 
 FOLDER = Path(__file__).parents[2] / "expert_data"
 ALIVE, SUCCESS = "-log(1-D)", "log(D)"
-ONES_THAT_SUCCEED = {"PointNav2D-v0", "PointNav2DContinuous-v0", "paper/Acrobot-v0", "paper/MountainCar-v0"}
+ONES_THAT_SUCCEED = {
+    "MountainCar-v0", "PointNav2D-v0", "PointNav2DContinuous-v0", "paper/Acrobot-v0", "paper/MountainCar-v0",
+}  # fmt: skip
 
 
 def ended(held: Demonstrations, terminal: list[int], limit: list[int]) -> Demonstrations:
