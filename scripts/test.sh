@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Sets up, then runs every check: lint, format, types, unit tests, tests under mpirun. Exits non-zero if one fails.
 #
-#   scripts/test.sh            everything; about seven minutes on two cores
+#   scripts/test.sh            everything but the longest tests (`pytest -m long` runs those); ten minutes on two cores
 #   scripts/test.sh --quick    for use while you work; less than one minute. Lint, format, the package's types, and the
 #                              tests of its parts (which start no program and train no run), without the slow ones
 set -euo pipefail
@@ -40,9 +40,9 @@ if [[ $quick ]]; then
         tests/test_{config,critic,errors,finite,layers,paper_iteration,policy,scores,whole_file}.py
 else
     step types mypy
-    step "unit tests" pytest -n 2 --dist worksteal --ignore=tests/mpi tests
+    step "unit tests" pytest -n 2 --dist worksteal -m "not long" --ignore=tests/mpi tests
     # One at a time, since each of these keeps both cores busy. Last, so that the output ends with pytest's summary.
-    step "tests under mpirun" pytest tests/mpi
+    step "tests under mpirun" pytest -m "not long" tests/mpi
 fi
 
 if ((${#failed[@]})); then

@@ -223,7 +223,7 @@ def _counted(call: Callable[..., Any], count: Callable[[], None]) -> Callable[..
     return counted
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_kill_at_every_point_of_every_write(whole: Path, tmp_path: Path) -> None:
     """config.json, checkpoints within and after iterations, the best, the summary, the picture."""
     number = 1
