@@ -28,13 +28,12 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 
 @pytest.mark.parametrize(
     ("number", "signal"),
-    [(25, "SIGKILL"), (52, "SIGKILL"), (4, "SIGINT"), (23, "SIGSTOP"), (47, "SIGTERM")],
-    ids=[
-        "kill a rank in an evaluation",
-        "kill all at a rename",
-        "interrupt at the start",
-        "stop a rank",
-        "end the launcher",
+    [
+        pytest.param(25, "SIGKILL", id="kill a rank in an evaluation"),
+        pytest.param(52, "SIGKILL", id="kill all at a rename", marks=pytest.mark.long),
+        pytest.param(4, "SIGINT", id="interrupt at the start", marks=pytest.mark.long),
+        pytest.param(23, "SIGSTOP", id="stop a rank", marks=pytest.mark.long),
+        pytest.param(47, "SIGTERM", id="end the launcher", marks=pytest.mark.long),
     ],
 )
 def test_a_trial_ends_and_resumes_to_the_same_bits(

@@ -188,6 +188,7 @@ def test_one_signal_ends_ranks_that_wait_for_one_that_hangs(run: Run) -> None:
     assert "rank 1 on " in job.err and "hangs in phase 'sample'" in job.err and not job.left()
 
 
+@pytest.mark.long
 def test_a_slow_rank_is_named(run: Run) -> None:
     run.fire("1 slow")
     job = run.begin(2)

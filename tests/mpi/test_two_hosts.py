@@ -43,6 +43,7 @@ def test_two_hosts_train_as_one_does(tmp_path: Path) -> None:
     assert differing(*(state(checkpoints(run)[-1]) for run in (one, two))) == []
 
 
+@pytest.mark.long
 def test_a_link_that_is_cut_ends_the_job(tmp_path: Path) -> None:
     run = tmp_path / "run"
     done = launch([SCRIPT], run, "--iterations", "100000", "--steps", "100000000", "--rank_timeout", "5", CUT="60")
