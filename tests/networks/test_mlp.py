@@ -116,9 +116,9 @@ def test_slopes_and_their_pullback_are_autograds(
             if along.requires_grad
             else [torch.zeros_like(p) for p in parameters]
         )
-    here, into = net.slopes(x), [torch.zeros_like(p) for p in parameters]
+    here, into = net.linearise(x), [torch.zeros_like(p) for p in parameters]
     torch.testing.assert_close(here.to_inputs(delta), expected.detach())
-    here.pullback(delta, v, into)
+    here.pullback_slopes(delta, v, into)
     torch.testing.assert_close(into, list(by))
 
 

@@ -167,13 +167,13 @@ class Updater:
         points, weight = weighted
         net = self._network.net
         assert isinstance(net, MLP)
-        here = net.slopes(points.z.to(self._adam.flat.vector.dtype))
+        here = net.linearise(points.z.to(self._adam.flat.vector.dtype))
         one = self._network.inputs.choose_back(torch.ones_like(here.output[:, 0]), here.output, points.actions)
         slopes = here.to_inputs(one)
         lengths = _lengths(slopes)
         off = lengths - self._config.gradient_penalty_target
         by_slope = (2.0 * weight * self._penalty_weight * off / lengths)[:, None] * slopes
-        here.pullback(one, by_slope, into)
+        here.pullback_slopes(one, by_slope, into)
         return weight * float((off.double() ** 2).sum())
 
     def _mixture(self, ours: Rows, theirs: Rows, draw: Draw, rng: np.random.Generator) -> _Mixture | None:

@@ -107,17 +107,13 @@ class MLP(nn.Module):
         """One forward pass over rows [B, I], kept for products with the Jacobian."""
         return LinearisedMLP(self.layers, self.activations(x), self.activation)
 
-    @torch.no_grad()
-    def slopes(self, x: Tensor) -> Slopes:
-        """One forward pass over rows [B, I], kept for the derivatives by these inputs, and for theirs."""
-        return Slopes(self.layers, self.activations(x), self.activation)
-
 
 class LinearisedMLP:
     """A `network.Linearised` of an MLP. With minibatches this small, autograd would take most of the time."""
 
     def __init__(self, layers: list[nn.Linear], hidden: list[Tensor], activation: Activation) -> None:
-        self._layers, self._hidden, self._through = layers, hidden, activation.through
+        self._layers, self._hidden = layers, hidden
+        self._through, self._bend = activation.through, activation.bend
         self.output = layers[-1](hidden[-1])
 
     @torch.no_grad()
@@ -141,8 +137,8 @@ class LinearisedMLP:
             self._pullback([h[rows] for h in self._hidden], delta[rows], into)
 
     @torch.no_grad()
-    def to_inputs(self, delta: Tensor, count: int) -> Tensor:
-        """The derivative [B, count] with respect to the first inputs, for delta [B, K]."""
+    def to_inputs(self, delta: Tensor, count: int | None = None) -> Tensor:
+        """The derivative [B, count] of delta . output with respect to the first inputs, or to all, for delta [B, K]."""
         for k in reversed(range(1, len(self._layers))):
             delta = self._through(delta @ self._layers[k].weight, self._hidden[k])
         return delta @ self._layers[0].weight[:, :count]
@@ -155,29 +151,14 @@ class LinearisedMLP:
             if k > 0:
                 delta = self._through(delta @ self._layers[k].weight, hidden[k])
 
-
-class Slopes:
-    """Derivatives by an MLP's inputs, and what these change by as the parameters move; for penalties on gradients."""
-
-    def __init__(self, layers: list[nn.Linear], hidden: list[Tensor], activation: Activation) -> None:
-        self._layers, self._hidden, self._activation = layers, hidden, activation
-        self.output = layers[-1](hidden[-1])  # [B, K]
-
     @torch.no_grad()
-    def to_inputs(self, delta: Tensor) -> Tensor:
-        """The derivative [B, I] of delta . output by the inputs, for delta [B, K]."""
-        for k in reversed(range(1, len(self._layers))):
-            delta = self._activation.through(delta @ self._layers[k].weight, self._hidden[k])
-        return delta @ self._layers[0].weight
-
-    @torch.no_grad()
-    def pullback(self, delta: Tensor, v: Tensor, into: list[Tensor]) -> None:
+    def pullback_slopes(self, delta: Tensor, v: Tensor, into: list[Tensor]) -> None:
         """Add the gradient of v . to_inputs(delta), summed over rows, for v [B, I]: one tensor per parameter, in order.
 
         v . to_inputs(delta) is the change of delta . output as the inputs move along v. Its backward pass goes over that
         of the outputs, too, on which the derivative of each activation depends.
         """
-        through, layers, hidden = self._activation.through, self._layers, self._hidden
+        through, layers, hidden = self._through, self._layers, self._hidden
         steps, moved = [], [v]  # of the sums before each activation, and of what comes behind it
         for k, layer in enumerate(layers[:-1]):
             steps.append(moved[k] @ layer.weight.T)
@@ -185,7 +166,7 @@ class Slopes:
         _add(into[2 * len(steps)], delta, moved[-1])
         along, across = delta @ layers[-1].weight, None  # by `moved`, and by `hidden`
         for k in reversed(range(len(steps))):
-            bent = self._activation.bend(hidden[k + 1]) * steps[k] * along
+            bent = self._bend(hidden[k + 1]) * steps[k] * along
             across = through(bent if across is None else across + bent, hidden[k + 1])
             along = through(along, hidden[k + 1])
             _add(into[2 * k], along, moved[k])
