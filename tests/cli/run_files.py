@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from trpo_gail.cli import main
+
 SECONDS = ("wall_s", "eval_s")  # of a checkpoint's counters: no two runs have the same
 
 
@@ -72,3 +74,15 @@ def events(run: Path, tag: str) -> list[int]:
 
         accumulator = EventAccumulator(str(run)).Reload()
         return [event.step for event in accumulator.Scalars(tag)]
+
+
+def resume(run: Path) -> None:
+    """Go on with a run by the command line."""
+    assert main(["train", "--resume", "--out", str(run), "--quiet"]) == 0
+
+
+def check_trained_alike(run: Path, whole: Path) -> None:
+    """The last checkpoint of six iterations, the best one, metrics and events are the same."""
+    for name in ("iteration_0000006.pt", "best.pt"):
+        assert differing(*(state(folder / "checkpoints" / name) for folder in (run, whole))) == []
+    assert metrics(run) == metrics(whole) and events(run, "kl") == events(whole, "kl")

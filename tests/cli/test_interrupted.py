@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from bad_input import EXPERT, tiny_run
 from disk import full_disk
-from run_files import checkpoints, differing, events, metrics, state
+from run_files import check_trained_alike, checkpoints, metrics, resume
 
 from trpo_gail.cli import main
 from trpo_gail.reports import style
@@ -45,14 +45,8 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def resume(run: Path) -> None:
-    assert main(["train", "--resume", "--out", str(run), "--quiet"]) == 0
-
-
 def check_same(run: Path, whole: Path) -> None:
-    for name in ("iteration_0000006.pt", "best.pt"):
-        assert differing(*(state(folder / "checkpoints" / name) for folder in (run, whole))) == []
-    assert metrics(run) == metrics(whole) and events(run, "kl") == events(whole, "kl")
+    check_trained_alike(run, whole)
     assert [path.name for path in checkpoints(run)] == [path.name for path in checkpoints(whole)]
     summaries = [json.loads((folder / "summary.json").read_text()) for folder in (run, whole)]
     for name in ("returns", "iterations", "steps", "eval_steps", "best_return"):

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 from bad_input import tiny_run
-from run_files import checkpoints, differing, events, metrics, state
+from run_files import check_trained_alike, checkpoints, metrics, resume
 
 from trpo_gail.cli import main
 from trpo_gail.reports import style
@@ -40,14 +40,8 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def resume(run: Path) -> None:
-    assert main(["train", "--resume", "--out", str(run), "--quiet"]) == 0
-
-
 def check_same(run: Path, whole: Path) -> None:
-    for name in ("iteration_0000006.pt", "best.pt"):
-        assert differing(*(state(folder / "checkpoints" / name) for folder in (run, whole))) == []
-    assert metrics(run) == metrics(whole) and events(run, "kl") == events(whole, "kl")
+    check_trained_alike(run, whole)
     assert not list(run.rglob("*.part"))
 
 
