@@ -6,7 +6,8 @@
 #
 #   --quick       only one line of the table after the tests, and no trainings
 #   --out DIR     folder for tests.txt, gpu.json and gpu.md; default: results/gpu
-#   --site DIR    folder of wheels, for a machine without a network: gymnasium, rich, pytest and mpi4py
+#   --site DIR    folder of wheels, for a machine without a network: gymnasium, rich, pytest, mpi4py, mpich, mujoco.
+#                 They go into a new environment beside PYTHON's packages, deleted at the end.
 #   --device cpu  rehearse without a device
 #
 # It needs Python 3.11 or later with torch (CUDA), numpy and h5py. PYTHON names the interpreter. Ranks need mpirun.
@@ -26,12 +27,16 @@ while (($#)); do
     shift
 done
 
-lib=$(mktemp -d)
-trap 'rm -rf "$lib"' EXIT
 if [[ -n $site ]]; then
-    "$python" -m pip install -q --no-index --no-deps --target "$lib" "$site"/*.whl
+    new=$(mktemp -d)
+    trap 'rm -rf "$new"' EXIT
+    "$python" -m venv --without-pip "$new"
+    "$python" -c 'import sys; print(*(path for path in sys.path if path.endswith("-packages")), sep="\n")' \
+        >"$("$new/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/given.pth"
+    "$python" -m pip --python "$new/bin/python" install -q --no-index --no-deps --ignore-installed "$site"/*.whl
+    python=$new/bin/python
 fi
-export PYTHONPATH=$root:$root/tests:$lib${PYTHONPATH:+:$PYTHONPATH} TRPO_GAIL_TEST_DEVICE=$device
+export PYTHONPATH=$root:$root/tests${PYTHONPATH:+:$PYTHONPATH} TRPO_GAIL_TEST_DEVICE=$device
 
 missing=$("$python" - <<'P'
 import importlib.util as u
@@ -51,8 +56,8 @@ fi
 
 mkdir -p "$out"
 failed=0
-timeout 240 "$python" -m pytest -q -p no:cacheprovider tests/gpu 2>&1 | tee "$out/tests.txt" || failed=1
+timeout -s INT 150 "$python" -m pytest -q -p no:cacheprovider -o faulthandler_timeout=60 tests/gpu 2>&1 | tee "$out/tests.txt" || failed=1
 env=Hopper-v4
 "$python" -c 'import mujoco' 2>/dev/null || env=PointNav2DContinuous-v0
-timeout 230 "$python" scripts/gpu_table.py --out "$out" --device "$device" --env "$env" --expert "expert_data/$env.h5" "${quick[@]}"
+timeout 320 "$python" scripts/gpu_table.py --out "$out" --device "$device" --env "$env" --expert "expert_data/$env.h5" "${quick[@]}"
 exit $failed

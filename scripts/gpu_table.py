@@ -3,8 +3,10 @@
 
     python scripts/gpu_table.py --out DIR [--quick] [--device cuda]
 
-Writes gpu.json and gpu.md into DIR. Each time is the median of several calls, in milliseconds; one call before them is
-not counted. Data have Hopper's shapes: 11 observations, 3 actions. `--device cpu` rehearses without a device.
+Writes gpu.json and gpu.md into DIR, again after each cell, so that a run that is cut short leaves what it has. Each time
+is the median of several calls, in milliseconds; one call before them is not counted. Data have Hopper's shapes: 11
+observations, 3 actions. The second table counts what one call asks of the device: kernels, copies, and waits for it.
+`--device cpu` rehearses without a device.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -40,8 +42,11 @@ from trpo_gail.system import whole_file
 
 WIDTHS, BATCHES = (64, 256, 1024, 4096), (2048, 16384, 65536)
 ENVS = 16
-SECONDS = 1.0  # for a cell, besides its first call
-TRAINING = 30.0  # s
+SECONDS = 0.3  # for a part, besides its first call
+MOST = 1024 * 1024 * 4096  # units^2 * rows per CPU thread of a cell; beyond, it would take minutes
+TRAINING = 20.0  # s
+Found = dict[str, Any]
+Device = Literal["cpu", "cuda"]
 
 
 class Still:
@@ -68,7 +73,7 @@ def rollout(rows: int) -> Rollout:
     )  # fmt: skip
 
 
-def config(width: int, rows: int, device: str) -> Config:
+def config(width: int, rows: int, device: Device) -> Config:
     """The default preset with networks of one width."""
     base = preset("default", "Hopper-v4")
     return dataclasses.replace(
@@ -79,7 +84,7 @@ def config(width: int, rows: int, device: str) -> Config:
     )  # fmt: skip
 
 
-def parts(width: int, rows: int, device: str) -> dict[str, Callable[[], Any]]:
+def parts(width: int, rows: int, device: Device) -> dict[str, Callable[[], Any]]:
     """The timed functions, by name."""
     cfg, workers, held = config(width, rows, device), Workers(), rollout(rows)
     seen = transitions.of([held], Rows(0, rows, rows))
@@ -108,7 +113,7 @@ def parts(width: int, rows: int, device: str) -> dict[str, Callable[[], Any]]:
     }
 
 
-def milliseconds(call: Callable[[], Any], device: str) -> float:
+def milliseconds(call: Callable[[], Any], device: Device) -> float:
     """Median time of a call, until the device has finished."""
 
     def once() -> float:
@@ -126,34 +131,55 @@ def milliseconds(call: Callable[[], Any], device: str) -> float:
     return statistics.median(times)
 
 
-def places(device: str) -> list[tuple[str, str, int]]:
+def places(device: Device) -> list[tuple[str, Device, int]]:
     """(title, device, threads)."""
     cores = Workers().threads()
     return [("1 core", "cpu", 1), (f"{cores} cores", "cpu", cores), (device, device, cores)]
 
 
-def table(device: str, quick: bool) -> list[dict[str, Any]]:
-    """Times by width, batch, part and place."""
-    rows = []
+def table(device: Device, quick: bool, found: Found, keep: Callable[[], None]) -> None:
+    """Times by width, batch, part and place; `keep` is called after each cell."""
     for width in WIDTHS[:1] if quick else WIDTHS:
         for batch in BATCHES[:1] if quick else BATCHES:
-            cell: dict[str, dict[str, float | None]] = {}
+            cell: dict[str, dict[str, float]] = {}
+            found["table"].append({"units": width, "rows": batch, "milliseconds": cell})
             for title, where, threads in places(device):
-                if where == "cpu" and width * width * batch > 1024 * 1024 * 16384:
-                    continue  # it would take minutes, and the answer is known
+                if where == "cpu" and width * width * batch > MOST * min(threads, 4):
+                    continue
                 torch.set_num_threads(threads)
                 for name, call in parts(width, batch, where).items():
                     cell.setdefault(name, {})[title] = round(milliseconds(call, where), 3)
                 print(f"{width} units, {batch} rows, {title}: done", flush=True)
-            rows.append({"units": width, "rows": batch, "milliseconds": cell})
-    return rows
+                keep()
 
 
-def trainings(device: str, seconds: float, env: str, expert: str) -> dict[str, float | None]:
+def counts(device: Device) -> dict[str, dict[str, int]]:
+    """Kernels, copies from and to the device, and waits for it, in one call of each part with the smallest networks."""
+    from torch.profiler import ProfilerActivity, profile
+
+    kinds = {"copies to the host": "Memcpy DtoH", "copies to the device": "Memcpy HtoD"}
+    found = {}
+    for name, call in parts(WIDTHS[0], BATCHES[0], device).items():
+        call()
+        with profile(activities=[ProfilerActivity.CPU, ProfilerActivity.CUDA]) as seen:
+            call()
+            torch.cuda.synchronize()
+        events = seen.events()
+        names = [event.name for event in events]
+        found[name] = {
+            "kernels": sum("LaunchKernel" in n for n in names),
+            **{title: sum(n.startswith(kind) for n in names) for title, kind in kinds.items()},
+            "waits": names.count("cudaStreamSynchronize"),
+        }
+    return found
+
+
+def trainings(device: Device, seconds: float, env: str, expert: str) -> dict[str, float | None]:
     """Environment steps per second of whole trainings, by place."""
     from trpo_gail.studies import bench
 
     rates: dict[str, float | None] = {}
+    where: Device
     for where, ranks in (("cpu", 1), (device, 1), (device, 2)):
         title = f"{where}, {ranks} rank{'s' if ranks > 1 else ''}"
         given = dataclasses.replace(preset("default", env), expert=expert, device=where)
@@ -165,16 +191,20 @@ def trainings(device: str, seconds: float, env: str, expert: str) -> dict[str, f
     return rates
 
 
-def markdown(found: dict[str, Any]) -> str:
+def markdown(found: Found) -> str:
     """The same as Markdown tables."""
-    names = list(found["table"][0]["milliseconds"])
-    titles = list(found["table"][-1]["milliseconds"][names[0]] | found["table"][0]["milliseconds"][names[0]])
+    titles = list(dict.fromkeys(t for row in found["table"] for times in row["milliseconds"].values() for t in times))
     lines = [f"# {found['device']}", "", f"{found['date']}, commit {found['commit']}, torch {found['torch']}.", ""]
     lines += [f"| units | rows | part | {' | '.join(f'{t}, ms' for t in titles)} |", "|" + " --: |" * (3 + len(titles))]
     for row in found["table"]:
         for name, times in row["milliseconds"].items():
             cells = " | ".join("" if t not in times else f"{times[t]:.3g}" for t in titles)
             lines.append(f"| {row['units']} | {row['rows']} | {name} | {cells} |")
+    if found["counts"]:
+        kinds = list(next(iter(found["counts"].values())))
+        lines += ["", f"| one call, {WIDTHS[0]} units, {BATCHES[0]} rows | {' | '.join(kinds)} |"]
+        lines += ["| --- |" + " --: |" * len(kinds)]
+        lines += [f"| {name} | {' | '.join(str(c[k]) for k in kinds)} |" for name, c in found["counts"].items()]
     if found["trainings"]:
         lines += ["", "| training | steps a second |", "| --- | --: |"]
         lines += [
@@ -187,21 +217,29 @@ def main() -> None:
     """From flags to files."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--device", default="cuda")
+    parser.add_argument("--device", default="cuda", choices=["cpu", "cuda"])
     parser.add_argument("--env", default="Hopper-v4")
     parser.add_argument("--expert", default="expert_data/Hopper-v4.h5")
     parser.add_argument("--quick", action="store_true", help="only one line of the table, no trainings")
     given = parser.parse_args()
     given.out.mkdir(parents=True, exist_ok=True)
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True).stdout.strip()
-    found = {
+    found: Found = {
         "device": torch.cuda.get_device_name() if given.device == "cuda" else platform.processor() or "CPU",
         "date": time.strftime("%Y-%m-%d"), "commit": commit or "unknown", "torch": torch.__version__,
-        "table": table(given.device, given.quick),
-        "trainings": {} if given.quick else trainings(given.device, TRAINING, given.env, given.expert),
+        "table": [], "counts": {}, "trainings": {},
     }  # fmt: skip
-    whole_file.write(given.out / "gpu.json", (json.dumps(found, indent=1) + "\n").encode())
-    whole_file.write(given.out / "gpu.md", markdown(found).encode())
+
+    def keep() -> None:
+        whole_file.write(given.out / "gpu.json", (json.dumps(found, indent=1) + "\n").encode())
+        whole_file.write(given.out / "gpu.md", markdown(found).encode())
+
+    if given.device == "cuda":
+        found["counts"] = counts(given.device)
+    table(given.device, given.quick, found, keep)
+    if not given.quick:
+        found["trainings"] = trainings(given.device, TRAINING, given.env, given.expert)
+    keep()
     print(markdown(found))
 
 

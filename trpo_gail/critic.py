@@ -13,11 +13,13 @@ from torch import Tensor
 
 from trpo_gail import finite
 from trpo_gail.config.tree import Config
+from trpo_gail.networks.mlp import MLP
 from trpo_gail.networks.network import linearise
 from trpo_gail.networks.normaliser import sums
 from trpo_gail.networks.value import ValueNetwork
 from trpo_gail.optim.adam import FlatAdam
 from trpo_gail.optim.natural_gradient import damped_mean, gauss_newton_product, trust_region_step
+from trpo_gail.optim.recorded import Recorded
 from trpo_gail.parallel import Workers
 from trpo_gail.records import Stats
 from trpo_gail.sampling.batch import Batch, Rows, action_tensor, observation_tensor
@@ -60,6 +62,7 @@ class Critic:
         self.config, self.gamma, self.lam, self.workers = config.critic, config.gamma, config.lam, workers
         self.bootstrap = config.time_limits == "bootstrap"
         self.network, self.adam = network, FlatAdam(network.net, config.critic.vf_stepsize, workers)
+        self._recorded = Recorded(self._step) if workers.size == 1 and isinstance(network.net, MLP) else None
         self._limit = limit or 1000
         self._fit: _Fit | None = None  # set before `fit` if a generator recomputes advantages
 
@@ -159,11 +162,17 @@ class Critic:
         parts, limit = max(1, round(batch.rows.total / self.config.vf_batch_size)), self.config.clip_range_vf
         for _, local, count in batch.rows.minibatches(rng, parts):
             index = torch.from_numpy(local).to(fit.inputs.device)
-            slope = partial(_squares_slope, fit.targets[index])
-            if limit is not None:
-                slope = partial(_clipped_squares_slope, fit.targets[index], fit.old[index], limit)
-            self.adam.step(fit.inputs[index], slope, count)
+            rows = [part[index] for part in (fit.inputs, fit.targets, *([] if limit is None else [fit.old]))]
+            step = self._recorded or self._step
+            step(count, *rows)
         fit.passes += 1
+
+    def _step(self, count: int, inputs: Tensor, targets: Tensor, old: Tensor | None = None) -> None:
+        """One step of Adam on some rows, of `count` rows of all ranks; `old` values if changes of them are limited."""
+        slope = partial(_squares_slope, targets)
+        if old is not None and self.config.clip_range_vf is not None:
+            slope = partial(_clipped_squares_slope, targets, old, self.config.clip_range_vf)
+        self.adam.step(inputs, slope, count)
 
     @torch.no_grad()
     def _fit_natural(self, batch: Batch, inputs: Tensor, targets: Tensor, rng: np.random.Generator) -> Stats:
@@ -207,3 +216,5 @@ class Critic:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.network.load_state_dict(state["network"])
         self.adam.load_state_dict(state["adam"])
+        if self._recorded is not None:
+            self._recorded.forget()

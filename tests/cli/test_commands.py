@@ -216,6 +216,15 @@ def test_a_resume_may_name_a_copy_of_the_demonstrations_but_no_others(
     assert f"--resume: {other} is no longer the file that {out} was made with" in capsys.readouterr().err
 
 
+def test_a_resume_may_go_on_on_another_device(run: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    shutil.copytree(run, out)
+    assert read(run / "config.json")["config"]["device"] == "auto"
+    assert main(["train", "--out", str(out), "--resume", "--quiet", "--steps", "300", "--device", "cpu"]) == 0
+    assert len(metrics(out)) > len(metrics(run))
+    assert read(out / "config.json")["config"]["device"] == "cpu"
+
+
 @pytest.mark.parametrize("limit", ["--steps", "--iterations"])
 def test_a_run_that_is_done_says_so_and_is_what_it_was(
     limit: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]

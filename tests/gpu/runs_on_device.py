@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ import toys  # registers Walk-v0
 from trpo_gail.algorithm import iteration
 from trpo_gail.build import make_learner
 from trpo_gail.config.presets import changed, preset
-from trpo_gail.config.tree import Config, PPOConfig
+from trpo_gail.config.tree import Config, CriticConfig, DiscriminatorConfig, PPOConfig
 from trpo_gail.envs import vector
 from trpo_gail.learner import Learner
 from trpo_gail.parallel import Workers
@@ -27,6 +28,10 @@ CASES: dict[str, dict[str, Any]] = {
     "fem": {"adversary": "fem"},
     "gtal": {"adversary": "gtal"},
     "entropy": {"causal_entcoeff": 0.01},
+    "airl": {"adversary": "airl"},
+    "by autograd": {"discriminator": DiscriminatorConfig(spectral_norm=True, dropout=0.1, label_smoothing=0.1)},
+    "replay": {"discriminator": DiscriminatorConfig(replay_iterations=2, mixup=0.5, reward_normalise="standardise")},
+    "natural critic": {"critic": CriticConfig(fit="natural-gradient")},
     "paper": {"preset": "paper", "timesteps_per_batch": 512},
     "stable-baselines": {"preset": "stable-baselines"},
 }
@@ -54,7 +59,8 @@ def demonstrations(spec: EnvSpec) -> Transitions:
     actions = (
         rng.integers(0, spec.action_size, 64) if spec.actions.whole else rng.standard_normal((64, spec.action_size))
     )
-    return toys.pairs(observations, actions if spec.actions.whole else actions.astype(np.float32))
+    made = toys.pairs(observations, actions if spec.actions.whole else actions.astype(np.float32))
+    return dataclasses.replace(made, successors=lambda: np.roll(observations, -1, 0))
 
 
 def learner(cfg: Config, workers: Workers | None = None) -> Learner:

@@ -14,11 +14,15 @@ from runs_on_device import CASES, WALK, arrays, config, learned, learner, train
 
 from trpo_gail import algorithm as loop
 from trpo_gail import cloning
+from trpo_gail.adversaries.pay import Pay
 from trpo_gail.build import make_policy
-from trpo_gail.config.tree import CloningConfig
+from trpo_gail.config.presets import changed
+from trpo_gail.config.tree import CloningConfig, PolicyConfig
 from trpo_gail.envs import vector
 from trpo_gail.errors import RunError
+from trpo_gail.optim.recorded import Recorded
 from trpo_gail.parallel import Workers
+from trpo_gail.policies.distributions import GaussianFamily, ProductFamily
 from trpo_gail.runs import checkpoint
 
 # One iteration. Adam moves a parameter by its step size whatever the size of its gradient, so that float32's rounding of
@@ -34,7 +38,10 @@ def check_near(a: dict[str, np.ndarray], b: dict[str, np.ndarray], atol: float) 
 
 
 def tensors(value: Any, seen: set[int]) -> list[torch.Tensor]:
-    """Every tensor that an object holds, directly or through objects of this package, modules and containers."""
+    """Every tensor that an object holds, directly or through objects of this package, modules and containers: but for a
+    family's, which are first values of a policy's parameters, and a pay's, whose rewards are numpy's."""
+    if isinstance(value, GaussianFamily | ProductFamily | Pay):
+        return []
     if isinstance(value, torch.Tensor):
         return [value]
     if id(value) in seen:
@@ -96,6 +103,28 @@ def test_products_keep_float32s_precision(device: str) -> None:
     assert error.abs().max() < 1e-4
 
 
+def test_a_recorded_step_is_the_plain_one(device: str) -> None:
+    """Of several sizes in turn: first called, then recorded, then replayed."""
+    found = []
+    for record in (False, True):
+        net = torch.nn.Linear(3, 1).to(device)
+        with torch.no_grad():
+            net.weight.copy_(torch.tensor([[1.0, 2.0, 3.0]]))
+            net.bias.zero_()
+
+        @torch.no_grad()
+        def step(count: int, x: torch.Tensor, net: torch.nn.Linear = net) -> None:
+            net.weight.sub_(0.1 * (net(x) * x).sum(0, keepdim=True) / count)
+
+        call = Recorded(step) if record else step
+        rng = torch.Generator().manual_seed(0)
+        for k in range(12):
+            x = torch.randn(2 + k % 3, 3, generator=rng).to(device)
+            call(len(x), x)
+        found.append(net.weight.detach().cpu())
+    assert torch.equal(*found)
+
+
 @pytest.mark.parametrize("dtype", ATOL)
 def test_two_ranks_on_one_device_are_one_rank(dtype: str, device: str, tmp_path: Path) -> None:
     if launch.mpirun() is None:
@@ -125,7 +154,7 @@ def test_a_checkpoint_moves_between_devices(directions: tuple[str | None, ...], 
     check_near(saved, moved, 1e-7)
 
 
-@pytest.mark.parametrize("case", ["trpo", "ppo", "paper", "discrete"])
+@pytest.mark.parametrize("case", ["trpo", "ppo", "paper", "discrete", "replay"])
 def test_a_resume_on_the_device_is_exact(case: str, device: str, tmp_path: Path) -> None:
     cfg = config(case, device, "float32")
     whole, first, second = (learner(cfg) for _ in range(3))
@@ -141,11 +170,12 @@ def test_a_resume_on_the_device_is_exact(case: str, device: str, tmp_path: Path)
 def test_a_device_that_is_full_is_told_in_one_line(device: str) -> None:
     if device != "cuda":
         pytest.skip("only a device can be full in good order")
-    cfg = config("trpo", device, "float32")
+    wide = PolicyConfig(hidden_sizes=(1024, 1024))  # their gradients do not fit into what is there already
+    cfg = changed(config("trpo", device, "float32"), {"policy": wide, "steps": 1024})
     made = learner(cfg)
+    torch.cuda.empty_cache()
     torch.cuda.set_per_process_memory_fraction(1e-6)
     try:
-        torch.cuda.empty_cache()
         with pytest.raises(RunError, match=r"cuda:0 is out of memory.*--timesteps_per_batch") as caught:
             loop.train(made, cfg, Workers(), lambda row: None)
         assert "\n" not in str(caught.value)

@@ -80,7 +80,7 @@ def test_gradients_are_those_of_finite_differences(encoder: str) -> None:
 @pytest.mark.parametrize("space", [MIXED, Dict({"a": SMALL, "b": Box(0, 255, (40, 36), np.uint8)})], ids=["one", "two"])
 def test_products_are_those_of_autograd(space: Dict, kept: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     if not kept:
-        monkeypatch.setattr(encoders, "ROW_CHUNK", 2)
+        monkeypatch.setattr(encoders, "KEPT", 2)
         monkeypatch.setattr(encoders, "FRAMES", 3)
     net, layout = made(space, extra=1).double(), Layout.of(space)
     rows = torch.from_numpy(np.random.default_rng(0).uniform(0, 255, (7, layout.size + 1)))

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from trpo_gail.networks.mlp import ACTIVATIONS, MLP, tanh
-from trpo_gail.networks.network import ROW_CHUNK, ByAutograd, linearise
+from trpo_gail.networks.network import ByAutograd, linearise, row_chunk
 from trpo_gail.optim.flat import FlatParameters
 from trpo_gail.optim.flat import of as flat_of
 
@@ -198,7 +198,7 @@ def test_parameters_that_left_their_view_are_an_error(torch_rng: torch.Generator
 def test_products_by_autograd_are_the_mlps_own(torch_rng: torch.Generator) -> None:
     net = mlp(torch_rng)
     plain = torch.nn.Sequential(net.layers[0], torch.nn.Tanh(), net.layers[1], torch.nn.Tanh(), net.layers[2])
-    rows = ROW_CHUNK + 3
+    rows = row_chunk(torch.zeros(1)) + 3
     x = torch.randn(rows, 3, generator=torch_rng, dtype=torch.float64)
     delta = torch.randn(rows, 2, generator=torch_rng, dtype=torch.float64)
     v = [torch.randn(p.shape, generator=torch_rng, dtype=p.dtype) for p in net.parameters()]

@@ -36,10 +36,12 @@ from trpo_gail.spaces.spec import EnvSpec
 class Shaped(nn.Module):
     """g(x) + gamma (1 - done) h(s') - h(s) for inputs z [B, I], of which each reads its columns: [B, K]."""
 
+    _of_g: Tensor  # columns that g reads
+
     def __init__(self, g: MLP | Encoded, h: MLP | Encoded | None, gamma: float, inputs: Inputs, of_g: Inputs) -> None:
         super().__init__()
         self.g, self.h, self._gamma = g, h, gamma
-        self._of_g = inputs.columns_of(of_g)
+        self.register_buffer("_of_g", inputs.columns_of(of_g), persistent=False)
         self._state, self._next, self._done = inputs.places
 
     def forward(self, z: Tensor, kept: Sequence[Tensor] = ()) -> Tensor:

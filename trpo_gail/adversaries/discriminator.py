@@ -200,15 +200,16 @@ class Discriminator:
 
     def _updates(self, sides: tuple[_Side, _Side], drawn: Iterable[Draw], rng: np.random.Generator) -> Stats:
         """Take the updates; means over all rows of all of them."""
-        totals, taken, norms, penalties = torch.zeros(measures.SUMS, dtype=torch.float64), 0, 0.0, 0.0
+        like = self.adam.flat.vector
+        totals, taken = torch.zeros(measures.SUMS + 2, dtype=torch.float64, device=like.device), 0
         for draw in drawn:
             ours, theirs = sides[0].rows(draw.learner), sides[1].rows(draw.expert)
             update = self._updater.step(ours, theirs, draw, rng)
-            totals += update.totals
+            totals += torch.cat([update.totals, torch.stack([update.penalty, update.gradient_norm])])
             taken += update.taken
-            norms, penalties = norms + update.gradient_norm, penalties + update.penalty
-        summed = self.workers.sum_tensor(torch.cat([totals, torch.tensor([penalties], dtype=torch.float64)]))
-        stats = measures.stats(summed[:-1]) | {"d_gradient_norm": norms / max(taken, 1)}
+        totals = totals.cpu()
+        summed = self.workers.sum_tensor(totals[:-1])
+        stats = measures.stats(summed[:-1]) | {"d_gradient_norm": float(totals[-1]) / max(taken, 1)}
         if self.config.gradient_penalty:
             stats |= {"d_gradient_penalty": float(summed[-1]) / max(taken, 1)}
         if self.config.rest_above is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 
 import torch
@@ -16,8 +17,9 @@ SUMS = _MEANS + 2 * len(LOGIT_EDGES)
 
 
 def sums(loss: Loss, output: Tensor, learners: int) -> Tensor:
-    """Sums over the rows [B] of a network's outputs, the learner's first: float64 [SUMS], for `stats`."""
-    out = output.double().cpu()
+    """Sums over the rows [B] of a network's outputs, the learner's first: float64 [SUMS], for `stats`. They stay on the
+    device, so that an update does not wait for it."""
+    out = output.double()
     x, lost = loss.logit(out), loss.values(out, learners)
     on_learner, on_expert = x[:learners], x[learners:]
     entropy = softplus(x) - x * torch.sigmoid(x)
@@ -25,10 +27,17 @@ def sums(loss: Loss, output: Tensor, learners: int) -> Tensor:
         lost[:learners], lost[learners:], entropy, on_learner, on_expert, on_learner < 0, on_expert > 0, on_learner**2,
         on_expert**2,
     )  # fmt: skip
-    counts = torch.tensor([float(len(on_learner)), float(len(on_expert))], dtype=torch.float64)
-    edges = torch.tensor(LOGIT_EDGES, dtype=torch.float64)
+    counts = [
+        torch.full((1,), float(len(side)), dtype=torch.float64, device=x.device) for side in (on_learner, on_expert)
+    ]
+    edges = _edges(x.device)
     below = [(side[:, None] < edges).sum(0).double() for side in (on_learner, on_expert)]
-    return torch.cat([torch.stack([side.sum().double() for side in sides]), counts, *below])
+    return torch.cat([torch.stack([side.sum().double() for side in sides]), *counts, *below])
+
+
+@functools.cache
+def _edges(device: torch.device) -> Tensor:
+    return torch.tensor(LOGIT_EDGES, dtype=torch.float64, device=device)
 
 
 def accuracy(totals: Tensor) -> float:

@@ -74,7 +74,8 @@ class Updater:
         """What D makes of the rows, without a step."""
         both = _Joined.of([ours, theirs])
         totals = measures.sums(self._loss, self._outputs(self._network.net(both.z), both), len(ours.z))
-        return Update(totals, 0.0, 0.0, taken=False)
+        nothing = totals.new_zeros(())
+        return Update(totals, nothing, nothing, taken=False)
 
     def _outputs(self, out: Tensor, rows: _Joined) -> Tensor:
         x = self._network.inputs.choose(out, rows.actions)
@@ -100,7 +101,7 @@ class Updater:
         return both if mixed is None else both.and_(mixed.rows, self._network)
 
     def _by_hand(self, both: _Joined, mixed: _Mixture | None, draw: Draw, rng: np.random.Generator) -> Update:
-        totals, rows = torch.zeros(measures.SUMS, dtype=torch.float64), self._with(both, mixed)
+        totals, rows = torch.zeros(measures.SUMS, dtype=torch.float64, device=both.z.device), self._with(both, mixed)
 
         def slope(out: Tensor) -> Tensor:
             x = self._outputs(out, rows)
@@ -109,14 +110,14 @@ class Updater:
             by_output = self._slope(plain, both.learners, draw) if mixed is None else mixed.slope(x, len(both.z))
             return self._network.inputs.choose_back(by_output, out, rows.actions)
 
-        points, penalties = self._penalised(both, draw, rng), [0.0]
+        points, penalties = self._penalised(both, draw, rng), [totals.new_zeros(())]
 
         def penalise(into: list[Tensor]) -> None:
             if points:
                 penalties.append(self._add_penalty(points, into))
 
         self._adam.step(rows.z, slope, draw.counts[0], penalise)
-        return Update(totals, float(self._adam.mean_gradient.double().norm()), penalties[-1] / draw.counts[0])
+        return Update(totals, self._adam.mean_gradient.double().norm(), penalties[-1] / draw.counts[0])
 
     def _autograd(self, both: _Joined, mixed: _Mixture | None, draw: Draw, rng: np.random.Generator) -> Update:
         rows = self._with(both, mixed)
@@ -136,7 +137,7 @@ class Updater:
             gradient = self._adam.flat.gradient(total).double()
         self._adam.descend(gradient, draw.counts[0])
         totals = measures.sums(self._loss, plain, both.learners)
-        return Update(totals, float(self._adam.mean_gradient.double().norm()), float(penalty.detach()) / draw.counts[0])
+        return Update(totals, self._adam.mean_gradient.double().norm(), penalty.detach().double() / draw.counts[0])
 
     # ---- the gradient penalty: the mean of (|gradient of the output by the inputs| - target)^2 ------------------------
 
@@ -162,7 +163,7 @@ class Updater:
         (slopes,) = torch.autograd.grad(out.sum(), z, create_graph=True)
         return weight * ((_lengths(slopes) - self._config.gradient_penalty_target) ** 2).sum()
 
-    def _add_penalty(self, weighted: tuple[_Joined, float], into: list[Tensor]) -> float:
+    def _add_penalty(self, weighted: tuple[_Joined, float], into: list[Tensor]) -> Tensor:
         """The same sum by hand; adds its gradient, times the penalty's weight."""
         points, weight = weighted
         net = self._network.net
@@ -174,7 +175,7 @@ class Updater:
         off = lengths - self._config.gradient_penalty_target
         by_slope = (2.0 * weight * self._penalty_weight * off / lengths)[:, None] * slopes
         here.pullback_slopes(one, by_slope, into)
-        return weight * float((off.double() ** 2).sum())
+        return weight * (off.double() ** 2).sum()
 
     def _mixture(self, ours: Rows, theirs: Rows, draw: Draw, rng: np.random.Generator) -> _Mixture | None:
         """Mixtures of the rows of both sides, if the config asks for them (Zhang et al. 2018)."""
@@ -192,12 +193,12 @@ def _lengths(slopes: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class Update:
-    """What an update has seen: sums for the statistics, of this rank; the length of the mean gradient, of all ranks; the
-    penalty, of this rank's rows."""
+    """What an update has seen, on the device: sums for the statistics, of this rank; the length of the mean gradient, of
+    all ranks; the penalty, of this rank's rows."""
 
     totals: Tensor
-    gradient_norm: float
-    penalty: float
+    gradient_norm: Tensor
+    penalty: Tensor
     taken: bool = True  # False if D rests: there was no step
 
 

@@ -32,7 +32,8 @@ class TrainArguments:
     out: str | None = None
     """Run folder; None makes runs/<environment>-seed<seed>-<time>."""
     resume: bool = False
-    """Continue the run in --out from its last checkpoint; only --steps and --iterations may differ, and grow."""
+    """Continue the run in --out from its last checkpoint; only --device may differ, and --steps and
+    --iterations may grow."""
     quiet: bool = False
     """Print nothing but errors and warnings."""
     rank_timeout: Annotated[float, AtLeast(0)] = LIMIT_S

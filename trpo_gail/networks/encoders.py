@@ -10,10 +10,10 @@ from torch import Tensor, nn
 
 from trpo_gail.networks.convolutions import Convolutions, LinearisedConvolutions
 from trpo_gail.networks.mlp import MLP
-from trpo_gail.networks.network import ROW_CHUNK
 from trpo_gail.spaces.layout import Layout
 
 FEW = 64  # inputs of a layer, beyond which the steps of Adam are made smaller
+KEPT = 1024  # rows, up to which what is computed on the way is kept
 FRAMES = 256  # rows that are encoded at a time, if nothing of them is kept
 
 
@@ -100,7 +100,7 @@ class LinearisedEncoded:
     def __init__(self, net: Encoded, x: Tensor) -> None:
         self._net = net
         self._split = [2 * len(images.filters) for images in net.images]  # parameters of each image's net
-        few = len(x) <= ROW_CHUNK
+        few = len(x) <= KEPT
         self._rows = [x] if few else list(x.split(FRAMES))
         self._kept = _Activations(net, x) if few else None
         self.output = self._kept.head.output if self._kept else net(x)

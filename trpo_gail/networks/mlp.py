@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import elu, leaky_relu
 
-from trpo_gail.networks.network import ROW_CHUNK
+from trpo_gail.networks.network import row_chunk
 
 
 class _HostTanh(torch.autograd.Function):
@@ -132,8 +132,9 @@ class LinearisedMLP:
     def pullback(self, delta: Tensor, into: list[Tensor]) -> None:
         """Sums over rows are taken in the dtype of `into`. A float64 sum of float32 rows, rounded to float32 again, is
         nearly always exact; so it does not depend on which rank holds which rows."""
-        for start in range(0, len(delta), ROW_CHUNK):
-            rows = slice(start, start + ROW_CHUNK)
+        most = row_chunk(delta)
+        for start in range(0, len(delta), most):
+            rows = slice(start, start + most)
             self._pullback([h[rows] for h in self._hidden], delta[rows], into)
 
     @torch.no_grad()

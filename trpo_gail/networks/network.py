@@ -7,7 +7,11 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
-ROW_CHUNK = 1024  # number of rows whose activations stay in the cache between products
+
+def row_chunk(x: Tensor) -> int:
+    """Rows at a time: few on the CPU, so that their activations stay in its cache between products; many on a device,
+    which would wait for Python."""
+    return 1024 if x.device.type == "cpu" else 16384
 
 
 class Linearised(Protocol):
@@ -38,7 +42,7 @@ class ByAutograd:
     def __init__(self, net: nn.Module, x: Tensor) -> None:
         self._parameters = list(net.parameters())
         with torch.enable_grad():
-            self._chunks = [net(rows) for rows in x.split(ROW_CHUNK)]
+            self._chunks = [net(rows) for rows in x.split(row_chunk(x))]
         self.output = torch.cat([chunk.detach() for chunk in self._chunks])
 
     def _gradients(self, of: Tensor, towards: Tensor, again: bool = False) -> tuple[Tensor, ...]:
@@ -58,6 +62,6 @@ class ByAutograd:
 
     def pullback(self, delta: Tensor, into: list[Tensor]) -> None:
         # Chunks are added in the dtype of `into`: in float64, neither the order of rows nor their ranks matter much.
-        for chunk, part in zip(self._chunks, delta.split(ROW_CHUNK), strict=True):
+        for chunk, part in zip(self._chunks, delta.split(row_chunk(delta)), strict=True):
             for total, gradient in zip(into, self._gradients(chunk, part), strict=True):
                 total.add_(gradient)

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from trpo_gail import finite
 from trpo_gail.config.tree import TrustRegionConfig
-from trpo_gail.networks.network import ROW_CHUNK, linearise
+from trpo_gail.networks.network import linearise, row_chunk
 from trpo_gail.parallel import Workers
 from trpo_gail.records import Stats
 from trpo_gail.sampling.batch import Rows
@@ -133,7 +133,7 @@ def gauss_newton_product(
     """
     chunks = []
     with torch.no_grad():
-        for rows in torch.split(inputs, ROW_CHUNK):
+        for rows in torch.split(inputs, row_chunk(inputs)):
             here = linearise(net, rows)
             chunks.append((here, metric(here.output)))
 

@@ -227,7 +227,7 @@ def put(content: dict[str, Any], learner: Learner) -> None:
 def _check_same_run(saved: Config, config: Config, path: Path) -> None:
     """Raise UserError if the run's config.json contradicts its checkpoint."""
     before, now = flatten(saved), flatten(config)
-    for name in before.keys() - {"expert", "steps", "iterations"}:  # these may change
+    for name in before.keys() - {"expert", "steps", "iterations", "device"}:  # these may change
         if before[name] != now[name]:
             raise UserError(
                 f"{path}: saved with --{name} {before[name]}, but the run's config.json says {now[name]}: is one of them "

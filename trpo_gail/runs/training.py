@@ -196,11 +196,13 @@ def saved_setting(path: Path) -> Setting:
 
 
 def check_resume(saved: Config, given: Config, path: Path) -> None:
-    """Only --steps and --iterations may differ from the run's own, and only grow; the expert's file may have been moved.
+    """Only --steps and --iterations may differ from the run's own, and only grow; the expert's file may have been moved,
+    and the run to a machine with another --device.
 
     Raises UserError otherwise.
     """
     before, now = flatten(saved), flatten(given)
+    del now["device"]
     if None not in (saved.expert, given.expert):
         del now["expert"]  # `prepare` compares what the files hold
     for name, value in now.items():
