@@ -231,8 +231,8 @@ def _told(learner: Learner, config: Config) -> Iterator[None]:
     except torch.OutOfMemoryError as error:
         device = next(learner.policy.parameters()).device
         raise RunError(
-            f"iteration {iteration}: {device} is out of memory; fewer ranks on a device need less, and in a new run a "
-            "smaller --timesteps_per_batch, smaller networks or --device cpu"
+            f"iteration {iteration}: {device} is out of memory; resume with fewer ranks on a device or with --device "
+            "cpu, or begin a new run with a smaller --timesteps_per_batch or smaller networks"
         ) from error
     except RunError as error:
         cause = likely_cause(config, learner.sampler.reach if isinstance(error, NotFinite) else None)
