@@ -22,7 +22,6 @@ import trpo_gail
 from trpo_gail.cli import main
 
 ROOT = Path(__file__).parents[1]
-EXPERT = ROOT / "expert_data" / "CartPole-v0.h5"
 
 
 def setup_cfg() -> configparser.ConfigParser:
@@ -114,13 +113,13 @@ def test_the_wheel_holds_the_whole_package(wheel: Path) -> None:
         names = set(archive.namelist())
         (metadata,) = (archive.read(name).decode() for name in names if name.endswith(".dist-info/METADATA"))
     assert {name for name in names if ".dist-info/" not in name} == package_files(ROOT)
-    assert {"trpo_gail/py.typed", "trpo_gail/studies/reproduction/grid.toml"} <= names
+    assert {"trpo_gail/py.typed", "trpo_gail/experts/bundled/Hopper-v4.h5"} <= names
     assert f"\nVersion: {trpo_gail.__version__}\n" in metadata and "\nClassifier: Typing :: Typed\n" in metadata
 
 
 def test_the_wheel_trains_from_another_folder(environment: Path, tmp_path: Path) -> None:
     line = ["--trajectories", "1", "--num_envs", "2", "--timesteps_per_batch", "64", "--steps", "192"]
-    run(environment / "trpo-gail", "train", "CartPole-v0", "--expert", EXPERT, *line, "--eval_every", "0",
+    run(environment / "trpo-gail", "train", "CartPole-v0", "--expert", "CartPole-v0", *line, "--eval_every", "0",
         "--final_episodes", "1", "--out", "run", cwd=tmp_path)  # fmt: skip
     summary = json.loads((tmp_path / "run" / "summary.json").read_text())
     assert summary["steps"] >= 192 and summary["stopped"] == "steps"

@@ -49,6 +49,15 @@ def test_several_files(demonstrations: Demonstrations, tmp_path: Path) -> None:
     assert held.env_id == "Toy-v0" and held.provenance.seed is None
 
 
+@pytest.mark.parametrize("first", [0, 1])
+def test_what_only_one_file_has_is_left_out(first: int, demonstrations: Demonstrations) -> None:
+    """Also of the fields that hold an element an episode, whichever file lacks them: version 1 has no last observations."""
+    last = replace(demonstrations, final_observations=demonstrations.observations[[2, 4, 8]])
+    older = replace(demonstrations, final_observations=None)
+    whole = editing.merge([last, older] if first else [older, last])
+    assert whole.final_observations is None and whole.trajectories == 6
+
+
 def test_files_that_do_not_go_together(demonstrations: Demonstrations) -> None:
     with pytest.raises(UserError, match="'actions': expected rows of float32"):
         editing.merge([demonstrations, replace(demonstrations, actions=np.zeros(9, np.int64))])

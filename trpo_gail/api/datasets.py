@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from trpo_gail.errors import UserError, listed, shortened
-from trpo_gail.experts import describe
+from trpo_gail.experts import catalogue, describe
 from trpo_gail.experts.data import Demonstrations as Held
 from trpo_gail.experts.own import Demonstrations, load
 
@@ -36,10 +36,10 @@ class ExpertDataset:
         *,
         subsample: int = 1,
     ) -> None:
-        """`expert_path` is a file or folder of any format; `traj_data` is whatever else `GAIL` takes, such as what
-        `generate_expert_traj` returns. One of the two is expected. `traj_limitation` takes the first so many episodes, or
-        all if it is -1 or more than there are; `subsample` every so many-th row of each. `train_fraction` and `batch_size`
-        are those of `pretrain`.
+        """`expert_path` is a file or folder of any format, or a name of `trpo-gail data list`; `traj_data` is whatever else
+        `GAIL` takes, such as what `generate_expert_traj` returns. One of the two is expected. `traj_limitation` takes the
+        first so many episodes, or all if it is -1 or more than there are; `subsample` every so many-th row of each.
+        `train_fraction` and `batch_size` are those of `pretrain`.
 
         Raises UserError for what is missing or malformed.
         """
@@ -90,8 +90,8 @@ def demonstrations_of(given: Any) -> Demonstrations:
 
 
 def _file(path: str | Path) -> Path:
-    """The file, also where Stable-Baselines' .npz is left out."""
-    found = Path(path)
+    """The file, also where Stable-Baselines' .npz is left out, or of the name of one that comes with the package."""
+    found = catalogue.located(path)
     return found if found.exists() or found.suffix else found.with_suffix(".npz")
 
 

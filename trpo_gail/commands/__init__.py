@@ -10,7 +10,7 @@ COMMANDS = {
     "report": ("report", "run", "write a page of one run or several: returns, curves, states, time"),
     "check": ("check", "run", "check an environment before training: spaces, seeds, ends, numbers, speed"),
     "record": ("record", "run", "run a policy and write its episodes to a file of demonstrations"),
-    "data": ("data", "run", "print, check, convert, merge, select or plot files of demonstrations"),
+    "data": ("data", "run", "print, check, convert, merge, select, plot or fetch files of demonstrations"),
     "compare": ("compare", "run", "compare generators, or any configurations, on equal terms"),
     "paper": ("paper", "run", "list, run and report the paper's experiments"),
     "bench": ("bench", "run", "measure the speed of training on this machine"),

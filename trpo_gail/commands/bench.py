@@ -19,7 +19,7 @@ class _BenchArguments:
     env: Annotated[str, Positional("ENV")] = "Hopper-v4"
     """Environment id."""
     expert: str | None = None
-    """File of demonstrations; None takes expert_data/<env>.h5."""
+    """File of demonstrations; None takes expert_data/<env>.h5, or else what comes with the package."""
     preset: PresetName = "default"
     """Set of defaults to train with; an iteration of `paper` takes seconds, so it needs longer measurements."""
     seconds: float = 20.0

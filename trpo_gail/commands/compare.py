@@ -10,7 +10,7 @@ from __future__ import annotations
 import shlex
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -37,7 +37,7 @@ class _Arguments:
     env: tuple[str, ...]
     """Environments."""
     expert: tuple[str, ...]
-    """A file of demonstrations for each of them, in their order."""
+    """A file of demonstrations, or a name of `trpo-gail data list`, for each of them, in their order."""
     out: str
     """Folder of the plan, the results, the tables and the page (index.html)."""
     generators: str = ""
@@ -95,6 +95,9 @@ def run(arguments: list[str], workers: list[Workers]) -> int:
 def _compare(given: _Arguments, program: Sequence[str] = ()) -> int:
     """`program` are the words before a run's arguments, as the runner takes them."""
     alone("compare")
+    from trpo_gail.experts import catalogue
+
+    given = replace(given, expert=tuple(str(catalogue.located(source)) for source in given.expert))
     plan = _plan(given)
     from trpo_gail.studies.comparison.experiment import ComparisonExperiment
     from trpo_gail.studies.comparison.plan import keep

@@ -1,4 +1,5 @@
-"""`trpo-gail data`: inspect and check files of demonstrations, and make other files from them."""
+"""`trpo-gail data`: inspect and check files of demonstrations, make other files from them, and fetch those of the
+repository."""
 
 from __future__ import annotations
 
@@ -82,6 +83,22 @@ class _SelectArguments:
 
 
 @dataclass(frozen=True)
+class _FetchArguments:
+    names: Annotated[tuple[str, ...], Positional("NAME ...")]
+    """Names of `trpo-gail data list`."""
+    from_: str | None = None
+    """Folder or URL that holds the files, such as expert_data of a copy of the repository; None takes the repository
+    itself."""
+    to: str = "expert_data"
+    """Folder for the files."""
+
+
+@dataclass(frozen=True)
+class _ListArguments:
+    pass
+
+
+@dataclass(frozen=True)
 class _PlotArguments:
     file: Annotated[str, Positional("FILE")]
     """Demonstrations."""
@@ -108,13 +125,13 @@ def print_info(path: str) -> None:
     """Print a file of demonstrations as a table, with its warnings."""
     from dataclasses import replace
 
-    from trpo_gail.experts import describe, load
+    from trpo_gail.experts import catalogue, describe, load
     from trpo_gail.experts.checks import cautions
     from trpo_gail.experts.files import hdf5
     from trpo_gail.experts.outline import outline
 
     held = outline(load.pieces(path))
-    held.last = replace(held.last, sha256=hdf5.sha256(path))
+    held.last = replace(held.last, sha256=hdf5.sha256(catalogue.located(path)))
     print_table(describe.info(held))
     for warning in cautions.of_file(held):
         warn(warning)
@@ -209,6 +226,24 @@ def _plot(given: _PlotArguments) -> None:
     print(f"picture  {given.out}")
 
 
+def _fetch(given: _FetchArguments) -> None:
+    from trpo_gail.experts.fetching import fetch
+
+    if not given.names:
+        raise UserError("data fetch: no NAME given, at least 1 expected (trpo-gail data list names them)")
+    for file, done in fetch(given.names, given.from_, Path(given.to)):
+        print(f"{file}  {done}", flush=True)
+
+
+def _list(_: _ListArguments) -> None:
+    from trpo_gail.experts import catalogue
+
+    for name, file in catalogue.repository().items():
+        here = catalogue.bundled().get(name)
+        own = f"{here['episodes']} episodes by --expert {name}" if here else ""
+        print(f"{name:<24} data fetch: {file['bytes'] / 1e6:5.2f} MB   {own}".rstrip())
+
+
 def _save(out: str, pieces: Iterator[Demonstrations], to: str = "native") -> None:
     from trpo_gail.experts.save import writer
 
@@ -231,4 +266,6 @@ _WORK: dict[str, tuple[type, Callable[[Any], int | None]]] = {
     "head": (_HeadArguments, _head),
     "select": (_SelectArguments, _select),
     "plot": (_PlotArguments, _plot),
+    "list": (_ListArguments, _list),
+    "fetch": (_FetchArguments, _fetch),
 }

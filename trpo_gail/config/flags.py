@@ -50,10 +50,11 @@ class Flag:
 
     @property
     def names(self) -> list[str]:
-        """What switches it on, or comes before its value; the shortest first."""
+        """What switches it on, or comes before its value; the shortest first. A field's last _ keeps it from being a
+        keyword."""
         if self.positional:
             return []
-        return [*([f"--{self.leaf.name}"] if self.leaf.short else []), f"--{self.leaf.path}"]
+        return [*([f"--{self.leaf.name}"] if self.leaf.short else []), f"--{self.leaf.path.rstrip('_')}"]
 
     @property
     def opposites(self) -> list[str]:

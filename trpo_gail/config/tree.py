@@ -289,8 +289,8 @@ class Config:
     env: Annotated[str, Positional("ENV")]
     """Environment id, or module:Id."""
     expert: str | None = None
-    """File or folder of demonstrations, of any format in docs/expert_data.md. An adversary that does not imitate needs no
-    file; with one it computes the score."""
+    """File or folder of demonstrations, of any format in docs/expert_data.md, or a name of `trpo-gail data list`. An
+    adversary that does not imitate needs no file; with one it computes the score."""
     trajectories: Count | None = None
     """Use the first N trajectories of the file; None uses all."""
     subsample: Count = 1
@@ -448,7 +448,7 @@ class CloningConfig:
     env: Annotated[str, Positional("ENV")]
     """Environment id, or module:Id."""
     expert: str
-    """File or folder of demonstrations, of any format in docs/expert_data.md."""
+    """File or folder of demonstrations, of any format in docs/expert_data.md, or a name of `trpo-gail data list`."""
     trajectories: Count | None = None
     """Use the first N trajectories of the file; None uses all."""
     subsample: Count = 1

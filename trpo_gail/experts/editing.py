@@ -108,7 +108,8 @@ def merged(sources: Sequence[Source]) -> Iterator[Demonstrations]:
             if not structured.alike(found, expected) or structured.kinds(found) != structured.kinds(expected):
                 said = f"rows of {structured.row(expected)} as {heads[0].path} has"
                 raise UserError(f"{held.path}: '{name}': expected {said}, found {structured.row(found)}")
-    dtypes = {name: _dtype(heads, name) for name in (*ROWS, *_of_episodes(heads[0]))}
+    names = dict.fromkeys((*ROWS, *(name for held in heads for name in _of_episodes(held))))
+    dtypes = {name: _dtype(heads, name) for name in names}
     facts: dict[str, Any] = {
         "provenance": _common([held.provenance for held in heads]),
         "says_ends": all(held.says_ends for held in heads),

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from trpo_gail.errors import UserError, listed
-from trpo_gail.experts import arrays
+from trpo_gail.experts import arrays, catalogue
 from trpo_gail.experts.check import FIELDS, checked
 from trpo_gail.experts.data import Demonstrations
 from trpo_gail.experts.files import damage, foreign, hdf5
@@ -20,10 +20,10 @@ def load(
 ) -> Demonstrations:
     """The first `trajectories` (default: all) of a source, every `subsample`-th row from an offset, as in the paper.
 
-    A source is a file or folder of one of `formats.FORMATS`, told apart by its content; demonstrations; or arrays by the
-    names of their fields (`arrays.demonstrations`). Raises UserError, naming file, field and what was expected, for a
-    file that is missing, damaged or malformed, for more trajectories than it holds, and for subsampling what was
-    subsampled before.
+    A source is a file or folder of one of `formats.FORMATS`, told apart by its content; the name of one that comes with
+    the package (`catalogue`); demonstrations; or arrays by the names of their fields (`arrays.demonstrations`). Raises
+    UserError, naming file, field and what was expected, for a file that is missing, damaged or malformed, for more
+    trajectories than it holds, and for subsampling what was subsampled before.
     """
     if isinstance(source, Mapping):
         held = arrays.demonstrations(source)
@@ -36,6 +36,7 @@ def load(
 
 def read(path: str | Path) -> Demonstrations:
     """Everything that a file holds, checked. Raises UserError as `load` does."""
+    path = catalogue.located(path)
     form = _format(path)
     with damage.told(form.NAME, path):
         held = checked(form.read(Path(path)), path)
@@ -47,6 +48,7 @@ def pieces(path: str | Path) -> Iterator[Demonstrations]:
 
     A piece's `unfinished` is of its own last episode. Raises UserError when a piece is malformed, after those before it.
     """
+    path = catalogue.located(path)
     form: Any = _format(path)
     rows = 0
     with damage.told(form.NAME, path):
@@ -61,6 +63,7 @@ def pieces(path: str | Path) -> Iterator[Demonstrations]:
 
 
 def _format(path: str | Path) -> Format:
+    catalogue.require(path)
     if not Path(path).is_dir():
         hdf5.require_file(path)
     form = next((form for form in FORMATS if form.holds(Path(path))), None)

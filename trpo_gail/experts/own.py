@@ -108,7 +108,8 @@ def load(
 ) -> Demonstrations:
     """The first `trajectories` (default: all) of a source, every `subsample`-th row from an offset, as in the paper.
 
-    A source is a file or folder of any format that is read, demonstrations, or arrays by the names of their fields.
+    A source is a file or folder of any format that is read, the name of one that comes with the package, such as
+    CartPole-v0, demonstrations, or arrays by the names of their fields.
     Raises UserError, naming file, field and what was expected.
     """
     return _public(loading.load(source, trajectories, subsample))

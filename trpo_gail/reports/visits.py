@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from trpo_gail.errors import UserError
-from trpo_gail.experts import load
+from trpo_gail.experts import catalogue, load
 from trpo_gail.experts.files import hdf5
 from trpo_gail.parallel import Workers
 from trpo_gail.reports.run_data import RunData
@@ -41,13 +41,13 @@ def of_expert(run: RunData) -> Visits:
     named = [str(path) for path in (run.setting.get("expert"), run.config.get("expert")) if path]
     if not named:
         raise UserError("the run had no demonstrations")
-    found = [path for path in named if Path(path).is_file()]
+    found = [path for path in map(catalogue.located, named) if path.is_file()]
     if not found:
         raise UserError(f"the file of demonstrations, {Path(named[0]).name}, is no longer where the run found it")
     recorded = run.setting.get("expert_sha256")
     if recorded and hdf5.sha256(found[0]) != recorded:
         raise UserError(
-            f"the file of demonstrations, {Path(found[0]).name}, is not the one that the run had: its SHA-256 differs"
+            f"the file of demonstrations, {found[0].name}, is not the one that the run had: its SHA-256 differs"
         )
     held = load.read(found[0])
     return Visits(

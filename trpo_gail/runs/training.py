@@ -24,7 +24,7 @@ from trpo_gail.envs import vector
 from trpo_gail.envs.sources import Source
 from trpo_gail.envs.vector import VectorEnv
 from trpo_gail.errors import UserError
-from trpo_gail.experts import describe
+from trpo_gail.experts import catalogue, describe
 from trpo_gail.experts.checks import cautions, fit
 from trpo_gail.experts.data import Demonstrations
 from trpo_gail.experts.files import apart, hdf5
@@ -216,7 +216,8 @@ def check_resume(saved: Config, given: Config, path: Path) -> None:
 def look_once(path: str | None, workers: Workers) -> None:
     """One rank of each host looks at the structure of an HDF5 file in a process apart, and tells the others."""
     if path is not None and workers.size > 1:
-        apart.tell(workers.gather(apart.looked(path) if workers.local_rank == 0 else None))
+        file = catalogue.located(path)
+        apart.tell(workers.gather(apart.looked(file) if workers.local_rank == 0 else None))
 
 
 def prepare(
@@ -239,7 +240,7 @@ def prepare(
     recorded = dataclasses.asdict(saved_setting(resumed)) if resumed else None
     expert, source = None, _source(config, resumed, recorded) if given is None else given
     if source is None and config.imitates:
-        raise UserError("--expert: a file of demonstrations is needed (docs/expert_data.md says of which formats)")
+        raise UserError(f"--expert: a file of demonstrations is needed ({_where(config.env)})")
     if source is not None:  # who does not imitate is only compared with it
         expert = load(source, config.trajectories, config.subsample)
         if recorded and expert.sha256 != recorded["expert_sha256"]:
@@ -259,6 +260,13 @@ def prepare(
     if expert is not None:
         expert = _in_units(expert, env.spec, config.dtype)
     return setting, expert, env.viewed(setting.actions)
+
+
+def _where(env: str) -> str:
+    """Where demonstrations of an environment are."""
+    if env in catalogue.bundled():
+        return f"--expert {env} takes episodes that come with the package"
+    return "docs/expert_data.md says of which formats"
 
 
 def _acted(expert: Demonstrations, config: Config, spec: EnvSpec) -> Demonstrations:
@@ -295,7 +303,7 @@ def demonstrations_of(folder: Path, config: Config, spec: EnvSpec, moved: str | 
     Raises UserError if the file is gone, or is another than the run was made with.
     """
     recorded = dataclasses.asdict(saved_setting(folder))
-    source = moved or _source(config, folder, recorded)
+    source = catalogue.located(moved) if moved else _source(config, folder, recorded)
     assert source is not None, "a run that imitates has demonstrations"
     if not Path(source).exists():
         raise UserError(
@@ -323,8 +331,8 @@ def _refuse_other_lengths(expert: Demonstrations) -> None:
 def _source(config: Config, resumed: Path | None, recorded: dict[str, Any] | None) -> str | Path | None:
     """The file of demonstrations: the one that is named, or else the one that the run was made with."""
     before = recorded["expert"] if recorded else None
-    if config.expert is not None and (before is None or Path(config.expert).exists()):
-        return config.expert
+    if config.expert is not None and (before is None or catalogue.located(config.expert).exists()):
+        return catalogue.located(config.expert)
     if before is None or Path(before).exists() or resumed is None:
         return before
     return resumed / EXPERT if Path(before).match(EXPERT) else before  # the run folder was moved

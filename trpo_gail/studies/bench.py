@@ -21,6 +21,7 @@ from trpo_gail.config.files import from_dict, to_dict
 from trpo_gail.config.presets import preset
 from trpo_gail.config.tree import Config, PresetName
 from trpo_gail.errors import UserError
+from trpo_gail.experts import catalogue
 from trpo_gail.parallel import Workers, cores
 from trpo_gail.studies.launch import ONE_THREAD, mpirun
 
@@ -29,9 +30,7 @@ def bench(
     env: str, expert: str | None, seconds: float, repeats: int, ranks: int, name: PresetName = "default"
 ) -> dict[str, Any]:
     """Run all measurements; prints nothing. Raises UserError if a file or `mpirun` is missing, or a child fails."""
-    path = expert or f"expert_data/{env.replace('Paper/', 'paper/')}.h5"
-    if not Path(path).exists():
-        raise UserError(f"--expert: {path} does not exist; bench trains on a file of demonstrations")
+    path = _demonstrations(env, expert)
     if seconds <= 0 or repeats < 1 or ranks < 1:
         raise UserError(f"--seconds {seconds}, --repeats {repeats}, --ranks {ranks}: each must be more than 0")
     if ranks > len(cores()):
@@ -48,6 +47,15 @@ def bench(
             rates["weak"].append(measure("training", _grown(one, ranks), ranks, seconds))
             rates["strong"].append(measure("training", one, ranks, seconds))
     return _result(env, one, ranks, rates)
+
+
+def _demonstrations(env: str, expert: str | None) -> str:
+    """The file to train on. Raises UserError if there is none."""
+    named = Path(expert or f"expert_data/{env.replace('Paper/', 'paper/')}.h5")
+    found = named if named.exists() else catalogue.located(expert or env)
+    if not found.exists():
+        raise UserError(f"--expert: {named} does not exist; bench trains on a file of demonstrations")
+    return str(found)
 
 
 def _result(env: str, one: Config, ranks: int, rates: dict[str, list[float]]) -> dict[str, Any]:

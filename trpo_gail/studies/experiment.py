@@ -9,6 +9,7 @@ from statistics import pstdev
 from typing import ClassVar, Generic, TypeVar
 
 from trpo_gail.errors import UserError
+from trpo_gail.experts import catalogue
 from trpo_gail.studies import store
 from trpo_gail.studies.results import Named, Result
 from trpo_gail.studies.store import Record
@@ -68,4 +69,5 @@ class Experiment(ABC, Generic[CellT]):
         """Raise UserError if a cell's demonstrations are missing."""
         for cell in cells:
             if (file := self.expert(cell)) and not file.is_file():
-                raise UserError(f"{self.expert_flag}: {file} does not exist, and {cell.name} needs it")
+                why = f"does not exist, and {cell.name} needs it{catalogue.advice(file)}"
+                raise UserError(f"{self.expert_flag}: {file} {why}")
