@@ -40,6 +40,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
         # Idle threads sleep: on a core that something else is using, torch's would spin and slow the environments.
         os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+        if arguments is None:
+            _find_modules_here()
         workers: list[Workers] = []  # holds the ranks once they are known; an error needs them
         try:
             code = _run(list(sys.argv[1:] if arguments is None else arguments), workers)
@@ -48,6 +50,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return code
         except BaseException as error:
             return _end(error, workers, watch)
+
+
+def _find_modules_here() -> None:
+    """Modules of the user's (mine:Task-v0) are found in the current folder, as with `python -m`; behind all others, so that
+    none is hidden."""
+    with contextlib.suppress(FileNotFoundError):  # the folder is gone
+        if os.getcwd() not in sys.path:
+            sys.path.append(os.getcwd())
 
 
 def _run(arguments: list[str], workers: list[Workers]) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -70,6 +71,8 @@ def test_what_auto_becomes(ends: Ends | None, config: dict[str, Any], form: str)
 def test_auto_says_how_the_demonstrations_end() -> None:
     told = rewards.why(Config("x"), SUCCESS)
     assert told == "reward log(D) (auto: 9 of 10 demonstrations end by termination), never positive: it favours ending"
+    told = rewards.why(Config("x"), replace(SUCCESS, by_length=True))
+    assert told is not None and "(auto: 9 of 10 demonstrations end before the time limit)" in told
 
 
 # ---- pay -------------------------------------------------------------------------------------------------------------

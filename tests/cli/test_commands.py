@@ -342,3 +342,13 @@ def test_five_lines_of_python(run: Path) -> None:
     policy = load_policy(run)
     assert policy.predict(np.zeros(4)) in (0, 1)
     assert policy.predict(np.zeros((3, 4))).shape == (3,)
+
+
+def test_modules_in_the_current_folder_are_found(tmp_path: Path) -> None:
+    text = "import gymnasium\ngymnasium.register('Mine-v0', entry_point='gymnasium.envs.classic_control:CartPoleEnv')\n"
+    (tmp_path / "mine_here.py").write_text(text)
+    program = str(Path(sys.executable).with_name("trpo-gail"))
+    done = subprocess.run(
+        [program, "check", "mine_here:Mine-v0"], cwd=tmp_path, capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 0, done.stderr

@@ -136,3 +136,8 @@ def test_rows_of_random_episodes(k: int, kept: int) -> None:
     rows = held.select(kept, k).transitions()
     np.testing.assert_array_equal(rows.observations, [now for now, _ in wanted])
     np.testing.assert_array_equal(rows.next_observations, [after for _, after in wanted])
+
+
+def test_printed_they_are_one_short_line() -> None:
+    data = load("expert_data/CartPole-v0.h5", trajectories=2)
+    assert repr(data) == "Demonstrations(expert_data/CartPole-v0.h5: 2 episodes, 400 pairs, return 200)"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from gymnasium.spaces import Box, Discrete, MultiBinary, MultiDiscrete, Space
@@ -9,6 +11,7 @@ from gymnasium.spaces import Box, Discrete, MultiBinary, MultiDiscrete, Space
 from trpo_gail.errors import UserError
 from trpo_gail.experts.checks import fit
 from trpo_gail.experts.data import Demonstrations
+from trpo_gail.experts.facts import Ends
 from trpo_gail.experts.rows import as_rows
 from trpo_gail.spaces import actions
 from trpo_gail.spaces.spec import EnvSpec
@@ -86,3 +89,52 @@ def test_a_label_that_the_environment_has_not_is_named() -> None:
     data = held(np.array([1, 4]), np.zeros((2, 1)))
     with pytest.raises(UserError, match=r"demos: dataset 'observations': 4 is no label of the environment 'Hand-v0'"):
         as_rows(data, spec_of(Discrete(3, start=1), Box(-1, 1, (1,))))
+
+
+# ---- how episodes end, if the source does not say ---------------------------------------------------------------------
+
+
+def of_lengths(*lengths: int, says_ends: bool = False) -> Demonstrations:
+    n = sum(lengths)
+    no, steps = np.zeros(n, bool), np.concatenate([np.arange(length) for length in lengths])
+    return Demonstrations(
+        np.zeros((n, 2), np.float32),
+        np.zeros((n, 1)),
+        no,
+        no,
+        steps,
+        np.array(lengths),
+        says_ends=says_ends,
+        path="demos",
+    )
+
+
+@pytest.mark.parametrize(
+    ("lengths", "limit", "terminal", "cut"),
+    [
+        ((3, 5, 10), 10, 2, 1),  # one lasts until the limit
+        ((3, 5, 8), 10, 3, 0),
+        ((3, 8, 8), 10, 1, 2),  # perhaps cut after 8 steps by whoever recorded them
+        ((8, 8, 8), 10, 0, 3),
+        ((10, 10), 10, 0, 2),
+    ],
+)
+def test_episodes_that_are_short_have_ended(lengths: tuple[int, ...], limit: int, terminal: int, cut: int) -> None:
+    spec = replace(spec_of(VECTOR, Box(-1, 1, (1,))), max_episode_steps=limit)
+    ends = as_rows(of_lengths(*lengths), spec).ends
+    assert ends is not None and ends.by_length
+    assert (ends.terminal, ends.limit, ends.unsaid) == (terminal, cut, 0)
+    unsaid = as_rows(of_lengths(*lengths, says_ends=True), spec).ends
+    assert unsaid == ends, "flags that are all False say nothing either"
+
+
+def test_what_a_source_says_of_its_ends_counts() -> None:
+    spec = replace(spec_of(VECTOR, Box(-1, 1, (1,))), max_episode_steps=10)
+    data = of_lengths(3, 5, says_ends=True)
+    timeouts = np.zeros(8, bool)
+    timeouts[[2, 7]] = True
+    assert as_rows(replace(data, timeouts=timeouts), spec).ends == Ends(0, 2, 0)
+
+
+def test_without_a_time_limit_nothing_is_judged() -> None:
+    assert as_rows(of_lengths(3, 5), spec_of(VECTOR, Box(-1, 1, (1,)))).ends is None

@@ -74,4 +74,4 @@ def why(config: Config, ends: Ends | None) -> str | None:
     if ends is None:
         return f"reward {form} (auto: the demonstrations do not say how episodes end)"
     favours = "never positive: it favours ending" if form == SUCCESS else "never negative: it favours living on"
-    return f"reward {form} (auto: {ends.terminal} of {ends.total} demonstrations end by termination), {favours}"
+    return f"reward {form} (auto: {ends.terminal} of {ends.total} demonstrations end {ends.early}), {favours}"

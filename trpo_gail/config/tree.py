@@ -243,10 +243,12 @@ class DiscriminatorConfig:
     reward: Literal["auto", "-log(1-D)", "log(D)", "logit", "fairl", "amp"] = "auto"
     """-log(1-D), never negative, rewards staying alive; log(D), never positive, suits tasks that end on success; logit is
     their sum, log(D) - log(1-D), of either sign; fairl is -logit exp(logit); amp is 1 - (1-D)^2. auto takes log(D) if most
-    of the demonstrations end by termination, else -log(1-D); for airl, wasserstein and absorbing it takes logit. The linear
-    rewards of fem and gtal, and the constant one, have the sign of the first two."""
+    of the demonstrations end by termination (before the time limit, if the file does not say how), else -log(1-D); for
+    airl, wasserstein and absorbing it takes logit. The linear rewards of fem and gtal, and the constant one, have the sign
+    of the first two."""
     reward_normalise: Literal["none", "scale", "standardise"] = "none"
-    """Divide the reward by its running standard deviation (scale), after subtracting its running mean (standardise)."""
+    """Divide the reward by its running standard deviation (scale), after subtracting its running mean (standardise). The
+    latter takes away the sign that --discriminator.reward was chosen for, so it suits tasks of one fixed length."""
     reward_clip: Positive | None = None
     """Limit on the magnitude of the reward, before reward_scale; None switches the limit off."""
     reward_scale: Positive = 1.0

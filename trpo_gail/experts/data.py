@@ -73,10 +73,16 @@ class Demonstrations:
     final_observations: np.ndarray | None = None  # [E, O], what was observed after each episode's last action
     notes: tuple[str, ...] = ()  # what a reader found or decided that a person should know
 
+    def __repr__(self) -> str:
+        known = "" if self.return_mean is None else f", return {self.return_mean:.6g}"
+        source = f"{self.path or self.format}: " if self.path or self.format else ""
+        return f"Demonstrations({source}{len(self.episode_lengths)} episodes, {len(self.observations)} pairs{known})"
+
     # --- All episodes, whichever are kept -------------------------------------------------------------------------
 
     @cached_property
-    def _source(self) -> Whole:
+    def facts(self) -> Whole:
+        """Of all episodes of the source, whichever are kept."""
         if self.whole:
             return self.whole
         returns = self.finished_returns
@@ -86,22 +92,22 @@ class Demonstrations:
     @property
     def trajectories_held(self) -> int:
         """By the source."""
-        return self._source.trajectories
+        return self.facts.trajectories
 
     @property
     def return_mean(self) -> float | None:
         """Over all finished episodes of the source, not only those kept; None if it is not known."""
-        return self._source.return_mean
+        return self.facts.return_mean
 
     @property
     def return_std(self) -> float | None:
         """Likewise, of the population."""
-        return self._source.return_std
+        return self.facts.return_std
 
     @property
     def ends(self) -> Ends | None:
         """How all episodes of the source end; None if it does not say."""
-        return self._source.ends
+        return self.facts.ends
 
     def _ends(self) -> Ends | None:
         if not self.says_ends:
@@ -186,7 +192,7 @@ class Demonstrations:
             final_observations=None if self.final_observations is None else self.final_observations[:kept],
             subsample=max(subsample, self.subsample),
             unfinished=self.unfinished and kept == total,
-            whole=self._source,
+            whole=self.facts,
         )
 
     def _rows(self, rows: np.ndarray) -> Demonstrations:

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from trpo_gail.spaces.spec import ActionView
 
 
@@ -35,6 +37,23 @@ class Ends:
     terminal: int
     limit: int
     unsaid: int
+    by_length: bool = False  # the source does not say: judged by the lengths, see `judged`
+
+    @classmethod
+    def judged(cls, lengths: np.ndarray, limit: int) -> Ends:
+        """Of whole episodes of these lengths [E], which are all that is known: those that are shorter than the
+        environment's time limit have ended by termination.
+
+        If several share the greatest length, that may be the limit of whoever recorded them, and they count as cut.
+        """
+        longest = int(lengths.max(initial=0))
+        cut = (lengths >= limit) | ((lengths == longest) & ((lengths == longest).sum() > 1))
+        return cls(int((~cut).sum()), int(cut.sum()), 0, by_length=True)
+
+    @property
+    def early(self) -> str:
+        """How those end that `terminal` counts."""
+        return "before the time limit" if self.by_length else "by termination"
 
     @property
     def total(self) -> int:

@@ -13,6 +13,7 @@ import numpy as np
 from trpo_gail.errors import UserError, listed
 from trpo_gail.experts import structured
 from trpo_gail.experts.data import Demonstrations
+from trpo_gail.experts.facts import Ends
 from trpo_gail.experts.numbers import FLAGS, INTEGERS
 from trpo_gail.spaces.layout import Layout, Part
 from trpo_gail.spaces.spec import EnvSpec
@@ -38,7 +39,17 @@ def as_rows(data: Demonstrations, spec: EnvSpec) -> Demonstrations:
         changes["actions"] = acted
     if notes := _left_out(data.observations, spec.observations):
         changes["notes"] = (*data.notes, notes)
+    if ends := _judged_ends(data, spec):
+        changes["whole"] = replace(data.facts, ends=ends)
     return replace(data, **changes) if changes else data
+
+
+def _judged_ends(data: Demonstrations, spec: EnvSpec) -> Ends | None:
+    """How the episodes end, by their lengths; None if the source says it, or if there is no time limit to go by."""
+    lengths, said = data.episode_lengths[: data.finished], data.ends
+    if spec.max_episode_steps is None or not len(lengths) or (said is not None and (said.terminal or said.limit)):
+        return None
+    return Ends.judged(lengths, spec.max_episode_steps)
 
 
 # --- Observations -------------------------------------------------------------------------------------------------

@@ -66,7 +66,7 @@ def _success(ends: Ends | None, path: str) -> str | None:
     if ends is None or ends.terminal <= ends.limit:
         return None
     return (
-        f"{path}: {ends.terminal} of {ends.total} episodes end by termination; if that is "
+        f"{path}: {ends.terminal} of {ends.total} episodes end {ends.early}; if that is "
         f"success, the reward {ALIVE}, never negative, teaches to avoid it: --discriminator.reward 'log(D)' does not"
     )
 
