@@ -45,6 +45,7 @@ LAZY = {
     "PIL": {"runs.video"},
     "onnx": {"exports.write_policy"},
     "onnxruntime": {"exports.write_policy"},
+    "huggingface_hub": {"exports.hub"},
     "hdf5plugin": {"experts.files.hdf5"},
 }
 

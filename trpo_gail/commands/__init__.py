@@ -7,6 +7,8 @@ COMMANDS = {
     "clone": ("clone", "run", "fit a policy to demonstrations by behavioural cloning"),
     "evaluate": ("evaluate", "run", "evaluate the policy of a run folder"),
     "export": ("export", "run", "write a run's learned reward or its policy to a file for use elsewhere"),
+    "push": ("share", "push", "share a run's policy, with a card: to a folder or to Hugging Face"),
+    "pull": ("share", "pull", "make a run folder from what push wrote"),
     "report": ("report", "run", "write a page of one run or several: returns, curves, states, time"),
     "check": ("check", "run", "check an environment before training: spaces, seeds, ends, numbers, speed"),
     "record": ("record", "run", "run a policy and write its episodes to a file of demonstrations"),

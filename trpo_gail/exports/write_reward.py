@@ -34,7 +34,7 @@ def export_reward(run: str | Path, path: str | Path, expert: str | None = None) 
         raise UserError(f"{run}: no checkpoint of a run here (a run folder holds checkpoints/*.pt)")
     state = checkpoint.read_of_run(folder, last)
     if "adversary" not in state["learner"]:
-        raise UserError(f"{run}: a run of behavioural cloning, which learns no reward")
+        raise UserError(f"{run}: holds a policy alone, of behavioural cloning or pulled, and no learned reward")
     config = dataclasses.replace(checkpoint.config_of(state, last), device="cpu")
     spec = checkpoint.spec_of(state)
     refuse_unlearned(config, run)

@@ -215,7 +215,10 @@ def read_policy(run: str | Path, which: str = "last") -> tuple[Policy, Config, E
 
 def _why_no_best(folder: Path, last: Path) -> str:
     file = folder / "config.json"
-    if file.exists() and kind_of(read_json(file), file) == "cloning":
+    content = read_json(file) if file.exists() else {}
+    if content.get("pulled"):
+        return "it was pulled, and holds one policy"
+    if kind_of(content, file) == "cloning":
         return "behavioural cloning keeps one policy, the best by its validation score"
     config = checkpoint.config_of(checkpoint.read_of_run(folder, last), last)
     return f"no periodic evaluation yet (--eval_every {config.eval_every})"

@@ -184,6 +184,8 @@ def saved_config(path: Path) -> Config:
     if not file.is_file():
         raise UserError(f"--resume: {path} is not a run folder (it has no config.json)")
     content = read_json(file, config=dict)
+    if content.get("pulled"):
+        raise UserError(f"--resume: {path} was pulled, and holds a policy alone: --init_policy {path} starts from it")
     if kind_of(content, file) == "cloning":
         raise UserError(f"--resume: {path} is a run of behavioural cloning, which training cannot go on with")
     return from_dict(Config, content["config"], str(file))
