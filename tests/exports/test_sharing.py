@@ -168,6 +168,8 @@ def test_nothing_private_is_shared(run: Path, tmp_path: Path) -> None:
         ("/home/alice/x.h5", "x.h5"),
         ("as /home/alice/x.h5 states", "as x.h5 states"),
         ('{"model": "/data/alice/robot.xml", "n": 1}', '{"model": "robot.xml", "n": 1}'),
+        ('{"model": "/data/alice/my robots/robot.xml"}', '{"model": "robot.xml"}'),
+        ("/data/alice's things/x.h5", "x.h5"),
         ("~/x/y.h5", "y.h5"),
         ("~alice/x/y.h5", "y.h5"),
         ("as ../alice/my demos.h5 states", "as my demos.h5 states"),

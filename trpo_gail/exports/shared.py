@@ -8,6 +8,7 @@ summary.json, metrics.csv, learning_curve.png, replay.mp4 or replay.gif   if the
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 from collections.abc import Iterator, Mapping
@@ -78,8 +79,13 @@ def cleaned(value: Any, paths: list[str]) -> Any:
         return [cleaned(item, paths) for item in value]
     if not isinstance(value, str):
         return value
+    if value.startswith("{"):  # the environment's arguments
+        with contextlib.suppress(ValueError):
+            return json.dumps(cleaned(json.loads(value), paths))
     for path in paths:
         value = value.replace(path, Path(path).name)
+    if value.startswith(("/", "~/")):  # names of folders may hold blanks
+        return Path(value).name
     return _ABSOLUTE.sub(r"\1", value)
 
 
