@@ -56,7 +56,8 @@ def pieces(page: Path, rules: dict[str, dict[str, str]]) -> Iterator[Piece]:
         if language == "python":
             imports = re.findall(r"^(?:import|from) (\w+)", text, re.MULTILINE)
             missing = next((module for module in imports if module in OPTIONAL and not find_spec(module)), None)
-            yield Piece(name, text, shorter_python(text), "python", f"needs {missing}" if missing else "")
+            program = rules["prelude"].get(name, "") + shorter_python(text)
+            yield Piece(name, text, program, "python", f"needs {missing}" if missing else "")
         elif language in ("sh", "bash", ""):
             for command in commands(text):
                 instead = rules["instead"].get(command)
