@@ -125,6 +125,8 @@ def run_page(page: Path, rules: dict[str, dict[str, str]], env: dict[str, str]) 
                 return [{"page": name, "result": "failed", "seconds": "", "what": "what the page takes for granted"}]
         for piece in pieces(page, rules):
             start = time.perf_counter()
+            if (name_of := re.match(r"# (\w+\.py)\n", piece.shown)) and not (folder / name_of[1]).exists():
+                (folder / name_of[1]).write_text(piece.shown)  # the page says where to save it
             code, said = (0, "") if piece.why_not else run(piece, folder, env)
             result = f"not run: {piece.why_not}" if piece.why_not else "failed" if code else "ok"
             shown = " / ".join(piece.shown.strip().splitlines()[:2]) if piece.language == "python" else piece.shown
