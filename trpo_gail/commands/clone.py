@@ -24,6 +24,9 @@ class _CloneArguments:
     """Print nothing but errors and warnings."""
 
 
+FLAGS = {"clone": _CloneArguments}
+
+
 def run(arguments: list[str], workers: list[Workers]) -> int:
     """Clone and evaluate."""
     given = parse(_CloneArguments, arguments, "clone")

@@ -43,6 +43,9 @@ class TrainArguments:
     """With several ranks: end all if the others wait so many seconds for one that takes no step; 0 lets them wait."""
 
 
+FLAGS: dict[str, type] = {"train": TrainArguments, "expert": TrainArguments}
+
+
 def run(arguments: list[str], workers: list[Workers], command: str = "train") -> int:
     """Train, or continue a run. `command` is the name that help and errors show."""
     given = _read(arguments, command)
