@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from trpo_gail.commands.config_file import FromFile, with_file
 from trpo_gail.commands.parsing import HELP, answer_help, file_errors, mistakes, world
@@ -41,6 +41,9 @@ class TrainArguments:
     """Print nothing but errors and warnings."""
     rank_timeout: Annotated[float, AtLeast(0)] = LIMIT_S
     """With several ranks: end all if the others wait so many seconds for one that takes no step; 0 lets them wait."""
+    track: Literal["wandb", "trackio"] | None = None
+    """Send the metrics to a tracker, too: wandb, offline unless WANDB_MODE says otherwise, or trackio, on this machine.
+    None sends nothing."""
 
 
 FLAGS: dict[str, type] = {"train": TrainArguments, "expert": TrainArguments}
@@ -103,6 +106,7 @@ def _train(given: TrainArguments, saved: Config | None, workers: list[Workers], 
         world(workers, given.rank_timeout),
         view,
         rank_timeout=given.rank_timeout,
+        track=given.track,
     )
 
 
@@ -149,7 +153,7 @@ def _arguments(given: Given, command: str, saved: Config | None = None) -> Train
     with mistakes(command):
         values = complete(TrainArguments, Given(defaults | given.values))
     values.pop("config", None)  # it has been read
-    own = {name: values.pop(name) for name in ("out", "resume", "quiet", "rank_timeout") if name in values}
+    own = {name: values.pop(name) for name in ("out", "resume", "quiet", "rank_timeout", "track") if name in values}
     with blamed(given):
         config = idle.settled(Config, values, given.values)
     _refuse_idle_flags(given, config)
