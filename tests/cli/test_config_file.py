@@ -245,6 +245,20 @@ def test_a_runs_own_demonstrations_are_those_that_it_kept(write: Write) -> None:
     assert config(write(held), "--expert", "mine.h5").expert == "mine.h5"
 
 
+def test_demonstrations_are_found_from_another_folder_and_in_a_moved_run(write: Write, tmp_path: Path) -> None:
+    here = tmp_path / "here.h5"
+    here.touch()
+    held = run_file(Config("Hopper-v4", expert="data/here.h5"), setting={"expert": str(here)})
+    assert config(write(held)).expert == str(here)
+    assert config(write(held | {"setting": {"expert": "gone.h5"}})).expert == "data/here.h5"
+    assert config(write(held | {"setting": {"expert": 3}})).expert == "data/here.h5"
+    copy = tmp_path / "checkpoints" / "expert.h5"
+    copy.parent.mkdir()
+    copy.touch()
+    moved = run_file(Config("Hopper-v4"), setting={"expert": "/gone/run/checkpoints/expert.h5"})
+    assert config(write(moved)).expert == str(copy)
+
+
 @pytest.mark.parametrize(
     ("more", "words", "said"),
     [

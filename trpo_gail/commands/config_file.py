@@ -45,10 +45,18 @@ def _of_run(cls: type, held: Mapping[str, Any], file: str) -> dict[str, Any]:
     kind, wanted = kind_of(held, Path(file)), "training" if "adversary" in leaves(cls) else "cloning"
     if kind != wanted:
         raise UserError(f"--config {file}: a run of {kind}, but a run of {wanted} expected")
-    if kind == "cloning":
-        return flatten(from_dict(CloningConfig, held.get("cloning"), f"--config {file}"))
-    flat = flatten(from_dict(Config, held["config"], f"--config {file}"))
+    tree, section = (Config, "config") if kind == "training" else (CloningConfig, "cloning")
+    flat = flatten(from_dict(tree, held.get(section), f"--config {file}"))
     setting = held.get("setting")
-    if flat["expert"] is None and isinstance(setting, dict):
-        flat["expert"] = setting.get("expert")  # a copy of demonstrations that came from Python
-    return flat
+    found = setting.get("expert") if isinstance(setting, dict) else None
+    return flat | {"expert": _demonstrations(flat["expert"], found, Path(file).parent)}
+
+
+def _demonstrations(named: str | None, found: Any, folder: Path) -> str | None:
+    """A run's demonstrations: by the name that they were given, or where the run found them, or its own copy of those that
+    came from Python."""
+    from trpo_gail.runs.run_folder import EXPERT
+
+    found = found if isinstance(found, str) else None
+    own = str(folder / EXPERT) if found and Path(found).match(EXPERT) else None
+    return next((path for path in (named, found, own) if path and Path(path).exists()), named or found)
