@@ -46,6 +46,7 @@ LAZY = {
     "onnx": {"exports.write_policy"},
     "onnxruntime": {"exports.write_policy"},
     "hdf5plugin": {"experts.files.hdf5"},
+    "yaml": {"config.yaml_text"},
 }
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 PAGES = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "CITATION.cff", "LICENSE", "Dockerfile")
-FOLDERS = ("docs", "results", "scripts/slurm")
+FOLDERS = ("docs", "results", "scripts/slurm", "examples")
 LINKED = (".md", ".png", ".svg", ".csv", ".toml", ".html", ".txt", ".sbatch", ".tex", ".py", ".json", ".jsonl")
 SINGLE = ("expert_data/**/*.md", "tests/test_paper_iteration.py", "trpo_gail/**/*.toml", "trpo_gail/**/*.csv")
 NOTEBOOK_LINK = re.compile(r"(\]\([^)#\s]+)\.ipynb(#[^)]*)?(?=\))")

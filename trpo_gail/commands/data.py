@@ -25,6 +25,12 @@ USAGE = "trpo-gail data info FILE"
 
 
 @dataclass(frozen=True)
+class _InfoArguments:
+    file: Annotated[str, Positional("FILE")]
+    """Demonstrations."""
+
+
+@dataclass(frozen=True)
 class _ValidateArguments:
     file: Annotated[str, Positional("FILE")]
     """Demonstrations."""
@@ -232,3 +238,4 @@ _WORK: dict[str, tuple[type, Callable[[Any], int | None]]] = {
     "select": (_SelectArguments, _select),
     "plot": (_PlotArguments, _plot),
 }
+FLAGS = {"data info": _InfoArguments, **{f"data {name}": cls for name, (cls, _) in _WORK.items()}}
