@@ -56,7 +56,8 @@ def pieces(page: Path, rules: dict[str, dict[str, str]]) -> Iterator[Piece]:
         if language == "python":
             imports = re.findall(r"^(?:import|from) (\w+)", text, re.MULTILINE)
             missing = next((module for module in imports if module in OPTIONAL and not find_spec(module)), None)
-            yield Piece(name, text, shorter_python(text), "python", f"needs {missing}" if missing else "")
+            program = rules["prelude"].get(name, "") + shorter_python(text)
+            yield Piece(name, text, program, "python", f"needs {missing}" if missing else "")
         elif language in ("sh", "bash", ""):
             for command in commands(text):
                 instead = rules["instead"].get(command)
@@ -124,6 +125,8 @@ def run_page(page: Path, rules: dict[str, dict[str, str]], env: dict[str, str]) 
                 return [{"page": name, "result": "failed", "seconds": "", "what": "what the page takes for granted"}]
         for piece in pieces(page, rules):
             start = time.perf_counter()
+            if (name_of := re.match(r"# (\w+\.py)\n", piece.shown)) and not (folder / name_of[1]).exists():
+                (folder / name_of[1]).write_text(piece.shown)  # the page says where to save it
             code, said = (0, "") if piece.why_not else run(piece, folder, env)
             result = f"not run: {piece.why_not}" if piece.why_not else "failed" if code else "ok"
             shown = " / ".join(piece.shown.strip().splitlines()[:2]) if piece.language == "python" else piece.shown

@@ -49,4 +49,5 @@ def test_lines_of_prose_are_short(page: Path) -> None:
 
 def test_every_page_of_the_documents_is_on_the_site() -> None:
     listed = re.findall(r"docs/[\w/]+\.md", (ROOT / "scripts" / "site" / "mkdocs.yml").read_text())
-    assert sorted(listed) == sorted(str(p.relative_to(ROOT)) for p in (ROOT / "docs").rglob("*.md"))
+    pages = [*(ROOT / "docs").rglob("*.md"), *(page.with_suffix(".md") for page in (ROOT / "docs").rglob("*.ipynb"))]
+    assert sorted(listed) == sorted(str(page.relative_to(ROOT)) for page in pages)

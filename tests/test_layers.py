@@ -47,6 +47,7 @@ LAZY = {
     "onnxruntime": {"exports.write_policy"},
     "huggingface_hub": {"exports.hub"},
     "hdf5plugin": {"experts.files.hdf5"},
+    "yaml": {"config.yaml_text"},
 }
 
 

@@ -98,8 +98,17 @@ def test_pay_is_normalised_by_what_was_seen_before(kind: Any) -> None:
     pay.see(seen)
     np.testing.assert_array_equal(pay(seen), seen)  # within an iteration the pay stays
     pay.settle()
-    expected = (seen - (3.0 if kind == "standardise" else 0.0)) / (math.sqrt(8 / 3) + 1e-6)
+    expected = (seen - (3.0 if kind == "standardise" else 0.0)) / math.sqrt(8 / 3)
     np.testing.assert_allclose(pay(seen), expected, rtol=1e-12)
     again = Pay(kind, None, 1.0, Workers())
     again.load_state_dict(pay.state_dict())
     np.testing.assert_array_equal(again(seen), pay(seen))
+
+
+@pytest.mark.parametrize(("first", "least"), [(-math.log(2.0), 0.1 * math.log(2.0)), (0.0, 1.0)])
+def test_rewards_that_do_not_vary_are_divided_by_no_tiny_number(first: float, least: float) -> None:
+    """As those of a discriminator that has not learned: the next ones would be enormous."""
+    pay = Pay("scale", None, 1.0, Workers())
+    pay.see(np.full(100, first))
+    pay.settle()
+    np.testing.assert_allclose(pay(np.array([first - 0.05])), [(first - 0.05) / least], rtol=1e-12)

@@ -32,6 +32,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "wasserstein": {"loss": "wasserstein", "gradient_penalty": 10.0},
     "penalty between": {"gradient_penalty": 1.0},
     "penalty at the expert": {"gradient_penalty": 1.0, "gradient_penalty_at": "expert", "gradient_penalty_target": 0.0},
+    "penalty above": {"gradient_penalty": 5.0, "gradient_penalty_sides": "above", "gradient_penalty_target": 0.1},
     "penalty on both": {"gradient_penalty": 1.0, "gradient_penalty_at": "both"},
     "spectral norm": {"spectral_norm": True},
     "dropout": {"dropout": 0.5},
@@ -194,19 +195,23 @@ def linear(weights: list[float], **variant: Any) -> Discriminator:
 
 
 @pytest.mark.parametrize("at", ["between", "expert", "both"])
-@pytest.mark.parametrize("target", [0.0, 1.0])
-def test_the_gradient_penalty_of_a_linear_net(at: str, target: float) -> None:
-    """The gradient is w at every point, so the penalty is (|w| - target)^2, and its gradient 2 (|w| - target) w / |w|."""
+@pytest.mark.parametrize(
+    ("target", "sides"), [(0.0, "both"), (1.0, "both"), (7.0, "both"), (1.0, "above"), (7.0, "above")]
+)
+def test_the_gradient_penalty_of_a_linear_net(at: str, target: float, sides: str) -> None:
+    """The gradient is w at every point, so the penalty is (|w| - target)^2, and its gradient 2 (|w| - target) w / |w|; 0
+    below the target if only gradients above it are penalised."""
     w = [3.0, 0.0, 4.0, 0.0, 0.0]
-    given = {"gradient_penalty_at": at, "gradient_penalty_target": target}
+    given = {"gradient_penalty_at": at, "gradient_penalty_target": target, "gradient_penalty_sides": sides}
+    off = max(5.0 - target, 0.0) if sides == "above" else 5.0 - target
     steps = []
     for coefficient in (1.0, 1e-9):
         adversary = linear(w, gradient_penalty=coefficient, **given)
         adversary.d_step = 1
         stats = adversary.fit(toys.seen(batches(False)[0]), np.random.default_rng(0))
         steps.append(adversary.adam.mean_gradient)
-        assert stats["d_gradient_penalty"] == pytest.approx((5.0 - target) ** 2, rel=1e-9)
-    expected = 2 * (5.0 - target) * torch.tensor([*w, 0.0], dtype=torch.float64) / 5.0
+        assert stats["d_gradient_penalty"] == pytest.approx(off**2, rel=1e-9, abs=1e-12)
+    expected = 2 * off * torch.tensor([*w, 0.0], dtype=torch.float64) / 5.0
     torch.testing.assert_close(steps[0] - steps[1], expected, rtol=1e-6, atol=1e-6)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, Literal
 
 import numpy as np
@@ -10,6 +11,8 @@ import torch
 from trpo_gail import finite
 from trpo_gail.networks.normaliser import Normaliser, sums
 from trpo_gail.parallel import Workers
+
+LEAST = 0.1  # of the root mean square of the rewards, in place of a standard deviation that is smaller
 
 
 class Pay:
@@ -25,12 +28,21 @@ class Pay:
 
     def __call__(self, reward: np.ndarray) -> np.ndarray:
         """The pay [B] for rewards [B] float64."""
-        if self._kind != "none" and self._running.count > 0:
-            mean, std = (float(x[0]) for x in self._running.shift_and_scale(torch.float64))
-            reward = (reward - mean if self._kind == "standardise" else reward) / std
+        if self._kind != "none" and (spread := self._spread()) > 0:
+            reward = (reward - float(self._running.mean) if self._kind == "standardise" else reward) / spread
         if self._clip is not None:
             reward = np.clip(reward, -self._clip, self._clip)
         return reward if self._scale == 1.0 else self._scale * reward
+
+    def _spread(self) -> float:
+        """The running standard deviation, but no less than LEAST of the root mean square; 0 if all rewards were 0.
+
+        A discriminator that has not learned pays the same for everything. Divided by its deviation alone, the next rewards
+        would be a million times too large, and the critic would never forget them.
+        """
+        if not self._running.count:
+            return 0.0
+        return max(float(self._running.std), LEAST * math.sqrt(float(self._running.meansq)))
 
     def see(self, reward: np.ndarray) -> None:
         """Rewards [B] float64 of transitions, for the statistics."""

@@ -161,7 +161,7 @@ class Updater:
         z = points.z.to(self._adam.flat.vector.dtype).detach().requires_grad_()
         out = self._network.inputs.choose(self._network.net(z), points.actions)
         (slopes,) = torch.autograd.grad(out.sum(), z, create_graph=True)
-        return weight * ((_lengths(slopes) - self._config.gradient_penalty_target) ** 2).sum()
+        return weight * (self._off(_lengths(slopes)) ** 2).sum()
 
     def _add_penalty(self, weighted: tuple[_Joined, float], into: list[Tensor]) -> Tensor:
         """The same sum by hand; adds its gradient, times the penalty's weight."""
@@ -172,10 +172,15 @@ class Updater:
         one = self._network.inputs.choose_back(torch.ones_like(here.output[:, 0]), here.output, points.actions)
         slopes = here.to_inputs(one)
         lengths = _lengths(slopes)
-        off = lengths - self._config.gradient_penalty_target
+        off = self._off(lengths)
         by_slope = (2.0 * weight * self._penalty_weight * off / lengths)[:, None] * slopes
         here.pullback_slopes(one, by_slope, into)
         return weight * (off.double() ** 2).sum()
+
+    def _off(self, lengths: Tensor) -> Tensor:
+        """How far the lengths of gradients [B] are from where the penalty wants them."""
+        off = lengths - self._config.gradient_penalty_target
+        return off.clamp(min=0.0) if self._config.gradient_penalty_sides == "above" else off
 
     def _mixture(self, ours: Rows, theirs: Rows, draw: Draw, rng: np.random.Generator) -> _Mixture | None:
         """Mixtures of the rows of both sides, if the config asks for them (Zhang et al. 2018)."""

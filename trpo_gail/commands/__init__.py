@@ -1,4 +1,5 @@
-"""One file per command: `run(arguments, workers)` parses its flags, calls one function and prints."""
+"""One file per command: `run(arguments, workers)` parses its flags, calls one function and prints. `FLAGS` has the
+dataclass of its flags, and that of each subcommand ("data head"), for completion."""
 
 # name: (module within trpo_gail.commands, its function, what it does)
 COMMANDS = {
@@ -15,5 +16,6 @@ COMMANDS = {
     "data": ("data", "run", "print, check, convert, merge, select, plot or fetch files of demonstrations"),
     "compare": ("compare", "run", "compare generators, or any configurations, on equal terms"),
     "paper": ("paper", "run", "list, run and report the paper's experiments"),
+    "completion": ("completion", "run", "print a script by which bash, zsh or fish completes commands and flags"),
     "bench": ("bench", "run", "measure the speed of training on this machine"),
 }

@@ -44,6 +44,9 @@ class _DataArguments:
     """Print the results as JSON."""
 
 
+FLAGS: dict[str, type] = {"bench": _BenchArguments, "bench data": _DataArguments}
+
+
 def run(arguments: list[str], workers: list[Workers]) -> int:
     """Measure, and print the medians."""
     if arguments[:1] == ["data"]:

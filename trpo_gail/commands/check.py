@@ -31,6 +31,9 @@ class _CheckArguments:
     """Print one JSON object per finding."""
 
 
+FLAGS = {"check": _CheckArguments}
+
+
 def run(arguments: list[str], workers: list[Workers]) -> int:
     """Print one line per finding; returns 2 if one of them is an error."""
     given = parse(_CheckArguments, arguments, "check")

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated
 
+from trpo_gail.commands.config_file import FromFile
 from trpo_gail.commands.parsing import parse, world
 from trpo_gail.config.marks import Unprefixed
 from trpo_gail.config.tree import CloningConfig
@@ -16,10 +17,14 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class _CloneArguments:
     config: Annotated[CloningConfig, Unprefixed()]
+    file: Annotated[FromFile, Unprefixed()] = field(default_factory=FromFile)
     out: str | None = None
     """Run folder; None makes runs/<environment>-seed<seed>-<time>."""
     quiet: bool = False
     """Print nothing but errors and warnings."""
+
+
+FLAGS = {"clone": _CloneArguments}
 
 
 def run(arguments: list[str], workers: list[Workers]) -> int:

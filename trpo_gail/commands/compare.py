@@ -81,6 +81,13 @@ class _FolderArguments:
     """Folder of a comparison."""
 
 
+FLAGS: dict[str, type] = {
+    "compare": _Arguments,
+    "compare report": _FolderArguments,
+    "compare pack": _FolderArguments,
+}
+
+
 def run(arguments: list[str], workers: list[Workers]) -> int:
     """Run the missing runs, then write tables and page; or only write these."""
     with file_errors():

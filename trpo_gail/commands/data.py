@@ -26,6 +26,12 @@ USAGE = "trpo-gail data info FILE"
 
 
 @dataclass(frozen=True)
+class _InfoArguments:
+    file: Annotated[str, Positional("FILE")]
+    """Demonstrations."""
+
+
+@dataclass(frozen=True)
 class _ValidateArguments:
     file: Annotated[str, Positional("FILE")]
     """Demonstrations."""
@@ -269,3 +275,4 @@ _WORK: dict[str, tuple[type, Callable[[Any], int | None]]] = {
     "list": (_ListArguments, _list),
     "fetch": (_FetchArguments, _fetch),
 }
+FLAGS = {"data info": _InfoArguments, **{f"data {name}": cls for name, (cls, _) in _WORK.items()}}

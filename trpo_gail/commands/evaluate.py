@@ -32,6 +32,9 @@ class _EvaluateArguments:
     """Print the results as JSON."""
 
 
+FLAGS = {"evaluate": _EvaluateArguments}
+
+
 def run(arguments: list[str], workers: list[Workers]) -> int:
     """Evaluate, and print."""
     given = parse(_EvaluateArguments, arguments, "evaluate")

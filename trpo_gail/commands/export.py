@@ -28,6 +28,9 @@ class _ExportArguments:
     """With --reward: the run's demonstrations, if they were moved; None looks for them where the run found them."""
 
 
+FLAGS = {"export": _ExportArguments}
+
+
 def run(arguments: list[str], workers: list[Workers]) -> int:
     """Write the files that are asked for, and print a line for each."""
     given = parse(_ExportArguments, arguments, "export")

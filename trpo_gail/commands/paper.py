@@ -94,6 +94,16 @@ class _FigureArguments:
     """PNG file to write; None writes figure1.png into the folder of results."""
 
 
+FLAGS: dict[str, type] = {
+    "paper list": _ListArguments,
+    "paper run": _RunArguments,
+    "paper status": _Cells,
+    "paper table": _TableArguments,
+    "paper figure": _FigureArguments,
+    "paper pack": _PackArguments,
+}
+
+
 def run(arguments: list[str], workers: list[Workers]) -> int:
     """Find the subcommand."""
     commands: dict[str, tuple[Callable[[list[str]], int], str]] = {

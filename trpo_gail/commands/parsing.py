@@ -7,8 +7,10 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from trpo_gail.commands import COMMANDS
+from trpo_gail.commands.config_file import with_file
+from trpo_gail.config.flag_file import blamed
 from trpo_gail.config.leaves import build
-from trpo_gail.config.reading import complete, read
+from trpo_gail.config.reading import Given, complete, read
 from trpo_gail.errors import Answered, UserError
 from trpo_gail.hangs import LIMIT_S
 from trpo_gail.system.launcher import launched
@@ -42,8 +44,12 @@ def parse(cls: type[T], arguments: list[str], command: str) -> T:
     """A dataclass of flags, or --help. Raises UserError."""
     answer_help(cls, arguments, command)
     with mistakes(command):
-        values = complete(cls, read(cls, arguments))
-    return cast(T, build(cls, values))
+        typed = read(cls, arguments)
+    given = with_file(cls, typed)
+    with mistakes(command):
+        values = complete(cls, Given((given.base or {}) | given.values))
+    with blamed(given):
+        return cast(T, build(cls, values))
 
 
 def answer_help(cls: type, arguments: list[str], command: str, defaults: Mapping[str, Any] = NOTHING) -> None:

@@ -71,6 +71,9 @@ class _RecordArguments:
     """Author of the policy, kept in the file."""
 
 
+FLAGS = {"record": _RecordArguments}
+
+
 def run(arguments: list[str], workers: list[Workers]) -> int:
     """Record, and print a summary of the file."""
     given = parse(_RecordArguments, arguments, "record")

@@ -26,6 +26,9 @@ class _ReportArguments:
     """Number of episodes to roll out by each run's policy, to see which states it visits."""
 
 
+FLAGS = {"report": _ReportArguments}
+
+
 def run(arguments: list[str], workers: list[Workers]) -> int:
     """Write the page, and print its path."""
     given = parse(_ReportArguments, arguments, "report")

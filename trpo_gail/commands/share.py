@@ -38,6 +38,9 @@ class _PullArguments:
     """Run folder to make; it must not exist."""
 
 
+FLAGS: dict[str, type] = {"push": _PushArguments, "pull": _PullArguments}
+
+
 def push(arguments: list[str], workers: list[Workers]) -> int:
     """Share a run, and print where it is."""
     given = parse(_PushArguments, arguments, "push")

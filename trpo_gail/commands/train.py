@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
+from trpo_gail.commands.config_file import FromFile, with_file
 from trpo_gail.commands.parsing import HELP, answer_help, file_errors, mistakes, world
 from trpo_gail.config import idle
+from trpo_gail.config.flag_file import blamed
 from trpo_gail.config.leaves import flatten
 from trpo_gail.config.marks import AtLeast, Unprefixed
 from trpo_gail.config.presets import changed, preset
@@ -29,6 +31,7 @@ class TrainArguments:
     """Flags of `train`."""
 
     config: Annotated[Config, Unprefixed()]
+    file: Annotated[FromFile, Unprefixed()] = field(default_factory=FromFile)
     out: str | None = None
     """Run folder; None makes runs/<environment>-seed<seed>-<time>."""
     resume: bool = False
@@ -38,6 +41,12 @@ class TrainArguments:
     """Print nothing but errors and warnings."""
     rank_timeout: Annotated[float, AtLeast(0)] = LIMIT_S
     """With several ranks: end all if the others wait so many seconds for one that takes no step; 0 lets them wait."""
+    track: Literal["wandb", "trackio"] | None = None
+    """Send the metrics to a tracker, too: wandb, offline unless WANDB_MODE says otherwise, or trackio, on this machine.
+    None sends nothing."""
+
+
+FLAGS: dict[str, type] = {"train": TrainArguments, "expert": TrainArguments}
 
 
 def run(arguments: list[str], workers: list[Workers], command: str = "train") -> int:
@@ -97,6 +106,7 @@ def _train(given: TrainArguments, saved: Config | None, workers: list[Workers], 
         world(workers, given.rank_timeout),
         view,
         rank_timeout=given.rank_timeout,
+        track=given.track,
     )
 
 
@@ -123,7 +133,8 @@ def _read(arguments: list[str], command: str) -> Given:
         given = read(TrainArguments, [word for word in arguments if word not in HELP])
     answer_help(TrainArguments, arguments, command, _defaults(given.values, command))
     with mistakes(command):
-        return read(TrainArguments, arguments)
+        given = read(TrainArguments, arguments)
+    return with_file(TrainArguments, given)
 
 
 def _defaults(given: dict[str, Any], command: str) -> dict[str, Any]:
@@ -135,11 +146,16 @@ def _defaults(given: dict[str, Any], command: str) -> dict[str, Any]:
 
 def _arguments(given: Given, command: str, saved: Config | None = None) -> TrainArguments:
     """The flags over their defaults, or over the config of a run. Raises UserError."""
-    defaults = flatten(saved) if saved else _defaults(given.values, command)
+    if given.base is not None:
+        defaults = given.base | (EXPERT if command == "expert" else {})
+    else:
+        defaults = flatten(saved) if saved else _defaults(given.values, command)
     with mistakes(command):
         values = complete(TrainArguments, Given(defaults | given.values))
-    own = {name: values.pop(name) for name in ("out", "resume", "quiet", "rank_timeout") if name in values}
-    config = idle.settled(Config, values, given.values)
+    values.pop("config", None)  # it has been read
+    own = {name: values.pop(name) for name in ("out", "resume", "quiet", "rank_timeout", "track") if name in values}
+    with blamed(given):
+        config = idle.settled(Config, values, given.values)
     _refuse_idle_flags(given, config)
     return TrainArguments(config, **own)
 

@@ -25,9 +25,9 @@ _SINCE_0_1_0: dict[type, tuple[str, ...]] = {
     CriticConfig: ("network",),
     DiscriminatorConfig: (
         "network", "hidden_sizes", "activation", "inputs", "ignore", "loss", "label_smoothing", "positive_prior",
-        "gradient_penalty", "gradient_penalty_target", "gradient_penalty_at", "spectral_norm", "dropout", "weight_decay",
-        "logit_penalty", "mixup", "schedule", "expert_batch_size", "replay_iterations", "replay_share", "rest_above",
-        "absorbing", "reward_normalise", "reward_clip", "reward_scale",
+        "gradient_penalty", "gradient_penalty_target", "gradient_penalty_sides", "gradient_penalty_at",
+        "spectral_norm", "dropout", "weight_decay", "logit_penalty", "mixup", "schedule", "expert_batch_size",
+        "replay_iterations", "replay_share", "rest_above", "absorbing", "reward_normalise", "reward_clip", "reward_scale",
     ),
 }  # fmt: skip
 _OTHERWISE = {"action_scaling": False, "gradient_penalty": 0.0}

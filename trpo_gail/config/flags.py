@@ -9,7 +9,7 @@ from types import NoneType
 from typing import Any, Literal, get_args, get_origin
 
 from trpo_gail.config.leaves import Leaf, leaves, texts
-from trpo_gail.config.marks import OncePerItem, Positional
+from trpo_gail.config.marks import Names, OncePerItem, OneOf, Positional
 from trpo_gail.errors import UserError
 
 
@@ -35,6 +35,18 @@ class Flag:
         """The type of the value, or of an item if it is a tuple."""
         kind = next(kind for kind in self.kinds if kind is not NoneType)
         return get_args(kind)[0] if get_origin(kind) is tuple else kind
+
+    @property
+    def choices(self) -> tuple[str, ...]:
+        """The words that may be its value, or an item of it; a table's may not be all. Empty if it may be anything."""
+        if get_origin(self.kind) is Literal:
+            return get_args(self.kind)
+        found = [
+            mark.known if isinstance(mark, Names) else tuple(mark.table)
+            for mark in self.leaf.marks
+            if isinstance(mark, Names | OneOf)
+        ]
+        return found[0] if found else ()
 
     @property
     def switch(self) -> bool:

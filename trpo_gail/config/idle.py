@@ -68,7 +68,7 @@ NEEDS = (
     ),
     Needs(CROSS_ENTROPY, {"discriminator.loss": ("cross-entropy",)}),
     Needs(
-        _fields("discriminator", "gradient_penalty_target", "gradient_penalty_at"),
+        _fields("discriminator", "gradient_penalty_target", "gradient_penalty_sides", "gradient_penalty_at"),
         {"discriminator.gradient_penalty": _not_zero},
     ),
     Needs(_fields("discriminator", "replay_share"), {"discriminator.replay_iterations": _positive}),

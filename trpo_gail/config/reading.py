@@ -7,6 +7,7 @@ and what was expected. What is left of a parser without its messages is this loo
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from difflib import SequenceMatcher
 from typing import Any
@@ -25,6 +26,7 @@ class Given:
 
     values: dict[str, Any] = field(default_factory=dict)  # by path
     typed: dict[str, str] = field(default_factory=dict)  # by path, the flag as it was typed
+    base: dict[str, Any] | None = None  # by path, what stands in for the defaults
 
 
 def read(cls: type, words: list[str]) -> Given:
@@ -111,11 +113,17 @@ def _spelt(name: str) -> str:
 
 def _unrecognised(words: list[str], made: list[Flag]) -> str:
     """What is unknown, with the flags that may have been meant."""
-    wrong = next((word.partition("=")[0] for word in words if word.startswith("-")), "")
-
-    def likeness(name: str) -> float:
-        return SequenceMatcher(None, name, _spelt(wrong)).ratio()
-
-    best = [max([*flag.names, *flag.opposites], key=likeness) for flag in made if flag.names]
-    near = sorted((name for name in best if likeness(name) >= ALIKE), key=likeness, reverse=True)[:MOST_HINTS]
+    wrong = _spelt(next((word.partition("=")[0] for word in words if word.startswith("-")), ""))
+    best = [max([*flag.names, *flag.opposites], key=_likeness(wrong)) for flag in made if flag.names]
+    near = alike(wrong, best)
     return f"Unrecognized options: {', '.join(words)}" + (f"; did you mean {' or '.join(near)}?" if near else "")
+
+
+def alike(wrong: str, names: Iterable[str]) -> list[str]:
+    """The names that may have been meant, the likeliest first."""
+    likeness = _likeness(wrong)
+    return sorted((name for name in names if likeness(name) >= ALIKE), key=likeness, reverse=True)[:MOST_HINTS]
+
+
+def _likeness(wrong: str) -> Callable[[str], float]:
+    return lambda name: SequenceMatcher(None, name, wrong).ratio()

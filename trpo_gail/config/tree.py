@@ -206,6 +206,9 @@ class DiscriminatorConfig:
     to mix."""
     gradient_penalty_target: NotNegative = 1.0
     """Length that the penalty draws the gradient to: 1 as for Wasserstein, 0 as in AMP."""
+    gradient_penalty_sides: Literal["both", "above"] = "both"
+    """Penalise both sides of the target (Gulrajani et al. 2017), or only gradients above it (Petzka et al. 2018), so that D
+    may be flat where the learner is as good as the expert."""
     gradient_penalty_at: Literal["between", "expert", "both"] = "between"
     """Points of the penalty: between an expert's and a learner's row, a random mixture for each pair; the expert's rows; or
     the rows of both sides."""

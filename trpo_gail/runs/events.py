@@ -17,7 +17,7 @@ from typing import Any
 
 from trpo_gail.system.terminal import warn
 
-_BELOW = re.compile(r"(.+)_below_(-?\d+)")  # a column of a histogram: the share of what is less than an edge
+BELOW = re.compile(r"(.+)_below_(-?\d+)")  # a column of a histogram: the share of what is less than an edge
 
 
 class Events:
@@ -95,7 +95,7 @@ def _histograms(row: Mapping[str, float | int | None]) -> tuple[dict[str, Any], 
     for name, value in row.items():
         if value is None or name in ("iteration", "steps"):
             continue
-        if found := _BELOW.fullmatch(name):
+        if found := BELOW.fullmatch(name):
             shares.setdefault(found[1] + "_histogram", []).append((float(found[2]), float(value)))
         else:
             numbers[name] = float(value)

@@ -109,6 +109,11 @@ class MetricsFile:
                 os.ftruncate(self._file.fileno(), size)
             raise UserError(f"{self.path}: a row could not be written ({error.strerror})") from error
 
+    def last_iteration(self) -> int:
+        """Of all rows that are there; 0 if there are none. Raises OSError."""
+        table = self._table()
+        return max(map(table.iteration, table.rows), default=0)
+
     def cut(self, iteration: int) -> list[dict[str, float | None]]:
         """Drop the rows after an iteration: a run that died has more of them than its checkpoint. Those that stay.
 

@@ -5,6 +5,7 @@ metrics.csv            one row per iteration
 ranks.csv              with several ranks: the seconds of the slowest and the median one, by phase
 metrics.csv.old        as it was, if a resume left damaged rows out
 events.out.tfevents.*  the same for TensorBoard, if that is installed
+track.json             with --track: the id under which a tracker has it
 checkpoints/           the last few, and best.pt; NAME.damaged if a resume set one aside
 summary.json           at the end
 learning_curve.png     at the end
@@ -31,6 +32,7 @@ from trpo_gail.records import AnyRecord
 from trpo_gail.runs import metrics_file
 from trpo_gail.runs.events import Events
 from trpo_gail.runs.metrics_file import MetricsFile
+from trpo_gail.runs.tracker import Tracker
 from trpo_gail.system import typed, whole_file
 from trpo_gail.system.terminal import warn
 
@@ -47,6 +49,7 @@ class RunFolder:
         self.path, self._lock = path, lock
         self.begun = False  # whether config.json has been written
         self._metrics, self._events = MetricsFile(path / "metrics.csv"), Events(path)
+        self._tracker: Tracker | None = None
 
     @classmethod
     def create(cls, path: Path) -> RunFolder:
@@ -103,9 +106,17 @@ class RunFolder:
         else:
             file.unlink(missing_ok=True)
 
+    def track(self, library: str, config: Mapping[str, Any]) -> str:
+        """Send rows to a tracker, too; before a resume cuts any. How it is called there, or nothing if it fails."""
+        self._tracker = Tracker(library, self.path, config, self._metrics.last_iteration())
+        return self._tracker.about
+
     def cut(self, iteration: int) -> None:
         """Drop metrics' rows and events after an iteration: a run that died has more of them than its checkpoint."""
-        self._events.begin_anew(self._metrics.cut(iteration))
+        rows = self._metrics.cut(iteration)
+        self._events.begin_anew(rows)
+        for row in rows if self._tracker else ():
+            self._track(row)
 
     def check_there(self) -> None:
         """Raise UserError if the folder is not the run's any more."""
@@ -121,11 +132,24 @@ class RunFolder:
         self.check_there()
         self._metrics.append(row)
         self._events.write(row)
+        self._track(row)
+
+    def _track(self, row: AnyRecord) -> None:
+        if self._tracker:
+            self._tracker.write(row)
+
+    def conclude(self, summary: Mapping[str, Any]) -> None:
+        """Write the summary at the end."""
+        self.write_json("summary.json", summary)
+        if self._tracker:
+            self._tracker.conclude(summary)
 
     def close(self) -> None:
         """Release the lock; nothing may be written after."""
         self._metrics.close()
         self._events.close()
+        if self._tracker:
+            self._tracker.close()
         self._lock.close()
 
 

@@ -36,7 +36,7 @@ from trpo_gail.learner import Learner
 from trpo_gail.magnitudes import too_large
 from trpo_gail.parallel import Workers
 from trpo_gail.records import Record
-from trpo_gail.runs import checkpoint, start
+from trpo_gail.runs import checkpoint, start, tracker
 from trpo_gail.runs.console import View
 from trpo_gail.runs.evaluate import PERIODIC, Evaluator, final_scores
 from trpo_gail.runs.run_folder import (
@@ -82,6 +82,7 @@ def run(
     *,
     expert: Demonstrations | None = None,
     rank_timeout: float = LIMIT_S,
+    track: str | None = None,
 ) -> dict[str, Any]:
     """Train, or go on training; returns the summary. Raises UserError, on all ranks, for what the user got wrong.
 
@@ -89,11 +90,11 @@ def run(
     all ranks of `mpirun`, or this process alone. `expert` takes the place of the file that `config.expert` names: the run
     folder keeps a copy with which the run can be resumed. `view` is one that is open already; without it
     `quiet` makes one. A rank that the others have waited for during `rank_timeout` seconds ends all of them; 0 lets them
-    wait.
+    wait. `track` names a tracker, wandb or trackio, that gets the metrics, too.
     """
     workers = workers or Workers.world()
     with workers.watched(rank_timeout):
-        return _run(config, out, resume, quiet, workers, view, expert)
+        return _run(config, out, resume, quiet, workers, view, expert, track)
 
 
 def _run(
@@ -104,12 +105,14 @@ def _run(
     workers: Workers,
     view: View | None,
     expert: Demonstrations | None,
+    track: str | None,
 ) -> dict[str, Any]:
     torch.set_num_threads(workers.threads())
     named = Path(workers.share(str(out or default_path(config.env, config.seed))))
     path = named.absolute()  # an environment may change the working directory
     resume = workers.share(workers.together(lambda: resume and not is_unbegun(path)))
     given = workers.together(lambda: _given(config, expert, resume, path))
+    workers.together(lambda: tracker.check(track) if workers.main else None)
     look_once(config.expert if given is None else None, workers)
     setting, expert, env = workers.together(lambda: prepare(config, path if resume else None, workers, given))
     first, setting = _start(config, setting, env.spec, path if resume else None, workers)
@@ -125,7 +128,7 @@ def _run(
             folder = workers.together(lambda: _folder(path, resume) if workers.main else None)
             if given is not None:
                 setting = workers.share(workers.together(lambda: kept(given, setting, folder)))
-            session = _Session(config, setting, expert, env, learner, folder, path, named, workers, view, stop)
+            session = _Session(config, setting, expert, env, learner, folder, path, named, workers, view, stop, track)
             return session.run(resume)
         except BaseException:
             if (
@@ -396,6 +399,7 @@ class _Session:
     workers: Workers
     view: View
     stop: StopRequest
+    track: str | None = None
 
     def run(self, resume: bool) -> dict[str, Any]:
         self.evaluator = Evaluator(self.config, self.env.spec, self.workers)
@@ -530,6 +534,8 @@ class _Session:
         self.folder.write_json("config.json", content)
         for closing in ("summary.json", "learning_curve.png"):  # the run goes on, so that they are no longer true
             self.folder.remove(closing)
+        if self.track and (about := self.folder.track(self.track, to_dict(self.config))):
+            self.view.line(about)
         done = self.learner.progress.iteration - (self._unfinished is not None)
         self.folder.cut(done)
         self._stragglers.begin(done)
@@ -630,7 +636,7 @@ class _Session:
     def _write_summary(self, summary: dict[str, Any]) -> None:
         if not self.folder:
             return
-        self.folder.write_json("summary.json", summary)
+        self.folder.conclude(summary)
         for line in (*closing_lines(summary), *self._stragglers.lines()):
             self.view.line(line)
         from trpo_gail.reports.run_report import show_learning_curve

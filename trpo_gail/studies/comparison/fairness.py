@@ -17,7 +17,7 @@ from trpo_gail.studies.comparison.results import Result
 
 OWNED = (  # the comparison's own flags, or the seed's
     "env", "expert", "trajectories", "subsample", "steps", "seed", "eval_every", "eval_episodes", "final_episodes", "out",
-    "resume", "quiet",
+    "resume", "quiet", "config",
 )  # fmt: skip
 CONTESTANTS = (  # what makes a contestant, and its epochs
     "generator", "preset", "adversary", "sampling", "timesteps_per_batch", "num_envs", "g_step", "d_step", "iterations",

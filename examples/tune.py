@@ -1,0 +1,102 @@
+"""Tune GAIL with Optuna on some seeds, and report on others.
+
+    pip install optuna
+    python examples/tune.py CartPole-v0 expert_data/CartPole-v0.h5 --trials 20 --steps 20000 --out tuned.json
+    trpo-gail train CartPole-v0 --expert expert_data/CartPole-v0.h5 --config tuned.json --seed 200
+
+The best of many trials is partly luck: on the seeds by which it was chosen, it looks better than it is. So what is
+reported are other seeds, which no trial has seen, and beside them those of the defaults with as many steps.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from trpo_gail import GAIL
+
+DEFAULTS = {"d_step": 16, "d_stepsize": 3e-4, "discriminator.gradient_penalty": 3.0, "max_kl": 0.01}
+TUNING, REPORT = 0, 100  # the first seed of each kind
+
+
+def suggested(trial: Any) -> dict[str, Any]:
+    """What a trial tries: flags by their paths."""
+    return {
+        "d_step": trial.suggest_int("d_step", 1, 64, log=True),
+        "d_stepsize": trial.suggest_float("d_stepsize", 1e-5, 1e-2, log=True),
+        "discriminator.gradient_penalty": trial.suggest_float("discriminator.gradient_penalty", 0.0, 10.0),
+        "max_kl": trial.suggest_float("max_kl", 1e-3, 1e-1, log=True),
+    }
+
+
+def learnt(given: argparse.Namespace, flags: Mapping[str, Any], seed: int) -> float:
+    """Train with one seed; the mean return of the policy afterwards."""
+    fields = {path.replace(".", "__"): value for path, value in flags.items()}
+    model = GAIL("MlpPolicy", given.env, given.expert, seed=seed, **fields)
+    model.learn(given.steps)
+    return float(model.evaluate(given.episodes).mean)
+
+
+def tune(given: argparse.Namespace) -> tuple[dict[str, Any], float]:
+    """The flags that are best on the tuning seeds, and their mean return there."""
+    import optuna
+
+    def objective(trial: Any) -> float:
+        flags, returns = suggested(trial), []
+        for number in range(given.tuning_seeds):
+            returns.append(learnt(given, flags, TUNING + number))
+            trial.report(statistics.fmean(returns), number)
+            if trial.should_prune():  # worse than the median of the trials before it with as many seeds
+                raise optuna.TrialPruned
+        return statistics.fmean(returns)
+
+    sampler, pruner = optuna.samplers.TPESampler(seed=0), optuna.pruners.MedianPruner()
+    study = optuna.create_study(direction="maximize", sampler=sampler, pruner=pruner)
+    study.enqueue_trial(DEFAULTS)  # the first trial: the search begins where we are
+    study.optimize(objective, n_trials=given.trials)
+    return study.best_params, study.best_value
+
+
+def arguments(words: Sequence[str] | None) -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(description="Tune GAIL with Optuna on some seeds, and report on others.")
+    parser.add_argument("env", help="environment id")
+    parser.add_argument("expert", help="file of demonstrations")
+    parser.add_argument("--trials", type=int, default=20)
+    parser.add_argument("--steps", type=int, default=50_000, help="environment steps of each training")
+    parser.add_argument("--episodes", type=int, default=20, help="episodes of each evaluation")
+    parser.add_argument("--tuning-seeds", type=int, default=3, help="trainings of a trial")
+    parser.add_argument("--report-seeds", type=int, default=5, help="trainings of the report, of each kind")
+    parser.add_argument("--out", help="file for the best flags, for trpo-gail train --config")
+    return parser.parse_args(words)
+
+
+def main(words: Sequence[str] | None = None) -> dict[str, Any]:
+    """Tune, report and write; returns what was found."""
+    given = arguments(words)
+    try:
+        import optuna  # noqa: F401 - before hours of training
+    except ModuleNotFoundError:
+        sys.exit("tune.py: optuna is not installed: pip install optuna")
+    best, chosen = tune(given)
+    if given.out:
+        with open(given.out, "w") as file:
+            json.dump(best, file, indent=2)
+    seeds = range(REPORT, REPORT + given.report_seeds)
+    found: dict[str, Any] = {"best": best, "return_on_tuning_seeds": chosen, "report_seeds": list(seeds)}
+    print(f"{'tuned, on the seeds of the search':<36}{chosen:10.1f}   (too good: it was chosen by these)")
+    for name, flags in (("tuned", best), ("defaults", DEFAULTS)):
+        returns = [learnt(given, flags, seed) for seed in seeds]
+        found[name] = returns
+        spread = statistics.stdev(returns) if len(returns) > 1 else 0.0
+        print(f"{f'{name}, on {len(returns)} other seeds':<36}{statistics.fmean(returns):10.1f} ± {spread:.1f}")
+    print(json.dumps(best))
+    return found
+
+
+if __name__ == "__main__":
+    main()
