@@ -54,6 +54,8 @@ def test_explained_variance_is_of_the_values_before_the_fit(noise: float, rng: n
     error = rows.targets - made.network.value(rows.observations, rows.times).detach()
     expected = 1 - float(error.var() / rows.targets.var())
     assert explained(made, rows) == pytest.approx(expected, rel=1e-9)
+    loss = copy.deepcopy(made).fit(rows, np.random.default_rng(0))["vf_loss"]
+    assert loss == pytest.approx(float((error**2).mean()), rel=1e-9)
     assert expected > 0.999 if noise == 0 else 0.3 < expected < 0.8
 
 
@@ -61,7 +63,7 @@ def test_targets_that_are_all_the_same_are_explained_by_nothing(rng: np.random.G
     rows = batch()
     rows.targets.fill_(3.0)
     made = critic()
-    assert made.fit(rows, rng) == {"explained_variance": 0.0}
+    assert made.fit(rows, rng) == {"explained_variance": 0.0, "vf_loss": 9.0}  # V is 0 before the fit
     value = made.network.value(rows.observations, rows.times)
     assert torch.isfinite(value).all()
 

@@ -203,12 +203,12 @@ class Critic:
 
     @torch.no_grad()
     def _explained_variance(self, batch: Batch) -> Stats:
-        """1 - Var[target - V] / Var[target], before the fit."""
+        """1 - Var[target - V] / Var[target], and the mean of (target - V)^2, in units of returns: before the fit."""
         error = batch.targets - self.network.value(batch.observations, batch.times)
         local = torch.stack([x.sum() for x in (error, error**2, batch.targets, batch.targets**2)])
         e, ee, y, yy = (self.workers.sum_tensor(local.double()) / batch.rows.total).tolist()
         variance = yy - y * y
-        return {"explained_variance": 1.0 - (ee - e * e) / variance if variance > 0 else 0.0}
+        return {"explained_variance": 1.0 - (ee - e * e) / variance if variance > 0 else 0.0, "vf_loss": ee}
 
     def state_dict(self) -> dict[str, Any]:
         return {"network": self.network.state_dict(), "adam": self.adam.state_dict()}
