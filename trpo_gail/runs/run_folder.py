@@ -2,6 +2,7 @@
 
 config.json            its kind, the config tree, what `auto` became, versions, hosts, sessions
 metrics.csv            one row per iteration
+episodes.csv           one row per episode of training
 ranks.csv              with several ranks: the seconds of the slowest and the median one, by phase
 metrics.csv.old        as it was, if a resume left damaged rows out
 events.out.tfevents.*  the same for TensorBoard, if that is installed
@@ -26,9 +27,12 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, Literal, TextIO
 
+import numpy as np
+
 from trpo_gail.errors import UserError
 from trpo_gail.records import AnyRecord
 from trpo_gail.runs import metrics_file
+from trpo_gail.runs.episodes_file import EpisodesFile
 from trpo_gail.runs.events import Events
 from trpo_gail.runs.metrics_file import MetricsFile
 from trpo_gail.system import typed, whole_file
@@ -47,6 +51,7 @@ class RunFolder:
         self.path, self._lock = path, lock
         self.begun = False  # whether config.json has been written
         self._metrics, self._events = MetricsFile(path / "metrics.csv"), Events(path)
+        self._episodes = EpisodesFile(path)
 
     @classmethod
     def create(cls, path: Path) -> RunFolder:
@@ -103,8 +108,10 @@ class RunFolder:
         else:
             file.unlink(missing_ok=True)
 
-    def cut(self, iteration: int) -> None:
-        """Drop metrics' rows and events after an iteration: a run that died has more of them than its checkpoint."""
+    def cut(self, iteration: int, episodes: int | None = None) -> None:
+        """Drop metrics' rows and events after an iteration: a run that died has more of them than its checkpoint. Episodes
+        of one iteration more may be known, `episodes`."""
+        self._episodes.cut(iteration if episodes is None else episodes)
         self._events.begin_anew(self._metrics.cut(iteration))
 
     def check_there(self) -> None:
@@ -121,6 +128,10 @@ class RunFolder:
         self.check_there()
         self._metrics.append(row)
         self._events.write(row)
+
+    def log_episodes(self, iteration: int, ended: np.ndarray) -> None:
+        """Append an iteration's episodes, [3, E] as `EpisodesFile` takes them."""
+        self._episodes.append(iteration, ended)
 
     def close(self) -> None:
         """Release the lock; nothing may be written after."""
