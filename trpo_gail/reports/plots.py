@@ -12,12 +12,15 @@ from typing import Any
 
 import numpy as np
 
+from trpo_gail.records import EVAL_SUCCESS, SUCCESS
 from trpo_gail.reports import style
 from trpo_gail.reports.run_data import RunData, by_environment
 from trpo_gail.reports.visits import Visits, bin_edges, shares
 
 WINDOW = 40  # a running mean is over this part of a run's rows
+LEAST_EPISODES = 25  # of a running mean over single episodes
 MOST_PATHS = 10  # trajectories drawn of each side
+SUCCEEDED, FAILED = style.COLOURS[0], style.COLOURS[1]
 
 
 @dataclass(frozen=True)
@@ -33,6 +36,7 @@ class Panel:
 
 
 RETURNS = (Panel("", "return_mean"), Panel("", "eval_return_mean"))  # what a learning curve is drawn from
+SUCCESSES = (Panel("", SUCCESS), Panel("", EVAL_SUCCESS))
 
 
 def has(runs: Sequence[RunData], panels: Sequence[Panel]) -> list[Panel]:
@@ -151,13 +155,41 @@ def learning_curve(runs: Sequence[RunData], expert: Mapping[str, float]) -> byte
             style.reference(axes, float(np.mean(random)), "random", style.RANDOM, ":")
             if not any(0.0 in runs[place].column("return_mean")[0] for place in places):
                 axes.plot([0.0], [np.mean(random)], color=style.RANDOM, marker="o", ms=4)  # what comes nearest
-        last = max(runs[place].last("steps") or 1.0 for place in places)
-        axes.set_xlim(-0.02 * last, 1.02 * last)
-        axes.set_title(env, fontsize=10)
-        axes.set_ylabel("return", fontsize=9)
-        style.count_axis(axes.xaxis)
+        _over_steps(axes, [runs[place] for place in places], env, "return")
     grid[-1].set_xlabel("environment steps", fontsize=9)
-    _curves_legend(figure, runs, drawn)
+    _curves_legend(figure, runs, drawn, RETURNS, " ± std")
+    return style.png(figure)
+
+
+def _over_steps(axes: Any, runs: Sequence[RunData], title: str, quantity: str) -> None:
+    """From step 0 to the last, with some room."""
+    last = max(run.last("steps") or 1.0 for run in runs)
+    axes.set_xlim(-0.02 * last, 1.02 * last)
+    axes.set_title(title, fontsize=10)
+    axes.set_ylabel(quantity, fontsize=9)
+    style.count_axis(axes.xaxis)
+
+
+@style.picture
+def success_curve(runs: Sequence[RunData]) -> bytes:
+    """Shares of successes against steps, a panel per environment: training thin, with the running mean; evaluations thick."""
+    drawn = [place for place, run in enumerate(runs) if has([run], SUCCESSES)]
+    groups = by_environment(runs, drawn)
+    figure, grid = style.grid(len(groups), 1, 3.2)
+    for axes, (env, places) in zip(grid, groups.items(), strict=True):
+        for place in places:
+            look = style.line_look(place)
+            x, share = runs[place].curve(SUCCESS)
+            _line(axes, x, 100 * share, lw=0.9, alpha=0.5, color=look["color"])
+            x, share = runs[place].column(EVAL_SUCCESS)
+            axes.plot(x, 100 * share, lw=1.8, marker="o", ms=3, **look)
+        random = [value for p in places if (value := runs[p].summary.get("random_success_rate")) is not None]
+        if random:
+            style.reference(axes, 100 * float(np.mean(random)), "random", style.RANDOM, ":")
+        axes.set_ylim(-4, 104)
+        _over_steps(axes, [runs[place] for place in places], env, "% of the episodes")
+    grid[-1].set_xlabel("environment steps", fontsize=9)
+    _curves_legend(figure, runs, drawn, SUCCESSES)
     return style.png(figure)
 
 
@@ -174,20 +206,50 @@ def _returns(axes: Any, run: RunData, look: dict[str, Any]) -> None:
         axes.plot(steps, mean, lw=1.8, marker="o", ms=3, **look)
 
 
-def _curves_legend(figure: Any, runs: Sequence[RunData], drawn: Sequence[int]) -> None:
-    """The runs, if there are several, and what the two kinds of lines are."""
+@style.picture
+def training_episodes(runs: Sequence[RunData], places: Sequence[int]) -> bytes:
+    """A dot for every episode of training, coloured by success if that is known, behind the running mean; a panel per
+    run."""
+    from matplotlib.lines import Line2D
+
+    figure, grid = style.grid(len(places), min(2, len(places)), 3.6 if len(places) == 1 else 2.8)
+    kinds: dict[str, str] = {}
+    for axes, place in zip(grid, places, strict=True):
+        x, returns, success = runs[place].training_episodes()
+        for name, colour, which in (
+            ("success", SUCCEEDED, success == 1),
+            ("no success", FAILED, success == 0),
+            ("episode of training", style.line_look(place)["color"], np.isnan(success)),
+        ):
+            if which.any():
+                kinds.setdefault(name, colour)
+                axes.plot(x[which], returns[which], ls="", marker="o", ms=2.6, mew=0, alpha=0.45, color=colour)
+        window = max(LEAST_EPISODES, len(returns) // WINDOW)
+        axes.plot(x, running_mean(returns, window), lw=1.6, color=style.EXPERT)
+        _over_steps(axes, [runs[place]], runs[place].label if len(places) > 1 else runs[place].env, "return")
+        axes.set_xlabel("environment steps", fontsize=9)
+    handles = [Line2D([], [], ls="", marker="o", ms=5, mew=0, color=colour) for colour in kinds.values()]
+    handles.append(Line2D([], [], lw=1.6, color=style.EXPERT))
+    style.legend(figure, handles, [*kinds, f"running mean of {LEAST_EPISODES} episodes, or of a fortieth of them"])
+    return style.png(figure)
+
+
+def _curves_legend(
+    figure: Any, runs: Sequence[RunData], drawn: Sequence[int], kinds: Sequence[Panel], spread: str = ""
+) -> None:
+    """The runs, if there are several, and what the two kinds of lines are, of training and of evaluations."""
     from matplotlib.lines import Line2D
 
     several = drawn if len(runs) > 1 else []
     handles = [Line2D([], [], lw=1.8, **style.line_look(place)) for place in several]
     names = [runs[place].label for place in several]
     shown, colour = [runs[place] for place in drawn], style.EXPERT if several else style.line_look(drawn[0])["color"]
-    if has(shown, RETURNS[:1]):
+    if has(shown, kinds[:1]):
         handles.append(Line2D([], [], lw=0.9, alpha=0.5, color=colour))
         names.append("training episodes (sampled actions)")
-    if has(shown, RETURNS[1:]):
+    if has(shown, kinds[1:]):
         handles.append(Line2D([], [], lw=1.8, marker="o", ms=3, color=colour))
-        names.append("evaluation (deterministic) ± std")
+        names.append(f"evaluation (deterministic){spread}")
     style.legend(figure, handles, names)
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from trpo_gail.config.leaves import flatten
 from trpo_gail.config.tree import Config
 from trpo_gail.errors import UserError
-from trpo_gail.records import LOGIT_EDGES, logit_below
+from trpo_gail.records import EVAL_SUCCESS, LOGIT_EDGES, SUCCESS, logit_below
 from trpo_gail.reports import page, plots
 from trpo_gail.reports.page import Cell, Figure, Section, Table
 from trpo_gail.reports.plots import Panel
@@ -80,6 +80,7 @@ def report(runs: Sequence[RunData], episodes: int) -> list[Section]:
     return [
         _returns(runs, expert, states),
         _learning_curve(runs, expert),
+        *_success(runs),
         _episodic(runs),
         _discriminator(runs),
         _policy(runs),
@@ -111,6 +112,12 @@ def _returns(runs: Sequence[RunData], expert: Mapping[str, float], states: State
         "run", "environment", "learns by", "seed", "demonstrations", "steps", "learned", "±", "expert", "random",
         "scaled", "ended by",
     ]  # fmt: skip
+    rows = [_returns_row(run, expert) for run in runs]
+    if any(_success_rate(run) is not None for run in runs):
+        header.insert(8, "successes, %")
+        for row, run in zip(rows, runs, strict=True):
+            share = _success_rate(run)
+            row.insert(8, None if share is None else 100 * share)
     text = (
         "Learned: the deterministic policy's mean return ± standard deviation over episodes of the last evaluation. "
         "Scaled: 0 is the random policy's return, 1 the expert's."
@@ -125,7 +132,7 @@ def _returns(runs: Sequence[RunData], expert: Mapping[str, float], states: State
     demonstrated = {
         runs[place].env: visits.returns for place, visits in states.experts.items() if visits.returns is not None
     }
-    parts: list[Table | Figure] = [Table(header, [_returns_row(run, expert) for run in runs])]
+    parts: list[Table | Figure] = [Table(header, rows)]
     if learned:
         parts.append(
             Figure(
@@ -160,6 +167,12 @@ def _returns_row(run: RunData, expert: Mapping[str, float]) -> list[Cell]:
     ]  # fmt: skip
 
 
+def _success_rate(run: RunData) -> float | None:
+    """Share of the successes in the last evaluation, or else in the last periodic one."""
+    share = run.summary.get(SUCCESS)
+    return share if share is not None or run.summary.get("return_mean") is not None else run.last(EVAL_SUCCESS)
+
+
 def _method(run: RunData) -> str:
     if run.cloned:
         return "behavioural cloning"
@@ -189,6 +202,20 @@ def _learning_curve(runs: Sequence[RunData], expert: Mapping[str, float]) -> Sec
         "return. Lines have gaps where nothing was measured."
     )
     return Section("Learning curve", "", [Figure("learning_curve", picture, "returns against steps", caption)])
+
+
+def _success(runs: Sequence[RunData]) -> list[Section]:
+    """Only where it is known of some run's episodes."""
+    if not plots.has(runs, plots.SUCCESSES):
+        return []
+    rules = sorted({rule for run in runs if (rule := run.config.get("success"))})
+    text = (
+        "The share of episodes that were a success: as their environment says at the last step"
+        f"{', or by the rule ' + ', '.join(rules) if rules else ''}. Thick: periodic evaluations of the deterministic "
+        "policy. Thin: episodes of training, with sampled actions, at the step at which their batch began."
+    )
+    picture = Figure("success", plots.success_curve(runs), "share of successes against steps")
+    return [Section("Success", text, [picture])]
 
 
 # ---- metrics ---------------------------------------------------------------------------------------------------------
@@ -224,7 +251,15 @@ def _episodic(runs: Sequence[RunData]) -> Section:
         Panel("its standard deviation over steps", "reward_std", bottom=0.0),
         Panel("rank correlation of paid and true return", "reward_rank_correlation", zero, "unrelated", -1.04, 1.04),
     ]
-    return _metrics("Episodic returns", "episodic_returns", text, runs, panels)
+    section = _metrics("Episodic returns", "episodic_returns", text, runs, panels)
+    places = [place for place, run in enumerate(runs) if run.training_episodes().size]
+    if not places:
+        return section
+    caption = "A dot for every episode of training, at the step at which its batch began."
+    picture = Figure(
+        "training_episodes", plots.training_episodes(runs, places), "returns of single episodes against steps", caption
+    )
+    return dataclasses.replace(section, parts=[picture, *section.parts])
 
 
 def _discriminator(runs: Sequence[RunData]) -> Section:
