@@ -72,12 +72,15 @@ class RunData:
         return xs, values
 
     def training_episodes(self) -> np.ndarray:
-        """Episodes of training [3, E]: x, as `SAMPLED` columns have it, return, and success (NaN where it is not known). None
-        in old runs. Those of iterations whose row is lost are left out."""
-        begins = dict(zip((row.get("iteration") for row in self.rows), self._x(SUCCESS), strict=True))
-        held = self.episodes[:, [iteration in begins for iteration in self.episodes[0]]]
-        held = held[:, np.abs(held[1]) <= MOST]
-        return np.stack([np.array([begins[iteration] for iteration in held[0]]), held[1], held[3]])
+        """Episodes of training [3, E]: x, return, and success (NaN where it is not known). None in old runs, and of
+        iterations whose row is lost. An iteration's stand at equal distances between its batch's begin and its end."""
+        begins, known = self._x(SUCCESS), self.episodes[:, np.abs(self.episodes[1]) <= MOST]
+        parts = [np.zeros((3, 0))]
+        for row, begin in zip(self.rows, begins, strict=True):
+            its, end = known[:, known[0] == row.get("iteration")], float(row[self.x_name] or 0)
+            places = begin + (end - begin) * (np.arange(its.shape[1]) + 0.5) / max(1, its.shape[1])
+            parts.append(np.stack([places, its[1], its[3]]))
+        return np.concatenate(parts, axis=1)
 
     def _x(self, name: str) -> list[float]:
         """Where a column's values stand: a policy's own batch where it began, so that the first policy's is at 0."""
