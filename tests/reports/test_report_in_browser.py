@@ -89,7 +89,7 @@ def test_a_report_opens_without_complaint(name: str, chromium: Browser, pages: d
     chromium.open(page)
     images = chromium.images()
     assert len(images) == pictures > 0
-    assert all(complete and width > 1000 for _, complete, width in images), images
+    assert all(complete and width >= 800 for _, complete, width in images), images  # those for phones have 800
     assert chromium.complaints() == []
     assert chromium.requested() == [page.as_uri()]
     shown = chromium.evaluate("[document.documentElement.scrollWidth, window.innerWidth]")

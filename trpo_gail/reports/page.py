@@ -177,10 +177,14 @@ table { border-collapse: collapse; font-size: .85rem; margin: 1rem 0; }
 caption, figcaption { text-align: left; color: var(--soft); font-size: .85rem; margin: .3rem 0; }
 th, td { padding: .25rem .7rem .25rem 0; border-bottom: 1px solid var(--line); text-align: left; vertical-align: top; }
 td { max-width: 46rem; overflow-wrap: break-word; }
+th:first-child, td:first-child { position: sticky; left: 0; background: var(--back); }
 .number { text-align: right; font-variant-numeric: tabular-nums; }
 figure { margin: 1rem 0; }
 img { display: block; width: 100%; height: auto; }
-@media screen and (max-width: 64rem) { picture img { max-width: 34rem; } }
+@media screen and (max-width: 64rem) {
+  picture img { max-width: 34rem; }
+  td:first-child { max-width: 9rem; overflow-wrap: anywhere; }
+}
 @media screen and (prefers-color-scheme: dark) {
   :root { --text: #e4e4e4; --soft: #a8a8a8; --line: #3c3c3c; --back: #121212; --link: #7ab8e6; }
   img { filter: invert(.93) hue-rotate(180deg); }
