@@ -96,6 +96,9 @@ def grid(panels: int, columns: int, height: float) -> tuple[Any, list[Any]]:
         width, columns, height = NARROW, 1, min(height, 2.6)
     rows = -(-panels // columns)
     figure = Figure(figsize=(width, height * rows), layout="constrained", facecolor="white")
+    if _for_phones.get():
+        engine: Any = figure.get_layout_engine()
+        engine.set(h_pad=0.09)  # between a panel's title and the one above
     axes = list(figure.subplots(rows, columns, squeeze=False).flat)
     for empty in axes[panels:]:
         empty.set_axis_off()
