@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from html.parser import HTMLParser
 
-NO_END = {"meta", "link", "img", "br"}
+NO_END = {"meta", "link", "img", "br", "source"}
 
 
 class Balance(HTMLParser):
@@ -34,7 +34,7 @@ def check_alone(text: str) -> Balance:
     for tag, attributes in page.tags:
         assert tag not in ("script", "iframe", "object", "base")
         assert not any(name.startswith("on") for name in attributes)
-        for name in ("src", "href"):
+        for name in ("src", "srcset", "href"):
             if attributes.get(name):
                 assert re.match("data:|#", str(attributes[name])), attributes[name]
     for elsewhere in ("http:", "https:", "url(", "@import"):

@@ -86,6 +86,7 @@ REFUSED: dict[str, list[Any]] = {
     "eval_every": [-1],
     "eval_episodes": [0],
     "final_episodes": [-1],
+    "success": ["", "won", "return=200", "return>=x", "terminated and", "terminated or truncated", "200<=return"],
     "save_every": ["", "0", "0m", "1.5", "5h", "-1m", "m"],
     "env_kwargs": ["{", "[1]", "1"],
     "policy.hidden_sizes": [(64, 0)],

@@ -71,7 +71,9 @@ class Fixed:
 
     def collect(self, actor: Any) -> tuple[Rollout, Episodes]:
         ended = int((self._rollout.done & self._rollout.valid).sum())
-        return self._rollout, Episodes(np.arange(ended, dtype=np.float64), np.ones(ended, np.int64))
+        return self._rollout, Episodes(
+            np.arange(ended, dtype=np.float64), np.ones(ended, np.int64), np.ones(ended, bool), np.full(ended, np.nan)
+        )
 
 
 class Env:

@@ -30,7 +30,7 @@ LAYERS = [
     "networks sampling experts",
     "envs",
     "finite parallel hangs",
-    "config seeding scores magnitudes spaces records",
+    "config seeding scores success magnitudes spaces records",
     "system",
     "errors",
 ]

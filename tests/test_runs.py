@@ -185,6 +185,41 @@ def test_columns_do_not_change_within_a_session(folder: RunFolder) -> None:
     again.close()
 
 
+def late(iteration: int, **more: float) -> dict[str, float | int | None]:
+    """A row in which `success_rate` follows x, and `eval_success_rate` is last, of those that `more` has."""
+    made = row(iteration)
+    if "success_rate" in more:
+        made = {name: made[name] for name in ("iteration", "steps", "x")} | {
+            "success_rate": more["success_rate"],
+            "none": None,
+        }
+    return made | ({"eval_success_rate": more["eval"]} if "eval" in more else {})
+
+
+def test_late_columns_come_with_the_first_row_that_has_them(
+    folder: RunFolder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """And a resume, whose first rows have not, gives the same file."""
+    rows = [late(6), late(7, eval=0.5), late(8, success_rate=0.25), late(9), late(10, success_rate=0.0, eval=1.0)]
+    whole = RunFolder.open(folder.path)
+    for made in rows:
+        whole.log(made)
+    whole.close()
+    before = (folder.path / "metrics.csv").read_text()
+    assert before.splitlines()[0] == "iteration,steps,x,success_rate,none,eval_success_rate"
+    found = read_metrics(folder.path)
+    assert [r["success_rate"] for r in found] == [None] * 7 + [0.25, None, 0.0]
+    assert [r["eval_success_rate"] for r in found] == [None] * 6 + [0.5, None, None, 1.0]
+    for begins in (5, 6, 8):
+        again = RunFolder.open(folder.path)
+        again.cut(begins)
+        for made in rows[begins - 5 :]:
+            again.log(made)
+        again.close()
+        assert (folder.path / "metrics.csv").read_text() == before
+    assert capsys.readouterr().err == "" and not (folder.path / "metrics.csv.old").exists()
+
+
 @pytest.mark.parametrize("header", ["iteration,steps,x,none", "iteration,steps,y,none", "iteration,steps,x"])
 def test_a_session_with_other_columns_keeps_what_has_the_same_name(
     folder: RunFolder, header: str, capsys: pytest.CaptureFixture[str]

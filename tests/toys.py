@@ -32,14 +32,22 @@ class Script(gymnasium.Env):
     """Observes [episode, step]; pays 100 * episode + step; episodes last `lengths` in turn.
 
     Episodes 0, 2, ... terminate, 1, 3, ... are truncated. `broken` = "observation" or "reward" makes the third step of
-    episode 1 give one (of an observation, feature 1) that is `value`.
+    episode 1 give one (of an observation, feature 1) that is `value`. With `says`, `info` has that entry: at their last
+    steps, episodes 0, 3, ... are successes and others are not; at all steps before, it is the other way round.
     """
 
     observation_space = Box(-np.inf, np.inf, (2,), np.float64)
     action_space = Box(-1.0, 1.0, (1,), np.float64)
 
-    def __init__(self, lengths: Sequence[int] = (3, 2, 4), broken: str | None = None, value: float = np.nan) -> None:
+    def __init__(
+        self,
+        lengths: Sequence[int] = (3, 2, 4),
+        broken: str | None = None,
+        value: float = np.nan,
+        says: str | None = None,
+    ) -> None:
         self._lengths, self._broken, self._value, self._episode = lengths, broken, value, -1
+        self._says = says
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[np.ndarray, dict]:
         self._episode, self._step = 0 if seed is not None else self._episode + 1, 0
@@ -54,7 +62,8 @@ class Script(gymnasium.Env):
                 reward = self._value
         self._step += 1
         ended, terminates = self._step >= self._lengths[self._episode % len(self._lengths)], self._episode % 2 == 0
-        return observation, reward, ended and terminates, ended and not terminates, {}
+        info = {} if self._says is None else {self._says: self._episode % 3 == 0 if ended else self._episode % 3 != 0}
+        return observation, reward, ended and terminates, ended and not terminates, info
 
 
 class Walk(gymnasium.Env):

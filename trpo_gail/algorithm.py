@@ -13,13 +13,13 @@ from contextlib import contextmanager
 import numpy as np
 import torch
 
-from trpo_gail import finite
+from trpo_gail import finite, success
 from trpo_gail.config.tree import Config
 from trpo_gail.errors import RunError
 from trpo_gail.finite import NotFinite, checked, likely_cause
 from trpo_gail.learner import Learner, Progress
 from trpo_gail.parallel import Workers
-from trpo_gail.records import Record
+from trpo_gail.records import SUCCESS, Record
 from trpo_gail.sampling import transitions
 from trpo_gail.sampling.batch import Batch, Rows, number_rows
 from trpo_gail.sampling.rollout import Episodes, GivenUp, Rollout
@@ -57,7 +57,7 @@ def iteration(learner: Learner, config: Config, workers: Workers) -> Record:
     """
     progress, clock, steps = learner.progress, Clock(workers), list[Record]()
     rollouts, batches = list[tuple[Rollout, Transitions]](), list[Batch]()
-    returns = list[np.ndarray]()
+    ended = list[np.ndarray]()
     rng = stream(config.seed, MINIBATCH, progress.iteration)
     learner.sampler.begin_iteration(progress.iteration)
     rests = progress.iteration < config.warmup_iterations or config.generator == "none"
@@ -84,7 +84,8 @@ def iteration(learner: Learner, config: Config, workers: Workers) -> Record:
             _refuse_other_lengths(episodes, learner, workers)
         rollouts.append((rollout, seen))
         batches.append(batch)
-        returns.append(np.stack([learner.sampler.paid.finish(rollout, reward), episodes.returns]))
+        paid = learner.sampler.paid.finish(rollout, reward)
+        ended.append(np.stack([paid, episodes.returns, episodes.lengths, episodes.successes]))
         steps.append({**_sampling_stats(learner, rollout, episodes, reward, batch, workers), **stats})
 
     with clock.learning("adversary"):  # w -> w'
@@ -109,8 +110,11 @@ def iteration(learner: Learner, config: Config, workers: Workers) -> Record:
     }
     if config.warmup_iterations:
         counters["warmup"] = int(rests)
-    agreement: Record = {"reward_rank_correlation": _agreement(returns, workers)}
-    return {**counters, **_mean(steps), **agreement, **adversary_stats, **clock.seconds}
+    learner.ended = _of_all(ended, workers)
+    of_episodes: Record = {"reward_rank_correlation": _agreement(learner.ended[:2])}
+    if (share := success.rate(learner.ended[3])) is not None:
+        of_episodes[SUCCESS] = share
+    return {**counters, **_mean(steps), **of_episodes, **adversary_stats, **clock.seconds}
 
 
 def _seen(learner: Learner, config: Config, rollout: Rollout, rows: Rows) -> Transitions:
@@ -192,14 +196,18 @@ def _spread(reward: np.ndarray, mean: float, count: int, workers: Workers) -> fl
     return float(np.sqrt(workers.sum(np.array([((reward - mean) ** 2).sum()]))[0] / count))
 
 
-def _agreement(returns: list[np.ndarray], workers: Workers) -> float | None:
-    """Rank correlation of learned and true return over the episodes, [2, E] each, that ended on any rank. A collective.
+def _of_all(ended: list[np.ndarray], workers: Workers) -> np.ndarray:
+    """What is known of the episodes that ended on any rank: of [4, E] for each generator step of a rank, the [4, E] of all.
+    A collective."""
+    return np.concatenate([part for parts in workers.gather(ended) for part in parts], axis=1)
+
+
+def _agreement(returns: np.ndarray) -> float | None:
+    """Rank correlation of learned and true return, [2, E].
 
     An episode of which a part was paid before a resume from an old checkpoint does not count.
     """
-    found = np.concatenate([part for parts in workers.gather(returns) for part in parts], axis=1)
-    known = found[:, ~np.isnan(found).any(0)]
-    return rank_correlation(*known)
+    return rank_correlation(*returns[:, ~np.isnan(returns).any(0)])
 
 
 def _mean(rows: list[Record]) -> Record:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from trpo_gail.adversaries.adversary import Adversary
 from trpo_gail.critic import Critic
 from trpo_gail.generators.generator import Generator
@@ -38,6 +40,9 @@ class Learner:
     adversary: Adversary
     sampler: Sampler
     progress: Progress = field(default_factory=Progress)
+    # Of the episodes that ended in the last iteration, over all ranks: what each was paid, its return, its length, and 1
+    # for a success, 0 for none, NaN where it is not known. It is for viewing, and no part of the state.
+    ended: np.ndarray = field(default_factory=lambda: np.zeros((4, 0)))
 
     def state_dict(self) -> dict[str, Any]:
         """Tensors, numpy arrays and numbers only. A collective."""

@@ -87,7 +87,9 @@ def test_version_and_help_answer_at_once() -> None:
 
 def test_a_run_folder_holds_what_it_should(run: Path) -> None:
     names = {path.name for path in run.iterdir() if "tfevents" not in path.name}
-    assert names == {".lock", "config.json", "metrics.csv", "summary.json", "checkpoints", "learning_curve.png"}
+    assert names == {
+        ".lock", "config.json", "metrics.csv", "episodes.csv", "summary.json", "checkpoints", "learning_curve.png",
+    }  # fmt: skip
     summary, rows = read(run / "summary.json"), metrics(run)
     assert summary.keys() >= SUMMARY
     assert summary["env"] == "CartPole-v0" and summary["seed"] == 3 and summary["ranks"] == 1

@@ -47,6 +47,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def check_same(run: Path, whole: Path) -> None:
     check_trained_alike(run, whole)
+    assert (run / "episodes.csv").read_bytes() == (whole / "episodes.csv").read_bytes()
     assert [path.name for path in checkpoints(run)] == [path.name for path in checkpoints(whole)]
     summaries = [json.loads((folder / "summary.json").read_text()) for folder in (run, whole)]
     for name in ("returns", "iterations", "steps", "eval_steps", "best_return"):

@@ -15,7 +15,7 @@ from run_files import metrics
 from trpo_gail.cli import main
 from trpo_gail.reports import plots
 
-FILES = {".lock", "config.json", "metrics.csv", "summary.json", "checkpoints", "learning_curve.png"}
+FILES = {".lock", "config.json", "metrics.csv", "episodes.csv", "summary.json", "checkpoints", "learning_curve.png"}
 EVALUATED = ("--eval_every", "50", "--eval_episodes", "2")  # a line with a ± each
 
 

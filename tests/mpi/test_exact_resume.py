@@ -18,6 +18,7 @@ CASES = (
     "CartPole-v0,gymnasium,steps,3,float32",
     "CartPole-v0,envpool,episodes,1,float32",
     "CartPole-v0,gymnasium,episodes,1,float32",
+    "PointNav2D-v0,gymnasium,steps,1,float32",  # says of each episode whether it was a success
     "Hopper-v4,envpool,steps,1,float64",
     "Hopper-v4,envpool,steps,2,float64,ppo",
     "Hopper-v4,envpool,steps,1,float64,bc",  # begins with a clone
@@ -93,10 +94,21 @@ def test_resumed_on_as_many_ranks(ranks: int, case: str, runs: Callable[[int, in
     assert differing(a, state(checkpoints(died)[-1])) != []
 
     assert metrics(resumed) == rows
+    assert (resumed / "episodes.csv").read_bytes() == (whole / "episodes.csv").read_bytes()
+    assert ("success_rate" in rows[0]) == ("eval_success_rate" in rows[0]) == case.startswith("PointNav")
     assert any(row["eval_return_mean"] for row in rows[:SAVED]) and any(row["eval_return_mean"] for row in rows[SAVED:])
     assert events(resumed, "kl") == [int(row["steps"]) for row in rows]
     assert differing(*(_policy(folder) for folder in (whole, resumed))) == []
     assert _returns(resumed) == _returns(whole)
+
+
+def test_successes_are_those_of_all_ranks(runs: Callable[[int, int, str], Runs]) -> None:
+    """The first iterations, before rounding has led the policies apart."""
+    one, two = (runs(ranks, ranks, next(case for case in CASES if "PointNav" in case)).whole for ranks in (1, 2))
+    pairs = list(zip(metrics(one), metrics(two), strict=True))[:2]
+    assert [a["success_rate"] for a, _ in pairs] == [b["success_rate"] for _, b in pairs]
+    firsts = [(run / "episodes.csv").read_text().split("\n2,")[0] for run in (one, two)]
+    assert firsts[0] == firsts[1] and firsts[0].count("\n") > 3
 
 
 @pytest.mark.parametrize("ranks", [1, 2])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from matplotlib.figure import Figure
 from trpo_gail.reports import plots, style
 from trpo_gail.reports.plots import Panel
 from trpo_gail.reports.run_data import RunData
+from trpo_gail.reports.visits import Visits
 
 NAN = float("nan")
 
@@ -137,3 +139,58 @@ def test_panels_have_the_gaps_too(figures: list[Figure]) -> None:
     plots.metrics([run(returns)], [Panel("return", "return_mean")])
     for _, values in lines(figures[0]):
         np.testing.assert_array_equal(values, [NAN if value is None else value for value in returns])
+
+
+# ---- successes, single episodes --------------------------------------------------------------------------------------
+
+
+def with_episodes(*episodes: tuple[float, float, float, float], lost: Sequence[int] = ()) -> RunData:
+    """`episodes`: iteration, return, length, success."""
+    return dataclasses.replace(run([1.0, 2.0, 3.0], lost=lost), episodes=np.array(episodes).reshape(-1, 4).T)
+
+
+def test_training_episodes_are_spread_over_their_batch() -> None:
+    one = with_episodes((1, 5, 9, 1), (1, 6, 9, 0), (3, 7, 9, NAN), (3, 1e300, 9, 1), (4, 8, 9, 1))
+    np.testing.assert_array_equal(one.training_episodes(), [[25, 75, 250], [5, 6, 7], [1, 0, NAN]])
+    assert with_episodes().training_episodes().shape == (3, 0)
+    lost = with_episodes((1, 5, 9, 1), (2, 6, 9, 0), (3, 7, 9, 1), lost=[2])
+    np.testing.assert_array_equal(lost.training_episodes()[:2], [[50, 300], [5, 7]])
+
+
+def test_a_dot_for_each_episode_by_success_behind_the_running_mean(figures: list[Figure]) -> None:
+    one = with_episodes((1, 4, 9, 1), (1, 6, 9, 0), (3, 8, 9, NAN))
+    plots.training_episodes([one], [0])
+    succeeded, failed, unknown, mean = figures[0].axes[0].lines
+    colours = [line.get_color() for line in (succeeded, failed)]
+    assert colours == [plots.SUCCEEDED, plots.FAILED]
+    np.testing.assert_array_equal(succeeded.get_xydata(), [[25, 4]])
+    np.testing.assert_array_equal(failed.get_xydata(), [[75, 6]])
+    np.testing.assert_array_equal(unknown.get_xydata(), [[250, 8]])
+    np.testing.assert_array_equal(mean.get_xydata(), [[25, 6], [75, 6], [250, 6]])
+
+
+def test_shares_of_successes_over_steps(figures: list[Figure]) -> None:
+    one = run([1.0, 2.0, 3.0], {3: 9.0})
+    rows = [{**row, "success_rate": share} for row, share in zip(one.rows, [0.25, None, 0.5], strict=True)]
+    rows[2]["eval_success_rate"] = 0.75
+    summary = {**one.summary, "random_success_rate": 0.1}
+    plots.success_curve([dataclasses.replace(one, rows=rows, summary=summary)])
+    training, _, evaluation, random = figures[0].axes[0].lines
+    np.testing.assert_array_equal(training.get_xydata(), [[0, 25], [100, NAN], [200, 50]])
+    np.testing.assert_array_equal(evaluation.get_xydata(), [[300, 75]])
+    np.testing.assert_array_equal(random.get_ydata(), [10, 10])
+
+
+def test_actions_of_both_sides(figures: list[Figure], rng: np.random.Generator) -> None:
+    """Labels as bars side by side, numbers as histograms; each side's shares add up."""
+    labels = (np.array([[0], [0], [1], [3]]), np.array([[1], [1], [1], [0]]))
+    expert, learner = (Visits([np.zeros((4, 2))], None, True, actions=acted) for acted in labels)
+    plots.action_histograms(expert, {0: ("a", learner)})
+    bars: list[Any] = list(figures[0].axes[0].patches)
+    assert [bar.get_height() for bar in bars] == [50, 25, 25, 25, 75, 0]
+    assert [text.get_text() for text in figures[0].axes[0].get_xticklabels()] == ["0", "1", "3"]
+    expert, learner = (Visits([np.zeros((9, 2))], None, True, actions=rng.normal(size=(9, 3))) for _ in "ab")
+    plots.action_histograms(expert, {0: ("a", learner), 1: ("b", learner)})
+    assert [len(axes.patches) for axes in figures[1].axes] == [3, 3, 3]
+    plots.action_histograms(None, {0: ("a", learner)})
+    assert [len(axes.patches) for axes in figures[2].axes] == [1, 1, 1]

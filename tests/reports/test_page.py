@@ -9,6 +9,7 @@ import pytest
 from pages import check_alone
 
 from trpo_gail.errors import UserError
+from trpo_gail.reports import style
 from trpo_gail.reports.page import Figure, Section, Table, format_number, html, write, write_pictures
 
 PIXEL = base64.b64decode(
@@ -76,3 +77,13 @@ def test_what_cannot_be_written_is_the_users_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match=r"file: no folder can be made here"):
         write_pictures(tmp_path / "file", SECTIONS)
+
+
+def test_a_phone_gets_the_narrow_picture() -> None:
+    figure = Figure.drawn("a", lambda: b"narrow" if style._for_phones.get() else b"wide", "what it shows")
+    assert (figure.png, figure.narrow) == (b"wide", b"narrow") and not style._for_phones.get()
+    text = html("t", "", [Section("s", parts=[figure, Figure("b", b"one", "the other")])])
+    tags = [(tag, attributes) for tag, attributes in check_alone(text).tags if tag in ("picture", "source", "img")]
+    assert [tag for tag, _ in tags] == ["picture", "source", "img", "img"]
+    assert tags[1][1] == {"media": "screen and (max-width: 64rem)", "srcset": "data:image/png;base64,bmFycm93"}
+    assert tags[2][1]["src"] == "data:image/png;base64,d2lkZQ=="

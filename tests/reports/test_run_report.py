@@ -22,11 +22,12 @@ from trpo_gail.runs.run_folder import read_metrics
 
 SECTIONS = [
     "Returns", "Learning curve", "Episodic returns", "Discriminator", "Policy learning", "KL and step acceptance",
-    "States visited, expert and learner", "Time", "Settings",
+    "States visited, expert and learner", "Expert and learner from the same start", "Time", "Settings",
 ]  # fmt: skip
 PICTURES = [
     "episodes",
     "learning_curve",
+    "training_episodes",
     "episodic_returns",
     "discriminator",
     "logits",
@@ -63,7 +64,7 @@ def text(sections: list[Section], title: str) -> str:
 def test_a_run_has_every_section_and_picture(cartpole: Path) -> None:
     sections = report(load([cartpole]), 2)
     assert [section.title for section in sections] == SECTIONS
-    assert sorted(pictures(sections)) == sorted([*PICTURES, "states_CartPole_v0"])
+    assert sorted(pictures(sections)) == sorted([*PICTURES, "states_CartPole_v0", "actions_CartPole_v0", "same_start"])
     assert not any(NOT_RECORDED in section.text for section in sections)
     summary = json.loads((cartpole / "summary.json").read_text())
     (row,) = table(sections, "Returns")
@@ -86,7 +87,7 @@ def test_the_command_writes_one_file_that_stands_alone(
     assert {path.name for path in copy.iterdir()} == before | {"report.html"}
     page = check_alone((copy / "report.html").read_text())
     images = [attributes for tag, attributes in page.tags if tag == "img"]
-    assert len(images) == len(list((tmp_path / "png").iterdir())) == len(PICTURES) + 1
+    assert len(images) == len(list((tmp_path / "png").iterdir())) == len(PICTURES) + 3
     assert all(image["alt"] for image in images)
 
 
@@ -102,9 +103,12 @@ def test_several_runs_have_a_row_each_and_a_picture_per_environment(
     cartpole: Path, point_nav: Path, cloned: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sections = report(load([cartpole, point_nav, cloned]), 2)
-    assert [s.title for s in sections] == [*SECTIONS[:6], "Behavioural cloning", *SECTIONS[6:]]
-    drawn = pictures(sections)
-    assert sorted(drawn) == sorted([*PICTURES, "cloning", "states_CartPole_v0", "states_PointNav2D_v0"])
+    assert [s.title for s in sections] == [
+        *SECTIONS[:2], "Success", *SECTIONS[2:6], "Behavioural cloning", *SECTIONS[6:],
+    ]  # fmt: skip
+    of_each = [f"{what}_{env}_v0" for what in ("states", "actions") for env in ("CartPole", "PointNav2D")]
+    same_starts = [f"same_start_{number}" for number in (1, 2, 3)]
+    assert sorted(pictures(sections)) == sorted([*PICTURES, "cloning", "success", *of_each, *same_starts])
     for title in ("Returns", "Time", "States visited, expert and learner"):
         labels = [row["run"] for row in table(sections, title)]
         assert labels == ["/".join(path.parts[-2:]) for path in (cartpole, point_nav, cloned)]
@@ -136,7 +140,7 @@ def test_a_run_that_was_cut_short_is_reported_as_far_as_it_went(copy: Path) -> N
     assert read_metrics(copy) == whole
     sections = report(load([copy]), 2)
     assert [section.title for section in sections] == SECTIONS
-    assert sorted(pictures(sections)) == sorted([*PICTURES, "states_CartPole_v0"])
+    assert sorted(pictures(sections)) == sorted([*PICTURES, "states_CartPole_v0", "actions_CartPole_v0", "same_start"])
     (row,) = table(sections, "Returns")
     evaluated = [r for r in whole if r["eval_return_mean"] is not None]
     assert row["learned"] == evaluated[-1]["eval_return_mean"]

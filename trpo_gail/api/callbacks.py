@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from trpo_gail.errors import UserError
-from trpo_gail.records import Record
+from trpo_gail.records import EVAL_SUCCESS, Record
 
 if TYPE_CHECKING:
     from trpo_gail.api.model import Model
@@ -120,7 +120,8 @@ class CheckpointCallback(_Every):
 class EvalCallback(_Every):
     """Evaluates every so many environment steps, in environments beside training's, always from the same starts.
 
-    The record gets `eval_return_mean`, `eval_return_std` and `eval_length_mean`. `callback_on_new_best` is called for a mean
+    The record gets `eval_return_mean`, `eval_return_std`, `eval_length_mean` and, if it is known, `eval_success_rate`.
+    `callback_on_new_best` is called for a mean
     above all before, `callback_after_eval` after each evaluation; either may stop the training. The best model so far is
     saved as `best_model.zip` in `best_model_save_path`.
     """
@@ -158,6 +159,8 @@ class EvalCallback(_Every):
         found = model.evaluate(self._episodes, deterministic=self._deterministic, env=self._env, periodic=True)
         record["eval_return_mean"], record["eval_return_std"] = found.mean, found.std
         record["eval_length_mean"] = float(found.lengths.mean())
+        if found.success_rate is not None:
+            record[EVAL_SUCCESS] = found.success_rate
         self.evaluations.append((model.num_timesteps, found.mean, found.std))
         goes_on = True
         if self.best_mean_reward is None or found.mean > self.best_mean_reward:

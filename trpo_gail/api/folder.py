@@ -5,12 +5,14 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
+import numpy as np
+
 from trpo_gail.config.files import to_dict
 from trpo_gail.config.tree import Config
 from trpo_gail.experts.data import Demonstrations
 from trpo_gail.learner import Learner
 from trpo_gail.parallel import Workers
-from trpo_gail.records import Record
+from trpo_gail.records import EVAL_SUCCESS, Record
 from trpo_gail.runs import checkpoint
 from trpo_gail.runs.run_folder import RunFolder, provenance
 from trpo_gail.runs.training import Setting, kept
@@ -49,10 +51,13 @@ class Folder:
         self._open.write_json("config.json", content)
         self._begun = True
 
-    def log(self, row: Record, record: Record) -> None:
-        """A line of metrics.csv: the iteration's columns, the evaluation's, the seconds. Raises UserError."""
+    def log(self, row: Record, record: Record, ended: np.ndarray) -> None:
+        """A line of metrics.csv: the iteration's columns, the evaluation's, the seconds; and the episodes that `ended` in the
+        iteration, as `Learner` has them. Raises UserError."""
         if self._open is not None:
-            names = (*row, *_EVALUATED, "wall_s", "eval_s")
+            self._open.log_episodes(int(row["iteration"] or 0), ended[1:])
+            late = (EVAL_SUCCESS,) if EVAL_SUCCESS in record else ()
+            names = (*row, *_EVALUATED, *late, "wall_s", "eval_s")
             self._open.log({name: record.get(name) for name in names})
 
     def save(self, learner: Learner, config: Config, spec: EnvSpec) -> None:

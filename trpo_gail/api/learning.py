@@ -394,4 +394,4 @@ class _Session:
         if self._events is not None:
             self._events.write(record)
         if self.model._folder is not None:
-            self.model._folder.log(row, record)
+            self.model._folder.log(row, record, self.model.learner.ended)

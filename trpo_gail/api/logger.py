@@ -16,6 +16,8 @@ _SHOWN = (
     ("steps", "steps", ",.0f"),
     ("return_mean", "return", ".2f"),
     ("eval_return_mean", "evaluated", ".2f"),
+    ("success_rate", "success", ".1%"),
+    ("eval_success_rate", "evaluated", ".1%"),
     ("reward_mean", "reward", ".4g"),
     ("kl", "KL", ".4g"),
     ("entropy", "entropy", ".4g"),

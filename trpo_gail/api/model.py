@@ -42,6 +42,7 @@ class Evaluation(NamedTuple):
     std: float
     returns: np.ndarray  # [E]
     lengths: np.ndarray  # [E] steps
+    success_rate: float | None = None  # share of the successes, if it is known
 
 
 class Model(ABC):
@@ -130,7 +131,8 @@ class Model(ABC):
             done = self._evaluator(env).run(
                 actor, n_episodes, PERIODIC if periodic else FINAL, stochastic=not deterministic
             )
-        return Evaluation(float(done.returns.mean()), float(done.returns.std()), done.returns, done.lengths)
+        mean, std = float(done.returns.mean()), float(done.returns.std())
+        return Evaluation(mean, std, done.returns, done.lengths, done.success_rate)
 
     def _evaluator(self, env: Any) -> Evaluator:
         if env is None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from trpo_gail.commands.parsing import parse, print_table, world
-from trpo_gail.config.marks import Positional
+from trpo_gail.config.marks import Positional, SuccessRule
 
 if TYPE_CHECKING:
     from trpo_gail.parallel import Workers
@@ -26,6 +26,8 @@ class _EvaluateArguments:
     """Take the best policy by the evaluations during training instead of the last one."""
     seed: int = 0
     """Seed of the initial states."""
+    success: Annotated[str, SuccessRule()] | None = None
+    """When an episode is a success, as `train --success` says; None takes the run's rule, or the environment's word."""
     video: str | None = None
     """Film one deterministic episode, too, and write it to this file (FILE.mp4 or FILE.gif); None films nothing."""
     json: bool = False
@@ -42,7 +44,7 @@ def run(arguments: list[str], workers: list[Workers]) -> int:
 
     which, ranks = "best" if given.best else "last", world(workers)
     film = ranks.together(lambda: _film(given, which) if ranks.main and given.video else {})
-    result = evaluate_run(given.run, given.episodes, given.stochastic, which, given.seed, ranks) | film
+    result = evaluate_run(given.run, given.episodes, given.stochastic, which, given.seed, ranks, given.success) | film
     if ranks.main:
         if given.json:
             print(json.dumps(result))

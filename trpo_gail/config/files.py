@@ -18,9 +18,9 @@ from trpo_gail.system import typed
 _SINCE_0_1_0: dict[type, tuple[str, ...]] = {
     Config: (
         "action_scaling", "max_episode_steps", "task_weight", "task_weight_end", "fixed_horizon", "init_policy",
-        "reward_file", "warmup_iterations", "airl", "cloning",
+        "reward_file", "warmup_iterations", "airl", "cloning", "success",
     ),
-    CloningConfig: ("action_scaling", "max_episode_steps"),
+    CloningConfig: ("action_scaling", "max_episode_steps", "success"),
     PolicyConfig: ("encoder", "images", "numbers", "network"),
     CriticConfig: ("network",),
     DiscriminatorConfig: (

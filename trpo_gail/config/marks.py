@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Protocol, runtime_checkable
 
+from trpo_gail.success import Rule
+
 
 @runtime_checkable
 class Range(Protocol):
@@ -105,6 +107,18 @@ class Interval:
         if match and float(match[1]) > 0 and (match[2] or "." not in match[1]):
             return None
         return f"{value!r} given, a number of iterations (20) or minutes (5m) expected"
+
+
+@dataclass(frozen=True)
+class SuccessRule:
+    """A rule for an episode: return>=200 and terminated."""
+
+    def problem(self, value: str) -> str | None:
+        try:
+            Rule.read(value)
+        except ValueError as error:
+            return str(error)
+        return None
 
 
 @dataclass(frozen=True)

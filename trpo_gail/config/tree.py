@@ -27,6 +27,7 @@ from trpo_gail.config.marks import (
     Positional,
     Positive,
     Short,
+    SuccessRule,
 )
 
 PresetName = Literal["default", "stable-baselines", "paper"]
@@ -391,6 +392,9 @@ class Config:
     """Episodes of an evaluation during training."""
     final_episodes: Annotated[int, AtLeast(0)] = 50
     """Episodes of the evaluation at the end; 0 skips it."""
+    success: Annotated[str, SuccessRule()] | None = None
+    """When an episode is a success: return>=200, length<50, terminated or truncated, or several of them joined by "and".
+    None takes the environment's word, success or is_success in the info of the episode's last step."""
     save_every: Annotated[str, Interval()] = "5m"
     """Iterations (20) or minutes (5m) between checkpoints."""
 
@@ -487,6 +491,9 @@ class CloningConfig:
     30,000 steps if the environment has no limit."""
     final_episodes: Annotated[int, AtLeast(0)] = 50
     """Episodes of the evaluation at the end; 0 skips it."""
+    success: Annotated[str, SuccessRule()] | None = None
+    """When an episode is a success: return>=200, length<50, terminated or truncated, or several of them joined by "and".
+    None takes the environment's word, success or is_success in the info of the episode's last step."""
 
     def __post_init__(self) -> None:
         check.ranges(self)
@@ -510,4 +517,5 @@ class CloningConfig:
             dtype=self.dtype,
             policy=PolicyConfig(self.hidden_sizes, init_log_std=0.0, output_scale=0.0, observation_clip=None),
             final_episodes=self.final_episodes,
+            success=self.success,
         )

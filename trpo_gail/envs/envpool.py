@@ -13,6 +13,7 @@ from trpo_gail.envs.tasks import paper
 from trpo_gail.errors import UserError
 from trpo_gail.spaces import layout
 from trpo_gail.spaces.layout import Layout
+from trpo_gail.success import said_by_each
 
 
 def offered() -> set[str]:
@@ -43,6 +44,8 @@ class EnvPool:
         self._layout = Layout.of(self._pool.observation_space)
         self._zeros = np.empty(0)  # with the shape and dtype of rows
         self._ended = np.zeros(num_envs, bool)  # the next row of these is a reset
+        self._info: Any = None  # of the last step, and the environments that made it
+        self._moved: Any = slice(None)
 
     def _make(self, seeds: list[int]) -> Any:
         import envpool
@@ -78,7 +81,8 @@ class EnvPool:
             actions = actions.clip(self.action_space.low, self.action_space.high)
         if self._cut is None and self._resting is None:
             began = self._ended
-            found, reward, terminated, truncated, _ = self._pool.step(actions)
+            found, reward, terminated, truncated, self._info = self._pool.step(actions)
+            self._moved = slice(None)
             observation = self._layout.flatten(found)
         else:
             nobody = np.zeros(self.num_envs, bool)
@@ -88,6 +92,16 @@ class EnvPool:
             observation, reward, terminated, truncated = self._step_some(actions, cut, ~cut & ~resting)
         self._ended = terminated | truncated
         return self._observed(observation, began), reward.astype(np.float64), terminated, truncated
+
+    @property
+    def successes(self) -> np.ndarray | None:
+        """Of the last step, as `vector.VectorEnv` says."""
+        found = np.full(self.num_envs, np.nan)
+        said = said_by_each(self._info, len(found[self._moved]))
+        if said is None:
+            return None
+        found[self._moved] = said
+        return found
 
     def cut(self, which: np.ndarray) -> None:
         self._cut = which.copy() if which.any() else None
@@ -111,6 +125,7 @@ class EnvPool:
         zeros."""
         observation = self._zeros.copy()
         reward, terminated, truncated = (np.zeros(self.num_envs, kind) for kind in (float, bool, bool))
+        self._info, self._moved = None, slice(None)
         reset, step = (np.nonzero(which)[0].astype(np.int32) for which in (cut, moved))
         if len(reset):
             observation[reset] = self._layout.flatten(self._pool.reset(reset)[0])
@@ -118,6 +133,7 @@ class EnvPool:
             found, *some = self._pool.step(actions[step], step)
             observation[step] = self._layout.flatten(found)
             reward[step], terminated[step], truncated[step] = some[:3]
+            self._info, self._moved = some[3], step
         return observation, reward, terminated, truncated
 
     def close(self) -> None:

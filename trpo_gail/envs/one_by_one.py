@@ -1,8 +1,8 @@
 """Gymnasium's environments, stepped one after the other, with checks of their answers.
 
-Gymnasium's own `SyncVectorEnv` is similar. But it passes environments views of the caller's actions, merges `info`
-(which we never read, and whose shape may vary), steps environments that should rest, and answers an environment's
-failure with a traceback.
+Gymnasium's own `SyncVectorEnv` is similar. But it passes environments views of the caller's actions, merges `info`, whose
+shape may vary (we read one entry of it, at an episode's end), steps environments that should rest, and answers an
+environment's failure with a traceback.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from trpo_gail.envs.failures import RAISED, called, described
 from trpo_gail.errors import RunError, UserError
 from trpo_gail.spaces import layout
 from trpo_gail.spaces.layout import Layout, at
+from trpo_gail.success import said, said_by_each
 from trpo_gail.system.terminal import warn
 
 # An episode without a limit is cut after this many steps; the longest common limit, Atari's, is 27,000.
@@ -60,6 +61,7 @@ class OneByOne:
         self._layout = Layout.of(self.observation_space)
         self._ended = np.zeros(num_envs, bool)  # the next step resets these
         self._resting = np.zeros(num_envs, bool)
+        self.successes: np.ndarray | None = None
 
     def _make(
         self, number: int, kwargs: Mapping[str, Any], max_episode_steps: int | None
@@ -85,6 +87,7 @@ class OneByOne:
         """Step the environments, or reset those whose episode has ended; those that rest give zeros."""
         observations, rewards = self._empty(), np.zeros(self.num_envs)
         terminated, truncated = np.zeros(self.num_envs, bool), np.zeros(self.num_envs, bool)
+        self.successes = None
         for i in range(self.num_envs):
             if self._resting[i]:
                 continue
@@ -137,13 +140,21 @@ class OneByOne:
         if type(answer) is not tuple or len(answer) != 5:
             expected = "(observation, reward, terminated, truncated, info)"
             raise RunError(f"{self._name(i)}: step: expected {expected}, found {_shape_of(answer)}")
-        observation, reward, terminated, truncated, _ = answer
+        observation, reward, terminated, truncated, info = answer
         self._keep(i, "step", observation, into[i])
         if type(reward) is not float:
             reward = self._number(i, reward)
         if type(terminated) is not bool or type(truncated) is not bool:
             terminated, truncated = self._flag(i, "terminated", terminated), self._flag(i, "truncated", truncated)
+        if terminated or truncated:
+            self._keep_success(i, said(info))
         return reward, terminated, truncated
+
+    def _keep_success(self, i: int, success: float) -> None:
+        if success == success:  # not: if it is not known
+            if self.successes is None:
+                self.successes = np.full(self.num_envs, np.nan)
+            self.successes[i] = success
 
     def _keep(self, i: int, when: str, observation: Any, row: np.ndarray) -> None:
         """Check an observation against the observation space, and write it into its row."""
@@ -200,14 +211,19 @@ class Vectorised:
         self._envs, self.num_envs, self.max_episode_steps = env, env.num_envs, max_episode_steps
         self.observation_space, self.action_space = env.single_observation_space, env.single_action_space
         self._layout = Layout.of(self.observation_space)
+        self._info: Any = None  # of the last step
 
     def restart(self, seeds: Sequence[int]) -> np.ndarray:
         each: Any = [int(seed) for seed in seeds]
         return np.array(self._layout.flatten(self._envs.reset(seed=each)[0]))
 
     def step(self, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        observation, reward, terminated, truncated, _ = self._envs.step(actions.copy())
+        observation, reward, terminated, truncated, self._info = self._envs.step(actions.copy())
         return np.array(self._layout.flatten(observation)), np.asarray(reward, np.float64), terminated, truncated
+
+    @property
+    def successes(self) -> np.ndarray | None:
+        return said_by_each(self._info, self.num_envs)
 
     def cut(self, which: np.ndarray) -> None:
         self._envs._autoreset_envs |= which  # type: ignore[attr-defined]  # what NEXT_STEP goes by

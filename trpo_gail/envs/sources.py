@@ -86,6 +86,11 @@ class Lent:
         found = self._env.step(np.concatenate([actions, self.spec.actions.zeros(self._others)]))
         return tuple(part[: self.num_envs] for part in found)
 
+    @property
+    def successes(self) -> np.ndarray | None:
+        found = getattr(self._env, "successes", None)
+        return None if found is None else found[: self.num_envs]
+
     def cut(self, which: np.ndarray) -> None:
         self._env.cut(np.append(which, np.zeros(self._others, bool)))
 

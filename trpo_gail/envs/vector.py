@@ -32,7 +32,11 @@ Backend = Literal["auto", "envpool", "gymnasium"]
 
 
 class VectorEnv(Protocol):
-    """N environments that step together."""
+    """N environments that step together.
+
+    Those that can say whether an episode was a success have one thing more, `successes`: of the last step, [N] float64, 1
+    or 0 for each environment whose episode ended in it, NaN where nothing is known; or None if nothing is known of any.
+    """
 
     spec: EnvSpec
     num_envs: int
@@ -204,6 +208,10 @@ class _Environments:
         observation, reward, terminated, truncated = called(self._name, "step", self._backend.step, actions)
         # If an environment sets both flags, the end is terminal: there is no value to bootstrap from.
         return observation, reward, terminated, truncated & ~terminated
+
+    @property
+    def successes(self) -> np.ndarray | None:
+        return getattr(self._backend, "successes", None)
 
     def cut(self, which: np.ndarray) -> None:
         self._backend.cut(which)

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 
 from trpo_gail.errors import UserError
+from trpo_gail.reports.style import for_phones
 from trpo_gail.system import whole_file
 
 Cell = str | float | int | None
@@ -35,6 +36,14 @@ class Figure:
     png: bytes
     alt: str  # what it shows, for whom does not see it
     caption: str = ""
+    narrow: bytes | None = None  # the same for a phone
+
+    @classmethod
+    def drawn(cls, name: str, draw: Callable[[], bytes], alt: str, caption: str = "") -> Figure:
+        """The picture that a function of `plots` draws, wide and narrow."""
+        wide = draw()
+        with for_phones():
+            return cls(name, wide, alt, caption, draw())
 
 
 @dataclass(frozen=True)
@@ -120,9 +129,18 @@ def format_number(value: float | int | None) -> str:
 
 
 def _figure(figure: Figure) -> str:
-    data = base64.b64encode(figure.png).decode()
+    image = f'<img alt="{escape(figure.alt)}" src="{_data(figure.png)}">'
+    if figure.narrow is not None:
+        image = f'<picture><source media="{_PHONE}" srcset="{_data(figure.narrow)}">{image}</picture>'
     caption = f"<figcaption>{escape(figure.caption)}</figcaption>" if figure.caption else ""
-    return f'<figure><img alt="{escape(figure.alt)}" src="data:image/png;base64,{data}">{caption}</figure>'
+    return f"<figure>{image}{caption}</figure>"
+
+
+def _data(png: bytes) -> str:
+    return f"data:image/png;base64,{base64.b64encode(png).decode()}"
+
+
+_PHONE = "screen and (max-width: 64rem)"  # narrower than `main` with its margins
 
 
 # The policy forbids, in the browser too, that anything be loaded or run.
@@ -159,9 +177,14 @@ table { border-collapse: collapse; font-size: .85rem; margin: 1rem 0; }
 caption, figcaption { text-align: left; color: var(--soft); font-size: .85rem; margin: .3rem 0; }
 th, td { padding: .25rem .7rem .25rem 0; border-bottom: 1px solid var(--line); text-align: left; vertical-align: top; }
 td { max-width: 46rem; overflow-wrap: break-word; }
+th:first-child, td:first-child { position: sticky; left: 0; background: var(--back); }
 .number { text-align: right; font-variant-numeric: tabular-nums; }
 figure { margin: 1rem 0; }
 img { display: block; width: 100%; height: auto; }
+@media screen and (max-width: 64rem) {
+  picture img { max-width: 34rem; }
+  td:first-child { max-width: 9rem; overflow-wrap: anywhere; }
+}
 @media screen and (prefers-color-scheme: dark) {
   :root { --text: #e4e4e4; --soft: #a8a8a8; --line: #3c3c3c; --back: #121212; --link: #7ab8e6; }
   img { filter: invert(.93) hue-rotate(180deg); }

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from trpo_gail.errors import UserError
+from trpo_gail.records import SUCCESS
+from trpo_gail.runs import episodes_file
 from trpo_gail.runs.run_folder import Kind, kind_of, read_json, read_metrics
 from trpo_gail.system import typed
 from trpo_gail.system.terminal import warn
 
 # What a batch says about the policy that sampled it.
-SAMPLED = ("return_mean", "return_std", "length_mean", "reward_mean", "reward_std", "reward_rank_correlation")
+SAMPLED = (
+    "return_mean", "return_std", "length_mean", "reward_mean", "reward_std", "reward_rank_correlation", SUCCESS,
+)  # fmt: skip
 MOST = 1e100  # of what can be drawn
 
 
@@ -31,6 +35,7 @@ class RunData:
     rows: Sequence[Mapping[str, float | None]]
     summary: Mapping[str, Any]  # empty while a run has not ended
     kind: Kind
+    episodes: np.ndarray = field(default_factory=lambda: np.zeros((4, 0)))  # as `episodes_file.read` has them
 
     @property
     def env(self) -> str:
@@ -65,6 +70,17 @@ class RunData:
             points.append((x[k], np.nan if value is None else value))
         xs, values = np.array(points, np.float64).reshape(-1, 2).T
         return xs, values
+
+    def training_episodes(self) -> np.ndarray:
+        """Episodes of training [3, E]: x, return, and success (NaN where it is not known). None in old runs, and of
+        iterations whose row is lost. An iteration's stand at equal distances between its batch's begin and its end."""
+        begins, known = self._x(SUCCESS), self.episodes[:, np.abs(self.episodes[1]) <= MOST]
+        parts = [np.zeros((3, 0))]
+        for row, begin in zip(self.rows, begins, strict=True):
+            its, end = known[:, known[0] == row.get("iteration")], float(row[self.x_name] or 0)
+            places = begin + (end - begin) * (np.arange(its.shape[1]) + 0.5) / max(1, its.shape[1])
+            parts.append(np.stack([places, its[1], its[3]]))
+        return np.concatenate(parts, axis=1)
 
     def _x(self, name: str) -> list[float]:
         """Where a column's values stand: a policy's own batch where it began, so that the first policy's is at 0."""
@@ -127,7 +143,12 @@ _SESSION: dict[str, Any] = {
     "threads": int,
 }  # fmt: skip
 _RETURNS = ("return_mean", "return_std", "expert_return_mean", "random_return_mean")
-_SUMMARY = dict.fromkeys(_RETURNS, float | None) | {"returns": list[float], "steps": int | None, "stopped": str}
+_RATES = ("success_rate", "random_success_rate")
+_SUMMARY = dict.fromkeys((*_RETURNS, *_RATES), float | None) | {
+    "returns": list[float],
+    "steps": int | None,
+    "stopped": str,
+}
 
 
 def _load(path: Path, label: str) -> RunData:
@@ -144,7 +165,17 @@ def _load(path: Path, label: str) -> RunData:
         rows=read_metrics(path),
         summary=_summary(path / "summary.json"),
         kind=kind,
+        episodes=_episodes(path),
     )
+
+
+def _episodes(path: Path) -> np.ndarray:
+    """None if the file cannot be read, which is told."""
+    try:
+        return episodes_file.read(path)
+    except OSError as error:
+        warn(f"{path / episodes_file.NAME}: cannot be read and is left out ({error.strerror})")
+        return np.zeros((4, 0))
 
 
 def _summary(file: Path) -> dict[str, Any]:

@@ -13,12 +13,12 @@ import numpy as np
 from trpo_gail.config.leaves import flatten
 from trpo_gail.config.tree import Config
 from trpo_gail.errors import UserError
-from trpo_gail.records import LOGIT_EDGES, logit_below
+from trpo_gail.records import EVAL_SUCCESS, LOGIT_EDGES, SUCCESS, logit_below
 from trpo_gail.reports import page, plots
 from trpo_gail.reports.page import Cell, Figure, Section, Table
 from trpo_gail.reports.plots import Panel
 from trpo_gail.reports.run_data import RunData, load
-from trpo_gail.reports.state_section import States, look_at_states, states_section
+from trpo_gail.reports.state_section import States, look_at_states, same_start_section, states_section
 from trpo_gail.reports.visits import Visits
 from trpo_gail.runs.console import View
 from trpo_gail.scores import scaled_score
@@ -80,12 +80,14 @@ def report(runs: Sequence[RunData], episodes: int) -> list[Section]:
     return [
         _returns(runs, expert, states),
         _learning_curve(runs, expert),
+        *_success(runs),
         _episodic(runs),
         _discriminator(runs),
         _policy(runs),
         _trust_region(runs),
         *_cloning(runs),
         states_section(runs, states),
+        same_start_section(runs),
         _time(runs),
         _settings(runs),
     ]
@@ -111,6 +113,12 @@ def _returns(runs: Sequence[RunData], expert: Mapping[str, float], states: State
         "run", "environment", "learns by", "seed", "demonstrations", "steps", "learned", "±", "expert", "random",
         "scaled", "ended by",
     ]  # fmt: skip
+    rows = [_returns_row(run, expert) for run in runs]
+    if any(_success_rate(run) is not None for run in runs):
+        header.insert(8, "successes, %")
+        for row, run in zip(rows, runs, strict=True):
+            share = _success_rate(run)
+            row.insert(8, None if share is None else 100 * share)
     text = (
         "Learned: the deterministic policy's mean return ± standard deviation over episodes of the last evaluation. "
         "Scaled: 0 is the random policy's return, 1 the expert's."
@@ -125,12 +133,12 @@ def _returns(runs: Sequence[RunData], expert: Mapping[str, float], states: State
     demonstrated = {
         runs[place].env: visits.returns for place, visits in states.experts.items() if visits.returns is not None
     }
-    parts: list[Table | Figure] = [Table(header, [_returns_row(run, expert) for run in runs])]
+    parts: list[Table | Figure] = [Table(header, rows)]
     if learned:
         parts.append(
-            Figure(
+            Figure.drawn(
                 "episodes",
-                plots.episode_returns(runs, learned, demonstrated),
+                lambda: plots.episode_returns(runs, learned, demonstrated),
                 "returns of single episodes, the expert's and the learned policies'",
                 "A dot per episode, a bar at the mean. The last evaluation's, or for a run without one "
                 "those rolled out for this page.",
@@ -160,6 +168,12 @@ def _returns_row(run: RunData, expert: Mapping[str, float]) -> list[Cell]:
     ]  # fmt: skip
 
 
+def _success_rate(run: RunData) -> float | None:
+    """Share of the successes in the last evaluation, or else in the last periodic one."""
+    share = run.summary.get(SUCCESS)
+    return share if share is not None or run.summary.get("return_mean") is not None else run.last(EVAL_SUCCESS)
+
+
 def _method(run: RunData) -> str:
     if run.cloned:
         return "behavioural cloning"
@@ -181,14 +195,30 @@ def _demonstrations(run: RunData) -> str | None:
 def _learning_curve(runs: Sequence[RunData], expert: Mapping[str, float]) -> Section:
     if not plots.has(runs, plots.RETURNS):
         return Section("Learning curve", NOT_RECORDED)
-    picture = plots.learning_curve(runs, expert)
     caption = (
         "Thick: periodic evaluations of the deterministic policy, with a band of one standard deviation over their "
         "episodes. Thin: episodes of training, with sampled actions, at the step at which their batch began: at 0 they "
         "are the untrained policy's. If none had ended in the first batch, a grey dot there is the random policy's "
         "return. Lines have gaps where nothing was measured."
     )
-    return Section("Learning curve", "", [Figure("learning_curve", picture, "returns against steps", caption)])
+    picture = Figure.drawn(
+        "learning_curve", lambda: plots.learning_curve(runs, expert), "returns against steps", caption
+    )
+    return Section("Learning curve", "", [picture])
+
+
+def _success(runs: Sequence[RunData]) -> list[Section]:
+    """Only where it is known of some run's episodes."""
+    if not plots.has(runs, plots.SUCCESSES):
+        return []
+    rules = sorted({rule for run in runs if (rule := run.config.get("success"))})
+    text = (
+        "The share of episodes that were a success: as their environment says at the last step"
+        f"{', or by the rule ' + ', '.join(rules) if rules else ''}. Thick: periodic evaluations of the deterministic "
+        "policy. Thin: episodes of training, with sampled actions, at the step at which their batch began."
+    )
+    picture = Figure.drawn("success", lambda: plots.success_curve(runs), "share of successes against steps")
+    return [Section("Success", text, [picture])]
 
 
 # ---- metrics ---------------------------------------------------------------------------------------------------------
@@ -202,7 +232,8 @@ def _metrics(
     if not shown:
         return Section(title, NOT_RECORDED)
     titles = ", ".join(panel.title for panel in shown)
-    return Section(title, text, [Figure(name, plots.metrics(runs, shown, columns), f"{titles} against steps", THIN)])
+    picture = Figure.drawn(name, lambda: plots.metrics(runs, shown, columns), f"{titles} against steps", THIN)
+    return Section(title, text, [picture])
 
 
 def _episodic(runs: Sequence[RunData]) -> Section:
@@ -224,7 +255,21 @@ def _episodic(runs: Sequence[RunData]) -> Section:
         Panel("its standard deviation over steps", "reward_std", bottom=0.0),
         Panel("rank correlation of paid and true return", "reward_rank_correlation", zero, "unrelated", -1.04, 1.04),
     ]
-    return _metrics("Episodic returns", "episodic_returns", text, runs, panels)
+    section = _metrics("Episodic returns", "episodic_returns", text, runs, panels)
+    places = [place for place, run in enumerate(runs) if run.training_episodes().size]
+    if not places:
+        return section
+    caption = (
+        "A dot for every episode of training, those of a batch spread over its steps. The running mean is over "
+        f"{plots.LEAST_EPISODES} episodes, or a {plots.WINDOW}th of the run's if that is more."
+    )
+    picture = Figure.drawn(
+        "training_episodes",
+        lambda: plots.training_episodes(runs, places),
+        "returns of single episodes against steps",
+        caption,
+    )
+    return dataclasses.replace(section, parts=[picture, *section.parts])
 
 
 def _discriminator(runs: Sequence[RunData]) -> Section:
@@ -269,7 +314,7 @@ def _discriminator(runs: Sequence[RunData]) -> Section:
         "Share of the pairs by their logit log D - log(1-D), as training goes on: blue where D is sure of the expert, red "
         "where it is sure of the learner."
     )
-    picture = Figure("logits", plots.logits(runs, sides), "spread of logits against steps", caption)
+    picture = Figure.drawn("logits", lambda: plots.logits(runs, sides), "spread of logits against steps", caption)
     return dataclasses.replace(section, parts=[*section.parts, picture])
 
 
@@ -335,8 +380,9 @@ def _time(runs: Sequence[RunData]) -> Section:
     )
     parts: list[Table | Figure] = [Table(header, rows)]
     if timed:
-        picture = plots.phases(list(timed), list(timed.values()))
-        parts.insert(0, Figure("time", picture, "share of each phase in the time of a run"))
+        bars = list(timed), list(timed.values())
+        picture = Figure.drawn("time", lambda: plots.phases(*bars), "share of each phase in the time of a run")
+        parts.insert(0, picture)
     return Section("Time", text, parts)
 
 

@@ -5,18 +5,21 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 
-from trpo_gail.errors import UserError
+from trpo_gail.errors import RunError, UserError
 from trpo_gail.reports import plots
 from trpo_gail.reports.page import Cell, Figure, Section, Table
 from trpo_gail.reports.run_data import RunData
+from trpo_gail.reports.same_start import pairs
 from trpo_gail.reports.visits import Visits, distance, of_expert, of_learner
 from trpo_gail.system.terminal import warn
 
 MOST_DIMENSIONS = 24  # drawn
 TITLE = "States visited, expert and learner"
+SAME_START = "Expert and learner from the same start"
 
 
 @dataclass
@@ -58,6 +61,7 @@ def states_section(runs: Sequence[RunData], states: States) -> Section:
     for (env, _), places in groups.items():
         drawn.append(env)
         parts.append(_picture(runs, states, places, drawn.count(env)))
+        parts += _actions(runs, states, places, drawn.count(env))
     rows = [row for place in states.learners if (row := _row(runs[place], states, place))]
     if rows:
         header = ["run", "episodes", "mean length", "actions", "mean distance", "greatest distance", "in observation"]
@@ -74,19 +78,63 @@ def _picture(runs: Sequence[RunData], states: States, places: Sequence[int], num
     expert = states.experts.get(places[0])
     learners = {place: (runs[place].label, states.learners[place]) for place in places}
     env, size = runs[places[0]].env, learners[places[0]][1].rows.shape[1]
-    name = f"states_{re.sub(r'[^A-Za-z0-9]+', '_', env)}" + (f"_{number}" if number > 1 else "")
+    name = _name("states", env, number)
     if size == 2:
         alt = f"{env}: trajectories of the expert and of the learned policies"
         caption = f"{env}: up to {plots.MOST_PATHS} trajectories of each side; a dot where one of the learner's begins."
-        return Figure(name, plots.trajectories(expert, learners), alt, caption)
+        return Figure.drawn(name, lambda: plots.trajectories(expert, learners), alt, caption)
     shown, caption = np.arange(size), f"{env}: share of the steps in which an observation has a value."
     if size > MOST_DIMENSIONS:
         shown, rule = _most_telling(expert, [visits for _, visits in learners.values()], size)
         caption += f" {len(shown)} of its {size} dimensions, {rule}."
-    picture = plots.histograms(expert, learners, [int(dimension) for dimension in shown])
-    return Figure(
-        name, picture, f"{env}: state-visitation histograms of the expert and of the learned policies", caption
-    )
+    dimensions = [int(dimension) for dimension in shown]
+    alt = f"{env}: state-visitation histograms of the expert and of the learned policies"
+    return Figure.drawn(name, lambda: plots.histograms(expert, learners, dimensions), alt, caption)
+
+
+def _name(what: str, env: str, number: int) -> str:
+    """Of a PNG file; `number`: of the picture among those of this environment."""
+    return f"{what}_{re.sub(r'[^A-Za-z0-9]+', '_', env)}" + (f"_{number}" if number > 1 else "")
+
+
+def _actions(runs: Sequence[RunData], states: States, places: Sequence[int], number: int) -> list[Figure]:
+    """None if nobody's are known, or if the file has them in another shape."""
+    expert = states.experts.get(places[0])
+    learners = {place: (runs[place].label, states.learners[place]) for place in places}
+    sides = [visits.actions for _, visits in learners.values()] + ([] if expert is None else [expert.actions])
+    known = [acted for acted in sides if acted is not None]
+    if (
+        learners[places[0]][1].actions is None
+        or len({(acted.shape[1], acted.dtype.kind == "f") for acted in known}) != 1
+    ):
+        return []
+    env, size = runs[places[0]].env, known[0].shape[1]
+    caption = f"{env}: share of the steps in which an action has a value, in the environment's units."
+    if size > plots.MOST_ACTIONS:
+        caption += f" The first {plots.MOST_ACTIONS} of its {size} dimensions."
+    alt = f"{env}: histograms of the actions of the expert and of the learned policies"
+    draw = partial(plots.action_histograms, expert, learners)
+    return [Figure.drawn(_name("actions", env, number), draw, alt, caption)]
+
+
+def same_start_section(runs: Sequence[RunData]) -> Section:
+    """A picture for each run; what could not be had is said."""
+    parts, missing = list[Table | Figure](), list[str]()
+    for place, run in enumerate(runs):
+        try:
+            found = pairs(run)
+        except (UserError, RunError) as error:
+            missing.append(f"{run.label}: nothing to show, for {error}.")
+            continue
+        name = "same_start" + (f"_{place + 1}" if len(runs) > 1 else "")
+        alt = f"{run.label}: episodes of the expert and of the learner from the same starts"
+        caption = (
+            f"{run.label}. Above each: the returns, and whether the episode was a success, if it is known. The learner's "
+            "actions are the likeliest ones."
+        )
+        parts.append(Figure.drawn(name, partial(plots.same_starts, found, place), alt, caption))
+    text = "The first episodes of the demonstrations, and what the last policy makes of the same starts."
+    return Section(SAME_START, "\n\n".join([text, *missing]), parts)
 
 
 def _most_telling(expert: Visits | None, learners: Sequence[Visits], size: int) -> tuple[np.ndarray, str]:

@@ -11,8 +11,10 @@ import functools
 import io
 import os
 import sys
+import textwrap
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextvars import ContextVar
 from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
@@ -21,8 +23,11 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7")
 FILLS = (*COLOURS, "#E69F00", "#56B4E9")  # too pale for lines
 DASHES = ("-", "--", "-.", ":")
 EXPERT, RANDOM, REFERENCE = "#111111", "#7a7a7a", "#555555"
-WIDTH = 9.6  # inches
-DPI = 130
+WIDTH = 9.6  # inches, of a picture for a wide page, which shows it at 992 pixels: 8 points are 11 of them
+NARROW = 3.2  # of one for a phone, on whose 328 pixels or more 8 points are 11, too
+DPI, NARROW_DPI = 130, 250
+SMALLEST = 8  # points of any text
+_for_phones: ContextVar[bool] = ContextVar("_for_phones", default=False)
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -50,6 +55,16 @@ def picture(draw: Callable[P, R]) -> Callable[P, R]:
     return drawn
 
 
+@contextlib.contextmanager
+def for_phones() -> Iterator[None]:
+    """Within it, pictures are narrow, with their panels one below the other."""
+    token = _for_phones.set(True)
+    try:
+        yield
+    finally:
+        _for_phones.reset(token)
+
+
 def _load_matplotlib() -> None:
     """Import it without MPLBACKEND: a notebook's may name what is not installed here. We need no backend, but figures of
     the user's own shall have theirs."""
@@ -72,11 +87,18 @@ def line_look(index: int) -> dict[str, Any]:
 
 
 def grid(panels: int, columns: int, height: float) -> tuple[Any, list[Any]]:
-    """A figure and its axes, `columns` in a row; `height` of a row in inches. Places without a panel stay empty."""
+    """A figure and its axes, `columns` in a row, or one if it is for phones; `height` of a row in inches. Places without a
+    panel stay empty."""
     from matplotlib.figure import Figure  # not pyplot: no global state, no display
 
+    width = WIDTH
+    if _for_phones.get():
+        width, columns, height = NARROW, 1, min(height, 2.6)
     rows = -(-panels // columns)
-    figure = Figure(figsize=(WIDTH, height * rows), layout="constrained", facecolor="white")
+    figure = Figure(figsize=(width, height * rows), layout="constrained", facecolor="white")
+    if _for_phones.get():
+        engine: Any = figure.get_layout_engine()
+        engine.set(h_pad=0.09)  # between a panel's title and the one above
     axes = list(figure.subplots(rows, columns, squeeze=False).flat)
     for empty in axes[panels:]:
         empty.set_axis_off()
@@ -113,12 +135,27 @@ def ink(colour: str) -> str:
 
 def legend(figure: Any, handles: list[Any], names: list[str]) -> None:
     """One legend below all panels, in as many columns as the longest name leaves room for."""
-    columns = max(1, min(len(names), int(100 // (max(map(len, names), default=1) + 8))))
+    room = 100 * figure.get_figwidth() / WIDTH
+    columns = max(1, min(len(names), int(room // (max(map(len, names), default=1) + 8))))
+    if _for_phones.get():  # where it takes many rows, and the panels shall keep their height
+        figure.set_figheight(figure.get_figheight() + 0.18 * -(-len(names) // columns))
     figure.legend(handles, names, loc="outside lower center", ncol=columns, frameon=False, fontsize=8)
 
 
-def png(figure: Any, dpi: int = DPI) -> bytes:
+def title(axes: Any, text: str) -> None:
+    """A panel's, in several lines if the panel is narrow."""
+    axes.set_title(wrapped(text, 38), fontsize=10)
+
+
+def wrapped(text: str, width: int) -> str:
+    """In lines of so many letters on a phone, else in one."""
+    return textwrap.fill(text, width) if _for_phones.get() else text
+
+
+def png(figure: Any, dpi: int | None = None) -> bytes:
     """The picture as a file's content; the same figure gives the same bytes."""
     file = io.BytesIO()
-    figure.savefig(file, format="png", dpi=dpi, metadata={"Software": None})
+    figure.savefig(
+        file, format="png", dpi=dpi or (NARROW_DPI if _for_phones.get() else DPI), metadata={"Software": None}
+    )
     return file.getvalue()

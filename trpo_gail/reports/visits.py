@@ -10,6 +10,7 @@ import numpy as np
 
 from trpo_gail.errors import UserError
 from trpo_gail.experts import catalogue, load
+from trpo_gail.experts.data import Demonstrations
 from trpo_gail.experts.files import hdf5
 from trpo_gail.parallel import Workers
 from trpo_gail.reports.run_data import RunData
@@ -27,17 +28,15 @@ class Visits:
     returns: np.ndarray | None  # [E] of whole episodes
     stochastic: bool
     whole: bool = True  # False: every so many-th step only
+    actions: np.ndarray | None = None  # [N, A] in the environment's own units; integers are labels
 
     @property
     def rows(self) -> np.ndarray:  # [N, O]
         return np.concatenate(list(self.episodes))
 
 
-def of_expert(run: RunData) -> Visits:
-    """All rows of the file that the run learned from, not only those that it was given.
-
-    Raises UserError if there is no such file, or no longer.
-    """
+def demonstrations(run: RunData) -> Demonstrations:
+    """The file that the run learned from. Raises UserError if there is no such file, or no longer."""
     named = [str(path) for path in (run.setting.get("expert"), run.config.get("expert")) if path]
     if not named:
         raise UserError("the run had no demonstrations")
@@ -49,12 +48,19 @@ def of_expert(run: RunData) -> Visits:
         raise UserError(
             f"the file of demonstrations, {found[0].name}, is not the one that the run had: its SHA-256 differs"
         )
-    held = load.read(found[0])
+    return load.read(found[0])
+
+
+def of_expert(run: RunData) -> Visits:
+    """All rows of the file that the run learned from, not only those that it was given. Raises UserError as
+    `demonstrations` does."""
+    held = demonstrations(run)
     return Visits(
         episodes=np.split(held.observations, np.nonzero(np.diff(held.episode_of))[0] + 1),
         returns=held.finished_returns,
         stochastic=held.provenance.deterministic is not True,  # unknown: as the paper's were
         whole=held.subsample == 1,
+        actions=held.actions.reshape(len(held.actions), -1) if held.has_actions else None,
     )
 
 
@@ -65,13 +71,15 @@ def of_learner(run: RunData, episodes: int, stochastic: bool) -> Visits:
     """
     policy = load_policy(run.path)
     evaluator = Evaluator(policy.own_config, policy.spec.viewed("raw"), Workers())
-    parts, returns = [], []
+    parts, returns, actions = [], [], []
     for rollout, done in evaluator.rollouts(policy, episodes, FINAL, stochastic=stochastic):
         returns.append(done.returns)
+        acted = policy.spec.executed.outward(rollout.actions[rollout.valid])
+        actions.append(acted.reshape(len(acted), -1))
         for n in range(rollout.valid.shape[1]):
             rows, steps = rollout.observations[:-1, n][rollout.valid[:, n]], rollout.steps[:, n][rollout.valid[:, n]]
             parts += np.split(rows, np.nonzero(steps == 0)[0][1:])
-    return Visits(parts, np.concatenate(returns), stochastic)
+    return Visits(parts, np.concatenate(returns), stochastic, actions=np.concatenate(actions))
 
 
 def bin_edges(samples: Sequence[np.ndarray]) -> np.ndarray:

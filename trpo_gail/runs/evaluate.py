@@ -21,6 +21,7 @@ from trpo_gail.errors import UserError
 from trpo_gail.parallel import Workers
 from trpo_gail.policies.actor import PolicyActor
 from trpo_gail.policies.policy import Policy
+from trpo_gail.records import SUCCESS
 from trpo_gail.runs import checkpoint
 from trpo_gail.runs.run_folder import kind_of, read_json
 from trpo_gail.sampling.rollout import (
@@ -40,6 +41,7 @@ from trpo_gail.seeding import EVAL_NOISE, EVAL_RESET, reset_seeds, stream
 from trpo_gail.spaces import given
 from trpo_gail.spaces.actions import Actions
 from trpo_gail.spaces.spec import EnvSpec
+from trpo_gail.success import rule_of
 from trpo_gail.system.terminal import warn
 
 MOST_ENVS = 64  # of one evaluation, over all ranks
@@ -60,7 +62,7 @@ class Evaluator:
 
         Raises GivenUp, on all ranks, if one of them gave up.
         """
-        mine: list[Episodes] | None = [Episodes(np.zeros(0), np.zeros(0, np.int64))]  # for a rank without any
+        mine: list[Episodes] | None = []  # for a rank without any
         if self.workers.block(min(episodes, MOST_ENVS)):
             mine = None
             with contextlib.suppress(GivenUp):
@@ -70,7 +72,7 @@ class Evaluator:
             if share is None:
                 raise GivenUp
             parts += share
-        return Episodes(np.concatenate([p.returns for p in parts]), np.concatenate([p.lengths for p in parts]))
+        return Episodes.together(parts)
 
     def rollouts(
         self, actor: Actor, episodes: int, stream: int, *, stochastic: bool = False
@@ -109,9 +111,9 @@ class Evaluator:
         noise = BlockedNoise(actor, seed, EVAL_NOISE, stream, envs) if stochastic else no_noise(actor, len(envs))
         seeds = reset_seeds(seed, EVAL_RESET, stream, envs)
         watched = Watched(actor, self.config.env, envs, self.config.dtype, "an evaluation", self.workers)
-        done = collect_episodes(env, watched, seeds, noise, np.zeros_like(each), each, self.give_up)
-        watched.check(done[0])
-        return done
+        rollout, done = collect_episodes(env, watched, seeds, noise, np.zeros_like(each), each, self.give_up)
+        watched.check(rollout)
+        return rollout, done.judged(rule_of(self.config.success))
 
     def random(self, episodes: int) -> Episodes:
         """Episodes of uniformly random actions."""
@@ -225,16 +227,24 @@ def _why_no_best(folder: Path, last: Path) -> str:
 
 
 def evaluate_run(
-    run: str | Path, episodes: int, stochastic: bool, which: str, seed: int, workers: Workers
+    run: str | Path,
+    episodes: int,
+    stochastic: bool,
+    which: str,
+    seed: int,
+    workers: Workers,
+    success: str | None = None,
 ) -> dict[str, Any]:
-    """Returns of a run's policy over whole episodes, in the environment that it was trained in. A collective."""
+    """Returns of a run's policy over whole episodes, in the environment that it was trained in, and the share of successes
+    if it is known; `success` is a rule in place of the run's. A collective."""
     if episodes < 1:
         raise UserError(f"--episodes: {episodes} given, at least 1 expected")
     torch.set_num_threads(1)
     policy = workers.together(lambda: load_policy(run, which))
     for warning in vector.cautions(policy.spec) if workers.main else ():
         warn(warning)
-    evaluator = Evaluator(dataclasses.replace(policy.own_config, seed=seed), policy.spec.viewed("raw"), workers)
+    config = dataclasses.replace(policy.own_config, seed=seed, success=success or policy.config.success)
+    evaluator = Evaluator(config, policy.spec.viewed("raw"), workers)
     done = evaluator.run(policy, episodes, FINAL, stochastic=stochastic)
     return {
         "run": str(run),
@@ -248,14 +258,17 @@ def evaluate_run(
         "return_min": float(done.returns.min()),
         "return_max": float(done.returns.max()),
         "length_mean": float(done.lengths.mean()),
+        **({} if done.success_rate is None else {SUCCESS: done.success_rate}),
     }
 
 
 def final_scores(evaluator: Evaluator, actor: Actor, episodes: int, expert: float | None) -> dict[str, Any]:
     """What a run's summary says of its policy: the deterministic return over `episodes`, beside the expert's (as given)
-    and the random policy's; None if there are no episodes. A collective. Raises GivenUp as the evaluator does."""
+    and the random policy's; None if there are no episodes. Successes are there if they are known of all episodes. A
+    collective. Raises GivenUp as the evaluator does."""
     learned = evaluator.run(actor, episodes, FINAL) if episodes else None
-    drawn = evaluator.random(episodes).returns if episodes else None
+    by_chance = evaluator.random(episodes) if episodes else None
+    drawn = by_chance.returns if by_chance else None
     random = float(drawn.mean()) if drawn is not None else None
     mean = float(learned.returns.mean()) if learned else None
     return {
@@ -268,4 +281,7 @@ def final_scores(evaluator: Evaluator, actor: Actor, episodes: int, expert: floa
         "scaled_score": scaled_score(mean, expert, random),
         "returns": learned.returns.tolist() if learned else [],
         "lengths": learned.lengths.tolist() if learned else [],
+        "success_rate": learned.success_rate if learned else None,
+        "random_success_rate": by_chance.success_rate if by_chance else None,
+        "successes": learned.successes.tolist() if learned and np.isfinite(learned.successes).all() else [],
     }

@@ -1,21 +1,25 @@
-"""metrics.csv: a row per iteration, whole rows only; what is damaged is left out, and that is said."""
+"""metrics.csv: a row per iteration, whole rows only; what is damaged is left out, and that is said.
+
+Columns are the same in all rows. Those of `LATE` come with the first row that has them, and are empty where a row has not.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from io import FileIO
 from pathlib import Path
 
 from trpo_gail.errors import UserError
-from trpo_gail.records import AnyRecord
+from trpo_gail.records import EVAL_SUCCESS, SUCCESS, AnyRecord
 from trpo_gail.system import whole_file
 from trpo_gail.system.terminal import warn
 
 END = "\r\n"  # as the standard for CSV has it
+LATE = (SUCCESS, EVAL_SUCCESS)  # they are known once an episode has ended of which it is said
 
 
 @dataclass(frozen=True)
@@ -74,8 +78,8 @@ class MetricsFile:
         self._columns: list[str] = []
 
     def append(self, row: AnyRecord) -> None:
-        """Add a row; its columns are those of the session's first. Raises UserError if the file cannot be written; it has
-        no part of the row then."""
+        """Add a row; its columns are those of the session's first, and the late ones. Raises UserError if the file cannot be
+        written; it has no part of the row then."""
         if self._file is not None and not self.path.exists():
             warn(f"{self.path}: removed while the run was writing it; it goes on with the rows from here")
             self.close()
@@ -83,14 +87,22 @@ class MetricsFile:
         if self._file is None:
             self._columns = list(row)
             self._open()
-        assert list(row) == self._columns, "an iteration has other columns than the first"
-        self._write([_cell(value) for value in row.values()])
+        assert _early(row) == _early(self._columns), "an iteration has other columns than the first"
+        if not row.keys() <= set(self._columns):
+            self.close()
+            self._columns = _merged(self._columns, list(row))
+            self._open()
+        self._write([_cell(row.get(name)) for name in self._columns])
 
     def _open(self) -> None:
         try:
             table = self._table()
-            if table.columns and table.columns != self._columns:
+            if table.columns and _early(table.columns) != _early(self._columns):
                 self._change_columns(table)
+            elif table.columns:
+                self._columns = _merged(table.columns, self._columns)
+                if self._columns != table.columns:
+                    self._replace_by_name(table)
             self._file = open(self.path, "ab", buffering=0)  # noqa: SIM115 - held open for the run
         except OSError as error:
             raise UserError(f"{self.path}: cannot be written ({error.strerror})") from error
@@ -143,11 +155,17 @@ class MetricsFile:
     def _change_columns(self, table: Table) -> None:
         """Rows by another version of the package, or under a damaged header: keep what goes by the same names."""
         copy = self._keep_copy()
+        known = [name for name in table.columns if name in self._columns or name in LATE]
+        self._columns = _merged(self._columns, known)
         strange = [name for name in table.columns if name not in self._columns]
         warn(
             f"{self.path}: its columns are not those of this session ({', '.join(strange)[:60] or 'some are missing'}): "
             f"rows go on with this session's; the file as it was is {copy.name}"
         )
+        self._replace_by_name(table)
+
+    def _replace_by_name(self, table: Table) -> None:
+        """The same rows under this session's columns."""
         rows = [dict(zip(table.columns, row, strict=True)) for row in table.rows]
         self._replace(self._columns, [[row.get(name, "") for name in self._columns] for row in rows])
 
@@ -165,6 +183,19 @@ class MetricsFile:
     def close(self) -> None:
         if self._file:
             self._file.close()
+
+
+def _early(columns: Iterable[str]) -> list[str]:
+    return [name for name in columns if name not in LATE]
+
+
+def _merged(columns: Sequence[str], others: Sequence[str]) -> list[str]:
+    """The columns, and those of `others` that are new, each behind the one that it follows there."""
+    merged = list(columns)
+    for before, name in zip(["", *others], others, strict=False):
+        if name not in merged:
+            merged.insert(merged.index(before) + 1 if before else 0, name)
+    return merged
 
 
 def _cell(value: float | int | None) -> str:

@@ -2,6 +2,7 @@
 
 config.json            its kind, the config tree, what `auto` became, versions, hosts, sessions
 metrics.csv            one row per iteration
+episodes.csv           one row per episode of training
 ranks.csv              with several ranks: the seconds of the slowest and the median one, by phase
 metrics.csv.old        as it was, if a resume left damaged rows out
 events.out.tfevents.*  the same for TensorBoard, if that is installed
@@ -27,9 +28,12 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, Literal, TextIO
 
+import numpy as np
+
 from trpo_gail.errors import UserError
 from trpo_gail.records import AnyRecord
 from trpo_gail.runs import metrics_file
+from trpo_gail.runs.episodes_file import EpisodesFile
 from trpo_gail.runs.events import Events
 from trpo_gail.runs.metrics_file import MetricsFile
 from trpo_gail.runs.tracker import Tracker
@@ -50,6 +54,7 @@ class RunFolder:
         self.begun = False  # whether config.json has been written
         self._metrics, self._events = MetricsFile(path / "metrics.csv"), Events(path)
         self._tracker: Tracker | None = None
+        self._episodes = EpisodesFile(path)
 
     @classmethod
     def create(cls, path: Path) -> RunFolder:
@@ -111,8 +116,10 @@ class RunFolder:
         self._tracker = Tracker(library, self.path, config, self._metrics.last_iteration())
         return self._tracker.about
 
-    def cut(self, iteration: int) -> None:
-        """Drop metrics' rows and events after an iteration: a run that died has more of them than its checkpoint."""
+    def cut(self, iteration: int, episodes: int | None = None) -> None:
+        """Drop metrics' rows and events after an iteration: a run that died has more of them than its checkpoint. Episodes
+        of one iteration more may be known, `episodes`."""
+        self._episodes.cut(iteration if episodes is None else episodes)
         rows = self._metrics.cut(iteration)
         self._events.begin_anew(rows)
         for row in rows if self._tracker else ():
@@ -143,6 +150,10 @@ class RunFolder:
         self.write_json("summary.json", summary)
         if self._tracker:
             self._tracker.conclude(summary)
+
+    def log_episodes(self, iteration: int, ended: np.ndarray) -> None:
+        """Append an iteration's episodes, [3, E] as `EpisodesFile` takes them."""
+        self._episodes.append(iteration, ended)
 
     def close(self) -> None:
         """Release the lock; nothing may be written after."""

@@ -35,7 +35,7 @@ from trpo_gail.hangs import LIMIT_S
 from trpo_gail.learner import Learner
 from trpo_gail.magnitudes import too_large
 from trpo_gail.parallel import Workers
-from trpo_gail.records import Record
+from trpo_gail.records import EVAL_SUCCESS, Record
 from trpo_gail.runs import checkpoint, start, tracker
 from trpo_gail.runs.console import View
 from trpo_gail.runs.evaluate import PERIODIC, Evaluator, final_scores
@@ -439,7 +439,7 @@ class _Session:
             stopped = self.stop.agreed(self.workers)
             if self._unfinished and not stopped:
                 stopped = self._after(self._unfinished)
-            return stopped or train(self.learner, self.config, self.workers, self._after)
+            return stopped or train(self.learner, self.config, self.workers, self._ended)
         except GivenUp:
             return self._stopped()
 
@@ -537,8 +537,14 @@ class _Session:
         if self.track and (about := self.folder.track(self.track, to_dict(self.config))):
             self.view.line(about)
         done = self.learner.progress.iteration - (self._unfinished is not None)
-        self.folder.cut(done)
+        self.folder.cut(done, self.learner.progress.iteration)
         self._stragglers.begin(done)
+
+    def _ended(self, row: Record) -> str | None:
+        """After an iteration of this session: keep its episodes, before a checkpoint counts it as done."""
+        if self.folder:
+            self.folder.log_episodes(self.learner.progress.iteration, self.learner.ended[1:])
+        return self._after(row)
 
     def _after(self, row: Record) -> str | None:
         """Evaluate, log and save where it is time; a reason to stop, if any rank was asked to. `row` is what is known of
@@ -573,11 +579,17 @@ class _Session:
         progress.eval_steps += int(episodes.lengths.sum())
         progress.next_eval = (progress.steps // self.config.eval_every + 1) * self.config.eval_every
         mean, std = float(episodes.returns.mean()), float(episodes.returns.std())
-        self.view.line(f"{progress.steps:>12,} steps   return {mean:10.2f} ± {std:.2f}   {progress.wall_s:8.1f} s")
+        share = episodes.success_rate
+        said = "" if share is None else f"   success {share:6.1%}"
+        self.view.line(
+            f"{progress.steps:>12,} steps   return {mean:10.2f} ± {std:.2f}{said}   {progress.wall_s:8.1f} s"
+        )
         if progress.best_return is None or mean > progress.best_return:
             progress.best_return = mean
             checkpoint.save_best(self.path, self.learner, self.config, self.env.spec, self.workers)
-        return {"eval_return_mean": mean, "eval_return_std": std, "eval_length_mean": float(episodes.lengths.mean())}
+        length = float(episodes.lengths.mean())
+        found: Record = {"eval_return_mean": mean, "eval_return_std": std, "eval_length_mean": length}
+        return found if share is None else found | {EVAL_SUCCESS: share}
 
     def _save_is_due(self) -> bool:
         every, unit = self.config.save_interval
@@ -662,6 +674,8 @@ def closing_lines(summary: dict[str, Any]) -> list[str]:
         f"random return   {number(summary['random_return_mean'])}",
         f"scaled score    {number(summary['scaled_score'])} (0 random, 1 expert)",
     ]
+    if (share := summary.get("success_rate")) is not None:
+        lines.insert(1, f"success rate    {share:.1%} (random {summary['random_success_rate'] or 0.0:.1%})")
     spread = summary["random_return_std"], summary["episodes"]
     if hardly_differ(summary["expert_return_mean"], summary["random_return_mean"], *spread):
         lines.append("                expert and random return hardly differ, so that the score says little")

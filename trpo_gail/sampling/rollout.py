@@ -7,13 +7,14 @@ K noise size, B rows.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, Protocol
 
 import numpy as np
 
 from trpo_gail.envs.vector import VectorEnv
 from trpo_gail.seeding import stream
+from trpo_gail.success import Rule, rate
 
 Noise = Literal["normal", "gumbel", "uniform"]
 
@@ -91,6 +92,25 @@ class Episodes:
 
     returns: np.ndarray  # [E] float64
     lengths: np.ndarray  # [E] int64, steps
+    terminated: np.ndarray  # [E] bool; the others were truncated
+    successes: np.ndarray  # [E] float64: 1 or 0, NaN where it is not known
+
+    @classmethod
+    def together(cls, parts: Sequence[Episodes]) -> Episodes:
+        """The episodes of all parts, of which there may be none."""
+        nothing = cls(np.zeros(0), np.zeros(0, np.int64), np.zeros(0, bool), np.zeros(0))
+        names = ("returns", "lengths", "terminated", "successes")
+        return cls(*(np.concatenate([getattr(part, name) for part in (nothing, *parts)]) for name in names))
+
+    def judged(self, rule: Rule | None) -> Episodes:
+        """The same, and successes by a rule; without one, by the environment's word."""
+        return (
+            self if rule is None else replace(self, successes=rule.judge(self.returns, self.lengths, self.terminated))
+        )
+
+    @property
+    def success_rate(self) -> float | None:
+        return rate(self.successes)
 
 
 def collect_steps(env: VectorEnv, position: Position, actor: Actor, noise: np.ndarray) -> tuple[Rollout, Episodes]:
@@ -177,18 +197,21 @@ def no_noise(actor: Actor, num_envs: int) -> NoiseBlocks:
     return lambda t: zeros
 
 
-_Step = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]
+_Step = tuple[np.ndarray, ...]  # nine, as `_step` says
 
 
 def _step(env: VectorEnv, position: Position, actions: np.ndarray) -> _Step:
     """Step all environments; the row holds (observation, action, reward, terminated, truncated, valid, step,
-    return)."""
+    return, success)."""
     before, valid, step = position.observation, ~position.ended, position.step
     position.observation, reward, terminated, truncated = env.step(actions)
     position.ended = terminated | truncated
     position.ret = np.where(valid, position.ret, 0.0) + np.where(valid, reward, 0.0)
     position.step = np.where(valid, step + 1, 0)
-    return before, actions, reward, terminated, truncated, valid, step * valid, position.ret
+    success = getattr(env, "successes", None) if position.ended.any() else None
+    if success is None:
+        success = np.full(env.num_envs, np.nan)
+    return before, actions, reward, terminated, truncated, valid, step * valid, position.ret, success
 
 
 class _Rows:
@@ -198,13 +221,13 @@ class _Rows:
         self._rows: list[_Step] = []
 
     def add(self, *row: np.ndarray) -> None:
-        self._rows.append(row)  # type: ignore[arg-type]
+        self._rows.append(row)
 
     def finish(self, last: np.ndarray, active: np.ndarray) -> tuple[Rollout, Episodes]:
-        observation, action, reward, terminated, truncated, valid, step, ret = (
+        observation, action, reward, terminated, truncated, valid, step, ret, success = (
             np.stack(column) for column in zip(*self._rows, strict=True)
         )
         observations = np.concatenate([observation, last[None]])
         rollout = Rollout(observations, action, reward, terminated, truncated, valid & active, step)
         env, t = np.nonzero((rollout.done & rollout.valid).T)
-        return rollout, Episodes(ret[t, env], step[t, env] + 1)
+        return rollout, Episodes(ret[t, env], step[t, env] + 1, terminated[t, env], success[t, env])

@@ -33,6 +33,7 @@ from trpo_gail.sampling.rollout import (
 )
 from trpo_gail.sampling.watched import Watched
 from trpo_gail.seeding import TRAIN_NOISE, TRAIN_RESET, reset_seeds
+from trpo_gail.success import rule_of
 
 
 class Sampler:
@@ -47,6 +48,7 @@ class Sampler:
         self.reach = Reach()  # of the last batch
         self.paid = PaidReturns(len(self.envs))
         self.give_up: Callable[[], bool] = never  # called with whole episodes, and in a replay
+        self._rule = rule_of(config.success)
         self._position: Position | None = None
         self._actions: list[np.ndarray] = []  # [N, A] or [N] each, since the last restart
 
@@ -104,7 +106,7 @@ class Sampler:
             rollout, episodes = self._whole_episodes(actor)
         self.reach = watched.check(rollout)
         self.batches += 1
-        return rollout, episodes
+        return rollout, episodes.judged(self._rule)
 
     def _whole_episodes(self, actor: Actor) -> tuple[Rollout, Episodes]:
         noise = BlockedNoise(actor, self.config.seed, TRAIN_NOISE, self.batches, self.envs)
