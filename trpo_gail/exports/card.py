@@ -32,7 +32,7 @@ def card(content: Mapping[str, Any], summary: Mapping[str, Any], files: set[str]
         *_picture(files),
         _table(_facts(content, config, summary, returned)),
         "## Use",
-        "It needs `pip install trpo_gail`. `pull` makes a run folder, which `evaluate`, `record`, `export --policy`, "
+        "It needs the package trpo_gail. `pull` makes a run folder, which `evaluate`, `record`, `export --policy`, "
         "`report` and `train --init_policy` take. No file here is a pickle.",
         _code("sh", f"trpo-gail pull {source} {PLACE}", *_evaluation(config, returned)),
         _code("python", "import trpo_gail", "", f'policy = trpo_gail.load_policy("{PLACE}")')
