@@ -1,14 +1,17 @@
 #!/usr/bin/env bash
-# Run train.sbatch and paper.sbatch, unchanged, on a one-node SLURM cluster that lives in a temporary folder, and compare
+# Run train.sbatch and paper.sbatch, unchanged, on a one-node SLURM cluster that lives in a temporary folder. Compare
 # what they leave with runs that nothing interrupted:
 #
 #   . .venv/bin/activate; scripts/slurm/try.sh [LOG]        the log; results/faults/slurm.log by default
 #
-# Three jobs: train.sbatch hits its time limit (ITERATIONS=220 must last for two limits at least; set more on a fast
-# machine), train.sbatch gets its signal as soon as its ranks start, and paper.sbatch is an array of two tasks that hit
-# theirs (CELLS: the arguments of `trpo-gail paper run`). It takes 10 minutes on two cores. It needs root, MPICH, and the
-# packages of SLURM 22.05, which Debian 12 has, or apt-get to unpack them in that folder. The programs end and the folder
-# goes whatever happens. Exit code 0 with a line that says "skipped" if this cannot run here; 1 if a check fails.
+# Three jobs: train.sbatch gets its signal as soon as its ranks start; train.sbatch hits its time limit (ITERATIONS=220
+# must last for two limits at least; set more on a fast machine); paper.sbatch is an array of two tasks that hit theirs
+# (CELLS: the arguments of `trpo-gail paper run`). TRIES="start limit array" names those to run. All take 15 minutes on
+# two busy cores.
+#
+# It needs root, MPICH, and the packages of SLURM 22.05 (Debian 12), or apt-get, to unpack them in that folder. The
+# programs end and the folder goes whatever happens. If this cannot run here, a line says "skipped" and why, and the
+# exit code is 0. It is 1 if a check fails.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
@@ -29,7 +32,9 @@ say() { echo "$(date +%H:%M:%S) $*" | tee -a "$state/log"; }
 # ---- the cluster ----
 
 end() {
-    scancel --full -s KILL --user root 2>/dev/null || true
+    if [[ ${SLURM_CONF:-} == "$state/slurm.conf" ]]; then # and never the jobs of another cluster
+        timeout 20 scancel --full -s KILL --user root 2>/dev/null || true
+    fi
     for name in slurmd slurmctld munged; do
         [[ ! -s $state/$name.pid ]] || kill "$(<"$state/$name.pid")" 2>/dev/null || true
     done
@@ -112,14 +117,16 @@ start() {
 
 # ---- a job ----
 
-field() { scontrol -o show job "$1" | grep -o " $2=[^ ]*" | cut -d= -f2 | sort | uniq -c | awk '{print $1 "x" $2}' | xargs; }
+field() { # of a job, or of the tasks of an array, each value with its count
+    scontrol -o show job "$1" | grep -o " $2=[^ ]*" | cut -d= -f2 | sort | uniq -c | awk '{print $1 "x" $2}' | xargs
+}
 
 ended() { # wait for a job, or all tasks of an array; say whenever it has been put back
     local restarts now
     restarts=$(field "$1" Restarts)
     while [[ $(squeue -h -j "$1" 2>/dev/null) ]]; do
         now=$(field "$1" Restarts)
-        if [[ $now != "$restarts" ]]; then say "job $1: starts again (tasks x times: $now)"; fi
+        if [[ $now != "$restarts" ]]; then say "job $1: put back (tasks x times: $now)"; fi
         restarts=$now
         sleep 0.5
     done
@@ -221,9 +228,9 @@ main() {
     ln -s "$(dirname "$(command -v trpo-gail)")" "$state/checkout/.venv/bin"
     ln -s "$here/expert_data" "$here/scripts" "$here/trpo_gail" "$state/checkout"
     cd "$state/checkout"
-    say "$(date -u +%Y-%m-%d), $(<"$state/version"), $(mpirun --version | grep -im1 version | xargs), $(nproc --all) cores"
-    local names=("$@")
-    for name in "${names[@]}"; do "try_$name"; done
+    say "$(date -u +%Y-%m-%d), $(<"$state/version"), MPICH $(mpirun --version | awk '/Version:/ {print $2}')," \
+        "$(nproc --all) cores"
+    for name in "$@"; do "try_$name"; done
     mkdir -p "$(dirname "$log")"
     sed -e "s|$state|STATE|g" -e "s|$here|CHECKOUT|g" "$state/log" >"$log"
     [[ ! $failed ]]
