@@ -93,6 +93,8 @@ SlurmctldLogFile=$state/slurmctld.log
 SlurmdLogFile=$state/slurmd.log
 ProctrackType=proctrack/linuxproc
 TaskPlugin=task/none
+# Look for jobs that may begin every five seconds, in place of every minute.
+SchedulerParameters=sched_interval=5,batch_sched_delay=1
 SelectType=select/cons_tres
 SelectTypeParameters=CR_Core
 KillWait=5
@@ -230,9 +232,11 @@ main() {
     cd "$state/checkout"
     say "$(date -u +%Y-%m-%d), $(<"$state/version"), MPICH $(mpirun --version | awk '/Version:/ {print $2}')," \
         "$(nproc --all) cores"
-    for name in "$@"; do "try_$name"; done
     mkdir -p "$(dirname "$log")"
-    sed -e "s|$state|STATE|g" -e "s|$here|CHECKOUT|g" "$state/log" >"$log"
+    for name in "$@"; do
+        "try_$name"
+        sed -e "s|$state|STATE|g" -e "s|$here|CHECKOUT|g" "$state/log" >"$log"
+    done
     [[ ! $failed ]]
 }
 
