@@ -69,7 +69,7 @@ find_programs() { # of the system, or unpacked from its packages
 configure() {
     local host port
     host=$(hostname -s)
-    port=$((20000 + $$ % 10000))
+    port=$((20000 + 2 * ($$ % 10000))) # two for each process, if several try at once
     mkdir -p "$state"/{secret,socket,controller,node}
     chmod 700 "$state/secret"
     (umask 077 && head -c 128 /dev/urandom >"$state/secret/key")
@@ -123,13 +123,17 @@ field() { # of a job, or of the tasks of an array, each value with its count
     scontrol -o show job "$1" | grep -o " $2=[^ ]*" | cut -d= -f2 | sort | uniq -c | awk '{print $1 "x" $2}' | xargs
 }
 
-ended() { # wait for a job, or all tasks of an array; say whenever it has been put back
-    local restarts now
+ended() { # wait for a job, or an array; say whenever it is put back; lift its limit once each task was so many times
+    local restarts now lifted=
     restarts=$(field "$1" Restarts)
     while [[ $(squeue -h -j "$1" 2>/dev/null) ]]; do
         now=$(field "$1" Restarts)
         if [[ $now != "$restarts" ]]; then say "job $1: put back (tasks x times: $now)"; fi
         restarts=$now
+        if [[ ! $lifted && $(hits "$1") -ge $2 ]] && scontrol update "JobId=$1" TimeLimit=60 2>/dev/null; then
+            say "job $1: its limit is 60 minutes from here on"
+            lifted=1
+        fi
         sleep 0.5
     done
     say "job $1: ended; tasks x state: $(field "$1" JobState), exit code $(field "$1" ExitCode), restarts $restarts"
@@ -178,7 +182,7 @@ try_limit() {
     local job
     job=$(submit --time=2 --signal=USR1@60 --ntasks=2 scripts/slurm/train.sbatch runs/limited \
         --iterations "$iterations" "${tiny[@]}")
-    ended "$job"
+    ended "$job" 2
     cat "slurm-$job.log" >>"$state/log"
     check "it hit its limit twice or more" test "$(hits "$job")" -ge 2
     check "two ranks ran as one job" grep -q '"ranks": 2' runs/limited/summary.json
@@ -192,7 +196,7 @@ try_start() {
     job=$(submit --time=10 --ntasks=2 scripts/slurm/train.sbatch runs/signalled --iterations 5 "${tiny[@]}")
     until squeue -h -s -j "$job" -o %i | grep -q "$job\.0"; do sleep 0.1; done
     scancel --signal=USR1 "$job"
-    ended "$job"
+    ended "$job" 1
     cat "slurm-$job.log" >>"$state/log"
     check "it was put back once" test "$(hits "$job")" -eq 1
     check "it is bit-equal to the run that nothing interrupted" same runs/short runs/signalled
@@ -204,7 +208,7 @@ try_array() {
     local job
     job=$(submit --array=1-2 --cpus-per-task=1 --time=2 --signal=B:USR1@75 scripts/slurm/paper.sbatch "${cells[@]}" \
         --runs runs/cells --results runs/results)
-    ended "$job"
+    ended "$job" 1
     cat slurm-"$job"_*.log >>"$state/log"
     check "each task hit its limit once or more" test "$(hits "$job")" -ge 1
     check "as many cells are finished" test "$(ls runs/cells)" = "$(ls runs/whole_cells)"
