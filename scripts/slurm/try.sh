@@ -6,8 +6,8 @@
 #
 # Three jobs: train.sbatch gets its signal as soon as its ranks start; train.sbatch hits its time limit (ITERATIONS=220
 # must last for two limits at least; set more on a fast machine); paper.sbatch is an array of two tasks that hit theirs
-# (CELLS: the arguments of `trpo-gail paper run`). TRIES="start limit array" names those to run. All take 15 minutes on
-# two busy cores.
+# (CELLS: the arguments of `trpo-gail paper run`). TRIES="start limit array" names those to run. The whole has not
+# been run in one call yet: results/faults/README.md says what has.
 #
 # It needs root, MPICH, and the packages of SLURM 22.05 (Debian 12), or apt-get, to unpack them in that folder. The
 # programs end and the folder goes whatever happens. If this cannot run here, a line says "skipped" and why, and the
