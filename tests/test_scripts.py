@@ -85,6 +85,19 @@ def job(folder: Path, srun: str, **more: str) -> tuple[int, bool]:
     return done.returncode, said is not None
 
 
+def test_the_cluster_that_cannot_be_made_is_skipped_in_one_line(tmp_path: Path) -> None:
+    for name in ("dirname", "realpath"):
+        (tmp_path / name).symlink_to(shutil.which(name) or name)
+    script, log = ROOT / "scripts" / "slurm" / "try.sh", tmp_path / "log"
+    done = subprocess.run(
+        [shutil.which("bash") or "bash", str(script), str(log)], env={"PATH": str(tmp_path)},
+        capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    why = "it needs root, to start slurmd" if os.geteuid() else "no trpo-gail on the PATH"
+    assert (done.returncode, done.stdout, done.stderr) == (0, f"try.sh: skipped: {why}\n", "")
+    assert not log.exists()
+
+
 # ---- digests.py ------------------------------------------------------------------------------------------------------
 
 # A package that trains nothing: it leaves a run folder that lies beside it.
