@@ -12,7 +12,7 @@
 set -euo pipefail
 
 count=${HOSTS:-2}
-names=() addresses=()
+names=() addresses=() listed=
 for ((i = 1; i <= count; i++)); do
     names+=("tg$$h$i")
     addresses+=("10.213.7.$i")
@@ -23,6 +23,7 @@ if ! ip netns add "$switch" 2>/dev/null; then
     exit 77
 fi
 files=$(mktemp -d)
+for ((i = 1; i <= count; i++)); do echo "10.213.7.$i host$i"; done >"$files/hosts"
 end() {
     for host in "${names[@]}" "$switch"; do
         ip netns pids "$host" 2>/dev/null | xargs -r kill -KILL 2>/dev/null || true
@@ -48,6 +49,7 @@ cat >"$files/inside" <<END
 number=\$1
 shift
 hostname "host\$number"
+mount --bind "$files/hosts" /etc/hosts
 if [[ \$number != 1 && -n "${UNSHARED:-}" ]]; then mount -t tmpfs none "${UNSHARED:-}"; fi
 exec "\$@"
 END
@@ -55,9 +57,11 @@ cat >"$files/shell" <<END
 #!/usr/bin/env bash
 # As ssh: [options] HOST COMMAND...
 while [[ \$1 == -* ]]; do shift; done
-number=\${1##*.}
+number=\${1##*[.t]}
 shift
-exec ip netns exec tg$$h\$number unshare --uts "$files/inside" \$number bash -c "\$*"
+code=0
+ip netns exec tg$$h\$number unshare --uts "$files/inside" \$number bash -c "\$*" || code=\$?
+exit \$((code > 128 ? 255 : code)) # this end stays when that host is lost, and then says 255
 END
 chmod +x "$files/shell" "$files/inside"
 
@@ -77,9 +81,12 @@ ranks=${RANKS:-$count}
 each=$(((ranks + count - 1) / count))
 hosts=$(IFS=,; echo "${addresses[*]}")
 if mpirun --version 2>&1 | grep -qi 'open.mpi'; then
-    listed=$(printf ",%s:$each" "${addresses[@]}")
-    start=(mpirun --allow-run-as-root --oversubscribe --prtemca plm_ssh_agent "$files/shell"
-        --prtemca prte_if_include 10.213.7.0/24 --mca pml ob1 --mca btl "tcp,self" --mca btl_tcp_if_include 10.213.7.0/24
+    for ((i = 1; i <= count; i++)); do listed+=",host$i:$each"; done
+    # mpirun must miss a dead host before the ranks abort: afterwards it waits for that host to confirm it, for minutes.
+    alive=(--prtemca oob_tcp_keepalive_time 2 --prtemca oob_tcp_keepalive_intvl 1 --prtemca oob_tcp_keepalive_probes 2)
+    start=(mpirun --allow-run-as-root --map-by "ppr:$each:node:OVERSUBSCRIBE" --prtemca plm_ssh_agent "$files/shell"
+        "${alive[@]}" --prtemca prte_if_include 10.213.7.0/24
+        --mca pml ob1 --mca btl "tcp,self" --mca btl_tcp_if_include 10.213.7.0/24
         --host "${listed:1}" -n "$ranks")
 else # without shared memory, by which hosts cannot talk
     export FI_PROVIDER=tcp UCX_TLS=tcp,self
