@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
-# Run a command on hosts that are network namespaces of this machine, by the mpirun on the PATH (MPICH's or Open MPI's):
+# Run a command on hosts that are network namespaces of this machine, by the mpirun on the PATH (MPICH or Open MPI):
 #
-#   scripts/two_hosts.sh trpo-gail train CartPole-v0 --expert expert_data/CartPole-v0.h5 --out runs/two --rank_timeout 10
+#   scripts/two_hosts.sh trpo-gail train CartPole-v0 --expert expert_data/CartPole-v0.h5 --out runs/two --rank_timeout 9
 #
-# HOSTS=4 makes four hosts, RANKS=8 shares eight ranks out among them (without it, each has one). CUT takes the last host's
-# link down, LOSE kills all of its processes: so many seconds after the start (CUT=20), or 3 s after a path is there
-# (LOSE=runs/two/checkpoints/best.pt). UNSHARED=FOLDER gives each host but the first an empty folder in its place. In place
-# of ssh, a host is entered by `ip netns exec`, with a hostname of its own. The last line says how long the end took after
-# a fault, and how many processes each host has left 10 s after it, before this script kills them.
+# HOSTS=4 makes four hosts, RANKS=8 shares eight ranks out among them (without it, each has one). CUT takes the last
+# host's link down, LOSE kills all of its processes: so many seconds after the start (CUT=20), or 3 s after a path is
+# there (LOSE=runs/two/metrics.csv). UNSHARED=FOLDER gives each host but the first an empty folder in its place. In
+# place of ssh, a host is entered by `ip netns exec`, with a hostname of its own. The last line says how long the end
+# took after a fault, and how many processes each host has left 10 s after it, before this script kills them.
 # Exit code: the command's; 77 if this system makes no namespaces.
 set -euo pipefail
 
