@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from launch import WAITING, mpirun
+from launch import WAITING, is_open_mpi, mpirun
 from run_files import checkpoints, differing, metrics, state
 
 ROOT = Path(__file__).parents[2]
@@ -45,7 +45,8 @@ def last_iteration(run: Path) -> int:
 
 def check_ended(done: subprocess.CompletedProcess[str], run: Path, seconds: float) -> None:
     """Within so many seconds of the fault, without a process left; and one rank goes on from the last checkpoint."""
-    assert done.returncode not in (0, 2)
+    assert done.returncode != 2
+    assert done.returncode != 0 or is_open_mpi()  # whose mpirun may exit with 0 when it has lost a host
     told = re.search(r"ended ([\d.]+) s after the fault; processes left, by host: 0 0\n", done.stderr)
     assert told and float(told[1]) < seconds, done.stderr
     last = last_iteration(run)
@@ -66,7 +67,10 @@ def test_two_hosts_train_as_one_does(tmp_path: Path) -> None:
 def test_a_link_that_is_cut_ends_the_job(tmp_path: Path) -> None:
     run = tmp_path / "run"
     done = launch(SCRIPT, *trained(run, *ENDLESS), CUT=str(run / "metrics.csv"))
-    assert "trpo-gail: rank 1 on host2 hangs " in done.stderr and "silent for " in done.stderr
+    named = "trpo-gail: rank 1 on host2 hangs " in done.stderr and "silent for " in done.stderr
+    assert named or (is_open_mpi() and "lost communication" in done.stderr), (
+        done.stderr
+    )  # it may notice before the ranks
     check_ended(done, run, 15)
 
 
