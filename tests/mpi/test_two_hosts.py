@@ -5,13 +5,16 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from launch import WAITING, is_open_mpi, mpirun
+from launch import START, WAITING, is_open_mpi, mpirun, start
 from run_files import checkpoints, differing, metrics, state
+
+from trpo_gail.runs import checkpoint
 
 ROOT = Path(__file__).parents[2]
 SCRIPT = str(ROOT / "scripts" / "two_hosts.sh")
@@ -50,8 +53,10 @@ def check_ended(done: subprocess.CompletedProcess[str], run: Path, seconds: floa
     told = re.search(r"ended ([\d.]+) s after the fault; processes left, by host: 0 0\n", done.stderr)
     assert told and float(told[1]) < seconds, done.stderr
     last = last_iteration(run)
-    launch("timeout", "--signal=TERM", "30", *RESUME, "--out", str(run))  # it has no end, and saves on the signal
-    assert last_iteration(run) > last
+    job = start(run.with_name("resumed"), None, *RESUME, "--out", str(run))
+    job.wait_for(checkpoint.iteration_path(run, last + 2))
+    job.process.send_signal(signal.SIGTERM)  # it has no end, and saves on the signal
+    assert job.wait(START) == 0, job.err
 
 
 def test_two_hosts_train_as_one_does(tmp_path: Path) -> None:
