@@ -84,9 +84,10 @@ if mpirun --version 2>&1 | grep -qi 'open.mpi'; then
     for ((i = 1; i <= count; i++)); do listed+=",host$i:$each"; done
     # mpirun must miss a dead host before the ranks abort: afterwards it waits for that host to confirm it, for minutes.
     alive=(--prtemca oob_tcp_keepalive_time 2 --prtemca oob_tcp_keepalive_intvl 1 --prtemca oob_tcp_keepalive_probes 2)
+    # Hosts do not know that they share cores, so that their ranks would spin as they wait: they are to yield.
     start=(mpirun --allow-run-as-root --map-by "ppr:$each:node:OVERSUBSCRIBE" --prtemca plm_ssh_agent "$files/shell"
         "${alive[@]}" --prtemca prte_if_include 10.213.7.0/24
-        --mca pml ob1 --mca btl "tcp,self" --mca btl_tcp_if_include 10.213.7.0/24
+        --mca mpi_yield_when_idle 1 --mca pml ob1 --mca btl "tcp,self" --mca btl_tcp_if_include 10.213.7.0/24
         --host "${listed:1}" -n "$ranks")
 else # without shared memory, by which hosts cannot talk
     export FI_PROVIDER=tcp UCX_TLS=tcp,self
