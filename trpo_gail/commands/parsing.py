@@ -29,7 +29,8 @@ def world(workers: list[Workers], limit: float = LIMIT_S) -> Workers:
     ends them all. Marks that the work begins (see `stopping`)."""
     from trpo_gail.parallel import Workers
 
-    workers.append(Workers.world(limit))
+    if not workers:
+        workers.append(Workers.world(limit))
     unwind()
     return workers[0]
 

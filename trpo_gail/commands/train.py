@@ -64,8 +64,8 @@ def run(arguments: list[str], workers: list[Workers], command: str = "train") ->
             _train(_following(made, given), None, workers, view)
     else:
         with View.early(given.values.get("quiet", False)) as view:
-            with file_errors():
-                saved = _saved(Path(out))
+            ranks = world(workers, given.values.get("rank_timeout", LIMIT_S))
+            saved = ranks.share(ranks.together(lambda: _saved(Path(out)) if ranks.main else None))
             made = _resumed(given, command, saved, out)
             _train(made if saved else _following(made, given), saved, workers, view)
     return 0

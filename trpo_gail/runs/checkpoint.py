@@ -203,13 +203,14 @@ def _is_good(path: Path) -> bool:
     return False
 
 
-def restore(path: Path, learner: Learner) -> Record | None:
+def restore(path: Path, learner: Learner, content: dict[str, Any] | None = None) -> Record | None:
     """Put a checkpoint's state into a learner made from the same config; environments are replayed to where they were.
+    `content` is what another rank has read of it.
 
     The row of the iteration, if it was saved within one. Raises UserError for one that holds a policy alone, or is of
     another run.
     """
-    content = read(path)
+    content = content or read(path)
     if "sampler" not in content["learner"]:
         raise UserError(f"{path}: holds a policy alone (of behavioural cloning?), which training cannot go on with")
     _check_same_run(config_of(content, path), learner.sampler.config, path)

@@ -26,7 +26,7 @@ from trpo_gail.runs import checkpoint, start
 from trpo_gail.runs.console import View
 from trpo_gail.runs.evaluate import Evaluator, final_scores
 from trpo_gail.runs.run_folder import FORMAT, RunFolder, default_path, is_unbegun, provenance
-from trpo_gail.runs.training import Setting, closing_lines, prepare
+from trpo_gail.runs.training import Setting, closing_lines, prepare, sent
 from trpo_gail.spaces.spec import EnvSpec
 
 
@@ -41,7 +41,8 @@ def clone(
     """
     torch.set_num_threads(1)  # the products are small
     path = Path(workers.share(str(out or default_path(config.env, config.seed)))).absolute()
-    expert, run = workers.together(lambda: _prepare(config, path, workers))
+    held = sent(config.expert, workers)
+    expert, run = workers.together(lambda: _prepare(config, path, workers, held))
     folder = workers.together(lambda: RunFolder.create(path) if workers.main else None)
     with contextlib.nullcontext(view) if view else View(workers.main, quiet) as view:
         try:
@@ -65,12 +66,14 @@ class _Run:
     spec: EnvSpec
 
 
-def _prepare(config: CloningConfig, path: Path, workers: Workers) -> tuple[Demonstrations, _Run]:
+def _prepare(
+    config: CloningConfig, path: Path, workers: Workers, held: Demonstrations | None
+) -> tuple[Demonstrations, _Run]:
     """Check everything that can be the user's mistake, before any folder is made."""
     if path.exists() and not is_unbegun(path):
         raise UserError(f"--out {path}: exists already, a new folder expected")
     run_config = dataclasses.replace(config.run_config(), num_envs=workers.size)
-    setting, expert, env = prepare(dataclasses.replace(run_config, eval_every=0), None, workers)
+    setting, expert, env = prepare(dataclasses.replace(run_config, eval_every=0), None, workers, held)
     env.close()
     start.check_demonstrations(expert)
     assert expert is not None

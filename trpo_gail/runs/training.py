@@ -28,7 +28,7 @@ from trpo_gail.experts import catalogue, describe
 from trpo_gail.experts.checks import cautions, fit
 from trpo_gail.experts.data import Demonstrations
 from trpo_gail.experts.files import apart, hdf5
-from trpo_gail.experts.load import load
+from trpo_gail.experts.load import load, read
 from trpo_gail.experts.rows import as_rows
 from trpo_gail.experts.save import save
 from trpo_gail.hangs import LIMIT_S
@@ -114,8 +114,11 @@ def _run(
     given = workers.together(lambda: _given(config, expert, resume, path))
     workers.together(lambda: tracker.check(track) if workers.main else None)
     look_once(config.expert if given is None else None, workers)
-    setting, expert, env = workers.together(lambda: prepare(config, path if resume else None, workers, given))
-    first, setting = _start(config, setting, env.spec, path if resume else None, workers)
+    resumed = path if resume else None
+    before = workers.share(workers.together(lambda: saved_setting(path) if resume and workers.main else None))
+    held = sent(demonstrations_file(config, resumed, before), workers) if given is None else given
+    setting, expert, env = workers.together(lambda: prepare(config, resumed, workers, held, before=before))
+    first, setting = _start(config, setting, env.spec, resumed, workers)
     policy = first.policy if first else None
     learner = make_learner(config, env, expert.transitions() if expert else None, workers, policy)
     folder = None
@@ -225,16 +228,29 @@ def look_once(path: str | None, workers: Workers) -> None:
         apart.tell(workers.gather(apart.looked(file) if workers.local_rank == 0 else None))
 
 
+def sent(source: str | Path | None, workers: Workers) -> Demonstrations | None:
+    """What a file of demonstrations holds, from rank 0 to ranks whose host lacks the file. None if rank 0's host lacks it,
+    too, and on a rank that is to read it itself. A collective. Raises UserError if rank 0 cannot read it.
+    """
+    lacking = workers.gather(source is not None and not catalogue.located(source).exists())
+    if lacking[0] or not any(lacking):
+        return None
+    held = workers.share(workers.together(lambda: read(str(source)) if workers.main else None))
+    return held if workers.main or lacking[workers.rank] else None
+
+
 def prepare(
     config: Config,
     resumed: Path | None,
     workers: Workers,
     given: Demonstrations | None = None,
     envs: Source | None = None,
+    before: Setting | None = None,
 ) -> tuple[Setting, Demonstrations | None, VectorEnv]:
     """Check files, environment and numbers; everything that can be the user's mistake, before any folder is made.
 
-    `given` are demonstrations in place of a file, `envs` makes environments in place of an id.
+    `given` are demonstrations in place of a file, `envs` makes environments in place of an id. `before` is the setting of
+    the resumed run, where the caller knows it: another host's folder cannot be read.
     """
     if workers.size > config.num_envs:
         raise UserError(
@@ -242,8 +258,10 @@ def prepare(
             "so give more environments or start fewer ranks"
         )
     workers.device(config.device)
-    recorded = dataclasses.asdict(saved_setting(resumed)) if resumed else None
-    expert, source = None, _source(config, resumed, recorded) if given is None else given
+    if resumed and before is None:
+        before = saved_setting(resumed)
+    recorded = dataclasses.asdict(before) if before else None
+    expert, source = None, demonstrations_file(config, resumed, before) if given is None else given
     if source is None and config.imitates:
         raise UserError(f"--expert: a file of demonstrations is needed ({_where(config.env)})")
     if source is not None:  # who does not imitate is only compared with it
@@ -307,15 +325,15 @@ def demonstrations_of(folder: Path, config: Config, spec: EnvSpec, moved: str | 
 
     Raises UserError if the file is gone, or is another than the run was made with.
     """
-    recorded = dataclasses.asdict(saved_setting(folder))
-    source = catalogue.located(moved) if moved else _source(config, folder, recorded)
+    recorded = saved_setting(folder)
+    source = catalogue.located(moved) if moved else demonstrations_file(config, folder, recorded)
     assert source is not None, "a run that imitates has demonstrations"
     if not Path(source).exists():
         raise UserError(
             f"{source}: no such file, the demonstrations of {folder} expected (--expert says where they are)"
         )
     expert = load(source, config.trajectories, config.subsample)
-    if expert.sha256 != recorded["expert_sha256"]:
+    if expert.sha256 != recorded.expert_sha256:
         raise UserError(f"{source}: not the file that {folder} was made with (its SHA-256 differs)")
     return in_rows(expert, config, spec)
 
@@ -333,9 +351,9 @@ def _refuse_other_lengths(expert: Demonstrations) -> None:
         )
 
 
-def _source(config: Config, resumed: Path | None, recorded: dict[str, Any] | None) -> str | Path | None:
+def demonstrations_file(config: Config, resumed: Path | None, recorded: Setting | None) -> str | Path | None:
     """The file of demonstrations: the one that is named, or else the one that the run was made with."""
-    before = recorded["expert"] if recorded else None
+    before = recorded.expert if recorded else None
     if config.expert is not None and (before is None or catalogue.located(config.expert).exists()):
         return catalogue.located(config.expert)
     if before is None or Path(before).exists() or resumed is None:
@@ -486,7 +504,11 @@ class _Session:
         self._anew = last is None
         self._unfinished: Record | None = None
         if last:
-            self._unfinished = self.workers.together(lambda: checkpoint.restore(last, self.learner))
+            # One rank reads it: other hosts may lack the file, or have an older one of this name.
+            content = self.workers.share(
+                self.workers.together(lambda: checkpoint.read(last) if self.workers.main else None)
+            )
+            self._unfinished = self.workers.together(lambda: checkpoint.restore(last, self.learner, content))
         else:
             if resume:
                 self.view.warn(f"{self.path}: no checkpoint was saved yet, so training begins anew")
