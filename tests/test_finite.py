@@ -283,7 +283,7 @@ def test_a_device_without_room_is_told_in_one_line() -> None:
         learner.generator.step = step  # type: ignore[assignment,method-assign]
 
     said = error_of(SMALL, full)
-    assert said.startswith("iteration 2: cpu is out of memory; fewer ranks") and "\n" not in said
+    assert said.startswith("iteration 2: cpu is out of memory; resume with fewer ranks") and "\n" not in said
 
 
 def test_a_cloned_policy_that_is_not_finite_is_named() -> None:

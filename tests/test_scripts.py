@@ -64,7 +64,8 @@ def test_a_job_that_died_after_a_checkpoint_is_put_back_so_many_times(
     (tmp_path / "out" / "checkpoints" / "iteration_0000001.pt").touch()
     os.utime(tmp_path / "out" / "checkpoints" / "iteration_0000001.pt", (0, 0))
     assert job(tmp_path, "exit 137") == (137, False), "that checkpoint is of an earlier start"
-    saves = f"touch {tmp_path}/out/checkpoints/iteration_0000002.pt; exit 137"
+    # Times of files are as coarse as the kernel's clock: without the pause, both could have the same.
+    saves = f"sleep 0.05; touch {tmp_path}/out/checkpoints/iteration_0000002.pt; exit 137"
     assert job(tmp_path, saves, SLURM_RESTART_COUNT=restarts) == (0 if requeued else 137, requeued)
 
 

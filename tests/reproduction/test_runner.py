@@ -74,7 +74,8 @@ def test_all_cells_run_once(places: Places, capsys: pytest.CaptureFixture[str]) 
     assert {result.cell for result in found} == set(CELLS)
     [one] = [result for result in found if result.cell == Cell("cartpole", "gail", 4, 1)]
     assert (one.returns, one.lengths, one.return_mean, one.grid) == ([200.0, 191.0], [200, 190], 195.5, GRID.version)
-    assert one.peak_memory_mb and 1 < one.peak_memory_mb < 1000
+    # Of the largest child of this process, which may be one of an earlier test.
+    assert one.peak_memory_mb and 1 < one.peak_memory_mb < 8000
     assert one.command[:3] == ["trpo-gail", "train", "Paper/CartPole-v0"]
     assert str(places.runs.parent) not in json.dumps(one.command), "a path of this machine in a result"
     assert not list(places.results.rglob("*.part"))
