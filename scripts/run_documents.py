@@ -3,8 +3,9 @@
 
     python scripts/run_documents.py [PAGE...] [--out results/api/documents.csv]
 
-Each page has a folder of its own, with links to the checkout's expert_data, scripts and docs; its blocks run there in
-their order, the pieces of Python as one program each, and what a page takes for granted comes first (documents.toml).
+Each page has a folder of its own, with links to the checkout's expert_data, scripts, docs and examples. Its blocks run
+there in their order, the pieces of Python as one program each; what a page takes for granted comes first
+(documents.toml).
 Trainings are made short: no more than STEPS steps and one seed. The exit code is 1 if a block fails.
 """
 
@@ -81,6 +82,8 @@ def shorter(command: str) -> str:
     if not re.search(r"trpo-gail (train|expert|compare)\b", command):
         return command
     most = 3 * STEPS if "--resume" in command else STEPS
+    if "--warmup_iterations" in command:  # beside which some steps of the policy must be left, and a best one
+        most, command = 4 * STEPS, f"{command} --eval_every {2 * STEPS}"
 
     def few(found: re.Match[str]) -> str:
         return " ".join(["--steps", *(str(min(int(n), most)) for n in found[1].split())])
@@ -115,7 +118,7 @@ def run_page(page: Path, rules: dict[str, dict[str, str]], env: dict[str, str]) 
     rows = []
     with tempfile.TemporaryDirectory() as made:
         folder = Path(made)
-        for name in ("expert_data", "scripts", "docs"):
+        for name in ("expert_data", "scripts", "docs", "examples"):
             (folder / name).symlink_to(ROOT / name)
         name = str(page.relative_to(ROOT))
         if before := rules["before"].get(name):
