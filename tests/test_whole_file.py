@@ -109,7 +109,11 @@ def test_nobody_else_replaces_a_file() -> None:
         "buffering=0",
         "archive.open(member",  # within a block of `replacing`
         'with whole_file.replacing(file) as part, open(part, "wb")',
-        "exports/push.py: ",  # a folder is written under another name, and replaces the one before as a whole
+        # A folder is written under another name, and replaces the one before as a whole.
+        "exports/push.py: os.replace(folder, old)",
+        "exports/push.py: os.replace(part, folder)",
+        "exports/push.py: os.replace(old, folder)",
+        "exports/push.py: (folder / name).write_bytes(data)",
         "(part / shared.CONFIG).write_bytes",  # likewise
         '(Path(folder) / "demonstrations.h5").write_bytes',  # of a temporary folder, read at once
     )
