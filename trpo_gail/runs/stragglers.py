@@ -9,8 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from trpo_gail.system import whole_file
-from trpo_gail.system.terminal import warn
+from trpo_gail.runs.viewed_file import ViewedFile
 
 NAME = "ranks.csv"
 HEADER = "iteration,phase,median_s,slowest_s,rank,host"
@@ -29,15 +28,14 @@ class Stragglers:
     _recent: list[float] = field(default_factory=list)  # by rank, since the last warning or its absence
     _iterations: int = 0  # in `_recent`
     _patience: int = PATIENCE
-    _silent: bool = False
+
+    def __post_init__(self) -> None:
+        self._file = None if self.folder is None else ViewedFile(self.folder / NAME, HEADER)
 
     def begin(self, iteration: int) -> None:
         """Cut the rows after an iteration, which a run that died has written. Raises OSError."""
-        if self.folder is None or not (file := self.folder / NAME).is_file():
-            return
-        lines = file.read_bytes().decode(errors="replace").splitlines()
-        kept = [line for line in lines if (number := line.split(",")[0]).isdecimal() and int(number) <= iteration]
-        whole_file.write(file, "".join(f"{line}\n" for line in (HEADER, *kept)).encode())
+        if self._file:
+            self._file.cut(lambda line: (number := line.split(",")[0]).isdecimal() and int(number) <= iteration)
 
     def look(self, iteration: int, ranks: Sequence[Mapping[str, float]]) -> Iterator[str]:
         """Take in the seconds by phase of every rank, and yield a warning if one has been slow for long."""
@@ -61,20 +59,13 @@ class Stragglers:
             )
 
     def _write(self, iteration: int, phases: Mapping[str, list[float]]) -> None:
-        """Append an iteration's rows. If that fails, a warning says so once, and the run goes on: they are for viewing."""
-        if self.folder is None or self._silent:
-            return
-        file, rows = self.folder / NAME, []
+        """Append an iteration's rows."""
+        rows = []
         for phase, seconds in phases.items():
             rank, slowest, median = _slowest(seconds)
             rows.append(f"{iteration},{phase},{median:.6f},{slowest:.6f},{rank},{self.hosts[rank]}\n")
-        try:
-            new = not file.exists()
-            with open(file, "a") as to:
-                to.write(f"{HEADER}\n" * new + "".join(rows))
-        except OSError as error:
-            self._silent = True
-            warn(f"{file}: no longer written, and the run goes on without ({error.strerror})")
+        if self._file:
+            self._file.append(rows)
 
     def lines(self) -> Iterator[str]:
         """A line for this session: the slowest rank and the median one, by phase."""
