@@ -140,6 +140,7 @@ REFUSED: dict[str, list[Any]] = {
     "discriminator.reward_clip": [0.0],
     "discriminator.reward_scale": [0.0],
     "airl.hidden_sizes": [(0,)],
+    "airl.entropy_weight": [-0.1],
     "task_weight": [-1.0],
     "task_weight_end": [-1.0],
     "critic.clip_range_vf": [0.0],

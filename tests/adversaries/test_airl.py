@@ -115,6 +115,20 @@ def test_the_reward_is_f_less_log_pi_and_f_is_shaped_by_potentials() -> None:
     assert seen.terminated.any() and np.abs(f - g).max() > 1e-3
 
 
+@pytest.mark.parametrize("weight", [0.0, 0.1])
+def test_the_entropy_weighs_less_in_the_reward_but_not_in_the_judgement(weight: float) -> None:
+    seen = dataclasses.replace(toys.seen(batches(False)[0]), log_prob=np.linspace(-3, -1, 19))
+    whole, less = made(config_of()), made(config_of(**{"airl.entropy_weight": weight}))
+    for adversary in (whole, less):
+        f = adversary.reward_train(seen)
+        paid = adversary.reward(seen)
+        np.testing.assert_allclose(paid, f - (weight if adversary is less else 1.0) * seen.log_prob, rtol=1e-12)
+        adversary.fit(seen, np.random.default_rng(0))
+    assert torch.equal(whole.adam.flat.vector, less.adam.flat.vector)
+    np.testing.assert_array_equal(whole.logits(seen), less.logits(seen))
+    assert not np.allclose(whole.training_pays(seen), less.training_pays(seen))
+
+
 def test_the_expert_is_judged_by_the_policy_that_acted() -> None:
     """The policy moves between the reward and the fit; log pi of the expert's rows must not."""
     found = []

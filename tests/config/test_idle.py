@@ -61,6 +61,10 @@ IDLE: list[tuple[dict[str, Any], str, Any, str]] = [
     ({"adversary": "airl", "airl.shaping": False}, "airl.hidden_sizes", (8,), "--airl.shaping is False"),
     ({"adversary": "gail"}, "airl.shaping", False, "--adversary is gail"),
     (
+        {"adversary": "airl", "discriminator.reward": "fairl"}, "airl.entropy_weight", 0.1,
+        "--discriminator.reward is fairl",
+    ),
+    (
         {"trpo.line_search_steps": 1}, "trpo.line_search_shrink", 0.9,
         "--trpo.line_search_steps is 1 and --trpo.line_search_failure is restore",
     ),

@@ -125,9 +125,11 @@ class AIRL(Discriminator):
     needs_log_prob = True
     network: ShapedNetwork
 
-    def acted_by(self, policy: Policy, expert: Transitions) -> AIRL:
-        """This one, for a learner whose policy it is; `expert` has the rows that it was made with."""
+    def acted_by(self, policy: Policy, expert: Transitions, entropy_weight: float = 1.0) -> AIRL:
+        """This one, for a learner whose policy it is, and who is paid f - entropy_weight log pi; `expert` has the rows that
+        it was made with."""
         self._policy, self._pairs = policy, (expert.observations, expert.actions)
+        self._entropy_weight = entropy_weight
         self._acting = policy
         return self
 
@@ -138,6 +140,10 @@ class AIRL(Discriminator):
     def _outputs(self, columns: Columns, actions: Tensor, learner: Transitions | None) -> Tensor:
         chosen = super()._outputs(columns, actions, learner)
         return chosen if learner is None else chosen - self._tensor(self._log_prob(learner))
+
+    def _paid_for(self, columns: Columns, actions: Tensor, learner: Transitions) -> Tensor:
+        chosen = super()._outputs(columns, actions, learner)
+        return chosen - self._entropy_weight * self._tensor(self._log_prob(learner)) if self._entropy_weight else chosen
 
     def _log_prob(self, learner: Transitions) -> np.ndarray | None:
         """log pi [B] of what was done. Of an action that was clipped to a bound, it is that of all samples behind it, on both
@@ -209,4 +215,4 @@ def build(config: Config, parts: Parts) -> AIRL:
         form=rewards.chosen(config, expert.ends), run_steps=config.expected_steps,
     )  # fmt: skip
     begun(made, expert, config, parts)
-    return made.acted_by(parts.policy, expert)
+    return made.acted_by(parts.policy, expert, config.airl.entropy_weight)

@@ -92,7 +92,7 @@ class Discriminator:
     def reward(self, learner: Transitions) -> np.ndarray:
         """[B] float64, by one forward pass."""
         columns, actions = self._tensors(learner, self._view.rows(learner))
-        earned = self._earned(self._outputs(columns, actions, learner))
+        earned = self._earned(self._paid_for(columns, actions, learner))
         self._pay.see(earned)
         paid = self._pay(earned)
         if self._absorbing:
@@ -106,6 +106,10 @@ class Discriminator:
         chosen = self.network.inputs.choose(out, actions)
         finite.numbers("logit of the discriminator", chosen)
         return chosen
+
+    def _paid_for(self, columns: Columns, actions: Tensor, learner: Transitions) -> Tensor:
+        """The outputs [B] that the learner is paid for: those that D judges by."""
+        return self._outputs(columns, actions, learner)
 
     def _earned(self, output: Tensor) -> np.ndarray:
         return FORMS[self._form].of_logit(self._loss.logit(output)).double().cpu().numpy()
@@ -128,7 +132,7 @@ class Discriminator:
     def training_pays(self, rows: Transitions) -> np.ndarray:
         """What training pays for transitions, [B] float64, without what an end is worth with absorbing states. Likewise."""
         columns, actions = self._tensors(rows, self._view.rows(rows))
-        return self._pay(self._earned(self._outputs(columns, actions, rows)))
+        return self._pay(self._earned(self._paid_for(columns, actions, rows)))
 
     # ---- a reward to keep --------------------------------------------------------------------------------------------
 

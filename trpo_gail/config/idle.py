@@ -80,6 +80,7 @@ NEEDS = (
         {"discriminator.network": (None,)},
     ),
     Needs(("airl.hidden_sizes",), {"airl.shaping": (True,)}),
+    Needs(("airl.entropy_weight",), {"discriminator.reward": ("auto", "logit")}),  # the other forms are of D
     Needs(("cloning.",), {"init_policy": ("bc",)}),
     Needs(_fields("policy", "init_log_std", "output_scale"), {"init_policy": (None, "bc")}),
     Needs(("critic.natural_gradient.",), {"critic.fit": ("natural-gradient",)}),

@@ -267,6 +267,8 @@ class AIRLConfig:
     """Units of each hidden layer of h. Those of g are the discriminator's, and discriminator.inputs are what g sees."""
     shaping: bool = True
     """Whether there is a potential h at all."""
+    entropy_weight: NotNegative = 1.0
+    """Weight of -log pi(a|s) in the learner's reward, which is f - entropy_weight log pi(a|s); D judges by weight 1."""
 
 
 @dataclass(frozen=True)
