@@ -107,7 +107,9 @@ def likely_cause(config: Config, reach: Reach | None = None) -> str:
     `reach` is that of the last batch, whose large numbers may be the cause.
     """
     flags = flatten(config)
-    causes = [f"--{name} {flags[name]:g} is extreme" for name, most in _ORDINARY.items() if abs(flags[name]) > most]
+    causes = [
+        f"--{name} {flags[name]:g} is extreme" for name, most in _ORDINARY.items() if abs(flags[name] or 0.0) > most
+    ]
     remedy = "rescale them" if config.dtype == "float64" else "--dtype float64"
     if reach and reach.observation > _LARGE:
         causes.append(f"observations reach {reach.observation:.3g} ({remedy})")

@@ -1,4 +1,4 @@
-"""What becomes of a gradient penalty that the config leaves open."""
+"""What becomes of a gradient penalty and of a step size that the config leaves open."""
 
 from __future__ import annotations
 
@@ -19,28 +19,31 @@ from trpo_gail.spaces.spec import EnvSpec
 VECTOR, PICTURE = Box(-1, 1, (3,), np.float32), Box(0, 255, (6, 6, 3), np.uint8)
 
 
-def penalty(space: Any, **given: Any) -> float | None:
+def resolved(space: Any, **given: Any) -> DiscriminatorConfig:
     config = DiscriminatorConfig(hidden_size_adversary=4, **given)
     network = DiscriminatorNetwork(config, EnvSpec("any", "gymnasium", observation_space=space), torch.Generator())
-    return settled(config, network).gradient_penalty
+    return settled(config, network)
 
 
 @pytest.mark.parametrize(
-    ("space", "given", "expected"),
+    ("space", "given", "weight", "stepsize"),
     [
-        (VECTOR, {}, 3.0),
-        (PICTURE, {}, 0.0),
-        (Dict({"camera": PICTURE, "speed": VECTOR}), {}, 0.0),
-        (Dict({"camera": PICTURE, "speed": VECTOR}), {"ignore": ("camera",)}, 3.0),
-        (PICTURE, {"loss": "wasserstein"}, 3.0),
-        (VECTOR, {"expert_batch_size": 7}, 0.0),
-        (VECTOR, {"expert_batch_size": 7, "gradient_penalty_at": "both"}, 3.0),
-        (PICTURE, {"gradient_penalty": 7.0}, 7.0),
-        (VECTOR, {"gradient_penalty": 0.0}, 0.0),
+        (VECTOR, {}, 3.0, 3e-3),
+        (PICTURE, {}, 0.0, 3e-4),
+        (Dict({"camera": PICTURE, "speed": VECTOR}), {}, 0.0, 3e-4),
+        (Dict({"camera": PICTURE, "speed": VECTOR}), {"ignore": ("camera",)}, 3.0, 3e-3),
+        (PICTURE, {"loss": "wasserstein"}, 3.0, 3e-3),
+        (VECTOR, {"expert_batch_size": 7}, 0.0, 3e-4),
+        (VECTOR, {"expert_batch_size": 7, "gradient_penalty_at": "both"}, 3.0, 3e-3),
+        (PICTURE, {"gradient_penalty": 7.0}, 7.0, 3e-3),
+        (VECTOR, {"gradient_penalty": 0.0}, 0.0, 3e-4),
+        (VECTOR, {"d_stepsize": 0.01}, 3.0, 0.01),
+        (PICTURE, {"d_stepsize": 0.01}, 0.0, 0.01),
     ],
 )
-def test_what_it_becomes(space: Any, given: dict[str, Any], expected: float) -> None:
-    assert penalty(space, **given) == expected
+def test_what_they_become(space: Any, given: dict[str, Any], weight: float, stepsize: float) -> None:
+    found = resolved(space, **given)
+    assert (found.gradient_penalty, found.d_stepsize) == (weight, stepsize)
 
 
 @pytest.mark.parametrize("name", ["paper", "stable-baselines"])

@@ -28,7 +28,12 @@ def test_the_defaults_are_ours(tune: dict[str, Any]) -> None:
     flat = flatten(Config("x"))
     names = {"d_stepsize": "discriminator.d_stepsize", "max_kl": "trpo.max_kl"}
     found = {path: flat[names.get(path, path)] for path in tune["DEFAULTS"]}
-    assert found.pop("discriminator.gradient_penalty") is None  # 3 for vectors
+    # What these become for vectors is in tests/adversaries/test_penalty.py.
+    assert (
+        found.pop("discriminator.gradient_penalty") is None
+        and tune["DEFAULTS"]["discriminator.gradient_penalty"] == 3.0
+    )
+    assert found.pop("d_stepsize") is None and tune["DEFAULTS"]["d_stepsize"] == 3e-3
     assert found == {path: value for path, value in tune["DEFAULTS"].items() if path in found}
 
 

@@ -167,7 +167,11 @@ def flags(folder: Path) -> dict[str, Bad]:
             "0.5",
         ),
         "a constant reward with the discriminator's flag, though the default": train(
-            "--d_stepsize: given, but --adversary is constant", "--adversary", "constant", "--d_stepsize", "3e-4"
+            "--adversary_entcoeff: given, but --adversary is constant",
+            "--adversary",
+            "constant",
+            "--adversary_entcoeff",
+            "0.05",
         ),
         "Adam with the natural gradient's flag": train(
             "--critic.natural_gradient.max_kl: 0.5 & --critic.fit is adam", "--critic.natural_gradient.max_kl", "0.5"

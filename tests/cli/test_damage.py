@@ -137,8 +137,8 @@ def test_without_any_checkpoint_it_is_said_that_training_begins_anew(
 @pytest.mark.parametrize(
     ("before", "after", "says"),
     [
-        ('"gamma": 0.995', '"gamma": 0.935', "saved with --gamma 0.995, but the run's config.json says 0.935"),
-        ('"gamma": 0.995', '"gamma": "0.995"', "config.json: field 'gamma': a finite number expected, found '0.995'"),
+        ('"gamma": 0.99', '"gamma": 0.93', "saved with --gamma 0.99, but the run's config.json says 0.93"),
+        ('"gamma": 0.99', '"gamma": "0.99"', "config.json: field 'gamma': a finite number expected, found '0.99'"),
         ('"cg_iters": 10', '"cg_iters": -1', "config.json: --trpo.cg_iters: -1 given, at least 1 expected"),
         ('"seed": 0', '"seed": null', "config.json: field 'seed': a whole number expected, found None"),
         ('"actions": "raw"', '"actions": "ran"', "config.json: field 'actions': "),

@@ -110,5 +110,5 @@ def test_an_unknown_name_is_told_the_choices(name: str) -> None:
 def test_a_row_may_be_added_before_the_command_line_runs(row: str) -> None:
     config = parse_flags(["x", "--adversary", row, "--d_step", "3"]).config
     assert not config.imitates and find(ADVERSARIES, row).load() is build
-    with pytest.raises(UserError, match=r"^--d_stepsize: given, but --adversary is theirs$"):
-        parse_flags(["x", "--adversary", row, "--d_stepsize", "3e-4"])
+    with pytest.raises(UserError, match=r"^--adversary_entcoeff: given, but --adversary is theirs$"):
+        parse_flags(["x", "--adversary", row, "--adversary_entcoeff", "0.05"])

@@ -36,7 +36,7 @@ class NextStates:
         net = MLP(2 * parts.spec.observation_size, (16, 16), 1, out_scale=1.0, rng=initial(config.seed, 2))
         self.net = place(net, self.device, self.dtype)
         share(parts.workers, self.net)
-        self.adam = FlatAdam(self.net, config.discriminator.d_stepsize, parts.workers)
+        self.adam = FlatAdam(self.net, config.discriminator.d_stepsize or 3e-4, parts.workers)
         self.view = View.of(parts.spec, parts.expert)
         known = ~np.isnan(parts.expert.next_observations).any(1)
         self.expert = self.rows(parts.expert)[torch.from_numpy(known)]

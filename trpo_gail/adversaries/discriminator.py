@@ -61,10 +61,12 @@ class Discriminator:
         """`network` is on its device; `expert` has M rows. `form` is the reward form; `run_steps` are the environment
         steps of the whole run, over which the step size may fall."""
         config = settled(config, network)
+        assert config.d_stepsize is not None
         self.config, self.d_step, self.network, self.workers = config, d_step, network, workers
         self.adam = FlatAdam(network.net, config.d_stepsize, workers, config.weight_decay)
         self._form, self._loss = form, losses.of(config)
         self._view, self._run_steps, self._absorbing = view, run_steps, absorbing
+        self._first_stepsize = config.d_stepsize
         self._updater = Updater(config, network, self.adam)
         self._pay = Pay(config.reward_normalise, config.reward_clip, config.reward_scale, workers)
         self._replay = Replay(config.replay_iterations, workers)
@@ -178,7 +180,7 @@ class Discriminator:
     def _set_stepsize(self, steps: int) -> None:
         if self.config.schedule == "linear":
             assert self._run_steps is not None
-            self.adam.stepsize = self.config.d_stepsize * max(0.0, 1.0 - self._steps / self._run_steps)
+            self.adam.stepsize = self._first_stepsize * max(0.0, 1.0 - self._steps / self._run_steps)
         self._steps += steps
 
     def _sides(self, ours: Columns, acted: Tensor, learner: Transitions, absorbing: bool) -> tuple[_Side, _Side]:

@@ -21,6 +21,7 @@ from trpo_gail.networks.mlp import MLP
 from trpo_gail.optim.adam import FlatAdam
 
 PENALTY = 3.0  # what the config's None becomes
+PENALISED, FREE = 3e-3, 3e-4  # Adam's step sizes with and without a penalty, which the config's None becomes
 LEAST = 1e-12  # added to the square of a gradient's length, whose root has no derivative at 0
 
 
@@ -35,18 +36,22 @@ class Rows:
 
 
 def settled(config: DiscriminatorConfig, network: DiscriminatorNetwork) -> DiscriminatorConfig:
-    """With a number for the gradient penalty, if the config leaves it to what D sees.
+    """With numbers for the gradient penalty and the step size, if the config leaves them to what D sees.
 
-    Why: without it, D tells 200 pairs from the learner's within a few iterations, and its reward is flat where the learner
-    is. Why 3: of 1, 3 and 10, the usual one, it was best on HalfCheetah, level with 1 on Hopper, and little behind 10 on
-    Walker2d (results/learning). Pixels are left alone: a step along one of thousands says little.
+    Why a penalty: without it, D tells 200 pairs from the learner's within a few iterations, and its reward is flat where
+    the learner is. Why its step size is 10 times as large: the penalty slows D, which then follows the policy instead of
+    leading it (results/learning has the weights and step sizes that were tried). Pixels are left alone: a step along one of
+    thousands says little.
     """
-    if config.gradient_penalty is not None:
-        return config
-    sees_images = any(part.kind == "image" for part in network.inputs.observed.parts)
-    pairs = config.gradient_penalty_at != "between" or config.expert_batch_size is None
-    penalised = pairs and (not sees_images or config.loss == "wasserstein")
-    return replace(config, gradient_penalty=PENALTY if penalised else 0.0)
+    weight = config.gradient_penalty
+    if weight is None:
+        sees_images = any(part.kind == "image" for part in network.inputs.observed.parts)
+        pairs = config.gradient_penalty_at != "between" or config.expert_batch_size is None
+        weight = PENALTY if pairs and (not sees_images or config.loss == "wasserstein") else 0.0
+    stepsize = config.d_stepsize
+    if stepsize is None:
+        stepsize = PENALISED if weight else FREE
+    return replace(config, gradient_penalty=weight, d_stepsize=stepsize)
 
 
 class Updater:
