@@ -64,12 +64,19 @@ def test_the_recorded_actions_are_those_of_the_law(env_id: str, law: str, view: 
     assert held.episode_returns.mean() > least
 
 
-@pytest.mark.parametrize("env_id", ["LunarLander-v3", "Pendulum-v1"])
+@pytest.mark.parametrize("env_id", ["BipedalWalker-v3", "LunarLander-v3", "Pendulum-v1"])
 def test_they_fit_their_environments(env_id: str) -> None:
     pytest.importorskip("envpool", reason="EnvPool is not installed")
     env = vector.make(env_id, 1)
     fit.check(load(FOLDER / f"{env_id}.h5", trajectories=4), env.spec)
     env.close()
+
+
+def test_the_walker_that_was_trained_walks_to_the_end() -> None:
+    held = read(FOLDER / "BipedalWalker-v3.h5")
+    assert held.trajectories == 20 and held.episode_returns is not None and held.episode_returns.min() > 290
+    assert held.provenance.deterministic and held.provenance.action_view == "raw"
+    assert held.provenance.licence == "MIT" and "trpo_gail" in str(held.provenance.attribution)
 
 
 def test_observations_as_the_papers_policies_know_them() -> None:
