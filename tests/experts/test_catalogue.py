@@ -214,4 +214,5 @@ def test_the_list_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["data", "list"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == len(catalogue.repository())
-    assert "Hopper-v4" in lines[3] and "4 episodes by --expert Hopper-v4" in lines[3] and "2.41 MB" in lines[3]
+    hopper = next(line for line in lines if line.startswith("Hopper-v4 "))
+    assert "4 episodes by --expert Hopper-v4" in hopper and "2.41 MB" in hopper
