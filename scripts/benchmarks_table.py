@@ -31,8 +31,8 @@ HEAD = """\
 and all episodes of the task's file in `expert_data/`. The return is that of 50 deterministic episodes (1000 on
 PointNav2D-v0) of the last policy. The bar is 95 % of the expert's mean return; if that is negative, 95 % of the way to
 it from a random policy's. It is reached at the first periodic evaluation at or above it, and held if the last three
-are. Others worked on the machine, so seconds say little. No peer states seeds or intervals, and their environments,
-experts and amounts of data differ from ours.
+are. Others worked on the machine, so seconds say little. Most peers state neither seeds nor intervals, and their
+environments, experts and amounts of data differ from ours.
 
 | task | peers state | expert | return: median, worst | steps | bar reached at: median, worst | seconds | held |
 |---|---|---|---|---|---|---|---|"""

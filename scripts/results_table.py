@@ -34,7 +34,7 @@ def row(folder: Path, bar: float | None = None) -> dict[str, Any]:
         "evaluations": returns,
         "reached": int(first["steps"]) if first else None,
         "reached_s": first.get("wall_s"),
-        "held": all(value >= bar for value in returns[-3:]),
+        "held": bool(returns) and all(value >= bar for value in returns[-3:]),
         "last_three": ", ".join(f"{value:.0f}" for value in returns[-3:]),
     }
 

@@ -68,6 +68,12 @@ def test_when_the_bar_is_reached_and_whether_it_is_held(tmp_path: Path) -> None:
     assert results_table.rows_of(tmp_path / "elsewhere") == []
 
 
+def test_a_run_without_evaluations_holds_nothing(tmp_path: Path) -> None:
+    for metrics in keep(tmp_path).glob("*/metrics.csv"):
+        metrics.write_text("iteration,steps,eval_return_mean,wall_s\n0,500,,0.1\n")
+    assert [(r["reached"], r["held"]) for r in results_table.rows_of(tmp_path)] == [(None, False)] * 3
+
+
 def test_numbers_are_of_the_median_seed(tmp_path: Path) -> None:
     cells = hyperparameters.numbers({"expert": "elsewhere.h5"}, results_table.rows_of(keep(tmp_path)))
     assert cells == ["100", "–", "3,000", "2", "1 of 3", "▄▄▆██▇"]
