@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from trpo_gail.envs import vector
+from trpo_gail.envs.tasks.paper import acrobot_angles
 from trpo_gail.errors import UserError
 from trpo_gail.experts.checks import fit
 from trpo_gail.experts.load import load, read
@@ -82,7 +83,7 @@ def test_the_walker_that_was_trained_walks_to_the_end() -> None:
 def test_observations_as_the_papers_policies_know_them() -> None:
     assert control_experts.without_contact_forces(np.ones((2, 27))).shape == (2, 111)
     assert control_experts.without_contact_forces(np.ones((2, 27)))[:, 27:].any() == np.False_
-    angles = control_experts.acrobot_angles(np.array([[np.cos(1), np.sin(1), np.cos(-2), np.sin(-2), 3, 4]]))
+    angles = acrobot_angles(np.array([[np.cos(1), np.sin(1), np.cos(-2), np.sin(-2), 3, 4]]))
     assert angles == pytest.approx(np.array([[1, -2, 3, 4]]))
 
 
