@@ -1,7 +1,8 @@
 """Print a table of the runs that `scripts/run_seeds.sh` kept: python scripts/results_table.py results/hopper [BAR]
 
-The default bar is 95 % of the expert's mean return in the demonstration file, over all its episodes. It is reached at the
-first periodic evaluation at or above it, and held if the last three evaluations are at or above it.
+The default bar is 95 % of the expert's mean return in the demonstration file, over all its episodes; if that return is
+negative, 95 % of the way to it from a random policy's. The bar is reached at the first periodic evaluation at or above
+it, and held if the last three evaluations are at or above it.
 """
 
 from __future__ import annotations
@@ -14,28 +15,39 @@ from typing import Any
 from trpo_gail.runs.run_folder import read_json, read_metrics
 
 
-def row(folder: Path, bar: float | None) -> dict[str, Any]:
+def bar_of(summary: dict[str, Any]) -> float:
+    """The default bar of a run."""
+    expert: float = summary["expert_return_mean"]
+    low: float = 0.0 if expert > 0 else summary["random_return_mean"]
+    return low + 0.95 * (expert - low)
+
+
+def row(folder: Path, bar: float | None = None) -> dict[str, Any]:
     """One run's line."""
     summary = read_json(folder / "summary.json")
-    bar = bar or 0.95 * summary["expert_return_mean"]
-    evaluations = [
-        (r["steps"], r["eval_return_mean"]) for r in read_metrics(folder) if r["eval_return_mean"] is not None
-    ]
-    reached = next((int(steps) for steps, value in evaluations if value >= bar), None)  # type: ignore[arg-type]
+    bar = bar or bar_of(summary)
+    evaluated = [r for r in read_metrics(folder) if r["eval_return_mean"] is not None]
+    returns: list[Any] = [r["eval_return_mean"] for r in evaluated]
+    first: dict[str, Any] = next((r for r, value in zip(evaluated, returns, strict=True) if value >= bar), {})
     return summary | {
         "bar": bar,
-        "reached": reached,
-        "held": all(value >= bar for _, value in evaluations[-3:]),
-        "last_three": ", ".join(f"{value:.0f}" for _, value in evaluations[-3:]),
+        "evaluations": returns,
+        "reached": int(first["steps"]) if first else None,
+        "reached_s": first.get("wall_s"),
+        "held": bool(returns) and all(value >= bar for value in returns[-3:]),
+        "last_three": ", ".join(f"{value:.0f}" for value in returns[-3:]),
     }
+
+
+def rows_of(folder: Path, bar: float | None = None) -> list[dict[str, Any]]:
+    """The lines of a folder's seeds, by number; [] if it has none."""
+    paths = sorted(folder.glob("seed_*/summary.json"), key=lambda path: int(path.parent.name[5:]))
+    return [row(path.parent, bar) for path in paths]
 
 
 def main(folder: Path, bar: float | None) -> None:
     """Print markdown."""
-    rows = [
-        row(path.parent, bar)
-        for path in sorted(folder.glob("seed_*/summary.json"), key=lambda p: int(p.parent.name[5:]))
-    ]
+    rows = rows_of(folder, bar)
     print(f"bar (95 % of the expert unless given): {rows[0]['bar']:.1f}\n")
     print(
         "| seed | bar reached at | last three evaluations | held | final return, 50 episodes | scaled | steps/s | seconds |"

@@ -186,7 +186,7 @@ def test_what_is_not_the_file_leaves_nothing(
     ("words", "said"),
     [
         ([], "data fetch: no NAME given, at least 1 expected (trpo-gail data list names them)"),
-        (["Nothing-v0"], "data fetch: 'Nothing-v0' given, expected names of CartPole-v0, CartPole-v1, HalfCheetah-v4"),
+        (["Nothing-v0"], "data fetch: 'Nothing-v0' given, expected names of Acrobot-v1, Ant-v4, BipedalWalker-v3"),
         (["Hopper-v4", "--from", "nowhere"], "nowhere/Hopper-v4.h5: cannot be read: No such file or directory"),
         (["Hopper-v4", "--from", "http://127.0.0.1:9"], "http://127.0.0.1:9/Hopper-v4.h5: cannot be read: Connection"),
         (["Hopper-v4", "--from", "http://[x"], "http://[x/Hopper-v4.h5: cannot be read: "),
@@ -214,4 +214,5 @@ def test_the_list_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["data", "list"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == len(catalogue.repository())
-    assert "Hopper-v4" in lines[3] and "4 episodes by --expert Hopper-v4" in lines[3] and "2.41 MB" in lines[3]
+    hopper = next(line for line in lines if line.startswith("Hopper-v4 "))
+    assert "4 episodes by --expert Hopper-v4" in hopper and "2.41 MB" in hopper

@@ -23,7 +23,8 @@ from trpo_gail.spaces.spec import EnvSpec
 FOLDER = Path(__file__).parents[2] / "expert_data"
 ALIVE, SUCCESS = "-log(1-D)", "log(D)"
 ONES_THAT_SUCCEED = {
-    "MountainCar-v0", "PointNav2D-v0", "PointNav2DContinuous-v0", "paper/Acrobot-v0", "paper/MountainCar-v0",
+    "Acrobot-v1", "BipedalWalker-v3", "LunarLander-v3", "MountainCar-v0", "PointNav2D-v0", "PointNav2DContinuous-v0",
+    "paper/Acrobot-v0", "paper/MountainCar-v0",
 }  # fmt: skip
 
 

@@ -1,0 +1,84 @@
+"""Print the page of the runs that `scripts/benchmarks.sh` kept: python scripts/benchmarks_table.py results/benchmarks
+
+A task without a finished seed is left out.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from results_table import rows_of
+
+# What others' documents state, by task, and of what.
+PEERS = {
+    "LunarLander-v3": "DI-engine, GAIL on DQN, LunarLander-v2: 200",
+    "BipedalWalker-v3": "DI-engine, GAIL on SAC: 300",
+    "Hopper-v4": "DI-engine, GAIL on SAC, Hopper-v3: 3500; Tianshou, GAIL on PPO, Hopper-v2: 1761 (best of a run)",
+    "PointNav2D-v0": "the notebook's greedy expert: 0.883, and 0.955 of 200 episodes reach the goal",
+    "Pendulum-v1": "Stable-Baselines, its expert: -149.9; RL Zoo, TRPO on the true reward: -175 after 100,000 steps",
+    "CartPole-v1": "Stable-Baselines, its expert: 495.3; RL Zoo, TRPO on the true reward: 500 after 100,000 steps",
+    "Acrobot-v1": "Ho & Ermon, GAIL from 1 to 10 trajectories, Acrobot-v0: -77.3 to -83.1",
+    "MountainCar-v0": "Ho & Ermon, GAIL from 1 and 10 trajectories: -101.6 and -100.8",
+}
+
+HEAD = """\
+# The benchmarks that peers' documents name
+
+`scripts/benchmarks.sh` made these runs, and `scripts/benchmarks_table.py` this page. Every run has the default settings
+and all episodes of the task's file in `expert_data/`. The return is that of 50 deterministic episodes (1000 on
+PointNav2D-v0) of the last policy. The bar is 95 % of the expert's mean return; if that is negative, 95 % of the way to
+it from a random policy's. It is reached at the first periodic evaluation at or above it, and held if the last three
+are. Others worked on the machine, so seconds say little. Most peers state neither seeds nor intervals, and their
+environments, experts and amounts of data differ from ours.
+
+| task | peers state | expert | return: median, worst | steps | bar reached at: median, worst | seconds | held |
+|---|---|---|---|---|---|---|---|"""
+
+
+def line(task: str, rows: list[dict[str, Any]]) -> str:
+    """One task's line of the table."""
+    returns = [r["return_mean"] for r in rows]
+    reached = [r["reached"] if r["reached"] is not None else float("inf") for r in rows]
+    cells = [
+        task,
+        PEERS[task],
+        number(rows[0]["expert_return_mean"]),
+        f"{number(median(returns))}, {number(min(returns))}",
+        f"{rows[0]['steps']:,}",
+        f"{steps(median(reached))}, {steps(max(reached))}",
+        f"{median(r['wall_s'] for r in rows):.0f}",
+        f"{sum(r['held'] for r in rows)} of {len(rows)}",
+    ]
+    return f"| {' | '.join(cells)} |"
+
+
+def number(value: float, scale: float | None = None) -> str:
+    """A return, with as many digits as befits its size, or that of `scale`."""
+    size = abs(value if scale is None else scale)
+    return f"{value:.{3 if size < 10 else 1 if size < 1000 else 0}f}"
+
+
+def steps(value: float) -> str:
+    """A number of steps, or that there is no such number."""
+    return "never" if value == float("inf") else f"{value:,.0f}"
+
+
+def page(folder: Path) -> str:
+    """The page, and under the table each task's seeds."""
+    found = {task: rows for task in PEERS if (rows := rows_of(folder / task))}
+    lines = [HEAD, *(line(task, rows) for task, rows in found.items()), "", "## Seeds", ""]
+    lines += ["| task | seed | return | bar reached at | last three evaluations |", "|---|---|---|---|---|"]
+    for task, rows in found.items():
+        for r in rows:
+            at = steps(float("inf") if r["reached"] is None else r["reached"])
+            last = ", ".join(map(number, r["evaluations"][-3:]))
+            mean, spread = number(r["return_mean"]), number(r["return_std"], r["return_mean"])
+            lines.append(f"| {task} | {r['seed']} | {mean} ± {spread} | {at} | {last} |")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    print(page(Path(sys.argv[1])))

@@ -1,0 +1,175 @@
+"""Write docs/hyperparameters.md from the runs that results/ holds: python scripts/hyperparameters.py [FILE]
+
+Every folder that has runs in `seed_*` is taken, such as `scripts/run_seeds.sh` keeps them: config.json, metrics.csv and
+summary.json. A test compares the page with what this makes.
+"""
+
+from __future__ import annotations
+
+import shlex
+import sys
+import textwrap
+from collections import defaultdict
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from results_table import rows_of
+
+from trpo_gail.commands.train import parse_flags
+from trpo_gail.config.files import from_dict
+from trpo_gail.config.leaves import flatten
+from trpo_gail.config.tree import Config
+from trpo_gail.errors import UserError
+from trpo_gail.experts.load import load
+from trpo_gail.runs.run_folder import read_json
+
+ROOT = Path(__file__).parents[1]
+BLOCKS = "▁▂▃▄▅▆▇█"
+OWN = ("--seed", "--out")  # flags of one run, with a value
+WIDTH = 118
+
+HEAD = """\
+# Settings by environment
+
+What was run on each environment, and what came of it: `python scripts/hyperparameters.py` makes this page from
+`results/`, and a test compares the two. The first table has one line for each folder of runs, the sections below have
+the commands.
+
+- *Expert* is the mean return of the demonstrations' file, over all its episodes. *Pairs* are those that the learner was
+  given; a dash stands for a file that is not in the repository.
+- The bar is 95 % of the expert; if its return is negative, 95 % of the way to it from a random policy's. *Reached* is
+  the median over seeds of the first periodic evaluation at or above the bar, in steps and in seconds; *never* if half
+  of the seeds did not get there. *Held*: the last three evaluations are at or above it, in so many seeds.
+- *Curve*: the evaluations, the median over seeds, from a random policy (▁) to the bar (█).
+- *Settings* says whether the command does the same today. The default has moved on since some of these runs: the
+  sections name the settings that are others now.
+
+Seconds are those of a shared machine of two cores, beside other work.
+
+| environment | runs | settings | expert | pairs | reached: steps | seconds | seeds held | curve |
+|---|---|---|---|---|---|---|---|---|"""
+
+
+def main(file: Path) -> None:
+    """Write the page."""
+    file.write_text(page())
+
+
+def page(results: Path = ROOT / "results") -> str:
+    """The table, and a section for each environment."""
+    lines, sections = [HEAD], defaultdict[str, list[str]](list)
+    runs = {folder: rows_of(folder) for folder in folders(results)}
+    for folder, found in sorted(runs.items(), key=lambda of: (title(of[1][0]["env"]), of[0])):
+        env, name = found[0]["env"], f"results/{folder.relative_to(results)}"
+        content = read_json(folder / f"seed_{found[0]['seed']}" / "config.json")
+        moved = since(content, name)
+        cells = [title(env), f"`{name}`", "earlier" if moved else "today's", *numbers(content["config"], found)]
+        lines.append(f"| {' | '.join(cells)} |")
+        sections[env] += section(name, content, found, moved)
+    for env, texts in sections.items():
+        lines += ["", f"## {title(env)}", *texts]
+    return "\n".join(lines) + "\n"
+
+
+def folders(results: Path) -> list[Path]:
+    """Those that hold runs on demonstrations."""
+    found = {path.parents[1] for path in results.rglob("seed_*/summary.json") if (path.parent / "metrics.csv").exists()}
+    return sorted(found)
+
+
+def title(env: str) -> str:
+    """An environment's name without its module."""
+    return env.rpartition(":")[2]
+
+
+def numbers(config: dict[str, Any], rows: list[dict[str, Any]]) -> list[str]:
+    """The cells from the expert to the curve."""
+    reached = median(float("inf") if r["reached"] is None else r["reached"] for r in rows)
+    seconds = median(float("inf") if r["reached_s"] is None else r["reached_s"] for r in rows)
+    never = reached == float("inf")
+    return [
+        f"{rows[0]['expert_return_mean']:.4g}",
+        pairs(config),
+        "never" if never else f"{reached:,.0f}",
+        "" if never else f"{seconds:,.0f}",
+        f"{sum(r['held'] for r in rows)} of {len(rows)}",
+        curve(rows),
+    ]
+
+
+def pairs(config: dict[str, Any]) -> str:
+    """The number of the demonstrations' rows, if their file is in the repository."""
+    file = ROOT / config["expert"]
+    if not file.is_file():
+        return "–"
+    return f"{len(load(file, config['trajectories'], config['subsample']).observations):,}"
+
+
+def curve(rows: list[dict[str, Any]]) -> str:
+    """The evaluations of all seeds, one character each."""
+    low, high = rows[0]["random_return_mean"], rows[0]["bar"]
+    middle = [median(values) for values in zip(*(r["evaluations"] for r in rows), strict=False)]
+    shares = [min(max((value - low) / (high - low), 0.0), 1.0) for value in middle]
+    return "".join(BLOCKS[int(share * (len(BLOCKS) - 1))] for share in shares)
+
+
+def section(name: str, content: dict[str, Any], rows: list[dict[str, Any]], moved: str) -> list[str]:
+    """A folder's command, and what it came to."""
+    session = content["sessions"][0]
+    seeds, ranks = " ".join(str(r["seed"]) for r in rows), session["ranks"]
+    returns = [r["return_mean"] for r in rows]
+    lines = ["", f"`{name}`, seeds {seeds}, {ranks} rank{'s' if ranks > 1 else ''}:", "", "```text"]
+    lines += [*wrapped(["trpo-gail", *words(session["command"])]), "```", ""]
+    lines.append(
+        f"The last policy returns {median(returns):.4g} in the median over seeds, {min(returns):.4g} in the worst."
+    )
+    return [*lines, "", moved] if moved else lines
+
+
+def words(command: list[str]) -> list[str]:
+    """A run's command without its first word, and without what is this run's alone."""
+    kept, rest = [], iter(command[1:])
+    for word in rest:
+        if word in OWN:
+            next(rest)
+        elif word != "--quiet":
+            kept.append(word)
+    return kept
+
+
+def wrapped(parts: list[str]) -> list[str]:
+    """Lines of a command, broken before flags."""
+    lines, flag = [""], list[str]()
+    for word in [*map(shlex.quote, parts), "--"]:  # the last closes the flag before it
+        if word.startswith("--") and flag:
+            text = " ".join(flag)
+            if lines[-1] and len(lines[-1]) + len(text) > WIDTH - 2:
+                lines[-1] += " \\"
+                lines.append("   ")
+            lines[-1] = f"{lines[-1]} {text}".lstrip() if len(lines) == 1 else f"{lines[-1]} {text}"
+            flag = []
+        flag.append(word)
+    return lines
+
+
+def since(content: dict[str, Any], name: str) -> str:
+    """The settings that the same command has today and had not then; "" if there are none."""
+    session = content["sessions"][0]
+    try:
+        then = flatten(from_dict(Config, content["config"], name))
+    except UserError:
+        return f"The defaults are those of commit `{session['commit'][:7]}`, whose config.json is read no more."
+    today = flatten(parse_flags(words(session["command"])[1:]).config)
+    changed = [key for key in then if key != "seed" and then[key] != today[key]]
+    told = ", ".join(f"`{key}` {shown(then[key])} (now {shown(today[key])})" for key in changed)
+    return textwrap.fill(f"Other than by today's default: {told}.", WIDTH, break_on_hyphens=False) if told else ""
+
+
+def shown(value: Any) -> str:
+    """A setting's value, as on the command line."""
+    return " ".join(map(str, value)) if isinstance(value, tuple | list) else str(value)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "docs" / "hyperparameters.md")

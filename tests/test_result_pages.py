@@ -1,0 +1,117 @@
+"""Pages that scripts make of recorded runs: the settings by environment, and the peers' benchmarks."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+sys.path.append(str(ROOT / "scripts"))
+
+import benchmarks_table  # noqa: E402
+import hyperparameters  # noqa: E402
+import results_table  # noqa: E402
+
+RUNS = {  # by seed: evaluations after 1000, 2000, ... steps, and the last policy's return
+    40: ([0.0, 96.0, 50.0, 96.0, 99.0, 100.0], 98.0),
+    41: ([0.0, 10.0, 20.0, 30.0, 40.0, 50.0], 60.0),
+    42: ([0.0, 10.0, 95.0, 96.0, 97.0, 94.0], 97.0),
+}
+
+
+def keep(folder: Path, **changes: Any) -> Path:
+    """The folder of three runs as `scripts/run_seeds.sh` keeps them; the expert returns 100, a random policy -100."""
+    for seed, (values, last) in RUNS.items():
+        run = folder / f"seed_{seed}"
+        run.mkdir(parents=True)
+        rows = [f"{n},{1000 * n},{value},{n / 2}" for n, value in enumerate(values, 1)]
+        metrics = ["iteration,steps,eval_return_mean,wall_s", "0,500,,0.1", *rows]
+        (run / "metrics.csv").write_text("\n".join(metrics) + "\n")
+        summary = {
+            "env": "Toy-v0", "seed": seed, "steps": 6000, "return_mean": last, "return_std": 1.0, "wall_s": 3.0,
+            "expert_return_mean": 100.0, "random_return_mean": -100.0, "stopped": "steps",
+        }  # fmt: skip
+        (run / "summary.json").write_text(json.dumps(summary | changes))
+    return folder
+
+
+def test_the_page_of_settings_is_what_the_results_come_to() -> None:
+    page = (ROOT / "docs" / "hyperparameters.md").read_text()
+    assert page == hyperparameters.page(), "run scripts/hyperparameters.py"
+
+
+def test_the_page_of_benchmarks_is_what_the_results_come_to() -> None:
+    folder = ROOT / "results" / "benchmarks"
+    if not folder.exists():
+        pytest.skip("scripts/benchmarks.sh has not been run")
+    assert (folder / "README.md").read_text() == benchmarks_table.page(folder) + "\n", "run scripts/benchmarks.sh"
+
+
+@pytest.mark.parametrize(("expert", "random", "bar"), [(100.0, -100.0, 95.0), (-100.0, -1100.0, -150.0)])
+def test_the_bar(expert: float, random: float, bar: float) -> None:
+    assert results_table.bar_of({"expert_return_mean": expert, "random_return_mean": random}) == pytest.approx(bar)
+
+
+def test_when_the_bar_is_reached_and_whether_it_is_held(tmp_path: Path) -> None:
+    rows = results_table.rows_of(keep(tmp_path))
+    assert [(r["seed"], r["reached"], r["reached_s"], r["held"]) for r in rows] == [
+        (40, 2000, 1.0, True),
+        (41, None, None, False),
+        (42, 3000, 1.5, False),
+    ]
+    assert results_table.rows_of(tmp_path / "elsewhere") == []
+
+
+def test_a_run_without_evaluations_holds_nothing(tmp_path: Path) -> None:
+    for metrics in keep(tmp_path).glob("*/metrics.csv"):
+        metrics.write_text("iteration,steps,eval_return_mean,wall_s\n0,500,,0.1\n")
+    assert [(r["reached"], r["held"]) for r in results_table.rows_of(tmp_path)] == [(None, False)] * 3
+
+
+def test_numbers_are_of_the_median_seed(tmp_path: Path) -> None:
+    cells = hyperparameters.numbers({"expert": "elsewhere.h5"}, results_table.rows_of(keep(tmp_path)))
+    assert cells == ["100", "–", "3,000", "2", "1 of 3", "▄▄▆██▇"]
+
+
+def test_a_curve_goes_from_random_to_the_bar() -> None:
+    runs = [{"random_return_mean": -1.0, "bar": 1.0, "evaluations": values} for values in ([-2, 0, 3], [-1, 0, 1, 1])]
+    assert hyperparameters.curve(runs) == "▁▄█"
+
+
+def test_pairs_are_those_that_the_learner_is_given() -> None:
+    config = {"expert": "expert_data/Hopper-v4.h5", "trajectories": 4, "subsample": 20}
+    assert hyperparameters.pairs(config) == "200"
+
+
+def test_a_command_is_shown_without_what_is_one_runs_alone() -> None:
+    command = ["trpo-gail", "train", "A-v0", "--env_kwargs", '{"n": 1}', "--quiet", "--seed", "3", "--out", "runs/a"]
+    words = hyperparameters.words(command)
+    assert words == ["train", "A-v0", "--env_kwargs", '{"n": 1}']
+    long = ["trpo-gail", *words, *" ".join(f"--flag_{n} {n}" for n in range(20)).split()]
+    lines = hyperparameters.wrapped(long)
+    assert len(lines) > 1 and max(map(len, lines)) <= hyperparameters.WIDTH
+    assert shlex.split("\n".join(lines).replace("\\\n", "")) == long
+
+
+def test_the_script_and_the_table_of_benchmarks_name_the_same_tasks() -> None:
+    script = (ROOT / "scripts" / "benchmarks.sh").read_text()
+    tasks = re.findall(r"^task (\S+) \d+", script, re.MULTILINE)
+    assert sorted(tasks) == sorted(benchmarks_table.PEERS)
+    assert all((ROOT / "expert_data" / f"{task}.h5").is_file() for task in tasks)
+
+
+def test_the_table_of_benchmarks(tmp_path: Path) -> None:
+    keep(tmp_path / "Pendulum-v1", expert_return_mean=-100.0, random_return_mean=-1100.0)
+    keep(tmp_path / "Hopper-v4")
+    lines = benchmarks_table.page(tmp_path).splitlines()
+    hopper = next(line for line in lines if line.startswith("| Hopper-v4 | DI-engine"))
+    assert hopper.endswith("| 100.0 | 97.0, 60.0 | 6,000 | 3,000, never | 3 | 1 of 3 |")
+    assert "| Hopper-v4 | 41 | 60.0 ± 1.0 | never | 30.0, 40.0, 50.0 |" in lines
+    assert sum(line.startswith("| Pendulum-v1") for line in lines) == 4
+    assert not any("LunarLander" in line for line in lines)
