@@ -113,7 +113,7 @@ def test_the_wheel_holds_the_whole_package(wheel: Path) -> None:
         names = set(archive.namelist())
         (metadata,) = (archive.read(name).decode() for name in names if name.endswith(".dist-info/METADATA"))
     assert {name for name in names if ".dist-info/" not in name} == package_files(ROOT)
-    assert {"trpo_gail/py.typed", "trpo_gail/experts/bundled/Hopper-v4.h5"} <= names
+    assert {"trpo_gail/py.typed", "trpo_gail/experts/bundled/Hopper-v4.h5", "trpo_gail/reports/chart.js"} <= names
     assert f"\nVersion: {trpo_gail.__version__}\n" in metadata and "\nClassifier: Typing :: Typed\n" in metadata
 
 

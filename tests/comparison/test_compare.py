@@ -13,9 +13,10 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
-from pages import check_alone
+from pages import charts, check_alone
 
 from trpo_gail.cli import main
 from trpo_gail.commands import compare
@@ -131,7 +132,9 @@ def test_a_contestants_preset_overrides_the_common_one(tmp_path: Path) -> None:
 def test_the_page_stands_alone(done: Path) -> None:
     page = (done / "index.html").read_text()
     assert page.count("data:image/png;base64,") == 5
-    check_alone(page)
+    steps, seconds = charts(check_alone(page))
+    assert_curves(done, steps, "curves.csv", "steps")
+    assert_curves(done, seconds, "times_curves.csv", "seconds")
     for title in (
         "Scores",
         "Performance profiles",
@@ -144,6 +147,22 @@ def test_the_page_stands_alone(done: Path) -> None:
         assert f">{title}</h2>" in page
     assert "best evaluation 0.667, last policy 0.667" in page, "a failure is not listed"
     assert "trpo.max_kl" in page and "ppo.clip_range" in page
+
+
+def assert_curves(done: Path, chart: dict[str, Any], file: str, x: str) -> None:
+    """The numbers of the page are those of the table, whose scores are 0 at random and 1 at the expert's return."""
+    rows = table(done / file)
+    for plot in chart["plots"]:
+        of_task = [row for row in rows if row["env"] == ("all" if plot["title"] == "all tasks" else plot["title"])]
+        expert, _, random = (level["value"] for level in plot["levels"])
+        for series in plot["series"]:
+            mine = [row for row in of_task if row["contestant"] == series["name"]]
+            if plot["title"] != "all tasks":
+                assert chart["xs"][series["x"]] == pytest.approx([float(row[x]) for row in mine], rel=1e-5)
+            for values, name in (("y", "score_iqm"), ("low", "iqm_low"), ("high", "iqm_high")):
+                expected = [random + float(row[name]) * (expert - random) for row in mine]
+                assert series[values] == pytest.approx(expected, rel=1e-4, abs=1e-3)
+        assert {series["name"] for series in plot["series"]} == {row["contestant"] for row in of_task}
 
 
 def test_an_interruption_changes_nothing_but_times(done: Path, tmp_path: Path) -> None:

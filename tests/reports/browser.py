@@ -114,6 +114,31 @@ class Browser:
         sent = [e["params"]["request"]["url"] for e in self.said if e.get("method") == "Network.requestWillBeSent"]
         return [url for url in sent if not url.startswith("data:")]
 
+    def plot(self, number: int = 0) -> tuple[float, float, float, float]:
+        """Left, top, width and height on the screen of a panel that answers, once it is in sight."""
+        code = (
+            f"(() => {{ const plot = document.querySelectorAll('.plot')[{number}];"
+            "plot.scrollIntoView({block: 'center'}); const r = plot.getBoundingClientRect();"
+            "return [r.left, r.top, r.width, r.height]; })()"
+        )
+        left, top, width, height = self.evaluate(code)
+        return left, top, width, height
+
+    def mouse(self, what: str, x: float, y: float, down: bool = False) -> None:
+        """Moved, Pressed or Released; with the left button, if it is down or comes up."""
+        button = "left" if down or what == "Released" else "none"
+        held = 1 if down else 0
+        self.call("Input.dispatchMouseEvent", type=f"mouse{what}", x=x, y=y, button=button, buttons=held, clickCount=1)
+
+    def key(self, name: str) -> None:
+        """Press a key, and let it go."""
+        for what in ("keyDown", "keyUp"):
+            self.call("Input.dispatchKeyEvent", type=what, key=name)
+
+    def tap(self, x: float, y: float) -> None:
+        self.call("Input.dispatchTouchEvent", type="touchStart", touchPoints=[{"x": x, "y": y}])
+        self.call("Input.dispatchTouchEvent", type="touchEnd", touchPoints=[])
+
     def screenshot(self, path: Path, *, dark: bool, width: int = 1100) -> None:
         """The whole page as a PNG, as a light or a dark screen shows it."""
         scheme = [{"name": "prefers-color-scheme", "value": "dark" if dark else "light"}]

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from trpo_gail.reports import plots, style
+from trpo_gail.reports import plots, run_charts, style
+from trpo_gail.reports.chart import Chart
 from trpo_gail.reports.plots import Panel
 from trpo_gail.reports.run_data import RunData
 from trpo_gail.reports.visits import Visits
@@ -194,3 +195,68 @@ def test_actions_of_both_sides(figures: list[Figure], rng: np.random.Generator) 
     assert [len(axes.patches) for axes in figures[1].axes] == [3, 3, 3]
     plots.action_histograms(None, {0: ("a", learner)})
     assert [len(axes.patches) for axes in figures[2].axes] == [1, 1, 1]
+
+
+# ---- the same lines for a reader who points at them ------------------------------------------------------------------
+
+
+def shown(chart: Chart) -> list[tuple[list[float], list[float]]]:
+    return [(list(series.x), list(series.y)) for plot in chart.plots for series in plot.series]
+
+
+def agree(chart: Chart, figure: Figure) -> None:
+    """Each line of the picture is a series of the chart, and the other way round; the picture has lone dots besides."""
+    drawn = [(x, y) for axes in figure.axes for x, y in points(axes)]
+    alone = [(x, y) for x, y in drawn if np.isfinite(y).sum() == 1]
+    for series in shown(chart):
+        assert any(same_points(series, line) for line in drawn), series
+    for line in drawn:
+        assert line in alone or any(same_points(series, line) for series in shown(chart)), line
+
+
+def same_points(a: tuple[list[float], list[float]], b: tuple[list[float], list[float]]) -> bool:
+    return all(np.array_equal(one, other, equal_nan=True) for one, other in zip(a, b, strict=True))
+
+
+def points(axes: Any) -> list[tuple[list[float], list[float]]]:
+    pairs = [tuple(np.asarray(values, float).tolist() for values in line.get_data()) for line in axes.lines]
+    return [(x, y) for x, y in pairs if x != [0, 1] and np.isfinite(y).any()]
+
+
+def two_runs() -> list[RunData]:
+    one = run([1.0, None, 3.0, 4.0, 5.0], {2: 7.0, 5: 9.0})
+    rows = [{**row, "success_rate": 0.1 * k, "eval_success_rate": 0.5} for k, row in enumerate(one.rows)]
+    return [one, dataclasses.replace(run([2.0, 3.0]), label="other", rows=rows)]
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_a_chart_has_the_lines_of_its_picture(figures: list[Figure], count: int) -> None:
+    runs, panels = two_runs()[-count:], [Panel("return", "return_mean", lambda run: 1.0, "one"), Panel("KL", "kl")]
+    plots.learning_curve(runs, {"E": 10.0})
+    plots.success_curve(runs)
+    plots.metrics(runs, panels)
+    curve = run_charts.learning_curve(runs, {"E": 10.0})
+    made = [curve, run_charts.success_curve(runs), run_charts.metrics(runs, panels)]
+    for chart, figure in zip(made, figures, strict=True):
+        agree(chart, figure)
+        assert [key.name for key in chart.keys] == legend(figure) or chart is made[2]
+        used = {key for plot in chart.plots for series in plot.series for key in series.keys}
+        assert used == {key.name for key in chart.keys}
+    assert [(level.name, level.value) for level in curve.plots[0].levels] == [("expert", 10), ("random", -5)]
+    assert [level.value for level in made[2].plots[0].levels] == [1.0]
+
+
+def test_the_band_is_one_standard_deviation_and_the_random_policy_a_dot() -> None:
+    chart = run_charts.learning_curve([run([None, 2.0, 3.0], {3: 9.0})], {})
+    training, evaluation, random = chart.plots[0].series
+    assert training.band is None and evaluation.band is not None
+    np.testing.assert_array_equal(evaluation.band, [[8.0], [10.0]])
+    assert (list(random.x), list(random.y), random.look.dots) == ([0], [-5], True)
+
+
+def test_dots_of_episodes_are_in_the_chart(figures: list[Figure]) -> None:
+    one = with_episodes((1, 4, 9, 1), (1, 6, 9, 0), (3, 8, 9, NAN))
+    plots.training_episodes([one], [0])
+    chart = run_charts.training_episodes([one], [0])
+    assert shown(chart) == points(figures[0].axes[0])
+    assert [key.name for key in chart.keys] == legend(figures[0])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -126,3 +127,139 @@ def test_a_phone_gets_narrow_pictures_and_a_wide_screen_wide_ones(
         shown = chromium.evaluate("[document.documentElement.scrollWidth, document.images[0].clientWidth]")
         assert shown[0] <= width and 8 / 72 * shown[1] / inches >= 11
     chromium.call("Emulation.clearDeviceMetricsOverride")
+
+
+# ---- figures that answer ---------------------------------------------------------------------------------------------
+
+TIP = "[...document.querySelectorAll('.tip')].filter(tip => !tip.hidden).map(tip => tip.innerText).join()"
+
+
+@pytest.fixture
+def learning_curve(
+    chromium: Browser, pages: dict[str, tuple[Path, int]], cartpole: Path
+) -> Iterator[list[dict[str, str]]]:
+    """The page of one run, on a wide screen, and its metrics; the first panel is the learning curve's."""
+    screen = {"width": 1280, "height": 800, "deviceScaleFactor": 1, "mobile": False}
+    chromium.call("Emulation.setEmulatedMedia", media="screen")
+    chromium.call("Emulation.setDeviceMetricsOverride", **screen)
+    chromium.open(pages["one"][0])
+    with (cartpole / "metrics.csv").open(newline="") as file:
+        yield list(csv.DictReader(file))
+    assert chromium.complaints() == []
+    chromium.call("Emulation.clearDeviceMetricsOverride")
+
+
+def read(value: str) -> str:
+    """A number of the metrics as the page tells it."""
+    return f"{float(f'{float(value):.6g}'):,.10f}".rstrip("0").rstrip(".")
+
+
+def test_pointing_at_a_curve_tells_step_and_values(chromium: Browser, learning_curve: list[dict[str, str]]) -> None:
+    """At the right end stands the last evaluation; the left end is the untrained policy's batch."""
+    left, top, width, height = chromium.plot()
+    chromium.mouse("Moved", left + width - 12, top + height / 2)
+    told, last = chromium.evaluate(TIP), [row for row in learning_curve if row["eval_return_mean"]][-1]
+    assert f"environment steps {read(last['steps'])}" in told
+    assert f"evaluation (deterministic) ± std: {read(last['eval_return_mean'])} (" in told
+    chromium.mouse("Moved", left + 60, top + height / 2)
+    told = chromium.evaluate(TIP)
+    assert told.split("\n")[0] == "environment steps 0"
+    assert f"training episodes (sampled actions): {read(learning_curve[0]['return_mean'])}" in told
+    chromium.mouse("Moved", 1, 1)
+    assert chromium.evaluate(TIP) == ""
+
+
+def test_a_series_is_switched_off_and_on(chromium: Browser, learning_curve: list[dict[str, str]]) -> None:
+    def click() -> str | None:
+        chromium.evaluate("document.querySelector('.legend button').click(), 1")
+        return chromium.evaluate("document.querySelector('.legend button').getAttribute('aria-pressed')")
+
+    left, top, width, height = chromium.plot()
+    assert click() == "false"
+    chromium.mouse("Moved", left + width - 12, top + height / 2)
+    told = chromium.evaluate(TIP)
+    assert "evaluation" in told and "training" not in told
+    assert click() == "true"
+    chromium.mouse("Moved", left + 60, top + height / 2)
+    assert "training" in chromium.evaluate(TIP)
+
+
+def test_dragging_zooms_and_the_button_shows_all_again(chromium: Browser, learning_curve: list[dict[str, str]]) -> None:
+    state = (
+        "(() => { const p = document.querySelector('.plot'); return [+p.getAttribute('aria-valuemin'),"
+        "+p.getAttribute('aria-valuemax'), document.querySelector('.head button').hidden]; })()"
+    )
+    whole = chromium.evaluate(state)
+    assert whole[0] < 0 < float(learning_curve[-1]["steps"]) < whole[1] and whole[2]
+    left, top, width, _ = chromium.plot()
+    inner = width - 58 - 8
+    chromium.mouse("Pressed", left + 58 + inner / 4, top + 50, down=True)
+    chromium.mouse("Moved", left + 58 + inner / 3, top + 50, down=True)
+    chromium.mouse("Moved", left + 58 + inner / 2, top + 50, down=True)
+    chromium.mouse("Released", left + 58 + inner / 2, top + 50)
+    low, high, hidden = chromium.evaluate(state)
+    long = whole[1] - whole[0]
+    assert low == pytest.approx(whole[0] + long / 4, abs=long / 50) and not hidden
+    assert high == pytest.approx(whole[0] + long / 2, abs=long / 50)
+    assert chromium.evaluate(f"document.querySelector('.head button').click(), {state}") == whole
+
+
+def test_the_keyboard_reads_and_zooms(chromium: Browser, learning_curve: list[dict[str, str]]) -> None:
+    said = "document.querySelector('.plot').getAttribute('aria-valuetext')"
+    chromium.evaluate("document.querySelector('.plot').focus(), 1")
+    chromium.key("Home")
+    assert chromium.evaluate(said).startswith("environment steps 0; training episodes (sampled actions): ")
+    chromium.key("ArrowRight")
+    assert chromium.evaluate(said).startswith(f"environment steps {read(learning_curve[0]['steps'])}; ")
+    chromium.key("+")
+    assert chromium.evaluate("document.querySelector('.head button').hidden") is False
+    chromium.key("Escape")
+    assert chromium.evaluate("document.querySelector('.head button').hidden") is True
+
+
+def test_a_tap_on_a_phone_tells_the_values_below_the_panel(
+    chromium: Browser, learning_curve: list[dict[str, str]]
+) -> None:
+    screen = {"width": 360, "height": 800, "deviceScaleFactor": 1, "mobile": True}
+    chromium.call("Emulation.setDeviceMetricsOverride", **screen)
+    chromium.call("Emulation.setTouchEmulationEnabled", enabled=True)
+    left, top, width, height = chromium.plot()
+    chromium.tap(left + width - 12, top + height / 2)
+    last = [row for row in learning_curve if row["eval_return_mean"]][-1]
+    assert read(last["eval_return_mean"]) in chromium.evaluate(TIP)
+    place = "(() => { const r = document.querySelector('.tip').getBoundingClientRect(); return [r.left, r.top, r.right]; })()"
+    begin, above, end = chromium.evaluate(place)
+    assert above >= top + height - 1 and begin >= 0 and end <= 360
+    sizes = "[...document.querySelectorAll('.chart *')].map(e => parseFloat(getComputedStyle(e).fontSize))"
+    assert min(chromium.evaluate(sizes)) >= 11
+    assert chromium.evaluate("document.documentElement.scrollWidth") <= 360
+    chromium.call("Emulation.setTouchEmulationEnabled", enabled=False)
+
+
+def test_prints_and_readers_without_scripts_have_the_pictures(
+    chromium: Browser, pages: dict[str, tuple[Path, int]]
+) -> None:
+    seen = "[...document.images].filter(i => i.offsetHeight > 0).length"
+    page, pictures = pages["one"]
+    chromium.call("Emulation.setEmulatedMedia", media="screen")
+    chromium.open(page)
+    answering = chromium.evaluate("document.querySelectorAll('figure.live').length")
+    assert 0 < answering < pictures and chromium.evaluate(seen) == pictures - answering
+    chromium.call("Emulation.setEmulatedMedia", media="print")
+    assert chromium.evaluate(seen) == pictures
+    assert chromium.evaluate("document.querySelector('.chart').offsetHeight") == 0
+    chromium.call("Emulation.setEmulatedMedia", media="screen")
+    chromium.call("Emulation.setScriptExecutionDisabled", value=True)
+    chromium.open(page)
+    assert chromium.evaluate(seen) == pictures and chromium.evaluate("document.querySelector('.chart')") is None
+    chromium.call("Emulation.setScriptExecutionDisabled", value=False)
+    assert chromium.complaints() == []
+
+
+def test_no_script_but_our_own_runs(chromium: Browser, pages: dict[str, tuple[Path, int]], tmp_path: Path) -> None:
+    page = tmp_path / "page.html"
+    text = pages["one"][0].read_text()
+    page.write_text(text.replace("</main>", "<script>document.title = 'changed'</script></main>"))
+    chromium.open(page)
+    assert chromium.evaluate("document.title") != "changed" and any("script" in told for told in chromium.complaints())
+    assert chromium.evaluate("document.querySelectorAll('figure.live').length") > 0

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pages import check_alone
+from pages import charts, check_alone
 
 from trpo_gail.cli import main
 from trpo_gail.errors import UserError
@@ -89,6 +89,35 @@ def test_the_command_writes_one_file_that_stands_alone(
     images = [attributes for tag, attributes in page.tags if tag == "img"]
     assert len(images) == len(list((tmp_path / "png").iterdir())) == len(PICTURES) + 3
     assert all(image["alt"] for image in images)
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_the_numbers_of_the_page_are_those_of_the_metrics(cartpole: Path, tmp_path: Path) -> None:
+    """To six digits, with the steps at which they stand; what was not measured is a gap."""
+    assert main(["report", str(cartpole), "--episodes", "1", "--out", str(tmp_path / "page.html")]) == 0
+    curve, _, episodic, discriminator, *_ = charts(check_alone((tmp_path / "page.html").read_text()))
+    with (cartpole / "metrics.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    ends = [int(float(row["steps"])) for row in rows]
+    (panel,) = curve["plots"]
+    training, evaluation = panel["series"]
+    assert curve["xs"][training["x"]] == [0, *ends[:-1]] and training["y"] == column(rows, "return_mean")
+    evaluated = [row for row in rows if row["eval_return_mean"]]
+    assert curve["xs"][evaluation["x"]] == [int(float(row["steps"])) for row in evaluated]
+    assert evaluation["y"] == column(evaluated, "eval_return_mean")
+    spread = zip(evaluation["low"], evaluation["high"], column(evaluated, "eval_return_std"), strict=True)
+    for low, high, std in spread:
+        assert std is not None and high - low == pytest.approx(2 * std, rel=1e-4)
+    levels = {level["name"]: level["value"] for level in panel["levels"]}
+    random = json.loads((cartpole / "summary.json").read_text())["random_return_mean"]
+    assert levels == {"expert": 200, "random": pytest.approx(random, rel=1e-5)}
+    for figure, names in ((episodic, ["return_mean", "return_std"]), (discriminator, ["d_loss", "d_entropy"])):
+        for plot, name in zip(figure["plots"], names, strict=False):
+            assert plot["series"][0]["y"] == column(rows, name), name
+
+
+def column(rows: list[dict[str, str]], name: str) -> list[float | None]:
+    return [float(f"{float(row[name]):.6g}") if row[name] else None for row in rows]
 
 
 @pytest.mark.usefixtures("undrawn")

@@ -1,4 +1,5 @@
-"""A report as one HTML file: sections of text, tables and pictures. It needs no network, no script and no other file.
+"""A report as one HTML file: sections of text, tables and pictures. It needs no network and no other file, and no script:
+where scripts run, one makes those figures answer that have a chart.
 
 Pictures are drawn dark on white; on a dark screen the style sheet turns them over, hues kept.
 """
@@ -13,6 +14,8 @@ from html import escape
 from pathlib import Path
 
 from trpo_gail.errors import UserError
+from trpo_gail.reports import chart
+from trpo_gail.reports.chart import Chart
 from trpo_gail.reports.style import for_phones
 from trpo_gail.system import whole_file
 
@@ -37,13 +40,16 @@ class Figure:
     alt: str  # what it shows, for whom does not see it
     caption: str = ""
     narrow: bytes | None = None  # the same for a phone
+    chart: Chart | None = None  # its numbers, for a reader who points at it
 
     @classmethod
-    def drawn(cls, name: str, draw: Callable[[], bytes], alt: str, caption: str = "") -> Figure:
+    def drawn(
+        cls, name: str, draw: Callable[[], bytes], alt: str, caption: str = "", chart: Chart | None = None
+    ) -> Figure:
         """The picture that a function of `plots` draws, wide and narrow."""
         wide = draw()
         with for_phones():
-            return cls(name, wide, alt, caption, draw())
+            return cls(name, wide, alt, caption, draw(), chart)
 
 
 @dataclass(frozen=True)
@@ -90,7 +96,12 @@ def html(title: str, lead: str, sections: Sequence[Section]) -> str:
         body += _paragraphs(section.text)
         body += [_table(part) if isinstance(part, Table) else _figure(part) for part in section.parts]
         body.append("</section>")
-    return _PAGE.format(title=escape(title), style=_STYLE, body="\n".join(body))
+    policy, style = _POLICY, _STYLE
+    if any(isinstance(part, Figure) and part.chart for section in sections for part in section.parts):
+        code, allowed = chart.script()
+        body.append(f"<script>{code}</script>")
+        policy, style = f"{policy}; script-src {allowed}", style + chart.STYLE
+    return _PAGE.format(title=escape(title), policy=policy, style=style, body="\n".join(body))
 
 
 def _paragraphs(text: str) -> Iterator[str]:
@@ -133,7 +144,8 @@ def _figure(figure: Figure) -> str:
     if figure.narrow is not None:
         image = f'<picture><source media="{_PHONE}" srcset="{_data(figure.narrow)}">{image}</picture>'
     caption = f"<figcaption>{escape(figure.caption)}</figcaption>" if figure.caption else ""
-    return f"<figure>{image}{caption}</figure>"
+    numbers = chart.as_html(figure.chart) if figure.chart else ""
+    return f"<figure>{image}{caption}{numbers}</figure>"
 
 
 def _data(png: bytes) -> str:
@@ -143,12 +155,14 @@ def _data(png: bytes) -> str:
 _PHONE = "screen and (max-width: 64rem)"  # narrower than `main` with its margins
 
 
-# The policy forbids, in the browser too, that anything be loaded or run.
+# It forbids, in the browser too, that anything be loaded, and that anything be run but our own script.
+_POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
+
 _PAGE = """<!DOCTYPE html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src data:; style-src 'unsafe-inline'">
+<meta http-equiv="Content-Security-Policy" content="{policy}">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
 <link rel="icon" href="data:,">

@@ -14,7 +14,7 @@ from trpo_gail.config.leaves import flatten
 from trpo_gail.config.tree import Config
 from trpo_gail.errors import UserError
 from trpo_gail.records import EVAL_SUCCESS, LOGIT_EDGES, SUCCESS, logit_below
-from trpo_gail.reports import page, plots
+from trpo_gail.reports import page, plots, run_charts
 from trpo_gail.reports.page import Cell, Figure, Section, Table
 from trpo_gail.reports.plots import Panel
 from trpo_gail.reports.run_data import RunData, load
@@ -202,7 +202,11 @@ def _learning_curve(runs: Sequence[RunData], expert: Mapping[str, float]) -> Sec
         "return. Lines have gaps where nothing was measured."
     )
     picture = Figure.drawn(
-        "learning_curve", lambda: plots.learning_curve(runs, expert), "returns against steps", caption
+        "learning_curve",
+        lambda: plots.learning_curve(runs, expert),
+        "returns against steps",
+        caption,
+        run_charts.learning_curve(runs, expert),
     )
     return Section("Learning curve", "", [picture])
 
@@ -217,7 +221,8 @@ def _success(runs: Sequence[RunData]) -> list[Section]:
         f"{', or by the rule ' + ', '.join(rules) if rules else ''}. Thick: periodic evaluations of the deterministic "
         "policy. Thin: episodes of training, with sampled actions, at the step at which their batch began."
     )
-    picture = Figure.drawn("success", lambda: plots.success_curve(runs), "share of successes against steps")
+    alt, chart = "share of successes against steps", run_charts.success_curve(runs)
+    picture = Figure.drawn("success", lambda: plots.success_curve(runs), alt, chart=chart)
     return [Section("Success", text, [picture])]
 
 
@@ -232,7 +237,8 @@ def _metrics(
     if not shown:
         return Section(title, NOT_RECORDED)
     titles = ", ".join(panel.title for panel in shown)
-    picture = Figure.drawn(name, lambda: plots.metrics(runs, shown, columns), f"{titles} against steps", THIN)
+    alt, chart = f"{titles} against steps", run_charts.metrics(runs, shown, columns)
+    picture = Figure.drawn(name, lambda: plots.metrics(runs, shown, columns), alt, THIN, chart)
     return Section(title, text, [picture])
 
 
@@ -268,6 +274,7 @@ def _episodic(runs: Sequence[RunData]) -> Section:
         lambda: plots.training_episodes(runs, places),
         "returns of single episodes against steps",
         caption,
+        run_charts.training_episodes(runs, places),
     )
     return dataclasses.replace(section, parts=[picture, *section.parts])
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from trpo_gail.reports import page
 from trpo_gail.reports.page import Cell, Figure, Section, Table, format_number
-from trpo_gail.studies.comparison import plots
+from trpo_gail.studies.comparison import charts, plots
 from trpo_gail.studies.comparison.analysis import ALL, NEAR, Analysis, Estimate, Row, near
 from trpo_gail.studies.comparison.fairness import counted, differing, spread, unequal, updates_per_step
 from trpo_gail.studies.comparison.results import Result
@@ -124,7 +124,10 @@ def _curves(found: Analysis) -> Section:
         f"lines are straight. {BAND} The dotted line below the expert's is at a score of {NEAR}."
         + (" Over all tasks, scores against the part of each task's steps." if several else "")
     )
-    picture = Figure("curves", plots.step_curves(found), "Returns against environment steps, by contestant.")
+    picture = Figure(
+        "curves", plots.step_curves(found), "Returns against environment steps, by contestant.",
+        chart=charts.step_curves(found),
+    )  # fmt: skip
     return Section("Return against environment steps", text, [picture])
 
 
@@ -292,7 +295,10 @@ def _time(found: Analysis) -> Section:
         "task", "contestant", "training, s", "environment steps per s", "s to 95 % of the expert, median",
         "evaluations, s", "peak memory, MB",
     ]  # fmt: skip
-    picture = Figure("times_curves", plots.time_curves(found), "Returns against seconds, by contestant.", BAND)
+    picture = Figure(
+        "times_curves", plots.time_curves(found), "Returns against seconds, by contestant.", BAND,
+        chart=charts.time_curves(found),
+    )  # fmt: skip
     return Section("Time", text, [picture, Table(header, rows, "Means over runs, where nothing else is said.")])
 
 
