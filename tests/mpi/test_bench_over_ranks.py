@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from bad_input import EXPERT
-from launch import is_open_mpi
+from launch import WAITING, is_open_mpi
 
 from trpo_gail.bench.throughput import PHASES
 from trpo_gail.cli import main
@@ -16,7 +16,9 @@ TINY = "--num_envs 2 --timesteps_per_batch 64 --d_step 1 --vf_iters 1 --backend 
 
 
 @pytest.mark.skipif(is_open_mpi(), reason="Open MPI needs flags to start more ranks than there are cores")
-def test_scaling(tmp_path: Path) -> None:
+def test_scaling(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in WAITING.items():
+        monkeypatch.setenv(name, value)
     path = tmp_path / "found.json"
     words = ["scaling", "CartPole-v0", "--expert", EXPERT, "--seconds", "0.05", "--repeats", "1", "--flags", TINY]
     assert main(["bench", *words, "--json", str(path)]) == 0

@@ -24,8 +24,7 @@ from trpo_gail.parallel import Workers, cores
 Found = dict[str, Any]
 BLOCK = 64  # steps between two looks at the clock
 DRAWN = 1024  # steps of random actions, which are drawn before the clock starts
-SIZES = (1, 1 << 10, 1 << 14, 1 << 17)  # numbers of a message
-SUMS = 200  # of each size
+SUMS = {1: 200, 1 << 10: 200, 1 << 14: 60, 1 << 17: 20}  # how many, by the numbers in a message
 
 
 def main(job: Found) -> None:
@@ -145,13 +144,13 @@ def _random_demonstrations(config: Config) -> Any:
 def messages(workers: Workers) -> Found:
     """Median microseconds of a sum over ranks, by its size in bytes."""
     found = []
-    for size in SIZES:
+    for size, count in SUMS.items():
         values, times = np.zeros(size), list[float]()
-        for _ in range(SUMS):
+        for _ in range(count):
             start = time.perf_counter()
             workers.sum(values)
             times.append(time.perf_counter() - start)
-        found.append({"bytes": 8 * size, "us": 1e6 * float(np.median(times[SUMS // 10 :]))})
+        found.append({"bytes": 8 * size, "us": 1e6 * float(np.median(times[count // 10 :]))})
     return {"messages": found}
 
 
