@@ -36,7 +36,6 @@ from trpo_gail.bench.jobs import Found, demonstrations, in_turn, last_line, mach
 from trpo_gail.bench.tables import table
 from trpo_gail.bench.throughput import PHASES
 from trpo_gail.bench.update import update
-from trpo_gail.config.files import to_dict
 from trpo_gail.config.presets import changed, preset
 from trpo_gail.config.tree import Config
 from trpo_gail.errors import UserError
@@ -47,7 +46,7 @@ from trpo_gail.system import whole_file
 
 PROGRAMS = Path(__file__).with_name("peers")
 TORCH = "torch==2.13.0"  # is installed first and alone, so that no other package chooses its build
-_MUJOCO = ("mujoco==4.0.0", "imageio==2.38.1")
+_MUJOCO = ("mujoco==4.0.0", "imageio==2.38.1", "packaging==26.4")  # gymnasium imports the others, too
 VENVS = {
     "imitation": ("imitation==1.0.1", "stable-baselines3==2.2.1", "sb3-contrib==2.2.1", "gymnasium==0.29.1", *_MUJOCO),
     "tianshou": ("tianshou==2.0.1", "gymnasium==1.4.0", *_MUJOCO),
@@ -145,10 +144,14 @@ class Task:
         }
         return about | limits | dataclasses.asdict(self.terms) | {"rows": rows}
 
+    def settings(self, name: str) -> dict[str, Any]:
+        """What ours has besides its own defaults, by path: the pairs, and perhaps the peers' terms."""
+        pairs = {"expert": self.expert, "trajectories": 4, "subsample": 20}
+        return pairs | (on_terms(self.terms) if name == EQUAL else {})
+
     def config(self, name: str) -> Config:
-        """Ours: its own defaults, or the peers' terms."""
-        base = dataclasses.replace(preset("default", self.env), expert=self.expert, trajectories=4, subsample=20)
-        return base if name == OURS else changed(base, on_terms(self.terms))
+        """The same as a config."""
+        return changed(preset("default", self.env), self.settings(name))
 
 
 def on_terms(terms: Terms) -> dict[str, Any]:
@@ -179,21 +182,24 @@ def of_peer(task: Task, name: str, job: Found) -> Found:
     return found
 
 
-def ours_to_expert(config: Config, cores: int, seed: int, task: Task) -> Found:
+def words(settings: dict[str, Any]) -> list[str]:
+    """Settings as flags of `train`."""
+    found = []
+    for path, value in settings.items():
+        found += [f"--{path}", *map(str, value if isinstance(value, tuple) else [value])]
+    return found
+
+
+def ours_to_expert(task: Task, name: str, cores: int, seed: int) -> Found:
     """Train as a user does, until metrics.csv shows the bar or the time is over."""
-    with tempfile.TemporaryDirectory() as name:
-        out = Path(name) / "run"
-        flags = Path(name) / "flags.json"
-        settings = dataclasses.replace(
-            config,
-            seed=seed,
-            steps=10**9,
-            eval_every=task.eval_every,
-            eval_episodes=task.eval_episodes,
-            final_episodes=0,
-        )
-        flags.write_text(json.dumps(to_dict(settings)))
-        command = [sys.executable, "-m", "trpo_gail", "train", "--config", str(flags), "--out", str(out), "--quiet"]
+    limits = {
+        "seed": seed, "steps": 10**9, "eval_every": task.eval_every, "eval_episodes": task.eval_episodes,
+        "final_episodes": 0,
+    }  # fmt: skip
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder) / "run"
+        flags = words(task.settings(name) | limits)
+        command = [sys.executable, "-m", "trpo_gail", "train", task.env, *flags, "--out", str(out), "--quiet"]
         process = subprocess.Popen([*mpirun(cores), *_on_cores(cores), *command], env=os.environ | ONE_THREAD)
         try:
             while True:
@@ -201,7 +207,7 @@ def ours_to_expert(config: Config, cores: int, seed: int, task: Task) -> Found:
                 if (found := reached(rows, task.bar, task.seconds)) is not None:
                     return found
                 if process.poll() is not None:
-                    raise UserError(f"{OURS}: training ended with exit code {process.returncode}")
+                    raise UserError(f"{name}: training ended with exit code {process.returncode}")
                 time.sleep(0.5)
         finally:
             if process.poll() is None:
@@ -260,7 +266,7 @@ def to_expert(task: Task, names: Sequence[str], cores: Sequence[int], seeds: int
             if name in PEERS:
                 found = of_peer(task, name, task.job(name, n, seed, task.bar))
             else:
-                found = ours_to_expert(task.config(name), n, seed, task)
+                found = ours_to_expert(task, name, n, seed)
             runs[name, n].append({"seed": seed, **{key: found[key] for key in ("to_expert_s", "to_expert_steps")}})
             print(f"seed {seed}, {name}, {n} core(s): {found['to_expert_s']} s", file=sys.stderr, flush=True)
     return {

@@ -16,6 +16,7 @@ from bench_peers import OURS, PEERS, Task, Terms, middle, reached, wrong  # noqa
 from peers import common  # noqa: E402
 
 from trpo_gail.bench.throughput import PHASES  # noqa: E402
+from trpo_gail.commands.train import parse_flags  # noqa: E402
 from trpo_gail.errors import UserError  # noqa: E402
 
 TASK = Task(Path("no/such"), "Hopper-v4", "Hopper-v4", Path("pairs.npz"), 90.0, 60.0, 1000, 2, Terms())
@@ -62,6 +63,11 @@ def test_our_settings_on_their_terms() -> None:
     assert config.critic.vf_iters == terms.vf_iters and config.critic.vf_batch_size == terms.vf_batch
     assert config.discriminator.d_batch_size == terms.d_batch and config.d_step == terms.d_step
     assert TASK.config(OURS).num_envs != terms.num_envs
+
+
+def test_settings_as_flags_are_the_same_settings() -> None:
+    flags = bench_peers.words(TASK.settings(bench_peers.EQUAL))
+    assert parse_flags(["Hopper-v4", *flags]).config == TASK.config(bench_peers.EQUAL)
 
 
 def test_pins_are_compared_with_what_is_installed(tmp_path: Path) -> None:
