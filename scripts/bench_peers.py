@@ -110,7 +110,7 @@ def make(folder: Path) -> None:
 def wrong(python: Path, pins: Sequence[str]) -> list[str]:
     """What an environment has in another version than the pins say, or not at all."""
     done = subprocess.run([str(python), "-m", "pip", "freeze"], capture_output=True, text=True, check=True)
-    held = dict(line.split("==") for line in done.stdout.lower().splitlines() if "==" in line)
+    held = dict(line.split("==") for line in done.stdout.lower().replace("_", "-").splitlines() if "==" in line)
     wanted = dict(pin.split("==") for pin in pins)
     found = {name: held.get(name, "missing").partition("+")[0] for name in wanted}
     return [f"{name} {found[name]}, expected {version}" for name, version in wanted.items() if found[name] != version]

@@ -72,9 +72,9 @@ def test_settings_as_flags_are_the_same_settings() -> None:
 
 def test_pins_are_compared_with_what_is_installed(tmp_path: Path) -> None:
     freeze = tmp_path / "python"
-    freeze.write_text("#!/bin/sh\nprintf 'Torch==2.13.0+cpu\\nimitation==1.0.0\\n'\n")
+    freeze.write_text("#!/bin/sh\nprintf 'Torch==2.13.0+cpu\\nimitation==1.0.0\\nsb3_contrib==2.9.2\\n'\n")
     freeze.chmod(0o755)
-    assert wrong(freeze, ["torch==2.13.0", "imitation==1.0.1", "mujoco==4.0.0"]) == [
+    assert wrong(freeze, ["torch==2.13.0", "sb3-contrib==2.9.2", "imitation==1.0.1", "mujoco==4.0.0"]) == [
         "imitation 1.0.0, expected 1.0.1", "mujoco missing, expected 4.0.0",
     ]  # fmt: skip
 

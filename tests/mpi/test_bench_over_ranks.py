@@ -30,5 +30,5 @@ def test_scaling(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         assert point["times_one"] == pytest.approx(point["steps_s"] / one["steps_s"])
         assert point["messages"] > 10 and point["summed_bytes"] > 1000
         spent = point["communication_s"] + point["waiting_s"] + sum(point["own_s"][name] for name in PHASES)
-        assert 0 < spent <= 1.001 * point["iteration_s"]
+        assert 0 < spent <= 1.1 * point["iteration_s"]  # rank 0's; the other's may begin a moment before
     assert [one["bytes"] for one in found["messages"][0]["sums"]] == [8, 8 << 10, 8 << 14, 8 << 17]
