@@ -27,6 +27,7 @@ import numpy as np
 import torch
 
 from trpo_gail.adversaries.discriminator import Discriminator
+from trpo_gail.bench import toys
 from trpo_gail.build import make_adversary, make_learner
 from trpo_gail.config.presets import preset
 from trpo_gail.config.tree import Config, DiscriminatorConfig, PolicyConfig
@@ -36,8 +37,6 @@ from trpo_gail.parallel import Workers
 from trpo_gail.policies.fisher import fisher_product
 from trpo_gail.sampling import transitions
 from trpo_gail.sampling.batch import Rows
-from trpo_gail.sampling.rollout import Rollout
-from trpo_gail.spaces.spec import EnvSpec
 from trpo_gail.system import whole_file
 
 WIDTHS, BATCHES = (64, 256, 1024, 4096), (2048, 16384, 65536)
@@ -47,30 +46,6 @@ MOST = 1024 * 1024 * 4096  # units^2 * rows per CPU thread of a cell; beyond, it
 TRAINING = 20.0  # s
 Found = dict[str, Any]
 Device = Literal["cpu", "cuda"]
-
-
-class Still:
-    """Environments that are never stepped, since only updates are timed."""
-
-    def __init__(self, spec: EnvSpec) -> None:
-        self.spec, self.num_envs = spec, ENVS
-
-
-def spec() -> EnvSpec:
-    """Hopper's sizes."""
-    from gymnasium.spaces import Box
-
-    return EnvSpec("Hopper", "gymnasium", {}, Box(-np.inf, np.inf, (11,)), Box(-1.0, 1.0, (3,)), 1000)
-
-
-def rollout(rows: int) -> Rollout:
-    """Random transitions without an end."""
-    rng, steps = np.random.default_rng(0), rows // ENVS
-    nothing = np.zeros((steps, ENVS), bool)
-    return Rollout(
-        rng.standard_normal((steps + 1, ENVS, 11)), rng.standard_normal((steps, ENVS, 3)).astype(np.float32),
-        rng.standard_normal((steps, ENVS)), nothing, nothing, ~nothing, np.tile(np.arange(steps)[:, None], (1, ENVS)),
-    )  # fmt: skip
 
 
 def config(width: int, rows: int, device: Device) -> Config:
@@ -86,14 +61,15 @@ def config(width: int, rows: int, device: Device) -> Config:
 
 def parts(width: int, rows: int, device: Device) -> dict[str, Callable[[], Any]]:
     """The timed functions, by name."""
-    cfg, workers, held = config(width, rows, device), Workers(), rollout(rows)
+    cfg, workers, spec = config(width, rows, device), Workers(), toys.spec(11, 3)
+    held = toys.rollout(spec, rows // ENVS, ENVS)
     seen = transitions.of([held], Rows(0, rows, rows))
     expert = dataclasses.replace(seen, observations=seen.observations.astype(np.float32))
-    learner = make_learner(cfg, Still(spec()), expert, workers)  # type: ignore[arg-type]
+    learner = make_learner(cfg, toys.Still(spec, ENVS), expert, workers)  # type: ignore[arg-type]
     batch = learner.critic.batch(held, held.rewards, Rows(0, rows, rows))
     policy, trpo = learner.policy, learner.generator
     assert isinstance(trpo, TRPO)
-    discriminator = make_adversary(cfg, spec(), expert, policy, workers)
+    discriminator = make_adversary(cfg, spec, expert, policy, workers)
     assert isinstance(discriminator, Discriminator)
     policy.normaliser.add(torch.cat([torch.tensor([1.0]), torch.zeros(11), torch.ones(11)]))
     with torch.no_grad():
@@ -176,7 +152,7 @@ def counts(device: Device) -> dict[str, dict[str, int]]:
 
 def trainings(device: Device, seconds: float, env: str, expert: str) -> dict[str, float | None]:
     """Environment steps per second of whole trainings, by place."""
-    from trpo_gail.studies import bench
+    from trpo_gail.bench.jobs import measured
 
     rates: dict[str, float | None] = {}
     where: Device
@@ -184,7 +160,7 @@ def trainings(device: Device, seconds: float, env: str, expert: str) -> dict[str
         title = f"{where}, {ranks} rank{'s' if ranks > 1 else ''}"
         given = dataclasses.replace(preset("default", env), expert=expert, device=where)
         try:
-            rates[title] = bench.measure("training", given, ranks, seconds)
+            rates[title] = measured("training", given, ranks, seconds)["steps_s"]
         except UserError as error:
             print(f"{title}: {error}", file=sys.stderr)
             rates[title] = None

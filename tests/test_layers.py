@@ -20,6 +20,7 @@ ROOT = Path(trpo_gail.__file__).parent
 LAYERS = [
     "cli __main__",
     "commands api",
+    "bench",
     "studies exports",
     "runs reports",  # a run draws its learning curve
     "algorithm build",
@@ -157,7 +158,7 @@ def imported_by(code: str) -> set[str]:
     "code",
     [
         "import trpo_gail; trpo_gail.Config; trpo_gail.UserError; trpo_gail.__version__",
-        "import trpo_gail.config.tree, trpo_gail.cli, trpo_gail.studies.bench",
+        "import trpo_gail.config.tree, trpo_gail.cli, trpo_gail.bench.jobs",
         "from trpo_gail.cli import main; assert main(['--help']) == 0 == main(['--version'])",
         "from trpo_gail.cli import main\ntry: main(['train', '--help'])\nexcept SystemExit as stop: assert not stop.code",
     ],

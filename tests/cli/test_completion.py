@@ -156,6 +156,7 @@ def test_bash_completes_files_where_they_may_be(tmp_path: Path, words: list[str]
         ("trpo-gail train x --g_s", ["--g_step"]),
         ("trpo-gail bench data --gig", ["--gigabytes"]),
         ("trpo-gail bench --gig", []),
+        ("trpo-gail bench scaling --ba", ["--batches"]),
         ("trpo-gail completion z", ["zsh"]),
     ],
 )

@@ -14,6 +14,7 @@ import h5py
 import numpy as np
 import pytest
 
+from trpo_gail.bench import data as bench_data
 from trpo_gail.errors import UserError
 from trpo_gail.experts import describe, editing, load, streams
 from trpo_gail.experts.data import Demonstrations
@@ -22,7 +23,6 @@ from trpo_gail.experts.files import hdf5_writing
 from trpo_gail.experts.outline import outline
 from trpo_gail.experts.save import save, writer
 from trpo_gail.experts.subsampling import paper_rows
-from trpo_gail.studies import bench_data
 
 WRITTEN = ["native", "d4rl", "minari", "paper", "stable_baselines"]
 

@@ -1,25 +1,71 @@
-"""`trpo-gail bench` and `trpo-gail bench data`."""
+"""`trpo-gail bench` and its subcommands.
+
+trpo-gail bench throughput Hopper-v4 --ranks 1 2
+trpo-gail bench update --batches 2048 50000 --widths 64 256
+trpo-gail bench scaling Hopper-v4 --ranks 2 4 8
+trpo-gail bench memory Humanoid-v4 --preset paper
+trpo-gail bench data
+"""
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+import shlex
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from trpo_gail.commands.parsing import alone, parse, print_table
+from trpo_gail.commands.parsing import alone, file_errors, parse, print_table
+from trpo_gail.commands.train import parse_flags
 from trpo_gail.config.marks import Positional
 from trpo_gail.config.tree import PresetName
+from trpo_gail.errors import UserError
 
 if TYPE_CHECKING:
+    from trpo_gail.config.tree import Config
     from trpo_gail.parallel import Workers
+
+Found = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class _BenchArguments:
+class _Output:
+    json: str | None = None
+    """Also write the results to this file, as JSON."""
+    png: str | None = None
+    """Also draw them, into this file."""
+
+
+@dataclass(frozen=True)
+class _Task:
     env: Annotated[str, Positional("ENV")] = "Hopper-v4"
     """Environment id."""
     expert: str | None = None
-    """File of demonstrations; None takes expert_data/<env>.h5, or else what comes with the package."""
+    """Demonstrations; None takes expert_data/ENV.h5, or what comes with the package, or else episodes of random actions,
+    since how good they are changes nothing in the work."""
+    preset: PresetName = "default"
+    """Set of defaults to train with; an iteration of `paper` takes seconds, so it needs longer measurements."""
+    flags: str = ""
+    """More flags of `train`, such as --flags="--num_envs 8 --d_step 4"."""
+
+
+@dataclass(frozen=True)
+class _Turns:
+    seconds: float = 10.0
+    """Duration of each measurement, in seconds."""
+    repeats: int = 5
+    """Number of measurements of each kind, which take turns; medians and medians of paired ratios are printed."""
+
+
+@dataclass(frozen=True)
+class _Overview:
+    """Without a subcommand: raw stepping and training on one core and on several, in short."""
+
+    env: Annotated[str, Positional("ENV")] = "Hopper-v4"
+    """Environment id."""
+    expert: str | None = None
+    """File of demonstrations; None takes what `bench throughput` takes."""
     preset: PresetName = "default"
     """Set of defaults to train with; an iteration of `paper` takes seconds, so it needs longer measurements."""
     seconds: float = 20.0
@@ -33,39 +79,166 @@ class _BenchArguments:
 
 
 @dataclass(frozen=True)
-class _DataArguments:
+class _Throughput(_Output, _Turns, _Task):
+    ranks: tuple[int, ...] = (1,)
+    """Numbers of ranks, each on a core of its own; the environments are shared out among them."""
+
+
+@dataclass(frozen=True)
+class _Scaling(_Output, _Turns, _Task):
+    ranks: tuple[int, ...] = (2,)
+    """Numbers of ranks to compare with one rank; more than there are cores share these."""
+    batches: tuple[int, ...] = ()
+    """Rows of a batch; without it the preset's."""
+
+
+@dataclass(frozen=True)
+class _Memory(_Output, _Task):
+    ranks: tuple[int, ...] = (1,)
+    """Numbers of ranks."""
+    batches: tuple[int, ...] = ()
+    """Rows of a batch; without it the preset's."""
+    iterations: int = 2
+    """Iterations to train for, after a first one."""
+
+
+@dataclass(frozen=True)
+class _Update(_Output):
+    preset: PresetName = "default"
+    """Set of defaults whose updates are timed."""
+    flags: str = ""
+    """More flags of `train`, such as --flags="--trpo.cg_iters 5"."""
+    batches: tuple[int, ...] = (2048, 50_000)
+    """Rows of a batch."""
+    widths: tuple[int, ...] = (64, 256)
+    """Units of each of the two hidden layers of every network."""
+    observations: int = 11
+    """Numbers in an observation; Hopper has 11."""
+    actions: int = 3
+    """Numbers in an action."""
+    repeats: int = 9
+    """Number of measurements of each part, which take turns with its matrix products."""
+
+
+@dataclass(frozen=True)
+class _Data(_Output):
     gigabytes: float = 0.05
     """Size of the file that is converted, in 10^9 bytes; five times that is needed on the disk."""
     repeats: int = 5
     """Number of measurements of loading and of reading, which take turns; medians and ratios are printed."""
     folder: str | None = None
     """Folder for the files, which are removed; None takes the system's for temporary files."""
-    json: bool = False
-    """Print the results as JSON."""
 
 
-FLAGS: dict[str, type] = {"bench": _BenchArguments, "bench data": _DataArguments}
+FLAGS: dict[str, type] = {
+    "bench": _Overview,
+    "bench throughput": _Throughput,
+    "bench update": _Update,
+    "bench scaling": _Scaling,
+    "bench memory": _Memory,
+    "bench data": _Data,
+}
 
 
 def run(arguments: list[str], workers: list[Workers]) -> int:
     """Measure, and print the medians."""
-    if arguments[:1] == ["data"]:
-        of_data = parse(_DataArguments, arguments[1:], "bench data")
-        from trpo_gail.studies.bench_data import bench_data
+    name = f"bench {arguments[0]}" if arguments else ""
+    if name not in FLAGS:
+        return _overview(parse(_Overview, arguments, "bench"))
+    given: Any = parse(FLAGS[name], arguments[1:], name)
+    for path in filter(None, (given.json, given.png)):
+        if not Path(path).parent.is_dir():  # before the work, not after it
+            raise UserError(f"{name}: {path}: the folder {Path(path).parent} does not exist")
+    alone(name)
+    _show(_MEASUREMENTS[name](given), given)
+    return 0
 
-        alone("bench data")
-        return _print(bench_data(of_data.gigabytes, of_data.repeats, of_data.folder), of_data.json)
-    given = parse(_BenchArguments, arguments, "bench")
-    from trpo_gail.studies.bench import bench
 
+def _show(found: Found, output: _Output) -> None:
+    from trpo_gail.bench.tables import lines
+    from trpo_gail.system import whole_file
+
+    for line in lines(found):
+        print(line)
+    with file_errors():
+        if output.json:
+            whole_file.write(Path(output.json), (json.dumps(found, indent=1) + "\n").encode())
+        if output.png:
+            from trpo_gail.bench.pictures import picture
+
+            whole_file.write(Path(output.png), picture(found))
+
+
+def _overview(given: _Overview) -> int:
     alone("bench")
-    result = bench(given.env, given.expert, given.seconds, given.repeats, given.ranks, given.preset)
-    return _print(result, given.json)
+    from trpo_gail.bench.overview import overview
 
-
-def _print(result: dict[str, Any], as_json: bool) -> int:
-    if as_json:
+    config = _config(given.env, given.expert, given.preset, "")
+    result = overview(config, given.seconds, given.repeats, given.ranks)
+    if given.json:
         print(json.dumps(result))
     else:
         print_table(result.items())
     return 0
+
+
+def _of(task: _Task) -> Config:
+    return _config(task.env, task.expert, task.preset, task.flags)
+
+
+def _config(env: str, expert: str | None, preset: PresetName, flags: str) -> Config:
+    """What `train` would make of these, with four trajectories of a file, every 20th row, as in the paper."""
+    from trpo_gail.bench.jobs import demonstrations
+
+    file = demonstrations(env, expert)
+    config = _parsed([env, *(["--expert", file] if file else []), "--preset", preset], flags)
+    if file is None or config.trajectories is not None or config.subsample != 1 or not config.imitates:
+        return config
+    return replace(config, trajectories=4, subsample=20)
+
+
+def _parsed(words: list[str], flags: str) -> Config:
+    try:
+        return parse_flags([*words, *shlex.split(flags)]).config
+    except (UserError, ValueError) as error:
+        raise UserError(f"--flags {flags!r}: {error}" if flags else str(error)) from None
+
+
+def _throughput(given: _Throughput) -> Found:
+    from trpo_gail.bench.throughput import throughput
+
+    return throughput(_of(given), given.ranks, given.seconds, given.repeats)
+
+
+def _update(given: _Update) -> Found:
+    from trpo_gail.bench.update import update
+
+    config = _parsed(["Toy", "--preset", given.preset], given.flags)
+    return update(config, given.batches, given.widths, (given.observations, given.actions), given.repeats)
+
+
+def _scaling(given: _Scaling) -> Found:
+    from trpo_gail.bench.scaling import scaling
+
+    return scaling(_of(given), given.ranks, given.seconds, given.repeats, given.batches)
+
+
+def _memory(given: _Memory) -> Found:
+    from trpo_gail.bench.memory import memory
+
+    return memory(_of(given), given.ranks, given.batches, given.iterations)
+
+
+def _data(given: _Data) -> Found:
+    from trpo_gail.bench.data import bench_data
+
+    return bench_data(given.gigabytes, given.repeats, given.folder)
+
+
+_MEASUREMENTS: dict[str, Callable[[Any], Found]] = {
+    "bench throughput": _throughput,
+    "bench update": _update,
+    "bench scaling": _scaling,
+    "bench memory": _memory,
+    "bench data": _data,
+}

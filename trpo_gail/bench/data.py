@@ -1,15 +1,13 @@
-"""How fast demonstrations are loaded, against how fast h5py reads the same bytes, and what memory converting takes.
+"""How fast demonstrations are loaded and converted, against how fast h5py reads and copies the same bytes, and what memory
+converting takes.
 
-Each measurement runs in a process of its own. Loading and reading take turns, so that a machine whose speed drifts
-favours neither; medians and the median of paired ratios count. Memory is the largest that was resident in the process
-that converts.
+Each measurement runs in a process of its own. Loading and reading take turns, and so do each conversion and a copy, so that
+a machine whose speed drifts favours none; medians and the median of paired ratios count. Memory is the largest that was
+resident in the process that converts.
 """
 
 from __future__ import annotations
 
-import os
-import resource
-import subprocess
 import sys
 import tempfile
 import time
@@ -20,10 +18,10 @@ from typing import Any
 
 import numpy as np
 
+from trpo_gail.bench.jobs import Found, last_line, machine
 from trpo_gail.errors import UserError
 from trpo_gail.experts.data import Demonstrations
 from trpo_gail.experts.formats import native
-from trpo_gail.studies.launch import ONE_THREAD
 
 EPISODES, STEPS = 1000, 1000  # of the file that is loaded
 _ROW = 83  # bytes of a row in the native file
@@ -39,13 +37,23 @@ CONVERSIONS = (
 )
 
 
-def bench_data(gigabytes: float, repeats: int, folder: str | None) -> dict[str, Any]:
-    """Run all measurements; prints nothing. Files are made in a new folder within `folder`, and removed."""
-    if gigabytes <= 0 or repeats < 1:
-        raise UserError(f"--gigabytes {gigabytes}, --repeats {repeats}: each must be more than 0")
+def bench_data(gigabytes: float, repeats: int, folder: str | None, episodes: int = EPISODES) -> Found:
+    """Run all measurements; prints nothing. Files are made in a new folder within `folder`, and removed. `episodes` are those
+    of the file that is loaded. Raises UserError."""
+    if gigabytes <= 0:
+        raise UserError(f"--gigabytes: {gigabytes:g} given, more than 0 expected")
+    if repeats < 1:
+        raise UserError(f"--repeats: {repeats} given, at least 1 expected")
     try:
         with tempfile.TemporaryDirectory(dir=folder) as name:
-            return _loading(Path(name), repeats) | _converting(Path(name), gigabytes)
+            loading = _loading(Path(name), repeats, episodes)
+            return {
+                "bench": "data",
+                **machine(),
+                "repeats": repeats,
+                "loading": loading,
+                **_converting(Path(name), gigabytes),
+            }
     except FileNotFoundError as error:
         raise UserError(f"--folder: {error.filename}: no such folder") from error
 
@@ -76,42 +84,53 @@ def _written(path: Path, episodes: int) -> Path:
     return path
 
 
-def _loading(folder: Path, repeats: int) -> dict[str, Any]:
-    path = _written(folder / "load.h5", EPISODES)
+def _loading(folder: Path, repeats: int, episodes: int) -> Found:
+    path = _written(folder / "load.h5", episodes)
     seconds: dict[str, list[float]] = {"read": [], "load": []}
     for _ in range(repeats):
         for what, times in seconds.items():
-            times.append(float(_child(["-m", "trpo_gail.studies.bench_data", what, str(path)])))
+            times.append(_seconds(what, path))
+    size = path.stat().st_size
     path.unlink()
-    pairs = zip(seconds["read"], seconds["load"], strict=True)
     return {
-        "episodes x steps x dimensions": f"{EPISODES} x {STEPS} x 17",
-        "repeats": repeats,
-        "h5py reads it, seconds": median(seconds["read"]),
-        "it is loaded, seconds": median(seconds["load"]),
-        "rate of loading / h5py's": median(read / load for read, load in pairs),
+        "rows": episodes * STEPS,
+        "bytes": size,
+        "h5py_s": median(seconds["read"]),
+        "load_s": median(seconds["load"]),
+        "ratio": median(read / load for read, load in zip(seconds["read"], seconds["load"], strict=True)),
     }
 
 
-def _converting(folder: Path, gigabytes: float) -> dict[str, Any]:
+def _converting(folder: Path, gigabytes: float) -> Found:
     files = {"native": _written(folder / "native", max(1, round(gigabytes * 1e9 / _ROW / STEPS)))}
-    found: dict[str, Any] = {"size of the native file, bytes": files["native"].stat().st_size}
+    size = files["native"].stat().st_size
+    rows = []
     for source, to in CONVERSIONS:
         out = folder / (to if to not in files else "again")
+        copy_s = _seconds("copy", files["native"])
         began = time.perf_counter()
         megabytes = converted(files[source], out, to)
         taken = time.perf_counter() - began
-        found[f"{source} to {to}"] = f"{megabytes} MB resident at most, {taken:.0f} s"
+        rows.append(
+            {
+                "from": source,
+                "to": to,
+                "seconds": taken,
+                "megabytes_s": size / 1e6 / taken,
+                "ratio": copy_s / taken,
+                "peak_mb": megabytes,
+            }
+        )
         if to not in files:
             files[to] = out
         else:
             out.unlink()
-    return found
+    return {"converted_bytes": size, "conversions": rows}
 
 
 # `trpo-gail`, followed by the memory that it took.
 _MAIN = (
-    "import sys; from trpo_gail.cli import main; from trpo_gail.studies.bench_data import resident; "
+    "import sys; from trpo_gail.cli import main; from trpo_gail.bench.resident import resident; "
     "code = main(sys.argv[1:]); print(resident()); sys.exit(code)"
 )
 
@@ -121,20 +140,20 @@ def converted(source: Path, out: Path, to: str) -> int:
     return int(_child(["-c", _MAIN, "data", "convert", str(source), str(out), "--to", to]))
 
 
+def _seconds(what: str, path: Path) -> float:
+    return float(_child(["-m", "trpo_gail.bench.data", what, str(path)]))
+
+
 def _child(words: list[str]) -> str:
     """What a fresh process prints last."""
-    done = subprocess.run([sys.executable, *words], capture_output=True, text=True, env=os.environ | ONE_THREAD)
-    if done.returncode:
-        said = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
-        raise UserError(f"bench data: a measurement failed: {said[-1]}")
-    return done.stdout.strip().splitlines()[-1]
+    return last_line([sys.executable, *words], "a measurement of data")
 
 
 # ---- in the measured process -----------------------------------------------------------------------------------------
 
 
 def _measure(what: str, path: str) -> None:
-    """Print the seconds that it takes to load, or read, a file."""
+    """Print the seconds that it takes to load a file, or h5py to read or copy it."""
     import h5py
 
     from trpo_gail.experts.load import load
@@ -144,19 +163,20 @@ def _measure(what: str, path: str) -> None:
         load(path)
     else:
         with h5py.File(path) as file:
-            held = [file[name][()] for name in file]
+            held = {name: file[name][()] for name in file}
         assert held
+        if what == "copy":
+            _copy(Path(f"{path}.copy"), held)
     print(time.perf_counter() - began)
 
 
-def resident() -> int:
-    """The most megabytes that were resident in this process."""
-    try:
-        lines = Path("/proc/self/status").read_text().splitlines()
-        return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM:")) >> 10
-    except (OSError, StopIteration):  # no Linux; the kernel's other number counts what the parent had as well
-        most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        return most >> (20 if sys.platform == "darwin" else 10)
+def _copy(path: Path, held: dict[str, Any]) -> None:
+    import h5py
+
+    with h5py.File(path, "w") as file:
+        for name, values in held.items():
+            file[name] = values
+    path.unlink()
 
 
 if __name__ == "__main__":

@@ -1,0 +1,95 @@
+"""`trpo-gail bench` as a user calls it, on the smallest tasks."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from trpo_gail.bench.data import CONVERSIONS, bench_data
+from trpo_gail.cli import main
+from trpo_gail.commands.bench import FLAGS
+
+TINY = ["--flags", "--num_envs 2 --timesteps_per_batch 64 --d_step 1 --vf_iters 1 --backend gymnasium"]
+ABOUT = {"bench", "env", "preset", "num_envs", "timesteps_per_batch", "demonstrations", "date", "cores", "versions"}
+
+
+def written(tmp_path: Path, *words: str) -> dict[str, Any]:
+    """What a subcommand writes into its two files."""
+    files = tmp_path / "found.json", tmp_path / "found.png"
+    assert main(["bench", *words, "--json", str(files[0]), "--png", str(files[1])]) == 0
+    assert files[1].read_bytes().startswith(b"\x89PNG")
+    found: dict[str, Any] = json.loads(files[0].read_text())
+    return found
+
+
+@pytest.mark.slow
+def test_throughput(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    found = written(tmp_path, "throughput", "CartPole-v0", "--seconds", "0.05", "--repeats", "1", *TINY)
+    assert found.keys() >= ABOUT | {"repeats", "seconds", "ranks"}
+    assert found["num_envs"] == 2 and found["timesteps_per_batch"] == 64
+    (one,) = found["ranks"]
+    assert one["ratio"] == pytest.approx(one["training_steps_s"] / one["raw_steps_s"])
+    assert sum(phase["share"] for phase in one["phases"].values()) == pytest.approx(1.0)
+    assert all(phase["share"] > 0 for phase in one["phases"].values())
+    assert one["limit"] in one["phases"]
+    assert f"ratio {one['ratio']:.3f}" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_memory_without_a_file_of_demonstrations(tmp_path: Path) -> None:
+    found = written(tmp_path, "memory", "Acrobot-v1", "--iterations", "1", *TINY)
+    assert found["demonstrations"] == "random actions"
+    (row,) = found["rows"]
+    assert 50 < row["at_start_mb"] <= row["peak_mb"] == row["peak_mb_by_rank"][0] < 2000
+
+
+@pytest.mark.slow
+def test_update(tmp_path: Path) -> None:
+    found = written(tmp_path, "update", "--batches", "32", "--widths", "4", "--repeats", "1")
+    assert {row["part"] for row in found["parts"]} >= {"Fisher product", "TRPO update", "critic pass"}
+
+
+@pytest.mark.slow
+def test_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("trpo_gail.bench.data.CONVERSIONS", CONVERSIONS[:2])
+    found = bench_data(1e-6, 1, str(tmp_path), episodes=1)
+    assert found["loading"]["rows"] == 1000 and found["loading"]["bytes"] > 80_000
+    assert found["loading"]["ratio"] == pytest.approx(found["loading"]["h5py_s"] / found["loading"]["load_s"])
+    for row, (source, to) in zip(found["conversions"], CONVERSIONS[:2], strict=True):
+        assert (row["from"], row["to"]) == (source, to) and row["seconds"] > 0 and row["peak_mb"] > 10
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["throughput", "--ranks", "0"], "--ranks: 0 given, different numbers from 1 on expected"),
+        (["throughput", "--expert", "no_such.h5"], "no_such.h5: no such file"),
+        (["throughput", "--seconds", "0"], "--seconds: 0 given, more than 0 expected"),
+        (["throughput", "--flags", "--no_such 3"], "--flags '--no_such 3'"),
+        (["throughput", "--flags", "'"], "--flags"),
+        (["throughput", "--json", "no/such/file.json"], "no/such/file.json: the folder no/such does not exist"),
+        (["memory", "--png", "no/such/file.png"], "no/such/file.png: the folder no/such does not exist"),
+        (["memory", "--iterations", "0"], "--iterations: 0 given, at least 1 expected"),
+        (["memory", "NoSuchTask-v0"], "NoSuchTask"),
+        (["scaling", "--ranks", "1"], "--ranks: 1 given, a number above 1 expected"),
+        (["update", "--widths", "0"], "--widths: 0 given, at least 1 expected"),
+        (["data", "--gigabytes", "0"], "--gigabytes: 0 given, more than 0 expected"),
+        (["data", "--folder", "no/such"], "no such folder"),
+        (["--repeats", "0"], "--repeats: 0 given, at least 1 expected"),
+    ],
+)
+def test_a_users_mistake_is_one_line(words: list[str], says: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["bench", *words]) == 2
+    err = capsys.readouterr().err
+    assert says in err and err.count("\n") == 1
+
+
+@pytest.mark.parametrize("name", FLAGS)
+def test_each_has_a_page_of_help(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*name.split(), "--help"]) == 0
+    out = capsys.readouterr().out
+    assert out.startswith(f"usage: trpo-gail {name}") and "--json" in out

@@ -1,0 +1,216 @@
+"""What is made of measured runs: ratios, shares, scaling, against closed forms; no process is started."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from trpo_gail.bench import jobs, memory, overview, scaling, tables, throughput
+from trpo_gail.bench.collectives import Spent, TimedWorkers, spent
+from trpo_gail.bench.pictures import picture
+from trpo_gail.bench.throughput import PHASES
+from trpo_gail.config.presets import preset
+from trpo_gail.config.tree import Config
+from trpo_gail.errors import UserError
+
+CONFIG = Config("CartPole-v0", expert="CartPole-v0", num_envs=8)
+PNG = b"\x89PNG"
+
+
+def rank(sample: float = 3.0, waiting: float = 0.5) -> dict[str, Any]:
+    """A rank's part of a run of 10 s: sampling, 1 s in each other phase, of which some waiting, the rest between them."""
+    others = dict.fromkeys(PHASES[1:], 1.0)
+    own = {name: seconds - waiting / 4 for name, seconds in others.items()}
+    return {
+        "wall_s": {"sample": sample, **others}, "own_s": {"sample": sample, **own}, "resident_mb": 300 + 10 * sample,
+        "at_start_mb": 200.0, "waiting_s": waiting, "communication_s": 0.2, "messages": 40, "summed_bytes": 4000,
+    }  # fmt: skip
+
+
+def run(*ranks: dict[str, Any], steps: float = 1000, seconds: float = 10.0) -> dict[str, Any]:
+    """What a process tells of a training of two iterations."""
+    return {
+        "steps": steps, "seconds": seconds, "steps_s": steps / seconds, "iterations": 2, "ranks": list(ranks),
+    }  # fmt: skip
+
+
+# ---- collectives -----------------------------------------------------------------------------------------------------
+
+
+def test_waiting_ends_when_the_last_rank_arrives() -> None:
+    times = [[(0.0, 3.5), (5.0, 6.5)], [(3.0, 3.25), (4.0, 6.25)]]  # rank 1 is late, then rank 0
+    assert spent(times, 0, 80) == Spent(3.0, 0.5 + 1.5, 2, 80)
+    assert spent(times, 1, 80) == Spent(1.0, 0.25 + 1.25, 2, 80)
+
+
+def test_without_collectives_nothing_is_spent() -> None:
+    assert spent([[]], 0, 0) == Spent(0.0, 0.0, 0, 0)
+
+
+def test_workers_note_their_collectives_and_still_count_the_seconds() -> None:
+    workers = TimedWorkers()
+    with workers.pulse.during("critic"), workers.pulse.waits:
+        assert workers.pulse.waits.now
+    assert not workers.pulse.waits.now
+    ((began, ended),) = workers.times
+    assert ended - began >= 0.0 and workers.pulse.waits.seconds > 0.0
+    assert workers.pulse.take_seconds()["critic"] >= 0.0
+    workers.forget()
+    assert workers.times == [] and workers.summed_bytes == 0
+
+
+# ---- throughput ------------------------------------------------------------------------------------------------------
+
+
+def test_shares_of_phases_add_up_to_one() -> None:
+    found = throughput.shares([run(rank()), run(rank(5.0), steps=3000)])
+    assert list(found) == [*PHASES, "other"]
+    assert sum(phase["share"] for phase in found.values()) == pytest.approx(1.0)
+    assert found["sample"]["share"] == pytest.approx(8.0 / 20.0)
+    assert found["sample"]["us_per_step"] == pytest.approx(1e6 * 8.0 / 4000)
+    assert found["critic"]["waiting"] == pytest.approx(2 * 0.125 / 20.0)
+    assert sum(phase["us_per_step"] for phase in found.values()) == pytest.approx(1e6 * 20.0 / 4000)
+
+
+def test_shares_are_the_mean_over_ranks() -> None:
+    found = throughput.shares([run(rank(2.0), rank(4.0))])
+    assert found["sample"]["share"] == pytest.approx(0.3)
+
+
+def test_sampling_limits_only_by_what_is_beyond_the_simulator() -> None:
+    phases = {"sample": {"us_per_step": 70.0}, "critic": {"us_per_step": 20.0}, "reward": {"us_per_step": 5.0}}
+    assert throughput.limit(phases, 60.0) == "critic"
+    assert throughput.limit(phases, 40.0) == "sample"
+
+
+@pytest.fixture
+def measurements(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int, int]]:
+    """(what, ranks, environments) of every measurement; the third turn is of a slower machine."""
+    asked: list[tuple[str, int, int]] = []
+    raw, training = (iter(rates) for rates in ([400.0, 400.0, 100.0] * 3, [1000, 3000, 500] * 9))
+
+    def measured(what: str, config: Config, ranks: int, *args: float, **more: float) -> dict[str, Any]:
+        asked.append((what, ranks, config.num_envs))
+        if what == "raw":
+            return {"steps_s": next(raw)}
+        if what == "messages":
+            return {"messages": [{"bytes": 8, "us": 5.0}]}
+        return run(*[rank()] * ranks, steps=next(training))
+
+    for module in (throughput, scaling, memory, overview):
+        monkeypatch.setattr(module, "measured", measured)
+    return asked
+
+
+def test_throughput_is_of_medians_and_paired_ratios(measurements: list[Any]) -> None:
+    found = throughput.throughput(CONFIG, [1], 1.0, 3)
+    (one,) = found["ranks"]
+    assert [what for what, *_ in measurements] == ["raw", "training"] * 3
+    assert one["raw"] == [400.0, 400.0, 100.0] and one["training"] == [100.0, 300.0, 50.0]
+    assert one["raw_steps_s"] == 400.0 and one["training_steps_s"] == 100.0
+    assert one["ratio"] == 0.5  # of 0.25, 0.75 and 0.5
+    assert one["simulator_us_per_step"] == pytest.approx(2500.0)
+    assert found["env"] == "CartPole-v0" and found["demonstrations"] == "CartPole-v0"
+
+
+# ---- scaling ---------------------------------------------------------------------------------------------------------
+
+
+def test_weak_scaling_multiplies_the_totals_and_leaves_each_ranks_work() -> None:
+    config = preset("default", "Hopper-v4")
+    grown = scaling.grown(config, 4)
+    for name in ("num_envs", "timesteps_per_batch"):
+        assert getattr(grown, name) == 4 * getattr(config, name)
+    assert grown.critic.vf_batch_size == 4 * config.critic.vf_batch_size
+    assert grown.d_step == config.d_step
+
+
+def test_one_rank_comes_first_in_each_turn(measurements: list[Any]) -> None:
+    found = scaling.scaling(CONFIG, [1, 2], 1.0, 3)
+    assert measurements == [("training", 1, 8), ("training", 2, 8), ("training", 2, 16)] * 3 + [("messages", 2, 8)]
+    one, strong, weak = found["points"]
+    assert [one["kind"], strong["kind"], weak["kind"]] == ["one", "strong", "weak"]
+    assert one["times_one"] == one["efficiency"] == 1.0
+    assert strong["times_one"] == 3.0 and strong["efficiency"] == 1.5
+    assert weak["num_envs"] == 16 and weak["times_one"] == 0.5
+    assert found["messages"] == [{"ranks": 2, "sums": [{"bytes": 8, "us": 5.0}]}]
+
+
+def test_a_points_seconds_are_an_iterations_and_in_the_mean_over_ranks() -> None:
+    runs = [run(rank(2.0, 0.4), rank(4.0, 1.2))]
+    found = scaling.point("strong", 2, CONFIG, runs, [50.0])
+    assert found["iteration_s"] == 5.0 and found["rows"] == 500.0
+    assert found["own_s"]["sample"] == pytest.approx(1.5)
+    assert found["waiting_s"] == pytest.approx(0.4) and found["waiting_share"] == pytest.approx(0.08)
+    assert found["communication_s"] == pytest.approx(0.1) and found["messages"] == 20
+    assert found["times_one"] == 2.0
+
+
+# ---- memory, overview, pictures --------------------------------------------------------------------------------------
+
+
+def test_memory_is_that_of_the_largest_rank(measurements: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory, "measured", lambda *args, **more: run(rank(2.0), rank(4.0)))
+    (row,) = memory.memory(CONFIG, [2], [512], 1)["rows"]
+    assert row["peak_mb"] == 340.0 and row["peak_mb_by_rank"] == [320.0, 340.0] and row["at_start_mb"] == 200.0
+    assert row["timesteps_per_batch"] == 512 and row["seconds_per_iteration"] == 5.0
+
+
+def test_the_overview_keeps_its_names(measurements: list[Any]) -> None:
+    found = overview.overview(CONFIG, 1.0, 1, 1)
+    assert found["training / random"] == 0.25 and "ranks" not in found
+    assert found["all rates"] == {"random": [400], "training": [100]}
+
+
+@pytest.fixture
+def all_found(measurements: list[Any]) -> Iterator[dict[str, Any]]:
+    more = dataclasses.replace(CONFIG, expert=None)
+    part: dict[str, Any] = {"width": 64, "rows": 2048, "operations": 1, "ms": 2.0, "products_ms": 1.0, "ratio": 2.0}
+    part |= {"part": "critic pass", "products_float64_sums_ms": 1.5, "ratio_float64_sums": 1.3}
+    conversion = {"from": "native", "to": "d4rl", "seconds": 1.0, "megabytes_s": 9.0, "ratio": 0.5, "peak_mb": 90}
+    loading = {"rows": 10, "bytes": 100, "h5py_s": 1.0, "load_s": 2.0, "ratio": 0.5}
+    return iter(
+        [
+            throughput.throughput(CONFIG, [1, 2], 1.0, 1),
+            scaling.scaling(more, [2, 4], 1.0, 1, [1024, 2048]),
+            memory.memory(more, [1, 2], [1024], 1),
+            {"bench": "update", "preset": "paper", "observations": 4, "actions": 1, "repeats": 1, **jobs.machine(),
+             "parts": [part, part | {"part": "TRPO update"}, part | {"width": 128}]},
+            {"bench": "data", **jobs.machine(), "repeats": 1, "loading": loading, "converted_bytes": 100,
+             "conversions": [conversion]},
+        ]
+    )  # fmt: skip
+
+
+def test_everything_found_is_json_text_and_a_picture(all_found: Iterator[dict[str, Any]]) -> None:
+    for found in all_found:
+        assert json.loads(json.dumps(found)) == found
+        said = list(tables.lines(found))
+        assert len(said) > 3 and max(map(len, said)) <= 160
+        assert picture(found).startswith(PNG)
+
+
+def test_columns_of_numbers_stand_to_the_right() -> None:
+    assert list(tables.table(["what", "n"], [["a", 5], ["bcd", 12345.6]])) == [
+        "what       n", "a          5", "bcd   12,346",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("ranks", "seconds", "repeats", "says"),
+    [
+        ([0], 1.0, 1, "--ranks: 0 given, different numbers from 1 on expected"),
+        ([], 1.0, 1, "--ranks: nothing given"),
+        ([2, 2], 1.0, 1, "--ranks: 2 2 given"),
+        ([9], 1.0, 1, "--ranks: 9 given, at most 8 expected"),
+        ([1], 0.0, 1, "--seconds: 0 given, more than 0 expected"),
+        ([1], 1.0, 0, "--repeats: 0 given, at least 1 expected"),
+    ],
+)
+def test_numbers_that_cannot_be_meant(ranks: list[int], seconds: float, repeats: int, says: str) -> None:
+    with pytest.raises(UserError, match=says):
+        jobs.check(CONFIG, ranks, seconds, repeats)

@@ -1,0 +1,69 @@
+"""The parts of an update are timed, and their times fit together."""
+
+from __future__ import annotations
+
+import pytest
+
+from trpo_gail.bench import update as module
+from trpo_gail.bench.toys import toy
+from trpo_gail.bench.update import update
+from trpo_gail.config.presets import preset
+from trpo_gail.config.tree import Config
+from trpo_gail.errors import UserError
+
+ALL = [
+    "policy gradient",
+    "Fisher set-up",
+    "Fisher product",
+    "TRPO update",
+    "critic",
+    "discriminator update",
+    "line search",
+]
+
+
+@pytest.fixture(autouse=True)
+def _shortly(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "LEAST_S", 0.0)
+
+
+@pytest.mark.parametrize(("name", "critic"), [("default", "critic pass"), ("paper", "critic step")])
+def test_every_part_has_its_times(name: str, critic: str) -> None:
+    found = update(preset(name, "Toy"), [64], [8], (5, 2), 2)  # type: ignore[arg-type]
+    assert [row["part"] for row in found["parts"]] == [critic if part == "critic" else part for part in ALL]
+    for row in found["parts"]:
+        assert row["width"] == 8 and row["rows"] in (48, 64) and row["operations"] > 0
+        assert row["products_ms"] > 0 and row["products_float64_sums_ms"] > 0
+        if row["part"] != "line search":  # a difference of times, which may be anything in so short a measurement
+            assert row["ms"] > 0 and row["ratio"] > 0
+    of = {row["part"]: row["operations"] for row in found["parts"]}
+    forward = of["line search"]
+    products = preset(name, "Toy").trpo.cg_iters * of["Fisher product"]  # type: ignore[arg-type]
+    assert of["TRPO update"] == of["policy gradient"] + of["Fisher set-up"] + products + forward
+    assert found["observations"] == 5 and found["preset"] == name and "versions" in found
+
+
+def test_the_whole_update_is_timed_from_the_same_policy() -> None:
+    made = toy(module.of_width(Config("Toy"), 8, 64), 5, 2)
+    vector = made.learner.generator.flat.vector  # type: ignore[attr-defined]
+    step, before = module.parts(made)["TRPO update"], vector.clone()
+    step.call()
+    assert not vector.equal(before)
+    step.before()
+    assert vector.equal(before)
+
+
+@pytest.mark.parametrize(
+    ("change", "arguments", "says"),
+    [
+        ({}, ([], [8], (5, 2), 1), "--batches: nothing given"),
+        ({}, ([64], [0], (5, 2), 1), "--widths: 0 given, at least 1 expected"),
+        ({}, ([64], [8], (5, 0), 1), "--actions: 0 given"),
+        ({}, ([64], [8], (5, 2), 0), "--repeats: 0 given"),
+        ({}, ([8], [8], (5, 2), 1), "--batches: 8 given, at least 16 expected"),
+        ({"generator": "ppo"}, ([64], [8], (5, 2), 1), "--flags: ppo and gail given"),
+    ],
+)
+def test_mistakes_are_one_line(change: dict, arguments: tuple, says: str) -> None:
+    with pytest.raises(UserError, match=says):
+        update(preset("default", "Toy", **change), *arguments)

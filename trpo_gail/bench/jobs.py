@@ -1,0 +1,128 @@
+"""Measurements in processes of their own, each rank on a core of its own, and what was measured on which machine."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import platform
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from importlib import metadata
+from pathlib import Path
+from statistics import median
+from typing import Any, Literal
+
+from trpo_gail.config.files import to_dict
+from trpo_gail.config.tree import Config
+from trpo_gail.errors import UserError
+from trpo_gail.experts import catalogue
+from trpo_gail.parallel import cores
+from trpo_gail.studies.launch import ONE_THREAD, mpirun
+
+Found = dict[str, Any]
+What = Literal["raw", "training", "messages"]
+NEVER = 10**12  # steps
+
+
+def measured(what: What, config: Config, ranks: int, seconds: float = 0.0, iterations: int = 1) -> Found:
+    """What one fresh process, or `ranks` of them, found. Raises UserError if it fails, or without mpirun."""
+    job = {"what": what, "config": to_dict(endless(config)), "seconds": seconds, "iterations": iterations}
+    command = [*mpirun(ranks), sys.executable, "-m", "trpo_gail.bench.child", json.dumps(job)]
+    found: Found = json.loads(last_line(command, f"the {what} measurement on {ranks} rank(s)"))
+    return found
+
+
+def last_line(command: Sequence[str], what: str) -> str:
+    """What a fresh process prints last. Raises UserError if it fails."""
+    done = subprocess.run(command, capture_output=True, text=True, env=os.environ | ONE_THREAD)
+    if done.returncode:
+        said = [line for line in done.stderr.strip().splitlines() if line.strip()]
+        wrong = next((line for line in said if "Error: " in line), said[-1] if said else f"exit code {done.returncode}")
+        raise UserError(f"bench: {what} failed: {wrong.removeprefix('trpo_gail.errors.UserError: ')}")
+    return done.stdout.strip().splitlines()[-1]
+
+
+def endless(config: Config) -> Config:
+    """Without a limit, evaluations and checkpoints: the measurement says when it is over."""
+    return dataclasses.replace(config, steps=NEVER, iterations=None, eval_every=0, final_episodes=0)
+
+
+def demonstrations(env: str, expert: str | None) -> str | None:
+    """The file to train on: the one that is named, or that of the repository or the package; None if there is none of
+    these. Raises UserError if the named one is not there."""
+    if expert is not None:
+        catalogue.require(catalogue.located(expert))
+        return expert
+    own = Path(f"expert_data/{env.replace('Paper/', 'paper/')}.h5")
+    if own.exists():
+        return str(own)
+    return env if env in catalogue.bundled() else None
+
+
+def check(config: Config, ranks: Sequence[int], seconds: float = 1.0, repeats: int = 1) -> None:
+    """Raise UserError for a number that cannot be meant."""
+    if seconds <= 0:
+        raise UserError(f"--seconds: {seconds:g} given, more than 0 expected")
+    if repeats < 1:
+        raise UserError(f"--repeats: {repeats} given, at least 1 expected")
+    if not ranks or min(ranks) < 1 or len(set(ranks)) < len(ranks):
+        raise UserError(
+            f"--ranks: {' '.join(map(str, ranks)) or 'nothing'} given, different numbers from 1 on expected"
+        )
+    if max(ranks) > config.num_envs:
+        raise UserError(f"--ranks: {max(ranks)} given, at most {config.num_envs} expected, one for each of --num_envs")
+
+
+def in_turn(repeats: int, measurements: dict[str, Callable[[], Any]]) -> dict[str, list[Any]]:
+    """Results by name, `repeats` of each. They take turns, so that a machine whose speed drifts favours none."""
+    found: dict[str, list[Any]] = {name: [] for name in measurements}
+    for _ in range(repeats):
+        for name, measure in measurements.items():
+            found[name].append(measure())
+    return found
+
+
+def ratio(above: Sequence[float], below: Sequence[float]) -> float:
+    """The median of paired ratios."""
+    return median(a / b for a, b in zip(above, below, strict=True))
+
+
+def about(config: Config) -> Found:
+    """What a measurement was of, and on which machine."""
+    return {
+        "env": config.env,
+        "preset": config.preset,
+        "num_envs": config.num_envs,
+        "timesteps_per_batch": config.timesteps_per_batch,
+        "demonstrations": config.expert or "random actions",
+        **machine(),
+    }
+
+
+def machine() -> Found:
+    """The machine, and the versions on which its speed depends."""
+    return {
+        "date": time.strftime("%Y-%m-%d"),
+        "cores": len(cores()),
+        "processor": _processor(),
+        "python": platform.python_version(),
+        "versions": {name: found for name in ("trpo_gail", "torch", "numpy", "envpool") if (found := _version(name))},
+    }
+
+
+def _version(name: str) -> str | None:
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):  # no Linux
+        return platform.processor() or platform.machine()

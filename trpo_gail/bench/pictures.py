@@ -1,0 +1,112 @@
+"""The picture of a measurement."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from trpo_gail.bench.jobs import Found
+from trpo_gail.reports import style
+
+
+@style.picture
+def picture(found: Found) -> bytes:
+    """What one of the subcommands found, as PNG."""
+    figure = DRAWINGS[found["bench"]](found)
+    return style.png(figure)
+
+
+def _bars(axes: Any, names: Sequence[str], values: Sequence[float], label: str) -> None:
+    """A bar for each name, with its value behind it; the first name is on top."""
+    axes.barh(range(len(names)), values, color=style.COLOURS[0], height=0.7)
+    axes.set_yticks(range(len(names)), names)
+    axes.set_ylim(len(names) - 0.4, -0.6)
+    axes.set_xlabel(label, fontsize=9)
+    for place, value in enumerate(values):
+        axes.annotate(f"{value:.3g}", (value, place), (3, 0), textcoords="offset points", va="center", fontsize=8)
+    axes.margins(x=0.12)
+
+
+def _throughput(found: Found) -> Any:
+    """Where a step's time goes, a bar for each number of ranks, beside the simulator alone."""
+    rows = found["ranks"]
+    figure, (axes,) = style.grid(1, 1, 0.0)
+    figure.set_figheight(0.9 * len(rows) + 1.6)
+    names, ticks, handles = list(rows[0]["phases"]), [], []
+    for place, row in enumerate(rows):
+        begin = 0.0
+        for k, name in enumerate(names):
+            width = row["phases"][name]["us_per_step"]
+            bar = axes.barh(2 * place, width, left=begin, color=style.FILLS[k % len(style.FILLS)], height=0.8)
+            begin += width
+            if not place:
+                handles.append(bar)
+        axes.barh(2 * place + 0.85, row["simulator_us_per_step"], color=style.RANDOM, height=0.5)
+        ticks += [(2 * place, f"training, {row['ranks']} rank(s)"), (2 * place + 0.85, "raw stepping")]
+    axes.set_yticks(*map(list, zip(*ticks, strict=True)))
+    axes.set_ylim(2 * len(rows) - 0.6, -0.7)
+    axes.set_xlabel("microseconds per environment step", fontsize=9)
+    style.title(axes, f"{found['env']}, preset {found['preset']}")
+    style.legend(figure, handles, names)
+    return figure
+
+
+def _update(found: Found) -> Any:
+    """How many times as long as its products each part takes, a panel for each width and batch."""
+    cells = list(dict.fromkeys((row["width"], row["rows"]) for row in found["parts"]))
+    figure, grid = style.grid(len(cells), min(2, len(cells)), 2.9)
+    for axes, (width, rows) in zip(grid, cells, strict=True):
+        shown = [row for row in found["parts"] if (row["width"], row["rows"]) == (width, rows)]
+        _bars(axes, [row["part"] for row in shown], [row["ratio"] for row in shown], "time / that of its products")
+        axes.axvline(1.0, color=style.REFERENCE, ls="--", lw=1.1)
+        style.title(axes, f"{width} units, {rows:,} rows")
+    return figure
+
+
+def _scaling(found: Found) -> Any:
+    """Rates against ranks, and the shares of communication and of waiting."""
+    figure, (rates, shares) = style.grid(2, 2, 3.1)
+    for k, kind in enumerate(("strong", "weak")):
+        shown = [point for point in found["points"] if point["kind"] in (kind, "one")]
+        batches = list(dict.fromkeys(point["timesteps_per_batch"] for point in shown if point["kind"] == "one"))
+        first = shown[: len(shown) // len(batches)]
+        look = style.line_look(k) | {"marker": "os"[k], "ms": 5}
+        rates.plot([p["ranks"] for p in first], [p["times_one"] for p in first], label=kind, **look)
+        shares.plot([p["ranks"] for p in first], [100 * p["communication_share"] for p in first], **look)
+        shares.plot([p["ranks"] for p in first], [100 * p["waiting_share"] for p in first], alpha=0.45, **look)
+    most = max(point["ranks"] for point in found["points"])
+    rates.plot([1, most], [1, most], color=style.REFERENCE, ls=":", lw=1.1)
+    rates.set_ylabel("steps a second / one rank's", fontsize=9)
+    shares.set_ylabel("% of an iteration", fontsize=9)
+    style.title(rates, "rate (dotted: as many times)")
+    style.title(shares, "communication, and paler waiting")
+    for axes in (rates, shares):
+        axes.set_xlabel("ranks", fontsize=9)
+    rates.legend(fontsize=8, frameon=False)
+    return figure
+
+
+def _memory(found: Found) -> Any:
+    figure, (axes,) = style.grid(1, 1, 0.4 * len(found["rows"]) + 1.4)
+    names = [f"{row['timesteps_per_batch']:,} rows, {row['ranks']} rank(s)" for row in found["rows"]]
+    _bars(axes, names, [row["peak_mb"] for row in found["rows"]], "most megabytes resident in a rank")
+    style.title(axes, f"{found['env']}, preset {found['preset']}")
+    return figure
+
+
+def _data(found: Found) -> Any:
+    figure, (axes,) = style.grid(1, 1, 3.1)
+    rows = found["conversions"]
+    names = ["load", *(f"{row['from']} to {row['to']}" for row in rows)]
+    ratios = [found["loading"]["ratio"], *(row["ratio"] for row in rows)]
+    _bars(axes, names, ratios, "rate / that of h5py, reading or copying the same")
+    return figure
+
+
+DRAWINGS: dict[str, Callable[[Found], Any]] = {
+    "throughput": _throughput,
+    "update": _update,
+    "scaling": _scaling,
+    "memory": _memory,
+    "data": _data,
+}

@@ -1,0 +1,202 @@
+"""Milliseconds of the parts of an update against those of their matrix products alone, by rows of a batch and width."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from statistics import median
+from typing import Any, cast
+
+import numpy as np
+import torch
+
+from trpo_gail.adversaries.discriminator import Discriminator
+from trpo_gail.bench import products
+from trpo_gail.bench.jobs import Found, machine
+from trpo_gail.bench.products import Product, clocked, runner, sizes_of
+from trpo_gail.bench.toys import Toy, toy
+from trpo_gail.config.tree import Config, CriticConfig
+from trpo_gail.errors import UserError
+from trpo_gail.generators.trpo import TRPO
+from trpo_gail.networks.mlp import MLP
+from trpo_gail.policies.fisher import fisher_product
+
+LEAST_S = 0.02  # of a measurement: short calls are repeated
+STEP, GRADIENT, SET_UP, FISHER = "TRPO update", "policy gradient", "Fisher set-up", "Fisher product"
+SEARCH = "line search"  # and what else is left of a TRPO update
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part of an update; what it returns does not matter. `updates`: of this many, its time is divided by them."""
+
+    call: Callable[[], Any]
+    products: list[Product]
+    updates: int = 1
+    before: Callable[[], Any] = lambda: None  # not counted
+
+
+def update(
+    config: Config, batches: Sequence[int], widths: Sequence[int], sizes: tuple[int, int], repeats: int
+) -> Found:
+    """Measure on one core, on random rows with `sizes` numbers in an observation and an action; prints nothing. Raises
+    UserError."""
+    _check(config, batches, widths, sizes, repeats)
+    torch.set_num_threads(1)
+    rows = []
+    for width in widths:
+        for batch in batches:
+            made = toy(of_width(config, width, batch), *sizes)
+            rows += [{"width": width, "rows": made.rows.total, **row} for row in _measured(made, repeats)]
+    about = {"preset": config.preset, "observations": sizes[0], "actions": sizes[1], "repeats": repeats, **machine()}
+    return {"bench": "update", **about, "parts": rows}
+
+
+def _check(config: Config, batches: Sequence[int], widths: Sequence[int], sizes: tuple[int, int], repeats: int) -> None:
+    """Raise UserError for a number that cannot be meant, and for networks whose products are not known."""
+    for flag, values in (
+        ("batches", batches), ("widths", widths), ("repeats", [repeats]), ("observations", sizes[:1]),
+        ("actions", sizes[1:]),
+    ):  # fmt: skip
+        if not values or min(values) < 1:
+            raise UserError(f"--{flag}: {' '.join(map(str, values)) or 'nothing'} given, at least 1 expected")
+    if (config.generator, config.adversary) != ("trpo", "gail"):
+        raise UserError(
+            f"--flags: {config.generator} and {config.adversary} given, the parts of trpo and gail are timed"
+        )
+    if min(batches) < config.num_envs:
+        raise UserError(
+            f"--batches: {min(batches)} given, at least {config.num_envs} expected, a row of each of --num_envs"
+        )
+
+
+def of_width(config: Config, width: int, rows: int) -> Config:
+    """The same with two hidden layers of a width in each network."""
+    two = (width, width)
+    return dataclasses.replace(
+        config,
+        device="cpu",
+        expert="random rows",
+        trajectories=None,
+        timesteps_per_batch=rows,
+        policy=dataclasses.replace(config.policy, hidden_sizes=two),
+        critic=dataclasses.replace(config.critic, hidden_sizes=two),
+        discriminator=dataclasses.replace(config.discriminator, hidden_sizes=None, hidden_size_adversary=width),
+    )
+
+
+def _measured(made: Toy, repeats: int) -> list[Found]:
+    """A row per part. Parts and their products take turns."""
+    named = parts(made)
+    floors = {
+        name: [runner(part.products, float64_sums=double) for double in (False, True)] for name, part in named.items()
+    }
+    for part in named.values():  # caches and lazy imports
+        part.before()
+        part.call()
+    times: dict[str, list[tuple[float, float, float]]] = {name: [] for name in named}
+    for _ in range(repeats):
+        for name, part in named.items():
+            own = clocked(part.call, LEAST_S, part.before)
+            single, double = (clocked(floor, LEAST_S) for floor in floors[name])
+            times[name].append((own / part.updates, single / part.updates, double / part.updates))
+    rows = {name: _row(name, named[name], taken) for name, taken in times.items()}
+    return [*rows.values(), _line_search(made, times)]
+
+
+def _row(name: str, part: Part, times: Sequence[tuple[float, float, float]]) -> Found:
+    return {
+        "part": name,
+        "ms": median(own for own, _, _ in times),
+        "products_ms": median(single for _, single, _ in times),
+        "products_float64_sums_ms": median(double for _, _, double in times),
+        "ratio": median(own / single for own, single, _ in times),
+        "ratio_float64_sums": median(own / double for own, _, double in times),
+        "operations": products.operations(part.products) // part.updates,
+    }
+
+
+def _line_search(made: Toy, times: dict[str, list[tuple[float, float, float]]]) -> Found:
+    """What is left of a TRPO update besides gradient and Fisher products: by the difference of times of one turn."""
+    taken = made.config.trpo.cg_iters
+    turns = zip(times[STEP], times[GRADIENT], times[SET_UP], times[FISHER], strict=True)
+    left = [step[0] - gradient[0] - set_up[0] - taken * fisher[0] for step, gradient, set_up, fisher in turns]
+    floor = products.forward(_sizes(made.learner.policy.net), made.rows.total)
+    single = median(clocked(runner(floor, float64_sums=False), LEAST_S) for _ in left)
+    return _row(SEARCH, Part(lambda: None, floor), [(own, single, single) for own in left])
+
+
+# ---- the parts -------------------------------------------------------------------------------------------------------
+
+
+def parts(made: Toy) -> dict[str, Part]:
+    """By name."""
+    critic = "critic pass" if made.config.critic.fit == "adam" else "critic step"
+    return _of_policy(made) | {critic: _of_critic(made), "discriminator update": _of_discriminator(made)}
+
+
+def _rng() -> np.random.Generator:
+    return np.random.default_rng(0)
+
+
+def _sizes(net: Any) -> list[int]:
+    if not isinstance(net, MLP):
+        raise UserError(
+            "--flags: another network than a multi-layer perceptron given, whose matrix products are not known"
+        )
+    return sizes_of(net)
+
+
+def _of_policy(made: Toy) -> dict[str, Part]:
+    trpo, policy, cfg, count = made.learner.generator, made.learner.policy, made.config.trpo, made.rows.total
+    assert isinstance(trpo, TRPO)
+    sizes, vector = _sizes(policy.net), trpo.flat.vector
+    with torch.no_grad():
+        z = policy.normaliser(made.batch.observations)[:: cfg.fvp_subsample]
+    start, product, v = vector.clone(), fisher_product(policy, trpo.flat, z), torch.randn_like(vector)
+    gradient = products.forward(sizes, count) + products.backward(sizes, count)
+    set_up, fisher = products.forward(sizes, len(z)), products.fisher(sizes, len(z))
+    step = gradient + set_up + cfg.cg_iters * fisher + products.forward(sizes, count)
+    return {
+        GRADIENT: Part(lambda: trpo.rest(made.batch), gradient),
+        SET_UP: Part(lambda: fisher_product(policy, trpo.flat, z), set_up),
+        FISHER: Part(lambda: product(v), fisher),
+        STEP: Part(lambda: trpo.step(made.batch, _rng()), step, before=lambda: vector.copy_(start)),
+    }
+
+
+def _of_critic(made: Toy) -> Part:
+    """A pass of Adam over the batch, with its share of what a fit does once; or the whole natural-gradient step."""
+    critic, cfg, count = made.learner.critic, made.config.critic, made.rows.total
+    sizes = _sizes(critic.network.net)
+    if cfg.fit == "natural-gradient":
+        return Part(lambda: critic.fit(made.batch, _rng()), _natural(cfg, sizes, count))
+    minibatches = _parts(count, max(1, round(count / cfg.vf_batch_size)))
+    once = [p for rows in minibatches for p in products.forward(sizes, rows) + products.backward(sizes, rows)]
+    return Part(lambda: critic.fit(made.batch, _rng()), cfg.vf_iters * once, cfg.vf_iters)
+
+
+def _natural(cfg: CriticConfig, sizes: Sequence[int], count: int) -> list[Product]:
+    step, some = cfg.natural_gradient, max(1, count // cfg.natural_gradient.fvp_subsample)
+    gradient = products.forward(sizes, count) + products.backward(sizes, count)
+    curvature = products.forward(sizes, some) + step.cg_iters * products.fisher(sizes, some)
+    return gradient + curvature + products.forward(sizes, count)
+
+
+def _of_discriminator(made: Toy) -> Part:
+    """An update, with its share of what a fit does once."""
+    adversary = cast("Discriminator", made.learner.adversary)
+    sizes, taken = _sizes(adversary.network.net), made.config.d_step
+    found: list[Product] = []
+    for rows in _parts(made.rows.total, taken):  # of the learner, and as many of the expert
+        found += products.forward(sizes, 2 * rows) + products.backward(sizes, 2 * rows)
+        if adversary.config.gradient_penalty:
+            found += products.penalty(sizes, rows)
+    return Part(lambda: adversary.fit(made.seen, _rng()), found, taken)
+
+
+def _parts(count: int, number: int) -> list[int]:
+    """Sizes of so many parts of some rows."""
+    edges = np.linspace(0, count, number + 1).astype(int)
+    return [int(size) for size in np.diff(edges) if size]
