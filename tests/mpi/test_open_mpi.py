@@ -16,7 +16,7 @@ from run_files import apart, checkpoints, differing, metrics, state
 from trpo_gail.cli import main
 
 ITERATIONS, SAVED = 4, 2
-PATIENCE = 280.0  # seconds, for a whole run on a busy machine
+PATIENCE = 200.0  # seconds, for a whole run on a busy machine
 RUN = (
     "--iterations", str(ITERATIONS), "--steps", "100000", "--save_every", str(SAVED), "--final_episodes", "0", "--quiet",
     "--timesteps_per_batch", "128", "--dtype", "float64",
