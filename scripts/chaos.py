@@ -9,7 +9,8 @@ or the summary. It waits for the end, counts processes that are left, resumes, a
 optimisers, normalisers and counters, metrics.csv, TensorBoard's events, the evaluation at the end. A stopped rank must be
 noticed (`--rank_timeout`); a stopped launcher, or a job stopped as a whole, is continued after a second, and must go on.
 
-A trial is drawn from its number, so the same numbers are the same trials. Those that OUT holds are not done again.
+A trial is drawn from its number, so the same numbers are the same trials. Those that OUT holds are not done again,
+unless they failed and --again is given; the table then has the last try of each, and says how many failed at first.
 `--forget PATH` is the control: the resume loses this part of the state, such as sampler/batches, and must differ.
 Exit code 1 if a trial failed.
 """
@@ -44,10 +45,10 @@ RUN = (
     "--iterations 8 --steps 100000 --save_every 3 --eval_every 256 --eval_episodes 2 --final_episodes 2 "
     "--policy.hidden_sizes 16 --critic.hidden_sizes 16 --discriminator.hidden_sizes 16 --rank_timeout {timeout} --quiet"
 )
-TIMEOUT = 5  # --rank_timeout
+TIMEOUT = 5  # --rank_timeout; more if others work, since a rank that gets no turn is like one that hangs
 ENDS_S = 15.0  # seconds in which a job must end, beside those of --rank_timeout
 MPI_STARTS_S = 65.0  # in place of --rank_timeout, until MPI has started
-START_S = 120.0  # for a start on a busy machine
+START_S = 280.0  # for a start on a busy machine
 PAUSE_S = 1.0  # that a launcher, or all, are stopped
 HOLD_S = 3.0  # that a rank stays at the moment, at most
 
@@ -165,13 +166,15 @@ def _forget(learner: Any, path: list[str]) -> None:
 class Job:
     """A run under mpirun, in a folder that all its processes have as their working directory."""
 
-    def __init__(self, python: Path, folder: Path, trial: Trial | None, *more: str, forget: str = "") -> None:
+    def __init__(
+        self, python: Path, folder: Path, trial: Trial | None, *more: str, forget: str = "", timeout: int = TIMEOUT
+    ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         for left in ("reached", "fired", *(path.name for path in folder.glob("pid.*"))):
             (folder / left).unlink(missing_ok=True)
         held = (trial.moment, trial.point, str(trial.turn)) if trial else ("", "", "0")
         program = [str(python), str(Path(__file__).resolve()), "rank", *held, forget]
-        line = RUN.format(root=ROOT, timeout=TIMEOUT).split()
+        line = RUN.format(root=ROOT, timeout=timeout).split()
         path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
         one_thread = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
         waiting = {
@@ -288,26 +291,29 @@ def reach(job: Job, trial: Trial, whole_s: float) -> bool:
 
 
 def attempt(
-    trial: Trial, python: Path, folder: Path, whole: dict[str, Any], ends_s: float = ENDS_S, forget: str = ""
-) -> Outcome:
+    trial: Trial, python: Path, folder: Path, whole: dict[str, Any], ends_s: float = ENDS_S, forget: str = "",
+    timeout: int = TIMEOUT,
+) -> Outcome:  # fmt: skip
     """Do a trial in an empty folder."""
     outcome = Outcome(name_of(python), asdict(trial))
-    job = Job(python, folder, trial)
+    job = Job(python, folder, trial, timeout=timeout)
     try:
         if not reach(job, trial, whole["seconds"]):
             outcome.went_on = "over before the moment"
+            if job.process.poll() != 0:
+                outcome.failed = "the moment does not come, or the job fails by itself before it"
         else:
             fire(job, trial)
         began = time.monotonic()
-        in_time = job.wait(ends_s + _more_time(trial, whole["seconds"]))
+        in_time = job.wait(ends_s + _more_time(trial, whole["seconds"], timeout))
         outcome.ended_s, outcome.left = round(time.monotonic() - began, 1), len(job.processes())
         outcome.code, outcome.said = job.process.poll() or 0, job.said()
-        if not in_time:
+        if not in_time and not outcome.failed:
             outcome.failed = f"no end after {outcome.ended_s} s, {outcome.left} processes left"
     finally:
         job.kill()
     try:
-        outcome.went_on = outcome.went_on or go_on(python, folder, forget)
+        outcome.went_on = outcome.went_on or go_on(python, folder, forget, timeout)
         different = differences(whole, read(folder / "run"))
         outcome.failed = outcome.failed or "; ".join(different)
     except Exception as error:
@@ -315,22 +321,22 @@ def attempt(
     return outcome
 
 
-def _more_time(trial: Trial, whole_s: float) -> float:
+def _more_time(trial: Trial, whole_s: float, timeout: int) -> float:
     """Seconds that the end may take longer: until a hang is noticed, or for a whole run, if it goes on."""
     if trial.signal != "SIGSTOP":
         return 0.0
     if trial.target != "rank":
         return 2.0 * whole_s
-    return MPI_STARTS_S if trial.moment in ("start", "any") else TIMEOUT
+    return MPI_STARTS_S if trial.moment in ("start", "any") else timeout
 
 
-def go_on(python: Path, folder: Path, forget: str) -> str:
+def go_on(python: Path, folder: Path, forget: str, timeout: int) -> str:
     """Resume a run that has not finished, or begin it if it never did. Raises RuntimeError if that fails."""
     run = folder / "run"
     if (run / "summary.json").exists() and json.loads((run / "summary.json").read_text())["stopped"] == "iterations":
         return "finished"
     how = "resumed" if (run / "config.json").exists() else "begun anew"
-    job = Job(python, folder, None, *(["--resume"] if run.exists() else []), forget=forget)
+    job = Job(python, folder, None, *(["--resume"] if run.exists() else []), forget=forget, timeout=timeout)
     try:
         if not job.wait(START_S) or job.process.returncode:
             raise RuntimeError(f"{how}: exit code {job.process.poll()}: {' | '.join(job.said())}")
@@ -383,7 +389,8 @@ def undisturbed(python: Path, folder: Path) -> dict[str, Any]:
 
 
 def table(outcomes: Sequence[dict[str, Any]]) -> str:
-    """Counts by signal and target, as Markdown."""
+    """Counts by signal and target, as Markdown; of a trial that was done again, the last try counts."""
+    tries, outcomes = outcomes, list({(o["mpi"], o["trial"]["number"]): o for o in outcomes}.values())
     lines = [
         "| MPI | signal | to | trials | failed | processes left | longest end, s |",
         "|---|---|---|---|---|---|---|",
@@ -397,8 +404,10 @@ def table(outcomes: Sequence[dict[str, Any]]) -> str:
     moments = collections.Counter(o["trial"]["moment"] for o in outcomes)
     ways = collections.Counter(o["went_on"] for o in outcomes)
     failed = sum(bool(o["failed"]) for o in outcomes)
+    again = len(tries) - len(outcomes)
+    more = f", {again} failed at first and {'was' if again == 1 else 'were'} done again" if again else ""
     return "\n".join([
-        *lines, "", f"{len(outcomes)} trials, {failed} failed. Moments: {_counts(moments)}. After: {_counts(ways)}.",
+        *lines, "", f"{len(outcomes)} trials, {failed} failed{more}. Moments: {_counts(moments)}. After: {_counts(ways)}.",
     ])  # fmt: skip
 
 
@@ -418,6 +427,8 @@ def main(arguments: list[str]) -> int:
     parser.add_argument(
         "--ends", type=float, default=ENDS_S, help="seconds in which a job must end; more if others work"
     )
+    parser.add_argument("--timeout", type=int, default=TIMEOUT, help="--rank_timeout of the job; more if others work")
+    parser.add_argument("--again", action="store_true", help="do those that failed once more")
     parser.add_argument("--forget", default="", help="part of the state that the resume loses: trials must fail then")
     parser.add_argument("--signal", choices=SIGNALS, help="instead of the one that is drawn")
     parser.add_argument("--moment", choices=MOMENTS, help="instead of the one that is drawn")
@@ -437,7 +448,8 @@ def _trials(given: argparse.Namespace, done: list[dict[str, Any]], fixed: dict[s
     """Do those that are not done; how many failed."""
     pythons = given.python or [Path(sys.executable)]
     wholes: dict[Path, dict[str, Any]] = {}
-    known, failed = {(o["mpi"], o["trial"]["number"]) for o in done}, 0
+    last = {(o["mpi"], o["trial"]["number"]): o for o in done}
+    known, failed = {key for key, outcome in last.items() if not (given.again and outcome["failed"])}, 0
     for number in range(given.first, given.first + given.trials):
         python = pythons[number % len(pythons)]
         if (name_of(python), number) in known:
@@ -445,7 +457,7 @@ def _trials(given: argparse.Namespace, done: list[dict[str, Any]], fixed: dict[s
         if python not in wholes:
             wholes[python] = undisturbed(python, folder / f"whole{len(wholes)}")
         trial = replace(Trial.draw(number), **fixed)
-        outcome = attempt(trial, python, folder / str(number), wholes[python], given.ends, given.forget)
+        outcome = attempt(trial, python, folder / str(number), wholes[python], given.ends, given.forget, given.timeout)
         shutil.rmtree(folder / str(number), ignore_errors=True)
         with open(given.out, "a") as out:
             out.write(json.dumps(asdict(outcome)) + "\n")

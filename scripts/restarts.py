@@ -2,14 +2,15 @@
 
 The command is started again at most N times, with --resume as soon as RUN exists, so it stays one run: its folder, its
 settings and its sessions in config.json. It is started again if it ends with a code that means a crash: an error of ours
-(1), a signal that killed it, what a launcher makes of a killed or hanging rank. It is not started again after
+(1), a signal that killed it, what a launcher makes of a killed or hanging rank; or with 0, but without a new
+RUN/summary.json, since Open MPI's mpirun exits with 0 when it has lost a host. It is not started again after
 
-- 0: done, or saved on a signal;
+- 0 and a new summary: done, or saved on a signal;
 - 2: a mistake in a flag or a file, a full disk;
 - a signal to this program, which passes it on: SIGINT, SIGTERM, SIGUSR1 and SIGHUP;
 - two crashes in a row without a new checkpoint between them: the third would be like them.
 
-Exit code: that of the last session.
+Exit code: that of the last session; 1 in place of a 0 without a summary.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from pathlib import Path
 from types import FrameType
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGHUP)
+LOST = 1  # in place of an exit code of 0 that is not true
 FINAL = (0, 2)  # exit codes after which another start would be of no use
 PAUSE_S = 1.0  # before another start; a host that has just lost a rank may need it
 
@@ -43,12 +45,23 @@ class Runner:
 
     def session(self) -> int:
         """Run the command once; its exit code, as a shell gives it."""
+        before = self._summary()  # of a session before
         more = ["--resume"] if self._run.exists() and "--resume" not in self._command else []
         self._process = subprocess.Popen([*self._command, *more], start_new_session=True)
         if self.asked:  # it came before there was a process
             self._process.send_signal(self.asked)
         code = self._process.wait()
+        if code == 0 and self._summary() in (None, before):
+            return LOST
         return 128 - code if code < 0 else code
+
+    def _summary(self) -> tuple[int, int] | None:
+        """What tells one summary.json from another; None if there is none, as while a session runs."""
+        try:
+            found = (self._run / "summary.json").stat()
+        except OSError:
+            return None
+        return found.st_ino, found.st_mtime_ns
 
     def saved(self) -> list[tuple[str, int]]:
         """Checkpoints, with their times."""

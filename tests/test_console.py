@@ -198,6 +198,15 @@ def test_a_terminal_that_can_do_little_gets_lines(on_terminal: Start) -> None:
     assert said.startswith("training: 2,000,000 steps to go;") and "\x1b" not in said
 
 
+def test_open_mpis_terminal_gets_lines(on_terminal: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it shows may be a log."""
+    monkeypatch.setenv("OMPI_COMM_WORLD_RANK", "0")
+    close = on_terminal(80)
+    a_run()
+    said = close()
+    assert said.startswith("training: 2,000,000 steps to go;") and "\x1b" not in said
+
+
 def test_colours_can_be_refused(on_terminal: Start, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, colours in (("", True), ("1", False)):
         monkeypatch.setenv("NO_COLOR", name)

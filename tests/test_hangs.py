@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 
 import pytest
@@ -65,6 +66,33 @@ def test_a_rank_moves_if_its_count_changes_or_if_it_begins_to_wait() -> None:
     assert (rank.heard, rank.moved) == (1.0, -9.0)
     rank.hear(Beat(2, False, "sample", "", 0), 2.0)
     assert (rank.heard, rank.moved) == (2.0, 2.0)
+
+
+class Alone:
+    """A communicator of one rank."""
+
+    def Get_rank(self) -> int:
+        return 0
+
+    def Get_size(self) -> int:
+        return 1
+
+    def improbe(self, tag: int) -> None:
+        return None
+
+
+def test_work_with_a_limit_of_its_own_counts_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hangs, "BEAT_S", 0.01)
+    pulse, counts = Pulse(), list[int]()
+    with hangs.Watch(Alone(), 1, pulse, ["here"], LIMIT, lambda code: None):
+        for bounded in (False, True):
+            with pulse.within_limits() if bounded else contextlib.nullcontext():
+                time.sleep(0.5)
+            counts.append(pulse.moves)
+        time.sleep(0.1)  # a beat may have been on its way
+        after = pulse.moves
+        time.sleep(0.5)
+    assert counts[0] == 0 < counts[1] <= after <= counts[1] + 1 and pulse.moves == after
 
 
 def test_seconds_of_a_phase_leave_out_those_of_waiting() -> None:

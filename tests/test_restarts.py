@@ -15,7 +15,7 @@ import pytest
 SCRIPT = str(Path(__file__).parents[1] / "scripts" / "restarts.py")
 
 # Ends with the next of the codes in the file `codes` (negative: a signal kills it), and keeps its arguments. A code that
-# ends in "+" leaves a checkpoint.
+# ends in "+" leaves a checkpoint, and one that begins with "s" a summary.
 PROGRAM = """
 import os, sys, time
 from pathlib import Path
@@ -27,6 +27,10 @@ with open("calls", "a") as file:
 code = lines[0]
 if code.endswith("+"):
     Path(f"run/checkpoints/iteration_{len(lines):07d}.pt").touch()
+if code.startswith("s"):
+    Path("run/summary.part").touch()
+    Path("run/summary.part").replace("run/summary.json")
+    code = code[1:]
 if code == "wait":
     import signal
     signal.signal(signal.SIGTERM, lambda *given: sys.exit(1))
@@ -48,13 +52,17 @@ def command(folder: Path, most: int, codes: str) -> list[str]:
 @pytest.mark.parametrize(
     ("most", "codes", "ends", "sessions"),
     [
-        (3, "0", 0, 1),
+        (3, "s0", 0, 1),
         (3, "2", 2, 1),
-        (3, "1+ -9+ -11+ 0", 0, 4),
-        (2, "1+ 1+ 1+ 0", 1, 3),
-        (0, "1+ 0", 1, 1),
-        (9, "1+ 1 1 0", 1, 3),
-        (9, "1 1+ 1 -9 0", 137, 4),
+        (3, "1+ -9+ -11+ s0", 0, 4),
+        (2, "1+ 1+ 1+ s0", 1, 3),
+        (0, "1+ s0", 1, 1),
+        (9, "1+ 1 1 s0", 1, 3),
+        (9, "1 1+ 1 -9 s0", 137, 4),
+        (3, "0+ s0", 0, 2),  # Open MPI has lost a host
+        (3, "s1+ 0+ s0", 0, 3),  # the summary is of a session before
+        (1, "0+ 0+", 1, 2),
+        (9, "0+ 0 0 s0", 1, 3),
     ],
 )
 def test_which_ends_are_followed_by_another_start(
@@ -69,13 +77,13 @@ def test_which_ends_are_followed_by_another_start(
 
 
 def test_a_signal_is_passed_on_and_ends_it(tmp_path: Path) -> None:
-    process = subprocess.Popen(command(tmp_path, 3, "wait 0"), cwd=tmp_path)
+    process = subprocess.Popen(command(tmp_path, 3, "wait s0"), cwd=tmp_path)
     deadline = time.monotonic() + 60.0
     while not (tmp_path / "waits").exists() and time.monotonic() < deadline:
         time.sleep(0.02)
     process.send_signal(signal.SIGTERM)
     assert process.wait(30) == 1
-    assert (tmp_path / "codes").read_text() == "0", "not started again"
+    assert (tmp_path / "codes").read_text() == "s0", "not started again"
 
 
 @pytest.mark.parametrize("arguments", [[], ["3"], ["many", "x", "--out", "run"], ["3", "trpo-gail", "train", "--out"]])

@@ -37,23 +37,27 @@ def test_success_rates_of_all_of_a_folder_skip_what_holds_none() -> None:
 
 
 @pytest.mark.parametrize(
-    ("code", "summary", "ends", "requeued"),
+    ("code", "earlier", "summary", "ends", "requeued"),
     [
-        (0, '"stopped": "steps"', 0, False),
-        (0, '"stopped": "SIGUSR1"', 0, True),
-        (138, None, 0, True),  # the signal came before there was a run
-        (1, '"stopped": "SIGUSR1"', 1, False),  # the summary of an earlier session
-        (2, None, 2, False),
-        (137, None, 137, False),  # died before it had saved anything
+        (0, None, "steps", 0, False),
+        (0, "SIGUSR1", "SIGUSR1", 0, True),
+        (0, None, None, 1, False),  # Open MPI's mpirun has lost a host
+        (0, "SIGUSR1", None, 1, False),
+        (138, None, None, 0, True),  # the signal came before there was a run
+        (1, "SIGUSR1", None, 1, False),
+        (2, None, None, 2, False),
+        (137, None, None, 137, False),  # died before it had saved anything
     ],
 )
 def test_a_job_is_put_back_into_the_queue_if_its_time_is_up(
-    code: int, summary: str | None, ends: int, requeued: bool, tmp_path: Path
+    code: int, earlier: str | None, summary: str | None, ends: int, requeued: bool, tmp_path: Path
 ) -> None:
-    if summary:
-        (tmp_path / "out").mkdir()
-        (tmp_path / "out" / "summary.json").write_text(f"{{{summary}}}")
-    assert job(tmp_path, f"exit {code}") == (ends, requeued)
+    """`earlier` is the summary of the session before, `summary` that of the job's."""
+    (tmp_path / "out").mkdir()
+    if earlier:
+        (tmp_path / "out" / "summary.json").write_text(f'{{"stopped": "{earlier}"}}')
+    (tmp_path / "new").write_text(f'{{"stopped": "{summary}"}}')
+    assert job(tmp_path, f"{f'mv {tmp_path}/new out/summary.json; ' if summary else ''}exit {code}") == (ends, requeued)
 
 
 @pytest.mark.parametrize(("restarts", "requeued"), [("0", True), ("49", True), ("50", False)])
@@ -67,6 +71,42 @@ def test_a_job_that_died_after_a_checkpoint_is_put_back_so_many_times(
     # Times of files are as coarse as the kernel's clock: without the pause, both could have the same.
     saves = f"sleep 0.05; touch {tmp_path}/out/checkpoints/iteration_0000002.pt; exit 137"
     assert job(tmp_path, saves, SLURM_RESTART_COUNT=restarts) == (0 if requeued else 137, requeued)
+
+
+def test_a_rank_that_fails_ends_the_step(tmp_path: Path) -> None:
+    """srun alone lets the others wait for a rank that MPI could not start."""
+    job(tmp_path, f'echo "$*" > {tmp_path}/step')
+    assert "--kill-on-bad-exit=1 trpo-gail train " in (tmp_path / "step").read_text()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "jobs"),
+    [
+        ([], 9),
+        (["--seeds", "0", "1"], 9),
+        (["--ranks", "4", "--seeds", "0"], 2),
+        (["--seeds", "0", "--ranks=2", "--trajectories=11"], 4),
+        (["--ranks", "16"], 1),  # more than there are cores: one cell, slowly
+        (["--ranks", "1", "--ranks", "3"], 3),  # the last holds, as in the program
+        (["--ranks", "many"], 9),  # which the program refuses
+    ],
+)
+def test_an_array_job_runs_as_many_cells_as_its_tasks_have_cores(
+    arguments: list[str], jobs: int, tmp_path: Path
+) -> None:
+    programs = tmp_path / ".venv" / "bin"
+    programs.mkdir(parents=True)
+    (programs / "trpo-gail").write_text(f'#!/bin/sh\necho "$*" > {tmp_path}/cells\n')
+    (programs / "trpo-gail").chmod(0o755)
+    slurm = {"SLURM_SUBMIT_DIR": str(tmp_path), "SLURM_CPUS_PER_TASK": "9"}
+    slurm |= {"SLURM_ARRAY_TASK_ID": "1", "SLURM_ARRAY_TASK_COUNT": "2", "SLURM_ARRAY_JOB_ID": "7"}
+    done = subprocess.run(
+        ["bash", str(ROOT / "scripts" / "slurm" / "paper.sbatch"), *arguments], env=os.environ | slurm,
+        capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    said = (tmp_path / "cells").read_text()
+    assert said == " ".join(["paper run --shard 1/2 --jobs", str(jobs), *arguments]) + "\n"
 
 
 def job(folder: Path, srun: str, **more: str) -> tuple[int, bool]:
@@ -97,6 +137,100 @@ def test_the_cluster_that_cannot_be_made_is_skipped_in_one_line(tmp_path: Path) 
     why = "it needs root, to start slurmd" if os.geteuid() else "no trpo-gail on the PATH"
     assert (done.returncode, done.stdout, done.stderr) == (0, f"try.sh: skipped: {why}\n", "")
     assert not log.exists()
+
+
+# A cluster of stand-ins. `apt-get` and `dpkg-deb` bring its plugins, and its node runs one job.
+CLUSTER = {
+    "apt-get": "touch a.deb",
+    "dpkg-deb": 'mkdir -p "$3/usr/lib/slurm-wlm"',
+    "munged": "true",
+    "slurmctld": "true",
+    "slurmd": "echo slurm 22",
+    "sinfo": "echo idle",
+    "srun": "true",
+    "sbatch": "touch slurm-7.log; echo 7",
+    "squeue": "true",
+    "scontrol": 'echo "JobId=7 JobState=COMPLETED Restarts=1 ExitCode=0:0"',
+    "scancel": "true",
+    "mpirun": "echo HYDRA Version: 5",
+    "trpo-gail": "true",
+    "python": "true",
+    "sleep": "true",
+}
+
+
+@pytest.fixture(scope="module")
+def tools(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The system's programs but for those."""
+    folder = tmp_path_factory.mktemp("tools")
+    for path in [*Path("/usr/bin").iterdir(), *Path("/bin").iterdir()]:
+        if path.name not in CLUSTER and not (folder / path.name).exists():
+            (folder / path.name).symlink_to(path)
+    return folder
+
+
+def try_cluster(folder: Path, tools: Path, **other: str) -> tuple[int, str]:
+    """Exit code and output of try.sh with these programs, one of them another (empty: missing)."""
+    for name, does in (CLUSTER | {name.replace("_", "-"): does for name, does in other.items()}).items():
+        if does:
+            (folder / name).write_text(f"#!/bin/sh\n{does}\n")
+            (folder / name).chmod(0o755)
+    done = subprocess.run(
+        ["bash", str(ROOT / "scripts" / "slurm" / "try.sh"), str(folder / "log")],
+        env={"PATH": f"{folder}:{tools}", "TRIES": "start", "TMPDIR": str(folder)}, cwd=folder,
+        capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert not list(folder.glob("tmp.*")), "its folder goes"
+    return done.returncode, done.stdout
+
+
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="try.sh needs root")
+
+
+@needs_root
+@pytest.mark.parametrize(
+    ("program", "does", "why"),
+    [
+        ("apt_get", "", "there is neither SLURM nor apt-get"),
+        ("apt_get", "echo E: no route >&2; exit 100", "apt-get finds no SLURM: E: no route"),
+        ("dpkg_deb", "echo torn >&2; exit 2", "a.deb cannot be unpacked: torn"),
+        ("dpkg_deb", "true", "the packages of SLURM hold no plugins"),
+        ("scontrol", "", "the packages of SLURM hold no scontrol"),
+        ("slurmd", "echo no libhwloc; exit 127", "slurmd does not run: no libhwloc"),
+        ("munged", "exit 1", "munged does not start: it says nothing"),
+        ("slurmctld", "echo port in use >&2; exit 1", "slurmctld does not start: port in use"),
+        ("slurmd", '[ "$1" = -V ] || exit 1', "slurmd does not start: it says nothing"),
+        ("sinfo", "echo down", "the node does not come up: slurm 22"),
+        ("srun", "echo plugin pmi2 >&2; exit 1", "it runs no step: plugin pmi2"),
+    ],
+)
+def test_a_cluster_that_does_not_come_up_is_skipped(
+    program: str, does: str, why: str, tools: Path, tmp_path: Path
+) -> None:
+    assert try_cluster(tmp_path, tools, **{program: does}) == (0, f"try.sh: skipped: {why}\n")
+    assert not (tmp_path / "log").exists()
+
+
+@needs_root
+@pytest.mark.parametrize(
+    ("program", "does", "says"),
+    [
+        ("sleep", "true", ""),
+        ("scontrol", 'echo " JobState=FAILED Restarts=1 ExitCode=1:0"', "FAILED: it is completed"),
+        ("scontrol", 'echo " JobState=COMPLETED Restarts=0 ExitCode=0:0"', "FAILED: it was put back once"),
+        ("python", "exit 1", "FAILED: it is bit-equal to the run that nothing interrupted"),
+        (
+            "mpirun",
+            "echo HYDRA out of memory; [ $1 = --version ]",
+            "FAILED: the run outside SLURM: HYDRA out of memory",
+        ),
+        ("sbatch", "exit 1", "FAILED: sbatch does not take the job"),
+    ],
+)
+def test_a_job_that_fails_is_a_failure(program: str, does: str, says: str, tools: Path, tmp_path: Path) -> None:
+    code, out = try_cluster(tmp_path, tools, **{program: does})
+    assert code == bool(says) and says in out and ("FAILED" in out) == bool(says), out
+    assert (tmp_path / "log").read_text().splitlines()[-1].split(" ", 1)[1] == out.splitlines()[-1].split(" ", 1)[1]
 
 
 # ---- digests.py ------------------------------------------------------------------------------------------------------

@@ -35,6 +35,7 @@ class Pulse:
     def __init__(self) -> None:
         self.moves = 0  # steps of environments, collectives begun and ended
         self.phase = "start"
+        self.bounded = False  # the work has a limit of time of its own
         self.note = "no checkpoint yet"  # for the line that names a rank that hangs
         self.waits = _Wait(self)
         self.seconds: dict[str, float] = {}  # by phase, without those of waiting for other ranks
@@ -50,6 +51,15 @@ class Pulse:
             own = time.perf_counter() - start - (self.waits.seconds - waited)
             self.seconds[phase] = self.seconds.get(phase, 0.0) + own
             self.phase = before
+
+    @contextmanager
+    def within_limits(self) -> Iterator[None]:
+        """Work that ends by a limit of its own, such as a wait for a helper: it is no hang, however long it takes."""
+        self.bounded = True
+        try:
+            yield
+        finally:
+            self.bounded = False
 
     def take_seconds(self) -> dict[str, float]:
         """Seconds by phase since the last call."""
@@ -181,6 +191,7 @@ class Watch:
     def _beat(self, gone: bool = False) -> Beat:
         asked = asked_for() or max(seen.beat.asked for seen in self._seen.values())
         pulse = self._pulse
+        pulse.moves += pulse.bounded
         beat = Beat(pulse.moves, pulse.waits.now, pulse.phase, _place(self._main), asked, gone)
         self._seen[self._rank].hear(beat, time.monotonic())
         return beat

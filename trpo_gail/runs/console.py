@@ -12,7 +12,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, TextColumn, TimeElapsedColumn
 
-from trpo_gail.system.launcher import speaks
+from trpo_gail.system.launcher import has_terminal_of_its_own, speaks
 from trpo_gail.system.terminal import streams, warn
 
 FIRST, LONGEST_EARLY, LONGEST = 5.0, 60.0, 600.0  # s between lines: at the start, in the first hour, ever
@@ -24,7 +24,8 @@ class Lines:
     def __init__(self, quiet: bool = False) -> None:
         self.console = Console(quiet=quiet, highlight=False, markup=False, emoji=False)
         out = self.console.file
-        self.has_bar = not quiet and self.console.is_interactive and out.isatty()  # FORCE_COLOR makes no terminal
+        terminal = out.isatty() and not has_terminal_of_its_own()
+        self.has_bar = not quiet and self.console.is_interactive and terminal  # FORCE_COLOR makes no terminal
         self.alone = not quiet and not self.has_bar
 
     def print(self, text: str) -> None:

@@ -225,7 +225,9 @@ def look_once(path: str | None, workers: Workers) -> None:
     """One rank of each host looks at the structure of an HDF5 file in a process apart, and tells the others."""
     if path is not None and workers.size > 1:
         file = catalogue.located(path)
-        apart.tell(workers.gather(apart.looked(file) if workers.local_rank == 0 else None))
+        with workers.pulse.within_limits():
+            found = apart.looked(file) if workers.local_rank == 0 else None
+        apart.tell(workers.gather(found))
 
 
 def sent(source: str | Path | None, workers: Workers) -> Demonstrations | None:

@@ -60,6 +60,12 @@ def speaks() -> bool:
         return True
 
 
+def has_terminal_of_its_own() -> bool:
+    """Whether a terminal on stdout is the launcher's: Open MPI's ranks get one, and what they write there goes on to
+    where the launcher writes, such as a log."""
+    return "OMPI_COMM_WORLD_RANK" in os.environ
+
+
 def several() -> bool:
     """Whether a launcher also started other processes, which may wait for this one."""
     try:

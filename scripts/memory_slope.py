@@ -1,0 +1,201 @@
+"""Train for some minutes, sample the memory of all ranks, and fit its slope.
+
+    python scripts/memory_slope.py --out results/faults/memory.csv                    two hours of each task
+    python scripts/memory_slope.py --out memory.csv --minutes 3 --skip 1 --env CartPole-v1
+    python scripts/memory_slope.py --out memory.csv --table                           the slopes so far, as Markdown
+
+Every ten seconds, OUT gets a line per rank: its resident memory (RSS), and its share of it (PSS: a page that n processes
+hold counts as 1/n of one). The slope is that of a straight line through the sum of all ranks' PSS, from the end of the
+first ten minutes on (--skip). The settings are those of users: evaluations, checkpoints and events are written.
+
+A task that OUT holds already is not run again. Linux only. Exit code 1 if a slope reaches --most, or a run fails.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import csv
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from trpo_gail.system.launcher import LAUNCHERS  # noqa: E402
+
+COLUMNS = ("env", "seconds", "rank", "rss_mb", "pss_mb")
+EVERY_S = 10.0
+START_S = 300.0  # for the ranks to begin, on a busy machine
+END_S = 300.0  # for an iteration and a checkpoint
+RANK = {name for name, _ in LAUNCHERS if name != "SLURM_PROCID"}  # variables that hold a process's rank
+ENDLESS = ("--steps", str(10**9), "--iterations", str(10**8), "--quiet")
+
+
+# ---- a run ---------------------------------------------------------------------------------------------------------
+
+
+def ranks(folder: Path) -> dict[int, int]:
+    """Process ids by rank, of those whose working directory is the folder. Their child processes have no rank."""
+    found = {}
+    for path in Path("/proc").iterdir():
+        with contextlib.suppress(OSError):
+            if path.name.isdecimal() and Path(os.readlink(path / "cwd")) == folder:
+                words = (path / "environ").read_bytes().split(b"\0")
+                told = dict(word.decode(errors="replace").split("=", 1) for word in words if b"=" in word)
+                for name in RANK & told.keys():
+                    found[int(told[name])] = int(path.name)
+    return found
+
+
+def memory(pid: int) -> tuple[float, float]:
+    """RSS and PSS, in MB. Raises OSError if the process has ended."""
+    lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()[1:]
+    kib = {line.split(":")[0]: int(line.split()[1]) for line in lines}
+    return kib["Rss"] / 1024, kib["Pss"] / 1024
+
+
+@contextlib.contextmanager
+def job(env: str, number: int, folder: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """A training without an end, whose processes have the folder as their working directory."""
+    beside = Path(sys.executable).with_name("mpirun")
+    launcher = str(beside) if beside.exists() else shutil.which("mpirun") or sys.exit("memory_slope.py: no mpirun")
+    said = subprocess.run([launcher, "--version"], capture_output=True, text=True, check=False).stdout.lower()
+    more = ("--oversubscribe", "--allow-run-as-root") if "open mpi" in said or "open-mpi" in said else ()
+    train = ("-m", "trpo_gail", "train", env, "--expert", str(ROOT / "expert_data" / f"{env}.h5"), "--out", "run")
+    path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
+    with open(folder / "log", "wb") as log:
+        process = subprocess.Popen(
+            [launcher, *more, "-n", str(number), sys.executable, *train, *ENDLESS], cwd=folder, start_new_session=True,
+            env=os.environ | {"PYTHONPATH": path, "OMP_NUM_THREADS": "1"}, stdin=subprocess.DEVNULL, stdout=log,
+            stderr=log,
+        )  # fmt: skip
+    try:
+        yield process
+    finally:
+        for pid in ranks(folder).values():  # Open MPI's are in groups of their own
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+
+def sample(env: str, number: int, seconds: float, out: Path) -> str:
+    """Run a task for so long, with a line in OUT per rank and sample; why it failed, or an empty string."""
+    with tempfile.TemporaryDirectory(prefix="memory") as name:
+        folder = Path(name).resolve()
+        with job(env, number, folder) as process:
+            if not _until(lambda: len(ranks(folder)) == number and (folder / "run/metrics.csv").exists(), process):
+                return f"no first iteration: {_last_line(folder)}"
+            pids, began = ranks(folder), time.monotonic()
+            while (now := time.monotonic() - began) < seconds and process.poll() is None:
+                with open(out, "a") as file, contextlib.suppress(OSError):
+                    rows = [(env, f"{now:.1f}", rank, *memory(pid)) for rank, pid in sorted(pids.items())]
+                    file.writelines(f"{a},{b},{c},{rss:.2f},{pss:.2f}\n" for a, b, c, rss, pss in rows)
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    process.wait(max(0.0, min(EVERY_S, seconds - now)))
+            if process.poll() is not None:
+                return f"it ended after {now:.0f} s: {_last_line(folder)}"
+            process.send_signal(signal.SIGUSR1)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                code = process.wait(END_S)
+                return f"exit code {code}: {_last_line(folder)}" if code else ""
+            return f"it did not end within {END_S:.0f} s of its signal"
+
+
+def _until(what: Callable[[], bool], process: subprocess.Popen[bytes]) -> bool:
+    until = time.monotonic() + START_S
+    while not what():
+        if process.poll() is not None or time.monotonic() > until:
+            return False
+        time.sleep(0.1)
+    return True
+
+
+def _last_line(folder: Path) -> str:
+    return ((folder / "log").read_text(errors="replace").strip().splitlines() or ["it says nothing"])[-1]
+
+
+# ---- the slopes ----------------------------------------------------------------------------------------------------
+
+
+def read(out: Path) -> dict[str, dict[float, list[float]]]:
+    """PSS of the ranks, by task and seconds."""
+    found: dict[str, dict[float, list[float]]] = {}
+    with open(out, newline="") as file:
+        for row in csv.DictReader(file):
+            found.setdefault(row["env"], {}).setdefault(float(row["seconds"]), []).append(float(row["pss_mb"]))
+    return found
+
+
+def slope(seconds: Sequence[float], megabytes: Sequence[float]) -> tuple[float, float]:
+    """MB an hour by least squares, and its standard error. Raises ValueError for fewer than three samples."""
+    if len(seconds) < 3:
+        raise ValueError(f"{len(seconds)} samples, at least 3 expected")
+    hours, values = np.array(seconds) / 3600, np.array(megabytes)
+    (rate, start), spread = np.polyfit(hours, values, 1), hours - hours.mean()
+    rest = values - rate * hours - start
+    return float(rate), float(np.sqrt(rest @ rest / (len(rest) - 2) / (spread @ spread)))
+
+
+def table(out: Path, skip: float, most: float) -> tuple[str, bool]:
+    """A row per task, as Markdown, and whether all slopes are below `most`, in MB an hour."""
+    lines = [
+        "| task | ranks | minutes | skipped | first, MB | last, MB | slope, MB an hour |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    good = True
+    for env, samples in read(out).items():
+        kept = {time_s: sum(values) for time_s, values in sorted(samples.items()) if time_s >= skip}
+        try:
+            rate, error = slope(list(kept), list(kept.values()))
+        except ValueError as reason:
+            lines.append(f"| {env} | {reason} after {skip / 60:g} minutes |")
+            good = False
+            continue
+        number, (first, *_, last) = len(next(iter(samples.values()))), kept.values()
+        lines.append(
+            f"| {env} | {number} | {max(samples) / 60:.0f} | {skip / 60:g} | {first:.1f} | {last:.1f} "
+            f"| {rate:.2f} ± {error:.2f} |"
+        )
+        good &= rate < most
+    return "\n".join(lines), good
+
+
+def main(arguments: Sequence[str]) -> int:
+    """0: all slopes are below --most."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, required=True, help="a line per rank and sample")
+    parser.add_argument("--env", nargs="+", default=["Hopper-v4", "CartPole-v1"], help="tasks of expert_data/")
+    parser.add_argument("--minutes", type=float, default=130.0, help="of each task, after its first iteration")
+    parser.add_argument("--skip", type=float, default=10.0, help="minutes that the slope leaves out")
+    parser.add_argument("--ranks", type=int, default=2, help="how many")
+    parser.add_argument("--most", type=float, default=1.0, help="MB an hour that a slope must stay below")
+    parser.add_argument("--table", action="store_true", help="print the slopes of OUT, and do nothing")
+    given = parser.parse_args(arguments)
+    failed = False
+    if not given.table:
+        if not given.out.exists():
+            given.out.write_text(",".join(COLUMNS) + "\n")
+        held = read(given.out)
+        for env in given.env:
+            if env not in held and (why := sample(env, given.ranks, 60 * given.minutes, given.out)):
+                print(f"memory_slope.py: {env}: {why}", file=sys.stderr)
+                failed = True
+    text, good = table(given.out, 60 * given.skip, given.most)
+    print(text)
+    return 0 if good and not failed else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
