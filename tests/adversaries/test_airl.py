@@ -36,6 +36,7 @@ def made(config: Config, discrete: bool = False, workers: Workers | None = None)
     return adversary
 
 
+PAPERS = {"airl.entropy_weight": 1.0}
 KINDS: list[tuple[dict[str, Any], dict[str, Any], bool]] = [
     ({}, {}, False),
     ({}, {}, True),
@@ -96,7 +97,7 @@ def test_a_saved_one_goes_on_bit_for_bit() -> None:
 
 
 def test_the_reward_is_f_less_log_pi_and_f_is_shaped_by_potentials() -> None:
-    adversary = made(config_of(gamma=0.9))
+    adversary = made(config_of(gamma=0.9, **PAPERS))
     learned(adversary, batches(False))
     seen = dataclasses.replace(toys.seen(batches(False)[0]), log_prob=np.linspace(-3, -1, 19))
     f, g = adversary.reward_train(seen), adversary.reward_test(seen)
@@ -118,7 +119,7 @@ def test_the_reward_is_f_less_log_pi_and_f_is_shaped_by_potentials() -> None:
 @pytest.mark.parametrize("weight", [0.0, 0.1])
 def test_the_entropy_weighs_less_in_the_reward_but_not_in_the_judgement(weight: float) -> None:
     seen = dataclasses.replace(toys.seen(batches(False)[0]), log_prob=np.linspace(-3, -1, 19))
-    whole, less = made(config_of()), made(config_of(**{"airl.entropy_weight": weight}))
+    whole, less = made(config_of(**PAPERS)), made(config_of(**{"airl.entropy_weight": weight}))
     for adversary in (whole, less):
         f = adversary.reward_train(seen)
         paid = adversary.reward(seen)
@@ -127,6 +128,12 @@ def test_the_entropy_weighs_less_in_the_reward_but_not_in_the_judgement(weight: 
     assert torch.equal(whole.adam.flat.vector, less.adam.flat.vector)
     np.testing.assert_array_equal(whole.logits(seen), less.logits(seen))
     assert not np.allclose(whole.training_pays(seen), less.training_pays(seen))
+
+
+def test_other_forms_of_reward_are_of_d() -> None:
+    seen = dataclasses.replace(toys.seen(batches(False)[0]), log_prob=np.linspace(-3, -1, 19))
+    adversary = made(config_of({"reward": "-log(1-D)"}))
+    np.testing.assert_allclose(adversary.reward(seen), np.logaddexp(0, adversary.reward_train(seen) - seen.log_prob))
 
 
 def test_the_expert_is_judged_by_the_policy_that_acted() -> None:
@@ -157,7 +164,7 @@ def test_clipped_actions_are_judged_as_they_were_executed() -> None:
     bounds = -0.5 * np.ones(2), 0.5 * np.ones(2)
     spec = toys.spec(3, 2, bounds=bounds, limit=30)
     policy = toys.policy(spec)
-    adversary: Any = make_adversary(config_of(), spec, test_variants.demonstrations(False), policy, Workers())
+    adversary: Any = make_adversary(config_of(**PAPERS), spec, test_variants.demonstrations(False), policy, Workers())
     seen = dataclasses.replace(toys.seen(batches(False)[0]), log_prob=np.zeros(19))
     executed = np.clip(seen.actions, *bounds)
     assert (executed != seen.actions).any()

@@ -61,7 +61,7 @@ IDLE: list[tuple[dict[str, Any], str, Any, str]] = [
     ({"adversary": "airl", "airl.shaping": False}, "airl.hidden_sizes", (8,), "--airl.shaping is False"),
     ({"adversary": "gail"}, "airl.shaping", False, "--adversary is gail"),
     (
-        {"adversary": "airl", "discriminator.reward": "fairl"}, "airl.entropy_weight", 0.1,
+        {"adversary": "airl", "discriminator.reward": "fairl"}, "airl.entropy_weight", 0.5,
         "--discriminator.reward is fairl",
     ),
     (

@@ -1,8 +1,10 @@
 """Adversarial inverse reinforcement learning (Fu et al. 2018): a discriminator whose logit holds a reward to keep.
 
 f = g(s, a) + gamma h(s') - h(s) and logit = f - log pi(a|s) (ibid., section 6). At the optimum f is the expert's
-advantage, and g of the state alone its reward up to a constant; h takes up what only shapes the reward. The learner is
-paid log D - log(1 - D) = f - log pi(a|s), which is f and the entropy of the policy.
+advantage, and g of the state alone its reward up to a constant; h takes up what only shapes the reward.
+
+Differs: the learner is paid f - w log pi(a|s) with w = `airl.entropy_weight`, 0.1; in the paper w is 1, so that the
+reward is log D - log(1 - D).
 """
 
 from __future__ import annotations
@@ -210,9 +212,12 @@ def build(config: Config, parts: Parts) -> AIRL:
     network = placed(ShapedNetwork(config, parts.spec, initial(config.seed, 2)), config, parts)
     ends_alone = "next_state" not in config.discriminator.inputs  # h is not asked behind an end
     expert = known(parts.expert, network.inputs, parts.workers, ends_alone)
+    form = rewards.chosen(config, expert.ends)
     made = AIRL(
         config.discriminator, config.d_step, network, View.of(parts.spec, expert), expert, parts.workers,
-        form=rewards.chosen(config, expert.ends), run_steps=config.expected_steps,
+        form=form, run_steps=config.expected_steps,
     )  # fmt: skip
     begun(made, expert, config, parts)
-    return made.acted_by(parts.policy, expert, config.airl.entropy_weight)
+    # The other forms of reward are functions of D.
+    weight = config.airl.entropy_weight if form == rewards.LOGIT else 1.0
+    return made.acted_by(parts.policy, expert, weight)
