@@ -11,7 +11,7 @@ from typing import Any, cast
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import elu, leaky_relu
+from torch.nn.functional import elu, leaky_relu, linear
 
 from trpo_gail.networks.network import row_chunk
 
@@ -75,6 +75,7 @@ class MLP(nn.Module):
         sizes = [inputs, *hidden, outputs]
         layers = nn.ModuleList(nn.Linear(i, o) for i, o in pairwise(sizes))
         self.layers = cast("list[nn.Linear]", layers)  # ModuleList does not type its members
+        self._own = list(self.layers)  # to index a ModuleList takes as long as a small layer
         for k, layer in enumerate(self.layers):
             fan_out, fan_in = layer.weight.shape
             scale = math.sqrt(6.0 / (fan_in + fan_out)) * (out_scale if k == len(hidden) else 1.0)
@@ -85,45 +86,46 @@ class MLP(nn.Module):
     def activations(self, x: Tensor, kept: Sequence[Tensor] = ()) -> list[Tensor]:
         """Input and hidden layers' outputs: [B, I], then [B, H] each; with `kept`, each times its factors [B, H]."""
         hidden = [x]
-        for k, layer in enumerate(self.layers[:-1]):
-            h = self.activation.of(layer(hidden[-1]))
+        for k, layer in enumerate(self._own[:-1]):
+            h = self.activation.of(linear(hidden[-1], layer.weight, layer.bias))
             hidden.append(h * kept[k] if kept else h)
         return hidden
 
     def forward(self, x: Tensor, kept: Sequence[Tensor] = ()) -> Tensor:
         """[B, I] -> [B, O]. `kept` are factors of the hidden units, [B, H] for each layer, as dropout has them."""
-        return self.layers[-1](self.activations(x, kept)[-1])
+        out = self._own[-1]
+        return linear(self.activations(x, kept)[-1], out.weight, out.bias)
 
     @torch.no_grad()
     def keep_outputs(self, before: tuple[Tensor, Tensor], after: tuple[Tensor, Tensor]) -> None:
         """Change the output layer so that output * scale + shift stays the same when (shift, scale), [O] each,
         change."""
-        out = self.layers[-1]
+        out = self._own[-1]
         out.weight.mul_((before[1] / after[1]).to(out.weight.dtype)[:, None])
         out.bias.copy_((before[1] * out.bias + before[0] - after[0]) / after[1])
 
     @torch.no_grad()
     def linearise(self, x: Tensor) -> LinearisedMLP:
         """One forward pass over rows [B, I], kept for products with the Jacobian."""
-        return LinearisedMLP(self.layers, self.activations(x), self.activation)
+        return LinearisedMLP(self._own, self.activations(x), self.activation)
 
 
 class LinearisedMLP:
     """A `network.Linearised` of an MLP. With minibatches this small, autograd would take most of the time."""
 
     def __init__(self, layers: list[nn.Linear], hidden: list[Tensor], activation: Activation) -> None:
-        self._layers, self._hidden = layers, hidden
+        self._weights, self._hidden = [layer.weight for layer in layers], hidden
         self._through, self._bend = activation.through, activation.bend
-        self.output = layers[-1](hidden[-1])
+        self.output = linear(hidden[-1], self._weights[-1], layers[-1].bias)
 
     @torch.no_grad()
     def pushforward(self, v: list[Tensor], moved: Tensor | None = None) -> Tensor:
         """`moved` [B, F]: the change of the first F inputs, if these move too."""
         hidden, tangent = self._hidden, moved
-        for k, layer in enumerate(self._layers):
+        for k, weight in enumerate(self._weights):
             step = torch.addmm(v[2 * k + 1], hidden[k], v[2 * k].T)
             if tangent is not None:
-                step.addmm_(tangent, layer.weight[:, : tangent.shape[1]].T)
+                step.addmm_(tangent, weight[:, : tangent.shape[1]].T)
             tangent = self._through(step, hidden[k + 1]) if k + 1 < len(hidden) else step
         assert tangent is not None
         return tangent
@@ -140,17 +142,17 @@ class LinearisedMLP:
     @torch.no_grad()
     def to_inputs(self, delta: Tensor, count: int | None = None) -> Tensor:
         """The derivative [B, count] of delta . output with respect to the first inputs, or to all, for delta [B, K]."""
-        for k in reversed(range(1, len(self._layers))):
-            delta = self._through(delta @ self._layers[k].weight, self._hidden[k])
-        return delta @ self._layers[0].weight[:, :count]
+        for k in reversed(range(1, len(self._weights))):
+            delta = self._through(delta @ self._weights[k], self._hidden[k])
+        return delta @ self._weights[0][:, :count]
 
     def _pullback(self, hidden: list[Tensor], delta: Tensor, into: list[Tensor]) -> None:
-        for k in reversed(range(len(self._layers))):
+        for k in reversed(range(len(self._weights))):
             rows = delta.to(into[2 * k].dtype)
             into[2 * k].addmm_(rows.T, hidden[k].to(rows.dtype))
             into[2 * k + 1].add_(rows.sum(0))
             if k > 0:
-                delta = self._through(delta @ self._layers[k].weight, hidden[k])
+                delta = self._through(delta @ self._weights[k], hidden[k])
 
     @torch.no_grad()
     def pullback_slopes(self, delta: Tensor, v: Tensor, into: list[Tensor]) -> None:
@@ -159,13 +161,13 @@ class LinearisedMLP:
         v . to_inputs(delta) is the change of delta . output as the inputs move along v. Its backward pass goes over that
         of the outputs, too, on which the derivative of each activation depends.
         """
-        through, layers, hidden = self._through, self._layers, self._hidden
+        through, weights, hidden = self._through, self._weights, self._hidden
         steps, moved = [], [v]  # of the sums before each activation, and of what comes behind it
-        for k, layer in enumerate(layers[:-1]):
-            steps.append(moved[k] @ layer.weight.T)
+        for k, weight in enumerate(weights[:-1]):
+            steps.append(moved[k] @ weight.T)
             moved.append(through(steps[k].clone(), hidden[k + 1]))
         _add(into[2 * len(steps)], delta, moved[-1])
-        along, across = delta @ layers[-1].weight, None  # by `moved`, and by `hidden`
+        along, across = delta @ weights[-1], None  # by `moved`, and by `hidden`
         for k in reversed(range(len(steps))):
             bent = self._bend(hidden[k + 1]) * steps[k] * along
             across = through(bent if across is None else across + bent, hidden[k + 1])
@@ -173,7 +175,7 @@ class LinearisedMLP:
             _add(into[2 * k], along, moved[k])
             _add(into[2 * k], across, hidden[k])
             into[2 * k + 1].add_(across.to(into[2 * k + 1].dtype).sum(0))
-            along, across = along @ layers[k].weight, across @ layers[k].weight
+            along, across = along @ weights[k], across @ weights[k]
 
 
 def _add(into: Tensor, left: Tensor, right: Tensor) -> None:
