@@ -3,7 +3,8 @@
 #
 #   scripts/adversaries.sh [NAME...]      hopper rewards methods airl_reward walker; all without names
 #
-# Finished runs are skipped, so the command can be repeated. JOBS runs at once (1), results under OUT.
+# Finished runs are skipped, so the command can be repeated. JOBS runs at once (1), results under OUT. SB3 is a Python
+# that has this package and stable-baselines3 (python).
 set -euo pipefail
 
 out=${OUT:-results/adversaries} jobs=${JOBS:-1}
@@ -43,6 +44,31 @@ methods() {
         --contestant "bc: --init_policy bc --generator none"
 }
 
+# AIRL's reward for others: learned, exported, and a new policy of ours and one of Stable-Baselines3 trained on it.
+airl_reward() {
+    local seed run kept=$out/airl_reward
+    mkdir -p "$kept" runs/airl_reward
+    for seed in 20 21 22; do
+        run=runs/airl_reward/$seed
+        # shellcheck disable=SC2086
+        trained "$run" --expert expert_data/HalfCheetah-v4.h5 $few --adversary airl --actions executed --seed "$seed"
+        [[ -e $run.pt ]] || trpo-gail export "$run" --reward "$run.pt"
+        trained "$run-fresh" --expert expert_data/HalfCheetah-v4.h5 --adversary exported --reward_file "$run.pt" \
+            --actions executed --seed "$((seed + 100))"
+        cp "$run/summary.json" "$kept/airl_$seed.json"
+        cp "$run-fresh/summary.json" "$kept/fresh_$seed.json"
+        [[ -e $kept/sb3_$seed.json ]] || "${SB3:-python}" scripts/reward_for_sb3.py HalfCheetah-v4 "$run.pt" \
+            --seed "$seed" --out "$kept/sb3_$seed.json"
+    done
+}
+
+trained() { # a run of 1,000,000 steps on HalfCheetah in a folder, unless it is done
+    grep -qs '"stopped": "steps"' "$1/summary.json" && return
+    local resume=
+    if [[ -e $1 ]]; then resume=--resume; fi
+    trpo-gail train HalfCheetah-v4 --steps 1000000 --out "$1" "${@:2}" $resume
+}
+
 # What mends Walker2d: each alone.
 walker() {
     # shellcheck disable=SC2086
@@ -54,6 +80,6 @@ walker() {
         --contestant "weight_decay: --discriminator.gradient_penalty 0 --discriminator.weight_decay 1"
 }
 
-for name in "${@:-hopper rewards methods walker}"; do
+for name in "${@:-hopper rewards methods airl_reward walker}"; do
     for one in $name; do "$one"; done
 done
