@@ -26,7 +26,7 @@ def test_the_reward_of_gail_is_a_function_of_its_logit() -> None:
 
 
 def test_the_reward_of_airl_is_its_logit_and_the_one_to_keep_is_g() -> None:
-    model = gail(adversary="airl").learn(300)
+    model = gail(adversary="airl", airl__entropy_weight=1.0).learn(300)
     assert np.array_equal(
         model.reward_train(OBS, ACTS, NEXT, DONE), model.discriminator.logit_expert(OBS, ACTS, NEXT, DONE)
     )
@@ -36,7 +36,7 @@ def test_the_reward_of_airl_is_its_logit_and_the_one_to_keep_is_g() -> None:
 
 
 def test_without_shaping_the_logit_of_airl_is_g_less_log_pi() -> None:
-    model = gail(adversary="airl", airl__shaping=False).learn(300)
+    model = gail(adversary="airl", airl__shaping=False, airl__entropy_weight=1.0).learn(300)
     assert np.allclose(with_log_prob(model), model.reward_test(OBS, ACTS, NEXT, DONE))
 
 

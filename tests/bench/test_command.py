@@ -40,7 +40,7 @@ def test_throughput(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
 
 @pytest.mark.slow
 def test_memory_without_a_file_of_demonstrations(tmp_path: Path) -> None:
-    found = written(tmp_path, "memory", "Acrobot-v1", "--iterations", "1", *TINY)
+    found = written(tmp_path, "memory", "MountainCarContinuous-v0", "--iterations", "1", *TINY)
     assert found["demonstrations"] == "random actions"
     (row,) = found["rows"]
     assert 50 < row["at_start_mb"] <= row["peak_mb"] == row["peak_mb_by_rank"][0] < 2000

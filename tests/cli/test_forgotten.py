@@ -18,6 +18,8 @@ from trpo_gail.reports import style
 LONG = (
     "--steps", "10000", "--eval_every", "110", "--eval_episodes", "2", "--save_every", "100", "--quiet",
     "--generator", "ppo", "--final_episodes", "0",
+    # A run in which the last evaluations are not the best, and an episode's pay before the resume decides a rank.
+    "--gamma", "0.995", "--d_stepsize", "3e-4",
 )  # fmt: skip
 PARTS = (
     "policy/net.layers.0.weight", "policy/normaliser.mean", "policy/normaliser.count",

@@ -17,6 +17,7 @@ import pytest
 from trpo_gail.errors import UserError
 from trpo_gail.experts.files import apart
 from trpo_gail.experts.load import read
+from trpo_gail.hangs import Pulse
 from trpo_gail.runs.training import look_once
 
 REPOSITORY = Path(__file__).parents[2]
@@ -165,7 +166,7 @@ def test_a_file_is_looked_at_once(native: Path) -> None:
 class _Second:
     """The second rank of a host, whose first has looked."""
 
-    size, local_rank = 2, 1
+    size, local_rank, pulse = 2, 1, Pulse()
 
     def __init__(self, path: Path) -> None:
         self.first = apart.looked(path)

@@ -9,7 +9,7 @@ from typing import Any, get_type_hints
 
 from trpo_gail.config import idle
 from trpo_gail.config.leaves import build
-from trpo_gail.config.tree import CloningConfig, Config, CriticConfig, DiscriminatorConfig, PolicyConfig
+from trpo_gail.config.tree import AIRLConfig, CloningConfig, Config, CriticConfig, DiscriminatorConfig, PolicyConfig
 from trpo_gail.errors import UserError
 from trpo_gail.system import typed
 
@@ -23,6 +23,7 @@ _SINCE_0_1_0: dict[type, tuple[str, ...]] = {
     CloningConfig: ("action_scaling", "max_episode_steps", "success"),
     PolicyConfig: ("encoder", "images", "numbers", "network"),
     CriticConfig: ("network",),
+    AIRLConfig: ("entropy_weight",),
     DiscriminatorConfig: (
         "network", "hidden_sizes", "activation", "inputs", "ignore", "loss", "label_smoothing", "positive_prior",
         "gradient_penalty", "gradient_penalty_target", "gradient_penalty_sides", "gradient_penalty_at",
@@ -30,7 +31,7 @@ _SINCE_0_1_0: dict[type, tuple[str, ...]] = {
         "replay_iterations", "replay_share", "rest_above", "absorbing", "reward_normalise", "reward_clip", "reward_scale",
     ),
 }  # fmt: skip
-_OTHERWISE = {"action_scaling": False, "gradient_penalty": 0.0}
+_OTHERWISE = {"action_scaling": False, "gradient_penalty": 0.0, "entropy_weight": 1.0}
 
 
 def _since(cls: type) -> dict[str, Any]:
