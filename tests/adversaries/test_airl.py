@@ -36,7 +36,7 @@ def made(config: Config, discrete: bool = False, workers: Workers | None = None)
     return adversary
 
 
-PAPERS = {"airl.entropy_weight": 1.0}
+PAPERS: dict[str, Any] = {"airl.entropy_weight": 1.0}
 KINDS: list[tuple[dict[str, Any], dict[str, Any], bool]] = [
     ({}, {}, False),
     ({}, {}, True),
@@ -118,12 +118,14 @@ def test_the_reward_is_f_less_log_pi_and_f_is_shaped_by_potentials() -> None:
 
 @pytest.mark.parametrize("weight", [0.0, 0.1])
 def test_the_entropy_weighs_less_in_the_reward_but_not_in_the_judgement(weight: float) -> None:
-    seen = dataclasses.replace(toys.seen(batches(False)[0]), log_prob=np.linspace(-3, -1, 19))
-    whole, less = made(config_of(**PAPERS)), made(config_of(**{"airl.entropy_weight": weight}))
+    log_prob = np.linspace(-3, -1, 19)
+    seen = dataclasses.replace(toys.seen(batches(False)[0]), log_prob=log_prob)
+    given: dict[str, Any] = {"airl.entropy_weight": weight}
+    whole, less = made(config_of(**PAPERS)), made(config_of(**given))
     for adversary in (whole, less):
         f = adversary.reward_train(seen)
         paid = adversary.reward(seen)
-        np.testing.assert_allclose(paid, f - (weight if adversary is less else 1.0) * seen.log_prob, rtol=1e-12)
+        np.testing.assert_allclose(paid, f - (weight if adversary is less else 1.0) * log_prob, rtol=1e-12)
         adversary.fit(seen, np.random.default_rng(0))
     assert torch.equal(whole.adam.flat.vector, less.adam.flat.vector)
     np.testing.assert_array_equal(whole.logits(seen), less.logits(seen))
@@ -131,9 +133,10 @@ def test_the_entropy_weighs_less_in_the_reward_but_not_in_the_judgement(weight: 
 
 
 def test_other_forms_of_reward_are_of_d() -> None:
-    seen = dataclasses.replace(toys.seen(batches(False)[0]), log_prob=np.linspace(-3, -1, 19))
+    log_prob = np.linspace(-3, -1, 19)
+    seen = dataclasses.replace(toys.seen(batches(False)[0]), log_prob=log_prob)
     adversary = made(config_of({"reward": "-log(1-D)"}))
-    np.testing.assert_allclose(adversary.reward(seen), np.logaddexp(0, adversary.reward_train(seen) - seen.log_prob))
+    np.testing.assert_allclose(adversary.reward(seen), np.logaddexp(0, adversary.reward_train(seen) - log_prob))
 
 
 def test_the_expert_is_judged_by_the_policy_that_acted() -> None:

@@ -67,7 +67,12 @@ def test_the_policy_moves_and_the_discriminator_learns(case: str, trained: Calla
         assert row["step_accepted"] == 1.0
 
 
-@pytest.mark.parametrize(("ranks", "case"), [(r, c) for r in (2, 4, 3) for c in (ON_THREE if r == 3 else CASES)])
+@pytest.mark.parametrize(
+    ("ranks", "case"),
+    [(2, case) for case in CASES]
+    + [pytest.param(4, case, marks=pytest.mark.long) for case in CASES]  # they spin on fewer cores
+    + [(3, case) for case in ON_THREE],
+)
 def test_parameters(ranks: int, case: str, trained: Callable[[int | None], Tensors]) -> None:
     alone, shared = trained(None), trained(ranks)
     bound = PAPER_BOUND if case.startswith("paper:") else BOUND[case.split("/")[1]]

@@ -32,7 +32,7 @@ def last(folder: Path) -> dict:
 
 
 @pytest.mark.parametrize("task", TASKS)
-@pytest.mark.parametrize("ranks", [2, 4])
+@pytest.mark.parametrize("ranks", [2, pytest.param(4, marks=pytest.mark.long)])
 def test_the_number_of_ranks_does_not_matter(ranks: int, task: str, trained: Callable[[int], Path]) -> None:
     one, several = (last(trained(n) / f"{task}-whole") for n in (1, ranks))
     networks = ("policy.", "critic.network.", "adversary.network.")

@@ -269,7 +269,7 @@ class AIRLConfig:
     """Whether there is a potential h at all."""
     entropy_weight: NotNegative = 0.1
     """Weight of -log pi(a|s) in the learner's reward, f - entropy_weight log pi(a|s); D judges by weight 1. With 1, as in the
-    paper, the learner of HalfCheetah is paid more for being random than for running."""
+    paper, much of the pay is for being random, and HalfCheetah is learned slowly."""
 
 
 @dataclass(frozen=True)
