@@ -257,7 +257,7 @@ def main() -> int:
         return 2
     print("\n".join(lines(found)))
     if given.json:
-        whole_file.write(given.json, (json.dumps(found, indent=1) + "\n").encode())
+        whole_file.write_json(given.json, found)
     return 0
 
 

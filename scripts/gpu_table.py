@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import json
 import platform
 import statistics
 import subprocess
@@ -207,7 +206,7 @@ def main() -> None:
     }  # fmt: skip
 
     def keep() -> None:
-        whole_file.write(given.out / "gpu.json", (json.dumps(found, indent=1) + "\n").encode())
+        whole_file.write_json(given.out / "gpu.json", found)
         whole_file.write(given.out / "gpu.md", markdown(found).encode())
 
     if given.device == "cuda":

@@ -162,7 +162,7 @@ def _show(found: Found, output: _Output) -> None:
         print(line)
     with file_errors():
         if output.json:
-            whole_file.write(Path(output.json), (json.dumps(found, indent=1) + "\n").encode())
+            whole_file.write_json(Path(output.json), found)
         if output.png:
             from trpo_gail.bench.pictures import picture
 

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import secrets
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 
 def write(path: Path, content: bytes) -> None:
     """Replace the content of `path`. Raises OSError, with the name of `path`."""
     with replacing(path) as part:
         part.write_bytes(content)
+
+
+def write_json(path: Path, found: Any) -> None:
+    """The same, of numbers and texts as JSON that is indented by one."""
+    write(path, (json.dumps(found, indent=1) + "\n").encode())
 
 
 @contextlib.contextmanager
