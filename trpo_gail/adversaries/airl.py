@@ -127,7 +127,7 @@ class AIRL(Discriminator):
     needs_log_prob = True
     network: ShapedNetwork
 
-    def acted_by(self, policy: Policy, expert: Transitions, entropy_weight: float = 1.0) -> AIRL:
+    def acted_by(self, policy: Policy, expert: Transitions, entropy_weight: float) -> AIRL:
         """This one, for a learner whose policy it is, and who is paid f - entropy_weight log pi; `expert` has the rows that
         it was made with."""
         self._policy, self._pairs = policy, (expert.observations, expert.actions)
@@ -140,12 +140,12 @@ class AIRL(Discriminator):
         return super().reward(learner)
 
     def _outputs(self, columns: Columns, actions: Tensor, learner: Transitions | None) -> Tensor:
-        chosen = super()._outputs(columns, actions, learner)
-        return chosen if learner is None else chosen - self._tensor(self._log_prob(learner))
+        f = super()._outputs(columns, actions, learner)
+        return f if learner is None else f - self._tensor(self._log_prob(learner))
 
     def _paid_for(self, columns: Columns, actions: Tensor, learner: Transitions) -> Tensor:
-        chosen = super()._outputs(columns, actions, learner)
-        return chosen - self._entropy_weight * self._tensor(self._log_prob(learner)) if self._entropy_weight else chosen
+        f = super()._outputs(columns, actions, learner)
+        return f - self._entropy_weight * self._tensor(self._log_prob(learner))
 
     def _log_prob(self, learner: Transitions) -> np.ndarray | None:
         """log pi [B] of what was done. Of an action that was clipped to a bound, it is that of all samples behind it, on both
