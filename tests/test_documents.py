@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import re
+import sys
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parents[1]
+sys.path.append(str(ROOT / "scripts" / "site"))
+
+import stage  # noqa: E402
+
 FOLDERS = ("docs", "results", "expert_data")
 PAGES = sorted([*ROOT.glob("*.md"), *(path for folder in FOLDERS for path in (ROOT / folder).rglob("*.md"))])
 LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)|!\[[^\]]*\]\(([^)\s]+)\)")
@@ -51,3 +56,16 @@ def test_every_page_of_the_documents_is_on_the_site() -> None:
     listed = re.findall(r"docs/[\w/]+\.md", (ROOT / "scripts" / "site" / "mkdocs.yml").read_text())
     pages = [*(ROOT / "docs").rglob("*.md"), *(page.with_suffix(".md") for page in (ROOT / "docs").rglob("*.ipynb"))]
     assert sorted(listed) == sorted(str(page.relative_to(ROOT)) for page in pages)
+
+
+def test_what_pages_of_the_site_link_to_is_on_the_site() -> None:
+    """Files: the site's own build, which also warns of them, needs packages that a test may not have."""
+    staged = {path.resolve() for path in (*stage.files(), *ROOT.glob("docs/**/*.ipynb"))}
+    missing = []
+    for page in (path for path in staged if path.suffix == ".md"):
+        for groups in LINK.findall(prose(page)):
+            target = next(filter(None, groups)).partition("#")[0]
+            file = (page.parent / target).resolve()  # an address of the web is no file
+            if file.is_file() and file not in staged:
+                missing.append((page.name, target))
+    assert not missing

@@ -14,11 +14,19 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 PAGES = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "CITATION.cff", "LICENSE", "Dockerfile")
-FOLDERS = ("docs", "results", "scripts/slurm", "examples")
+FOLDERS = ("docs", "results", "scripts", "examples")
 LINKED = (".md", ".png", ".svg", ".csv", ".toml", ".html", ".txt", ".sbatch", ".tex", ".py", ".json", ".jsonl")
 SINGLE = ("expert_data/**/*.md", "tests/test_paper_iteration.py", "trpo_gail/**/*.toml", "trpo_gail/**/*.csv")
 NOTEBOOK_LINK = re.compile(r"(\]\([^)#\s]+)\.ipynb(#[^)]*)?(?=\))")
 MOST = 2 << 20  # bytes of a file that is worth a place on the site
+
+
+def files() -> list[Path]:
+    """Pages, and what they may link to, as they lie in the repository; notebooks are apart."""
+    found = [ROOT / name for name in PAGES]
+    found += [path for folder in FOLDERS for path in (ROOT / folder).rglob("*") if path.suffix in LINKED]
+    found += [path for pattern in SINGLE for path in ROOT.glob(pattern)]
+    return [path for path in found if path.is_file() and path.stat().st_size <= MOST]
 
 
 def _notebook(path: Path, folder: Path) -> None:
@@ -35,16 +43,12 @@ def _notebook(path: Path, folder: Path) -> None:
 def main(out: Path) -> None:
     """Replace the folder by the pages of now."""
     shutil.rmtree(out, ignore_errors=True)
-    files = [ROOT / name for name in PAGES]
-    files += [path for folder in FOLDERS for path in (ROOT / folder).rglob("*") if path.suffix in LINKED]
-    files += [path for pattern in SINGLE for path in ROOT.glob(pattern)]
-    for path in files:
-        if path.is_file() and path.stat().st_size <= MOST:
-            place = out / path.relative_to(ROOT)
-            place.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(path, place)
-            if path.suffix == ".md":
-                place.write_text(NOTEBOOK_LINK.sub(lambda found: f"{found[1]}.md{found[2] or ''}", path.read_text()))
+    for path in files():
+        place = out / path.relative_to(ROOT)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, place)
+        if path.suffix == ".md":
+            place.write_text(NOTEBOOK_LINK.sub(lambda found: f"{found[1]}.md{found[2] or ''}", path.read_text()))
     for path in ROOT.glob("docs/**/*.ipynb"):
         _notebook(path, out / path.relative_to(ROOT).parent)
     shutil.copyfile(Path(__file__).with_name("style.css"), out / "style.css")
