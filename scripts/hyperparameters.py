@@ -14,14 +14,13 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from results_table import rows_of
+from results_table import given, rows_of
 
 from trpo_gail.commands.train import parse_flags
 from trpo_gail.config.files import from_dict
 from trpo_gail.config.leaves import flatten
 from trpo_gail.config.tree import Config
 from trpo_gail.errors import UserError
-from trpo_gail.experts.load import load
 from trpo_gail.runs.run_folder import read_json
 
 ROOT = Path(__file__).parents[1]
@@ -36,8 +35,8 @@ What was run on each environment, and what came of it: `python scripts/hyperpara
 `results/`, and a test compares the two. The first table has one line for each folder of runs, the sections below have
 the commands.
 
-- *Expert* is the mean return of the demonstrations' file, over all its episodes. *Pairs* are those that the learner was
-  given; a dash stands for a file that is not in the repository.
+- *Expert* is the mean return of the trajectories that the learner was given, and *pairs* is how many of their pairs it
+  was given. If their file is not in the repository, *expert* is the mean over the whole file, and *pairs* is a dash.
 - The bar is 95 % of the expert; if its return is negative, 95 % of the way to it from a random policy's. *Reached* is
   the median over seeds of the first periodic evaluation at or above the bar, in steps and in seconds; *never* if half
   of the seeds did not get there. *Held*: the last three evaluations are at or above it, in so many seeds.
@@ -47,7 +46,7 @@ the commands.
 
 Seconds are those of a shared machine of two cores, beside other work.
 
-| environment | runs | settings | expert | pairs | reached: steps | seconds | seeds held | curve |
+| environment | expert | pairs | reached: steps | seconds | seeds held | curve | settings | runs |
 |---|---|---|---|---|---|---|---|---|"""
 
 
@@ -64,7 +63,7 @@ def page(results: Path = ROOT / "results") -> str:
         env, name = found[0]["env"], f"results/{folder.relative_to(results)}"
         content = read_json(folder / f"seed_{found[0]['seed']}" / "config.json")
         moved = since(content, name)
-        cells = [title(env), f"`{name}`", "earlier" if moved else "today's", *numbers(content["config"], found)]
+        cells = [title(env), *numbers(content["config"], found), "earlier" if moved else "today's", f"`{name}`"]
         lines.append(f"| {' | '.join(cells)} |")
         sections[env] += section(name, content, found, moved)
     for env, texts in sections.items():
@@ -100,10 +99,8 @@ def numbers(config: dict[str, Any], rows: list[dict[str, Any]]) -> list[str]:
 
 def pairs(config: dict[str, Any]) -> str:
     """The number of the demonstrations' rows, if their file is in the repository."""
-    file = ROOT / config["expert"]
-    if not file.is_file():
-        return "–"
-    return f"{len(load(file, config['trajectories'], config['subsample']).observations):,}"
+    demonstrations = given(config)
+    return f"{len(demonstrations.observations):,}" if demonstrations else "–"
 
 
 def curve(rows: list[dict[str, Any]]) -> str:

@@ -1,18 +1,33 @@
 """Print a table of the runs that `scripts/run_seeds.sh` kept: python scripts/results_table.py results/hopper [BAR]
 
-The default bar is 95 % of the expert's mean return in the demonstration file, over all its episodes; if that return is
-negative, 95 % of the way to it from a random policy's. The bar is reached at the first periodic evaluation at or above
-it, and held if the last three evaluations are at or above it.
+The default bar is 95 % of the mean return of the trajectories that the learner was given (of all in their file, if it
+is not in the repository); if that is negative, 95 % of the way to it from a random policy's. The bar is reached at the
+first periodic evaluation at or above it, and held if the last three evaluations are at or above it.
 """
 
 from __future__ import annotations
 
 import sys
+from functools import cache
 from pathlib import Path
 from statistics import median
 from typing import Any
 
+from trpo_gail.experts.data import Demonstrations
+from trpo_gail.experts.load import load
 from trpo_gail.runs.run_folder import read_json, read_metrics
+
+ROOT = Path(__file__).parents[1]
+
+
+def given(config: dict[str, Any]) -> Demonstrations | None:
+    """What the learner of a run was given, if its file is in the repository."""
+    return _given(config["expert"], config["trajectories"], config["subsample"])
+
+
+@cache
+def _given(expert: str, trajectories: int | None, subsample: int) -> Demonstrations | None:
+    return load(ROOT / expert, trajectories, subsample) if (ROOT / expert).is_file() else None
 
 
 def bar_of(summary: dict[str, Any]) -> float:
@@ -25,6 +40,9 @@ def bar_of(summary: dict[str, Any]) -> float:
 def row(folder: Path, bar: float | None = None) -> dict[str, Any]:
     """One run's line."""
     summary = read_json(folder / "summary.json")
+    demonstrations = given(read_json(folder / "config.json")["config"])
+    if demonstrations and demonstrations.episode_returns is not None:
+        summary["expert_return_mean"] = float(demonstrations.episode_returns.mean())
     bar = bar or bar_of(summary)
     evaluated = [r for r in read_metrics(folder) if r["eval_return_mean"] is not None]
     returns: list[Any] = [r["eval_return_mean"] for r in evaluated]

@@ -7,4 +7,4 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 python scripts/site/stage.py build/site_pages
 python -m mkdocs build --strict --config-file scripts/site/mkdocs.yml "$@"
-echo "site: build/site/README.html"
+echo "site: build/site/index.html"

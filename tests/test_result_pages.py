@@ -38,6 +38,8 @@ def keep(folder: Path, **changes: Any) -> Path:
             "expert_return_mean": 100.0, "random_return_mean": -100.0, "stopped": "steps",
         }  # fmt: skip
         (run / "summary.json").write_text(json.dumps(summary | changes))
+        config = {"expert": "elsewhere.h5", "trajectories": None, "subsample": 1}
+        (run / "config.json").write_text(json.dumps({"config": config}))
     return folder
 
 
@@ -68,6 +70,12 @@ def test_when_the_bar_is_reached_and_whether_it_is_held(tmp_path: Path) -> None:
     assert results_table.rows_of(tmp_path / "elsewhere") == []
 
 
+def test_the_bar_is_that_of_the_trajectories_which_the_learner_was_given() -> None:
+    """Of the file's 50 episodes, 23 fall; the first four do not."""
+    rows = results_table.rows_of(ROOT / "results" / "learning" / "walker2d")
+    assert rows and all(r["bar"] == pytest.approx(6045.9, abs=0.1) for r in rows)
+
+
 def test_a_run_without_evaluations_holds_nothing(tmp_path: Path) -> None:
     for metrics in keep(tmp_path).glob("*/metrics.csv"):
         metrics.write_text("iteration,steps,eval_return_mean,wall_s\n0,500,,0.1\n")
@@ -75,7 +83,8 @@ def test_a_run_without_evaluations_holds_nothing(tmp_path: Path) -> None:
 
 
 def test_numbers_are_of_the_median_seed(tmp_path: Path) -> None:
-    cells = hyperparameters.numbers({"expert": "elsewhere.h5"}, results_table.rows_of(keep(tmp_path)))
+    config = {"expert": "elsewhere.h5", "trajectories": None, "subsample": 1}
+    cells = hyperparameters.numbers(config, results_table.rows_of(keep(tmp_path)))
     assert cells == ["100", "–", "3,000", "2", "1 of 3", "▄▄▆██▇"]
 
 
