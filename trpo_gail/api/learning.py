@@ -211,7 +211,7 @@ class LearningModel(Model):
             )
         self.logger.print_every(log_interval if self.verbose else 0)
         with contextlib.ExitStack() as stack:
-            stack.enter_context(threads(self.workers))
+            stack.enter_context(threads(self.workers, learner.policy))
             stop = stack.enter_context(StopRequest("ends after this iteration"))
             session = _Session(self, hooks, stop)
             session.view = stack.enter_context(View(self.workers.main, quiet=False)) if progress_bar else None

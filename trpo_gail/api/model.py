@@ -23,6 +23,7 @@ from trpo_gail.errors import UserError, shortened
 from trpo_gail.experts.data import Demonstrations as Held
 from trpo_gail.experts.own import Demonstrations
 from trpo_gail.experts.save import save as save_demonstrations
+from trpo_gail.networks.threads import that_pay
 from trpo_gail.parallel import Workers
 from trpo_gail.policies.policy import Policy
 from trpo_gail.runs import checkpoint
@@ -127,7 +128,7 @@ class Model(ABC):
         if n_episodes < 1:
             raise UserError(f"n_episodes: {n_episodes} given, at least 1 expected")
         actor = self.policy.actor()
-        with threads(self.workers):
+        with threads(self.workers, self.policy):
             done = self._evaluator(env).run(
                 actor, n_episodes, PERIODIC if periodic else FINAL, stochastic=not deterministic
             )
@@ -281,10 +282,10 @@ def _file(path: str | Path) -> Path:
 
 
 @contextmanager
-def threads(workers: Workers) -> Iterator[None]:
-    """As many threads as this rank may use; afterwards as many as before."""
+def threads(workers: Workers, policy: Policy | None = None) -> Iterator[None]:
+    """As many threads as pay for this policy, or one; afterwards as many as before."""
     before = torch.get_num_threads()
-    torch.set_num_threads(workers.threads())
+    torch.set_num_threads(that_pay(policy, workers.threads()) if policy else 1)
     try:
         yield
     finally:

@@ -34,6 +34,7 @@ from trpo_gail.experts.save import save
 from trpo_gail.hangs import LIMIT_S
 from trpo_gail.learner import Learner
 from trpo_gail.magnitudes import too_large
+from trpo_gail.networks.threads import that_pay
 from trpo_gail.parallel import Workers
 from trpo_gail.records import EVAL_SUCCESS, Record
 from trpo_gail.runs import checkpoint, start, tracker
@@ -107,7 +108,7 @@ def _run(
     expert: Demonstrations | None,
     track: str | None,
 ) -> dict[str, Any]:
-    torch.set_num_threads(workers.threads())
+    torch.set_num_threads(1)  # until the size of the networks is known
     named = Path(workers.share(str(out or default_path(config.env, config.seed))))
     path = named.absolute()  # an environment may change the working directory
     resume = workers.share(workers.together(lambda: resume and not is_unbegun(path)))
@@ -121,6 +122,7 @@ def _run(
     first, setting = _start(config, setting, env.spec, resumed, workers)
     policy = first.policy if first else None
     learner = make_learner(config, env, expert.transitions() if expert else None, workers, policy)
+    torch.set_num_threads(that_pay(learner.policy, workers.threads()))
     folder = None
     # From here on a signal makes a run save and end; before, it ends the program, which leaves nothing behind.
     with (
@@ -519,8 +521,8 @@ class _Session:
         self.view.line(f"run folder {self.named}" + (f", resumed at {last.name}" if last else ""))
         self.view.line(
             f"{self.config.env} by {self.setting.backend}, {self.config.num_envs} environments, "
-            f"{self.workers.size} rank(s) of {self.workers.threads()} thread(s), actions {self.setting.actions} "
-            f"({self.setting.reason})"
+            f"{self.workers.size} rank(s) of {self.workers.threads()} thread(s), {torch.get_num_threads()} for the networks, "
+            f"actions {self.setting.actions} ({self.setting.reason})"
         )
         if done := finished(self.learner.progress, self.config):
             reached = self.learner.progress.steps if done == "steps" else self.learner.progress.iteration
