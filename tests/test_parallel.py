@@ -97,6 +97,7 @@ def test_a_launcher_without_mpi_is_refused(beside: dict[str, str], monkeypatch: 
     assert len(str(caught.value)) <= MOST and "\n" not in str(caught.value)
 
 
+@pytest.mark.long
 def test_torchruns_processes_train_nothing(tmp_path: Path) -> None:
     out = tmp_path / "run"
     words = ["train", "CartPole-v0", "--adversary", "env_reward", "--out", str(out)]

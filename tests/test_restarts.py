@@ -92,6 +92,7 @@ def test_its_arguments_are_asked_for(arguments: list[str]) -> None:
     assert done.returncode == 2 and done.stderr.startswith("Run a training, and resume it when it dies: ")
 
 
+@pytest.mark.long
 def test_a_training_that_crashes_twice_is_one_run(tmp_path: Path) -> None:
     """Its environment dies twice, at a step after a checkpoint."""
     here = Path(__file__).parent

@@ -355,6 +355,7 @@ def test_the_cases_mix_what_can_be_chosen() -> None:
     assert {word: len(met[word]) for word in words if len(met[word]) < 2} == {}
 
 
+@pytest.mark.long
 def test_the_same_code_trains_the_same_twice(tmp_path: Path) -> None:
     """By the command line; but for what is changed in the record by hand, nothing differs."""
     path = tmp_path / "record.json"

@@ -25,6 +25,7 @@ def written(tmp_path: Path, *words: str) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_throughput(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     found = written(tmp_path, "throughput", "CartPole-v0", "--seconds", "0.05", "--repeats", "1", *TINY)
@@ -38,6 +39,7 @@ def test_throughput(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert f"ratio {one['ratio']:.3f}" in capsys.readouterr().out
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_memory_without_a_file_of_demonstrations(tmp_path: Path) -> None:
     found = written(tmp_path, "memory", "MountainCarContinuous-v0", "--iterations", "1", *TINY)
@@ -52,6 +54,7 @@ def test_update(tmp_path: Path) -> None:
     assert {row["part"] for row in found["parts"]} >= {"Fisher product", "TRPO update", "critic pass"}
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("trpo_gail.bench.data.CONVERSIONS", CONVERSIONS[:2])

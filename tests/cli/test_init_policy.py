@@ -267,6 +267,7 @@ def test_it_begins_with_the_clone_that_cloning_makes(tmp_path: Path) -> None:
     assert differing(state(checkpoints(out)[-1]), state(checkpoints(again)[-1])) == []
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("least", [-1.0, 0.5, None])
 def test_the_spread_of_a_clone_is_not_below_its_floor(least: float | None) -> None:
     """Demonstrations that vary little: the likelihood alone would take the standard deviation to 0."""

@@ -72,6 +72,7 @@ def interrupt(first: Path, second: Path) -> None:
         os.kill(*((PROCESSES[str(run)], signal.SIGKILL) if run == first else (os.getpid(), signal.SIGTERM)))
 
 
+@pytest.mark.long
 def test_interrupted_runs_end_as_if_nothing_had_happened(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -89,6 +89,7 @@ def test_what_is_not_there(name: str, line: str, tmp_path: Path, monkeypatch: py
     assert str(caught.value).startswith(line)
 
 
+@pytest.mark.long
 def test_a_run_of_a_name_goes_on_from_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     line = ["--iterations", "1", "--timesteps_per_batch", "64", "--num_envs", "2", "--eval_every", "0", "--quiet"]

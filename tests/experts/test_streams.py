@@ -218,6 +218,7 @@ def test_records_are_a_group(tmp_path: Path) -> None:
         assert file["x/image"].shape == (100, 2, 2) and (file["x/inner/b"][()] == values["inner"]["b"]).all()
 
 
+@pytest.mark.long
 def test_a_large_file_is_converted_in_bounded_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """154 MB of numbers, which gzip makes small."""
     monkeypatch.undo()

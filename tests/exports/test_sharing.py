@@ -90,6 +90,7 @@ def test_the_file_is_of_the_format(tmp_path: Path) -> None:
         safetensors.write({"z": torch.zeros(1, dtype=torch.complex64)}, {})
 
 
+@pytest.mark.long
 def test_every_tool_takes_what_was_pulled(
     run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

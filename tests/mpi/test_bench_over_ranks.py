@@ -15,6 +15,7 @@ from trpo_gail.cli import main
 TINY = "--num_envs 2 --timesteps_per_batch 64 --d_step 1 --vf_iters 1 --backend gymnasium --trajectories 1"
 
 
+@pytest.mark.long
 @pytest.mark.skipif(is_open_mpi(), reason="Open MPI needs flags to start more ranks than there are cores")
 def test_scaling(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in WAITING.items():

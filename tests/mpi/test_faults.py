@@ -99,7 +99,7 @@ def test_a_signal_to_all_or_to_one(run: Run) -> None:
     [
         ("1 hang", r"rank 1 on \S+ hangs in phase 'sample': no step for \d+ s, at faulty_envs.py, line \d+"),
         ("1 SIGSTOP", r"rank 1 on \S+ hangs in phase '\w+': silent for \d+ s"),
-        ("0 SIGSTOP", r"rank 0 on \S+ hangs in phase '\w+': silent for \d+ s"),
+        pytest.param("0 SIGSTOP", r"rank 0 on \S+ hangs in phase '\w+': silent for \d+ s", marks=pytest.mark.long),
     ],
 )
 def test_a_rank_that_hangs_is_named_and_ends_the_job(what: str, says: str, run: Run) -> None:
@@ -116,6 +116,7 @@ def test_a_rank_that_hangs_is_named_and_ends_the_job(what: str, says: str, run: 
     run.check_last_checkpoint()
 
 
+@pytest.mark.long
 def test_one_signal_ends_ranks_that_wait_for_one_that_hangs(run: Run) -> None:
     job = run.begin(2, "--rank_timeout", "0")
     run.fire("1 hang")
@@ -138,7 +139,7 @@ def test_a_slow_rank_is_named(run: Run) -> None:
     assert re.search(r"sample [0-9.]+ s on rank 1 of ", job.out)
 
 
-@pytest.mark.parametrize("asked", [False, True])
+@pytest.mark.parametrize("asked", [pytest.param(False, marks=pytest.mark.long), True])
 def test_a_rank_that_never_comes_to_the_start_of_mpi(asked: bool, tmp_path: Path) -> None:
     """It is stopped before. The others may wait for 8 s here, or for 10 s after a signal."""
     job = start(tmp_path, 2, sys.executable, str(HERE / "worker_start.py"), "1", "0" if asked else "8")

@@ -71,7 +71,7 @@ def test_the_policy_moves_and_the_discriminator_learns(case: str, trained: Calla
     ("ranks", "case"),
     [(2, case) for case in CASES]
     + [pytest.param(4, case, marks=pytest.mark.long) for case in CASES]  # they spin on fewer cores
-    + [(3, case) for case in ON_THREE],
+    + [pytest.param(3, case, marks=pytest.mark.long) for case in ON_THREE],
 )
 def test_parameters(ranks: int, case: str, trained: Callable[[int | None], Tensors]) -> None:
     alone, shared = trained(None), trained(ranks)

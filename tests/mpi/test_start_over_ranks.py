@@ -25,6 +25,7 @@ def train(folder: Path, ranks: int | None, name: str, *more: str) -> Path:
     return folder / name
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind", ["bc", "run"])
 def test_two_ranks_are_as_one(kind: str, tmp_path: Path) -> None:
     more = CLONE if kind == "bc" else ("--init_policy", str(train(tmp_path, 2, "source", "--policy.hidden_sizes", "8")))

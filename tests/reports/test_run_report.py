@@ -120,6 +120,7 @@ def column(rows: list[dict[str, str]], name: str) -> list[float | None]:
     return [float(f"{float(row[name]):.6g}") if row[name] else None for row in rows]
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("undrawn")
 def test_the_same_run_gives_the_same_page(cartpole: Path, tmp_path: Path) -> None:
     for name in "ab":
@@ -127,6 +128,7 @@ def test_the_same_run_gives_the_same_page(cartpole: Path, tmp_path: Path) -> Non
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("undrawn")
 def test_several_runs_have_a_row_each_and_a_picture_per_environment(
     cartpole: Path, point_nav: Path, cloned: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -160,6 +162,7 @@ def test_two_dimensions_are_drawn_as_paths(point_nav: Path) -> None:
 # ---- runs that are not -----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.long
 def test_a_run_that_was_cut_short_is_reported_as_far_as_it_went(copy: Path) -> None:
     """No summary, and a row that was being written."""
     (copy / "summary.json").unlink()

@@ -55,6 +55,7 @@ def test_where_nothing_is_said_nothing_is_known(cartpole: Path) -> None:
     assert all(np.isnan(side.success) for pair in found for side in (pair.expert, pair.learner))
 
 
+@pytest.mark.long
 def test_another_start_is_said(point_nav: Path, tmp_path: Path) -> None:
     """A file whose seed is not the one that its episodes began with; and one that does not know its seed."""
     run = Path(shutil.copytree(point_nav, tmp_path / "run"))
@@ -98,6 +99,7 @@ def test_other_observations_give_returns_over_time(monkeypatch: pytest.MonkeyPat
     np.testing.assert_array_equal(axes.lines[1].get_xydata(), [[0, 0], [1, 0.25]])
 
 
+@pytest.mark.long
 def test_on_a_phone_panels_stand_below_each_other_in_letters_that_can_be_read(
     cartpole: Path, point_nav: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
