@@ -108,7 +108,7 @@ def read_first_return(run_folder: Path) -> float:
     from trpo_gail.runs.evaluate import PERIODIC, Evaluator
 
     loaded = load_policy(run_folder)
-    return float(Evaluator(loaded.own_config, loaded.spec, Workers()).run(loaded, 3, PERIODIC).returns.mean())
+    return float(Evaluator(loaded.config, loaded.own_spec, Workers()).run(loaded, 3, PERIODIC).returns.mean())
 
 
 def test_a_checkpoint_and_a_folder_of_cloning_are_as_good(imitated: Path, tmp_path: Path) -> None:

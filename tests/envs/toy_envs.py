@@ -72,3 +72,28 @@ def env_id(observation: Space, action: Space) -> str:
         spaces = {"observation_space": observation, "action_space": action}
         gymnasium.register(name, entry_point=lambda **given: AnySpace(**given), kwargs=spaces, max_episode_steps=100)
     return name
+
+
+class Strict(gymnasium.Env):
+    """A point that stays between bounds that are not symmetric; raises for an action outside of its own. Ten steps."""
+
+    observation_space = Box(-np.inf, np.inf, (2,), np.float32)
+    action_space = Box(np.array([-0.5, 10.0], np.float32), np.array([2.0, 10.5], np.float32))
+    widest = 0.0  # part of the range, of either side of its middle, that any instance was given
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[np.ndarray, dict]:
+        super().reset(seed=seed)
+        self._x, self._left = self.np_random.uniform(-1, 1, 2), 10
+        return self._x.astype(np.float32), {}
+
+    def step(self, action: np.ndarray) -> tuple[np.ndarray, float, bool, bool, dict]:
+        low, high = self.action_space.low.astype(np.float64), self.action_space.high.astype(np.float64)
+        units = 2.0 * (np.asarray(action, np.float64) - low) / (high - low) - 1.0
+        if (np.abs(units) > 1.0).any():
+            raise ValueError(f"{action} is outside of the bounds")
+        Strict.widest = max(Strict.widest, float(np.abs(units).max()))
+        self._x, self._left = 0.9 * self._x + 0.1 * units, self._left - 1
+        return self._x.astype(np.float32), -float(np.abs(self._x).sum()), False, self._left == 0, {}
+
+
+gymnasium.register("Strict-v0", entry_point=f"{__name__}:Strict", max_episode_steps=100)

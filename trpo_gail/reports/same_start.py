@@ -52,14 +52,14 @@ def pairs(run: RunData) -> list[Pair]:
     does not say enough, if the environment begins elsewhere, and for what `demonstrations` and `load_policy` raise.
     """
     policy = load_policy(run.path)
-    config, spec = policy.own_config, policy.spec.viewed("raw")
+    config, spec = policy.config, policy.own_spec
     held = as_rows(demonstrations(run), spec)
     origin = held.provenance
     if origin.seed is None or held.rewards is None or held.subsample > 1 or not held.has_actions:
         raise UserError("the file of demonstrations does not hold whole episodes, and the seed that they began with")
     numbers = range(min(LOOK, held.finished))
     backend: vector.Backend = "envpool" if origin.backend == "envpool" else "gymnasium"
-    env = vector.make(config.env, len(numbers), backend, action_view="raw", **config.env_settings)
+    env = vector.make(config.env, len(numbers), backend, **{**config.env_settings, "scale": False})
     try:
         seeds = reset_seeds(origin.seed, RECORD_RESET, 0, numbers)
         alike = _alike(env.restart(seeds), held)

@@ -70,7 +70,7 @@ def of_learner(run: RunData, episodes: int, stochastic: bool) -> Visits:
     Raises UserError without a checkpoint, or where its environment cannot be made here.
     """
     policy = load_policy(run.path)
-    evaluator = Evaluator(policy.own_config, policy.spec.viewed("raw"), Workers())
+    evaluator = Evaluator(policy.config, policy.own_spec, Workers())
     parts, returns, actions = [], [], []
     for rollout, done in evaluator.rollouts(policy, episodes, FINAL, stochastic=stochastic):
         returns.append(done.returns)

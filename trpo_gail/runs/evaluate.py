@@ -52,8 +52,8 @@ class Evaluator:
     """Runs episodes split over ranks; which episodes depends on the seed and their number alone."""
 
     def __init__(self, config: Config, spec: EnvSpec, workers: Workers, source: Source | None = None) -> None:
-        """The environments are made by the config, or by the source, on the backend and with the view of actions that
-        `spec` has."""
+        """The environments are made by the config, or by the source; on the backend, in the units of actions and with the
+        view of them that `spec` has."""
         self.config, self.spec, self.workers, self._source = config, spec, workers, source
         self.give_up: Callable[[], bool] = never  # asked at every step
 
@@ -86,15 +86,17 @@ class Evaluator:
         cfg, total = self.config, min(episodes, MOST_ENVS)
         envs = self.workers.block(total)
         threads = self.workers.threads()
-        view = self.spec.action_view
+        units = {
+            "scale": self.spec.action_scaling is not None
+        }  # actors act in the spec's units, whatever a config says
         env = vector.make_together(
             cfg.env,
             len(envs),
             self.spec.backend,
             threads=threads,
-            action_view=view,
+            action_view=self.spec.action_view,
             source=self._source,
-            **cfg.env_settings,
+            **{**cfg.env_settings, **units},
         )
         try:
             parts = [envs[start : start + env.num_envs] for start in range(0, len(envs), env.num_envs)]
@@ -176,8 +178,7 @@ class LoadedPolicy(Acting):
     def __init__(self, actor: PolicyActor, config: Config, spec: EnvSpec, path: Path) -> None:
         super().__init__(actor, spec)
         self.config, self.env_id, self.path = config, config.env, path
-        # For whoever runs it: it clips its actions itself, and gives them in the environment's units.
-        self.own_config = dataclasses.replace(config, action_scaling=False)
+        self.own_spec = spec.unscaled()  # for whoever runs it: it clips its actions itself, in the environment's units
         self.observation_size, self.action_size, self.discrete = (
             spec.observation_size,
             spec.action_size,
@@ -243,8 +244,8 @@ def evaluate_run(
     policy = workers.together(lambda: load_policy(run, which))
     for warning in vector.cautions(policy.spec) if workers.main else ():
         warn(warning)
-    config = dataclasses.replace(policy.own_config, seed=seed, success=success or policy.config.success)
-    evaluator = Evaluator(config, policy.spec.viewed("raw"), workers)
+    config = dataclasses.replace(policy.config, seed=seed, success=success or policy.config.success)
+    evaluator = Evaluator(config, policy.own_spec, workers)
     done = evaluator.run(policy, episodes, FINAL, stochastic=stochastic)
     return {
         "run": str(run),

@@ -77,6 +77,11 @@ class EnvSpec:
             return samples
         return np.clip(samples, *self.actions.bounds)
 
+    def unscaled(self) -> EnvSpec:
+        """The same environment for an actor that acts in its own units and clips, if it does, itself."""
+        space = self.action_scaling.environment if self.action_scaling else self.action_space
+        return replace(self, action_space=space, action_scaling=None, action_view="raw")
+
     def viewed(self, action_view: ActionView) -> EnvSpec:
         """The same environment with another view of actions."""
         return replace(self, action_view=action_view)
