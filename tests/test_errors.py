@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gymnasium
 import pytest
 
+from trpo_gail.envs.failures import described
 from trpo_gail.errors import MOST, RunError, UserError, listed, shortened
 
 
@@ -39,3 +41,16 @@ def test_lists_by_hand() -> None:
         "0, 1, 2 and 997 more",
     ]
     assert len(listed("x" * 500 for _ in range(500))) < MOST
+
+
+@pytest.mark.parametrize("kind", [UserError, RunError])
+def test_a_message_has_no_full_stop_of_its_own(kind: type[Exception]) -> None:
+    assert f"{kind('it is not there.')}." == "it is not there."
+    assert str(kind("0, 1, ...")) == "0, 1, ..."
+
+
+def test_nor_has_what_a_library_says() -> None:
+    with pytest.raises(gymnasium.error.NameNotFound) as refused:
+        gymnasium.make("Nowhere-v0")
+    assert str(refused.value).endswith(".") and described(refused.value).endswith("doesn't exist")
+    assert described(ValueError("it is wrong.")) == "ValueError: it is wrong"

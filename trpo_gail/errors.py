@@ -12,7 +12,7 @@ class UserError(ValueError):
     2."""
 
     def __str__(self) -> str:
-        return one_line(super().__str__())
+        return unstopped(one_line(super().__str__()))
 
 
 class RunError(RuntimeError):
@@ -22,7 +22,7 @@ class RunError(RuntimeError):
     """
 
     def __str__(self) -> str:
-        return one_line(super().__str__())
+        return unstopped(one_line(super().__str__()))
 
 
 class Answered(SystemExit):
@@ -39,6 +39,11 @@ def one_line(text: str) -> str:
 
 def _is_surrogate(sign: str) -> bool:
     return "\ud800" <= sign <= "\udfff"
+
+
+def unstopped(text: str) -> str:
+    """A message without its full stop, which libraries write and we do not: what quotes it goes on, or has its own."""
+    return text[:-1] if text.endswith(".") and not text.endswith("..") else text
 
 
 def shortened(text: str, limit: int = MOST) -> str:

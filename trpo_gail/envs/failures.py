@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import gymnasium
 
-from trpo_gail.errors import RunError, UserError
+from trpo_gail.errors import RunError, UserError, unstopped
 
 T = TypeVar("T")
 
@@ -23,7 +23,7 @@ _OURS = str(Path(__file__).parents[1])
 
 def described(error: BaseException) -> str:
     """An exception's kind and message, and the file and line of the user's own code that raised it."""
-    text = " ".join(str(error).split())
+    text = unstopped(" ".join(str(error).split()))
     if isinstance(error, gymnasium.error.Error):
         return text
     if isinstance(error, SystemExit):
