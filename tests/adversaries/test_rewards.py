@@ -50,7 +50,8 @@ SUCCESS, ALIVE, MIXED, UNSAID = Ends(9, 1, 0), Ends(0, 10, 0), Ends(5, 5, 0), No
 @pytest.mark.parametrize(
     ("ends", "config", "form"),
     [
-        (SUCCESS, {}, "log(D)"),
+        (SUCCESS, {}, "logit"),
+        (SUCCESS, {"discriminator": DiscriminatorConfig(absorbing=False)}, "log(D)"),
         (ALIVE, {}, "-log(1-D)"),
         (MIXED, {}, "-log(1-D)"),
         (UNSAID, {}, "-log(1-D)"),
@@ -63,16 +64,35 @@ SUCCESS, ALIVE, MIXED, UNSAID = Ends(9, 1, 0), Ends(0, 10, 0), Ends(5, 5, 0), No
 )
 def test_what_auto_becomes(ends: Ends | None, config: dict[str, Any], form: str) -> None:
     made = Config("Hopper-v4", **config)
-    assert rewards.chosen(made, ends) == form
-    told = rewards.why(made, ends)
+    assert rewards.chosen(made, ends, 100) == form
+    told = rewards.why(made, ends, 100)
     assert told is None if made.discriminator.reward != "auto" else told is not None and f"reward {form}" in told
 
 
+@pytest.mark.parametrize(
+    ("ends", "limit", "config", "absorbs"),
+    [
+        (SUCCESS, 100, {}, True),
+        (SUCCESS, None, {}, False),  # there is no time limit up to which an episode could go on
+        (ALIVE, 100, {}, False),
+        (MIXED, 100, {}, False),
+        (UNSAID, 100, {}, False),
+        (SUCCESS, 100, {"adversary": "airl"}, False),
+        (SUCCESS, 100, {"discriminator": DiscriminatorConfig(reward="log(D)")}, False),
+        (SUCCESS, 100, {"discriminator": DiscriminatorConfig(absorbing=False)}, False),
+        (ALIVE, 100, {"discriminator": DiscriminatorConfig(absorbing=True)}, True),
+    ],
+)
+def test_when_states_are_absorbing(ends: Ends | None, limit: int | None, config: dict[str, Any], absorbs: bool) -> None:
+    assert rewards.absorbs(Config("x", **config), ends, limit) == absorbs
+
+
 def test_auto_says_how_the_demonstrations_end() -> None:
-    told = rewards.why(Config("x"), SUCCESS)
+    told = rewards.why(Config("x"), SUCCESS, None)
     assert told == "reward log(D) (auto: 9 of 10 demonstrations end by termination), never positive: it favours ending"
-    told = rewards.why(Config("x"), replace(SUCCESS, by_length=True))
-    assert told is not None and "(auto: 9 of 10 demonstrations end before the time limit)" in told
+    told = rewards.why(Config("x"), replace(SUCCESS, by_length=True), 100)
+    early = "9 of 10 demonstrations end before the time limit"
+    assert told == f"reward logit with absorbing states (auto: {early}), which favours neither ending nor living on"
 
 
 # ---- pay -------------------------------------------------------------------------------------------------------------

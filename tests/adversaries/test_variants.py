@@ -76,7 +76,8 @@ def demonstrations(discrete: bool, rows: int = 20) -> Transitions:
 def config_of(variant: dict[str, Any], **given: Any) -> Config:
     base = Config("Hand-v0", d_step=3, steps=1000, dtype="float64", num_envs=3)
     fields = {f"discriminator.{name}": value for name, value in variant.items()}
-    return changed(base, {"discriminator.d_stepsize": 0.01, **fields, **given})
+    plain = {"discriminator.d_stepsize": 0.01, "discriminator.absorbing": False}
+    return changed(base, {**plain, **fields, **given})
 
 
 def made(

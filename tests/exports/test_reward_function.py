@@ -278,7 +278,7 @@ def test_a_run_without_a_learned_reward(adversary: str, tmp_path: Path) -> None:
         export_reward(folder, tmp_path / "reward.pt")
     given = {"discriminator.absorbing": True, "sampling": "episodes"}
     absorbing = make_run(tmp_path / "absorbing", "box", **given)
-    with pytest.raises(UserError, match="absorbing: an end is paid by the time that is left"):
+    with pytest.raises(UserError, match="with absorbing states an end is paid by the time that is left"):
         export_reward(absorbing, tmp_path / "reward.pt")
     with pytest.raises(UserError, match="no checkpoint of a run here"):
         export_reward(tmp_path, tmp_path / "reward.pt")

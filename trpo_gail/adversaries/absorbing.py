@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from trpo_gail.adversaries import rewards
 from trpo_gail.adversaries.adversary import Parts
 from trpo_gail.adversaries.draws import Absorbed
 from trpo_gail.config.tree import Config
@@ -32,16 +33,16 @@ class Absorbing:
 
     @classmethod
     def of(cls, config: Config, parts: Parts) -> Absorbing | None:
-        """None if the config does not ask for it. Raises UserError for an environment without a time limit."""
-        if not config.discriminator.absorbing:
-            return None
+        """None if there is no absorbing state. Raises UserError for an environment without a time limit."""
+        assert parts.expert is not None
         limit = parts.spec.max_episode_steps
+        if not rewards.absorbs(config, parts.expert.ends, limit):
+            return None
         if limit is None:
             raise UserError(
                 f"--discriminator.absorbing: the environment {parts.spec.id!r} has no time limit, up to which an episode "
                 "could go on: expected --max_episode_steps"
             )
-        assert parts.expert is not None
         return cls(limit, config.gamma, _share_of_expert(parts.expert, limit))
 
     def paid(self, learner: Transitions, reward: float) -> np.ndarray:

@@ -212,7 +212,7 @@ def build(config: Config, parts: Parts) -> AIRL:
     network = placed(ShapedNetwork(config, parts.spec, initial(config.seed, 2)), config, parts)
     ends_alone = "next_state" not in config.discriminator.inputs  # h is not asked behind an end
     expert = known(parts.expert, network.inputs, parts.workers, ends_alone)
-    form = rewards.chosen(config, expert.ends)
+    form = rewards.chosen(config, expert.ends, parts.spec.max_episode_steps)
     made = AIRL(
         config.discriminator, config.d_step, network, View.of(parts.spec, expert), expert, parts.workers,
         form=form, run_steps=config.expected_steps,

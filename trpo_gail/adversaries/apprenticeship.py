@@ -175,7 +175,7 @@ def build(config: Config, parts: Parts) -> Apprenticeship:
     assert parts.expert is not None and config.adversary in ("fem", "gtal")
     kind: Literal["fem", "gtal"] = "fem" if config.adversary == "fem" else "gtal"
     rng = np.random.default_rng(stream_seed(config.seed, INITIAL, 2))
-    sign = rewards.sign(rewards.chosen(config, parts.expert.ends))
+    sign = rewards.sign(rewards.chosen(config, parts.expert.ends, parts.spec.max_episode_steps))
     ignore = config.discriminator.ignore
     return Apprenticeship(kind, sign, parts.spec, parts.expert, rng, parts.workers, ignore)
 

@@ -42,4 +42,4 @@ class ConstantReward:
 def build(config: Config, parts: Parts) -> ConstantReward:
     """A constant of the sign of the config's reward form."""
     ends = parts.expert.ends if parts.expert else None
-    return ConstantReward(rewards.sign(rewards.chosen(config, ends)))
+    return ConstantReward(rewards.sign(rewards.chosen(config, ends, parts.spec.max_episode_steps)))

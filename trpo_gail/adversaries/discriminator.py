@@ -116,6 +116,11 @@ class Discriminator:
     def _earned(self, output: Tensor) -> np.ndarray:
         return FORMS[self._form].of_logit(self._loss.logit(output)).double().cpu().numpy()
 
+    @property
+    def absorbs(self) -> bool:
+        """Whether an end is paid by the time that is left."""
+        return self._absorbing is not None
+
     def _of_absorbing(self) -> np.ndarray:
         """The reward [1] of a step in the absorbing state."""
         return self._earned(self._outputs(self._absorbed(), self._expert_actions[:1] * 0, None))
@@ -298,13 +303,14 @@ def known(expert: Transitions, inputs: Inputs, workers: Workers, ends_alone: boo
 def build(config: Config, parts: Parts) -> Discriminator:
     """A new discriminator. A collective."""
     assert parts.expert is not None
-    d = config.discriminator
+    absorbing = Absorbing.of(config, parts)
+    d = dataclasses.replace(config.discriminator, absorbing=absorbing is not None)
     network = placed(DiscriminatorNetwork(d, parts.spec, initial(config.seed, 2), config.policy.encoder), config, parts)
-    expert = known(parts.expert, network.inputs, parts.workers, ends_alone=d.absorbing)
+    expert = known(parts.expert, network.inputs, parts.workers, ends_alone=absorbing is not None)
     made = Discriminator(
         d, config.d_step, network, View.of(parts.spec, expert), expert, parts.workers,
-        form=rewards.chosen(config, expert.ends), run_steps=config.expected_steps,
-        absorbing=Absorbing.of(config, parts),
+        form=rewards.chosen(config, expert.ends, parts.spec.max_episode_steps), run_steps=config.expected_steps,
+        absorbing=absorbing,
     )  # fmt: skip
     begun(made, expert, config, parts)
     return made

@@ -52,7 +52,7 @@ class DiscriminatorNetwork(nn.Module):
     ) -> None:  # fmt: skip
         """`inputs` in place of those that the config describes."""
         super().__init__()
-        self.inputs = inputs or Inputs(spec, config.inputs, config.ignore, config.absorbing)
+        self.inputs = inputs or Inputs(spec, config.inputs, config.ignore, bool(config.absorbing))
         self.hidden = widths(config)
         self.net = self._made(config, encoder, rng)
         layout = self.inputs.observed

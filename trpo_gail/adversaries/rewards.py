@@ -49,14 +49,32 @@ FORMS = {
 }
 
 
-def chosen(config: Config, ends: Ends | None) -> str:
-    """The form that the config names, or what `auto` becomes, by how the demonstrations end."""
+def absorbs(config: Config, ends: Ends | None, limit: int | None) -> bool:
+    """Whether an episode that has ended goes on in an absorbing state, by the config or, if that leaves it open, by how the
+    demonstrations end. `limit` is the environment's time limit, without which there is no such state.
+
+    Why: what ends on success can often end on failure, too. log(D) teaches to end, and -log(1-D) to live on; with absorbing
+    states D learns what an end is worth (results/adversaries has the tasks on which all three were tried).
+    """
+    d = config.discriminator
+    if d.absorbing is not None:
+        return d.absorbing
+    return config.adversary == "gail" and d.reward == "auto" and limit is not None and _end_early(ends)
+
+
+def _end_early(ends: Ends | None) -> bool:
+    return ends is not None and ends.terminal > ends.limit + ends.unsaid
+
+
+def chosen(config: Config, ends: Ends | None, limit: int | None) -> str:
+    """The form that the config names, or what `auto` becomes, by how the demonstrations end; `limit` as for `absorbs`."""
     d = config.discriminator
     if d.reward != "auto":
         return d.reward
-    if config.adversary == "airl" or (config.adversary == "gail" and (d.loss == "wasserstein" or d.absorbing)):
+    of_either_sign = d.loss == "wasserstein" or absorbs(config, ends, limit)
+    if config.adversary == "airl" or (config.adversary == "gail" and of_either_sign):
         return LOGIT
-    return SUCCESS if ends is not None and ends.terminal > ends.limit + ends.unsaid else ALIVE
+    return SUCCESS if _end_early(ends) else ALIVE
 
 
 def sign(form: str) -> float:
@@ -64,11 +82,14 @@ def sign(form: str) -> float:
     return FORMS[form].sign or 1.0
 
 
-def why(config: Config, ends: Ends | None) -> str | None:
+def why(config: Config, ends: Ends | None, limit: int | None) -> str | None:
     """What `auto` became and for which reason, as a line for a person; None if the config names a form itself."""
     if config.discriminator.reward != "auto":
         return None
-    form = chosen(config, ends)
+    form = chosen(config, ends, limit)
+    if ends is not None and config.discriminator.absorbing is None and absorbs(config, ends, limit):
+        early = f"{ends.terminal} of {ends.total} demonstrations end {ends.early}"
+        return f"reward {form} with absorbing states (auto: {early}), which favours neither ending nor living on"
     if form == LOGIT:
         return f"reward {form}, of either sign (auto)"
     if ends is None:

@@ -174,7 +174,7 @@ class LearningModel(Model):
         """What to warn of before training."""
         yield from vector.cautions(self.spec)
         if self._expert is not None:
-            reward = rewards.form(self.config, self._expert)
+            reward = rewards.form(self.config, self.spec, self._expert)
             yield from cautions.of_run(self._expert, self.config.env, reward)
             yield from self.spec.observations.codes(self._expert.observations)
 

@@ -15,7 +15,7 @@ from trpo_gail.config.tree import Config
 from trpo_gail.errors import UserError
 from trpo_gail.experts.data import Demonstrations
 from trpo_gail.exports.reward_function import RewardFunction, by_rows, content_of
-from trpo_gail.exports.write_reward import refuse_unlearned
+from trpo_gail.exports.write_reward import refuse_absorbing, refuse_unlearned
 from trpo_gail.learner import Learner
 from trpo_gail.spaces import given
 from trpo_gail.spaces.spec import EnvSpec
@@ -23,13 +23,16 @@ from trpo_gail.spaces.spec import EnvSpec
 Rewarding = Callable[[Any, Any, Any, Any], np.ndarray]  # (obs, act, next_obs, done) -> reward, or rewards [n]
 
 
-def form(config: Config, expert: Demonstrations) -> str | None:
+def form(config: Config, spec: EnvSpec, expert: Demonstrations) -> str | None:
     """The reward form of an adversary that has one."""
-    return None if config.adversary == "env_reward" else rewards.chosen(config, expert.ends)
+    if config.adversary == "env_reward":
+        return None
+    return rewards.chosen(config, expert.ends, spec.max_episode_steps)
 
 
 def of_training(learner: Learner, config: Config, spec: EnvSpec) -> Rewarding:
-    """What training pays, by the adversary as it is whenever the function is called. Raises UserError if it learns none."""
+    """What training pays, by the adversary as it is whenever the function is called; with absorbing states, without what an
+    end is worth. Raises UserError if it learns none."""
     refuse_unlearned(config, "reward_train")
     adversary: Any = learner.adversary
     pays = adversary.training_pays if isinstance(adversary, Discriminator) else adversary.pays
@@ -44,6 +47,7 @@ def to_keep(learner: Learner, config: Config, spec: EnvSpec, expert: Demonstrati
     """A copy of the reward, which training does not change. Raises UserError if there is none."""
     refuse_unlearned(config, "reward_test")
     assert expert is not None and isinstance(learner.adversary, Learned)
+    refuse_absorbing(learner.adversary, "reward_test")
     content = content_of(learner.adversary, config, spec, expert.transitions(), learner.progress.iteration)
     return RewardFunction(content, Path("reward_test"))
 

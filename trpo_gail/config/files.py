@@ -31,7 +31,7 @@ _SINCE_0_1_0: dict[type, tuple[str, ...]] = {
         "replay_iterations", "replay_share", "rest_above", "absorbing", "reward_normalise", "reward_clip", "reward_scale",
     ),
 }  # fmt: skip
-_OTHERWISE = {"action_scaling": False, "gradient_penalty": 0.0, "entropy_weight": 1.0}
+_OTHERWISE = {"action_scaling": False, "absorbing": False, "gradient_penalty": 0.0, "entropy_weight": 1.0}
 
 
 def _since(cls: type) -> dict[str, Any]:

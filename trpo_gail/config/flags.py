@@ -50,7 +50,7 @@ class Flag:
 
     @property
     def switch(self) -> bool:
-        return self.leaf.hint is bool
+        return self.kind is bool
 
     @property
     def many(self) -> bool:

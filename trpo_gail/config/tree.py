@@ -240,16 +240,17 @@ class DiscriminatorConfig:
     """Share of the learner's rows of an update that come from earlier iterations."""
     rest_above: Fraction | None = None
     """An update is left out if D is right about more than this share of its rows; None leaves out no update."""
-    absorbing: bool = False
+    absorbing: bool | None = None
     """Let an episode that ended by termination go on in an absorbing state, up to the time limit, for both sides and in the
-    reward (Kostrikov et al. 2019): then no reward form favours a longer or shorter life by itself."""
+    reward (Kostrikov et al. 2019): then no reward form favours a longer or shorter life by itself. None does so for gail if
+    reward is auto, most of the demonstrations end by termination, and the environment has a time limit."""
 
     reward: Literal["auto", "-log(1-D)", "log(D)", "logit", "fairl", "amp"] = "auto"
     """-log(1-D), never negative, rewards staying alive; log(D), never positive, suits tasks that end on success; logit is
-    their sum, log(D) - log(1-D), of either sign; fairl is -logit exp(logit); amp is 1 - (1-D)^2. auto takes log(D) if most
-    of the demonstrations end by termination (before the time limit, if the file does not say how), else -log(1-D); for
-    airl, wasserstein and absorbing it takes logit. The linear rewards of fem and gtal, and the constant one, have the sign
-    of the first two."""
+    their sum, log(D) - log(1-D), of either sign; fairl is -logit exp(logit); amp is 1 - (1-D)^2. auto takes
+    logit for airl, wasserstein and absorbing; else log(D) if most of the demonstrations end by termination (before the time
+    limit, if the file does not say how), and -log(1-D) if not. The linear rewards of fem and gtal, and the constant one,
+    have the sign of the last two."""
     reward_normalise: Literal["none", "scale", "standardise"] = "none"
     """Divide the reward by its running standard deviation (scale), after subtracting its running mean (standardise). The
     latter takes away the sign that --discriminator.reward was chosen for, so it suits tasks of one fixed length."""

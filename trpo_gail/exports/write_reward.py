@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from trpo_gail.adversaries.adversary import Learned
+from trpo_gail.adversaries.discriminator import Discriminator
 from trpo_gail.build import make_adversary, make_policy
 from trpo_gail.config import choices
 from trpo_gail.config.tree import Config
@@ -40,6 +41,7 @@ def export_reward(run: str | Path, path: str | Path, expert: str | None = None) 
     refuse_unlearned(config, run)
     rows = demonstrations_of(folder, config, spec, expert).transitions()
     adversary = _adversary(config, spec, rows, state["learner"]["adversary"])
+    refuse_absorbing(adversary, run)
     content = content_of(adversary, config, spec, rows, state["iteration"])
     function = RewardFunction(content, out)
     _compare(adversary, function, rows)
@@ -61,10 +63,14 @@ def refuse_unlearned(config: Config, run: str | Path) -> None:
             f"{run}: --discriminator.network {config.discriminator.network} is code of your own, which a file that is safe "
             "to open cannot name"
         )
-    if config.discriminator.absorbing:
+
+
+def refuse_absorbing(adversary: Learned, run: str | Path) -> None:
+    """Likewise, if a function cannot know what an end is worth."""
+    if isinstance(adversary, Discriminator) and adversary.absorbs:
         raise UserError(
-            f"{run}: --discriminator.absorbing: an end is paid by the time that is left, which a reward of (obs, act, "
-            "next_obs, done) does not know: expected a run without it"
+            f"{run}: with absorbing states an end is paid by the time that is left, which a reward of (obs, act, next_obs, "
+            "done) does not know: expected a run with --discriminator.no_absorbing"
         )
 
 

@@ -533,10 +533,10 @@ class _Session:
             self.view.warn(warning)
         if self.expert:
             self.view.line(f"expert: {describe.selection(self.expert)}")
-            reward = None
+            reward, limit = None, self.env.spec.max_episode_steps
             if choices.reads(choices.ADVERSARIES, self.config.adversary, "discriminator.reward"):
-                reward = rewards.chosen(self.config, self.expert.ends)
-                if line := rewards.why(self.config, self.expert.ends):
+                reward = rewards.chosen(self.config, self.expert.ends, limit)
+                if line := rewards.why(self.config, self.expert.ends, limit):
                     self.view.line(line)
             codes = self.env.spec.observations.codes(self.expert.observations)
             for warning in (*cautions.of_run(self.expert, self.config.env, reward), *codes):
