@@ -38,13 +38,14 @@ def test_help(line: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert out.startswith("usage: trpo-gail data info FILE\n") and err == ""
 
 
-def test_info_warns_of_the_file(capsys: pytest.CaptureFixture[str]) -> None:
+def test_info_says_what_the_default_reward_goes_by(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["data", "info", POINT_NAV]) == 0
     out, err = capsys.readouterr()
-    assert "290 terminal, 10 by time limit" in out and "warning" not in out
-    assert err.startswith(f"warning: {POINT_NAV}: 290 of 300 episodes end by termination") and err.count("\n") == 1
+    assert "290 terminal, 10 by time limit" in out and err == ""
+    assert "290 of 300 episodes end by termination: --discriminator.reward auto goes by that" in out
     assert main(["data", "info", EXPERT]) == 0
-    assert capsys.readouterr().err == ""
+    out, err = capsys.readouterr()
+    assert err == "" and "--discriminator.reward" not in out
 
 
 @pytest.mark.parametrize(

@@ -34,6 +34,7 @@ def info(given: Demonstrations | Outline) -> list[tuple[str, str]]:
         ("backend", facts.backend or "unknown"),
         ("licence", facts.licence or "unknown"),
         ("attribution", facts.attribution or "unknown"),
+        *([("reward", reward)] if held.ends and (reward := held.ends.reward) else []),
         *(("note", text) for text in held.notes),
     ]
 

@@ -59,6 +59,17 @@ class Ends:
     def total(self) -> int:
         return self.terminal + self.limit + self.unsaid
 
+    @property
+    def reward(self) -> str | None:
+        """What follows for the reward if most episodes end early, for a person."""
+        if self.terminal <= self.limit + self.unsaid:
+            return None
+        return (
+            f"{self.terminal} of {self.total} episodes end {self.early}: --discriminator.reward auto goes by that, and does "
+            "not take -log(1-D), which teaches to avoid a success; if episodes can also end on failure, "
+            "--discriminator.absorbing tells the two apart"
+        )
+
 
 @dataclass(frozen=True)
 class Whole:

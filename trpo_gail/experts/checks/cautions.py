@@ -15,7 +15,7 @@ ALIVE, SUCCESS = "-log(1-D)", "log(D)"  # the rewards that are never negative, a
 def of_file(given: Demonstrations | Outline) -> list[str]:
     """What is so whatever is done with the file."""
     held = given if isinstance(given, Outline) else outline([given])
-    found = [_no_end(held), _unfinished(held), _success(held.ends, held.path)]
+    found = [_no_end(held), _unfinished(held)]
     for name, value in held.too_large.items():
         found.append(f"{held.path}: dataset '{name}': {value:g} does not fit float32; training needs --dtype float64")
     return [text for text in found if text]

@@ -237,6 +237,8 @@ def _ends(held: Demonstrations) -> Iterator[Finding]:
         return
     unsaid = ends.unsaid - held.unfinished
     yield Finding("fact", "ends", f"{ends.terminal} episodes end by termination, {ends.limit} by time limit")
+    if ends.reward:
+        yield Finding("fact", "reward", ends.reward)
     if held.unfinished:
         yield Finding(
             "warning", "ends", f"the last episode, of {lengths[-1]} steps, is unfinished: it counts in no mean"
