@@ -23,6 +23,7 @@ from trpo_gail.errors import MOST, UserError
 from trpo_gail.experts.files import foreign
 from trpo_gail.experts.load import load, read
 from trpo_gail.experts.policies import paper_policy
+from trpo_gail.experts.trajectories import CALLED
 
 POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:" + b"4d7a" * 16 + b"\nsize 12345\n"
 EPISODE = {"observations": np.zeros((3, 2)), "actions": np.zeros((3, 1)), "rewards": np.zeros(3)}
@@ -68,7 +69,6 @@ KINDS = {
     "zip": (zipped("demos.h5"), "a zip archive; unpack it first"),
     "damaged zip": (zipped("demos.h5")[:20], "a zip archive; unpack it first"),
     "tar": (tarred(), "a tar archive; unpack it first"),
-    "npz": (written(lambda out: np.savez(out, allow_pickle=False, prices=np.zeros(3))), "a NumPy archive (.npz), which"),
     "ROS": (b"#ROSBAG V2.0\n", "a bag of ROS, which is not read; docs/expert_data.md (Files that are not read) says how"),
     "ROS 2": (b"SQLite format 3\x00", "an SQLite database, as bags of ROS 2 are, which is not read; docs/expert_data.md"),
     "MCAP": (b"\x89MCAP0\r\n", "a recording of ROS 2 (MCAP), which is not read"),
@@ -108,6 +108,20 @@ def test_files_that_are_no_hdf5(tmp_path: Path, content: bytes, says: str) -> No
     path.write_bytes(content)
     for use in (load, read, paper_policy.load_policy):
         assert told_of(path, use).startswith(f"not an HDF5 file but {says}")
+
+
+def test_an_archive_of_other_names(tmp_path: Path) -> None:
+    """Misspelt or not named at all: the message has the names found and those expected, each of which is read."""
+    path = tmp_path / "demos.npz"
+    np.savez(path, observation_log=np.zeros((3, 2)), action_log=np.zeros((3, 1)))
+    said = told_of(path, load)
+    assert said.startswith(
+        "a NumPy archive (.npz) of observation_log, action_log; expected arrays called observations ("
+    )
+    assert all(name in said for field in ("observations", "actions") for name in CALLED[field])
+    np.savez(path, np.zeros((3, 2)), np.zeros((3, 1)))
+    assert told_of(path, load).startswith("a NumPy archive (.npz) of arr_0, arr_1; expected arrays called observations")
+    assert told_of(path, paper_policy.load_policy).startswith("not an HDF5 file but a NumPy archive (.npz), which")
 
 
 @pytest.mark.parametrize("content", [b"\x00" * 1000, b"P", b"\x80", b"\x80\x63", b"versio"])

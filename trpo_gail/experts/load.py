@@ -11,8 +11,9 @@ from trpo_gail.errors import UserError, listed
 from trpo_gail.experts import arrays, catalogue
 from trpo_gail.experts.check import FIELDS, checked
 from trpo_gail.experts.data import Demonstrations
-from trpo_gail.experts.files import damage, foreign, hdf5
+from trpo_gail.experts.files import damage, foreign, hdf5, npz
 from trpo_gail.experts.formats import FORMATS, Format
+from trpo_gail.experts.trajectories import CALLED
 
 
 def load(
@@ -82,6 +83,9 @@ def _refusal(path: str | Path) -> str:
     record = f"record some with: trpo-gail record ENV --policy {path} --episodes N --out FILE.h5"
     if (policy := foreign.policy(path)) is not None:
         return f"{policy}, expected demonstrations; {record}"
+    if (foreign.kind(path) or "").startswith(foreign.NUMPY):
+        wanted = (f"{field} ({', '.join(CALLED[field][1:])})" for field in ("observations", "actions"))
+        return f"{foreign.NUMPY} of {listed(npz.names(Path(path)))}; expected arrays called {' and '.join(wanted)}"
     if not hdf5.is_one(path) and foreign.kind(path) is None:
         return "of no format that is read; docs/expert_data.md names those that are"
     with hdf5.reading(path) as file:

@@ -22,6 +22,7 @@ _WEIGHTS = (
 _VIDEO = "which is no table of observations and actions"
 _CONVERT = "write its episodes one after the other into flat datasets (docs/expert_data.md)"
 _PICKLE = f"a Python pickle, {_UNREAD}"
+NUMPY = "a NumPy archive (.npz)"
 TORCH = "a PyTorch file"
 _TORCH = f"{TORCH}, {_UNREAD}"
 _TEXT = "what a transfer as text has left of one; copy it again as binary"
@@ -93,7 +94,7 @@ _ZIPPED = (
     ("zarr.json", f"a zarr store, {_HOW}"),
     ("model.weights.h5", f"a Keras model, {_WEIGHTS}"),
     ("xl/workbook.xml", "a workbook of Excel, which is not read; save its sheet as CSV"),
-    (".npy", f"a NumPy archive (.npz), {_UNREAD}"),
+    (".npy", f"{NUMPY}, {_UNREAD}"),
     ("policy.pth", f"a policy of Stable-Baselines3, {_UNREAD}"),
     ("data.pkl", _TORCH),
 )
