@@ -93,6 +93,7 @@ def test_records_name_their_columns(tmp_path: Path) -> None:
         ({"lengths": [2.5, 2.5]}, r"lengths: expected whole numbers"),
         ({"lengths": ["a"]}, r"lengths: expected whole numbers"),
         ({"episode_ends": [7]}, "expected 1 or more that add up to 5 rows"),
+        ({"ends": [1, 4]}, "ends: expected the number of the row behind .*, 5 at the end, found 4"),
         ({"starts": [1, 3]}, "starts: expected the first episode to start at row 0, found 1"),
         ({"obs": np.zeros((3, 2))}, "expected 5 rows as of actions, found 3"),
         ({"actions": np.array(3)}, r"x\.npz: "),

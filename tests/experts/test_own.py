@@ -56,6 +56,7 @@ def test_rows_behind_the_last_end_are_unfinished() -> None:
         ({"episode_ends": LAST[:5]}, r"'episode_ends': expected 7 booleans as actions, found \[5\]"),
         ({"episode_ends": [3, 9]}, "'episode_ends': expected increasing rows from 1 to 7"),
         ({"episode_ends": [4, 3]}, "'episode_ends': expected increasing rows"),
+        ({"episode_ends": [2, 6]}, "'episode_ends': expected the number of the row behind .*, 7 at the end, found 6"),
         ({"episode_ends": [0.5]}, r"'episode_ends': expected integers \[episodes\], found float64 \[1\]"),
         ({"episode_ends": [7], "episode_lengths": [7]}, "expected episode_ends or episode_lengths, found both"),
         ({"episode_lengths": [3, 0, 4]}, "'episode_lengths': expected 1 or more, found 0"),

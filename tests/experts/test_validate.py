@@ -12,7 +12,7 @@ import pytest
 from gymnasium.spaces import Box
 
 from trpo_gail.errors import UserError
-from trpo_gail.experts.checks import cautions, fit, validate
+from trpo_gail.experts.checks import cautions, fit, padding, validate
 from trpo_gail.experts.checks.replay import replay
 from trpo_gail.experts.data import Demonstrations
 from trpo_gail.experts.facts import Provenance
@@ -268,3 +268,58 @@ def test_beside_its_environment(tmp_path: Path) -> None:
 def test_what_the_reader_decided_is_a_fact(demonstrations: Demonstrations) -> None:
     found = validate.findings(replace(demonstrations, notes=("2 episodes are a guess",)))
     assert ("fact", "2 episodes are a guess") in [(f.level, f.text) for f in found]
+
+
+# ---- episodes that are cut elsewhere ---------------------------------------------------------------------------------
+
+
+def walks(lengths: list[int]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Observations, actions and true ends of a point that moves as its action says, from starts far away."""
+    rng, rows = np.random.default_rng(0), []
+    for length in lengths:
+        moves = rng.uniform(-0.1, 0.1, (length, 2))
+        rows.append((rng.uniform(3, 4, 2) + np.cumsum(moves, axis=0) - moves, moves))
+    observations, actions = (np.concatenate(part).astype(np.float32) for part in zip(*rows, strict=True))
+    ends = np.zeros(len(actions), bool)
+    ends[np.cumsum(lengths) - 1] = True
+    return observations, actions, ends
+
+
+@pytest.mark.parametrize(("moved", "said"), [(-1, "too early"), (0, None), (1, "too late"), (5, None)])
+def test_ends_that_are_one_row_off(moved: int, said: str | None) -> None:
+    observations, actions, ends = walks([20, 25, 22, 30, 21, 28])
+    lengths = np.diff(np.flatnonzero(np.roll(ends, moved)) + 1, prepend=0)
+    lengths = lengths if lengths.sum() == len(ends) else np.append(lengths, len(ends) - lengths.sum())
+    cut = Demonstrations(
+        observations, actions, np.zeros(len(ends), bool), np.zeros(len(ends), bool), paper_rows(lengths, 1)[1], lengths,
+        rewards=ends * 10.0, says_ends=False,
+    )  # fmt: skip
+    found = validate.findings(load(cut))
+    texts = [f.text for f in found if f.check == "cuts"]
+    assert len(texts) == (said is not None) and all(f"cut one row {said}" in text for text in texts)
+    assert not texts or all(f.check != "failures" for f in found), "whose cause is that"
+    assert bool(texts) == any("cut one row" in text for text in validate.cheap(load(cut)))
+
+
+def test_rows_that_pad_episodes() -> None:
+    held = made()
+    assert padding.zeros(load(held)).tolist() == [0] * 6
+    blank = (held.steps >= 15 + held.episode_of) & (held.episode_of < 5)  # of 5, 4, 3, 2, 1 and 0 rows
+    padded = replace(
+        held,
+        observations=np.where(blank[:, None], 0, held.observations),
+        actions=np.where(blank[:, None], 0, held.actions),
+    )
+    assert padding.zeros(load(padded)).tolist() == [5, 4, 3, 2, 1, 0]
+    text = one(padded, "15 rows at the ends of 5 of 6 episodes, which all have 20 steps, are zero throughout")
+    assert "give each episode its own length" in text
+    for told_to in (cautions.of_file(load(padded)), cautions.of_run(load(padded), "Toy-v0", None)):
+        assert sum("15 rows at the ends of 5 of 6 episodes" in text for text in told_to) == 1
+    few = replace(padded, observations=np.where(held.episode_of[:, None] > 2, held.observations, padded.observations))
+    assert told(few) == [], "half of the episodes may end at zero"
+
+
+def test_labels_that_are_0_are_no_padding() -> None:
+    zeros = np.zeros(120, np.int64)
+    held = made(observations=zeros, actions=zeros, provenance=Provenance())
+    assert padding.zeros(load(held)).tolist() == [0] * 6

@@ -65,6 +65,15 @@ def _episodes(ends: np.ndarray) -> tuple[np.ndarray, np.ndarray, bool]:
     return lengths, np.arange(len(ends)) - np.repeat(after - lengths, lengths), unfinished
 
 
+def check_behind(ends: np.ndarray, rows: int, where: str) -> None:
+    """Raise UserError, which begins with `where`, for numbers [E] of the episodes' last rows in place of those behind."""
+    if len(ends) and ends[-1] == rows - 1:
+        raise UserError(
+            f"{where}: expected the number of the row behind each episode's last, {rows} at the end, found {rows - 1}, that "
+            "of the last row itself: add 1 to each"
+        )
+
+
 def array(values: Any, where: str) -> np.ndarray:
     """An array of whatever holds numbers [N, ...]; records of a mapping or a tuple of arrays, or of a list of mappings.
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from trpo_gail.experts import structured
+from trpo_gail.experts.checks import padding
 from trpo_gail.experts.checks.fit import outside
 from trpo_gail.experts.data import Demonstrations
 from trpo_gail.experts.facts import Ends
@@ -33,6 +34,7 @@ class Outline:
     too_large: dict[str, float] = field(default_factory=dict)  # fields with a value that float32 does not hold
     lengths: list[np.ndarray] = field(default_factory=list)
     returns: list[np.ndarray | None] = field(default_factory=list)
+    zeros: list[np.ndarray] = field(default_factory=list)  # rows at each episode's end, see `padding.zeros`
     notes: tuple[str, ...] = ()
 
     @property
@@ -90,6 +92,7 @@ def _add(found: Outline, piece: Demonstrations) -> None:
     found.ends = _sum(found.ends, piece.ends)
     found.lengths.append(piece.episode_lengths)
     found.returns.append(piece.episode_returns)
+    found.zeros.append(padding.zeros(piece))
     found.notes = tuple(dict.fromkeys((*found.notes, *piece.notes)))
     if piece.actions.size:
         found.lowest = min(found.lowest, piece.actions.min())

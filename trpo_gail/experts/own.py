@@ -45,8 +45,9 @@ class Demonstrations(Held):
         actions, `--discriminator.inputs state next_state` can imitate them.
 
         Where episodes end is told by at least one of: `episode_ends`, which is [N] booleans, True in the last row of each
-        episode, or [E] integers, the row behind each episode's last; `terminals` and `timeouts`, [N] booleans that also
-        say how; `episode_lengths` [E]. Rows behind the last end are an unfinished episode, whose return is not known.
+        episode, or [E] integers, the number of the row behind each episode's last, so that the last of them is N (not
+        N - 1, which is refused); `terminals` and `timeouts`, [N] booleans that also say how; `episode_lengths` [E]. Rows
+        behind the last end are an unfinished episode, whose return is not known.
 
         `rewards` [N] are needed for the scaled score alone. `final_observations` [E, ...] are what was observed after each
         episode's last action. `origin` holds facts by the names of `Provenance`, such as `env_id` and `action_view`.
@@ -145,6 +146,7 @@ def _lengths(ends: Any, lengths: Any, terminals: Any, timeouts: Any, rows: int) 
         after = np.flatnonzero(ends) + 1
     else:
         after = _integers(ends, "episode_ends")
+        arrays.check_behind(after, rows, f"{_HERE}: 'episode_ends'")
         if not len(after) or after[0] < 1 or after[-1] > rows or (np.diff(after) < 1).any():
             raise UserError(f"{_HERE}: 'episode_ends': expected increasing rows from 1 to {rows}, found others")
     unfinished = not len(after) or after[-1] < rows

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from trpo_gail.experts.checks import fit, validate
+from trpo_gail.experts.checks import fit, padding, validate
 from trpo_gail.experts.data import Demonstrations
 from trpo_gail.experts.facts import Ends
 from trpo_gail.experts.outline import Outline, outline
@@ -16,6 +16,8 @@ def of_file(given: Demonstrations | Outline) -> list[str]:
     """What is so whatever is done with the file."""
     held = given if isinstance(given, Outline) else outline([given])
     found = [_no_end(held), _unfinished(held)]
+    if text := padding.told(np.concatenate(held.zeros), held.episode_lengths):
+        found.append(f"{held.path}: {text}")
     for name, value in held.too_large.items():
         found.append(f"{held.path}: dataset '{name}': {value:g} does not fit float32; training needs --dtype float64")
     return [text for text in found if text]
@@ -53,7 +55,9 @@ def _no_end(data: Demonstrations | Outline) -> str | None:
 
 def _unfinished(data: Demonstrations | Outline) -> str | None:
     """Of the episodes kept. A file whose only one is unfinished has no end at all, of which `_no_end` warns."""
-    if not data.unfinished or not (data.ends and (data.ends.terminal or data.ends.limit)):
+    ends = data.ends
+    others = len(data.episode_lengths) > 1 if ends is None else ends.terminal or ends.limit
+    if not data.unfinished or not others:
         return None
     return (
         f"{data.path}: the last episode, of {data.episode_lengths[-1]} steps, is unfinished: its rows are learned from, "

@@ -17,7 +17,7 @@ import numpy as np
 
 from trpo_gail.experts import structured
 from trpo_gail.experts.check import returns as episode_returns
-from trpo_gail.experts.checks import fit
+from trpo_gail.experts.checks import cuts, fit, padding
 from trpo_gail.experts.data import Demonstrations
 from trpo_gail.experts.numbers import INTEGERS
 from trpo_gail.magnitudes import too_large
@@ -43,6 +43,8 @@ Check = Callable[[Demonstrations], Iterator[Finding]]
 def findings(held: Demonstrations) -> list[Finding]:
     """Of all checks, errors first."""
     found = [finding for check in CHECKS for finding in check(held)]
+    if any(finding.check == "cuts" for finding in found):  # then returns are of parts of two episodes
+        found = [finding for finding in found if finding.check != "failures"]
     return sorted(found, key=lambda finding: ("error", "warning", "fact").index(finding.level))
 
 
@@ -232,6 +234,10 @@ def _failures(held: Demonstrations) -> Iterator[Finding]:
 def _ends(held: Demonstrations) -> Iterator[Finding]:
     ends, lengths = held.ends, held.episode_lengths
     yield Finding("fact", "ends", f"episodes of {lengths.min()} to {lengths.max()} steps")
+    if held.unfinished:
+        yield Finding(
+            "warning", "ends", f"the last episode, of {lengths[-1]} steps, is unfinished: it counts in no mean"
+        )
     if ends is None:
         yield Finding("fact", "ends", "the format does not say how episodes end")
         return
@@ -239,16 +245,33 @@ def _ends(held: Demonstrations) -> Iterator[Finding]:
     yield Finding("fact", "ends", f"{ends.terminal} episodes end by termination, {ends.limit} by time limit")
     if ends.reward:
         yield Finding("fact", "reward", ends.reward)
-    if held.unfinished:
-        yield Finding(
-            "warning", "ends", f"the last episode, of {lengths[-1]} steps, is unfinished: it counts in no mean"
-        )
     if unsaid > 0:
         which = (
             f"the last rows of {unsaid} episodes have" if ends.terminal or ends.limit else "no episode's last row has"
         )
         none = "no end marked" if ends.terminal or ends.limit else "an end marked"
         yield Finding("warning", "ends", f"'terminals' and 'timeouts': {which} {none}")
+
+
+def _cuts(held: Demonstrations) -> Iterator[Finding]:
+    """Ends that are marked in a row beside the one where an episode ends."""
+    if (off := cuts.shift(held)) is None:
+        return
+    where, cause = (
+        ("too early", "ends by the numbers of the last rows, where those of the rows behind are expected?")
+        if off < 0
+        else ("too late", "flags of first rows, where those of last rows are expected?")
+    )
+    yield Finding(
+        "warning",
+        "cuts",
+        f"episodes are cut one row {where}: what follows in the rows fits everywhere but beside the ends ({cause})",
+    )
+
+
+def _padding(held: Demonstrations) -> Iterator[Finding]:
+    if text := padding.told(padding.zeros(held), held.episode_lengths):
+        yield Finding("warning", "padding", text)
 
 
 def _middle(held: Demonstrations) -> Iterator[Finding]:
@@ -323,7 +346,10 @@ def _notes(held: Demonstrations) -> Iterator[Finding]:
 
 
 CHECKS: tuple[Check, ...] = (
-    _notes, _sizes, _columns, _clock, _actions, _returns, _failures, _ends, _middle, _copies, _successors,
+    _notes, _sizes, _columns, _clock, _actions, _returns, _failures, _ends, _cuts, _padding, _middle, _copies,
+    _successors,
 )  # fmt: skip
 # Those that `cautions` does not say already, and that take little time.
-CHEAP: tuple[Check, ...] = (_clock, _actions, _returns, _middle, _copies, _successors)
+CHEAP: tuple[Check, ...] = (
+    _clock, _actions, _returns, _cuts, _padding, _middle, _copies, _successors,
+)  # fmt: skip

@@ -15,7 +15,7 @@ import numpy as np
 
 from trpo_gail.errors import UserError, listed
 from trpo_gail.experts import trajectories
-from trpo_gail.experts.arrays import demonstrations
+from trpo_gail.experts.arrays import check_behind, demonstrations
 from trpo_gail.experts.data import Demonstrations
 from trpo_gail.experts.files import npz, numpy_files
 from trpo_gail.experts.formats import columns, sidecar, transitions, trees
@@ -223,6 +223,8 @@ def _lengths(marks: Arrays, path: Path, rows: int = 0) -> np.ndarray | None:
         flags = len(values) == rows and bool(((values == 0) | (values == 1)).all())
         if name in ENDS:
             behind = np.flatnonzero(values) + 1 if flags else values.astype(np.int64)
+            if not flags:
+                check_behind(behind, rows, f"{path}: {name}")
             return np.diff(behind, prepend=0) if len(behind) and behind[-1] == rows else np.diff(np.r_[0, behind, rows])
         first = np.flatnonzero(values) if flags else values.astype(np.int64)
         if not len(first) or first[0] != 0:
