@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,8 +12,9 @@ import numpy as np
 import pytest
 from gymnasium.spaces import Box
 
+import trpo_gail
 from trpo_gail.errors import UserError
-from trpo_gail.experts.checks import cautions, fit, padding, validate
+from trpo_gail.experts.checks import cautions, fit, padding, starts, validate
 from trpo_gail.experts.checks.replay import replay
 from trpo_gail.experts.data import Demonstrations
 from trpo_gail.experts.facts import Provenance
@@ -323,3 +325,86 @@ def test_labels_that_are_0_are_no_padding() -> None:
     zeros = np.zeros(120, np.int64)
     held = made(observations=zeros, actions=zeros, provenance=Provenance())
     assert padding.zeros(load(held)).tolist() == [0] * 6
+
+
+# ---- what an environment cannot show ---------------------------------------------------------------------------------
+
+
+def test_starts_that_no_reset_comes_near() -> None:
+    rng = np.random.default_rng(1)
+    resets, both = rng.uniform([2.0, -0.1], [3.0, 0.1], (50, 2)), np.ones(2, bool)
+    observations = np.zeros((120, 2))
+    observations[made().steps == 0] = rng.uniform([2.0, -0.1], [3.0, 0.1], (6, 2))
+    held = made(observations=observations)
+    assert starts.elsewhere(held, resets, both) is None
+    turned = replace(held, observations=observations[:, ::-1])
+    text = starts.elsewhere(turned, resets, both)
+    assert text is not None and "of 6 of 6 episodes are none that 50 resets come near, in columns 0, 1" in text
+    assert starts.elsewhere(turned, resets, ~both) is None, "columns that are no numbers"
+    few = replace(turned, observations=np.where(held.episode_of[:, None] < 2, turned.observations, observations))
+    assert starts.elsewhere(few, resets, both) is None, "two of six may be chance"
+    near = replace(held, observations=observations + 0.15)
+    assert starts.elsewhere(near, resets, both) is None, "another version's noise"
+
+
+def test_observations_out_of_the_space() -> None:
+    held, every = made(), np.ones(3, bool)
+    low, high = np.array([-np.inf, -9.0, -9.0]), np.array([np.inf, 9.0, np.inf])
+    assert starts.out_of_space(held, low, high, every) is None
+    text = starts.out_of_space(replace(held, observations=10 * held.observations), low, high, every)
+    assert text is not None and "in columns 1, 2 (column 1 is" in text and "its bounds are -9 to 9)" in text
+
+
+def test_actions_far_out_of_bounds_that_nothing_explains() -> None:
+    nothing = Provenance(action_space=made().provenance.action_space)
+    text = one(made(actions=5 * made().actions, provenance=nothing), "outside the bounds that the file states")
+    assert "1.7 times their width beyond" in text and "--actions raw" in text
+    raw = replace(nothing, action_view="raw")
+    assert told(made(actions=5 * made().actions, provenance=raw)) == [], "samples of a Gaussian are outside by nature"
+    assert told(made(provenance=nothing)) == []
+
+
+def pendulum() -> Demonstrations:
+    """Three episodes of small actions."""
+    env, rng = gymnasium.make("Pendulum-v1", max_episode_steps=30), np.random.default_rng(0)
+    rows = []
+    for seed in range(3):
+        seen, _ = env.reset(seed=seed)
+        for _ in range(30):
+            action = rng.uniform(-2, 2, 1).astype(np.float32)
+            rows.append((seen, action))
+            seen = env.step(action)[0]
+    observations, actions = (np.array(part) for part in zip(*rows, strict=True))
+    held = trpo_gail.Demonstrations.from_arrays(observations, actions, episode_lengths=[30, 30, 30])
+    return held
+
+
+@pytest.mark.parametrize(
+    ("change", "check", "words"),
+    [
+        (lambda held: held, None, ""),
+        (
+            lambda held: replace(held, observations=held.observations * [1, 1, 57.3]),
+            "observations",
+            "columns 2 (column 2",
+        ),
+        (
+            lambda held: replace(held, observations=np.add(held.observations, [4, 0, 0])),
+            "starts",
+            "in columns 0 (column 0",
+        ),
+        (
+            lambda held: replace(held, actions=5 * held.actions),
+            "environment",
+            "outside the environment's bounds, up to",
+        ),
+    ],
+)
+def test_what_an_environment_shows_of_them(
+    change: Callable[[Demonstrations], Demonstrations], check: str | None, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(validation, "RESETS", 20)
+    found = validation.against(change(pendulum()), "Pendulum-v1", {})
+    warned = {f.check: f.text for f in found if f.level == "warning" and f.check != "replay"}
+    assert check is None or words in warned.get(check, "nothing"), warned
+    assert check is not None or not warned

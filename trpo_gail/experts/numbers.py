@@ -61,3 +61,9 @@ def good_dtype(dtype: np.dtype) -> np.dtype:
     if kind == "u" and size > 1:
         return np.dtype(f"i{min(2 * size, 8)}")
     return np.dtype(f"{kind}{min(size, 8)}") if kind in NUMBERS else dtype
+
+
+def listed_numbers(values: np.ndarray, most: int = 5) -> str:
+    """`0, 1, 2, 3, 4 and 9 more`."""
+    said = ", ".join(f"{value:g}" for value in values[:most].tolist())
+    return f"{said} and {len(values) - most} more" if len(values) > most else said

@@ -1,4 +1,4 @@
-"""Demonstrations beside an environment: spaces, a step replayed, and what random actions return there."""
+"""Demonstrations beside an environment: spaces, how episodes begin, steps replayed, what random actions return there."""
 
 from __future__ import annotations
 
@@ -8,21 +8,25 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import gymnasium
+import numpy as np
 from gymnasium.spaces import Box
 
 from trpo_gail.config.tree import Config
 from trpo_gail.envs import vector
 from trpo_gail.errors import UserError
 from trpo_gail.experts import numbers
-from trpo_gail.experts.checks import fit
+from trpo_gail.experts.checks import fit, starts
 from trpo_gail.experts.checks.replay import replay
 from trpo_gail.experts.checks.validate import Finding
 from trpo_gail.experts.data import Demonstrations
 from trpo_gail.experts.rows import as_rows
 from trpo_gail.parallel import Workers
-from trpo_gail.runs.evaluate import Evaluator
+from trpo_gail.runs.evaluate import RANDOM, Evaluator
+from trpo_gail.seeding import EVAL_RESET, reset_seeds
+from trpo_gail.spaces.spec import EnvSpec
 
 EPISODES = 20  # of random actions
+RESETS = 50
 HALF = 0.5
 
 
@@ -41,6 +45,7 @@ def against(held: Demonstrations, env_id: str, kwargs: Mapping[str, Any]) -> lis
     if other := fit.other_environment(held, env_id):
         found.append(Finding("warning", "environment", other))
     found += _bounds(rows, spec.action_space)
+    found += _observed(rows, spec, _resets(env_id, kwargs))
     found += _replayed(rows, env_id, kwargs)
     found += _random(held, Evaluator(config, spec, Workers()))
     return found
@@ -49,12 +54,36 @@ def against(held: Demonstrations, env_id: str, kwargs: Mapping[str, Any]) -> lis
 def _bounds(held: Demonstrations, space: Any) -> Iterator[Finding]:
     if held.actions.dtype.kind in numbers.INTEGERS or not isinstance(space, Box):
         return
+    if text := fit.taken_for_raw(held, space.low, space.high, "the environment's bounds"):
+        yield Finding("warning", "environment", text)
+        return
     share = float(fit.outside(held.actions, space.low, space.high).mean())
     yield Finding("fact", "environment", f"{share:.1%} of action coordinates are outside the environment's bounds")
     if share and held.action_view == "executed":
         yield Finding(
             "error", "environment", f"actions are executed, as the file says, but {share:.1%} are out of bounds"
         )
+
+
+def _resets(env_id: str, kwargs: Mapping[str, Any]) -> np.ndarray:
+    """First observations [R, O] of episodes of the environment."""
+    env = vector.make_together(env_id, RESETS, kwargs=kwargs)
+    try:
+        rounds = range(0, RESETS, env.num_envs)
+        return np.concatenate(
+            [env.restart(reset_seeds(0, EVAL_RESET, RANDOM, range(at, at + env.num_envs))).copy() for at in rounds]
+        )
+    finally:
+        env.close()
+
+
+def _observed(held: Demonstrations, spec: EnvSpec, resets: np.ndarray) -> Iterator[Finding]:
+    numbers = spec.observations.columns("vector")
+    if text := starts.elsewhere(held, resets, numbers):
+        yield Finding("warning", "starts", text)
+    space = spec.observation_space
+    if isinstance(space, Box) and (text := starts.out_of_space(held, space.low.ravel(), space.high.ravel(), numbers)):
+        yield Finding("warning", "observations", text)
 
 
 def _replayed(held: Demonstrations, env_id: str, kwargs: Mapping[str, Any]) -> Iterator[Finding]:

@@ -138,6 +138,21 @@ def action_view(data: Demonstrations, action_space: Any, override: ActionView | 
     return "executed", f"warning: {data.path} does not say, and no action in it is outside the bounds: taken as clipped"
 
 
+def taken_for_raw(data: Demonstrations, low: np.ndarray, high: np.ndarray, which: str) -> str | None:
+    """What to warn of if actions are outside the bounds, which the text calls `which`, and the file does not say that they
+    are raw samples, as those of a Gaussian policy are: `action_view` guesses it."""
+    if data.action_view is not None or not (away := outside(data.actions, low, high)).any():
+        return None
+    low, high = low.astype(np.float64), high.astype(np.float64)
+    with np.errstate(invalid="ignore", divide="ignore"):  # of infinite bounds
+        farthest = np.nanmax(np.maximum(low - data.actions, data.actions - high) / (high - low))
+    return (
+        f"{away.mean():.1%} of action coordinates are outside {which}, up to {farthest:.2g} times their width beyond, and "
+        "the file does not say why: training takes them for a policy's samples (--actions raw), and its own will leave the "
+        "bounds, too; if they are of other units, write the environment's"
+    )
+
+
 def outside(actions: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
     """Which action coordinates are outside the bounds by more than rounding, to float32 at best: [M, A] bool."""
     rounding = max(1e-6, float(np.finfo(actions.dtype).eps)) if actions.dtype.kind == "f" else 0.0

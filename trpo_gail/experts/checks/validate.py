@@ -19,7 +19,7 @@ from trpo_gail.experts import structured
 from trpo_gail.experts.check import returns as episode_returns
 from trpo_gail.experts.checks import cuts, fit, padding
 from trpo_gail.experts.data import Demonstrations
-from trpo_gail.experts.numbers import INTEGERS
+from trpo_gail.experts.numbers import INTEGERS, listed_numbers
 from trpo_gail.magnitudes import too_large
 from trpo_gail.spaces.as_json import bounds_from_json
 
@@ -97,10 +97,10 @@ def _columns(held: Demonstrations) -> Iterator[Finding]:
         if len(zero):
             many = len(zero) >= 20 and name != "actions"
             hint = "; so many may be contact forces, which MuJoCo 2 to 2.1.3 left at zero" if many else ""
-            yield Finding("warning", "columns", f"'{name}': columns {_numbers(zero)} are all zero{hint}")
+            yield Finding("warning", "columns", f"'{name}': columns {listed_numbers(zero)} are all zero{hint}")
         rest = np.flatnonzero(constant & (values[0] != 0))
         if len(rest):
-            yield Finding("warning", "columns", f"'{name}': columns {_numbers(rest)} are constant")
+            yield Finding("warning", "columns", f"'{name}': columns {listed_numbers(rest)} are constant")
 
 
 def _clock(held: Demonstrations) -> Iterator[Finding]:
@@ -120,7 +120,7 @@ def _actions(held: Demonstrations) -> Iterator[Finding]:
     space = held.provenance.action_space or {}
     if held.actions.dtype.kind in INTEGERS:
         labels = np.unique(held.actions)
-        yield Finding("fact", "actions", f"discrete actions {_numbers(labels)}")
+        yield Finding("fact", "actions", f"discrete actions {listed_numbers(labels)}")
         if labels[0] < min(_first_label(space), 0):
             yield Finding("error", "actions", f"'actions': expected labels from 0 on, found {labels[0]}")
         if isinstance(n := space.get("n"), int) and labels[-1] >= n + _first_label(space):
@@ -138,6 +138,9 @@ def _actions(held: Demonstrations) -> Iterator[Finding]:
     if bounds is None or bounds[0].shape != held.actions.shape[1:] or bounds[1].shape != bounds[0].shape:
         if held.action_view is None:
             yield Finding("fact", "actions", "the file says neither bounds nor view of actions (raw or executed)")
+        return
+    if text := fit.taken_for_raw(held, *bounds, "the bounds that the file states"):
+        yield Finding("warning", "actions", text)
         return
     outside = fit.outside(held.actions, *bounds)
     share = float(outside.mean())
@@ -223,7 +226,7 @@ def _failures(held: Demonstrations) -> Iterator[Finding]:
         yield Finding(
             "warning",
             "failures",
-            f"episodes {_numbers(low)} return much less than the others, {returns[worst]:.6g} where the median is "
+            f"episodes {listed_numbers(low)} return much less than the others, {returns[worst]:.6g} where the median is "
             f"{middle:.6g}: `trpo-gail data select --min_return` leaves them out",
         )
 
@@ -283,7 +286,7 @@ def _middle(held: Demonstrations) -> Iterator[Finding]:
             yield Finding(
                 "warning",
                 "rows after an end",
-                f"'{name}' is True in {len(within)} rows in the middle of an episode, such as rows {_numbers(within)}: "
+                f"'{name}' is True in {len(within)} rows in the middle of an episode, such as rows {listed_numbers(within)}: "
                 "rows go on after the end",
             )
     both = np.flatnonzero(held.terminals & held.timeouts)
@@ -329,14 +332,8 @@ def _successors(held: Demonstrations) -> Iterator[Finding]:
             "warning",
             "next observations",
             f"'next_observations' of {int(differ.sum())} of {len(within)} rows are not the next row's observations, such as "
-            f"of rows {_numbers(within[differ])}: an episode breaks there without a mark, or they were disturbed",
+            f"of rows {listed_numbers(within[differ])}: an episode breaks there without a mark, or they were disturbed",
         )
-
-
-def _numbers(values: np.ndarray) -> str:
-    """`0, 1, 2 and 9 more`."""
-    said = ", ".join(f"{value:g}" for value in values[:MOST].tolist())
-    return f"{said} and {len(values) - MOST} more" if len(values) > MOST else said
 
 
 def _notes(held: Demonstrations) -> Iterator[Finding]:

@@ -1,0 +1,57 @@
+"""Whether an environment can show what demonstrations show: their first observations beside those of resets, and all of them
+beside the bounds of the observation space.
+
+What is compared is each column by itself, and the evidence must be strong: a column counts if half of the episodes begin
+beyond three times the range of the resets. E episodes, R resets, N rows, O columns.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from trpo_gail.experts.data import Demonstrations
+from trpo_gail.experts.numbers import listed_numbers
+
+_HALF = 0.5  # of the episodes
+_SOME = 0.1  # of the rows
+_ROUNDING = 1e-3  # relative
+
+
+def elsewhere(held: Demonstrations, resets: np.ndarray, columns: np.ndarray) -> str | None:
+    """What to warn of if the episodes begin where no reset [R, O] comes near; `columns` [O] bool are compared."""
+    starts = held.observations[held.steps == 0].astype(np.float64)
+    if not len(starts):  # they were left out
+        return None
+    low, high = resets.min(axis=0).astype(np.float64), resets.max(axis=0).astype(np.float64)
+    far = _outside(starts, low, high, high - low) & columns
+    found = np.flatnonzero(far.mean(axis=0) >= _HALF)
+    if not len(found):
+        return None
+    one, many = found[0], int(far[:, found].any(axis=1).sum())
+    here, there = f"{np.median(starts[:, one]):.4g}", f"{low[one]:.4g} to {high[one]:.4g}"
+    return (
+        f"the first observations of {many} of {len(starts)} episodes are none that {len(resets)} resets come near, in "
+        f"columns {listed_numbers(found)} (column {one} is {here}, and {there} after resets): the order or the units of "
+        "columns, the environment's version, or where episodes are cut?"
+    )
+
+
+def out_of_space(held: Demonstrations, low: np.ndarray, high: np.ndarray, columns: np.ndarray) -> str | None:
+    """What to warn of if observations leave the bounds [O] of the environment's space; `columns` [O] bool are compared."""
+    outside = _outside(held.observations, low.astype(np.float64), high.astype(np.float64), 0.0) & columns
+    found = np.flatnonzero(outside.mean(axis=0) >= _SOME)
+    if not len(found):
+        return None
+    one = found[0]
+    seen = held.observations[:, one]
+    return (
+        f"observations leave the bounds of the environment's space in columns {listed_numbers(found)} (column {one} is "
+        f"{seen.min():.4g} to {seen.max():.4g}, its bounds are {low[one]:.4g} to {high[one]:.4g}): the order or the units of "
+        "columns?"
+    )
+
+
+def _outside(values: np.ndarray, low: np.ndarray, high: np.ndarray, margin: np.ndarray | float) -> np.ndarray:
+    """Which are beyond low or high [O] by more than a margin and rounding; [.., O] bool."""
+    below, above = (margin + _ROUNDING * np.maximum(1.0, np.abs(bound)) for bound in (low, high))
+    return (values < low - below) | (values > high + above)
