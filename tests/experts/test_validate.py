@@ -349,10 +349,15 @@ def test_starts_that_no_reset_comes_near() -> None:
 
 def test_observations_out_of_the_space() -> None:
     held, every = made(), np.ones(3, bool)
-    low, high = np.array([-np.inf, -9.0, -9.0]), np.array([np.inf, 9.0, np.inf])
-    assert starts.out_of_space(held, low, high, every) is None
-    text = starts.out_of_space(replace(held, observations=10 * held.observations), low, high, every)
+    low, high, resets = np.array([-np.inf, -9.0, -9.0]), np.array([np.inf, 9.0, 9.0]), np.zeros((5, 3))
+    assert starts.out_of_space(held, low, high, resets, every) is None
+    wide = replace(held, observations=10 * held.observations)
+    text = starts.out_of_space(wide, low, high, resets, every)
     assert text is not None and "in columns 1, 2 (column 1 is" in text and "its bounds are -9 to 9)" in text
+    assert starts.out_of_space(wide, low, high, resets + 10.0, every) is None, "the environment leaves them, too"
+    # What EnvPool states of LunarLander, for numbers of either sign without bounds.
+    tiny, large = np.full(3, np.finfo(np.float32).tiny), np.full(3, np.finfo(np.float32).max)
+    assert starts.out_of_space(wide, tiny, large, resets, every) is None
 
 
 def test_actions_far_out_of_bounds_that_nothing_explains() -> None:

@@ -36,8 +36,8 @@ class _ValidateArguments:
     file: Annotated[str, Positional("FILE")]
     """Demonstrations."""
     env: str | None = None
-    """Environment to compare with: its spaces, replayed steps if its state can be set, and the return of random
-    actions."""
+    """Environment to compare with: its spaces, how episodes begin, replayed steps if its state can be set, and the return
+    of random actions."""
     env_kwargs: str = "{}"
     """Arguments of the environment, as a JSON object."""
     json: bool = False

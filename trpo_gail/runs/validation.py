@@ -82,7 +82,9 @@ def _observed(held: Demonstrations, spec: EnvSpec, resets: np.ndarray) -> Iterat
     if text := starts.elsewhere(held, resets, numbers):
         yield Finding("warning", "starts", text)
     space = spec.observation_space
-    if isinstance(space, Box) and (text := starts.out_of_space(held, space.low.ravel(), space.high.ravel(), numbers)):
+    if isinstance(space, Box) and (
+        text := starts.out_of_space(held, space.low.ravel(), space.high.ravel(), resets, numbers)
+    ):
         yield Finding("warning", "observations", text)
 
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from trpo_gail.experts.data import Demonstrations
 from trpo_gail.experts.numbers import listed_numbers
+from trpo_gail.spaces.units import UNBOUNDED
 
 _HALF = 0.5  # of the episodes
 _SOME = 0.1  # of the rows
@@ -36,9 +37,14 @@ def elsewhere(held: Demonstrations, resets: np.ndarray, columns: np.ndarray) -> 
     )
 
 
-def out_of_space(held: Demonstrations, low: np.ndarray, high: np.ndarray, columns: np.ndarray) -> str | None:
-    """What to warn of if observations leave the bounds [O] of the environment's space; `columns` [O] bool are compared."""
-    outside = _outside(held.observations, low.astype(np.float64), high.astype(np.float64), 0.0) & columns
+def out_of_space(
+    held: Demonstrations, low: np.ndarray, high: np.ndarray, resets: np.ndarray, columns: np.ndarray
+) -> str | None:
+    """What to warn of if observations leave the bounds [O] of the environment's space; `columns` [O] bool are compared, but
+    for those whose bounds are none, or not kept by the environment's own resets [R, O]: not all spaces are true."""
+    low, high = low.astype(np.float64), high.astype(np.float64)
+    true = (np.maximum(np.abs(low), np.abs(high)) < UNBOUNDED) & ~_outside(resets, low, high, 0.0).any(axis=0)
+    outside = _outside(held.observations, low, high, 0.0) & columns & true
     found = np.flatnonzero(outside.mean(axis=0) >= _SOME)
     if not len(found):
         return None
