@@ -46,20 +46,26 @@ methods() {
 
 # AIRL's reward for others: learned, exported, and a new policy of ours and one of Stable-Baselines3 trained on it.
 airl_reward() {
-    local seed run kept=$out/airl_reward
-    mkdir -p "$kept" runs/airl_reward
+    local seed
+    mkdir -p "$out/airl_reward" runs/airl_reward
     for seed in 20 21 22; do
-        run=runs/airl_reward/$seed
-        # shellcheck disable=SC2086
-        trained "$run" --expert expert_data/HalfCheetah-v4.h5 $few --adversary airl --actions executed --seed "$seed"
-        [[ -e $run.pt ]] || trpo-gail export "$run" --reward "$run.pt"
-        trained "$run-fresh" --expert expert_data/HalfCheetah-v4.h5 --adversary exported --reward_file "$run.pt" \
-            --actions executed --seed "$((seed + 100))"
-        cp "$run/summary.json" "$kept/airl_$seed.json"
-        cp "$run-fresh/summary.json" "$kept/fresh_$seed.json"
-        [[ -e $kept/sb3_$seed.json ]] || "${SB3:-python}" scripts/reward_for_sb3.py HalfCheetah-v4 "$run.pt" \
-            --seed "$seed" --out "$kept/sb3_$seed.json"
+        of_seed "$seed" &
+        while (($(jobs -rp | wc -l) >= jobs)); do wait -n; done
     done
+    while [[ $(jobs -rp) ]]; do wait -n; done
+}
+
+of_seed() {
+    local seed=$1 kept=$out/airl_reward run=runs/airl_reward/$1
+    # shellcheck disable=SC2086
+    trained "$run" --expert expert_data/HalfCheetah-v4.h5 $few --adversary airl --actions executed --seed "$seed"
+    [[ -e $run.pt ]] || trpo-gail export "$run" --reward "$run.pt"
+    trained "$run-fresh" --expert expert_data/HalfCheetah-v4.h5 --adversary exported --reward_file "$run.pt" \
+        --actions executed --seed "$((seed + 100))"
+    cp "$run/summary.json" "$kept/airl_$seed.json"
+    cp "$run-fresh/summary.json" "$kept/fresh_$seed.json"
+    [[ -e $kept/sb3_$seed.json ]] || "${SB3:-python}" scripts/reward_for_sb3.py HalfCheetah-v4 "$run.pt" \
+        --seed "$seed" --out "$kept/sb3_$seed.json"
 }
 
 trained() { # a run of 1,000,000 steps on HalfCheetah in a folder, unless it is done
