@@ -43,7 +43,7 @@ def test_without_a_terminal_lines_come_at_once_and_then_rarer_and_rarer(
             if out := capsys.readouterr().out:
                 said[second] = out
     assert list(said) == [0, 5, 10, 20, 40, 80, 140, 200]
-    assert said[0] == "training: 900 steps to go; lines follow as iterations end, rarer and rarer\n"
+    assert said[0] == "training: 900 steps to go; lines follow, after seconds at first, later after minutes\n"
     assert said[5] == "         110 steps   2 steps/s   return 5.0   about 0:07:25 left\n"
     assert said[140] == "         380 steps   2 steps/s   return 140.0   about 0:05:10 left\n"
 

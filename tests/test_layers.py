@@ -184,6 +184,6 @@ def test_a_name_that_is_not_public_is_refused() -> None:
 
 
 def test_the_run_of_a_config_is_called_train() -> None:
-    from trpo_gail.runs.training import run
+    from trpo_gail.api.training import train
 
-    assert trpo_gail.train is trpo_gail.run is run
+    assert trpo_gail.train is trpo_gail.run is train

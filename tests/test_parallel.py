@@ -138,11 +138,30 @@ def test_a_launcher_of_another_mpi_is_named(monkeypatch: pytest.MonkeyPatch) -> 
         Workers.world()
 
 
+def test_a_missing_mpi_library_has_a_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
+    fake_mpi(monkeypatch, 1)
+    monkeypatch.setenv("PMI_RANK", "1")
+    monkeypatch.setenv("PMI_SIZE", "2")
+
+    class Unloadable:
+        @property
+        def MPI(self) -> None:
+            raise RuntimeError("cannot load MPI library\n" + 9 * "libmpi.so.40: cannot open shared object file; ")
+
+    monkeypatch.setitem(sys.modules, "mpi4py", Unloadable())
+    with pytest.raises(UserError) as caught:
+        Workers.world()
+    line = str(caught.value)
+    assert line.endswith("): pip install mpi4py mpich, or your system's MPI") and len(line) < 220
+
+
 def test_a_missing_mpi_matters_only_to_several(monkeypatch: pytest.MonkeyPatch) -> None:
     fake_mpi(monkeypatch, None)
     monkeypatch.setenv("PMI_RANK", "1")
     monkeypatch.setenv("PMI_SIZE", "2")
-    with pytest.raises(UserError, match="rank 1 of 2, but MPI does not load"):
+    with pytest.raises(
+        UserError, match=r"rank 1 of 2, but MPI does not load \(.*\): pip install mpi4py mpich, or your"
+    ):
         Workers.world()
     monkeypatch.setenv("PMI_RANK", "0")
     monkeypatch.setenv("PMI_SIZE", "1")

@@ -13,6 +13,7 @@ import pytest
 import toys  # noqa: F401 - registers its environments
 
 from trpo_gail.cli import main
+from trpo_gail.envs.one_by_one import make_one
 from trpo_gail.errors import UserError
 from trpo_gail.runs import video
 from trpo_gail.runs.evaluate import LoadedPolicy
@@ -79,7 +80,7 @@ def test_what_cannot_be_filmed_is_said_before_anything_is_run(
     for name, says in (
         ("film.avi", "a file that ends in .mp4 or .gif expected"),
         ("nowhere/film.gif", "there is no folder"),
-        ("film.mp4", "imageio_ffmpeg is not installed (pip install imageio-ffmpeg)"),
+        ("film.mp4", "imageio_ffmpeg is not installed: pip install imageio-ffmpeg"),
     ):
         assert main(["evaluate", str(run), "--video", str(tmp_path / name)]) == 2
         told = capsys.readouterr()
@@ -118,6 +119,12 @@ def test_drawing_that_fails_is_one_line_that_says_what_to_do(
     with pytest.raises(UserError, match=r"cannot be drawn: 'NoneType' object has no attribute .*MUJOCO_GL=egl"):
         record_video(run, path, "last", 0)
     assert path.read_bytes() == b"before" and [p.name for p in tmp_path.iterdir()] == ["film.gif"]
+
+
+def test_a_class_without_a_mode_of_drawing_is_told_what_it_needs() -> None:
+    line = r"'toys:Script-v0' cannot be drawn: its class takes no `render_mode`.*__init__\(self, render_mode=None\) expected"
+    with pytest.raises(UserError, match=line), video._drawing("toys:Script-v0"):
+        make_one("toys:Script-v0", {}, None, render_mode="rgb_array")
 
 
 def test_an_environment_that_has_no_picture_is_said(tmp_path: Path) -> None:

@@ -75,8 +75,8 @@ _HOMES = {
     "generate_expert_traj": "api.recording",
     "load": "experts.own",
     "load_policy": "runs.evaluate",
-    "run": "runs.training",
-    "train": "runs.training:run",
+    "run": "api.training:train",
+    "train": "api.training",
 }
 
 

@@ -60,6 +60,11 @@ def shortened(text: str, limit: int = MOST) -> str:
     return line[: limit - len(gap) - tail] + gap + line[len(line) - tail :]
 
 
+def absent(package: str, *install: str) -> str:
+    """That a package is not there, and what installs it: `install`, or the package's own name."""
+    return f"{package} is not installed: pip install {' '.join(install or (package,))}"
+
+
 def listed(names: Iterable[object], most: int = 5) -> str:
     """`a, b, c and 997 more`: the first names of a list that may be long, each of them shortened."""
     words = [str(name) for name in names]

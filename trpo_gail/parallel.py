@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from trpo_gail.errors import UserError
+from trpo_gail.errors import UserError, shortened
 from trpo_gail.hangs import LIMIT_S, Pulse, Watch
 from trpo_gail.system.launcher import launched
 from trpo_gail.system.stopping import mpi_starts
@@ -106,8 +106,10 @@ class Workers:
         except (ImportError, RuntimeError) as error:  # RuntimeError: mpi4py is installed, but no MPI library
             if launcher[1] == 1:
                 return cls()
+            why = shortened(str(error), 100)
             raise UserError(
-                f"started as rank {launcher[0]} of {launcher[1]}, but MPI does not load: {' '.join(str(error).split())}"
+                f"started as rank {launcher[0]} of {launcher[1]}, but MPI does not load ({why}): pip install "
+                "mpi4py mpich, or your system's MPI"
             ) from error
         comm = MPI.COMM_WORLD
         if comm.Get_size() == 1 and launcher[1] > 1:

@@ -65,7 +65,7 @@ def test_looking_at_rewards_changes_nothing() -> None:
 def test_who_learns_no_reward_says_so() -> None:
     model = TRPO("MlpPolicy", "CartPole-v1", num_envs=2, timesteps_per_batch=64, backend="gymnasium")
     for name in ("reward_train", "reward_test"):
-        with pytest.raises(UserError, match=f"^{name}: --adversary env_reward learns no reward"):
+        with pytest.raises(UserError, match=f"^{name}: adversary env_reward learns no reward"):
             getattr(model, name)
     with pytest.raises(UserError, match=r"^discriminator: adversary 'fem' has none, 'gail' or 'airl' expected$"):
         _ = gail_of("fem").discriminator

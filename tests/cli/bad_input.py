@@ -143,12 +143,18 @@ def flags(folder: Path) -> dict[str, Bad]:
         "no environment": Bad(("train", "--expert", EXPERT, "--out", out), ("train: no ENV given: Environment id",)),
         "unknown version": env("CartPole-v99", "'CartPole-v99'"),
         "unknown environment": env("NoSuchThing-v0", "'NoSuchThing-v0' & doesn't exist"),
-        "unknown module": env("no_such_module:Thing-v0", "'no_such_module:Thing-v0' & No module named"),
+        "unknown module": env("no_such_module:Thing-v0", "'no_such_module:Thing-v0' & no module 'no_such_module'"),
         "not in EnvPool": env("CartPole-v7", "--backend envpool & 'CartPole-v7'", "--backend", "envpool"),
         "nothing": Bad(("record",), ("record: no ENV, --policy, --episodes, --out given (",)),
         "unknown flag": train("--learning_rate", "--learning_rate", "3"),
         "unknown nested flag": train("--trpo.min_kl", "--trpo.min_kl", "3"),
         "misspelt flag": train("--step, 3; did you mean --steps or --", "--step", "3"),
+        "a section's flag without the section": train(
+            "--gradient_penalty, -1; did you mean --discriminator.gradient_penalty? (", "--gradient_penalty", "-1"
+        ),
+        "a section's flag, misspelt": train(
+            "did you mean --discriminator.gradient_penalty or", "--gradient_penalti", "5"
+        ),
         "misspelt flag with aliases": train("--max_lk, 3; did you mean --max_kl?", "--max_lk", "3"),
         "PPO's flag with TRPO, though the default": train(
             "--ppo.clip_range & --generator is trpo", "--ppo.clip_range", "0.2"

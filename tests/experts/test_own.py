@@ -184,7 +184,7 @@ def test_a_run_keeps_what_it_was_given(tmp_path: Path) -> None:
 
 def test_demonstrations_are_given_once(tmp_path: Path) -> None:
     config = small(80)
-    with pytest.raises(UserError, match=r"--expert: a file of demonstrations is needed"):
+    with pytest.raises(UserError, match=r"expert: a file of demonstrations is needed"):
         trpo_gail.run(config, tmp_path / "none", quiet=True)
     trpo_gail.run(config, tmp_path / "run", quiet=True, expert=cartpole(0))
     with pytest.raises(UserError, match="keeps the demonstrations that it was made with: expert is not expected"):

@@ -239,7 +239,7 @@ def test_the_command(box: Path, tmp_path: Path, capsys: pytest.CaptureFixture[st
         ([], "--reward FILE or --policy FILE expected"),
         (["--reward", str(out)], f"--reward {out}: exists already, a new file expected"),
         (["--reward", str(tmp_path / "no" / "x.pt")], "no such folder"),
-        (["--reward", str(tmp_path / "x.pt"), "--best"], "--best: expected with --policy"),
+        (["--reward", str(tmp_path / "x.pt"), "--best"], "--snapshot best (--best): expected with --policy"),
         (["--policy", str(tmp_path / "x.pt"), "--expert", "demos.h5"], "--expert: expected with --reward"),
         (["--reward", str(tmp_path / "x.pt"), "--expert", "demos.h5"], "demos.h5: no such file, the demonstrations of"),
         (["--policy", str(tmp_path / "x.zip")], "a file FILE.pt or FILE.onnx expected"),

@@ -13,6 +13,7 @@ from trpo_gail import cloning
 from trpo_gail.api.datasets import demonstrations_of
 from trpo_gail.api.model import Model, caution, threads
 from trpo_gail.api.settings import POLICIES, checked
+from trpo_gail.api.words import in_words
 from trpo_gail.build import make_policy
 from trpo_gail.config.files import from_dict
 from trpo_gail.config.tree import CloningConfig, Config
@@ -34,6 +35,7 @@ class BC(Model):
     _expert: Demonstrations | None = None  # as the policy takes them, once they are needed
     _best = 0  # steps of Adam of the policy that was kept
 
+    @in_words
     def __init__(
         self,
         policy: Any,
@@ -67,7 +69,7 @@ class BC(Model):
         self.config = made
         expert = self._pairs()
         self._policy = make_policy(self.config, self.spec)
-        for text in (*vector.cautions(self.spec), *cautions.of_run(expert, name, reward=None)):
+        for text in (*vector.cautions(self.spec), *cautions.of_run(expert, self._task(), reward=None)):
             caution(workers, text)
 
     def _pairs(self) -> Demonstrations:
@@ -96,6 +98,7 @@ class BC(Model):
         self._moved()  # whoever holds it may change it
         return self._policy
 
+    @in_words
     def learn(self, total_timesteps: int | None = None, *, n_epochs: int | None = None, log_interval: int = 1) -> BC:
         """Clone by so many steps of Adam, or so many passes over the pairs to learn from; by default as many steps as
         `trpo-gail clone` takes. Each call begins with a new policy. A collective; returns the model.

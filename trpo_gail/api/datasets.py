@@ -68,8 +68,8 @@ class ExpertDataset:
             print(f"expert: {describe.selection(self.demonstrations)}", flush=True)
 
 
-def demonstrations_of(given: Any) -> Demonstrations:
-    """Demonstrations from what a caller gives. Raises UserError, naming what is missing or malformed.
+def demonstrations_of(given: Any, name: str = "expert_dataset") -> Demonstrations:
+    """Demonstrations from what a caller gives as `name`. Raises UserError, naming what is missing or malformed.
 
     An episode is a mapping or an object with `obs` [T or T + 1, ...] and `acts` [T, ...]; `rews`, `terminal` and others are
     optional (`experts.trajectories.CALLED`). A pair of arrays, and transitions without ends, are one unfinished episode.
@@ -79,14 +79,14 @@ def demonstrations_of(given: Any) -> Demonstrations:
     if isinstance(given, (str, Path, Held)):
         return load(_file(given) if isinstance(given, (str, Path)) else given)
     if isinstance(given, Mapping):
-        return _of_mapping(given)
-    if all(hasattr(given, name) for name in _FLAT):
+        return _of_mapping(given, name)
+    if all(hasattr(given, key) for key in _FLAT):
         return _of_transitions(given)
     if isinstance(given, tuple) and len(given) == 2 and all(isinstance(part, np.ndarray) for part in given):
         return Demonstrations.from_arrays(*given, episode_ends=np.zeros(len(given[1]), bool))
     if isinstance(given, Sequence) and len(given):
         return Demonstrations.from_trajectories(given)
-    raise UserError(f"expert_dataset: {shortened(repr(given), 60)} given, {_EXPECTED}")
+    raise UserError(f"{name}: {shortened(repr(given), 60)} given, {_EXPECTED}")
 
 
 def _file(path: str | Path) -> Path:
@@ -95,17 +95,19 @@ def _file(path: str | Path) -> Path:
     return found if found.exists() or found.suffix else found.with_suffix(".npz")
 
 
-def _of_mapping(given: Mapping[str, Any]) -> Demonstrations:
-    if all(name in given for name in _STARTS):
+def _of_mapping(given: Mapping[str, Any], name: str) -> Demonstrations:
+    if all(key in given for key in _STARTS):
         starts = np.asarray(given["episode_starts"]).ravel().astype(bool)
         ends = np.append(starts[1:], True) if len(starts) else starts
         return Demonstrations.from_arrays(
             given["obs"], _labels(given["actions"]), rewards=_flat(given.get("rewards")), episode_ends=ends
         )
+    if "observations" in given and "episode_ends" in given:
+        return Demonstrations.from_arrays(**given)
     if "observations" in given:
         return load(given)
     raise UserError(
-        f"expert_dataset: a mapping of {listed(given)} given, observations and actions expected, or obs, actions and "
+        f"{name}: a mapping of {listed(given)} given, observations and actions expected, or obs, actions and "
         "episode_starts"
     )
 

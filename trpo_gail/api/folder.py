@@ -9,13 +9,15 @@ import numpy as np
 
 from trpo_gail.config.files import to_dict
 from trpo_gail.config.tree import Config
+from trpo_gail.errors import UserError
 from trpo_gail.experts.data import Demonstrations
 from trpo_gail.learner import Learner
 from trpo_gail.parallel import Workers
 from trpo_gail.records import EVAL_SUCCESS, Record
 from trpo_gail.runs import checkpoint
-from trpo_gail.runs.run_folder import RunFolder, provenance
-from trpo_gail.runs.training import Setting, kept
+from trpo_gail.runs.run_folder import RunFolder, is_taken, provenance
+from trpo_gail.runs.setting import Setting
+from trpo_gail.runs.training import kept
 from trpo_gail.spaces.spec import EnvSpec
 
 _EVALUATED = ("eval_return_mean", "eval_return_std", "eval_length_mean")
@@ -25,7 +27,8 @@ class Folder:
     """Rank 0 writes it. Each `learn` is a session, which adds to what is there."""
 
     def __init__(self, path: str | Path, workers: Workers) -> None:
-        self.path, self._workers = Path(workers.share(str(path))).absolute(), workers
+        self.named, self._workers = workers.share(str(path)), workers
+        self.path = Path(self.named).absolute()
         self._begun = False
         self._open: RunFolder | None = None
         self._sessions: list[dict[str, object]] = []
@@ -36,6 +39,11 @@ class Folder:
         self._workers.together(lambda: self._begin(learner, config, setting, expert) if self._workers.main else None)
 
     def _begin(self, learner: Learner, config: Config, setting: Setting, expert: Demonstrations | None) -> None:
+        if not self._begun and is_taken(self.path):
+            raise UserError(
+                f"run_folder: {self.named} exists already: another one begins a run; `trpo-gail train --out {self.named} "
+                "--resume` goes on with this one"
+            )
         self._open = RunFolder.open(self.path) if self._begun else RunFolder.create(self.path)
         if self._setting is None:
             self._setting = setting if expert is None else kept(expert, setting, self._open)

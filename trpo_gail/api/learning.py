@@ -21,13 +21,13 @@ from trpo_gail.api.logger import tensorboard
 from trpo_gail.api.model import Evaluation, Model, caution, threads
 from trpo_gail.api.rewards import DiscriminatorView, Rewarding
 from trpo_gail.api.settings import config_of
+from trpo_gail.api.words import in_words
 from trpo_gail.build import make_learner
 from trpo_gail.config import choices
 from trpo_gail.config.presets import changed
 from trpo_gail.config.tree import CloningStartConfig, Config
-from trpo_gail.envs import vector
 from trpo_gail.errors import UserError
-from trpo_gail.experts.checks import cautions, fit
+from trpo_gail.experts.checks import fit
 from trpo_gail.experts.data import Demonstrations
 from trpo_gail.experts.load import load
 from trpo_gail.exports.reward_function import RewardFunction
@@ -35,7 +35,7 @@ from trpo_gail.learner import Learner
 from trpo_gail.parallel import Workers
 from trpo_gail.policies.policy import Policy
 from trpo_gail.records import Record
-from trpo_gail.runs import checkpoint, start
+from trpo_gail.runs import checkpoint, opening, start
 from trpo_gail.runs.console import View
 from trpo_gail.runs.stuck import Stuck
 from trpo_gail.runs.training import in_rows, prepare
@@ -52,6 +52,7 @@ class LearningModel(Model):
     _target: int  # environment steps that all calls of `learn` ask for
     _folder: Folder | None
 
+    @in_words
     def _make(
         self,
         policy: Any,
@@ -144,6 +145,7 @@ class LearningModel(Model):
         self._offset, self._target = self._content["model"]["offset"], self._content["model"]["target"]
 
     @property
+    @in_words
     def learner(self) -> Learner:
         """Everything that changes in training. A collective if the model was loaded and has not been used yet."""
         if self._content is not None:
@@ -172,14 +174,23 @@ class LearningModel(Model):
 
     def _cautions(self) -> Iterator[str]:
         """What to warn of before training."""
-        yield from vector.cautions(self.spec)
-        if self._expert is not None:
-            reward = rewards.form(self.config, self.spec, self._expert)
-            yield from cautions.of_run(self._expert, self.config.env, reward)
-            yield from self.spec.observations.codes(self._expert.observations)
+        yield from opening.cautions(self.config, self.spec, self._expert, self._task())
+        if self._folder is not None and self._setting.env_lacks:
+            yield (
+                f"run_folder: no name makes this environment again ({self._setting.env_lacks}), so that `trpo-gail evaluate "
+                '--env MODULE:NAME` is needed there: expected as env "MODULE:ID", or a function at the top of a module'
+            )
+
+    def _say(self) -> None:
+        """What was decided, in the words of the command line, on the first rank."""
+        if self.verbose and self.workers.main:
+            lines = [opening.setting_line(self.config, self._setting, self.workers)]
+            for line in (*lines, *opening.expert_lines(self.config, self.spec, self._expert)):
+                print(line, flush=True)
 
     # ---- learning ----------------------------------------------------------------------------------------------------
 
+    @in_words
     def learn(
         self: L,
         total_timesteps: int,
@@ -212,6 +223,8 @@ class LearningModel(Model):
         self.logger.print_every(log_interval if self.verbose else 0)
         with contextlib.ExitStack() as stack:
             stack.enter_context(threads(self.workers, learner.policy))
+            if not self.logger.records:
+                self._say()
             stop = stack.enter_context(StopRequest("ends after this iteration"))
             session = _Session(self, hooks, stop)
             session.view = stack.enter_context(View(self.workers.main, quiet=False)) if progress_bar else None
@@ -228,6 +241,7 @@ class LearningModel(Model):
             self._learner = self._made()
             self._learner.load_state_dict(state)
 
+    @in_words
     def pretrain(
         self: L,
         dataset: Any = None,
@@ -283,6 +297,7 @@ class LearningModel(Model):
 
     # ---- evaluation and rewards --------------------------------------------------------------------------------------
 
+    @in_words
     def evaluate(
         self, n_episodes: int = 50, deterministic: bool = True, env: Any = None, periodic: bool = False
     ) -> Evaluation:
@@ -296,16 +311,19 @@ class LearningModel(Model):
         return found
 
     @property
+    @in_words
     def reward_train(self) -> Rewarding:
         """(obs, act, next_obs, done) -> what training pays now, without the environment's reward and entropy bonus."""
         return rewards.of_training(self.learner, self.config, self.spec)
 
     @property
+    @in_words
     def reward_test(self) -> RewardFunction:
         """(obs, act, next_obs, done) -> the reward to keep, as it is now: of AIRL g, of others what training pays."""
         return rewards.to_keep(self.learner, self.config, self.spec, self._expert)
 
     @property
+    @in_words
     def discriminator(self) -> DiscriminatorView:
         """What tells expert and learner apart: `logit_expert`, `prob_expert` and the network."""
         return DiscriminatorView(self.learner, self.config, self.spec)

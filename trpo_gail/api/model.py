@@ -15,11 +15,12 @@ import numpy as np
 import torch
 
 from trpo_gail.api.logger import Logger
+from trpo_gail.api.words import in_python, in_words
 from trpo_gail.build import make_policy
 from trpo_gail.config.tree import Config
 from trpo_gail.envs import sources, vector
 from trpo_gail.envs.sources import Source
-from trpo_gail.errors import UserError, shortened
+from trpo_gail.errors import UserError
 from trpo_gail.experts.data import Demonstrations as Held
 from trpo_gail.experts.own import Demonstrations
 from trpo_gail.experts.save import save as save_demonstrations
@@ -27,8 +28,8 @@ from trpo_gail.networks.threads import that_pay
 from trpo_gail.parallel import Workers
 from trpo_gail.policies.policy import Policy
 from trpo_gail.runs import checkpoint
-from trpo_gail.runs.evaluate import FINAL, PERIODIC, Acting, Evaluator
-from trpo_gail.runs.training import Setting
+from trpo_gail.runs.evaluate import FINAL, PERIODIC, Acting, Evaluator, check_fits
+from trpo_gail.runs.setting import Setting
 from trpo_gail.seeding import EVAL_NOISE, stream
 from trpo_gail.spaces.spec import EnvSpec
 
@@ -58,7 +59,11 @@ class Model(ABC):
         """Take in what all constructors have; the environment's name."""
         self._source = None if isinstance(env, str) else workers.together(lambda: sources.of(env))
         self._start(workers, verbose, tensorboard_log)
-        return env if self._source is None else self._source.id
+        return env if self._source is None else self._source.reference.name
+
+    def _task(self) -> str:
+        """Whose returns the environment has, if a file of demonstrations names another."""
+        return self.config.env if self._source is None else self._source.reference.task
 
     def _start(self, workers: Workers, verbose: int, tensorboard_log: str | Path | None) -> None:
         self.workers, self.verbose, self.tensorboard_log = workers, verbose, tensorboard_log
@@ -95,6 +100,7 @@ class Model(ABC):
         """Every random stream of the model derives from it."""
         return self.config.seed
 
+    @in_words
     def predict(
         self, observation: Any, state: None = None, episode_start: Any = None, deterministic: bool = False
     ) -> tuple[np.ndarray, None]:
@@ -117,6 +123,7 @@ class Model(ABC):
 
     # ---- evaluation --------------------------------------------------------------------------------------------------
 
+    @in_words
     def evaluate(
         self, n_episodes: int = 50, deterministic: bool = True, env: Any = None, periodic: bool = False
     ) -> Evaluation:
@@ -151,12 +158,7 @@ class Model(ABC):
         """The spec of another environment. Raises UserError if the policy does not fit it."""
         made = vector.make(config.env, 1, config.backend, source=source, **config.env_settings)
         made.close()
-        for name, kind in (("observation_space", _columns), ("executed_space", _acts)):
-            if kind(made.spec) != kind(self.spec):
-                found, wanted = (shortened(str(getattr(spec, name)), 60) for spec in (made.spec, self.spec))
-                raise UserError(
-                    f"env: {name.replace('executed', 'action')} {found}, expected {wanted} as the model has"
-                )
+        check_fits(made.spec, self.spec, "env")
         return made.spec.viewed(self.spec.action_view)
 
     def _require_env(self) -> None:
@@ -168,6 +170,7 @@ class Model(ABC):
 
     # ---- files -------------------------------------------------------------------------------------------------------
 
+    @in_words
     def save(self, path: str | Path) -> None:
         """Write all of it to one file, `.zip` if the name has no ending: `load` gives a model that goes on exactly. A
         collective; rank 0 writes. Raises UserError if it cannot be written."""
@@ -210,6 +213,7 @@ class Model(ABC):
         return self._packed
 
     @classmethod
+    @in_words
     def load(
         cls: type[M],
         path: str | Path,
@@ -226,7 +230,7 @@ class Model(ABC):
         workers = Workers.world()
         made = cls.__new__(cls)
         made._start(workers, verbose, tensorboard_log)
-        workers.together(lambda: made._read(_file(path)))
+        workers.together(lambda: made._read(_saved(path)))
         made._source = None if env is None or isinstance(env, str) else workers.together(lambda: sources.of(env))
         if isinstance(env, str) and env != made.spec.id:
             raise UserError(f"env: {env!r} given, but {path} learned on {made.spec.id!r}")
@@ -260,14 +264,6 @@ class Model(ABC):
         return made
 
 
-def _columns(spec: EnvSpec) -> list[Any]:
-    return [(part.path, part.shape, part.kind, part.labels) for part in spec.observations.parts]
-
-
-def _acts(spec: EnvSpec) -> tuple[Any, ...]:
-    return type(spec.action_space), spec.actions.shape, spec.actions.labels, spec.action_scaling is None
-
-
 def _unpacked(content: torch.Tensor, file: Path) -> Held:
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "demonstrations.h5").write_bytes(content.numpy().tobytes())
@@ -279,6 +275,14 @@ def _file(path: str | Path) -> Path:
     """The path with an ending, and whatever the working directory becomes."""
     found = Path(path).absolute()
     return found if found.suffix else found.with_suffix(".zip")
+
+
+def _saved(path: str | Path) -> Path:
+    """The file that `save` wrote. Raises UserError for a run folder."""
+    found = _file(path)
+    if Path(path).is_dir() and not found.is_file():
+        raise UserError(f"{path}: a folder, a file that save wrote expected; load_policy(RUN) is for run folders")
+    return found
 
 
 @contextmanager
@@ -296,4 +300,4 @@ def caution(workers: Workers, texts: list[str] | str) -> None:
     """Python's warnings, on the first rank."""
     for text in [texts] if isinstance(texts, str) else texts:
         if workers.main:
-            warnings.warn(text, stacklevel=4)
+            warnings.warn(in_python(text), stacklevel=5)

@@ -96,7 +96,7 @@ def _environment(model: Any, env: Any) -> tuple[str, sources.Source | None, Call
         return env, None, _as_it_is
     env, seen = _unwrapped(env)
     source = sources.of(env)
-    return source.id, source, seen
+    return source.reference.task, source, seen
 
 
 def _as_it_is(observation: Any) -> Any:

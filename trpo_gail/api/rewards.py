@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from trpo_gail.adversaries import rewards
 from trpo_gail.adversaries.adversary import Learned
 from trpo_gail.adversaries.discriminator import Discriminator
 from trpo_gail.config.tree import Config
@@ -21,13 +20,6 @@ from trpo_gail.spaces import given
 from trpo_gail.spaces.spec import EnvSpec
 
 Rewarding = Callable[[Any, Any, Any, Any], np.ndarray]  # (obs, act, next_obs, done) -> reward, or rewards [n]
-
-
-def form(config: Config, spec: EnvSpec, expert: Demonstrations) -> str | None:
-    """The reward form of an adversary that has one."""
-    if config.adversary == "env_reward":
-        return None
-    return rewards.chosen(config, expert.ends, spec.max_episode_steps)
 
 
 def of_training(learner: Learner, config: Config, spec: EnvSpec) -> Rewarding:

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from trpo_gail.api.words import in_words
 from trpo_gail.config import idle
 from trpo_gail.config.leaves import Leaf, flatten, leaves
 from trpo_gail.config.presets import changed, preset
@@ -45,6 +46,7 @@ ELSEWHERE = {
 POLICIES = ("MlpPolicy", "CnnPolicy", "MultiInputPolicy")
 
 
+@in_words
 def config_of(
     env: str, policy: Any, kwargs: Mapping[str, Any] | None, preset_name: Any, top: Mapping[str, Any], **given: Any
 ) -> Config:
@@ -68,7 +70,7 @@ def _refuse_idle(config: Config, paths: set[str]) -> None:
     flat = flatten(config)
     for path in paths:
         if why := idle.reason(flat, path):
-            raise UserError(f"{path}: given, but {why}")
+            raise UserError(f"--{path}: given, but {why}")
 
 
 def _of_sections(given: Mapping[str, Any]) -> set[str]:

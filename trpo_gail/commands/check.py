@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class _CheckArguments:
     env: Annotated[str, Positional("ENV")]
-    """Environment id, or module:Id."""
+    """Environment id, module:Id, or module:name of a class or function that makes one."""
     env_kwargs: Annotated[str, JsonObject()] = "{}"
     """Arguments of the environment, as a JSON object."""
     backend: Literal["auto", "envpool", "gymnasium"] = "auto"

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from trpo_gail.commands.parsing import parse, print_table, world
-from trpo_gail.config.marks import Positional, SuccessRule
+from trpo_gail.commands.parsing import Which, parse, print_table, world
+from trpo_gail.config.marks import Positional, SuccessRule, Unprefixed
 
 if TYPE_CHECKING:
     from trpo_gail.parallel import Workers
@@ -22,8 +22,9 @@ class _EvaluateArguments:
     """Number of episodes."""
     stochastic: bool = False
     """Sample actions instead of taking the likeliest."""
-    best: bool = False
-    """Take the best policy by the evaluations during training instead of the last one."""
+    which: Annotated[Which, Unprefixed()] = field(default_factory=Which)
+    env: str | None = None
+    """Another environment of the same spaces, as `train` takes it; None takes the run's. A run from Python may need one."""
     seed: int = 0
     """Seed of the initial states."""
     success: Annotated[str, SuccessRule()] | None = None
@@ -42,9 +43,12 @@ def run(arguments: list[str], workers: list[Workers]) -> int:
     given = parse(_EvaluateArguments, arguments, "evaluate")
     from trpo_gail.runs.evaluate import evaluate_run
 
-    which, ranks = "best" if given.best else "last", world(workers)
+    which, ranks = given.which.policy, world(workers)
     film = ranks.together(lambda: _film(given, which) if ranks.main and given.video else {})
-    result = evaluate_run(given.run, given.episodes, given.stochastic, which, given.seed, ranks, given.success) | film
+    found = evaluate_run(
+        given.run, given.episodes, given.stochastic, which, given.seed, ranks, given.success, given.env
+    )
+    result = found | film
     if ranks.main:
         if given.json:
             print(json.dumps(result))
@@ -58,4 +62,4 @@ def run(arguments: list[str], workers: list[Workers]) -> int:
 def _film(given: _EvaluateArguments, which: str) -> dict[str, Any]:
     from trpo_gail.runs.video import record_video
 
-    return record_video(given.run, Path(str(given.video)), which, given.seed)
+    return record_video(given.run, Path(str(given.video)), which, given.seed, given.env)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from trpo_gail.commands.parsing import by_rank_0, parse
-from trpo_gail.config.marks import Positional
+from trpo_gail.commands.parsing import Which, by_rank_0, parse
+from trpo_gail.config.marks import Positional, Unprefixed
 from trpo_gail.errors import UserError
 
 if TYPE_CHECKING:
@@ -21,9 +21,8 @@ class _ExportArguments:
     reward: str | None = None
     """File to write the learned reward to, that of the last checkpoint, for `trpo_gail.RewardFunction.load`."""
     policy: str | None = None
-    """File to write the policy to: FILE.pt for TorchScript, or FILE.onnx, which needs pip install -e '.[onnx]'."""
-    best: bool = False
-    """With --policy: take the best policy by the evaluations during training instead of the last one."""
+    """File to write the policy to: FILE.pt for TorchScript, or FILE.onnx, which needs pip install onnx onnxruntime."""
+    which: Annotated[Which, Unprefixed()] = field(default_factory=Which)
     expert: str | None = None
     """With --reward: the run's demonstrations, if they were moved; None looks for them where the run found them."""
 
@@ -43,8 +42,10 @@ def _check(given: _ExportArguments) -> None:
     """Raise UserError for flags that ask for nothing, and for files that exist: one may be a checkpoint."""
     if given.reward is None and given.policy is None:
         raise UserError("export: --reward FILE or --policy FILE expected (trpo-gail export --help)")
-    if given.best and given.policy is None:
-        raise UserError("export: --best: expected with --policy, since a best checkpoint holds no reward")
+    if given.which.policy == "best" and given.policy is None:
+        raise UserError(
+            "export: --snapshot best (--best): expected with --policy, since a best checkpoint holds no reward"
+        )
     if given.expert is not None and given.reward is None:
         raise UserError("export: --expert: expected with --reward")
     for flag, path in (("reward", given.reward), ("policy", given.policy)):
@@ -64,5 +65,5 @@ def _export(given: _ExportArguments) -> None:
     if given.policy is not None:
         from trpo_gail.exports.write_policy import export_policy
 
-        difference = export_policy(given.run, given.policy, "best" if given.best else "last")
+        difference = export_policy(given.run, given.policy, given.which.policy)
         print(f"{given.policy}: policy; its actions differ from those of `predict` by at most {difference:.2g}")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 
 from trpo_gail.commands import COMMANDS
 from trpo_gail.commands.config_file import with_file
@@ -22,6 +23,21 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 NOTHING: Mapping[str, Any] = {}
 HELP = {"-h", "--help"}
+
+
+@dataclass(frozen=True)
+class Which:
+    """Flags of commands that take one of a run's policies."""
+
+    snapshot: Literal["last", "best"] = "last"
+    """Which of the run's policies: the last one, or the best by the evaluations during training."""
+    best: bool = False
+    """The same as --snapshot best."""
+
+    @property
+    def policy(self) -> str:
+        """Its name, as `load_policy` takes it."""
+        return "best" if self.best else self.snapshot
 
 
 def world(workers: list[Workers], limit: float = LIMIT_S) -> Workers:

@@ -24,7 +24,7 @@ HUMAN = "human"
 @dataclass(frozen=True)
 class _RecordArguments:
     env: Annotated[str, Positional("ENV")]
-    """Environment id, or module:Id."""
+    """Environment id, module:Id, or module:name of a class or function that makes one."""
     policy: str
     """A run folder; a policy file of Ho & Ermon (FILE.h5, or FILE.h5:iter0000500 for one snapshot), of
     Stable-Baselines3 or sb3-contrib (FILE.zip, with vecnormalize.pkl beside it), of ARS (FILE.npz), or of Berkeley's

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated
 
-from trpo_gail.commands.parsing import by_rank_0, parse
-from trpo_gail.config.marks import Positional
+from trpo_gail.commands.parsing import Which, by_rank_0, parse
+from trpo_gail.config.marks import Positional, Unprefixed
 from trpo_gail.system.terminal import warn
 
 if TYPE_CHECKING:
@@ -20,8 +20,7 @@ class _PushArguments:
     target: Annotated[str, Positional("TARGET")]
     """Folder to make (./NAME or /PATH), or hf:USER/NAME for a repository of Hugging Face, which needs pip install
     huggingface_hub and a login by its program."""
-    best: bool = False
-    """Share the best policy by the evaluations during training instead of the last one."""
+    which: Annotated[Which, Unprefixed()] = field(default_factory=Which)
     video: str | None = None
     """Film to add (FILE.mp4 or FILE.gif); None takes the newest one in the run folder, if it holds one."""
     force: bool = False
@@ -46,7 +45,7 @@ def push(arguments: list[str], workers: list[Workers]) -> int:
     given = parse(_PushArguments, arguments, "push")
     from trpo_gail.exports.push import push as push_run
 
-    which = "best" if given.best else "last"
+    which = given.which.policy
     by_rank_0(workers, lambda: print(push_run(given.run, given.target, which, given.video, given.force, given.private)))
     return 0
 

@@ -115,8 +115,15 @@ def _unrecognised(words: list[str], made: list[Flag]) -> str:
     """What is unknown, with the flags that may have been meant."""
     wrong = _spelt(next((word.partition("=")[0] for word in words if word.startswith("-")), ""))
     best = [max([*flag.names, *flag.opposites], key=_likeness(wrong)) for flag in made if flag.names]
-    near = alike(wrong, best)
+    near = alike(wrong, best) or _by_last_names(wrong, best)
     return f"Unrecognized options: {', '.join(words)}" + (f"; did you mean {' or '.join(near)}?" if near else "")
+
+
+def _by_last_names(wrong: str, names: Iterable[str]) -> list[str]:
+    """The flags of sections that may have been meant by a name without one."""
+    sections = {name: f"--{name.rpartition('.')[2]}" for name in names if "." in name}
+    near = [wrong] if wrong in sections.values() else alike(wrong, sections.values())
+    return [name for last in dict.fromkeys(near) for name, short in sections.items() if short == last][:MOST_HINTS]
 
 
 def alike(wrong: str, names: Iterable[str]) -> list[str]:

@@ -297,7 +297,7 @@ class Config:
     """Everything that decides what a run computes."""
 
     env: Annotated[str, Positional("ENV")]
-    """Environment id, or module:Id."""
+    """Environment id, module:Id, or module:name of a class or function that makes one."""
     expert: str | None = None
     """File or folder of demonstrations, of any format in docs/expert_data.md, or a name of `trpo-gail data list`. An
     adversary that does not imitate needs no file; with one it computes the score."""
@@ -459,7 +459,7 @@ class CloningConfig:
     """Everything that decides what behavioural cloning computes. The defaults are the paper's for MuJoCo."""
 
     env: Annotated[str, Positional("ENV")]
-    """Environment id, or module:Id."""
+    """Environment id, module:Id, or module:name of a class or function that makes one."""
     expert: str
     """File or folder of demonstrations, of any format in docs/expert_data.md, or a name of `trpo-gail data list`."""
     trajectories: Count | None = None

@@ -8,7 +8,7 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
-from trpo_gail.errors import UserError
+from trpo_gail.errors import UserError, absent
 
 _PLAIN = {  # the kind of a plain value: how it is written, the signs that it begins with, what it is
     "null": (r"~|null|Null|NULL|", ["~", "n", "N", ""], lambda word: None),
@@ -27,9 +27,7 @@ def parse(text: str, source: str) -> Any:
     try:
         import yaml
     except ModuleNotFoundError as error:
-        raise UserError(
-            f"{source}: YAML needs pyyaml, which is not installed: pip install pyyaml, or write FILE.json"
-        ) from error
+        raise UserError(f"{source}: {absent('pyyaml')}, or write FILE.json") from error
     try:
         return yaml.load(text, _loader())
     except yaml.YAMLError as error:

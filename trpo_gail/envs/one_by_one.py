@@ -14,7 +14,9 @@ from typing import Any
 
 import gymnasium
 import numpy as np
+from gymnasium.wrappers import TimeLimit
 
+from trpo_gail.envs import named
 from trpo_gail.envs.failures import RAISED, called, described
 from trpo_gail.errors import RunError, UserError
 from trpo_gail.spaces import layout
@@ -242,14 +244,42 @@ def make_one(
 
     Without a limit, its episodes are cut after BOUND steps, so that they end.
     """
+    if make := named.maker(env_id):
+        return limited(make(**copy.deepcopy(dict(kwargs)), **more), env_id, max_episode_steps)
     if max_episode_steps is not None:
         more[LIMIT] = max_episode_steps
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # gymnasium advises against v4 ids, but they are the nearest to the paper
-        # Each gets a copy of the arguments, since it may change them in place.
-        env = gymnasium.make(env_id, disable_env_checker=True, **{**copy.deepcopy(dict(kwargs)), **more})
+        try:
+            # Each gets a copy of the arguments, since it may change them in place.
+            env = gymnasium.make(env_id, disable_env_checker=True, **{**copy.deepcopy(dict(kwargs)), **more})
+        except (gymnasium.error.NameNotFound, gymnasium.error.NamespaceNotFound) as error:
+            hint = "" if "Did you mean" in str(error) else f" {named.hint(env_id)}"
+            raise UserError(f"environment {env_id!r}: {described(error)}{hint}") from error
     limit = env.spec.max_episode_steps if env.spec else None
-    return (env if limit else gymnasium.wrappers.TimeLimit(env, BOUND)), limit
+    return (env if limit else TimeLimit(env, BOUND)), limit
+
+
+def limited(made: Any, name: str, wanted: int | None) -> tuple[gymnasium.Env, int | None]:
+    """An environment that Python code made, and its time limit in steps, as `make_one`. Raises UserError."""
+    if not isinstance(made, gymnasium.Env):
+        raise UserError(f"environment {name!r}: {type(made).__name__} made, a gymnasium.Env expected")
+    own = _limit(made)
+    if wanted is None:
+        return (made, own) if own else (TimeLimit(made, BOUND), None)
+    if own is not None and wanted > own:
+        raise UserError(f"{LIMIT}: {wanted} given, but the environment {name!r} is given with a limit of {own}")
+    return (made if own == wanted else TimeLimit(made, wanted)), wanted
+
+
+def _limit(env: gymnasium.Env) -> int | None:
+    """The steps after which a wrapper ends its episodes, or its spec says that they end."""
+    inner: Any = env
+    while isinstance(inner, gymnasium.Wrapper):
+        if isinstance(inner, TimeLimit):
+            return inner._max_episode_steps
+        inner = inner.env
+    return inner.spec.max_episode_steps if inner.spec is not None else None
 
 
 def _shape_of(value: Any) -> str:

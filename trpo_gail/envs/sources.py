@@ -12,10 +12,11 @@ from typing import Any, Protocol
 
 import gymnasium
 import numpy as np
-from gymnasium.wrappers import TimeLimit
 
+from trpo_gail.envs import named
 from trpo_gail.envs.failures import RAISED, described
-from trpo_gail.envs.one_by_one import BOUND, LIMIT, OneByOne
+from trpo_gail.envs.named import Reference
+from trpo_gail.envs.one_by_one import LIMIT, OneByOne, limited
 from trpo_gail.errors import UserError, shortened
 from trpo_gail.spaces.spec import ActionView
 
@@ -27,7 +28,7 @@ _VECTOR = ("num_envs", "vectorization_mode", "vector_kwargs", "wrappers")  # wha
 class Source(Protocol):
     """What a process's environments are made from."""
 
-    id: str  # what messages and files call them
+    reference: Reference  # the name, and whether it makes them where the objects are not there
     most: int | None  # so many can be there at a time; None: as many as are asked for
     suits: int | None  # so many were given; None: any number
     why: str  # there can be no more, in words
@@ -40,17 +41,20 @@ class Source(Protocol):
 class Factories:
     """Functions that make an environment each, in turn."""
 
-    def __init__(self, name: str, factories: Sequence[Factory], suits: int | None = None, most: int | None = None):
-        self.id, self._factories, self.suits, self.most, self.why = name, factories, suits, most, ""
+    def __init__(
+        self, reference: Reference, factories: Sequence[Factory], suits: int | None = None, most: int | None = None
+    ):
+        self.reference, self._factories, self.suits = reference, factories, suits
+        self.most, self.why = most, ""
 
     def make(self, num_envs: int, max_episode_steps: int | None) -> Any:
         if self.most is not None and num_envs > self.most:
             raise UserError(f"env: {num_envs} environments are needed, and {self.why or 'there is one alone'}")
 
         def one(number: int) -> tuple[gymnasium.Env, int | None]:
-            return _limited(self._factories[number % len(self._factories)](), self.id, max_episode_steps)
+            return limited(self._factories[number % len(self._factories)](), self.reference.name, max_episode_steps)
 
-        return OneByOne(self.id, num_envs, {}, max_episode_steps, one)
+        return OneByOne(self.reference.name, num_envs, {}, max_episode_steps, one)
 
 
 class Whole:
@@ -59,7 +63,8 @@ class Whole:
     why = "a vector environment is used as it is"
 
     def __init__(self, env: Any) -> None:
-        self._env, self.id, self.most, self.suits = env, env.spec.id, env.num_envs, env.num_envs
+        self._env, self.most, self.suits = env, env.num_envs, env.num_envs
+        self.reference = Reference(env.spec.id, env.spec.id, f"{type(env).__name__} is a vector environment")
 
     def make(self, num_envs: int, max_episode_steps: int | None) -> Any:
         if num_envs > self.most:
@@ -129,7 +134,7 @@ def of(env: Any) -> Source:
         alone = next((source for source in sources if source.most is not None), None)
         if alone is not None:
             return alone
-        return Factories(sources[0].id, [source._factories[0] for source in sources], len(sources))
+        return Factories(sources[0].reference, [source._factories[0] for source in sources], len(sources))
     if callable(env):
         return _factory(env)
     raise UserError(
@@ -145,20 +150,21 @@ def _single(env: Any) -> Factories:
     try:
         copy.deepcopy(env)
     except Exception as error:  # of any library
-        made = Factories(_name(env), [lambda: _Borrowed(env)], most=1)
-        made.why = f"{_name(env)} cannot be copied ({shortened(repr(error), 80)})"
+        made = Factories(named.of_env(env), [lambda: _Borrowed(env)], most=1)
+        made.why = f"{made.reference.name} cannot be copied ({shortened(repr(error), 80)})"
         return made
-    return Factories(_name(env), [lambda: copy.deepcopy(env)])
+    return Factories(named.of_env(env), [lambda: copy.deepcopy(env)])
 
 
 def _vector(env: Any) -> Source:
     """Of gymnasium's vector environments what makes the single ones: they run one after the other on each rank."""
     if factories := getattr(env, "env_fns", None):
-        return Factories(_name(factories[0]()), list(factories), env.num_envs)
+        return Factories(named.of_maker(factories[0], factories[0]()), list(factories), env.num_envs)
     if env.spec is not None:
         env_id, kwargs = env.spec.id, {k: v for k, v in env.spec.kwargs.items() if k not in (*_VECTOR, LIMIT)}
         more = {LIMIT: env.spec.max_episode_steps} if env.spec.max_episode_steps else {}
-        return Factories(env_id, [lambda: gymnasium.make(env_id, **more, **kwargs)], env.num_envs)
+        made = lambda: gymnasium.make(env_id, **more, **kwargs)  # noqa: E731
+        return Factories(named.of_env(made()), [made], env.num_envs)
     raise UserError(
         f"env: {type(env).__name__} does not say what its single environments are made by (env_fns or spec): expected a "
         "function that makes one"
@@ -172,32 +178,5 @@ def _factory(make: Callable[..., Any]) -> Factories:
         raise UserError(f"env: the function raised {described(error)}") from error
     if not isinstance(found, gymnasium.Env):
         raise UserError(f"env: the function made {type(found).__name__}, expected a gymnasium.Env")
-    name = _name(found)
     found.close()
-    return Factories(name, [make])
-
-
-def _name(env: gymnasium.Env) -> str:
-    """Its id if it has one, else its class."""
-    spec = getattr(env, "spec", None)
-    return spec.id if spec is not None else type(env.unwrapped).__name__
-
-
-def _limited(env: gymnasium.Env, name: str, wanted: int | None) -> tuple[gymnasium.Env, int | None]:
-    """The environment and its time limit in steps, as `one_by_one.make_one`. Raises UserError."""
-    own = _limit(env)
-    if wanted is None:
-        return (env, own) if own else (TimeLimit(env, BOUND), None)
-    if own is not None and wanted > own:
-        raise UserError(f"{LIMIT}: {wanted} given, but the environment {name!r} is given with a limit of {own}")
-    return (env if own == wanted else TimeLimit(env, wanted)), wanted
-
-
-def _limit(env: gymnasium.Env) -> int | None:
-    """The steps after which a wrapper ends its episodes, or its spec says that they end."""
-    inner: Any = env
-    while isinstance(inner, gymnasium.Wrapper):
-        if isinstance(inner, TimeLimit):
-            return inner._max_episode_steps
-        inner = inner.env
-    return inner.spec.max_episode_steps if inner.spec is not None else None
+    return Factories(named.of_maker(make, found), [make])

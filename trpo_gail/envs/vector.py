@@ -22,7 +22,7 @@ from trpo_gail.envs.failures import called
 from trpo_gail.envs.one_by_one import BOUND, LIMIT, OneByOne, Vectorised
 from trpo_gail.envs.sources import Source
 from trpo_gail.envs.tasks import point_nav
-from trpo_gail.errors import RunError, UserError
+from trpo_gail.errors import RunError, UserError, absent
 from trpo_gail.spaces import actions, layout
 from trpo_gail.spaces.layout import Layout
 from trpo_gail.spaces.spec import ActionView, EnvSpec
@@ -157,7 +157,7 @@ def resolve_backend(env_id: str, backend: Backend) -> Literal["envpool", "gymnas
     if backend == "auto":
         return "envpool" if env_id in offered else "gymnasium"
     if not offered:
-        raise UserError("--backend envpool: EnvPool is not installed (pip install envpool)")
+        raise UserError(f"--backend envpool: {absent('envpool')}")
     if env_id not in offered:
         raise UserError(f"--backend envpool: EnvPool does not offer the environment {env_id!r}")
     return "envpool"

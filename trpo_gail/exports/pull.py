@@ -13,7 +13,7 @@ from trpo_gail.build import make_policy
 from trpo_gail.errors import UserError
 from trpo_gail.exports import hub, shared
 from trpo_gail.runs import checkpoint
-from trpo_gail.runs.training import Setting
+from trpo_gail.runs.setting import Setting
 from trpo_gail.system import typed
 from trpo_gail.system.whole_file import beside
 

@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from trpo_gail.errors import UserError
+from trpo_gail.errors import UserError, absent
 from trpo_gail.exports.policy_network import PolicyNetwork
 from trpo_gail.runs.evaluate import LoadedPolicy, read_policy
 from trpo_gail.spaces.layout import Layout
@@ -180,9 +180,7 @@ def _imported(name: str) -> Any:
             return onnx
         import onnxruntime
     except ImportError as error:
-        raise UserError(
-            f"--policy FILE.onnx: {name} is not installed: pip install -e '.[onnx]', or write FILE.pt"
-        ) from error
+        raise UserError(f"--policy FILE.onnx: {absent(name, 'onnx', 'onnxruntime')}, or write FILE.pt") from error
     return onnxruntime
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from trpo_gail.errors import UserError
 from trpo_gail.records import SUCCESS
 from trpo_gail.runs import episodes_file
-from trpo_gail.runs.run_folder import Kind, kind_of, read_json, read_metrics
+from trpo_gail.runs.run_folder import Kind, inside, kind_of, read_json, read_metrics
 from trpo_gail.system import typed
 from trpo_gail.system.terminal import warn
 
@@ -123,7 +123,7 @@ def load(paths: Sequence[str | Path]) -> list[RunData]:
     for folder in folders:
         if not (folder / "config.json").is_file():
             page = folder / "index.html"
-            hint = f"; a comparison's page is {page}" if page.is_file() else ""
+            hint = f"; a comparison's page is {page}" if page.is_file() else inside(folder)
             raise UserError(f"{folder}: not a run folder (it has no config.json){hint}")
         if folder.resolve() in seen:
             raise UserError(f"{folder}: given twice, different runs expected")

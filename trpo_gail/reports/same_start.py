@@ -14,7 +14,7 @@ from trpo_gail.experts.data import Demonstrations
 from trpo_gail.experts.rows import as_rows
 from trpo_gail.reports.run_data import RunData
 from trpo_gail.reports.visits import demonstrations
-from trpo_gail.runs.evaluate import load_policy
+from trpo_gail.runs.evaluate import load_in_env
 from trpo_gail.sampling.rollout import Actor, Episodes, Noise, Rollout, collect_episodes, no_noise
 from trpo_gail.seeding import RECORD_RESET, reset_seeds
 from trpo_gail.success import Rule, rule_of
@@ -49,9 +49,9 @@ def pairs(run: RunData) -> list[Pair]:
 
     A file that `trpo-gail record` has written says by which seeds its episodes began. Whether an expert's episode was a
     success is known by the run's rule, or if its actions, taken again, give the same return. Raises UserError if the file
-    does not say enough, if the environment begins elsewhere, and for what `demonstrations` and `load_policy` raise.
+    does not say enough, if the environment begins elsewhere, and for what `demonstrations` and `load_in_env` raise.
     """
-    policy = load_policy(run.path)
+    policy = load_in_env(run.path)
     config, spec = policy.config, policy.own_spec
     held = as_rows(demonstrations(run), spec)
     origin = held.provenance

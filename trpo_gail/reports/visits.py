@@ -14,7 +14,7 @@ from trpo_gail.experts.data import Demonstrations
 from trpo_gail.experts.files import hdf5
 from trpo_gail.parallel import Workers
 from trpo_gail.reports.run_data import RunData
-from trpo_gail.runs.evaluate import FINAL, Evaluator, load_policy
+from trpo_gail.runs.evaluate import FINAL, Evaluator, load_in_env
 
 BINS = 40
 TAIL = 0.005  # of the rows, on each side, are beyond a histogram's ends and counted in its outermost bins
@@ -69,7 +69,7 @@ def of_learner(run: RunData, episodes: int, stochastic: bool) -> Visits:
 
     Raises UserError without a checkpoint, or where its environment cannot be made here.
     """
-    policy = load_policy(run.path)
+    policy = load_in_env(run.path)
     evaluator = Evaluator(policy.config, policy.own_spec, Workers())
     parts, returns, actions = [], [], []
     for rollout, done in evaluator.rollouts(policy, episodes, FINAL, stochastic=stochastic):

@@ -168,7 +168,7 @@ def read_of_run(folder: Path, path: Path) -> dict[str, Any]:
     except Damaged as error:
         good = [other for other in reversed(_sorted(folder)) if other != path and _is_good(other)]
         if path == best_path(folder) and good:
-            advice = "without --best the last policy is taken"
+            advice = "without --snapshot best the last policy is taken"
         elif good:
             advice = f"the last good one is {good[0].name} (train --resume takes it; or move the other away)"
         else:
@@ -229,11 +229,16 @@ def _check_same_run(saved: Config, config: Config, path: Path) -> None:
     """Raise UserError if the run's config.json contradicts its checkpoint."""
     before, now = flatten(saved), flatten(config)
     for name in before.keys() - {"expert", "steps", "iterations", "device"}:  # these may change
-        if before[name] != now[name]:
+        if before[name] != now[name] and not (name == "env" and same_task(before[name], now[name])):
             raise UserError(
                 f"{path}: saved with --{name} {before[name]}, but the run's config.json says {now[name]}: is one of them "
                 "of another run, or damaged?"
             )
+
+
+def same_task(one: str, other: str) -> bool:
+    """Whether two ids differ by nothing but the module that registers them."""
+    return one.rpartition(":")[2] == other.rpartition(":")[2]
 
 
 def last_path(folder: Path) -> Path | None:

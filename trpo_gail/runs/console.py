@@ -96,7 +96,9 @@ class View:
         fields = self._fields(steps, "")
         self._progress.reset(self._task, total=total, completed=steps, description="training", **fields)
         if self._lines.alone and steps < total:
-            self.line(f"training: {total - steps:,} {unit} to go; lines follow as iterations end, rarer and rarer")
+            self.line(
+                f"training: {total - steps:,} {unit} to go; lines follow, after seconds at first, later after minutes"
+            )
         self._rhythm.begin()
 
     def update(self, steps: int, note: str) -> None:

@@ -17,13 +17,13 @@ from trpo_gail.config.tree import Config
 from trpo_gail.envs import vector
 from trpo_gail.envs.sources import Source
 from trpo_gail.envs.vector import VectorEnv
-from trpo_gail.errors import UserError
+from trpo_gail.errors import UserError, shortened
 from trpo_gail.parallel import Workers
 from trpo_gail.policies.actor import PolicyActor
 from trpo_gail.policies.policy import Policy
 from trpo_gail.records import SUCCESS
 from trpo_gail.runs import checkpoint
-from trpo_gail.runs.run_folder import kind_of, read_json
+from trpo_gail.runs.run_folder import inside, kind_of, read_json
 from trpo_gail.sampling.rollout import (
     Actor,
     BlockedNoise,
@@ -168,7 +168,8 @@ class Acting:
         """Rows [n, O], and whether they are of one observation."""
         layout = self.spec.observations
         parts, single = given.observed(layout, observation)
-        columns = [part.encode(x) for part, x in zip(layout.parts, parts, strict=True)]
+        # Of an observation that is not finite the action would be NaN, in silence.
+        columns = [part.encode(given.finite(x, "observation")) for part, x in zip(layout.parts, parts, strict=True)]
         return np.concatenate(columns, axis=1), single
 
 
@@ -188,6 +189,17 @@ class LoadedPolicy(Acting):
         self.description = f"{path.parent.parent.name}/{path.name}"  # of what a recording keeps: no path of a machine
         self.checksum = hashlib.sha256(path.read_bytes()).hexdigest()
 
+    def in_env(self, env: str) -> LoadedPolicy:
+        """The same for another environment of the same spaces. Raises UserError."""
+        config = dataclasses.replace(self.config, env=env, env_kwargs="{}", backend="auto")
+        made = vector.make(env, 1, **config.env_settings)
+        made.close()
+        check_fits(made.spec, self.spec, f"--env {env}")
+        spec = dataclasses.replace(
+            self.spec, id=env, kwargs={}, backend=made.spec.backend, max_episode_steps=made.spec.max_episode_steps
+        )
+        return LoadedPolicy(self._actor, config, spec, self.path)
+
 
 def load_policy(run: str | Path, which: str = "last") -> LoadedPolicy:
     """The policy of a run folder's last checkpoint, or of the best by evaluation.
@@ -198,22 +210,74 @@ def load_policy(run: str | Path, which: str = "last") -> LoadedPolicy:
     return LoadedPolicy(policy.actor(), config, spec, path)
 
 
+def load_in_env(run: str | Path, which: str = "last", env: str | None = None) -> LoadedPolicy:
+    """As `load_policy`, for whoever makes the environment: by the run's own id, or by another one of the same spaces.
+
+    Raises UserError, too, if the run's id does not make the environment that the run was given, or the other does not fit.
+    """
+    policy = load_policy(run, which)
+    if env is not None:
+        return policy.in_env(env)
+    if lacks := _lacks(Path(run) / "config.json"):
+        raise UserError(
+            f"{run}: no name makes its environment {policy.env_id!r}, which Python gave ({lacks}): evaluate --env "
+            "MODULE:NAME expected, an id or a function of a module"
+        )
+    return policy
+
+
+def _lacks(file: Path) -> Any:
+    """Why a run's id does not make its environment, by its config.json; a policy needs no such file."""
+    with contextlib.suppress(UserError):
+        setting = read_json(file).get("setting")
+        return setting.get("env_lacks") if isinstance(setting, dict) else None
+    return None
+
+
+def check_fits(found: EnvSpec, wanted: EnvSpec, whose: str) -> None:
+    """Raise UserError unless a policy for the spec `wanted` can act in the environment of `found`."""
+    for name, kind in (("observation_space", _columns), ("executed_space", _acts)):
+        if kind(found) != kind(wanted):
+            here, there = (shortened(str(getattr(spec, name)), 60) for spec in (found, wanted))
+            raise UserError(f"{whose}: {name.replace('executed', 'action')} {here}, expected {there} as the model has")
+
+
+def _columns(spec: EnvSpec) -> list[Any]:
+    return [(part.path, part.shape, part.kind, part.labels) for part in spec.observations.parts]
+
+
+def _acts(spec: EnvSpec) -> tuple[Any, ...]:
+    return type(spec.action_space), spec.actions.shape, spec.actions.labels, spec.action_scaling is None
+
+
 def read_policy(run: str | Path, which: str = "last") -> tuple[Policy, Config, EnvSpec, Path]:
     """The policy as a module, with its config, the spec that training saw, and the checkpoint's path; as `load_policy`."""
     folder = Path(run)
+    if folder.is_file():
+        raise UserError(f"{run}: a file, a run folder expected{_meant(folder)}")
     last = checkpoint.last_path(folder)
     path = checkpoint.best_path(folder) if which == "best" else last
     if path is None or not path.exists():
         if last is not None:
             why = _why_no_best(folder, last)
-            raise UserError(f"{run}: {why}, so no best.pt; without --best the last policy is taken")
-        raise UserError(f"{run}: no {which} checkpoint of a run here (a run folder holds checkpoints/*.pt)")
+            raise UserError(f"{run}: {why}, so no best.pt; without --snapshot best the last policy is taken")
+        raise UserError(
+            f"{run}: no {which} checkpoint of a run here (a run folder holds checkpoints/*.pt){inside(folder)}"
+        )
     state = checkpoint.read_of_run(folder, path)
     config = checkpoint.config_of(state, path)
     spec = checkpoint.spec_of(state)
     policy = make_policy(config, spec)
     policy.load_state_dict(state["learner"]["policy"])
     return policy, config, spec, path
+
+
+def _meant(file: Path) -> str:
+    """What to do with a file in place of a run folder."""
+    if file.suffix == ".pt" and file.parent.name == "checkpoints":
+        best = ", and --snapshot best, or load_policy(run, 'best')" if file.name == "best.pt" else ""
+        return f": {file.parent.parent}{best}"
+    return "; a model that save wrote is for GAIL.load(FILE)" if file.suffix == ".zip" else ""
 
 
 def _why_no_best(folder: Path, last: Path) -> str:
@@ -235,13 +299,14 @@ def evaluate_run(
     seed: int,
     workers: Workers,
     success: str | None = None,
+    env: str | None = None,
 ) -> dict[str, Any]:
-    """Returns of a run's policy over whole episodes, in the environment that it was trained in, and the share of successes
-    if it is known; `success` is a rule in place of the run's. A collective."""
+    """Returns of a run's policy over whole episodes, in the environment that it was trained in or in another one, and the
+    share of successes if it is known; `success` is a rule in place of the run's. A collective."""
     if episodes < 1:
         raise UserError(f"--episodes: {episodes} given, at least 1 expected")
     torch.set_num_threads(1)
-    policy = workers.together(lambda: load_policy(run, which))
+    policy = workers.together(lambda: load_in_env(run, which, env))
     for warning in vector.cautions(policy.spec) if workers.main else ():
         warn(warning)
     config = dataclasses.replace(policy.config, seed=seed, success=success or policy.config.success)

@@ -30,7 +30,7 @@ from typing import Any, Literal, TextIO
 
 import numpy as np
 
-from trpo_gail.errors import UserError
+from trpo_gail.errors import UserError, listed
 from trpo_gail.records import AnyRecord
 from trpo_gail.runs import metrics_file
 from trpo_gail.runs.episodes_file import EpisodesFile
@@ -74,7 +74,7 @@ class RunFolder:
     def open(cls, path: Path) -> RunFolder:
         """An existing run. Raises UserError if it is none, or in use."""
         if not (path / "config.json").is_file():
-            raise UserError(f"--resume: {path} is not a run folder (it has no config.json)")
+            raise UserError(f"--resume: {path} is not a run folder (it has no config.json){inside(path)}")
         folder = cls(path, _lock(path))
         folder.begun = True
         folder._clean()
@@ -180,9 +180,20 @@ def is_unbegun(path: Path) -> bool:
     return path.is_dir() and all(map(is_left, path.iterdir()))
 
 
+def is_taken(path: Path) -> bool:
+    """Whether no run may begin in this folder."""
+    return (path.exists() or path.is_symlink()) and not is_unbegun(path)
+
+
+def inside(path: Path) -> str:
+    """What an error adds of a folder that is no run folder, but holds some; nothing if it holds none."""
+    found = sorted(file.parent.name for file in path.glob("*/config.json"))
+    return f"; run folders in it: {listed(found)}" if found else ""
+
+
 def _check_new(path: Path) -> None:
     """Raise UserError unless a run may begin in this folder."""
-    if (path.exists() or path.is_symlink()) and not is_unbegun(path):
+    if is_taken(path):
         raise UserError(f"--out {path}: exists already; --resume goes on with it, another --out starts anew")
 
 

@@ -16,7 +16,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
 
-from trpo_gail.errors import UserError
+from trpo_gail.errors import UserError, absent
 from trpo_gail.runs.events import BELOW
 from trpo_gail.system import whole_file
 from trpo_gail.system.terminal import warn
@@ -30,7 +30,7 @@ def check(library: str | None) -> None:
     """Raise UserError if the tracker is not installed."""
     found = find_spec(library) if library is not None else None
     if library is not None and (found is None or found.origin is None):  # no origin: a folder of runs by this name
-        raise UserError(f"--track {library}: {library} is not installed: pip install {library}")
+        raise UserError(f"--track {library}: {absent(library)}")
 
 
 class Tracker:

@@ -13,10 +13,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from trpo_gail.adversaries import rewards
 from trpo_gail.algorithm import finished, train
 from trpo_gail.build import make_learner
-from trpo_gail.config import choices
 from trpo_gail.config.files import from_dict, to_dict
 from trpo_gail.config.leaves import flatten
 from trpo_gail.config.tree import Config
@@ -24,8 +22,8 @@ from trpo_gail.envs import vector
 from trpo_gail.envs.sources import Source
 from trpo_gail.envs.vector import VectorEnv
 from trpo_gail.errors import UserError
-from trpo_gail.experts import catalogue, describe
-from trpo_gail.experts.checks import cautions, fit
+from trpo_gail.experts import catalogue
+from trpo_gail.experts.checks import fit
 from trpo_gail.experts.data import Demonstrations
 from trpo_gail.experts.files import apart, hdf5
 from trpo_gail.experts.load import load, read
@@ -37,7 +35,7 @@ from trpo_gail.magnitudes import too_large
 from trpo_gail.networks.threads import that_pay
 from trpo_gail.parallel import Workers
 from trpo_gail.records import EVAL_SUCCESS, Record
-from trpo_gail.runs import checkpoint, start, tracker
+from trpo_gail.runs import checkpoint, opening, start, tracker
 from trpo_gail.runs.console import View
 from trpo_gail.runs.evaluate import PERIODIC, Evaluator, final_scores
 from trpo_gail.runs.run_folder import (
@@ -45,32 +43,21 @@ from trpo_gail.runs.run_folder import (
     FORMAT,
     RunFolder,
     default_path,
+    inside,
     is_unbegun,
     kind_of,
     provenance,
     read_json,
 )
+from trpo_gail.runs.setting import Setting
 from trpo_gail.runs.start import Start
 from trpo_gail.runs.stragglers import Stragglers
 from trpo_gail.runs.stuck import Stuck
 from trpo_gail.sampling.rollout import GivenUp
 from trpo_gail.scores import hardly_differ
-from trpo_gail.spaces.spec import ActionView, EnvSpec
+from trpo_gail.spaces.spec import EnvSpec
 from trpo_gail.system import typed
 from trpo_gail.system.stopping import StopRequest
-
-
-@dataclass(frozen=True)
-class Setting:
-    """What `auto` became, and where things are: recorded once, reused on resume."""
-
-    backend: vector.Backend
-    actions: ActionView
-    reason: str  # for the choice of actions
-    expert: str | None
-    expert_sha256: str | None
-    init_policy: str | None = None  # checkpoint of the other run's policy that this one began with
-    init_policy_sha256: str | None = None  # of that file
 
 
 def run(
@@ -116,7 +103,7 @@ def _run(
     workers.together(lambda: tracker.check(track) if workers.main else None)
     look_once(config.expert if given is None else None, workers)
     resumed = path if resume else None
-    before = workers.share(workers.together(lambda: saved_setting(path) if resume and workers.main else None))
+    before = workers.share(workers.together(lambda: _resumable(path) if resume and workers.main else None))
     held = sent(demonstrations_file(config, resumed, before), workers) if given is None else given
     setting, expert, env = workers.together(lambda: prepare(config, resumed, workers, held, before=before))
     first, setting = _start(config, setting, env.spec, resumed, workers)
@@ -190,7 +177,7 @@ def saved_config(path: Path) -> Config:
     """The config that a training was made with. Raises UserError if the folder has no config, or is another kind of run's."""
     file = path / "config.json"
     if not file.is_file():
-        raise UserError(f"--resume: {path} is not a run folder (it has no config.json)")
+        raise UserError(f"--resume: {path} is not a run folder (it has no config.json){inside(path)}")
     content = read_json(file, config=dict)
     if content.get("pulled"):
         raise UserError(f"--resume: {path} was pulled, and holds a policy alone: --init_policy {path} starts from it")
@@ -205,9 +192,20 @@ def saved_setting(path: Path) -> Setting:
     return typed.build(Setting, read_json(file, setting=dict)["setting"], file)
 
 
+def _resumable(path: Path) -> Setting:
+    """The setting of a run to resume. Raises UserError if its environment cannot be made without the Python code."""
+    setting = saved_setting(path)
+    if setting.env_lacks:
+        raise UserError(
+            f"--resume: no name makes the environment of {path}, which Python gave ({setting.env_lacks}): go on there, or "
+            "begin a run with an id or a function of a module"
+        )
+    return setting
+
+
 def check_resume(saved: Config, given: Config, path: Path) -> None:
     """Only --steps and --iterations may differ from the run's own, and only grow; the expert's file may have been moved,
-    and the run to a machine with another --device.
+    the run to a machine with another --device, and the environment's id to another module.
 
     Raises UserError otherwise.
     """
@@ -219,7 +217,7 @@ def check_resume(saved: Config, given: Config, path: Path) -> None:
         if name == "steps" or (name == "iterations" and None not in (value, before[name])):
             if value < before[name]:
                 raise UserError(f"--resume: --{name} {value} given, but {path} has {before[name]}: it may only grow")
-        elif value != before[name]:
+        elif value != before[name] and not (name == "env" and checkpoint.same_task(value, before[name])):
             raise UserError(f"--resume: --{name} {value} given, but {path} was made with {before[name]}")
 
 
@@ -284,6 +282,8 @@ def prepare(
     if config.init_policy == start.CLONE:
         start.check_demonstrations(expert)
     setting = Setting(**recorded) if recorded else _setting(config, expert, env, backend)
+    if envs is not None and not recorded:
+        setting = dataclasses.replace(setting, env_lacks=envs.reference.lacks)
     if expert is not None:
         expert = _in_units(expert, env.spec, config.dtype)
     return setting, expert, env.viewed(setting.actions)
@@ -519,28 +519,16 @@ class _Session:
             self.learner.progress.next_eval = self.config.eval_every
         self.workers.together(self._begin_folder)
         self.view.line(f"run folder {self.named}" + (f", resumed at {last.name}" if last else ""))
-        self.view.line(
-            f"{self.config.env} by {self.setting.backend}, {self.config.num_envs} environments, "
-            f"{self.workers.size} rank(s) of {self.workers.threads()} thread(s), {torch.get_num_threads()} for the networks, "
-            f"actions {self.setting.actions} ({self.setting.reason})"
-        )
+        self.view.line(opening.setting_line(self.config, self.setting, self.workers))
         if done := finished(self.learner.progress, self.config):
             reached = self.learner.progress.steps if done == "steps" else self.learner.progress.iteration
             self.view.line(f"done already, with {reached:,} {done}: a larger --{done} goes on; this evaluates again")
         if self.setting.init_policy:
             self.view.line(f"first policy: that of {self.setting.init_policy}")
-        for warning in vector.cautions(self.env.spec):
+        for line in opening.expert_lines(self.config, self.env.spec, self.expert):
+            self.view.line(line)
+        for warning in opening.cautions(self.config, self.env.spec, self.expert, self.config.env):
             self.view.warn(warning)
-        if self.expert:
-            self.view.line(f"expert: {describe.selection(self.expert)}")
-            reward, limit = None, self.env.spec.max_episode_steps
-            if choices.reads(choices.ADVERSARIES, self.config.adversary, "discriminator.reward"):
-                reward = rewards.chosen(self.config, self.expert.ends, limit)
-                if line := rewards.why(self.config, self.expert.ends, limit):
-                    self.view.line(line)
-            codes = self.env.spec.observations.codes(self.expert.observations)
-            for warning in (*cautions.of_run(self.expert, self.config.env, reward), *codes):
-                self.view.warn(warning)
 
     def _begin_folder(self) -> None:
         """Rank 0: record this session, and cut what a run that died wrote after its last checkpoint."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,13 +14,14 @@ import numpy as np
 
 from trpo_gail.envs.failures import called
 from trpo_gail.envs.one_by_one import make_one
-from trpo_gail.errors import UserError, shortened
-from trpo_gail.runs.evaluate import FINAL, LoadedPolicy, load_policy
+from trpo_gail.errors import UserError, absent, shortened
+from trpo_gail.runs.evaluate import FINAL, LoadedPolicy, load_in_env
 from trpo_gail.seeding import EVAL_RESET, reset_seeds
 from trpo_gail.system import whole_file
 
 MOST_FPS = 30  # frames are left out until there are no more in a second of the environment's time
 ENDINGS = (".mp4", ".gif")
+_NO_MODE = re.compile(r"takes no arguments|unexpected keyword argument 'render_mode'")
 
 
 def check_video(path: Path) -> None:
@@ -35,17 +37,17 @@ def check_video(path: Path) -> None:
             import imageio_ffmpeg  # noqa: F401
     except ImportError as error:
         package = "imageio-ffmpeg" if error.name == "imageio_ffmpeg" else "pillow"
-        raise UserError(f"--video {path}: {error.name} is not installed (pip install {package})") from error
+        raise UserError(f"--video {path}: {absent(str(error.name), package)}") from error
 
 
-def record_video(run: str | Path, path: Path, which: str, seed: int) -> dict[str, Any]:
+def record_video(run: str | Path, path: Path, which: str, seed: int, env_id: str | None = None) -> dict[str, Any]:
     """Film one deterministic episode, in the time in which the environment's happens; its return and length.
 
     gymnasium draws, whatever ran the environments in training. Raises UserError if it cannot, or where `path` cannot be
     written; then `path` is what it was.
     """
     check_video(path)
-    policy = load_policy(run, which)
+    policy = load_in_env(run, which, env_id)
     _without_display()
     env = _make(policy)
     fps = float(env.metadata.get("render_fps") or MOST_FPS)
@@ -80,7 +82,14 @@ def _drawing(env_id: str) -> Iterator[None]:
     """Whatever goes wrong here is told to the user: each environment draws with a library of its own."""
     try:
         yield
+    except UserError:
+        raise
     except Exception as error:
+        if isinstance(error, TypeError) and _NO_MODE.search(str(error)):
+            raise UserError(
+                f"--video: environment {env_id!r} cannot be drawn: its class takes no `render_mode`, which gymnasium asks "
+                "for: def __init__(self, render_mode=None) expected, and a method `render`"
+            ) from error
         raise UserError(
             f"--video: environment {env_id!r} cannot be drawn: {shortened(str(error), 80)} (classic control needs "
             "pip install 'gymnasium[classic-control]'; MuJoCo without a screen MUJOCO_GL=egl and libegl1, or "

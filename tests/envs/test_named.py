@@ -1,0 +1,100 @@
+"""Environments by the names of Python, and by which name what Python code gave is made again."""
+
+from __future__ import annotations
+
+import sys
+import types
+from pathlib import Path
+from typing import Any
+
+import gymnasium
+import pytest
+from gymnasium.wrappers import RecordEpisodeStatistics
+from toy_envs import AnySpace, Counter
+
+from trpo_gail import UserError
+from trpo_gail.envs import named, sources, vector
+
+
+def counter() -> gymnasium.Env:
+    return Counter(length=5)
+
+
+def wrapped() -> gymnasium.Env:
+    return RecordEpisodeStatistics(gymnasium.make("ToyCounter-v0"))
+
+
+def test_a_class_or_a_function_at_the_top_of_a_module_is_an_environment() -> None:
+    for name, kwargs, length in (("toy_envs:Counter", {"length": 4}, 4), ("test_named:counter", {}, 5)):
+        env = vector.make(name, 2, kwargs=kwargs)
+        assert (env.spec.id, env.spec.backend, env.spec.max_episode_steps) == (name, "gymnasium", None)
+        env.restart([0, 1])
+        ends = [bool(env.step(env.spec.actions.zeros(2))[2].all()) for _ in range(length)]
+        assert ends == [False] * (length - 1) + [True]
+        env.close()
+    limited = vector.make("toy_envs:Counter", 1, max_episode_steps=2)
+    assert limited.spec.max_episode_steps == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "line"),
+    [
+        ("toy_envs.py:ToyCounter-v0", "toy_envs.py given, toy_envs:ToyCounter-v0 expected, without .py"),
+        ("no_such_module:Thing-v0", "no module 'no_such_module': modules are looked for in the current folder, in PY"),
+        ("toy_envs:Nothing-v0", "Module toy_envs neither registers it nor has a class or function Nothing-v0"),
+        ("Docking-v0", "Environment `Docking` doesn't exist. If a module of yours registers it, MODULE:Docking-v0 expected"),
+        ("test_named:pathless", "int made, a gymnasium.Env expected"),
+    ],
+)  # fmt: skip
+def test_a_name_that_makes_none_is_one_clear_line(name: str, line: str) -> None:
+    with pytest.raises(UserError) as caught:
+        vector.make(name, 1)
+    assert line in str(caught.value)
+
+
+def pathless() -> int:
+    return 3
+
+
+@pytest.mark.parametrize(
+    ("given", "name", "task", "lacks"),
+    [
+        (lambda: gymnasium.make("CartPole-v1"), "CartPole-v1", "CartPole-v1", None),
+        (gymnasium.make("CartPole-v1", render_mode="rgb_array"), "CartPole-v1", "CartPole-v1", None),
+        (lambda: gymnasium.make("ToyCounter-v0"), "toy_envs:ToyCounter-v0", "ToyCounter-v0", None),
+        (Counter, "toy_envs:Counter", "Counter", None),
+        (counter, "test_named:counter", "Counter", None),
+        (wrapped, "test_named:wrapped", "ToyCounter-v0", None),
+        (wrapped(), "ToyCounter-v0", "ToyCounter-v0", "ToyCounter-v0 is wrapped in RecordEpisodeStatistics"),
+        (gymnasium.make("ToyCounter-v0", length=9), "ToyCounter-v0", "ToyCounter-v0", "ToyCounter-v0 has other arguments"),
+        (lambda: Counter(9), "Counter", "Counter", "<lambda> is not at the top of a module"),
+        (AnySpace(gymnasium.spaces.Discrete(2), gymnasium.spaces.Discrete(2)), "AnySpace", "AnySpace", "AnySpace is not reg"),
+    ],
+)  # fmt: skip
+def test_what_python_code_gave_has_the_name_that_makes_it_again(
+    given: Any, name: str, task: str, lacks: str | None
+) -> None:
+    found = sources.of(given).reference
+    assert (
+        found[:2] == (name, task) and (found.lacks or "").startswith(lacks or "") and (not found.lacks) == (not lacks)
+    )
+    if lacks is None:
+        vector.make(name, 1).close()
+
+
+def test_what_is_of_the_script_that_was_started_has_no_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    def mine() -> gymnasium.Env:
+        return Counter()
+
+    mine.__module__, mine.__qualname__ = "__main__", "mine"
+    monkeypatch.setitem(sys.modules, "__main__", types.SimpleNamespace(mine=mine))
+    assert named.of_maker(mine, mine()).lacks == "mine is of the script that was started"
+
+
+def test_an_error_within_the_module_is_told_as_such(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "broken_task.py").write_text("import no_such_library\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with pytest.raises(
+        UserError, match=r"^environment 'broken_task:X-v0': ModuleNotFoundError: No module .*no_such_lib"
+    ):
+        vector.make("broken_task:X-v0", 1)

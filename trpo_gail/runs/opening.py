@@ -1,0 +1,49 @@
+"""What is decided before the first iteration, in the words that a person sees: of a run, and of a model with `verbose`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+
+from trpo_gail.adversaries import rewards
+from trpo_gail.config import choices
+from trpo_gail.config.tree import Config
+from trpo_gail.envs import vector
+from trpo_gail.experts import describe
+from trpo_gail.experts.checks import cautions as of_demonstrations
+from trpo_gail.experts.data import Demonstrations
+from trpo_gail.parallel import Workers
+from trpo_gail.runs.setting import Setting
+from trpo_gail.spaces.spec import EnvSpec
+
+
+def setting_line(config: Config, setting: Setting, workers: Workers) -> str:
+    """Environment, ranks, threads and actions."""
+    return (
+        f"{config.env} by {setting.backend}, {config.num_envs} environments, "
+        f"{workers.size} rank(s) of {workers.threads()} thread(s), {torch.get_num_threads()} for the networks, "
+        f"actions {setting.actions} ({setting.reason})"
+    )
+
+
+def expert_lines(config: Config, spec: EnvSpec, expert: Demonstrations | None) -> Iterator[str]:
+    """The demonstrations with their return, and the form of reward with why it was chosen."""
+    if expert is not None:
+        yield f"expert: {describe.selection(expert)}"
+        if _has_form(config) and (line := rewards.why(config, expert.ends, spec.max_episode_steps)):
+            yield line
+
+
+def cautions(config: Config, spec: EnvSpec, expert: Demonstrations | None, task: str) -> Iterator[str]:
+    """What to warn of before training in an environment; `task` names whose returns it has."""
+    yield from vector.cautions(spec)
+    if expert is not None:
+        limit = spec.max_episode_steps
+        reward = rewards.chosen(config, expert.ends, limit) if _has_form(config) else None
+        yield from of_demonstrations.of_run(expert, task, reward)
+        yield from spec.observations.codes(expert.observations)
+
+
+def _has_form(config: Config) -> bool:
+    return choices.reads(choices.ADVERSARIES, config.adversary, "discriminator.reward")
