@@ -41,8 +41,8 @@ def test_a_class_or_a_function_at_the_top_of_a_module_is_an_environment() -> Non
     [
         ("toy_envs.py:ToyCounter-v0", "toy_envs.py given, toy_envs:ToyCounter-v0 expected, without .py"),
         ("no_such_module:Thing-v0", "no module 'no_such_module': modules are looked for in the current folder, in PY"),
-        ("toy_envs:Nothing-v0", "Module toy_envs neither registers it nor has a class or function Nothing-v0"),
-        ("Docking-v0", "Environment `Docking` doesn't exist. If a module of yours registers it, MODULE:Docking-v0 expected"),
+        ("toy_envs:Nothing-v0", "; module toy_envs neither registers it nor has a class or function Nothing-v0"),
+        ("Docking-v0", "Environment `Docking` doesn't exist; if a module of yours registers it, MODULE:Docking-v0 expected"),
         ("test_named:pathless", "int made, a gymnasium.Env expected"),
     ],
 )  # fmt: skip

@@ -37,8 +37,8 @@ def hint(env_id: str) -> str:
     """What to write in place of an id that gymnasium does not know."""
     module, colon, name = env_id.partition(":")
     if colon:
-        return f"Module {module} neither registers it nor has a class or function {name}"
-    return f"If a module of yours registers it, MODULE:{env_id} expected"
+        return f"module {module} neither registers it nor has a class or function {name}"
+    return f"if a module of yours registers it, MODULE:{env_id} expected"
 
 
 class Reference(NamedTuple):

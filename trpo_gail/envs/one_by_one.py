@@ -254,7 +254,7 @@ def make_one(
             # Each gets a copy of the arguments, since it may change them in place.
             env = gymnasium.make(env_id, disable_env_checker=True, **{**copy.deepcopy(dict(kwargs)), **more})
         except (gymnasium.error.NameNotFound, gymnasium.error.NamespaceNotFound) as error:
-            hint = "" if "Did you mean" in str(error) else f" {named.hint(env_id)}"
+            hint = "" if "Did you mean" in str(error) else f"; {named.hint(env_id)}"
             raise UserError(f"environment {env_id!r}: {described(error)}{hint}") from error
     limit = env.spec.max_episode_steps if env.spec else None
     return (env if limit else TimeLimit(env, BOUND)), limit
