@@ -65,9 +65,9 @@ class Ends:
         if self.terminal <= self.limit + self.unsaid:
             return None
         return (
-            f"{self.terminal} of {self.total} episodes end {self.early}: --discriminator.reward auto goes by that, and does "
-            "not take -log(1-D), which teaches to avoid a success; if episodes can also end on failure, "
-            "--discriminator.absorbing tells the two apart"
+            f"{self.terminal} of {self.total} episodes end {self.early}: --discriminator.reward auto goes by that, and takes "
+            "logit with --discriminator.absorbing for gail, by which D learns whether such an end is a success or a failure; "
+            "log(D) for others, and without a time limit"
         )
 
 
