@@ -14,6 +14,8 @@ import torch
 import toys
 
 from trpo_gail import finite
+from trpo_gail.adversaries.absorbing import Absorbing
+from trpo_gail.adversaries.adversary import Parts
 from trpo_gail.adversaries.discriminator import Discriminator
 from trpo_gail.build import make_adversary
 from trpo_gail.config.presets import changed
@@ -388,6 +390,17 @@ def test_both_sides_are_absorbed_for_their_share_of_the_time() -> None:
     assert float(theirs.mean()) == pytest.approx(2 / 3, abs=0.04)
     assert float(ours.mean()) == pytest.approx(21 / 30, abs=0.04)
     assert torch.equal(met[0][0][ours == 1.0][:, :-1], torch.zeros_like(met[0][0][ours == 1.0][:, :-1]))
+
+
+@pytest.mark.parametrize(("limit", "to", "share"), [(30, 30, 2 / 3), (100, 100, 0.9), (100_000, 100, 0.9)])
+def test_under_a_far_limit_the_expert_spends_nine_tenths_of_its_time_absorbed(
+    limit: int, to: int, share: float
+) -> None:
+    """Its episodes have 10 steps."""
+    spec = toys.spec(3, 2, limit=limit)
+    parts = Parts(spec, demonstrations(False), toys.policy(spec), Workers())
+    found = Absorbing.of(config_of({"absorbing": True}), parts)
+    assert found is not None and found.limit == to and found.expert == pytest.approx(share)
 
 
 def test_absorbing_states_need_a_time_limit() -> None:

@@ -4,11 +4,13 @@ An episode that ended by termination at step t goes on in an absorbing state unt
 t - 1 steps there, so that D learns what an end is worth, and the learner is paid for them at the end of the episode.
 Differs: the original puts these steps into its replay buffer and bootstraps over them. A batch of whole steps has no
 place for them, so that the discounted sum of their rewards, which are all the same, is added to the reward of the last
-step; this is the value of the absorbing state.
+step; this is the value of the absorbing state. Differs: L is at most FARTHEST mean lengths of the demonstrations, since
+under a far limit D would see little but the absorbing state.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,10 +24,12 @@ from trpo_gail.parallel import Workers
 from trpo_gail.sampling.batch import Rows
 from trpo_gail.sampling.transitions import Transitions
 
+FARTHEST = 10.0  # at most 9 of 10 of the expert's steps are spent absorbed
+
 
 @dataclass(frozen=True)
 class Absorbing:
-    """The time limit L, the discount factor, and the share of the expert's steps that it spends absorbed."""
+    """The limit L, the discount factor, and the share of the expert's steps that it spends absorbed."""
 
     limit: int
     gamma: float
@@ -43,6 +47,8 @@ class Absorbing:
                 f"--discriminator.absorbing: the environment {parts.spec.id!r} has no time limit, up to which an episode "
                 "could go on: expected --max_episode_steps"
             )
+        if parts.expert.lengths is not None:
+            limit = min(limit, math.ceil(FARTHEST * float(parts.expert.lengths.mean())))
         return cls(limit, config.gamma, _share_of_expert(parts.expert, limit))
 
     def paid(self, learner: Transitions, reward: float) -> np.ndarray:
