@@ -96,16 +96,21 @@ def _checkpoint(run: str) -> Path:
 
 def _check_spaces(path: Path, theirs: EnvSpec, ours: EnvSpec) -> None:
     if _columns(theirs) != _columns(ours):
-        pair = [shortened(str(spec.observation_space), 60) for spec in (theirs, ours)]
+        pair = [_shown(spec.observation_space) for spec in (theirs, ours)]
         raise UserError(f"--init_policy: {path}: a policy for observations {pair[0]}, but {ours.id} has {pair[1]}")
     if _acts(theirs) != _acts(ours):
-        pair = [shortened(str(spec.executed_space), 60) for spec in (theirs, ours)]
+        pair = [_shown(spec.executed_space) for spec in (theirs, ours)]
         raise UserError(f"--init_policy: {path}: a policy for actions {pair[0]}, but {ours.id} has {pair[1]}")
     if (theirs.action_scaling is None) != (ours.action_scaling is None):
         units, flag = (
             ("[-1, 1]", "action_scaling") if theirs.action_scaling else ("the environment", "no_action_scaling")
         )
         raise UserError(f"--init_policy: {path}: its policy acts in units of {units}: --{flag} expected")
+
+
+def _shown(space: object) -> str:
+    """Bounds are printed in columns, whose blanks a message has no room for."""
+    return shortened(" ".join(str(space).split()), 45)
 
 
 def _columns(spec: EnvSpec) -> list[Any]:
