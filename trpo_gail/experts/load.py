@@ -84,8 +84,8 @@ def _refusal(path: str | Path) -> str:
     if (policy := foreign.policy(path)) is not None:
         return f"{policy}, expected demonstrations; {record}"
     if (foreign.kind(path) or "").startswith(foreign.NUMPY):
-        wanted = (f"{field} ({', '.join(CALLED[field][1:])})" for field in ("observations", "actions"))
-        return f"{foreign.NUMPY} of {listed(npz.names(Path(path)))}; expected arrays called {' and '.join(wanted)}"
+        called = (f"{field} ({', '.join(CALLED[field][1:])})" for field in ("observations", "actions"))
+        return f"{foreign.NUMPY} of {listed(npz.names(Path(path)))}; expected arrays called {' and '.join(called)}"
     if not hdf5.is_one(path) and foreign.kind(path) is None:
         return "of no format that is read; docs/expert_data.md names those that are"
     with hdf5.reading(path) as file:
