@@ -97,10 +97,10 @@ def test_flags_may_be_the_value_of_a_flag() -> None:
         ("--layers 1 b", "Error parsing --layers: 'b' given, a whole number expected"),
         ("--heat=warm", "Error parsing --heat: 'warm' given, a number expected"),
         ("--oven.heat None", "Error parsing --oven.heat: 'None' given, a number expected"),
-        ("--size huge", "invalid choice 'huge' for argument '--size'. Expected one of ('small', 'large')."),
-        ("--eggs", "Missing value for argument '--eggs'. Expected 1 value."),
-        ("--eggs --size small", "Missing value for argument '--eggs'. Expected 1 value."),
-        ("--note", "Missing value for argument '--note'. Expected 1 value."),
+        ("--size huge", "invalid choice 'huge' for argument '--size'. Expected one of ('small', 'large')"),
+        ("--eggs", "Missing value for argument '--eggs'. Expected 1 value"),
+        ("--eggs --size small", "Missing value for argument '--eggs'. Expected 1 value"),
+        ("--note", "Missing value for argument '--note'. Expected 1 value"),
         ("--oven.fan=no", "--oven.fan: 'no' given, but it takes no value: --oven.fan, --oven.no_fan"),
         ("tart pie", "Unrecognized options: pie"),
         ("--egs 3", "Unrecognized options: --egs, 3; did you mean --eggs?"),
@@ -118,7 +118,7 @@ def test_what_is_wrong_is_said_in_one_line(line: str, says: str) -> None:
 
 
 def test_what_is_missing_is_named() -> None:
-    with pytest.raises(UserError, match=r"^no CAKE given: Name of the cake\.$"):
+    with pytest.raises(UserError, match=r"^no CAKE given: Name of the cake$"):
         complete(Arguments, Given())
     assert complete(Arguments, Given({"cake": "tart"})) == {"cake": "tart"}
 

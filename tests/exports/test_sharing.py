@@ -381,7 +381,7 @@ def test_a_repository(hub: Hub, run: Path, tmp_path: Path, capsys: pytest.Captur
     assert main(["push", str(run), "hf:alice/pole", "--force"]) == 2
     assert "holds other files (mine.txt)" in capsys.readouterr().err
     assert main(["pull", "hf:alice/none", str(tmp_path / "none")]) == 2
-    assert capsys.readouterr().err == "trpo-gail: hf:alice/none: 404 Client Error.\n"
+    assert capsys.readouterr().err == "trpo-gail: hf:alice/none: 404 Client Error\n"
     assert not (tmp_path / "none").exists()
 
 

@@ -16,6 +16,8 @@ from trpo_gail.cli import main
 from trpo_gail.config.tree import PolicyConfig
 from trpo_gail.errors import UserError
 from trpo_gail.experts import structured
+from trpo_gail.reports import run_data
+from trpo_gail.reports.state_section import look_at_states, states_section
 from trpo_gail.runs.record import record
 from trpo_gail.spaces.layout import left_out
 
@@ -61,6 +63,10 @@ def test_it_is_recorded_and_trained_on(
         policy=PolicyConfig(hidden_sizes=(8,)),
     )  # fmt: skip
     assert trpo_gail.run(config, tmp_path / "run", quiet=True)["steps"] >= 40
+    (run,) = run_data.load([tmp_path / "run"])
+    states = look_at_states([run], 2)
+    assert states.missing == [] and states.experts[0].rows.shape[1:] == states.learners[0].rows.shape[1:]
+    assert states_section([run], states).parts
 
 
 def test_parts_are_matched_by_name(expert: Any, tmp_path: Path) -> None:

@@ -89,7 +89,7 @@ class Flag:
             choices = get_args(self.kind)
             if word not in choices:
                 allowed = (*choices, "None") if NoneType in self.kinds else choices
-                raise UserError(f"invalid choice {word!r} for argument {typed!r}. Expected one of {allowed}.")
+                raise UserError(f"invalid choice {word!r} for argument {typed!r}. Expected one of {allowed}")
             return word
         try:
             return _READERS[self.kind](word)

@@ -84,7 +84,7 @@ class _Reader:
 
     def _keep(self, flag: Flag, typed: str, words: list[str]) -> None:
         if not words and (flag.once_per_item or not flag.many):
-            raise UserError(f"Missing value for argument {typed!r}. Expected 1 value.")
+            raise UserError(f"Missing value for argument {typed!r}. Expected 1 value")
         value = flag.value(typed, words)
         before = self.given.values.get(flag.leaf.path, ()) if flag.once_per_item else ()
         self._set(flag, typed, (*before, *value) if before else value)

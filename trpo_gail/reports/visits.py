@@ -12,9 +12,12 @@ from trpo_gail.errors import UserError
 from trpo_gail.experts import catalogue, load
 from trpo_gail.experts.data import Demonstrations
 from trpo_gail.experts.files import hdf5
+from trpo_gail.experts.rows import as_rows
 from trpo_gail.parallel import Workers
 from trpo_gail.reports.run_data import RunData
+from trpo_gail.runs import checkpoint
 from trpo_gail.runs.evaluate import FINAL, Evaluator, load_in_env
+from trpo_gail.spaces.spec import EnvSpec
 
 BINS = 40
 TAIL = 0.005  # of the rows, on each side, are beyond a histogram's ends and counted in its outermost bins
@@ -53,15 +56,24 @@ def demonstrations(run: RunData) -> Demonstrations:
 
 def of_expert(run: RunData) -> Visits:
     """All rows of the file that the run learned from, not only those that it was given. Raises UserError as
-    `demonstrations` does."""
+    `demonstrations` does, and without a checkpoint."""
     held = demonstrations(run)
+    rows = as_rows(held, _spec_of(run)).observations
     return Visits(
-        episodes=np.split(held.observations, np.nonzero(np.diff(held.episode_of))[0] + 1),
+        episodes=np.split(rows, np.nonzero(np.diff(held.episode_of))[0] + 1),
         returns=held.finished_returns,
         stochastic=held.provenance.deterministic is not True,  # unknown: as the paper's were
         whole=held.subsample == 1,
         actions=held.actions.reshape(len(held.actions), -1) if held.has_actions else None,
     )
+
+
+def _spec_of(run: RunData) -> EnvSpec:
+    """As its last checkpoint has it. Raises UserError if there is none."""
+    last = checkpoint.last_path(run.path)
+    if last is None:
+        raise UserError("there is no checkpoint that says how observations become rows")
+    return checkpoint.spec_of(checkpoint.read_of_run(run.path, last))
 
 
 def of_learner(run: RunData, episodes: int, stochastic: bool) -> Visits:
