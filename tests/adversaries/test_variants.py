@@ -364,7 +364,8 @@ def test_a_step_size_falls_over_the_run() -> None:
 
 
 def test_an_end_is_paid_what_the_absorbing_state_is_worth() -> None:
-    """At step t of 30 an end leaves 29 - t steps, whose pay r is discounted: gamma + ... + gamma^(29 - t) times r."""
+    """At step t of 20 an end leaves 19 - t steps, whose pay r is discounted: gamma + ... + gamma^(19 - t) times r. The time
+    limit is 30, but 20 is twice the length of the expert's episodes."""
     adversary = made(config_of({"absorbing": True}, gamma=0.9))
     seen = toys.seen(batches(False)[0])
     learned(adversary, batches(False))
@@ -372,13 +373,13 @@ def test_an_end_is_paid_what_the_absorbing_state_is_worth() -> None:
     without = adversary.reward(dataclasses.replace(seen, terminated=np.zeros(len(seen), bool)))
     pay = float(adversary._of_absorbing()[0])
     assert pay != 0.0
-    expected = [sum(0.9**k for k in range(1, 30 - step)) * pay if end else 0.0
+    expected = [sum(0.9**k for k in range(1, 20 - step)) * pay if end else 0.0
                 for step, end in zip(seen.steps, seen.terminated, strict=True)]  # fmt: skip
     np.testing.assert_allclose(with_ends - without, expected, rtol=1e-9, atol=1e-12)
 
 
 def test_both_sides_are_absorbed_for_their_share_of_the_time() -> None:
-    """Of the expert's episodes of 10 steps, 20 of 30 steps; the mark is the last input, and only theirs."""
+    """Of the expert's episodes of 10 steps, 10 of 20 steps; the mark is the last input, and only theirs."""
     adversary = made(config_of({"absorbing": True, "normalise": "none", "input_clip": None}, d_step=1))
     met: list[Any] = []
     step = adversary._updater.step
@@ -387,15 +388,13 @@ def test_both_sides_are_absorbed_for_their_share_of_the_time() -> None:
     adversary.fit(seen, np.random.default_rng(0))
     ours, theirs = (z[:, -1] for z in met[0])
     assert set(ours.tolist()) == set(theirs.tolist()) == {0.0, 1.0}
-    assert float(theirs.mean()) == pytest.approx(2 / 3, abs=0.04)
-    assert float(ours.mean()) == pytest.approx(21 / 30, abs=0.04)
+    assert float(theirs.mean()) == pytest.approx(1 / 2, abs=0.04)
+    assert float(ours.mean()) == pytest.approx(11 / 20, abs=0.04)
     assert torch.equal(met[0][0][ours == 1.0][:, :-1], torch.zeros_like(met[0][0][ours == 1.0][:, :-1]))
 
 
-@pytest.mark.parametrize(("limit", "to", "share"), [(30, 30, 2 / 3), (100, 100, 0.9), (100_000, 100, 0.9)])
-def test_under_a_far_limit_the_expert_spends_nine_tenths_of_its_time_absorbed(
-    limit: int, to: int, share: float
-) -> None:
+@pytest.mark.parametrize(("limit", "to", "share"), [(15, 15, 1 / 3), (20, 20, 0.5), (100_000, 20, 0.5)])
+def test_under_a_far_limit_the_expert_spends_half_of_its_time_absorbed(limit: int, to: int, share: float) -> None:
     """Its episodes have 10 steps."""
     spec = toys.spec(3, 2, limit=limit)
     parts = Parts(spec, demonstrations(False), toys.policy(spec), Workers())

@@ -5,7 +5,7 @@ t - 1 steps there, so that D learns what an end is worth, and the learner is pai
 Differs: the original puts these steps into its replay buffer and bootstraps over them. A batch of whole steps has no
 place for them, so that the discounted sum of their rewards, which are all the same, is added to the reward of the last
 step; this is the value of the absorbing state. Differs: L is at most FARTHEST mean lengths of the demonstrations, since
-under a far limit D would see little but the absorbing state.
+under a far limit D sees little but the absorbing state, and learns slowly (results/adversaries).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from trpo_gail.parallel import Workers
 from trpo_gail.sampling.batch import Rows
 from trpo_gail.sampling.transitions import Transitions
 
-FARTHEST = 10.0  # at most 9 of 10 of the expert's steps are spent absorbed
+FARTHEST = 2.0  # the expert spends at most half of its time absorbed
 
 
 @dataclass(frozen=True)
