@@ -88,8 +88,12 @@ def test_when_states_are_absorbing(ends: Ends | None, limit: int | None, config:
 
 
 def test_auto_says_how_the_demonstrations_end() -> None:
+    said = "9 of 10 demonstrations end by termination"
+    told = rewards.why(Config("x", adversary="fem"), SUCCESS, None)
+    assert told == f"reward log(D) (auto: {said}), never positive: it favours ending"
     told = rewards.why(Config("x"), SUCCESS, None)
-    assert told == "reward log(D) (auto: 9 of 10 demonstrations end by termination), never positive: it favours ending"
+    since = "since the environment has no time limit"
+    assert told == f"reward log(D) (auto: {said}, {since}), never positive: it favours ending"
     told = rewards.why(Config("x"), replace(SUCCESS, by_length=True), 100)
     early = "9 of 10 demonstrations end before the time limit"
     assert told == f"reward logit with absorbing states (auto: {early}), which favours neither ending nor living on"

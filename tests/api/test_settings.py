@@ -99,6 +99,8 @@ def test_evaluations_are_left_to_callbacks() -> None:
             "hidden_sizes: several fields have this name, expected one of policy__hidden_sizes, critic__hidden_sizes, "
             "discriminator__hidden_sizes, airl__hidden_sizes",
         ),
+        ({"hiden_size": 8}, "hiden_size: no parameter or field has this name; did you mean hidden_size?"),
+        ({"out": "run"}, "out: unexpected here, run_folder, or save(FILE) of BC, expected"),
         ({"steps": 10}, "steps: unexpected here, learn(total_timesteps) expected"),
         ({"eval_every": 10}, "eval_every: unexpected here, learn(callback=EvalCallback(...)) expected"),
         ({"ent_coef": 0.1}, "ent_coef: unexpected here, entcoeff expected"),

@@ -109,10 +109,10 @@ def test_what_is_confused_is_told_apart(tmp_path: Path, monkeypatch: pytest.Monk
     model.save("model")
     with pytest.raises(UserError, match=r"^run: a folder, a file that save wrote expected; load_policy\(RUN\) is for"):
         TRPO.load("run")
-    with pytest.raises(UserError, match=r"^model.zip: a file, a run folder expected; .* is for GAIL\.load\(FILE\)$"):
+    with pytest.raises(UserError, match=r"^model.zip: is a file: expected a run folder; .* is for GAIL\.load\(FILE\)$"):
         trpo_gail.load_policy("model.zip")
     file = next(Path("run/checkpoints").glob("*.pt"))
-    with pytest.raises(UserError, match=r"^run/checkpoints/.*: a file, a run folder expected: run$"):
+    with pytest.raises(UserError, match=r"^run/checkpoints/.*: is a file: expected its run folder, run$"):
         trpo_gail.load_policy(file)
     with pytest.raises(UserError, match=r"^observation: nan in 1 of 4 numbers$"):
         model.predict([0.0, np.nan, 0.0, 0.0])

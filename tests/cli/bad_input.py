@@ -155,6 +155,9 @@ def flags(folder: Path) -> dict[str, Bad]:
         "a section's flag, misspelt": train(
             "did you mean --discriminator.gradient_penalty or", "--gradient_penalti", "5"
         ),
+        "a flag of several sections": train(
+            "did you mean --policy.hidden_sizes or --critic.hidden_sizes or", "--hidden_size", "32"
+        ),
         "misspelt flag with aliases": train("--max_lk, 3; did you mean --max_kl?", "--max_lk", "3"),
         "PPO's flag with TRPO, though the default": train(
             "--ppo.clip_range & --generator is trpo", "--ppo.clip_range", "0.2"
@@ -268,7 +271,7 @@ def runs(folder: Path, run: Path) -> dict[str, Bad]:
         "other preset": resume("--preset stable-baselines & made with default", "--preset", "stable-baselines"),
         "other generator": resume("--generator ppo & made with trpo", "--generator", "ppo"),
         "other nested flag": resume("--trpo.max_kl 0.5 & made with 0.01", "--max_kl", "0.5"),
-        "other environment": resume("CartPole-v1 & made with CartPole-v0", "CartPole-v1"),
+        "other environment": resume("--resume: ENV CartPole-v1 & made with CartPole-v0", "CartPole-v1"),
         "fewer steps": resume("--steps 99 & 100 & only grow", "--steps", "99"),
         "resume what is no run": Bad(("train", "--resume", "--out", str(folder)), (str(folder), "not a run folder")),
         "resume nothing": Bad(("train", "--resume"), ("--resume", "--out")),

@@ -95,4 +95,6 @@ def why(config: Config, ends: Ends | None, limit: int | None) -> str | None:
     if ends is None:
         return f"reward {form} (auto: the demonstrations do not say how episodes end)"
     favours = "never positive: it favours ending" if form == SUCCESS else "never negative: it favours living on"
-    return f"reward {form} (auto: {ends.terminal} of {ends.total} demonstrations end {ends.early}), {favours}"
+    absorbs_if_limited = form == SUCCESS and limit is None and absorbs(config, ends, 1)
+    since = ", since the environment has no time limit" if absorbs_if_limited else ""
+    return f"reward {form} (auto: {ends.terminal} of {ends.total} demonstrations end {ends.early}{since}), {favours}"

@@ -42,6 +42,7 @@ ELSEWHERE = {
     "demonstrations": "expert_dataset",
     "demo_batch_size": "d_batch_size",
     "venv": "env",
+    "out": "run_folder, or save(FILE) of BC,",
 }
 POLICIES = ("MlpPolicy", "CnnPolicy", "MultiInputPolicy")
 
@@ -95,7 +96,7 @@ def path_of(cls: type, name: str, own: str = "") -> str:
         return alike[0]
     if alike:
         raise UserError(f"{name}: several fields have this name, expected one of {listed(_keywords(alike))}")
-    names = {leaf.name for leaf in known.values()} | set(_keywords(known))
+    names = {leaf.name for leaf in known.values()} | set(_keywords(known)) | {"hidden_size"}
     near = get_close_matches(name, sorted(names), 1)
     meant = f"; did you mean {near[0]}?" if near else ""
     raise UserError(f"{name}: no parameter or field has this name{meant}")

@@ -115,7 +115,8 @@ def _unrecognised(words: list[str], made: list[Flag]) -> str:
     """What is unknown, with the flags that may have been meant."""
     wrong = _spelt(next((word.partition("=")[0] for word in words if word.startswith("-")), ""))
     best = [max([*flag.names, *flag.opposites], key=_likeness(wrong)) for flag in made if flag.names]
-    near = alike(wrong, best) or _by_last_names(wrong, best)
+    whole = best if "." in wrong else [name for name in best if "." not in name]  # by all of it, or by its last name
+    near = alike(wrong, whole) or _by_last_names(wrong, best)
     return f"Unrecognized options: {', '.join(words)}" + (f"; did you mean {' or '.join(near)}?" if near else "")
 
 

@@ -94,8 +94,8 @@ def _actions(values: np.ndarray, where: str) -> np.ndarray:
     whole = values.dtype.kind in INTEGERS
     if values.ndim == 1 and not whole:
         raise UserError(
-            f"{where}: expected floats [rows, action size] or integers [rows], "
-            f"found {values.dtype} {list(values.shape)}"
+            f"{where}: expected floats [rows, action size], or integers [rows] where actions are labels, as of a Discrete "
+            f"space, found {values.dtype} {list(values.shape)}"
         )
     return values.astype(np.int64) if whole else values
 

@@ -254,7 +254,7 @@ def read_policy(run: str | Path, which: str = "last") -> tuple[Policy, Config, E
     """The policy as a module, with its config, the spec that training saw, and the checkpoint's path; as `load_policy`."""
     folder = Path(run)
     if folder.is_file():
-        raise UserError(f"{run}: a file, a run folder expected{_meant(folder)}")
+        raise UserError(f"{run}: is a file: expected {_meant(folder)}")
     last = checkpoint.last_path(folder)
     path = checkpoint.best_path(folder) if which == "best" else last
     if path is None or not path.exists():
@@ -273,11 +273,11 @@ def read_policy(run: str | Path, which: str = "last") -> tuple[Policy, Config, E
 
 
 def _meant(file: Path) -> str:
-    """What to do with a file in place of a run folder."""
+    """What is expected in place of a file."""
     if file.suffix == ".pt" and file.parent.name == "checkpoints":
         best = ", and --snapshot best, or load_policy(run, 'best')" if file.name == "best.pt" else ""
-        return f": {file.parent.parent}{best}"
-    return "; a model that save wrote is for GAIL.load(FILE)" if file.suffix == ".zip" else ""
+        return f"its run folder, {file.parent.parent}{best}"
+    return "a run folder" + ("; a model that save wrote is for GAIL.load(FILE)" if file.suffix == ".zip" else "")
 
 
 def _why_no_best(folder: Path, last: Path) -> str:

@@ -218,7 +218,8 @@ def check_resume(saved: Config, given: Config, path: Path) -> None:
             if value < before[name]:
                 raise UserError(f"--resume: --{name} {value} given, but {path} has {before[name]}: it may only grow")
         elif value != before[name] and not (name == "env" and checkpoint.same_task(value, before[name])):
-            raise UserError(f"--resume: --{name} {value} given, but {path} was made with {before[name]}")
+            flag = "ENV" if name == "env" else f"--{name}"
+            raise UserError(f"--resume: {flag} {value} given, but {path} was made with {before[name]}")
 
 
 def look_once(path: str | None, workers: Workers) -> None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from trpo_gail.errors import UserError, shortened
+from trpo_gail.errors import UserError, listed, shortened
 from trpo_gail.spaces.layout import Layout, at
 from trpo_gail.spaces.spec import EnvSpec
 
@@ -78,7 +78,8 @@ def _found(given: Any, path: tuple[str | int, ...], name: str) -> Any:
         return at(given, path)
     except (LookupError, TypeError) as error:
         wanted = ".".join(map(str, path))
-        raise UserError(f"{name}: {error!r}, an observation with the part {wanted!r} expected") from error
+        found = listed(given) if isinstance(given, Mapping) else type(given).__name__
+        raise UserError(f"{name}: expected an observation with the part {wanted!r}, found {found}") from error
 
 
 def _array(given: Any, name: str) -> np.ndarray:
