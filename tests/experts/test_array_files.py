@@ -100,6 +100,7 @@ def test_records_name_their_columns(tmp_path: Path) -> None:
         ({"actions": np.array(["a"] * 5)}, r"x\.npz: "),
         ({"rewards": np.zeros(4)}, "rewards: expected 5 rows as of actions, found 4"),
         ({"episode": np.array([[1]] * 4)}, "episode: expected 5 rows as of actions, found 4"),
+        ({"Rewrds": np.zeros(5)}, "'rewrds': unexpected here, did you mean rewards"),
         ({"obs": np.array([[None, 1]] * 5)}, "expected numbers .*, found dtype object"),
     ],
 )

@@ -124,6 +124,18 @@ def test_episodes_whose_parts_have_several_dtypes() -> None:
     ("episodes", "message"),
     [
         ([], "expected at least 1 episode, found 0"),
+        (
+            [{"obs": OBSERVED, "acts": ACTED, "termnal": 1}],
+            "'episode 0': 'termnal': unexpected here, did you mean terminal",
+        ),
+        (
+            [{"obs": OBSERVED, "acts": ACTED, "rewrds": ACTED}],
+            "'episode 0': 'rewrds': unexpected here, did you mean rewards",
+        ),
+        (
+            [[{"obs": OBSERVED[0], "acts": ACTED[0]}]],
+            r"'episode 0': expected a mapping or an object of observations and actions \[steps, ...\], found list of 1$",
+        ),
         ([{"obs": OBSERVED}], "'episode 0' has no actions, expected one of actions, action, acts"),
         ([{"obs": OBSERVED, "acts": ACTED[:3]}], "'episode 0': expected 3 observations as actions, found 7"),
         ([{"obs": OBSERVED[:0], "acts": ACTED[:0]}], "'episode 0': expected at least 1 step, found 0"),
@@ -140,6 +152,13 @@ def test_episodes_whose_parts_have_several_dtypes() -> None:
 def test_what_is_wrong_with_an_episode(episodes: list[Any], message: str) -> None:
     with pytest.raises(UserError, match=rf"^demonstrations: {message}"):
         trpo_gail.Demonstrations.from_trajectories(episodes)
+
+
+def test_other_keys_of_an_episode_are_welcome() -> None:
+    """Also one that is like a field's name, if the field is there or the name goes on behind it."""
+    more = {"reward_std": 1.0, "rewards2": 2.0, "terminal_obs": 3.0, "infos": [], "next_acts": ACTED}
+    held = trpo_gail.Demonstrations.from_trajectories([{"obs": OBSERVED, "acts": ACTED, "rews": ACTED[:, 0], **more}])
+    assert len(held.actions) == len(ACTED)
 
 
 # --- Saved, and learned from --------------------------------------------------------------------------------------

@@ -173,6 +173,15 @@ def test_a_break_without_a_flag_is_noted(tmp_path: Path) -> None:
     assert held.notes[0].startswith("1 episode ends without a flag")
 
 
+def test_a_misspelt_key_is_named(tmp_path: Path) -> None:
+    """In one mapping of arrays, in each of several episodes, and in steps: left out, it would change how episodes end."""
+    one = {"obs": np.zeros((3, 2)), "acts": np.zeros((2, 1)), "termnal": True}
+    step = {"obs": np.zeros(2), "act": np.zeros(1), "termnal": True}
+    for tree in (one, [one, one], {"a": one, "b": one}, [step, step], [[step], [step, step]]):
+        with pytest.raises(UserError, match=r"demos\.pkl: (.*: )?'termnal': unexpected here, did you mean terminal"):
+            read(written(tmp_path, tree))
+
+
 def test_masks_in_place_of_flags(tmp_path: Path) -> None:
     """A common buffer keeps 1 where an episode goes on."""
     masked = [(o, a, r, n, 1.0 - d) for o, a, r, n, d in tuples(0) + tuples(1)]

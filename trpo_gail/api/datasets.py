@@ -12,6 +12,7 @@ from trpo_gail.errors import UserError, listed, shortened
 from trpo_gail.experts import catalogue, describe
 from trpo_gail.experts.data import Demonstrations as Held
 from trpo_gail.experts.own import Demonstrations, load
+from trpo_gail.experts.trajectories import check_spelling
 
 _STARTS = ("obs", "actions", "episode_starts")  # of Stable-Baselines' dictionary
 _FLAT = ("obs", "acts", "dones")  # of `imitation`'s Transitions
@@ -97,6 +98,7 @@ def _file(path: str | Path) -> Path:
 
 def _of_mapping(given: Mapping[str, Any], name: str) -> Demonstrations:
     if all(key in given for key in _STARTS):
+        check_spelling(given, name)
         starts = np.asarray(given["episode_starts"]).ravel().astype(bool)
         ends = np.append(starts[1:], True) if len(starts) else starts
         return Demonstrations.from_arrays(

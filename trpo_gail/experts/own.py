@@ -83,7 +83,8 @@ class Demonstrations(Held):
 
         Raises UserError, naming the episode, for what is missing or malformed.
         """
-        return cls._of(trajectories.joined([trajectories.of(one) for one in episodes], _HERE, known=origin))
+        read = [trajectories.of(one, f"{_HERE}: 'episode {i}'") for i, one in enumerate(episodes)]
+        return cls._of(trajectories.joined(read, _HERE, known=origin))
 
     @classmethod
     def load(cls, source: str | Path | Held | Mapping[str, Any]) -> Demonstrations:

@@ -5,8 +5,9 @@ T steps of an episode; N rows and E episodes of all.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,7 @@ CALLED: dict[str, tuple[str, ...]] = {
 }
 _REQUIRED = ("observations", "actions")
 _FLAGS = ("terminals", "timeouts")
+_ALIKE = 0.82  # a key this similar to a field's name was meant for it; next_acts and next_states are 0.8
 
 
 def named(given: Mapping[str, Any]) -> dict[str, Any]:
@@ -47,13 +49,35 @@ def named(given: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
-def of(episode: Any) -> dict[str, Any]:
+def check_spelling(keys: Iterable[Any], where: str | Path) -> None:
+    """Raise UserError, which begins with `where`, for a key that seems to be a misspelt name of a field.
+
+    Other keys are welcome, such as reward_std beside rewards: only a field that no key names can have been meant.
+    """
+    given = {key for key in keys if isinstance(key, str)}
+    lacking = [name for called in CALLED.values() if not given & set(called) for name in called]
+    longer = tuple(f"{name}_" for name in lacking)
+    for key in sorted(given.difference(*CALLED.values())):
+        near = get_close_matches(key.lower(), lacking, 1, _ALIKE)
+        if near and not key.startswith(longer):
+            raise UserError(f"{where}: '{key}': unexpected here, did you mean {near[0]}?")
+
+
+def of(episode: Any, where: str) -> dict[str, Any]:
     """The values of a mapping, or of an object by its attributes, by the names of `Demonstrations`.
 
-    A container of observations may be a wrapper with a method `unwrap`, as that of `imitation` is.
+    A container of observations may be a wrapper with a method `unwrap`, as that of `imitation` is. Raises UserError, which
+    begins with `where`, for what has no field at all, such as a list of steps, and for a key that is misspelt.
     """
     names = [name for called in CALLED.values() for name in called]
-    held = episode if isinstance(episode, Mapping) else {n: getattr(episode, n) for n in names if hasattr(episode, n)}
+    if isinstance(episode, Mapping):
+        held = episode
+        check_spelling(held, where)
+    elif not (held := {name: getattr(episode, name) for name in names if hasattr(episode, name)}):
+        found = type(episode).__name__ + (f" of {len(episode)}" if isinstance(episode, (list, tuple)) else "")
+        raise UserError(
+            f"{where}: expected a mapping or an object of observations and actions [steps, ...], found {found}"
+        )
     return {field: value.unwrap() if hasattr(value, "unwrap") else value for field, value in named(held).items()}
 
 

@@ -42,12 +42,16 @@ def read(path: Path) -> Demonstrations:
     """All episodes. Raises UserError for a bare array whose columns nothing names, and for arrays that disagree."""
     arrays: Arrays
     if path.is_dir():
-        arrays = {name: numpy_files.read(file) for name, file in _files(path).items() if _is_wanted(name)}
+        files = _files(path)
+        trajectories.check_spelling(map(str.lower, files), path)
+        arrays = {name: numpy_files.read(file) for name, file in files.items() if _is_wanted(name)}
     elif numpy_files.holds(path):
         arrays = _by_columns(numpy_files.read(path), path)
     else:
+        names = npz.names(path)
+        trajectories.check_spelling(map(str.lower, names), path)
         with npz.reading(path) as archive:
-            arrays = {name: archive.whole(name) for name in npz.names(path) if _is_wanted(name)}
+            arrays = {name: archive.whole(name) for name in names if _is_wanted(name)}
     if any(values.dtype.hasobject for values in arrays.values()):
         return _of_objects(arrays, path)
     marks = {name.lower(): values for name, values in arrays.items() if name.lower() in _MARKS}

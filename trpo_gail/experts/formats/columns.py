@@ -21,7 +21,7 @@ from trpo_gail.experts.arrays import demonstrations
 from trpo_gail.experts.data import Demonstrations
 from trpo_gail.experts.formats import transitions
 from trpo_gail.experts.formats.d4rl import mark_breaks
-from trpo_gail.experts.trajectories import CALLED
+from trpo_gail.experts.trajectories import CALLED, check_spelling
 
 EPISODES = (
     "episode", "episodes", "episode_id", "episode_index", "episode_idx", "episode_number", "episode_num", "eps_id", "ep",
@@ -83,6 +83,7 @@ def grouped(columns: Mapping[str, np.ndarray], path: str | Path) -> Grouped:
     for field in ("observations", "actions"):
         if field not in members:
             raise UserError(f"{path}: no column is called {field}: expected {NAMES}; found {listed(columns)}")
+    check_spelling([*members, *others], path)
     fields = {}
     for field, called in members.items():
         name = min(called, key=_CALLED[field].index)  # the first name counts

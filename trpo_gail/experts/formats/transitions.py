@@ -35,7 +35,9 @@ def holds(path: Path) -> bool:
 
 def read(path: Path) -> Demonstrations:
     """All rows."""
-    wanted = wanted_of(hdf5.names(path))
+    names = hdf5.names(path)
+    trajectories.check_spelling(names, path)
+    wanted = wanted_of(names)
     with hdf5.reading(path) as file:
         return demonstrations({name: hdf5.rows(file, path, name, "biuf", "[rows, ...]", _ANY) for name in wanted}, path)
 

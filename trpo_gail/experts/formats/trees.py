@@ -65,10 +65,13 @@ def _found(tree: Any, path: str | Path, depth: int) -> Demonstrations | None:
 def _of_mapping(held: Mapping[Any, Any], path: str | Path, depth: int) -> Demonstrations | None:
     found = _named(held)
     if _is_data(found):
+        trajectories.check_spelling(held, path)
         return _of_arrays(found, next((held[name] for name in batches.LENGTHS if name in held), None), path)
     within = {str(key): opened(value) for key, value in held.items()}
     episodes = {key: value for key, value in within.items() if isinstance(value, Mapping) and _is_data(_named(value))}
     if len(episodes) > 1:
+        for key, value in episodes.items():
+            trajectories.check_spelling(value, f"{path}: '{key}'")
         return trajectories.joined([_named(value) for value in episodes.values()], path, list(episodes))
     if depth >= _DEEPEST:
         return None
@@ -113,6 +116,7 @@ def _of_list(items: Sequence[Any], path: str | Path, depth: int) -> Demonstratio
     first = opened(items[0])
     if isinstance(first, Mapping) and _is_data(step := _named(first)):
         values = [_opened_to(Mapping, item, i, path) for i, item in enumerate(items)]
+        trajectories.check_spelling({key for value in values for key in value}, path)
         if _is_step(step):
             return transitions.demonstrations(_columns(values, path), path)
         return trajectories.joined([_named(value) for value in values], path)
@@ -132,6 +136,7 @@ def _of_lists(items: Sequence[Any], path: str | Path, depth: int) -> Demonstrati
     first = opened(episodes[0][0]) if episodes[0] else None
     if isinstance(first, Mapping) and _is_data(_named(first)):
         steps = [[_opened_to(Mapping, step, i, path) for i, step in enumerate(episode)] for episode in episodes]
+        trajectories.check_spelling(first, path)
         return trajectories.joined([_columns(episode, path) for episode in steps], path)
     if isinstance(first, (list, tuple)) and (order := _order(first)) is not None:
         return trajectories.joined([_tuple_columns(episode, order, path) for episode in episodes], path)
