@@ -66,6 +66,11 @@ def test_one_observation_more_than_actions_is_one_episode(tmp_path: Path) -> Non
     assert held.trajectories == 1 and held.final_observations is not None and held.final_observations[0, 0] == 6
 
 
+def test_columns_with_numbers_are_not_misspelt(tmp_path: Path) -> None:
+    held = load(npz(tmp_path, {"obs0": np.zeros(3), "Obs1": np.ones(3), "action0": np.zeros(3), "rew": np.ones(3)}))
+    assert held.observations.tolist() == [[0, 1]] * 3 and held.rewards is not None
+
+
 def test_a_folder_of_arrays(tmp_path: Path) -> None:
     for name, values in (FLAT | {"episode_ends": np.array([2, 5])}).items():
         np.save(tmp_path / f"{name}.npy", values)

@@ -163,6 +163,8 @@ def test_flat_arrays(tmp_path: Path) -> None:
         ),
         ('{"obs": [1e999], "action": 0}', "expected finite values"),
         ('{"obs": [], "action": []}', "x.json: "),
+        ('{"obs": [0.5], "action": 0, "rewrd": 1}', "'rewrd': unexpected here, did you mean reward"),
+        ('[[{"obs": [0.5], "action": 0, "doned": 1}]]', "'doned': unexpected here, did you mean done"),
         ("{'obs': 1}", "x.json: "),
         ('[{"obs": 1}', "x.json: expected JSON: "),
     ],

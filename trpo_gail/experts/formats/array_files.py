@@ -43,13 +43,13 @@ def read(path: Path) -> Demonstrations:
     arrays: Arrays
     if path.is_dir():
         files = _files(path)
-        trajectories.check_spelling(map(str.lower, files), path)
+        columns.check_names(files, path)
         arrays = {name: numpy_files.read(file) for name, file in files.items() if _is_wanted(name)}
     elif numpy_files.holds(path):
         arrays = _by_columns(numpy_files.read(path), path)
     else:
         names = npz.names(path)
-        trajectories.check_spelling(map(str.lower, names), path)
+        columns.check_names(names, path)
         with npz.reading(path) as archive:
             arrays = {name: archive.whole(name) for name in names if _is_wanted(name)}
     if any(values.dtype.hasobject for values in arrays.values()):

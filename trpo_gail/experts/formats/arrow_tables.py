@@ -72,6 +72,7 @@ def _rows(table: Table, path: Path) -> dict[str, np.ndarray]:
 
 
 def _of_episodes(table: Table, path: Path, known: Mapping[str, Any] | None) -> Demonstrations:
+    columns.check_names(table.columns, path)
     found = trajectories.named(dict(table.columns))
     cells = {name: _cells(column) for name, column in found.items()}
     episodes = [{name: values[i] for name, values in cells.items()} for i in range(table.rows)]

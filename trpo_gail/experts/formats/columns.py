@@ -8,7 +8,7 @@ or, if nothing says it, by breaks (`breaks`). N rows, E episodes.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -83,7 +83,7 @@ def grouped(columns: Mapping[str, np.ndarray], path: str | Path) -> Grouped:
     for field in ("observations", "actions"):
         if field not in members:
             raise UserError(f"{path}: no column is called {field}: expected {NAMES}; found {listed(columns)}")
-    check_spelling([*members, *others], path)
+    check_names(columns, path)
     fields = {}
     for field, called in members.items():
         name = min(called, key=_CALLED[field].index)  # the first name counts
@@ -115,6 +115,11 @@ def _labels(values: np.ndarray, where: str) -> np.ndarray:
     if values.dtype.kind not in "biuf" or not (np.isfinite(values) & (values == np.round(values))).all():
         raise UserError(f"{where}: expected whole numbers, found others")
     return values.astype(np.int64)
+
+
+def check_names(names: Iterable[str], where: str | Path) -> None:
+    """Raise UserError, which begins with `where`, for a column whose name seems to be a misspelt one."""
+    check_spelling((field(name) or name.strip().lower() for name in names), where)
 
 
 def field(name: str) -> str | None:

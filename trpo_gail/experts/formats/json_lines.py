@@ -142,6 +142,9 @@ def _of(values: Iterable[Any], path: Path) -> Demonstrations:
     kinds: set[str] = set()
     for number, value in enumerate(values):
         where = f"{path}: value {number}"
+        if number == 0:  # the others have the same keys
+            first = value[0] if isinstance(value, list) and value else value
+            columns.check_names(first if isinstance(first, dict) else (), where)
         if isinstance(value, list):  # steps of an episode
             inner = _Steps(path)
             for step in value:
