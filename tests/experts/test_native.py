@@ -195,7 +195,7 @@ MALFORMED = {
     "float flags": (edit("timeouts", lambda x: x / 2), r"'timeouts': expected booleans \[rows\], found dtype float"),
     "scalar action": (
         edit("actions", lambda x: x[:, 0]),
-        r"'actions': expected floats \[rows, action size\] or .*float32",
+        r"'actions': expected floats \[rows, action size\], or .*float32",
     ),
     "bad JSON": (attribute("env_kwargs", "{"), r"attribute 'env_kwargs': expected JSON, found '\{'"),
     "JSON list": (attribute("env_kwargs", "[1]"), r"attribute 'env_kwargs': expected a JSON object, found \[1\]"),
