@@ -47,8 +47,10 @@ def test_a_callback_that_says_no_on_one_rank_stops_all(found: dict[int | None, d
 
 
 def test_an_error_of_one_rank_is_raised_on_all(found: dict[int | None, dict[str, Any]]) -> None:
-    assert found[None]["stops"]["refused"] == ""
-    assert found[2]["stops"]["refused"] == "env: the function made int, expected a gymnasium.Env"
+    assert found[None]["stops"]["refused"] == ["", ""]
+    env, expert = found[2]["stops"]["refused"]
+    assert env == "env: the function made int, expected a gymnasium.Env"
+    assert expert.startswith("expert: 3 given, ")
 
 
 def test_an_error_that_nobody_catches_ends_all_ranks(tmp_path: Path) -> None:

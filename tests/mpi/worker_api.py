@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from trpo_gail import BC, GAIL, PPO, TRPO, EvalCallback, ExpertDataset, UserError, generate_expert_traj
+from trpo_gail import BC, GAIL, PPO, TRPO, Config, EvalCallback, ExpertDataset, UserError, generate_expert_traj, train
 
 SMALL: dict[str, Any] = {"num_envs": 4, "timesteps_per_batch": 256, "backend": "gymnasium", "vf_iters": 2}
 OBS = np.random.default_rng(0).normal(size=(20, 3)).astype(np.float32)
@@ -59,11 +59,17 @@ def stops() -> dict[str, Any]:
     model = TRPO("MlpPolicy", "Pendulum-v1", **SMALL)
     last = model.workers.size - 1
     model.learn(5000, callback=[EvalCallback(eval_freq=256, n_eval_episodes=3), lambda m, r: m.workers.rank != last])
-    refused = ""
-    try:
-        TRPO("MlpPolicy", "Pendulum-v1" if model.workers.main else (lambda: 3), **SMALL)
-    except UserError as error:
-        refused = str(error)
+    config = Config("Pendulum-v1", iterations=1, num_envs=4, timesteps_per_batch=64, eval_every=0, final_episodes=0)
+    main, refused = model.workers.main, []
+    for attempt in (
+        lambda: TRPO("MlpPolicy", "Pendulum-v1" if main else (lambda: 3), **SMALL),
+        lambda: train(config, "trained", quiet=True, expert="expert_pendulum.npz" if main else 3),
+    ):
+        try:
+            attempt()
+            refused.append("")
+        except UserError as error:
+            refused.append(str(error))
     assert model.workers.gather(refused) == [refused] * model.workers.size
     return {"iterations": model.learner.progress.iteration, "refused": refused}
 

@@ -36,5 +36,6 @@ def train(
     one that is open already; without it `quiet` makes one. A rank that the others have waited for during `rank_timeout`
     seconds ends all of them; 0 lets them wait. `track` names a tracker, wandb or trackio, that gets the metrics, too.
     """
-    held = None if expert is None else demonstrations_of(expert, "expert")
+    workers = workers or Workers.world()
+    held = None if expert is None else workers.together(lambda: demonstrations_of(expert, "expert"))
     return training.run(config, out, resume, quiet, workers, view, expert=held, rank_timeout=rank_timeout, track=track)

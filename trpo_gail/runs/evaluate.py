@@ -17,7 +17,7 @@ from trpo_gail.config.tree import Config
 from trpo_gail.envs import vector
 from trpo_gail.envs.sources import Source
 from trpo_gail.envs.vector import VectorEnv
-from trpo_gail.errors import UserError, shortened
+from trpo_gail.errors import UserError
 from trpo_gail.parallel import Workers
 from trpo_gail.policies.actor import PolicyActor
 from trpo_gail.policies.policy import Policy
@@ -38,7 +38,7 @@ from trpo_gail.sampling.rollout import (
 from trpo_gail.sampling.watched import Watched
 from trpo_gail.scores import scaled_score
 from trpo_gail.seeding import EVAL_NOISE, EVAL_RESET, reset_seeds, stream
-from trpo_gail.spaces import given
+from trpo_gail.spaces import alike, given
 from trpo_gail.spaces.actions import Actions
 from trpo_gail.spaces.spec import EnvSpec
 from trpo_gail.success import rule_of
@@ -236,18 +236,14 @@ def _lacks(file: Path) -> Any:
 
 def check_fits(found: EnvSpec, wanted: EnvSpec, whose: str) -> None:
     """Raise UserError unless a policy for the spec `wanted` can act in the environment of `found`."""
-    for name, kind in (("observation_space", _columns), ("executed_space", _acts)):
+    for name, kind in (("observation_space", alike.columns), ("executed_space", _acts)):
         if kind(found) != kind(wanted):
-            here, there = (shortened(str(getattr(spec, name)), 60) for spec in (found, wanted))
+            here, there = (alike.shown(getattr(spec, name)) for spec in (found, wanted))
             raise UserError(f"{whose}: {name.replace('executed', 'action')} {here}, expected {there} as the model has")
 
 
-def _columns(spec: EnvSpec) -> list[Any]:
-    return [(part.path, part.shape, part.kind, part.labels) for part in spec.observations.parts]
-
-
 def _acts(spec: EnvSpec) -> tuple[Any, ...]:
-    return type(spec.action_space), spec.actions.shape, spec.actions.labels, spec.action_scaling is None
+    return *alike.acts(spec), spec.action_scaling is None
 
 
 def read_policy(run: str | Path, which: str = "last") -> tuple[Policy, Config, EnvSpec, Path]:

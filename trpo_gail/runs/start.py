@@ -16,7 +16,7 @@ from trpo_gail import cloning
 from trpo_gail.build import make_policy
 from trpo_gail.config.leaves import flatten
 from trpo_gail.config.tree import CloningConfig, Config
-from trpo_gail.errors import UserError, shortened
+from trpo_gail.errors import UserError
 from trpo_gail.experts.data import Demonstrations
 from trpo_gail.networks.placing import share
 from trpo_gail.parallel import Workers
@@ -24,6 +24,7 @@ from trpo_gail.policies.policy import Policy
 from trpo_gail.records import Stats
 from trpo_gail.runs import checkpoint
 from trpo_gail.sampling.rollout import GivenUp
+from trpo_gail.spaces import alike
 from trpo_gail.spaces.spec import EnvSpec
 
 CLONE = "bc"  # in place of a run
@@ -95,30 +96,17 @@ def _checkpoint(run: str) -> Path:
 
 
 def _check_spaces(path: Path, theirs: EnvSpec, ours: EnvSpec) -> None:
-    if _columns(theirs) != _columns(ours):
-        pair = [_shown(spec.observation_space) for spec in (theirs, ours)]
+    if alike.columns(theirs) != alike.columns(ours):
+        pair = [alike.shown(spec.observation_space) for spec in (theirs, ours)]
         raise UserError(f"--init_policy: {path}: a policy for observations {pair[0]}, but {ours.id} has {pair[1]}")
-    if _acts(theirs) != _acts(ours):
-        pair = [_shown(spec.executed_space) for spec in (theirs, ours)]
+    if alike.acts(theirs) != alike.acts(ours):
+        pair = [alike.shown(spec.executed_space) for spec in (theirs, ours)]
         raise UserError(f"--init_policy: {path}: a policy for actions {pair[0]}, but {ours.id} has {pair[1]}")
     if (theirs.action_scaling is None) != (ours.action_scaling is None):
         units, flag = (
             ("[-1, 1]", "action_scaling") if theirs.action_scaling else ("the environment", "no_action_scaling")
         )
         raise UserError(f"--init_policy: {path}: its policy acts in units of {units}: --{flag} expected")
-
-
-def _shown(space: object) -> str:
-    """Bounds are printed in columns, whose blanks a message has no room for."""
-    return shortened(" ".join(str(space).split()), 45)
-
-
-def _columns(spec: EnvSpec) -> list[Any]:
-    return [(part.path, part.shape, part.kind, part.labels) for part in spec.observations.parts]
-
-
-def _acts(spec: EnvSpec) -> tuple[Any, ...]:
-    return type(spec.action_space), spec.actions.shape, spec.actions.labels
 
 
 def _check_network(path: Path, theirs: Config, ours: Config) -> None:

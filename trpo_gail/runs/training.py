@@ -72,14 +72,7 @@ def run(
     rank_timeout: float = LIMIT_S,
     track: str | None = None,
 ) -> dict[str, Any]:
-    """Train, or go on training; returns the summary. Raises UserError, on all ranks, for what the user got wrong.
-
-    `out` is the run folder; by default one in `runs/` is named after environment, seed and time. `workers` are by default
-    all ranks of `mpirun`, or this process alone. `expert` takes the place of the file that `config.expert` names: the run
-    folder keeps a copy with which the run can be resumed. `view` is one that is open already; without it
-    `quiet` makes one. A rank that the others have waited for during `rank_timeout` seconds ends all of them; 0 lets them
-    wait. `track` names a tracker, wandb or trackio, that gets the metrics, too.
-    """
+    """As `trpo_gail.train` (api/training.py), whose arguments these are; of `expert`, the demonstrations themselves."""
     workers = workers or Workers.world()
     with workers.watched(rank_timeout):
         return _run(config, out, resume, quiet, workers, view, expert, track)

@@ -1,0 +1,23 @@
+"""Whether a policy for one environment's spaces can act in another's, and how messages show spaces."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from trpo_gail.errors import shortened
+from trpo_gail.spaces.spec import EnvSpec
+
+
+def columns(spec: EnvSpec) -> list[Any]:
+    """What must be equal of two environments' observations."""
+    return [(part.path, part.shape, part.kind, part.labels) for part in spec.observations.parts]
+
+
+def acts(spec: EnvSpec) -> tuple[Any, ...]:
+    """What must be equal of their actions, but for units."""
+    return type(spec.action_space), spec.actions.shape, spec.actions.labels
+
+
+def shown(space: object) -> str:
+    """Bounds are printed in columns, whose blanks a message has no room for."""
+    return shortened(" ".join(str(space).split()), 45)
