@@ -89,9 +89,8 @@ def test_the_command_line_makes_what_python_gave(
 
 def test_where_no_name_makes_it_one_line_says_what_to_do(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run = str(tmp_path / "run")
-    with pytest.warns(
-        UserWarning, match=r"^run_folder: no name makes .*<lambda> is not at the top .*`trpo-gail evaluate "
-    ):
+    told = r"^run_folder: the command line cannot .*<lambda> is not at the top .*cannot resume .*`trpo-gail evaluate "
+    with pytest.warns(UserWarning, match=told):
         model = TRPO("MlpPolicy", lambda: toys.Walk(), run_folder=run, max_episode_steps=3, **SMALL)
     model.learn(64)
     assert main(["evaluate", run]) == 2

@@ -177,8 +177,9 @@ class LearningModel(Model):
         yield from opening.cautions(self.config, self.spec, self._expert, self._task())
         if self._folder is not None and self._setting.env_lacks:
             yield (
-                f"run_folder: no name makes this environment again ({self._setting.env_lacks}), so that `trpo-gail evaluate "
-                '--env MODULE:NAME` is needed there: expected as env "MODULE:ID", or a function at the top of a module'
+                f"run_folder: the command line cannot make this environment again ({self._setting.env_lacks}): it cannot "
+                "resume the run, and evaluates it by `trpo-gail evaluate RUN --env MODULE:NAME` alone; expected as env "
+                '"MODULE:ID", or a function at the top of a module'
             )
 
     def _say(self) -> None:
