@@ -26,7 +26,7 @@ from trpo_gail.adversaries.network import DiscriminatorNetwork
 from trpo_gail.adversaries.pay import Pay
 from trpo_gail.adversaries.replay import Past, Replay
 from trpo_gail.adversaries.rewards import FORMS
-from trpo_gail.adversaries.update import Rows, Updater, settled
+from trpo_gail.adversaries.update import Rows, Update, Updater, settled
 from trpo_gail.adversaries.view import View
 from trpo_gail.config.tree import Config, DiscriminatorConfig
 from trpo_gail.errors import UserError
@@ -211,16 +211,19 @@ class Discriminator:
 
     def _updates(self, sides: tuple[_Side, _Side], drawn: Iterable[Draw], rng: np.random.Generator) -> Stats:
         """Take the updates; means over all rows of all of them."""
-        like = self.adam.flat.vector
-        totals, taken = torch.zeros(measures.SUMS + 2, dtype=torch.float64, device=like.device), 0
+        made: list[Update] = []
         for draw in drawn:
             ours, theirs = sides[0].rows(draw.learner), sides[1].rows(draw.expert)
-            update = self._updater.step(ours, theirs, draw, rng)
-            totals += torch.cat([update.totals, torch.stack([update.penalty, update.gradient_norm])])
-            taken += update.taken
-        totals = totals.cpu()
-        summed = self.workers.sum_tensor(totals[:-1])
-        stats = measures.stats(summed[:-1]) | {"d_gradient_norm": float(totals[-1]) / max(taken, 1)}
+            made.append(self._updater.step(ours, theirs, draw, rng))
+        taken = sum(update.taken for update in made)
+        outputs = [update.outputs[: update.learners] for update in made]
+        learners = sum(map(len, outputs))
+        outputs += [update.outputs[update.learners :] for update in made]
+        totals = measures.sums(self._loss, torch.cat(outputs), learners)
+        penalty = torch.stack([update.penalty for update in made]).sum()
+        norm = torch.stack([update.gradient_norm for update in made]).sum()
+        summed = self.workers.sum_tensor(torch.cat([totals, penalty[None]]).cpu())
+        stats = measures.stats(summed[:-1]) | {"d_gradient_norm": float(norm) / max(taken, 1)}
         if self.config.gradient_penalty:
             stats |= {"d_gradient_penalty": float(summed[-1]) / max(taken, 1)}
         if self.config.rest_above is not None:

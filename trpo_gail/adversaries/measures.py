@@ -1,4 +1,4 @@
-"""What an update of a discriminator is judged by: sums over rows, from which statistics over all ranks are made."""
+"""What the updates of a discriminator are judged by: sums over rows, from which statistics over all ranks are made."""
 
 from __future__ import annotations
 
@@ -12,13 +12,12 @@ from torch.nn.functional import softplus
 from trpo_gail.adversaries.losses import Loss
 from trpo_gail.records import LOGIT_EDGES, Stats, logit_below
 
-_MEANS = 11
-SUMS = _MEANS + 2 * len(LOGIT_EDGES)
+_MEANS = 11  # sums before the histograms
 
 
 def sums(loss: Loss, output: Tensor, learners: int) -> Tensor:
-    """Sums over the rows [B] of a network's outputs, the learner's first: float64 [SUMS], for `stats`. They stay on the
-    device, so that an update does not wait for it."""
+    """Sums over the rows [B] of a network's outputs, the learner's first: float64, for `stats`. They stay on the device,
+    so that an update does not wait for it."""
     out = output.double()
     x, lost = loss.logit(out), loss.values(out, learners)
     on_learner, on_expert = x[:learners], x[learners:]

@@ -68,7 +68,8 @@ class Updater:
         """One step of Adam, unless D rests. A collective; `rng` is the same on all ranks."""
         if self._config.rest_above is not None:
             look = self._look(ours, theirs)
-            if measures.accuracy(self._workers.sum_tensor(look.totals)) > self._config.rest_above:
+            totals = measures.sums(self._loss, look.outputs, look.learners)
+            if measures.accuracy(self._workers.sum_tensor(totals)) > self._config.rest_above:
                 return look
         mixed = self._mixture(ours, theirs, draw, rng)
         take = self._autograd if self._by_autograd else self._by_hand
@@ -78,9 +79,8 @@ class Updater:
     def _look(self, ours: Rows, theirs: Rows) -> Update:
         """What D makes of the rows, without a step."""
         both = _Joined.of([ours, theirs])
-        totals = measures.sums(self._loss, self._outputs(self._network.net(both.z), both), len(ours.z))
-        nothing = totals.new_zeros(())
-        return Update(totals, nothing, nothing, taken=False)
+        nothing = torch.zeros((), dtype=torch.float64, device=both.z.device)
+        return Update(self._outputs(self._network.net(both.z), both), len(ours.z), nothing, nothing, taken=False)
 
     def _outputs(self, out: Tensor, rows: _Joined) -> Tensor:
         x = self._network.inputs.choose(out, rows.actions)
@@ -106,23 +106,24 @@ class Updater:
         return both if mixed is None else both.and_(mixed.rows, self._network)
 
     def _by_hand(self, both: _Joined, mixed: _Mixture | None, draw: Draw, rng: np.random.Generator) -> Update:
-        totals, rows = torch.zeros(measures.SUMS, dtype=torch.float64, device=both.z.device), self._with(both, mixed)
+        rows, outputs = self._with(both, mixed), []
 
         def slope(out: Tensor) -> Tensor:
             x = self._outputs(out, rows)
             plain = x[: len(both.z)]
-            totals.copy_(measures.sums(self._loss, plain, both.learners))
+            outputs.append(plain)
             by_output = self._slope(plain, both.learners, draw) if mixed is None else mixed.slope(x, len(both.z))
             return self._network.inputs.choose_back(by_output, out, rows.actions)
 
-        points, penalties = self._penalised(both, draw, rng), [totals.new_zeros(())]
+        points = self._penalised(both, draw, rng)
+        penalties = [torch.zeros((), dtype=torch.float64, device=both.z.device)]
 
         def penalise(into: list[Tensor]) -> None:
             if points:
                 penalties.append(self._add_penalty(points, into))
 
         self._adam.step(rows.z, slope, draw.counts[0], penalise)
-        return Update(totals, self._adam.mean_gradient.double().norm(), penalties[-1] / draw.counts[0])
+        return Update(outputs[0], both.learners, self._gradient_norm(), penalties[-1] / draw.counts[0])
 
     def _autograd(self, both: _Joined, mixed: _Mixture | None, draw: Draw, rng: np.random.Generator) -> Update:
         rows = self._with(both, mixed)
@@ -141,8 +142,11 @@ class Updater:
                 total = total + self._penalty_weight * penalty
             gradient = self._adam.flat.gradient(total).double()
         self._adam.descend(gradient, draw.counts[0])
-        totals = measures.sums(self._loss, plain, both.learners)
-        return Update(totals, self._adam.mean_gradient.double().norm(), penalty.detach().double() / draw.counts[0])
+        penalty = penalty.detach().double()
+        return Update(plain, both.learners, self._gradient_norm(), penalty / draw.counts[0])
+
+    def _gradient_norm(self) -> Tensor:
+        return self._adam.mean_gradient.double().norm()
 
     # ---- the gradient penalty: the mean of (|gradient of the output by the inputs| - target)^2 ------------------------
 
@@ -203,10 +207,11 @@ def _lengths(slopes: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class Update:
-    """What an update has seen, on the device: sums for the statistics, of this rank; the length of the mean gradient, of
-    all ranks; the penalty, of this rank's rows."""
+    """What an update has seen, on the device: outputs [b] of this rank's rows, the learner's first; the length of the mean
+    gradient, of all ranks; the penalty, of this rank's rows."""
 
-    totals: Tensor
+    outputs: Tensor
+    learners: int
     gradient_norm: Tensor
     penalty: Tensor
     taken: bool = True  # False if D rests: there was no step
