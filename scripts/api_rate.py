@@ -30,7 +30,7 @@ BY_COMMAND = """
 import json, sys, time
 from trpo_gail.algorithm import train
 from trpo_gail.cli import main
-from trpo_gail.runs import training
+from trpo_gail.runs import session
 env, expert, steps, out = sys.argv[1:]
 ends = []
 def timed(learner, config, workers, after):
@@ -42,7 +42,7 @@ def timed(learner, config, workers, after):
     reason = train(learner, config, workers, then)
     ends.append(learner.progress.steps)
     return reason
-training.train = timed
+session.train = timed
 main(["train", env, "--expert", expert, "--steps", steps, "--eval_every", "0", "--final_episodes", "0", "--out", out])
 print(json.dumps([ends[-1], ends[-2] - ends[0]]))
 """

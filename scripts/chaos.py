@@ -106,8 +106,9 @@ def be_rank(arguments: list[str]) -> int:
         _hold(1, [0])
     from trpo_gail.cli import main
     from trpo_gail.learner import Learner
-    from trpo_gail.runs import checkpoint, training
+    from trpo_gail.runs import checkpoint
     from trpo_gail.runs.evaluate import Evaluator
+    from trpo_gail.runs.session import Session
     from trpo_gail.system import whole_file
 
     if moment == "save":
@@ -119,7 +120,7 @@ def be_rank(arguments: list[str]) -> int:
     if moment == "evaluation":
         _before(Evaluator, "run", hold)
     if moment == "summary":
-        _before(training._Session, "_finish", functools.partial(_hold, 1, [0]))
+        _before(Session, "_finish", functools.partial(_hold, 1, [0]))
     if forget:
         _forget(Learner, forget.split("/"))
     return main(line)

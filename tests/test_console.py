@@ -237,7 +237,7 @@ def run(*arguments, **more):
     time.sleep(0.3)
     raise trpo_gail.errors.UserError("too early")
 training = types.ModuleType("trpo_gail.runs.training")
-training.run, training.check_resume = run, None
+training.run = run
 sys.modules["trpo_gail.runs.training"] = training
 import trpo_gail.errors
 from trpo_gail.cli import main

@@ -21,7 +21,7 @@ from trpo_gail.build import make_learner
 from trpo_gail.commands.train import parse_flags
 from trpo_gail.learner import Learner
 from trpo_gail.parallel import Workers
-from trpo_gail.runs.training import prepare
+from trpo_gail.runs.preparing import prepare
 from trpo_gail.sampling.rollout import Rollout
 from trpo_gail.seeding import MINIBATCH, stream
 

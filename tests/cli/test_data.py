@@ -14,7 +14,7 @@ from run_files import metrics
 
 import trpo_gail
 from trpo_gail.cli import main
-from trpo_gail.runs.training import closing_lines
+from trpo_gail.runs.closing import closing_lines
 
 POINT_NAV = str(Path(EXPERT).with_name("PointNav2D-v0.h5"))
 SHORT = ["--iterations", "1", "--timesteps_per_batch", "64", "--num_envs", "2", "--final_episodes", "1", "--quiet"]

@@ -231,7 +231,7 @@ def test_a_second_ctrl_c_ends_a_run_and_names_the_last_checkpoint(
         signal.raise_signal(signal.SIGINT)
         time.sleep(5.0)
 
-    monkeypatch.setattr("trpo_gail.runs.training.train", waits)
+    monkeypatch.setattr("trpo_gail.runs.session.train", waits)
     assert main(["train", "--out", str(out), "--resume", "--iterations", "5", "--quiet"]) == 130
     first, second = (line for line in capfd.readouterr().err.splitlines() if line.startswith("trpo-gail"))
     assert first == "trpo-gail: SIGINT: ends after this iteration and saves; Ctrl-C again ends it at once"

@@ -26,7 +26,8 @@ from trpo_gail.errors import UserError
 from trpo_gail.experts.load import load
 from trpo_gail.parallel import Workers
 from trpo_gail.runs import start
-from trpo_gail.runs.training import run, saved_config
+from trpo_gail.runs.resuming import saved_config
+from trpo_gail.runs.training import run
 
 HOPPER = str(Path(EXPERT).with_name("Hopper-v4.h5"))
 SMALL = ("--num_envs", "2", "--timesteps_per_batch", "64", "--iterations", "4", "--eval_every", "100",

@@ -18,7 +18,7 @@ import torch.utils.tensorboard  # noqa: F401
 from test_compare import EXPERT, tables
 
 import trpo_gail.reports.run_report
-import trpo_gail.runs.training  # noqa: F401
+import trpo_gail.runs.session  # noqa: F401
 from trpo_gail.cli import main
 from trpo_gail.runs.run_folder import read_metrics
 from trpo_gail.studies import runner

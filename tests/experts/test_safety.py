@@ -18,7 +18,7 @@ from trpo_gail.errors import UserError
 from trpo_gail.experts.files import apart
 from trpo_gail.experts.load import read
 from trpo_gail.hangs import Pulse
-from trpo_gail.runs.training import look_once
+from trpo_gail.runs.preparing import look_once
 
 REPOSITORY = Path(__file__).parents[2]
 

@@ -21,7 +21,8 @@ from trpo_gail.config.tree import DiscriminatorConfig, PolicyConfig
 from trpo_gail.learner import Learner
 from trpo_gail.parallel import Workers
 from trpo_gail.runs import checkpoint
-from trpo_gail.runs.training import prepare, saved_config
+from trpo_gail.runs.preparing import prepare
+from trpo_gail.runs.resuming import saved_config
 from trpo_gail.sampling import transitions
 from trpo_gail.sampling.batch import number_rows
 from trpo_gail.sampling.transitions import Transitions

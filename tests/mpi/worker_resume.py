@@ -13,7 +13,8 @@ from typing import Any
 
 from trpo_gail.config.tree import CloningStartConfig, Config, CriticConfig, PPOConfig
 from trpo_gail.parallel import Workers
-from trpo_gail.runs.training import run, saved_config
+from trpo_gail.runs.resuming import saved_config
+from trpo_gail.runs.training import run
 
 EXPERTS = Path(__file__).parents[2] / "expert_data"
 

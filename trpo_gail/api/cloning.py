@@ -26,7 +26,7 @@ from trpo_gail.parallel import Workers
 from trpo_gail.policies.policy import Policy
 from trpo_gail.records import Record, Stats
 from trpo_gail.runs import checkpoint, start
-from trpo_gail.runs.training import prepare
+from trpo_gail.runs.preparing import prepare
 
 
 class BC(Model):

@@ -37,8 +37,8 @@ from trpo_gail.policies.policy import Policy
 from trpo_gail.records import Record
 from trpo_gail.runs import checkpoint, opening, start
 from trpo_gail.runs.console import View
+from trpo_gail.runs.preparing import in_rows, prepare
 from trpo_gail.runs.stuck import Stuck
-from trpo_gail.runs.training import in_rows, prepare
 from trpo_gail.sampling.rollout import GivenUp, never
 from trpo_gail.system.stopping import Interrupted, StopRequest
 

@@ -79,7 +79,7 @@ def training(config: Config, seconds: float, iterations: int, workers: TimedWork
     counted (caches and lazy imports). Nothing is evaluated or written."""
     from trpo_gail.algorithm import train
     from trpo_gail.build import make_learner
-    from trpo_gail.runs.training import prepare
+    from trpo_gail.runs.preparing import prepare
 
     _, expert, env = prepare(config, None, workers, _random_demonstrations(config))
     learner = make_learner(config, env, None if expert is None else expert.transitions(), workers)

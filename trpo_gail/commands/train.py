@@ -93,10 +93,11 @@ def _following(made: TrainArguments, given: Given) -> TrainArguments:
 
 
 def _train(given: TrainArguments, saved: Config | None, workers: list[Workers], view: View) -> None:
-    from trpo_gail.runs.training import check_resume
     from trpo_gail.runs.training import run as run_session
 
     if saved:
+        from trpo_gail.runs.resuming import check_resume
+
         check_resume(saved, given.config, Path(str(given.out)))
     run_session(
         given.config,
@@ -116,7 +117,7 @@ def _saved(path: Path) -> Config | None:
 
     if is_unbegun(path):
         return None
-    from trpo_gail.runs.training import saved_config
+    from trpo_gail.runs.resuming import saved_config
 
     return saved_config(path)
 

@@ -17,7 +17,7 @@ from trpo_gail.errors import UserError
 from trpo_gail.exports.reward_function import KIND, RewardFunction, content_of
 from trpo_gail.parallel import Workers
 from trpo_gail.runs import checkpoint
-from trpo_gail.runs.training import demonstrations_of
+from trpo_gail.runs.preparing import demonstrations_of
 from trpo_gail.sampling.transitions import Transitions
 from trpo_gail.spaces.spec import EnvSpec
 

@@ -23,11 +23,12 @@ from trpo_gail.experts.data import Demonstrations
 from trpo_gail.parallel import Workers
 from trpo_gail.records import Stats
 from trpo_gail.runs import checkpoint, start
+from trpo_gail.runs.closing import closing_lines
 from trpo_gail.runs.console import View
 from trpo_gail.runs.evaluate import Evaluator, final_scores
+from trpo_gail.runs.preparing import prepare, sent
 from trpo_gail.runs.run_folder import FORMAT, RunFolder, default_path, is_unbegun, provenance
 from trpo_gail.runs.setting import Setting
-from trpo_gail.runs.training import closing_lines, prepare, sent
 from trpo_gail.spaces.spec import EnvSpec
 
 

@@ -1,0 +1,33 @@
+"""The lines that are printed at the end of a run."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from trpo_gail.scores import hardly_differ
+
+
+def closing_lines(summary: dict[str, Any]) -> list[str]:
+    """The lines that are printed at the end."""
+    done = summary["stopped"] in ("steps", "iterations")
+    if done and not summary["episodes"]:
+        return ["saved, and not evaluated (--final_episodes 0)"]
+    if summary["return_mean"] is None:
+        return [f"stopped by {summary['stopped']} at {summary['steps']:,} steps, saved; --resume goes on"]
+
+    def number(value: float | None) -> str:
+        return "unknown" if value is None else f"{value:.2f}"
+
+    lines = [
+        f"learned return  {number(summary['return_mean'])} ± {number(summary['return_std'])} "
+        f"(deterministic, {summary['episodes']} episodes)",
+        f"expert return   {number(summary['expert_return_mean'])}",
+        f"random return   {number(summary['random_return_mean'])}",
+        f"scaled score    {number(summary['scaled_score'])} (0 random, 1 expert)",
+    ]
+    if (share := summary.get("success_rate")) is not None:
+        lines.insert(1, f"success rate    {share:.1%} (random {summary['random_success_rate'] or 0.0:.1%})")
+    spread = summary["random_return_std"], summary["episodes"]
+    if hardly_differ(summary["expert_return_mean"], summary["random_return_mean"], *spread):
+        lines.append("                expert and random return hardly differ, so that the score says little")
+    return lines

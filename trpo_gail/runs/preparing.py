@@ -1,0 +1,210 @@
+"""What a run needs, checked before any folder is made: demonstrations, environments, and what `auto` becomes."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+
+from trpo_gail.config.tree import Config
+from trpo_gail.envs import vector
+from trpo_gail.envs.sources import Source
+from trpo_gail.envs.vector import VectorEnv
+from trpo_gail.errors import UserError
+from trpo_gail.experts import catalogue
+from trpo_gail.experts.checks import fit
+from trpo_gail.experts.data import Demonstrations
+from trpo_gail.experts.files import apart
+from trpo_gail.experts.load import load, read
+from trpo_gail.experts.rows import as_rows
+from trpo_gail.magnitudes import too_large
+from trpo_gail.parallel import Workers
+from trpo_gail.runs import start
+from trpo_gail.runs.resuming import saved_setting
+from trpo_gail.runs.run_folder import (
+    EXPERT,
+)
+from trpo_gail.runs.setting import Setting
+from trpo_gail.spaces.spec import EnvSpec
+
+
+def prepare(
+    config: Config,
+    resumed: Path | None,
+    workers: Workers,
+    given: Demonstrations | None = None,
+    envs: Source | None = None,
+    before: Setting | None = None,
+) -> tuple[Setting, Demonstrations | None, VectorEnv]:
+    """Check files, environment and numbers; everything that can be the user's mistake, before any folder is made.
+
+    `given` are demonstrations in place of a file, `envs` makes environments in place of an id. `before` is the setting of
+    the resumed run, where the caller knows it: another host's folder cannot be read.
+    """
+    if workers.size > config.num_envs:
+        raise UserError(
+            f"--num_envs: {config.num_envs} environments for {workers.size} ranks: every rank needs one, "
+            "so give more environments or start fewer ranks"
+        )
+    workers.device(config.device)
+    if resumed and before is None:
+        before = saved_setting(resumed)
+    recorded = dataclasses.asdict(before) if before else None
+    expert, source = None, demonstrations_file(config, resumed, before) if given is None else given
+    if source is None and config.imitates:
+        raise UserError(f"--expert: a file of demonstrations is needed ({_where(config.env)})")
+    if source is not None:  # who does not imitate is only compared with it
+        expert = load(source, config.trajectories, config.subsample)
+        if recorded and expert.sha256 != recorded["expert_sha256"]:
+            raise UserError(
+                f"--resume: {source} is no longer the file that {resumed} was made with (its SHA-256 differs)"
+            )
+        if config.fixed_horizon:
+            _refuse_other_lengths(expert)
+    wanted = config.backend if envs is None else "gymnasium"
+    backend = recorded["backend"] if recorded else vector.resolve_backend(config.env, wanted)
+    env = _environments(config, backend, workers, envs)
+    if expert is not None:
+        expert = _acted(as_rows(expert, env.spec), config, env.spec)
+    if config.init_policy == start.CLONE:
+        start.check_demonstrations(expert)
+    setting = Setting(**recorded) if recorded else _setting(config, expert, env, backend)
+    if envs is not None and not recorded:
+        setting = dataclasses.replace(setting, env_lacks=envs.reference.lacks)
+    if expert is not None:
+        expert = _in_units(expert, env.spec, config.dtype)
+    return setting, expert, env.viewed(setting.actions)
+
+
+def in_rows(expert: Demonstrations, config: Config, spec: EnvSpec) -> Demonstrations:
+    """Demonstrations as the learner of an environment takes them, with actions in the policy's units. Raises UserError."""
+    return _in_units(_acted(as_rows(expert, spec), config, spec), spec, config.dtype)
+
+
+def demonstrations_of(folder: Path, config: Config, spec: EnvSpec, moved: str | None = None) -> Demonstrations:
+    """What a run imitates, as its adversary saw it, without the environment. `moved` is where the file is now.
+
+    Raises UserError if the file is gone, or is another than the run was made with.
+    """
+    recorded = saved_setting(folder)
+    source = catalogue.located(moved) if moved else demonstrations_file(config, folder, recorded)
+    assert source is not None, "a run that imitates has demonstrations"
+    if not Path(source).exists():
+        raise UserError(
+            f"{source}: no such file, the demonstrations of {folder} expected (--expert says where they are)"
+        )
+    expert = load(source, config.trajectories, config.subsample)
+    if expert.sha256 != recorded.expert_sha256:
+        raise UserError(f"{source}: not the file that {folder} was made with (its SHA-256 differs)")
+    return in_rows(expert, config, spec)
+
+
+def look_once(path: str | None, workers: Workers) -> None:
+    """One rank of each host looks at the structure of an HDF5 file in a process apart, and tells the others."""
+    if path is not None and workers.size > 1:
+        file = catalogue.located(path)
+        with workers.pulse.within_limits():
+            found = apart.looked(file) if workers.local_rank == 0 else None
+        apart.tell(workers.gather(found))
+
+
+def sent(source: str | Path | None, workers: Workers) -> Demonstrations | None:
+    """What a file of demonstrations holds, from rank 0 to ranks whose host lacks the file. None if rank 0's host lacks it,
+    too, and on a rank that is to read it itself. A collective. Raises UserError if rank 0 cannot read it.
+    """
+    lacking = workers.gather(source is not None and not catalogue.located(source).exists())
+    if lacking[0] or not any(lacking):
+        return None
+    held = workers.share(workers.together(lambda: read(str(source)) if workers.main else None))
+    return held if workers.main or lacking[workers.rank] else None
+
+
+def demonstrations_file(config: Config, resumed: Path | None, recorded: Setting | None) -> str | Path | None:
+    """The file of demonstrations: the one that is named, or else the one that the run was made with."""
+    before = recorded.expert if recorded else None
+    if config.expert is not None and (before is None or catalogue.located(config.expert).exists()):
+        return catalogue.located(config.expert)
+    if before is None or Path(before).exists() or resumed is None:
+        return before
+    return resumed / EXPERT if Path(before).match(EXPERT) else before  # the run folder was moved
+
+
+def _where(env: str) -> str:
+    """Where demonstrations of an environment are."""
+    if env in catalogue.bundled():
+        return f"--expert {env} takes episodes that come with the package"
+    return "docs/expert_data.md says of which formats"
+
+
+def _acted(expert: Demonstrations, config: Config, spec: EnvSpec) -> Demonstrations:
+    """Demonstrations whose actions, if they hold none, are zeros at which no part of the run looks. Raises UserError if one
+    would look."""
+    if expert.has_actions:
+        return expert
+    if config.sees_actions:
+        raise UserError(
+            f"{expert.path}: holds no actions, at which this run would look: expected a file with actions, or --adversary "
+            "gail with --discriminator.inputs state next_state"
+        )
+    zeros = spec.executed.zeros(len(expert.observations))
+    origin = dataclasses.replace(expert.provenance, action_view="raw")
+    return dataclasses.replace(expert, actions=zeros, provenance=origin)
+
+
+def _in_units(expert: Demonstrations, spec: EnvSpec, dtype: str) -> Demonstrations:
+    """Demonstrations whose actions are in the policy's units. Raises UserError if they become too large."""
+    if spec.action_scaling is None:
+        return expert
+    units = spec.action_scaling.normalised(expert.actions)
+    if (value := too_large(units, dtype)) is not None:
+        raise UserError(
+            f"{expert.path}: dataset 'actions': {value:g} in units of the environment's bounds, too large for "
+            f"{dtype}; --no_action_scaling leaves actions as they are"
+        )
+    return dataclasses.replace(expert, actions=units)
+
+
+def _refuse_other_lengths(expert: Demonstrations) -> None:
+    lengths = expert.episode_lengths[: expert.finished]
+    if len(found := np.unique(lengths)) > 1:
+        raise UserError(
+            f"--fixed_horizon: {expert.path} has episodes of {found[0]} to {found[-1]} steps, expected the same length of all"
+        )
+
+
+def _environments(config: Config, backend: vector.Backend, workers: Workers, source: Source | None = None) -> VectorEnv:
+    """This rank's environments, tried for a step. Raises UserError."""
+    by_steps = config.sampling == "steps"
+
+    def make(number: int) -> VectorEnv:
+        settings = config.env_settings
+        return vector.make(config.env, number, backend, threads=workers.threads(), source=source, **settings)
+
+    mine = len(workers.block(config.num_envs))
+    env = make(mine)
+    vector.try_out(env, early_reset=by_steps)
+    if not by_steps:  # its episodes are under way, and whoever wants whole ones may refuse to be reset now
+        env.close()
+        env = make(mine)
+    if mine == 1 and 0 < config.eval_every <= config.steps:
+        try:
+            make(1).close()
+        except UserError as error:
+            raise UserError(
+                f"{error}: beside the training's environment there can be no other for the periodic evaluations; "
+                "--eval_every 0 evaluates at the end, when that one is closed"
+            ) from error
+    return env
+
+
+def _setting(config: Config, expert: Demonstrations | None, env: VectorEnv, backend: vector.Backend) -> Setting:
+    override = None if config.actions == "auto" else config.actions
+    if env.spec.actions.bounds is None:
+        override = "raw"  # there is nothing to clip to
+    if expert is None:
+        # A policy trained on the environment's reward is an expert to be: raw, as the paper's were.
+        return Setting(backend, override or "raw", "without demonstrations", None, None)
+    fit.check(expert, env.spec, config.dtype)
+    actions, reason = fit.action_view(expert, env.spec.executed_space, override)
+    return Setting(backend, actions, reason, str(Path(expert.path).absolute()), expert.sha256)
