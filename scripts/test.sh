@@ -41,8 +41,8 @@ if [[ $quick ]]; then
 else
     step types mypy
     step "unit tests" pytest -n 2 --dist worksteal -m "not long" --ignore=tests/mpi tests
-    # One at a time, since each of these keeps both cores busy. Last, so that the output ends with pytest's summary.
-    step "tests under mpirun" pytest -m "not long" tests/mpi
+    # By files, whose tests share what they have trained. Two at a time: ranks wait asleep, and some of them for seconds.
+    step "tests under mpirun" pytest -n 2 --dist loadfile -m "not long" tests/mpi
 fi
 
 if ((${#failed[@]})); then
