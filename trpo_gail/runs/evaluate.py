@@ -42,6 +42,7 @@ from trpo_gail.spaces import alike, given
 from trpo_gail.spaces.actions import Actions
 from trpo_gail.spaces.spec import EnvSpec
 from trpo_gail.success import rule_of
+from trpo_gail.system.memory import give_back
 from trpo_gail.system.terminal import warn
 
 MOST_ENVS = 64  # of one evaluation, over all ranks
@@ -67,6 +68,7 @@ class Evaluator:
             mine = None
             with contextlib.suppress(GivenUp):
                 mine = [done for _, done in self.rollouts(actor, episodes, stream, stochastic=stochastic)]
+        give_back()  # the rows of all these episodes
         parts: list[Episodes] = []
         for share in self.workers.gather(mine):
             if share is None:

@@ -34,6 +34,7 @@ from trpo_gail.sampling.rollout import (
 from trpo_gail.sampling.watched import Watched
 from trpo_gail.seeding import TRAIN_NOISE, TRAIN_RESET, reset_seeds
 from trpo_gail.success import rule_of
+from trpo_gail.system.memory import give_back
 
 
 class Sampler:
@@ -82,6 +83,7 @@ class Sampler:
         self._begin()
         self.restarts += 1
         self._actions = []
+        give_back()  # the environments of before
 
     def _begin(self) -> None:
         self._position = Position.start(self.env, self._reset_seeds(self.restarts))
