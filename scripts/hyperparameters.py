@@ -16,6 +16,7 @@ from typing import Any
 
 from results_table import given, rows_of
 
+from trpo_gail.adversaries import rewards
 from trpo_gail.commands.train import parse_flags
 from trpo_gail.config.files import from_dict
 from trpo_gail.config.leaves import flatten
@@ -31,9 +32,9 @@ WIDTH = 118
 HEAD = """\
 # Settings by environment
 
-What was run on each environment, and what came of it: `python scripts/hyperparameters.py` makes this page from
-`results/`, and a test compares the two. The first table has one line for each folder of runs, the sections below have
-the commands.
+Most tasks need no flags but the demonstrations: `trpo-gail train ENV --expert FILE`. This page has what was run on
+each environment, and what came of it; `python scripts/hyperparameters.py` makes it from `results/`, and a test compares
+the two. The first table has one line for each folder of runs, the sections below have the commands.
 
 - *Expert* is the mean return of the trajectories that the learner was given, and *pairs* is how many of their pairs it
   was given. If their file is not in the repository, *expert* is the mean over the whole file, and *pairs* is a dash.
@@ -41,8 +42,8 @@ the commands.
   the median over seeds of the first periodic evaluation at or above the bar, in steps and in seconds; *never* if half
   of the seeds did not get there. *Held*: the last three evaluations are at or above it, in so many seeds.
 - *Curve*: the evaluations, the median over seeds, from a random policy (▁) to the bar (█).
-- *Settings* says whether the command does the same today. The default has moved on since some of these runs: the
-  sections name the settings that are others now.
+- *Settings* says whether the command does the same today, or had *earlier* defaults. The sections name the settings
+  that are others now. *Automatic* is a default that goes by what the run sees (`trpo-gail train --help` says how).
 
 Seconds are those of a shared machine of two cores, beside other work.
 
@@ -156,15 +157,27 @@ def since(content: dict[str, Any], name: str) -> str:
     try:
         then = flatten(from_dict(Config, content["config"], name))
     except UserError:
-        return f"The defaults are those of commit `{session['commit'][:7]}`, whose config.json is read no more."
-    today = flatten(parse_flags(words(session["command"])[1:]).config)
+        return f"These runs are older than version 0.1.0. Their defaults are those of commit `{session['commit'][:7]}`."
+    now = parse_flags(words(session["command"])[1:]).config
+    today = flatten(now) | absorbing(now, content["config"])
     changed = [key for key in then if key != "seed" and then[key] != today[key]]
     told = ", ".join(f"`{key}` {shown(then[key])} (now {shown(today[key])})" for key in changed)
     return textwrap.fill(f"Other than by today's default: {told}.", WIDTH, break_on_hyphens=False) if told else ""
 
 
+def absorbing(now: Config, then: dict[str, Any]) -> dict[str, Any]:
+    """What the automatic choice of absorbing states comes to today, if the demonstrations are in the repository."""
+    demonstrations = given(then)
+    if demonstrations is None:
+        return {}
+    limited = 1  # the environments of these files have a time limit
+    return {"discriminator.absorbing": rewards.absorbs(now, demonstrations.transitions().ends, limited)}
+
+
 def shown(value: Any) -> str:
     """A setting's value, as on the command line."""
+    if value is None:
+        return "automatic"
     return " ".join(map(str, value)) if isinstance(value, tuple | list) else str(value)
 
 

@@ -241,9 +241,10 @@ class DiscriminatorConfig:
     rest_above: Fraction | None = None
     """An update is left out if D is right about more than this share of its rows; None leaves out no update."""
     absorbing: bool | None = None
-    """Let an episode that ended by termination go on in an absorbing state, up to the time limit, for both sides and in the
-    reward (Kostrikov et al. 2019): then no reward form favours a longer or shorter life by itself. None does so for gail if
-    reward is auto, most of the demonstrations end by termination, and the environment has a time limit."""
+    """Let an episode that ended by termination go on in an absorbing state, for both sides and in the reward, up to the time
+    limit or twice the demonstrations' mean length (Kostrikov et al. 2019): then no reward form favours a longer or shorter
+    life by itself. None does so for gail if reward is auto, most of the demonstrations end by termination, and the
+    environment has a time limit."""
 
     reward: Literal["auto", "-log(1-D)", "log(D)", "logit", "fairl", "amp"] = "auto"
     """-log(1-D), never negative, rewards staying alive; log(D), never positive, suits tasks that end on success; logit is
