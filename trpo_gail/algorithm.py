@@ -4,7 +4,6 @@ discriminator."""
 from __future__ import annotations
 
 import copy
-import dataclasses
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
@@ -122,7 +121,9 @@ def _seen(learner: Learner, config: Config, rollout: Rollout, rows: Rows) -> Tra
     seen = transitions.of([rollout], rows)
     if not (config.causal_entcoeff or learner.adversary.needs_log_prob):
         return seen
-    return dataclasses.replace(seen, log_prob=learner.policy.log_prob(seen.observations, seen.actions))
+    return learner.policy.judged(
+        seen, learner.sampler.env.spec.clipped_to if learner.adversary.needs_log_prob else None
+    )
 
 
 def _paid(learner: Learner, config: Config, rollout: Rollout, seen: Transitions, causal_entcoeff: float) -> np.ndarray:
@@ -161,9 +162,10 @@ def _together(rollouts: list[tuple[Rollout, Transitions]], workers: Workers) -> 
     """All transitions of an iteration, those of each environment in order of time. A collective."""
     if len(rollouts) == 1:
         return rollouts[0][1]
-    log_probs = [seen.log_prob for _, seen in rollouts if seen.log_prob is not None]
-    rows = number_rows(sum(len(seen) for _, seen in rollouts), workers)
-    return transitions.of([rollout for rollout, _ in rollouts], rows, log_probs or None)
+    parts = [seen for _, seen in rollouts]
+    rows = number_rows(sum(map(len, parts)), workers)
+    log_probs, clipped = [seen.log_prob for seen in parts], [seen.clipped_log_prob for seen in parts]
+    return transitions.of([rollout for rollout, _ in rollouts], rows, log_probs, clipped)
 
 
 def _sampling_stats(

@@ -168,11 +168,25 @@ def test_clipped_actions_are_judged_as_they_were_executed() -> None:
     spec = toys.spec(3, 2, bounds=bounds, limit=30)
     policy = toys.policy(spec)
     adversary: Any = make_adversary(config_of(**PAPERS), spec, test_variants.demonstrations(False), policy, Workers())
-    seen = dataclasses.replace(toys.seen(batches(False)[0]), log_prob=np.zeros(19))
+    seen = policy.judged(toys.seen(batches(False)[0]), spec.clipped_to)
     executed = np.clip(seen.actions, *bounds)
     assert (executed != seen.actions).any()
     expected = adversary.reward_train(seen) - policy.log_prob(seen.observations, executed, bounds)
     np.testing.assert_allclose(adversary.reward(seen), expected, rtol=1e-9)
+    with torch.no_grad():  # as with critic.after_adversary: the policy has moved, and was not the one that acted
+        for p in policy.parameters():
+            p.add_(1.0)
+    np.testing.assert_allclose(adversary.reward(seen), expected, rtol=1e-9)
+
+
+def test_the_reward_to_keep_asks_for_no_next_observation_that_it_does_not_see() -> None:
+    def none() -> np.ndarray:
+        raise AssertionError("asked for")
+
+    adversary = made(config_of())
+    seen = toys.seen(batches(False)[0])
+    expected = adversary.reward_test(seen)
+    np.testing.assert_array_equal(adversary.reward_test(dataclasses.replace(seen, successors=none)), expected)
 
 
 @pytest.mark.parametrize(

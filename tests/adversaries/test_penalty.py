@@ -35,6 +35,7 @@ def resolved(space: Any, **given: Any) -> DiscriminatorConfig:
         (PICTURE, {"loss": "wasserstein"}, 3.0, 3e-3),
         (VECTOR, {"expert_batch_size": 7}, 0.0, 3e-4),
         (VECTOR, {"expert_batch_size": 7, "gradient_penalty_at": "both"}, 3.0, 3e-3),
+        (VECTOR, {"expert_batch_size": 7, "gradient_penalty_at": "expert", "loss": "wasserstein"}, 3.0, 3e-3),
         (PICTURE, {"gradient_penalty": 7.0}, 7.0, 3e-3),
         (VECTOR, {"gradient_penalty": 0.0}, 0.0, 3e-4),
         (VECTOR, {"d_stepsize": 0.01}, 3.0, 0.01),

@@ -12,11 +12,13 @@ import numpy as np
 import pytest
 import torch
 import toys
+from gymnasium.spaces import Box, Discrete, MultiDiscrete, Space
 
 from trpo_gail import finite
 from trpo_gail.adversaries.absorbing import Absorbing
 from trpo_gail.adversaries.adversary import Parts
 from trpo_gail.adversaries.discriminator import Discriminator
+from trpo_gail.adversaries.inputs import Inputs
 from trpo_gail.build import make_adversary
 from trpo_gail.config.presets import changed
 from trpo_gail.config.tree import Config
@@ -25,6 +27,7 @@ from trpo_gail.experts.facts import Ends
 from trpo_gail.parallel import Workers
 from trpo_gail.sampling.rollout import Rollout
 from trpo_gail.sampling.transitions import Transitions
+from trpo_gail.spaces.spec import EnvSpec
 
 ALL = ("state", "action", "next_state", "done")
 VARIANTS: dict[str, dict[str, Any]] = {
@@ -400,6 +403,40 @@ def test_under_a_far_limit_the_expert_spends_half_of_its_time_absorbed(limit: in
     parts = Parts(spec, demonstrations(False), toys.policy(spec), Workers())
     found = Absorbing.of(config_of({"absorbing": True}), parts)
     assert found is not None and found.limit == to and found.expert == pytest.approx(share)
+
+
+def test_episodes_that_were_cut_are_not_absorbed() -> None:
+    lengths = np.array([50, 50, 50, 10, 12, 9, 8])
+    limit = math.ceil(2 * lengths.mean())
+    for ends in (Ends.judged(lengths, 1000), Ends(4, 3, 0), Ends(7, 0, 0)):
+        expert = dataclasses.replace(demonstrations(False), ends=ends, lengths=lengths)
+        spec = toys.spec(3, 2, limit=1000)
+        found = Absorbing.of(config_of({"absorbing": True}), Parts(spec, expert, toys.policy(spec), Workers()))
+        assert found is not None and found.limit == limit
+        ended = lengths[3:] if ends.limit else lengths
+        absorbed = np.maximum(limit - ended, 0).sum()
+        assert found.expert == pytest.approx(absorbed / (absorbed + lengths.sum()))
+
+
+def test_without_a_finished_episode_the_limit_is_the_environments() -> None:
+    expert = dataclasses.replace(demonstrations(False), ends=None, lengths=np.zeros(0, np.int64))
+    spec = toys.spec(3, 2, limit=30)
+    found = Absorbing.of(config_of({"absorbing": True}), Parts(spec, expert, toys.policy(spec), Workers()))
+    assert found is not None and found.limit == 30 and found.expert == 0.0
+
+
+@pytest.mark.parametrize(
+    "seen", [("state", "action"), ("state", "next_state"), ("state", "next_state", "action", "done")]
+)
+@pytest.mark.parametrize("acts", [Discrete(2), Box(-1.0, 1.0, (2,)), MultiDiscrete([2, 3])])
+def test_the_absorbing_state_has_the_blocks_of_other_rows(seen: tuple[str, ...], acts: Space) -> None:
+    spec = EnvSpec("Seen-v0", "gymnasium", {}, Box(0, 255, (6, 5, 3), np.uint8), acts)
+    inputs = Inputs(spec, seen, absorbing=True)
+    frames, no = np.zeros((4, 90), np.uint8), np.zeros(4, bool)
+    blocks = inputs.features(frames, spec.actions.zeros(4), frames, no)
+    absorbed = inputs.absorbed(np.dtype(np.uint8))
+    assert [block.shape[1] for block in absorbed] == [block.shape[1] for block in blocks]
+    assert [block.dtype == np.uint8 for block in absorbed] == [block.dtype == np.uint8 for block in blocks]
 
 
 def test_absorbing_states_need_a_time_limit() -> None:

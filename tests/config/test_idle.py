@@ -47,6 +47,11 @@ IDLE: list[tuple[dict[str, Any], str, Any, str]] = [
         "--discriminator.gradient_penalty is 0.0",
     ),
     (
+        {"discriminator.expert_batch_size": 64}, "discriminator.gradient_penalty_target", 0.0,
+        "--discriminator.gradient_penalty is None and --discriminator.expert_batch_size is 64 and "
+        "--discriminator.gradient_penalty_at is between",
+    ),
+    (
         {"discriminator.gradient_penalty": 0.0}, "discriminator.gradient_penalty_sides", "above",
         "--discriminator.gradient_penalty is 0.0",
     ),

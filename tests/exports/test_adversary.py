@@ -7,13 +7,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from gymnasium.spaces import Box
 from runs import batch, make_run, resumed
 
 from trpo_gail import RewardFunction, UserError
 from trpo_gail.adversaries.adversary import Parts
 from trpo_gail.cli import main
 from trpo_gail.config.tree import Config
-from trpo_gail.exports.adversary import build
+from trpo_gail.exports.adversary import ExportedReward, build
 from trpo_gail.exports.write_reward import export_reward
 from trpo_gail.parallel import Workers
 from trpo_gail.runs import checkpoint
@@ -43,6 +44,19 @@ def test_it_pays_what_the_file_pays_and_learns_nothing(reward: Path, tmp_path: P
     np.testing.assert_array_equal(before, RewardFunction.load(reward).pays(seen))
     assert np.ptp(before) > 0 and made.fit(seen, np.random.default_rng(0)) == {}  # type: ignore[arg-type]
     np.testing.assert_array_equal(made.reward(seen), before)  # type: ignore[arg-type]
+
+
+def test_it_pays_the_executed_actions(reward: Path, tmp_path: Path) -> None:
+    """The file was learned with raw actions; where the environment gets clipped ones, these are paid."""
+    parts, seen = parts_of(tmp_path / "source")
+    spec = dataclasses.replace(
+        parts.spec.viewed("executed"), action_space=Box(-0.1, 0.1, parts.spec.action_space.shape)
+    )
+    made = ExportedReward(RewardFunction.load(reward), spec)
+    clipped = dataclasses.replace(seen, actions=np.clip(seen.actions, -0.1, 0.1))  # type: ignore[type-var,attr-defined]
+    paid = made.reward(seen)  # type: ignore[arg-type]
+    np.testing.assert_array_equal(paid, RewardFunction.load(reward).pays(clipped))
+    assert (paid != RewardFunction.load(reward).pays(seen)).any()  # type: ignore[arg-type]
 
 
 def test_another_reward_on_resume_is_noticed(reward: Path, tmp_path: Path) -> None:

@@ -315,6 +315,20 @@ def test_code_of_others_is_named_and_not_run(
     assert "names wicked:Env-v0, code outside this package" in err and "names wicked:make" in err
 
 
+def test_an_adversary_of_others_is_named_and_not_run(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    push(run, "./shared")
+    Path("wicked.py").write_text("from pathlib import Path\nPath('ran').touch()\n")
+    held = json.loads(Path("shared", shared.CONFIG).read_text())
+    held["config"] |= {"adversary": "wicked:make", "expert": None, "trajectories": 2}
+    Path("shared", shared.CONFIG).write_text(json.dumps(held))
+    assert main(["pull", "./shared", "pulled"]) == 0
+    assert "names wicked:make, code outside this package" in capsys.readouterr().err
+    assert not Path("ran").exists()
+
+
 # ---- the hub, by a stand-in ------------------------------------------------------------------------------------------
 
 

@@ -110,6 +110,18 @@ def test_policy_critic_and_discriminator_learn_through_networks_of_ones_own(gene
         export_reward(tmp_path / "run", tmp_path / "reward.pt")
 
 
+def noisy(inputs: int, outputs: int) -> nn.Module:
+    return nn.Sequential(nn.Linear(inputs, 8), nn.Dropout(0.5), nn.BatchNorm1d(8), nn.Linear(8, outputs))
+
+
+def test_dropout_and_batch_norm_of_ones_own_stay_in_evaluation_mode() -> None:
+    net = own.make("x", "test_own_networks:noisy", layout(), 0, 2, torch.Generator().manual_seed(0))
+    x, state = torch.randn(5, 3), torch.random.get_rng_state()
+    net.train()
+    first = net(x)
+    assert torch.equal(net(x), first) and torch.equal(torch.random.get_rng_state(), state)
+
+
 def test_a_learned_reward_does_not_name_the_policys_network(tmp_path: Path) -> None:
     model = GAIL(small, "CartPole-v0", EXPERT, run_folder=tmp_path / "run", **SMALL).learn(10)
     reward = export_reward(tmp_path / "run", tmp_path / "reward.pt")

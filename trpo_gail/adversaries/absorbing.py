@@ -20,11 +20,12 @@ from trpo_gail.adversaries.adversary import Parts
 from trpo_gail.adversaries.draws import Absorbed
 from trpo_gail.config.tree import Config
 from trpo_gail.errors import UserError
+from trpo_gail.experts.facts import cut_by_length
 from trpo_gail.parallel import Workers
 from trpo_gail.sampling.batch import Rows
 from trpo_gail.sampling.transitions import Transitions
 
-FARTHEST = 2.0  # the expert spends at most half of its time absorbed
+FARTHEST = 2.0  # if its episodes are alike in length, the expert spends half of its time absorbed
 
 
 @dataclass(frozen=True)
@@ -47,9 +48,9 @@ class Absorbing:
                 f"--discriminator.absorbing: the environment {parts.spec.id!r} has no time limit, up to which an episode "
                 "could go on: expected --max_episode_steps"
             )
-        if parts.expert.lengths is not None:
+        if parts.expert.lengths is not None and len(parts.expert.lengths):
             limit = min(limit, math.ceil(FARTHEST * float(parts.expert.lengths.mean())))
-        return cls(limit, config.gamma, _share_of_expert(parts.expert, limit))
+        return cls(limit, config.gamma, _share_of_expert(parts.expert, limit, parts.spec.max_episode_steps or limit))
 
     def paid(self, learner: Transitions, reward: float) -> np.ndarray:
         """What is added to the reward of each transition [B], if a step in the absorbing state pays `reward`."""
@@ -70,9 +71,12 @@ class Absorbing:
         return Absorbed(behind[0], absorbed / (absorbed + rows.total)), Absorbed(behind[1], self.expert)
 
 
-def _share_of_expert(expert: Transitions, limit: int) -> float:
-    """Of whole episodes; those that end before the limit have ended by termination, unless none of them says so."""
+def _share_of_expert(expert: Transitions, limit: int, own: int) -> float:
+    """Of whole episodes; those that were not cut, by the environment's `own` time limit or the recorder's, have ended by
+    termination, unless none of them says so."""
     if expert.lengths is None or expert.ends is None or not expert.ends.terminal:
         return 0.0
-    left = float(np.maximum(limit - expert.lengths, 0).sum())
+    lengths = expert.lengths
+    ended = ~cut_by_length(lengths, own) if expert.ends.limit else np.ones(len(lengths), bool)
+    left = float(np.maximum(limit - lengths[ended], 0).sum())
     return left / (left + float(expert.lengths.sum()))

@@ -150,14 +150,11 @@ class AIRL(Discriminator):
     def _log_prob(self, learner: Transitions) -> np.ndarray | None:
         """log pi [B] of what was done. Of an action that was clipped to a bound, it is that of all samples behind it, on both
         sides: the samples of a file are not known. So no spread, however wide, earns more than the bounds have room for."""
-        if self._bounds is None:
-            return learner.log_prob
-        return self._acting.log_prob(learner.observations, self._view.spec.shown(learner.actions), self._bounds)
+        return learner.log_prob if self._bounds is None else learner.clipped_log_prob
 
     @property
     def _bounds(self) -> tuple[np.ndarray, np.ndarray] | None:
-        spec = self._view.spec
-        return spec.actions.bounds if spec.clips else None
+        return self._view.spec.clipped_to
 
     def _tensor(self, values: np.ndarray | None) -> Tensor:
         assert values is not None
@@ -183,8 +180,7 @@ class AIRL(Discriminator):
     def _seen(self, rows: Transitions) -> Transitions:
         """Rows as the policy would have acted them that is there now."""
         self._acting = copy.deepcopy(self._policy)
-        log_prob = self._policy.log_prob(rows.observations, rows.actions)
-        return dataclasses.replace(rows, log_prob=log_prob)
+        return self._policy.judged(rows, self._bounds)
 
     # ---- the reward to keep ------------------------------------------------------------------------------------------
 
@@ -196,6 +192,8 @@ class AIRL(Discriminator):
     @torch.no_grad()
     def reward_test(self, side: Transitions) -> np.ndarray:
         """g [B] float64 of transitions: the reward without shaping, which is for other policies and dynamics."""
+        if "next_state" not in self.config.inputs:  # only h looks at the next observations, and it is not asked
+            side = dataclasses.replace(side, successors=lambda: side.observations)
         columns, actions = self._tensors(side, self._view.rows(side))
         net = self.network.net
         out = torch.cat([net.g(net.parts(self.network.normaliser(rows))[0]) for rows in columns.chunks()])

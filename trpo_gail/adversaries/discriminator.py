@@ -336,5 +336,6 @@ def begun(made: Discriminator, expert: Transitions, config: Config, parts: Parts
     if config.normalise_from_expert:
         following = expert.next_observations if network.inputs.needs_next else None
         blocks = network.inputs.features(expert.observations, expert.actions, following, expert.terminated)
-        network.normaliser.add(Columns([torch.as_tensor(block) for block in blocks]).sums(network.normaliser))
+        held = Columns([torch.as_tensor(block, device=network.normaliser.mean.device) for block in blocks])
+        network.normaliser.add(held.sums(network.normaliser))
     share(parts.workers, network)

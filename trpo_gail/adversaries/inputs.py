@@ -117,11 +117,11 @@ class Inputs:
         return marks
 
     def absorbed(self, dtype: np.dtype) -> list[np.ndarray]:
-        """The input [1, .] each of a step within the absorbing state: zeros, no action, and marks of 1."""
-        found = [np.zeros((1, self.observed.size), dtype)] if self.observed.size else []
-        if self._acted + self._done:
-            found.append(np.zeros((1, self._acted + self._done)))
-        return [*found, np.ones((1, self._marks))]
+        """The input of a step within the absorbing state, in the blocks [1, .] of `features`: zeros, no action, and marks
+        of 1."""
+        found = [np.zeros((1, self._size_of_state), dtype) for _ in range(self._state + self._next)]
+        found += [np.zeros((1, size)) for size in (self._acted, int(self._done)) if size]
+        return [*found, np.ones((1, self._marks))] if self._marks else found
 
     def choose(self, out: Tensor, actions: Tensor) -> Tensor:
         """A logit [B] from the network's output [B, K], for labels [B] or weights of labels [B, K]."""

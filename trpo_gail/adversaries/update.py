@@ -46,8 +46,7 @@ def settled(config: DiscriminatorConfig, network: DiscriminatorNetwork) -> Discr
     weight = config.gradient_penalty
     if weight is None:
         sees_images = any(part.kind == "image" for part in network.inputs.observed.parts)
-        pairs = config.gradient_penalty_at != "between" or config.expert_batch_size is None
-        weight = PENALTY if pairs and (not sees_images or config.loss == "wasserstein") else 0.0
+        weight = PENALTY if config.may_penalise and (not sees_images or config.loss == "wasserstein") else 0.0
     stepsize = config.d_stepsize
     if stepsize is None:
         stepsize = PENALISED if weight else FREE

@@ -97,7 +97,7 @@ def _discriminator(config: Any) -> None:
             f"--discriminator.positive_prior: {d.positive_prior} given, but --discriminator.{other} changes the labels, too: "
             "expected one of the two"
         )
-    bounded = d.spectral_norm or (d.expert_batch_size is None if d.gradient_penalty is None else d.gradient_penalty)
+    bounded = d.spectral_norm or d.may_penalise
     if d.loss == "wasserstein" and not bounded:
         raise UserError(
             "--discriminator.loss: wasserstein given, which has no bound by itself: expected "

@@ -48,6 +48,10 @@ def _not_zero(value: float | None) -> bool:
     return value != 0
 
 
+def _given(value: float | None) -> bool:
+    return value is not None
+
+
 def _several(value: int) -> bool:
     return value > 1
 
@@ -70,6 +74,14 @@ NEEDS = (
     Needs(
         _fields("discriminator", "gradient_penalty_target", "gradient_penalty_sides", "gradient_penalty_at"),
         {"discriminator.gradient_penalty": _not_zero},
+    ),
+    Needs(  # the penalty's default weight is 0 if there are no pairs to mix
+        _fields("discriminator", "gradient_penalty_target", "gradient_penalty_sides"),
+        {
+            "discriminator.gradient_penalty": _given,
+            "discriminator.expert_batch_size": (None,),
+            "discriminator.gradient_penalty_at": ("expert", "both"),
+        },
     ),
     Needs(_fields("discriminator", "replay_share"), {"discriminator.replay_iterations": _positive}),
     Needs(_fields("discriminator", "hidden_size_adversary"), {"discriminator.hidden_sizes": (None,)}),

@@ -260,6 +260,13 @@ class DiscriminatorConfig:
     reward_scale: Positive = 1.0
     """Factor of the reward; beside --task_weight, the weight of the style."""
 
+    @property
+    def may_penalise(self) -> bool:
+        """Whether the gradient penalty has a weight, unless what D sees leaves it without one."""
+        if self.gradient_penalty is None:
+            return self.gradient_penalty_at != "between" or self.expert_batch_size is None
+        return self.gradient_penalty > 0
+
 
 @dataclass(frozen=True)
 class AIRLConfig:

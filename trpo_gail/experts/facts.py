@@ -30,6 +30,12 @@ class Provenance:
     attribution: str | None = None
 
 
+def cut_by_length(lengths: np.ndarray, limit: int) -> np.ndarray:
+    """Which whole episodes of these lengths [E] were cut by a time limit, the environment's or the recorder's: [E] bool."""
+    longest = int(lengths.max(initial=0))
+    return np.asarray((lengths >= limit) | ((lengths == longest) & ((lengths == longest).sum() > 1)))
+
+
 @dataclass(frozen=True)
 class Ends:
     """How episodes end, of those whose last row is there; numbers of episodes."""
@@ -46,8 +52,7 @@ class Ends:
 
         If several share the greatest length, that may be the limit of whoever recorded them, and they count as cut.
         """
-        longest = int(lengths.max(initial=0))
-        cut = (lengths >= limit) | ((lengths == longest) & ((lengths == longest).sum() > 1))
+        cut = cut_by_length(lengths, limit)
         return cls(int((~cut).sum()), int(cut.sum()), 0, by_length=True)
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -20,11 +21,13 @@ class ExportedReward:
 
     needs_log_prob = False
 
-    def __init__(self, function: RewardFunction) -> None:
-        self._function = function
+    def __init__(self, function: RewardFunction, spec: EnvSpec) -> None:
+        """`spec` is the run's own."""
+        self._function, self._spec = function, spec
 
     def reward(self, learner: Transitions) -> np.ndarray:  # [B]
-        return self._function.pays(learner)
+        # If the environment gets clipped actions, a sample behind a bound must not be paid for being there.
+        return self._function.pays(replace(learner, actions=self._spec.shown(learner.actions)))
 
     def fit(self, learner: Transitions, rng: np.random.Generator) -> Stats:
         return {}
@@ -48,7 +51,7 @@ def build(config: Config, parts: Parts) -> ExportedReward:
             raise UserError(
                 f"--reward_file {config.reward_file}: {what} {theirs}, {ours} expected as in {parts.spec.id}"
             )
-    return ExportedReward(function)
+    return ExportedReward(function, parts.spec)
 
 
 def _terms(theirs: EnvSpec, ours: EnvSpec) -> list[tuple[str, object, object]]:

@@ -65,9 +65,12 @@ def _make(folder: Path, out: Path, source: str) -> list[str]:
 
 def _check(content: dict[str, Any], file: Path) -> None:
     """Raise UserError unless the parameters are those of a policy of this config and these spaces. A network of other code
-    is not made, since that would run it."""
+    is not made, and a config that names another adversary is not read, since that would run them."""
     try:
-        config, spec = checkpoint.config_of(content, file), checkpoint.spec_of(content)
+        spec = checkpoint.spec_of(content)
+        if shared.learners(content["config"]):
+            return
+        config = checkpoint.config_of(content, file)
         if config.policy.network is None:
             make_policy(config, spec).load_state_dict(content["learner"]["policy"])
     except UserError:

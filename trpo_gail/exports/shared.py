@@ -17,6 +17,7 @@ from typing import Any
 
 from torch import Tensor
 
+from trpo_gail.config import choices
 from trpo_gail.errors import UserError, listed
 from trpo_gail.exports import safetensors
 from trpo_gail.runs import checkpoint
@@ -139,8 +140,15 @@ def _with(tree: Any, tensors: Mapping[str, Tensor]) -> Any:
 def outside(content: Mapping[str, Any]) -> Iterator[str]:
     """Code outside the package that a run's settings name: whoever evaluates the policy imports it."""
     config = content["config"]
-    named = [config.get("env"), (config.get("policy") or {}).get("network")]
+    named = [config.get("env"), (config.get("policy") or {}).get("network"), *learners(config)]
     yield from (name for name in named if isinstance(name, str) and ":" in name)
+
+
+def learners(config: Mapping[str, Any]) -> list[Any]:
+    """Adversary and generator of a run's config that are none of the package's own. A config with such a name cannot be
+    checked without importing it."""
+    tables = (choices.ADVERSARIES, choices.GENERATORS)
+    return [name for table in tables if isinstance(name := config.get(table.flag), str) and name not in table]
 
 
 # ---- a place ---------------------------------------------------------------------------------------------------------

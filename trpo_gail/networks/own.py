@@ -53,14 +53,17 @@ def _try(net: nn.Module, what: str, inputs: int, outputs: int) -> None:
 
 
 class Own(nn.Module):
-    """A user's network, whose outputs can be kept while the units of its targets move."""
+    """A user's network, whose outputs can be kept while the units of its targets move.
+
+    It stays in evaluation mode: what dropout draws from torch's generator would differ after a resume and between ranks.
+    """
 
     gain: Tensor
     offset: Tensor
 
     def __init__(self, net: nn.Module, outputs: int) -> None:
         super().__init__()
-        self.net = net
+        self.net = net.eval()
         self.register_buffer("gain", torch.ones(outputs))
         self.register_buffer("offset", torch.zeros(outputs))
 
@@ -68,6 +71,11 @@ class Own(nn.Module):
         """[B, I] -> [B, K]. There is no dropout: `kept` is empty."""
         assert not kept
         return self.gain * self.net(x) + self.offset
+
+    def train(self, mode: bool = True) -> Own:
+        super().train(mode)
+        self.net.eval()
+        return self
 
     @torch.no_grad()
     def keep_outputs(self, before: tuple[Tensor, Tensor], after: tuple[Tensor, Tensor]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 
 import numpy as np
@@ -16,6 +17,7 @@ from trpo_gail.networks.normaliser import Normaliser
 from trpo_gail.policies.actor import PolicyActor
 from trpo_gail.policies.distributions import Distribution, Family, Gaussian, family
 from trpo_gail.sampling.batch import action_tensor, observation_tensor
+from trpo_gail.sampling.transitions import Transitions
 from trpo_gail.spaces.spec import EnvSpec
 
 
@@ -101,6 +103,14 @@ class Policy(nn.Module):
             log_prob = here.clipped_log_prob(acted, *(torch.as_tensor(b).to(like) for b in bounds))
         finite.numbers("log pi(a|s) of the policy", log_prob)
         return log_prob.double().cpu().numpy()
+
+    def judged(self, rows: Transitions, clipped_to: tuple[np.ndarray, np.ndarray] | None) -> Transitions:
+        """The same rows with log pi(a|s); with bounds [A] to which actions are clipped, also of the clipped ones."""
+        clipped = None
+        if clipped_to is not None:
+            clipped = self.log_prob(rows.observations, np.clip(rows.actions, *clipped_to), clipped_to)
+        log_prob = self.log_prob(rows.observations, rows.actions)
+        return dataclasses.replace(rows, log_prob=log_prob, clipped_log_prob=clipped)
 
     def actor(self) -> PolicyActor:
         """A copy on the CPU that samples."""

@@ -26,6 +26,9 @@ class Transitions:
     successors: Callable[[], np.ndarray]  # computes `next_observations`, which most adversaries do not need
     env_rewards: np.ndarray | None = None  # [B] float64, the environment's own; None if a file lacks them
     log_prob: np.ndarray | None = None  # [B] float64, log pi(a|s) of the policy that acted; if `needs_log_prob`
+    clipped_log_prob: np.ndarray | None = (
+        None  # likewise, of all samples that are clipped to the same action; if any are
+    )
     rows: Rows | None = None  # global numbers; only on the learner's side
     ends: Ends | None = None  # how the whole episodes end; only on the expert's side, and if the source says so
     lengths: np.ndarray | None = None  # [E] int64, steps of the whole episodes; only on the expert's side
@@ -39,16 +42,23 @@ class Transitions:
         return self.successors()
 
 
-def of(rollouts: Sequence[Rollout], rows: Rows, log_probs: list[np.ndarray] | None = None) -> Transitions:
-    """The valid rows of rollouts of the same environments, each environment's in time; `log_probs` are [B] of each."""
+def of(
+    rollouts: Sequence[Rollout],
+    rows: Rows,
+    log_probs: Sequence[np.ndarray | None] = (),
+    clipped: Sequence[np.ndarray | None] = (),
+) -> Transitions:
+    """The valid rows of rollouts of the same environments, each environment's in time; `log_probs` and `clipped` are [B] of
+    each, if they are known."""
 
     def flat(arrays: Iterable[np.ndarray]) -> np.ndarray:
         return np.concatenate([*arrays]).swapaxes(0, 1)[valid]
 
+    def joined(parts: Sequence[np.ndarray | None]) -> np.ndarray | None:
+        known = [values for values in parts if values is not None]
+        return flat(to_rollout(r, values) for r, values in zip(rollouts, known, strict=True)) if known else None
+
     valid = np.concatenate([r.valid for r in rollouts]).T
-    log_prob = None
-    if log_probs is not None:
-        log_prob = flat(to_rollout(r, values) for r, values in zip(rollouts, log_probs, strict=True))
     return Transitions(
         flat(r.observations[:-1] for r in rollouts),
         flat(r.actions for r in rollouts),
@@ -58,7 +68,8 @@ def of(rollouts: Sequence[Rollout], rows: Rows, log_probs: list[np.ndarray] | No
         # For each rollout apart: the row after a rollout's last may begin another episode.
         lambda: flat(r.observations[1:] for r in rollouts),
         flat(r.rewards for r in rollouts),
-        log_prob,
+        joined(log_probs),
+        joined(clipped),
         rows,
     )
 

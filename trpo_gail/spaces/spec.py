@@ -70,6 +70,11 @@ class EnvSpec:
         """Whether actions are clipped before they are executed."""
         return self.action_view == "executed" and self.actions.bounds is not None
 
+    @property
+    def clipped_to(self) -> tuple[np.ndarray, np.ndarray] | None:
+        """The bounds [A] to which actions are clipped before they are executed; None if they are not."""
+        return self.actions.bounds if self.clips else None
+
     def shown(self, samples: np.ndarray) -> np.ndarray:
         """The actions that are executed and that the adversary sees, [B, A] or [B], from a policy's samples in its
         units."""
