@@ -8,7 +8,8 @@ Every ten seconds, OUT gets a line per rank: its resident memory (RSS), and its 
 hold counts as 1/n of one). The slope is that of a straight line through the sum of all ranks' PSS, from the end of the
 first ten minutes on (--skip). The settings are those of users: evaluations, checkpoints and events are written.
 
-A task that OUT holds already is not run again. Linux only. Exit code 1 if a slope reaches --most, or a run fails.
+A task that OUT holds already for its whole time is not run again. Linux only. Exit code 1 if a slope reaches --most, or
+a run fails.
 """
 
 from __future__ import annotations
@@ -138,6 +139,16 @@ def read(out: Path) -> dict[str, dict[float, list[float]]]:
     return found
 
 
+def held(out: Path, env: str, seconds: float) -> bool:
+    """Whether OUT has a task for so long. If it has less of it, these rows are dropped."""
+    lines = out.read_text().splitlines(keepends=True)
+    own = [float(line.split(",")[1]) for line in lines[1:] if line.startswith(f"{env},")]
+    if own and max(own) >= seconds - 2 * EVERY_S:
+        return True
+    out.write_text("".join(line for line in lines if not line.startswith(f"{env},")))
+    return False
+
+
 def slope(seconds: Sequence[float], megabytes: Sequence[float]) -> tuple[float, float]:
     """MB an hour by least squares, and its standard error. Raises ValueError for fewer than three samples."""
     if len(seconds) < 3:
@@ -184,12 +195,14 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--table", action="store_true", help="print the slopes of OUT, and do nothing")
     given = parser.parse_args(arguments)
     failed = False
+    for number in (signal.SIGTERM, signal.SIGHUP):  # the ranks, in a session of their own, must not train on for ever
+        signal.signal(number, lambda got, frame: sys.exit(128 + got))
     if not given.table:
         if not given.out.exists():
             given.out.write_text(",".join(COLUMNS) + "\n")
-        held = read(given.out)
+        seconds = 60 * given.minutes
         for env in given.env:
-            if env not in held and (why := sample(env, given.ranks, 60 * given.minutes, given.out)):
+            if not held(given.out, env, seconds) and (why := sample(env, given.ranks, seconds, given.out)):
                 print(f"memory_slope.py: {env}: {why}", file=sys.stderr)
                 failed = True
     text, good = table(given.out, 60 * given.skip, given.most)

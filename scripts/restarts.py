@@ -6,8 +6,9 @@ settings and its sessions in config.json. It is started again if it ends with a 
 RUN/summary.json, since Open MPI's mpirun exits with 0 when it has lost a host. It is not started again after
 
 - 0 and a new summary: done, or saved on a signal;
-- 2: a mistake in a flag or a file, a full disk;
-- a signal to this program, which passes it on: SIGINT, SIGTERM, SIGUSR1 and SIGHUP;
+- 2 without a new checkpoint: a mistake in a flag or a file, a full disk;
+- a signal to this program, which passes it on: SIGINT, SIGTERM, SIGUSR1 and SIGHUP, but for those that were ignored when it
+  began, as SIGHUP by nohup. Open MPI's mpirun would kill its ranks on the first two, and gets SIGUSR1 at first;
 - two crashes in a row without a new checkpoint between them: the third would be like them.
 
 Exit code: that of the last session; 1 in place of a 0 without a summary.
@@ -24,8 +25,9 @@ from pathlib import Path
 from types import FrameType
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGHUP)
+KILLING = (signal.SIGINT, signal.SIGTERM)  # on which Open MPI's mpirun kills its ranks, which then cannot save
 LOST = 1  # in place of an exit code of 0 that is not true
-FINAL = (0, 2)  # exit codes after which another start would be of no use
+MISTAKE = 2  # exit code of a mistake in a flag or a file, and of a disk that failed
 PAUSE_S = 1.0  # before another start; a host that has just lost a rank may need it
 
 
@@ -35,10 +37,13 @@ class Runner:
     def __init__(self, command: Sequence[str], run: Path) -> None:
         self._command, self._run = list(command), run
         self._process: subprocess.Popen[bytes] | None = None
+        self._kills_on = KILLING if _is_open_mpi(command[0]) else ()
         self.asked = 0  # the signal that this program got
 
     def pass_on(self, number: int, frame: FrameType | None) -> None:
         """Ask the session to end. A second Ctrl-C is passed on, too."""
+        if number in self._kills_on and not self.asked:
+            number = signal.SIGUSR1
         self.asked = number
         if self._process and self._process.poll() is None:
             self._process.send_signal(number)
@@ -69,6 +74,13 @@ class Runner:
         return sorted((path.name, path.stat().st_mtime_ns) for path in found)
 
 
+def _is_open_mpi(program: str) -> bool:
+    if Path(program).name not in ("mpirun", "mpiexec", "prterun"):
+        return False
+    told = subprocess.run([program, "--version"], capture_output=True, text=True, check=False).stdout.lower()
+    return "open mpi" in told or "open-mpi" in told or "prte" in told
+
+
 def main(arguments: Sequence[str]) -> int:
     """The exit code of the last session; 2 for a mistake in the arguments."""
     if not arguments or not arguments[0].isdecimal() or "--out" not in arguments[1:-1]:
@@ -77,13 +89,14 @@ def main(arguments: Sequence[str]) -> int:
     most, command = int(arguments[0]), arguments[1:]
     runner = Runner(command, Path(command[command.index("--out") + 1]))
     for number in SIGNALS:
-        signal.signal(number, runner.pass_on)
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, runner.pass_on)
     crashes = 0  # in a row, without a new checkpoint
     for left in range(most, -1, -1):
         before = runner.saved()
         code = runner.session()
         crashes = crashes + 1 if runner.saved() == before else 0
-        if code in FINAL or runner.asked or not left:
+        if code == 0 or (code == MISTAKE and crashes) or runner.asked or not left:
             return code
         if crashes == 2:
             print(f"restarts.py: exit code {code} twice without a new checkpoint: not started again", file=sys.stderr)

@@ -25,6 +25,7 @@ fi
 files=$(mktemp -d)
 for ((i = 1; i <= count; i++)); do echo "10.213.7.$i host$i"; done >"$files/hosts"
 end() {
+    jobs -p | xargs -r kill 2>/dev/null || true # a wait for a path that never comes
     for host in "${names[@]}" "$switch"; do
         ip netns pids "$host" 2>/dev/null | xargs -r kill -KILL 2>/dev/null || true
         ip netns del "$host" 2>/dev/null || true

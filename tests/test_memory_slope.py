@@ -40,6 +40,16 @@ def test_the_slope_is_that_of_all_ranks_after_the_first_minutes(
     assert memory_slope.main(["--out", str(out), "--table", "--most", "3.1"]) == 0
 
 
+def test_a_task_is_held_only_for_its_whole_time(tmp_path: Path) -> None:
+    out = tmp_path / "memory.csv"
+    leave(out, "Whole-v0", 0.0, 2.0)
+    leave(out, "Part-v0", 0.0, 0.5)
+    whole = [line for line in out.read_text().splitlines() if not line.startswith("Part")]
+    assert memory_slope.held(out, "Whole-v0", 7200.0)
+    assert not memory_slope.held(out, "Part-v0", 7200.0)
+    assert out.read_text().splitlines() == whole
+
+
 def test_its_error_is_that_of_least_squares() -> None:
     rate, error = memory_slope.slope([0.0, 3600.0, 7200.0], [0.0, 3.0, 0.0])
     assert (rate, error) == pytest.approx((0.0, 3**0.5), abs=1e-12)  # rests of -1, 2, -1 on a spread of 2

@@ -54,6 +54,8 @@ def command(folder: Path, most: int, codes: str) -> list[str]:
     [
         (3, "s0", 0, 1),
         (3, "2", 2, 1),
+        (3, "2+ s0", 0, 2),  # a disk that failed for a moment
+        (3, "2+ 2", 2, 2),
         (3, "1+ -9+ -11+ s0", 0, 4),
         (2, "1+ 1+ 1+ s0", 1, 3),
         (0, "1+ s0", 1, 1),
@@ -84,6 +86,37 @@ def test_a_signal_is_passed_on_and_ends_it(tmp_path: Path) -> None:
     process.send_signal(signal.SIGTERM)
     assert process.wait(30) == 1
     assert (tmp_path / "codes").read_text() == "s0", "not started again"
+
+
+def test_a_signal_that_nohup_ignores_stays_ignored(tmp_path: Path) -> None:
+    words = command(tmp_path, 3, "wait s0")
+    process = subprocess.Popen(["nohup", *words], cwd=tmp_path, stdin=subprocess.DEVNULL)
+    deadline = time.monotonic() + 60.0
+    while not (tmp_path / "waits").exists() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    process.send_signal(signal.SIGHUP)
+    time.sleep(0.2)
+    assert process.poll() is None
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(30) == 1
+
+
+def test_open_mpis_launcher_is_asked_by_a_signal_on_which_ranks_can_save(tmp_path: Path) -> None:
+    """On the first SIGTERM; it would kill them. A stand-in for it says which signal it got."""
+    fake = tmp_path / "mpirun"
+    fake.write_text(
+        "#!/bin/sh\n[ \"$1\" = --version ] && { echo 'mpirun (Open MPI) 5.0.11'; exit; }\n"
+        "trap 'echo USR1 > got; exit 1' USR1\ntrap 'echo TERM > got; exit 1' TERM\ntouch waits\n"
+        "while :; do sleep 0.05; done\n"
+    )
+    fake.chmod(0o755)
+    words = [sys.executable, SCRIPT, "3", str(fake), "-n", "2", "trpo-gail", "train", "--out", "run"]
+    process = subprocess.Popen(words, cwd=tmp_path)
+    deadline = time.monotonic() + 60.0
+    while not (tmp_path / "waits").exists() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(30) == 1 and (tmp_path / "got").read_text() == "USR1\n"
 
 
 @pytest.mark.parametrize("arguments", [[], ["3"], ["many", "x", "--out", "run"], ["3", "trpo-gail", "train", "--out"]])

@@ -27,6 +27,7 @@ def clone(
     config: CloningConfig,
     log: Callable[[Stats], None],
     section: str = "",
+    each: Callable[[], None] = lambda: None,
 ) -> Stats:
     """Fit a fresh policy to pairs, observations [M, O] and actions [M, A] or [M], at least two of them.
 
@@ -34,7 +35,7 @@ def clone(
     intervals the other pairs score the policy, and `log` gets the record. At the end the policy has the parameters of
     its best score; that record is returned. As in the original code, the number of steps is fixed; the paper's text
     stops when validation stops improving. Raises RunError if a score or a parameter is not finite; `section` is that of
-    the flags which it names.
+    the flags which it names. `each` is called after each step.
     """
     assert len(observations) >= 2
     # The statistics include the validation pairs, and never change again.
@@ -50,6 +51,7 @@ def clone(
     for iteration in range(1, config.iterations + 1):
         drawn = torch.from_numpy(rng.integers(0, edge, config.batch_size))
         adam.step(loss_gradient(policy, flat, train.z[drawn], train.actions[drawn]))
+        each()
         if iteration % config.eval_every == 1 % config.eval_every or iteration == config.iterations:
             row = {"iteration": iteration, **_finite_scores(policy, train, validation, iteration, config, section)}
             log(row)

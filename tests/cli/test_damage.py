@@ -128,9 +128,40 @@ def test_without_any_checkpoint_it_is_said_that_training_begins_anew(
 ) -> None:
     damaged = copy(run, tmp_path / "run")
     shutil.rmtree(damaged / "checkpoints")
+    (damaged / "summary.json").unlink()
+    rows = (damaged / "metrics.csv").read_text()
     assert main(["train", "--resume", "--out", str(damaged), "--quiet"]) == 0
-    assert f"warning: {damaged}: no checkpoint was saved yet, so training begins anew" in capsys.readouterr().err
+    err = capsys.readouterr().err
+    assert f"warning: {damaged}: no checkpoint was saved yet, so training begins anew" in err
     assert metrics(damaged) == metrics(run)
+    assert "the file as it was is metrics.csv.old" in err and (damaged / "metrics.csv.old").read_text() == rows
+
+
+@pytest.mark.parametrize("trace", ["best.pt", "summary.json", "config.json"])
+def test_where_a_checkpoint_was_once_nothing_begins_anew(
+    trace: str, run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Such as in a copy that left large files out."""
+    damaged = copy(run, tmp_path / "run")
+    shutil.rmtree(damaged / "checkpoints")
+    if trace == "best.pt":
+        (damaged / "checkpoints").mkdir()
+        (damaged / "checkpoints" / "best.pt").touch()
+    if trace != "summary.json":
+        (damaged / "summary.json").unlink()
+    if trace == "config.json":
+        held = json.loads((damaged / "config.json").read_text())
+        held["sessions"].append(held["sessions"][0] | {"from_iteration": 2})
+        (damaged / "config.json").write_text(json.dumps(held))
+
+    def files() -> dict[Path, bytes]:
+        return {path: path.read_bytes() for path in damaged.rglob("*") if path.is_file() and path.name != ".lock"}
+
+    before = files()
+    assert main(["train", "--resume", "--out", str(damaged), "--quiet"]) == 2
+    err = capsys.readouterr().err
+    assert f"{damaged / 'checkpoints'} holds no checkpoint, but {trace} " in err and err.count("\n") == 1
+    assert files() == before
 
 
 # A digit of a number, a word of a name: what JSON does not notice.

@@ -56,7 +56,7 @@ def test_it_pays_the_executed_actions(reward: Path, tmp_path: Path) -> None:
     clipped = dataclasses.replace(seen, actions=np.clip(seen.actions, -0.1, 0.1))  # type: ignore[type-var,attr-defined]
     paid = made.reward(seen)  # type: ignore[arg-type]
     np.testing.assert_array_equal(paid, RewardFunction.load(reward).pays(clipped))
-    assert (paid != RewardFunction.load(reward).pays(seen)).any()  # type: ignore[arg-type]
+    assert (paid != RewardFunction.load(reward).pays(seen)).any()
 
 
 def test_another_reward_on_resume_is_noticed(reward: Path, tmp_path: Path) -> None:

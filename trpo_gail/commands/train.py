@@ -18,6 +18,7 @@ from trpo_gail.config.reading import Given, complete, read
 from trpo_gail.config.tree import Config
 from trpo_gail.errors import UserError
 from trpo_gail.hangs import LIMIT_S
+from trpo_gail.system.launcher import launched
 
 if TYPE_CHECKING:
     from trpo_gail.parallel import Workers
@@ -64,6 +65,10 @@ def run(arguments: list[str], workers: list[Workers], command: str = "train") ->
             _train(_following(made, given), None, workers, view)
     else:
         with View.early(given.values.get("quiet", False)) as view:
+            if (
+                launched()
+            ):  # before MPI: a slow disk may read torch for minutes, and the ranks would take that for a hang
+                import trpo_gail.runs.training  # noqa: F401
             ranks = world(workers, given.values.get("rank_timeout", LIMIT_S))
             saved = ranks.share(ranks.together(lambda: _saved(Path(out)) if ranks.main else None))
             made = _resumed(given, command, saved, out)

@@ -143,6 +143,8 @@ class MetricsFile:
         if kept:
             self._replace(table.columns, kept)
         else:  # there may not even be a whole header
+            if table.rows and not missing:
+                warn(f"{self.path}: its rows are of before; the file as it was is {self._keep_copy().name}")
             self.path.unlink(missing_ok=True)
         return Table(table.columns, kept, []).numbers()
 

@@ -120,6 +120,18 @@ def sent(source: str | Path | None, workers: Workers) -> Demonstrations | None:
     return held if workers.main or lacking[workers.rank] else None
 
 
+def same_everywhere(expert: Demonstrations | None, workers: Workers) -> None:
+    """Raise UserError, on all ranks, if hosts have read other demonstrations than rank 0. A collective."""
+    read_by = workers.gather(expert.sha256 if expert else "")
+    others = [rank for rank, found in enumerate(read_by) if found != read_by[0]]
+    if others and expert is not None:
+        where = workers.host_of[others[0]]
+        raise UserError(
+            f"{expert.path}: rank {others[0]} on {where} read another file than rank 0 on {workers.host_of[0]} (its SHA-256 "
+            "differs): expected the same on all hosts, or none on the others, to which rank 0 sends it"
+        )
+
+
 def demonstrations_file(config: Config, resumed: Path | None, recorded: Setting | None) -> str | Path | None:
     """The file of demonstrations: the one that is named, or else the one that the run was made with."""
     before = recorded.expert if recorded else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 from trpo_gail.config.files import from_dict
@@ -46,6 +47,31 @@ def resumable(path: Path) -> Setting:
             "begin a run with an id or a function of a module"
         )
     return setting
+
+
+def last_of_run(path: Path) -> tuple[Path | None, list[Path]]:
+    """As `checkpoint.last_good`. Raises UserError, too, if there is none any more, for what the run has written since would
+    be lost."""
+    found = checkpoint.last_good(path)
+    if found[0] is None and (trace := _trace_of_checkpoint(path)):
+        raise UserError(
+            f"--resume: {path / 'checkpoints'} holds no checkpoint, but {trace}, so there was one: expected the folder as it "
+            "was, or another --out, which begins anew"
+        )
+    return found
+
+
+def _trace_of_checkpoint(path: Path) -> str | None:
+    """What shows that a run had a checkpoint once."""
+    if checkpoint.best_path(path).exists():
+        return "best.pt is there"
+    with contextlib.suppress(UserError):  # a damaged summary proves nothing
+        if read_json(path / "summary.json").get("iterations"):  # 0: it was stopped as it cloned
+            return "summary.json is of a run that was saved"
+    sessions = read_json(path / "config.json", sessions=list)["sessions"]
+    if any(isinstance(one, dict) and one.get("from_iteration") for one in sessions):
+        return "config.json has a session that was resumed"
+    return None
 
 
 def check_resume(saved: Config, given: Config, path: Path) -> None:

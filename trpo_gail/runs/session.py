@@ -23,6 +23,7 @@ from trpo_gail.runs import checkpoint, opening, start
 from trpo_gail.runs.closing import closing_lines
 from trpo_gail.runs.console import View
 from trpo_gail.runs.evaluate import PERIODIC, Evaluator, final_scores
+from trpo_gail.runs.resuming import last_of_run
 from trpo_gail.runs.run_folder import FORMAT, RunFolder, provenance, read_json
 from trpo_gail.runs.setting import Setting
 from trpo_gail.runs.stragglers import Stragglers
@@ -105,12 +106,8 @@ class Session:
         steps = self.config.cloning.iterations
         self.view.line(f"cloning {len(self.expert.actions):,} pairs first, by {steps:,} steps of Adam")
 
-        def give_up() -> bool:
-            self.workers.pulse.moves += 1  # only rank 0 learns, and the others wait
-            return self.stop.asked()
-
         with self.workers.pulse.during("cloning"):
-            first, best = start.clone(self.config, self.learner.policy, self.expert, give_up, self.workers)
+            first, best = start.clone(self.config, self.learner.policy, self.expert, self.stop.asked, self.workers)
         self.view.line(
             f"validation score {first['validation_score']:.4g} after the first step, {best['validation_score']:.4g} at "
             f"best, after {int(best['iteration']):,}"
@@ -124,9 +121,7 @@ class Session:
 
     def _begin(self, resume: bool) -> None:
         last, damaged = self.workers.share(
-            self.workers.together(
-                lambda: checkpoint.last_good(self.path) if resume and self.workers.main else (None, [])
-            )
+            self.workers.together(lambda: last_of_run(self.path) if resume and self.workers.main else (None, []))
         )
         for path in damaged:
             self.view.warn(f"{path} is damaged: it is set aside, and training goes on from {last}")
@@ -142,7 +137,8 @@ class Session:
             if resume:
                 self.view.warn(f"{self.path}: no checkpoint was saved yet, so training begins anew")
             self.learner.progress.next_eval = self.config.eval_every
-        self.workers.together(self._begin_folder)
+        with self.workers.pulse.during("saving"):
+            self.workers.together(self._begin_folder)
         self.view.line(f"run folder {self.named}" + (f", resumed at {last.name}" if last else ""))
         self.view.line(opening.setting_line(self.config, self.setting, self.workers))
         if done := finished(self.learner.progress, self.config):
@@ -182,7 +178,8 @@ class Session:
     def _ended(self, row: Record) -> str | None:
         """After an iteration of this session: keep its episodes, before a checkpoint counts it as done."""
         if self.folder:
-            self.folder.log_episodes(self.learner.progress.iteration, self.learner.ended[1:])
+            with self.workers.pulse.during("saving"):  # on a busy disk it takes its time, signal or not
+                self.folder.log_episodes(self.learner.progress.iteration, self.learner.ended[1:])
         return self._after(row)
 
     def _after(self, row: Record) -> str | None:
@@ -207,7 +204,8 @@ class Session:
         """Warnings of a rank for which the others wait. A collective."""
         if self.workers.size > 1:
             seconds = self.workers.gather(self.workers.pulse.take_seconds())
-            yield from self._stragglers.look(self.learner.progress.iteration, seconds)
+            with self.workers.pulse.during("saving"):
+                yield from self._stragglers.look(self.learner.progress.iteration, seconds)
 
     def _evaluate(self) -> Record:
         """Numbers for the iteration's row. Raises GivenUp on a signal, and the evaluation stays to be done."""
@@ -249,7 +247,8 @@ class Session:
     def _log(self, row: Record) -> None:
         """Raises UserError if the row cannot be written; it is in a checkpoint then, if there is room for one."""
         try:
-            self.workers.together(lambda: self.folder.log(row) if self.folder else None)
+            with self.workers.pulse.during("saving"):
+                self.workers.together(lambda: self.folder.log(row) if self.folder else None)
         except UserError:
             with contextlib.suppress(UserError):  # of the same full disk
                 self._save(row)

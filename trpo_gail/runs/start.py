@@ -133,22 +133,22 @@ def clone(
     """Clone the demonstrations into a fresh policy; returns the first record and that of the best score. A collective.
 
     Rank 0 learns, on one thread, so that the result depends on the seed alone. Raises GivenUp on all ranks if `give_up`,
-    asked at each look at the score, is true.
+    asked after each step, is true.
     """
     settings = {name: value for name, value in asdict(config.cloning).items() if name != "min_log_std"}
     records: list[Stats] = []
 
-    def log(row: Stats) -> None:
+    def each() -> None:
+        workers.pulse.moves += 1  # the other ranks wait
         if give_up():
             raise GivenUp
-        records.append(row)
 
     def learn() -> Stats | None:
         if not workers.main:
             return None
         made = CloningConfig(config.env, str(expert.path), seed=config.seed, dtype=config.dtype, **settings)
         with contextlib.suppress(GivenUp), _one_thread(), torch.enable_grad():
-            best = cloning.clone(policy, expert.observations, expert.actions, made, log, "cloning.")
+            best = cloning.clone(policy, expert.observations, expert.actions, made, records.append, "cloning.", each)
             least = config.cloning.min_log_std
             _keep_spread(policy, config.policy.init_log_std if least is None else least)
             return best

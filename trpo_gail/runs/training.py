@@ -20,7 +20,7 @@ from trpo_gail.networks.threads import that_pay
 from trpo_gail.parallel import Workers
 from trpo_gail.runs import checkpoint, start, tracker
 from trpo_gail.runs.console import View
-from trpo_gail.runs.preparing import demonstrations_file, look_once, prepare, sent
+from trpo_gail.runs.preparing import demonstrations_file, look_once, prepare, same_everywhere, sent
 from trpo_gail.runs.resuming import resumable
 from trpo_gail.runs.run_folder import (
     EXPERT,
@@ -74,6 +74,7 @@ def _run(
     before = workers.share(workers.together(lambda: resumable(path) if resume and workers.main else None))
     held = sent(demonstrations_file(config, resumed, before), workers) if given is None else given
     setting, expert, env = workers.together(lambda: prepare(config, resumed, workers, held, before=before))
+    workers.together(lambda: same_everywhere(expert, workers))
     first, setting = _start(config, setting, env.spec, resumed, workers)
     policy = first.policy if first else None
     learner = make_learner(config, env, expert.transitions() if expert else None, workers, policy)
