@@ -29,5 +29,5 @@ def test_hosts_with_other_demonstrations_at_the_same_path_are_told_apart() -> No
     held = load(EXPERT)
     same_everywhere(held, Workers())
     same_everywhere(None, Workers())
-    with pytest.raises(UserError, match=r"rank 2 on two read another file than rank 0 on one \(its SHA-256 differs\)"):
+    with pytest.raises(UserError, match=r"rank 2 on two has other demonstrations than rank 0 on one, by their SHA-256"):
         same_everywhere(held, Three())

@@ -37,7 +37,7 @@ from trpo_gail.policies.policy import Policy
 from trpo_gail.records import Record
 from trpo_gail.runs import checkpoint, opening, start
 from trpo_gail.runs.console import View
-from trpo_gail.runs.preparing import in_rows, prepare
+from trpo_gail.runs.preparing import in_rows, prepare, same_everywhere
 from trpo_gail.runs.stuck import Stuck
 from trpo_gail.sampling.rollout import GivenUp, never
 from trpo_gail.system.stopping import Interrupted, StopRequest
@@ -119,6 +119,7 @@ class LearningModel(Model):
             setting, self._expert, self._env = workers.together(
                 lambda: prepare(asked, None, workers, self._dataset, self._source)
             )
+            workers.together(lambda: same_everywhere(self._expert, workers))
             self._setting, self.spec = setting, self._env.spec
             self._learner = self._made(self._first_policy() if self._content is None else None)
             if self._content is not None:

@@ -121,14 +121,14 @@ def sent(source: str | Path | None, workers: Workers) -> Demonstrations | None:
 
 
 def same_everywhere(expert: Demonstrations | None, workers: Workers) -> None:
-    """Raise UserError, on all ranks, if hosts have read other demonstrations than rank 0. A collective."""
+    """Raise UserError, on all ranks, if one has other demonstrations than rank 0. A collective."""
     read_by = workers.gather(expert.sha256 if expert else "")
     others = [rank for rank, found in enumerate(read_by) if found != read_by[0]]
     if others and expert is not None:
-        where = workers.host_of[others[0]]
+        there, here = workers.host_of[others[0]], workers.host_of[0]
         raise UserError(
-            f"{expert.path}: rank {others[0]} on {where} read another file than rank 0 on {workers.host_of[0]} (its SHA-256 "
-            "differs): expected the same on all hosts, or none on the others, to which rank 0 sends it"
+            f"{expert.path}: rank {others[0]} on {there} has other demonstrations than rank 0 on {here}, by their SHA-256: "
+            "expected the same on all ranks (rank 0 sends a file to hosts that lack it)"
         )
 
 
