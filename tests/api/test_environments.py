@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import toys
 from gymnasium.wrappers import TimeLimit
+from gymnasium.wrappers.vector import TransformReward
 from small import differing
 
 from trpo_gail import TRPO, UserError
@@ -162,6 +163,28 @@ def test_a_vector_environment_of_ones_own_is_used_as_it_is() -> None:
     assert differing(same.learn(200).policy.state_dict(), model.policy.state_dict()) == []
 
 
+class Reusing(Own):
+    """It writes into the same arrays at each step, as many do."""
+
+    def restart(self, seeds: Sequence[int]) -> np.ndarray:
+        self._kept = [self._inner.restart(seeds).copy()]
+        return self._kept[0]
+
+    def step(self, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        found = self._inner.step(actions)
+        if len(self._kept) == 1:
+            self._kept += [np.array(part) for part in found[1:]]
+        for kept, part in zip(self._kept, found, strict=True):
+            kept[...] = part
+        observation, reward, terminated, truncated = self._kept
+        return observation, reward, terminated, truncated
+
+
+def test_a_vector_environment_may_use_its_arrays_again() -> None:
+    models = [TRPO("MlpPolicy", env, **SMALL).learn(300) for env in (Own(), Reusing())]
+    assert differing(models[0].policy.state_dict(), models[1].policy.state_dict()) == []
+
+
 # ---- errors ----------------------------------------------------------------------------------------------------------
 
 
@@ -178,6 +201,10 @@ class Wrapper:
         (lambda: 3, "env: the function made int, expected a gymnasium.Env"),
         (lambda: 1 / 0, "env: the function raised ZeroDivisionError: division by zero ("),
         (Wrapper(), "env: Wrapper wraps a vector environment, and what it changes would be lost"),
+        (
+            TransformReward(gymnasium.make_vec("CartPole-v1", 2), lambda reward: 100 * reward),
+            "env: TransformReward wraps a vector environment, and what it changes would be lost",
+        ),
     ],
 )
 def test_what_is_no_environment_is_refused(env: Any, line: str) -> None:

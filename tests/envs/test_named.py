@@ -20,6 +20,10 @@ def counter() -> gymnasium.Env:
     return Counter(length=5)
 
 
+class Pendulum(Counter):
+    """Has the name of one of gymnasium's environments."""
+
+
 def wrapped() -> gymnasium.Env:
     return RecordEpisodeStatistics(gymnasium.make("ToyCounter-v0"))
 
@@ -34,6 +38,13 @@ def test_a_class_or_a_function_at_the_top_of_a_module_is_an_environment() -> Non
         env.close()
     limited = vector.make("toy_envs:Counter", 1, max_episode_steps=2)
     assert limited.spec.max_episode_steps == 2
+
+
+def test_a_class_that_is_called_as_one_of_gymnasiums_is_that_class() -> None:
+    env = vector.make("test_named:Pendulum", 2, kwargs={"length": 4})
+    assert isinstance(env.spec.action_space, type(Counter().action_space)) and env.spec.max_episode_steps is None
+    assert isinstance(named.maker("test_named:Pendulum")(), Pendulum)  # type: ignore[misc]
+    assert named.maker("gymnasium:Pendulum-v1") is None
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from trpo_gail.build import make_policy
 from trpo_gail.config.presets import changed, preset
 from trpo_gail.exports.write_reward import export_reward
 from trpo_gail.networks import own
+from trpo_gail.networks.placing import place
 from trpo_gail.runs.evaluate import load_policy
 from trpo_gail.spaces.layout import Layout
 
@@ -114,6 +115,18 @@ def noisy(inputs: int, outputs: int) -> nn.Module:
     return nn.Sequential(nn.Linear(inputs, 8), nn.Dropout(0.5), nn.BatchNorm1d(8), nn.Linear(8, outputs))
 
 
+def frozen(inputs: int, outputs: int) -> nn.Module:
+    net = small(inputs, outputs)
+    next(net.parameters()).requires_grad_(False)
+    return net
+
+
+def test_buffers_of_ones_own_follow_the_dtype() -> None:
+    net = own.make("x", "test_own_networks:noisy", layout(), 0, 2, torch.Generator().manual_seed(0))
+    place(net, torch.device("cpu"), torch.float64)
+    assert net(torch.randn(5, 3, dtype=torch.float64)).dtype == torch.float64
+
+
 def test_dropout_and_batch_norm_of_ones_own_stay_in_evaluation_mode() -> None:
     net = own.make("x", "test_own_networks:noisy", layout(), 0, 2, torch.Generator().manual_seed(0))
     x, state = torch.randn(5, 3), torch.random.get_rng_state()
@@ -141,6 +154,10 @@ def test_a_learned_reward_does_not_name_the_policys_network(tmp_path: Path) -> N
         (
             "test_own_networks:none",
             "--policy.network: test_own_networks:none made NoneType, a torch module with parameters expected",
+        ),
+        (
+            "test_own_networks:frozen",
+            "--policy.network: test_own_networks:frozen made a module with frozen parameters: expected parameters that all",
         ),
         ("test_own_networks:wide", "--policy.network: test_own_networks:wide: of [3, 4] gave [3, 3], [3, 2] expected"),
         (

@@ -6,10 +6,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from gymnasium.spaces import Box, Dict, Discrete, MultiBinary, MultiDiscrete, Space, Text, Tuple
 from gymnasium.vector.utils import batch_space, concatenate, create_empty_array
 
 from trpo_gail.errors import UserError
+from trpo_gail.networks.convolutions import Convolutions
 from trpo_gail.spaces.layout import Layout, check, known, left_out
 
 CAMERA = Box(0, 255, (4, 5, 3), np.uint8)
@@ -104,7 +106,15 @@ def test_a_plain_box_is_its_own_rows() -> None:
 def test_images_may_be_named() -> None:
     space = Dict({"depth": Box(0, 1, (8, 8), np.float32), "rest": Box(0, 1, (2,), np.float32)})
     assert [part.kind for part in Layout.of(space).parts] == ["vector", "vector"]
-    assert [part.kind for part in Layout.of(space, ["depth"]).parts] == ["image", "vector"]
+    parts = Layout.of(space, ["depth"]).parts
+    assert [part.kind for part in parts] == ["image", "vector"] and parts[0].white == 1.0
+    assert Layout.of(CAMERA).parts[0].white == 255.0
+    net = Convolutions(parts[0], "small", torch.Generator())
+    pixels, brightness = net.pixels(torch.ones(2, 64))
+    assert brightness.tolist() == [[1.0], [1.0]] and not pixels.any()
+    endless = Box(0, np.inf, (8, 8), np.float32)
+    with pytest.raises(UserError, match=r"--policy\.images: 'the observation' is Box.*, without finite bounds"):
+        Layout.of(endless, [""])
 
 
 def test_codes_may_be_named() -> None:

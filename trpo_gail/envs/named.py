@@ -16,8 +16,8 @@ SEARCHED = "modules are looked for in the current folder, in PYTHONPATH and amon
 
 
 def maker(env_id: str) -> Callable[..., Any] | None:
-    """Of `module:name` the class or function at the top of the module, unless it registers an id of this name; None for any
-    other id. Raises UserError for a module that is not there."""
+    """Of `module:name` the class or function at the top of the module, unless its package registers an id of this name; None
+    for any other id. Raises UserError for a module that is not there."""
     module, colon, name = env_id.partition(":")
     if not colon:
         return None
@@ -29,8 +29,16 @@ def maker(env_id: str) -> Callable[..., Any] | None:
         if error.name is None or not f"{module}.".startswith(f"{error.name}."):
             raise  # one that this module imports
         raise UserError(f"environment {env_id!r}: no module {module!r}: {SEARCHED}") from error
-    registered = any(name in (spec.id, spec.name) for spec in gymnasium.registry.values())
+    registered = any(
+        name in (spec.id, spec.name) and module.partition(".")[0] == _home(spec).partition(".")[0]
+        for spec in gymnasium.registry.values()
+    )
     return found if callable(found) and not registered else None
+
+
+def _home(spec: Any) -> str:
+    """The module of what a registered id is made by."""
+    return getattr(spec.entry_point, "__module__", None) or str(spec.entry_point).partition(":")[0]
 
 
 def hint(env_id: str) -> str:
@@ -70,7 +78,7 @@ def of_env(env: gymnasium.Env) -> Reference:
         kind = type(env.unwrapped).__name__
         return Reference(kind, kind, f"{kind} is not registered")
     known = gymnasium.registry.get(spec.id)
-    module = getattr(spec.entry_point, "__module__", None) or str(spec.entry_point).partition(":")[0]
+    module = _home(spec)
     if known is None or known.entry_point != spec.entry_point or module == "__main__":
         return Reference(spec.id, spec.id, f"no module registers {spec.id}")
     name = spec.id if module.partition(".")[0] in _KNOWN else f"{module}:{spec.id}"

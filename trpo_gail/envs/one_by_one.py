@@ -90,6 +90,8 @@ class OneByOne:
         observations, rewards = self._empty(), np.zeros(self.num_envs)
         terminated, truncated = np.zeros(self.num_envs, bool), np.zeros(self.num_envs, bool)
         self.successes = None
+        if actions.dtype.kind == "f":  # as the environment has them: its space holds no others
+            actions = actions.astype(self.action_space.dtype, copy=False)
         for i in range(self.num_envs):
             if self._resting[i]:
                 continue

@@ -82,14 +82,19 @@ class Lent:
         self._others = env.num_envs - num_envs
 
     def restart(self, seeds: Sequence[int]) -> np.ndarray:
-        first = self._env.restart([*seeds, *[seeds[-1]] * self._others])[: self.num_envs]
+        first = np.array(self._env.restart([*seeds, *[seeds[-1]] * self._others])[: self.num_envs])
         if self._others:
             self.rest(np.zeros(self.num_envs, bool))
         return first
 
     def step(self, actions: np.ndarray) -> tuple[np.ndarray, ...]:
         found = self._env.step(np.concatenate([actions, self.spec.actions.zeros(self._others)]))
-        return tuple(part[: self.num_envs] for part in found)
+        # Copies, since it may write into the same arrays again.
+        kinds = (None, np.float64, bool, bool)
+        observation, reward, terminated, truncated = (
+            np.array(part[: self.num_envs], kind) for part, kind in zip(found, kinds, strict=True)
+        )
+        return observation, reward, terminated, truncated & ~terminated
 
     @property
     def successes(self) -> np.ndarray | None:
@@ -120,11 +125,12 @@ def of(env: Any) -> Source:
     """The source of whatever is given in place of an id. Raises UserError if it is no environment."""
     if isinstance(env, gymnasium.Env):
         return _single(env)
-    if isinstance(env, gymnasium.vector.VectorEnv):
+    wraps = isinstance(env, gymnasium.vector.VectorWrapper)
+    if isinstance(env, gymnasium.vector.VectorEnv) and not wraps:
         return _vector(env)
     if all(hasattr(env, name) for name in _OURS):
         return Whole(env)
-    if hasattr(env, "venv"):
+    if wraps or hasattr(env, "venv"):
         raise UserError(
             f"env: {type(env).__name__} wraps a vector environment, and what it changes would be lost: expected the "
             "environment that it wraps, an id or a function that makes one"

@@ -24,7 +24,7 @@ LAYERS = {
 class Convolutions(nn.Module):
     """One image part [B, H * W * C] -> features [B, F]; the last C of them are the channels' means.
 
-    Pixels are divided by 255 here, so rows can stay uint8 until then.
+    Pixels are divided by the largest that there can be, of uint8 by 255; so rows can stay uint8 until then.
     Differs from Mnih et al.: the means are subtracted before the convolutions. A bright background would otherwise make
     thousands of features that are the same for each picture; a few steps of Adam along them saturate the tanh behind,
     and nothing is learned any more.
@@ -33,6 +33,7 @@ class Convolutions(nn.Module):
     def __init__(self, part: Part, encoder: str, rng: torch.Generator) -> None:
         super().__init__()
         self._shape, self._order, channels, side = _arrange(part.shape)
+        self._white = part.white
         kind = ("small" if side < SMALL else "nature") if encoder == "auto" else encoder
         layers: list[nn.Module] = []
         for filters, size, stride in LAYERS[kind]:
@@ -60,7 +61,7 @@ class Convolutions(nn.Module):
         """Pixels [B, C, H, W] without the channels' means, and the means [B, C]; both from 0 to 1."""
         like = next(self.parameters())
         pixels = x.to(like.dtype).view(x.shape[0], *self._shape).permute(0, *self._order).flatten(1, -3)
-        pixels = pixels / 255.0  # a copy, which is then changed in place: frames are large
+        pixels = pixels / self._white  # a copy, which is then changed in place: frames are large
         brightness = pixels.mean((2, 3), keepdim=True)
         return pixels.sub_(brightness), brightness.flatten(1)
 

@@ -36,6 +36,8 @@ def make(flag: str, name: str, layout: Layout, extra: int, outputs: int, rng: to
             raise UserError(f"--{flag}: {name}({inputs}, {outputs}) raised {shortened(repr(error), 120)}") from error
     if not isinstance(made, nn.Module) or not list(made.parameters()):
         raise UserError(f"--{flag}: {name} made {type(made).__name__}, a torch module with parameters expected")
+    if any(not parameter.requires_grad for parameter in made.parameters()):
+        raise UserError(f"--{flag}: {name} made a module with frozen parameters: expected parameters that all learn")
     _try(made, f"--{flag}: {name}", inputs, outputs)
     return Own(made, outputs)
 

@@ -20,11 +20,12 @@ def initial(seed: int, which: int) -> torch.Generator:
 
 
 def place(module: M, device: torch.device, dtype: torch.dtype) -> M:
-    """Move a module to a device and a dtype; statistics stay float64."""
-    statistics = {name: buffer.clone() for name, buffer in module.named_buffers()}
+    """Move a module to a device and a dtype; statistics, which are float64, stay so."""
+    statistics = {name: buffer.clone() for name, buffer in module.named_buffers() if buffer.dtype == torch.float64}
     module.to(device=device, dtype=dtype)
     for name, buffer in module.named_buffers():
-        buffer.data = statistics[name].to(device)
+        if name in statistics:
+            buffer.data = statistics[name].to(device)
     return module
 
 

@@ -65,6 +65,8 @@ class Reals:
 
     @staticmethod
     def problem(space: Box) -> str | None:
+        if space.dtype.kind in "iu":
+            return f"actions of a Box must be floats, not {space}: MultiDiscrete has whole numbers"
         if space.low.size == 0:
             return f"actions must hold a number, not {space}"
         if not (space.low <= space.high).all():  # also true for NaN

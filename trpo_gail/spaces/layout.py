@@ -37,6 +37,7 @@ class Part:
     kind: Kind
     labels: tuple[int, ...] = ()  # of one-hot codes: number of labels for each of the environment's numbers
     starts: tuple[int, ...] = ()  # of one-hot codes: the first label of each
+    white: float = 255.0  # of an image: the largest magnitude of a pixel
 
     @property
     def name(self) -> str:
@@ -240,9 +241,21 @@ def _part(path: Path, leaf: Space, column: int, images: Collection[str], numbers
     kind: Kind = "onehot" if labels or isinstance(leaf, MultiBinary) else "vector"
     name = ".".join(map(str, path))
     pixels = (leaf.dtype == np.uint8 and name not in numbers) or name in images
+    white = 255.0
     if isinstance(leaf, Box) and len(shape) in (2, 3, 4) and pixels:
         kind = "image"
-    return Part(path, slice(column, column + size), shape, np.dtype(leaf.dtype), kind, labels, starts)
+        white = 255.0 if leaf.dtype == np.uint8 else _white(leaf, name)
+    return Part(path, slice(column, column + size), shape, np.dtype(leaf.dtype), kind, labels, starts, white)
+
+
+def _white(leaf: Box, name: str) -> float:
+    """The largest magnitude of a pixel, by the bounds. Raises UserError if there is none."""
+    found = float(max(np.abs(leaf.low.astype(np.float64)).max(), np.abs(leaf.high.astype(np.float64)).max()))
+    if not (np.isfinite(found) and found > 0.0):
+        raise UserError(
+            f"--policy.images: {name or 'the observation'!r} is {leaf}, without finite bounds, by which pixels are divided"
+        )
+    return found
 
 
 def _labels(leaf: Space) -> tuple[tuple[int, ...], tuple[int, ...]]:

@@ -60,8 +60,7 @@ class ActionScaling:
         values = np.where(self.scaled, low + (wide + 1.0) * 0.5 * (high - low), wide)
         within = np.clip(values, low, high)  # rounding may exceed a bound by the last digit
         values = np.where(self.scaled & (np.abs(wide) <= 1.0), within, values)
-        kind = self.environment.dtype
-        return values.astype(kind) if kind.kind == "f" else values
+        return values.astype(self.environment.dtype)
 
     def normalised(self, actions: np.ndarray) -> np.ndarray:
         """The policy's actions [B, A] for the environment's [B, A], such as an expert's; float32 at least."""

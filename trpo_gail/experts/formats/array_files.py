@@ -58,7 +58,7 @@ def read(path: Path) -> Demonstrations:
     arrays = {name: values for name, values in arrays.items() if name.lower() not in _MARKS}
     fields = _fields(arrays)
     if {"observations", "actions"} <= fields.keys():
-        if _is_batch(fields):
+        if not set(marks) - set(LENGTHS) and _is_batch(fields):
             return _batches(fields, _lengths(marks, path) if set(marks) & set(LENGTHS) else None, path)
         if (
             not marks
@@ -66,7 +66,8 @@ def read(path: Path) -> Demonstrations:
             and len(fields["observations"]) == len(fields["actions"]) + 1
         ):
             return trajectories.joined([fields], path)
-    if not marks and transitions.are_here(arrays):
+    led_to = any(name.lower().startswith(columns.LED_TO) for name in arrays)  # columns knows what these are
+    if not marks and not led_to and transitions.are_here(arrays):
         return transitions.demonstrations({name: arrays[name] for name in transitions.wanted_of(arrays)}, path)
     rows = max((len(values) for values in arrays.values() if values.ndim), default=0)
     if (lengths := _lengths(marks, path, rows)) is not None:

@@ -34,6 +34,8 @@ LABELS = ("label", "labels")  # actions that are integers, however they are writ
 
 _CALLED = CALLED | {"actions": (*CALLED["actions"], *LABELS)}
 _FIELD = {name: field for field, names in _CALLED.items() for name in names}
+LED_TO = "next."
+_LONGEST = 200  # letters of a name: looking for a number in it takes the square of its length
 _NUMBERED = re.compile(r"(.*?)[\s._\-\[(:]*(\d{1,9})[\])]?")
 
 
@@ -75,7 +77,9 @@ def grouped(columns: Mapping[str, np.ndarray], path: str | Path) -> Grouped:
     for name, values in columns.items():
         plain = name.strip().lower()
         if (place := _place(plain)) is not None:
-            members.setdefault(place.field, {}).setdefault(place.name, {})[place.part] = values
+            parts = members.setdefault(place.field, {}).setdefault(place.name, {})
+            if plain.startswith(LED_TO) or place.part not in parts:  # next.done is the step's own, whatever done is
+                parts[place.part] = values
         elif plain in EPISODES or plain in STEPS:
             marks.setdefault("episode" if plain in EPISODES else "step", values)
         else:
@@ -147,10 +151,18 @@ class _Place:
 
 
 def _place(name: str) -> _Place | None:
-    """None if a column of this name is no array's."""
-    for plain in (name, name.removeprefix("next.")):  # LeRobot's next.reward and next.done are what a step led to
-        if plain in _FIELD:
-            return _Place(_FIELD[plain], plain, "")
+    """None if a column of this name is no array's. LeRobot's and TorchRL's next.reward and next.done are what a step led to,
+    next.observation is what was observed then."""
+    if len(name) > _LONGEST:
+        return None
+    plain = name.removeprefix(LED_TO)
+    if plain in _FIELD:
+        field = _FIELD[plain]
+        if plain == name or field in ("rewards", "terminals", "timeouts"):
+            return _Place(field, plain, "")
+        return _Place("next_observations", _CALLED["next_observations"][0], "") if field == "observations" else None
+    if plain != name:
+        return None
     if (match := _NUMBERED.fullmatch(name)) and match[1] in _FIELD:
         return _Place(_FIELD[match[1]], match[1], int(match[2]))
     before, dot, after = name.partition("/" if "/" in name else ".")

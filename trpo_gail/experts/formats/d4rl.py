@@ -19,7 +19,7 @@ import h5py
 import numpy as np
 
 from trpo_gail.errors import UserError
-from trpo_gail.experts import arrays, structured
+from trpo_gail.experts import arrays, structured, trajectories
 from trpo_gail.experts.check import FIELDS
 from trpo_gail.experts.data import Demonstrations
 from trpo_gail.experts.facts import Provenance
@@ -41,12 +41,15 @@ _DATASETS = {
     "timeouts": _FLAGS,
     "next_observations": FIELDS["next_observations"],
 }
+_D3RLPY = "episode_terminals"  # its ends of episodes, by termination or not, in place of timeouts
 _OPTIONAL = ("rewards", "timeouts", "next_observations")
 
 
 def holds(path: Path) -> bool:
     """Whether it is a flat file that does not number the steps of its episodes."""
-    return "observations" in hdf5.names(path) and not native.holds(path)
+    found = dict.fromkeys(hdf5.names(path), True)
+    otherwise = "terminals" not in found and "terminals" in trajectories.named(found)  # `dones`: see transitions.py
+    return "observations" in found and not otherwise and not native.holds(path)
 
 
 def read(path: Path) -> Demonstrations:
@@ -93,10 +96,13 @@ def writing(path: Path) -> Iterator[Append]:
 
 
 def _columns(file: h5py.File, path: Path) -> dict[str, Rows]:
+    called = {name: name for name in _DATASETS}
+    if "timeouts" not in file and _D3RLPY in file:
+        called["timeouts"] = _D3RLPY
     return {
-        name: (hdf5.columns if name.endswith("observations") else hdf5.column)(file, path, name, *expected)
+        name: (hdf5.columns if name.endswith("observations") else hdf5.column)(file, path, called[name], *expected)
         for name, expected in _DATASETS.items()
-        if name in file or name not in _OPTIONAL
+        if called[name] in file or name not in _OPTIONAL
     }
 
 

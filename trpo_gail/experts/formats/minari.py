@@ -272,10 +272,18 @@ def _written(held: Demonstrations, path: Path) -> dict[str, np.ndarray | None]:
         "actions": held.actions,
         "rewards": held.rewards,
         "terminations": held.terminals,
-        "truncations": held.timeouts & ~held.terminals,
+        "truncations": _cut_off(held),
         "episode_lengths": held.episode_lengths,
         "final_observations": _finals(held),
     }
+
+
+def _cut_off(held: Demonstrations) -> np.ndarray:
+    """Ends by a time limit [N], which those of an unknown kind are said to be: the layout knows no others."""
+    last = np.cumsum(held.episode_lengths)[: held.finished] - 1
+    found = held.timeouts.copy()
+    found[last] = True
+    return found & ~held.terminals
 
 
 def _finals(held: Demonstrations) -> np.ndarray | None:

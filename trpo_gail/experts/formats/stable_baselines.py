@@ -148,11 +148,13 @@ def _written(held: Demonstrations, path: Path) -> dict[str, np.ndarray]:
     if structured.is_structured(held.observations):
         parts = listed(held.observations.dtype.names or ())
         raise UserError(f"{path}: Stable-Baselines' layout holds one array of observations, found the parts {parts}")
-    rows = len(held.observations)
+    if held.rewards is None or held.unfinished:
+        what = "rewards, found none" if held.rewards is None else "whole episodes, found an unfinished one"
+        raise UserError(f"{path}: Stable-Baselines' layout holds {what}")
     return {
         "obs": held.observations,
         "actions": structured.columns(held.actions),
-        "rewards": np.zeros(rows) if held.rewards is None else held.rewards,
+        "rewards": held.rewards,
         "episode_returns": np.zeros(0) if held.episode_returns is None else held.episode_returns,
         "episode_starts": held.steps == 0,
     }

@@ -17,7 +17,7 @@ import numpy as np
 from trpo_gail.experts import arrays, structured, trajectories
 from trpo_gail.experts.data import Demonstrations
 from trpo_gail.experts.files import hdf5
-from trpo_gail.experts.formats import d4rl
+from trpo_gail.experts.formats import d4rl, native
 
 NAME = "transitions"
 
@@ -29,8 +29,7 @@ _UNSAID = "where its episodes end is not said: all rows are taken for one episod
 
 def holds(path: Path) -> bool:
     """Whether observations and actions are there, by one of their names, and what tells where episodes end."""
-    found = hdf5.names(path)
-    return "observations" not in found and are_here(found)  # else it is D4RL's
+    return are_here(hdf5.names(path)) and not native.holds(path) and not d4rl.holds(path)
 
 
 def read(path: Path) -> Demonstrations:

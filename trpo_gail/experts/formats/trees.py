@@ -63,6 +63,11 @@ def _found(tree: Any, path: str | Path, depth: int) -> Demonstrations | None:
 
 
 def _of_mapping(held: Mapping[Any, Any], path: str | Path, depth: int) -> Demonstrations | None:
+    if {"pos", "full", "observations", "buffer_size"} <= held.keys():
+        raise UserError(
+            f"{path}: a replay buffer of Stable-Baselines3, whose rows are of several environments in turn and may not be "
+            "filled: expected episodes, which trpo-gail record ENV --policy FILE.zip makes of the model"
+        )
     found = _named(held)
     if _is_data(found):
         trajectories.check_spelling(held, path)

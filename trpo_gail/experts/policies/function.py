@@ -40,6 +40,8 @@ class FunctionPolicy:
             raise UserError(f"--policy {self.description}: raised {shortened(repr(error), 120)}") from error
         if self.spec is not None and self._is_own(actions):
             return self.spec.executed.inward(actions.astype(np.int64) if self.spec.executed.whole else actions)
+        if self.spec is not None and not self.spec.executed.whole and actions.dtype.kind in "iub":
+            actions = actions.astype(np.float64)  # whole numbers where the environment takes floats
         if actions.dtype.kind == "f" and actions.ndim == 1:  # numbers of one dimension
             actions = actions[:, None]
         whole = actions.dtype.kind in "iub" and actions.ndim in (1, 2) and actions.size == len(actions)

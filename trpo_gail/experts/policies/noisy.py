@@ -26,7 +26,7 @@ class Noisy:
         # A policy without noise leaves the choice; normal and Gumbel noise become uniform by their distribution functions.
         drawn: Noise = "uniform" if spec.actions.whole else "normal"
         self.noise_kind: Noise = actor.noise_kind if self._own else drawn
-        self.noise_size = self._own + (2 if spec.actions.whole else spec.action_size)
+        self.noise_size = self._own + (1 + spec.actions.draws if spec.actions.whole else spec.action_size)
 
     def act(self, observations: np.ndarray, noise: np.ndarray) -> np.ndarray:
         """Actions for noise [n, K]."""
@@ -35,8 +35,9 @@ class Noisy:
         if not self._spec.actions.whole:
             return actions + self._size * self._width() * more
         chance = self._uniform(more)
-        drawn = np.minimum((chance[:, 1] * self._spec.action_size).astype(np.int64), self._spec.action_size - 1)
-        return np.where(chance[:, 0] < self._size, drawn, actions)
+        drawn = self._spec.actions.uniform(np.minimum(chance[:, 1:], np.nextafter(1.0, 0.0)))
+        instead = chance[:, 0] < self._size
+        return np.where(instead if actions.ndim == 1 else instead[:, None], drawn, actions)
 
     def _width(self) -> np.ndarray:
         """Half the distance of the bounds, [A]."""

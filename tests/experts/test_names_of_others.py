@@ -1,0 +1,118 @@
+"""Layouts of other libraries that were read wrongly, each by a small file of its own."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pytest
+from gymnasium.spaces import Box, MultiDiscrete
+
+from trpo_gail import Demonstrations, UserError
+from trpo_gail.experts.load import read
+from trpo_gail.experts.policies.function import FunctionPolicy
+from trpo_gail.experts.policies.noisy import Noisy
+from trpo_gail.spaces.spec import EnvSpec
+
+N = 10
+
+
+def of_step(**more: Any) -> dict[str, np.ndarray]:
+    """Ten rows: observations 0 to 9, two episodes of five."""
+    rows = np.arange(N, dtype=np.float32)[:, None]
+    return {"actions": rows % 2, "rewards": np.ones(N), **more}
+
+
+def test_the_next_observation_is_not_the_observation(tmp_path: Path) -> None:
+    """TorchRL's names, with dots between their parts."""
+    rows = np.arange(N, dtype=np.float32)[:, None]
+    done = np.arange(N) % 5 == 4
+    np.savez(
+        tmp_path / "torchrl.npz",
+        **{
+            "observation": rows, "action": rows, "done": np.zeros(N, bool), "next.observation": rows + 1,
+            "next.reward": np.ones(N), "next.done": done,
+        },
+    )  # fmt: skip
+    found = read(tmp_path / "torchrl.npz")
+    assert found.observations[:, 0].tolist() == list(range(N))
+    assert found.next_observations is not None and found.next_observations[:, 0].tolist() == list(range(1, N + 1))
+    assert found.episode_lengths.tolist() == [5, 5]
+
+
+def test_a_csv_of_next_states_too(tmp_path: Path) -> None:
+    lines = ["state,action,reward,next.state,done", *(f"{i},{i % 2},1,{i + 1},{int(i % 5 == 4)}" for i in range(N))]
+    (tmp_path / "x.csv").write_text("\n".join(lines))
+    assert read(tmp_path / "x.csv").observations.ravel().tolist() == list(range(N))
+
+
+def test_ends_of_d3rlpys_episodes_count(tmp_path: Path) -> None:
+    rows = np.arange(N, dtype=np.float32)[:, None]
+    with h5py.File(tmp_path / "dump.h5", "w") as file:
+        for name, values in of_step(observations=rows).items():
+            file[name] = values
+        file["terminals"] = (np.arange(N) == 4).astype(np.float32)
+        file["episode_terminals"] = (np.arange(N) % 5 == 4).astype(np.float32)
+    found = read(tmp_path / "dump.h5")
+    assert found.episode_lengths.tolist() == [5, 5] and not found.unfinished
+    assert found.ends is not None and (found.ends.terminal, found.ends.limit) == (1, 1)
+
+
+def test_flat_hdf5_may_call_its_ends_dones(tmp_path: Path) -> None:
+    rows = np.arange(N, dtype=np.float32)[:, None]
+    with h5py.File(tmp_path / "own.h5", "w") as file:
+        for name, values in of_step(observations=rows, dones=np.arange(N) % 5 == 4).items():
+            file[name] = values
+    assert read(tmp_path / "own.h5").episode_lengths.tolist() == [5, 5]
+
+
+def test_a_replay_buffer_is_refused_by_name(tmp_path: Path) -> None:
+    """Stable-Baselines3's, of 50 rows and one environment, 30 of them filled."""
+    buffer = {
+        "buffer_size": 50, "pos": 30, "full": False, "observations": np.zeros((50, 1, 3)),
+        "actions": np.zeros((50, 1, 2)), "rewards": np.zeros((50, 1)), "dones": np.zeros((50, 1)),
+    }  # fmt: skip
+    (tmp_path / "buffer.pkl").write_bytes(pickle.dumps(buffer))
+    with pytest.raises(UserError, match=r"a replay buffer of Stable-Baselines3, .* trpo-gail record ENV --policy FILE"):
+        read(tmp_path / "buffer.pkl")
+
+
+def test_what_a_layout_cannot_say_is_not_invented(tmp_path: Path) -> None:
+    rows = np.arange(N, dtype=np.float32)[:, None]
+    held = Demonstrations.from_arrays(rows, rows, episode_ends=[5, 10])
+    with pytest.raises(UserError, match="Stable-Baselines' layout holds rewards, found none"):
+        held.save(tmp_path / "x.npz", "stable_baselines")
+    paid = Demonstrations.from_arrays(rows, rows, rewards=np.ones(N), episode_ends=[5, 10])
+    paid.save(tmp_path / "minari", "minari")
+    again = read(tmp_path / "minari")
+    assert again.episode_lengths.tolist() == [5, 5] and not again.unfinished and again.return_mean == 5.0
+
+
+class Still:
+    """A policy that always does the same."""
+
+    noise_kind, noise_size = "normal", 0
+
+    def act(self, observations: np.ndarray, noise: np.ndarray) -> np.ndarray:
+        return np.zeros((len(observations), 2), np.int64)
+
+
+@pytest.mark.parametrize("rows", [5, 4000])
+def test_noise_of_several_labels_is_one_of_them(rows: int) -> None:
+    spec = EnvSpec("Labels-v0", "gymnasium", {}, Box(-1, 1, (3,)), MultiDiscrete([3, 2]))
+    noisy = Noisy(Still(), 0.5, spec, deterministic=False)  # type: ignore[arg-type]
+    noise = np.random.default_rng(0).random((rows, noisy.noise_size))
+    found = noisy.act(np.zeros((rows, 3)), noise)
+    assert found.shape == (rows, 2) and found.min() >= 0 and (found.max(0) < [3, 2]).all()
+    if rows > 5:
+        assert (found > 0).mean(0) == pytest.approx([0.5 * 2 / 3, 0.5 / 2], abs=0.03)
+
+
+def test_a_functions_whole_numbers_are_floats_where_floats_are_wanted() -> None:
+    spec = EnvSpec("Own-v0", "gymnasium", {}, Box(-1, 1, (3,)), Box(-2, 2, (1,)))
+    policy = FunctionPolicy(lambda observation: [1], "own").for_env(spec)
+    found = policy.act(np.zeros((4, 3)), np.zeros((4, 0)))
+    assert found.shape == (4, 1) and found.dtype == np.float64
