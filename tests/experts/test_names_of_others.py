@@ -116,3 +116,17 @@ def test_a_functions_whole_numbers_are_floats_where_floats_are_wanted() -> None:
     policy = FunctionPolicy(lambda observation: [1], "own").for_env(spec)
     found = policy.act(np.zeros((4, 3)), np.zeros((4, 0)))
     assert found.shape == (4, 1) and found.dtype == np.float64
+
+
+def test_what_imitation_calls_terminal_may_be_a_time_limit(tmp_path: Path) -> None:
+    """Its `rollout` says so of all whole episodes. Half of them say it: then somebody knew."""
+    found = {}
+    for name, terminal in (("all", [True, True]), ("half", [True, False])):
+        np.savez(
+            tmp_path / f"{name}.npz", obs=np.arange(12.0)[:, None], acts=np.arange(N) % 2, indices=np.array([5]),
+            terminal=np.array(terminal),
+        )  # fmt: skip
+        found[name] = read(tmp_path / f"{name}.npz")
+    assert found["all"].ends is None and not found["all"].terminals.any()
+    assert found["all"].episode_lengths.tolist() == [5, 5]
+    assert found["half"].ends is not None and (found["half"].ends.terminal, found["half"].ends.limit) == (1, 1)

@@ -12,7 +12,7 @@ from trpo_gail.errors import UserError, listed, shortened
 from trpo_gail.experts import catalogue, describe
 from trpo_gail.experts.data import Demonstrations as Held
 from trpo_gail.experts.own import Demonstrations, load
-from trpo_gail.experts.trajectories import check_spelling
+from trpo_gail.experts.trajectories import check_spelling, of_unknown_kind
 
 _STARTS = ("obs", "actions", "episode_starts")  # of Stable-Baselines' dictionary
 _FLAT = ("obs", "acts", "dones")  # of `imitation`'s Transitions
@@ -86,7 +86,9 @@ def demonstrations_of(given: Any, name: str = "expert_dataset") -> Demonstration
     if isinstance(given, tuple) and len(given) == 2 and all(isinstance(part, np.ndarray) for part in given):
         return Demonstrations.from_arrays(*given, episode_ends=np.zeros(len(given[1]), bool))
     if isinstance(given, Sequence) and len(given):
-        return Demonstrations.from_trajectories(given)
+        made = Demonstrations.from_trajectories(given)
+        own = type(given[0]).__module__.partition(".")[0] == "imitation"
+        return of_unknown_kind(made) if own else made
     raise UserError(f"{name}: {shortened(repr(given), 60)} given, {_EXPECTED}")
 
 

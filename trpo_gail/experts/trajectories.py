@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -163,3 +163,15 @@ def _ends(held: Mapping[str, list[np.ndarray]], lengths: np.ndarray) -> dict[str
     if held["terminals"]:
         terminals[last] = [bool(np.any(said.reshape(-1)[-1:] != 0)) for said in held["terminals"]]
     return {"terminals": terminals, "timeouts": last & ~terminals}
+
+
+D = TypeVar("D", bound=Demonstrations)
+
+
+def of_unknown_kind(held: D) -> D:
+    """The same, and how episodes end is not known, if `imitation` says of all of them that they end by termination: it says
+    so of time limits, too (`Trajectory.terminal`: "Episodes are always terminal"). Lengths judge then."""
+    if held.unfinished or held.timeouts.any() or not held.terminals.any():
+        return held
+    nothing = np.zeros_like(held.terminals)
+    return replace(held, terminals=nothing, timeouts=nothing, says_ends=False)

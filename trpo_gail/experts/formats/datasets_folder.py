@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from trpo_gail.errors import UserError, listed
-from trpo_gail.experts import structured
+from trpo_gail.experts import structured, trajectories
 from trpo_gail.experts.data import Demonstrations
 from trpo_gail.experts.facts import Provenance
 from trpo_gail.experts.files import arrow
@@ -29,6 +29,7 @@ NAME = "a folder of HuggingFace datasets (imitation)"
 _STATE, _INFO, _DICT, _OURS = "state.json", "dataset_info.json", "dataset_dict.json", "trpo_gail.json"
 _DATA = "data-00000-of-00001.arrow"
 _LARGEST_JSON = 16 << 20
+_IMITATIONS = {"obs", "acts", "terminal"}  # columns of its folders
 _ELEMENTS = 1 << 24  # of a batch, whose lists count in 32 bits
 _KINDS: dict[str, type | tuple[type, ...]] = {
     "env_kwargs": dict, "observation_space": dict, "action_space": dict, "versions": dict, "deterministic": bool, "seed": int,
@@ -46,6 +47,8 @@ def read(path: Path) -> Demonstrations:
     table = arrow.read(_files(folder, path), path)
     ours = _json(folder / _OURS)
     held = arrow_tables.of_table(table, path, _known(ours))
+    if not ours and table.columns.keys() >= _IMITATIONS:
+        held = trajectories.of_unknown_kind(held)
     if ours.get("last_observation_repeated") is True:
         held = replace(held, final_observations=None)
     if ours.get("says_ends") is False and len(held.timeouts):

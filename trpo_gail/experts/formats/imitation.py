@@ -1,7 +1,7 @@
 """`imitation`'s `.npz`: episodes one after the other, cut at `indices` [E - 1].
 
-`obs` [N + E, ...] have one more an episode than `acts` [N, ...]; `terminal` [E] says how each ends, else it is a time limit;
-`rews` [N] if they are known. `infos` are not read.
+`obs` [N + E, ...] have one more an episode than `acts` [N, ...]; `terminal` [E] is false of a part of an episode, which
+is taken for a time limit; if all are true, how they end is not known. `rews` [N] if they are known. `infos` are not read.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def read(path: Path) -> Demonstrations:
             what = f"{size} rows, of {rows} actions and {episodes} episodes"
             raise UserError(f"{path}: array '{name}': expected {what}, found {len(found[name])}")
     made = [_episode(found, i, slice(cuts[i], cuts[i + 1])) for i in range(episodes)]
-    return trajectories.joined(made, path)
+    return trajectories.of_unknown_kind(trajectories.joined(made, path))
 
 
 def _all(column: npz.Column) -> np.ndarray:
