@@ -16,6 +16,7 @@ from typing import Any
 from trpo_gail.experts.data import Demonstrations
 from trpo_gail.experts.load import load
 from trpo_gail.runs.run_folder import read_json, read_metrics
+from trpo_gail.scores import scaled_score
 
 ROOT = Path(__file__).parents[1]
 
@@ -43,7 +44,10 @@ def row(folder: Path, bar: float | None = None) -> dict[str, Any]:
     demonstrations = given(read_json(folder / "config.json")["config"])
     if demonstrations and demonstrations.episode_returns is not None:
         summary["expert_return_mean"] = float(demonstrations.episode_returns.mean())
-    bar = bar or bar_of(summary)
+        summary["scaled_score"] = scaled_score(
+            summary["return_mean"], summary["expert_return_mean"], summary["random_return_mean"]
+        )
+    bar = bar_of(summary) if bar is None else bar
     evaluated = [r for r in read_metrics(folder) if r["eval_return_mean"] is not None]
     returns: list[Any] = [r["eval_return_mean"] for r in evaluated]
     first: dict[str, Any] = next((r for r, value in zip(evaluated, returns, strict=True) if value >= bar), {})
@@ -63,9 +67,27 @@ def rows_of(folder: Path, bar: float | None = None) -> list[dict[str, Any]]:
     return [row(path.parent, bar) for path in paths]
 
 
+def differing(folder: Path) -> list[str]:
+    """Settings in which the seeds of a folder differ, besides the seed."""
+    paths = sorted(folder.glob("seed_*/config.json"))
+    configs = [_flat(read_json(path)["config"]) for path in paths]
+    return sorted(
+        name for name in set().union(*configs) - {"seed"} if len({repr(one.get(name)) for one in configs}) > 1
+    )
+
+
+def _flat(values: dict[str, Any], before: str = "") -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name, value in values.items():
+        found |= _flat(value, f"{before}{name}.") if isinstance(value, dict) else {before + name: value}
+    return found
+
+
 def main(folder: Path, bar: float | None) -> None:
     """Print markdown."""
     rows = rows_of(folder, bar)
+    if names := differing(folder):
+        print(f"careful: the seeds differ in {', '.join(names)}", file=sys.stderr)
     print(f"bar (95 % of the expert unless given): {rows[0]['bar']:.1f}\n")
     print(
         "| seed | bar reached at | last three evaluations | held | final return, 50 episodes | scaled | steps/s | seconds |"

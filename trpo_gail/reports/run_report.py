@@ -96,16 +96,21 @@ def report(runs: Sequence[RunData], episodes: int) -> list[Section]:
 # ---- returns ---------------------------------------------------------------------------------------------------------
 
 
+def _own_expert(run: RunData, place: int, states: States | None) -> float | None:
+    """The mean return of a run's own expert: as the run states it, or from the file."""
+    stated: float | None = run.summary.get("expert_return_mean")
+    if stated is None and states and (visits := states.experts.get(place)) and visits.returns is not None:
+        return float(visits.returns.mean())
+    return stated
+
+
 def _expert_means(runs: Sequence[RunData], states: States | None) -> dict[str, float]:
-    """The expert's mean return by environment: as the runs state it, or from the file."""
-    means: dict[str, float] = {}
+    """The expert's mean return by environment, if its runs have the same expert."""
+    means: dict[str, set[float]] = {}
     for place, run in enumerate(runs):
-        value = run.summary.get("expert_return_mean")
-        if value is None and states and (visits := states.experts.get(place)) and visits.returns is not None:
-            value = float(visits.returns.mean())
-        if value is not None:
-            means.setdefault(run.env, value)
-    return means
+        if (value := _own_expert(run, place, states)) is not None:
+            means.setdefault(run.env, set()).add(value)
+    return {env: found.pop() for env, found in means.items() if len(found) == 1}
 
 
 def _returns(runs: Sequence[RunData], expert: Mapping[str, float], states: States) -> Section:
@@ -113,7 +118,10 @@ def _returns(runs: Sequence[RunData], expert: Mapping[str, float], states: State
         "run", "environment", "learns by", "seed", "demonstrations", "steps", "learned", "±", "expert", "random",
         "scaled", "ended by",
     ]  # fmt: skip
-    rows = [_returns_row(run, expert) for run in runs]
+    rows = []
+    for place, run in enumerate(runs):
+        own = _own_expert(run, place, states)
+        rows.append(_returns_row(run, expert.get(run.env) if own is None else own))
     if any(_success_rate(run) is not None for run in runs):
         header.insert(8, "successes, %")
         for row, run in zip(rows, runs, strict=True):
@@ -131,7 +139,9 @@ def _returns(runs: Sequence[RunData], expert: Mapping[str, float], states: State
         )
     learned = {place: r for place, run in enumerate(runs) if len(r := _episodes_of(run, states.learners.get(place)))}
     demonstrated = {
-        runs[place].env: visits.returns for place, visits in states.experts.items() if visits.returns is not None
+        runs[place].env: visits.returns
+        for place, visits in states.experts.items()
+        if visits.returns is not None and runs[place].env in expert  # else which of several?
     }
     parts: list[Table | Figure] = [Table(header, rows)]
     if learned:
@@ -154,16 +164,16 @@ def _episodes_of(run: RunData, visits: Visits | None) -> np.ndarray:
     return np.zeros(0) if visits is None or visits.returns is None else visits.returns
 
 
-def _returns_row(run: RunData, expert: Mapping[str, float]) -> list[Cell]:
+def _returns_row(run: RunData, expert: float | None) -> list[Cell]:
     summary = run.summary
     mean, std = summary.get("return_mean"), summary.get("return_std")
     if mean is None:
         mean, std = run.last("eval_return_mean"), run.last("eval_return_std")
     random, steps = summary.get("random_return_mean"), summary.get("steps", run.last("steps"))
-    scaled = scaled_score(mean, expert.get(run.env), random)
+    scaled = scaled_score(mean, expert, random)
     return [
         run.label, run.env, _method(run), run.config.get("seed"), _demonstrations(run),
-        None if steps is None else int(steps), mean, std, expert.get(run.env), random,
+        None if steps is None else int(steps), mean, std, expert, random,
         None if scaled is None else round(scaled, 3), summary.get("stopped"),
     ]  # fmt: skip
 

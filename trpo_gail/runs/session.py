@@ -106,8 +106,10 @@ class Session:
         steps = self.config.cloning.iterations
         self.view.line(f"cloning {len(self.expert.actions):,} pairs first, by {steps:,} steps of Adam")
 
+        began = time.perf_counter()
         with self.workers.pulse.during("cloning"):
             first, best = start.clone(self.config, self.learner.policy, self.expert, self.stop.asked, self.workers)
+        self.learner.progress.wall_s += time.perf_counter() - began  # it is learning, too
         self.view.line(
             f"validation score {first['validation_score']:.4g} after the first step, {best['validation_score']:.4g} at "
             f"best, after {int(best['iteration']):,}"
