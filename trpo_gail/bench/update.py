@@ -65,6 +65,11 @@ def _check(config: Config, batches: Sequence[int], widths: Sequence[int], sizes:
         raise UserError(
             f"--flags: {config.generator} and {config.adversary} given, the parts of trpo and gail are timed"
         )
+    d = config.discriminator
+    if d.d_batch_size is not None or d.expert_batch_size is not None:
+        raise UserError(
+            "--flags: a size of the discriminator's batches given, by which its rows are not counted here: expected without"
+        )
     if min(batches) < config.num_envs:
         raise UserError(
             f"--batches: {min(batches)} given, at least {config.num_envs} expected, a row of each of --num_envs"
