@@ -25,6 +25,7 @@ from trpo_gail.errors import UserError, shortened
 from trpo_gail.hangs import LIMIT_S, Pulse, Watch
 from trpo_gail.system.launcher import launched
 from trpo_gail.system.stopping import mpi_starts
+from trpo_gail.system.terminal import warn
 
 if TYPE_CHECKING:
     import torch  # takes seconds: a mistyped flag is reported without it
@@ -166,6 +167,8 @@ class Workers:
         """A context in which a rank that hangs for `limit` seconds, while others wait for it, ends all (`hangs.py`).
         With 0, only a signal sets a limit. Nothing is watched if the MPI library may not be called by two threads."""
         if self.size == 1 or not _allows_threads():
+            if self.size > 1 and self.main and limit:
+                warn("this MPI library may be called by one thread alone, so a rank that hangs is not noticed")
             yield
             return
         with Watch(self._leaving, next(_tags), self.pulse, self.host_of, limit or math.inf, end_all) as watch:

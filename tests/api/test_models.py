@@ -195,6 +195,13 @@ def test_a_call_whose_steps_were_taken_already_says_so() -> None:
 # ---- pretraining, folders, TensorBoard -------------------------------------------------------------------------------
 
 
+def test_pretraining_goes_by_the_models_own_dataset() -> None:
+    data = {size: ExpertDataset(EXPERT, traj_limitation=3, batch_size=size, verbose=0) for size in (16, 64)}
+    first, other = (gail(expert=held).pretrain(n_epochs=2).policy.state_dict() for held in data.values())
+    given = gail(expert=data[64]).pretrain(data[16], n_epochs=2).policy.state_dict()
+    assert differing(first, other) != [] and differing(first, given) == []
+
+
 def test_pretraining_clones_before_learning(tmp_path: Path) -> None:
     data = ExpertDataset(EXPERT, traj_limitation=3, train_fraction=0.8, batch_size=64, verbose=0)
     model = gail(expert=data, normalise_from_expert=True)

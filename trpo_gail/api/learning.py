@@ -15,7 +15,7 @@ import numpy as np
 from trpo_gail.algorithm import train
 from trpo_gail.api import callbacks, rewards
 from trpo_gail.api.callbacks import BaseCallback
-from trpo_gail.api.datasets import demonstrations_of
+from trpo_gail.api.datasets import ExpertDataset, demonstrations_of
 from trpo_gail.api.folder import Folder
 from trpo_gail.api.logger import tensorboard
 from trpo_gail.api.model import Evaluation, Model, caution, threads
@@ -51,6 +51,7 @@ class LearningModel(Model):
     _offset: int  # environment steps at which `num_timesteps` is 0
     _target: int  # environment steps that all calls of `learn` ask for
     _folder: Folder | None
+    _pretrains_on: ExpertDataset | None = None  # whose share and batch size `pretrain` takes; a loaded model has none
 
     @in_words
     def _make(
@@ -75,6 +76,7 @@ class LearningModel(Model):
         self.config = config_of(name, policy, policy_kwargs, preset, top, **self._environments(fields))
         if expert_dataset is not None:
             self._dataset = workers.together(lambda: demonstrations_of(expert_dataset))
+            self._pretrains_on = expert_dataset if isinstance(expert_dataset, ExpertDataset) else None
         elif self.config.imitates:
             raise UserError(f"expert_dataset: demonstrations are needed with adversary {self.config.adversary!r}")
         self._follow()
@@ -267,8 +269,9 @@ class LearningModel(Model):
         expert = self._expert if dataset is None else workers.together(lambda: self._fitted(dataset))
         workers.together(lambda: start.check_demonstrations(expert))
         assert expert is not None
-        share = getattr(dataset, "train_fraction", None) or CloningStartConfig.train_share
-        batch = getattr(dataset, "batch_size", None) or CloningStartConfig.batch_size
+        asked = self._pretrains_on if dataset is None else dataset
+        share = getattr(asked, "train_fraction", None) or CloningStartConfig.train_share
+        batch = getattr(asked, "batch_size", None) or CloningStartConfig.batch_size
         each = max(1, int(share * len(expert.actions)) // batch)
         looks = max(1, n_epochs // 10) if val_interval is None else val_interval
         settings = CloningStartConfig(
