@@ -63,8 +63,8 @@ class Fixed:
 
     cut_episodes = 0
 
-    def __init__(self, rollout: Rollout) -> None:
-        self._rollout, self.paid = rollout, PaidReturns(rollout.valid.shape[1])
+    def __init__(self, rollout: Rollout, env: Env) -> None:
+        self._rollout, self.paid, self.env = rollout, PaidReturns(rollout.valid.shape[1]), env
 
     def begin_iteration(self, iteration: int) -> None:
         pass
@@ -90,7 +90,7 @@ def trained(config: Config, rollout: Rollout, discrete: bool = False, workers: W
     pair = dataclasses.replace(toys.pairs(np.full((1, 2), 0.5), actions), successors=lambda: np.full((1, 2), 0.6))
     expert = pair if config.imitates else None
     learner = make_learner(config, Env(spec), expert, workers)  # type: ignore[arg-type]
-    learner.sampler = Fixed(rollout)  # type: ignore[assignment]
+    learner.sampler = Fixed(rollout, Env(spec))  # type: ignore[assignment]
     for _ in range(2):
         iteration(learner, config, workers)
     return learner
