@@ -298,9 +298,9 @@ def _report(name: str, before: Record | None, now: Record, reason: str | None) -
 
 
 def _describe(package: Path) -> str:
-    """The package's folder and commit."""
+    """The package's commit. Its folder is somebody's machine, and what is printed may be kept."""
     words = ["git", "-C", str(package), "describe", "--always", "--abbrev=12", "--dirty", "--exclude=*"]
-    return f"{package} at {subprocess.run(words, capture_output=True, text=True).stdout.strip() or 'no commit'}"
+    return subprocess.run(words, capture_output=True, text=True).stdout.strip() or "no commit"
 
 
 def _parse(arguments: list[str]) -> argparse.Namespace:
