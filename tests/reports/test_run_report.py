@@ -6,6 +6,7 @@ import csv
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from trpo_gail.errors import UserError
 from trpo_gail.reports import style
 from trpo_gail.reports.page import Figure, Section, Table
 from trpo_gail.reports.run_data import load
-from trpo_gail.reports.run_report import NOT_RECORDED, report, save_learning_curve
+from trpo_gail.reports.run_report import NOT_RECORDED, _expert_means, _own_expert, report, save_learning_curve
 from trpo_gail.runs.run_folder import read_metrics
 
 SECTIONS = [
@@ -192,6 +193,17 @@ def test_a_run_that_has_just_begun_is_reported(copy: Path) -> None:
     assert text(sections, "Learning curve") == NOT_RECORDED
     assert save_learning_curve(copy) is None and not (copy / "learning_curve.png").exists()
     assert "no last checkpoint" in text(sections, "States visited, expert and learner")
+
+
+def test_the_expert_of_several_runs_is_one_if_they_agree(point_nav: Path) -> None:
+    """A run that goes on still states nothing; runs with other experts have none in common."""
+    (run,) = load([point_nav])
+    other = replace(run, summary=run.summary | {"expert_return_mean": 0.25})
+    silent = replace(run, summary={})
+    own = run.summary["expert_return_mean"]
+    assert _expert_means([run, silent], None) == {run.env: own}
+    assert _expert_means([run, other], None) == {}
+    assert [_own_expert(one, 0, None) for one in (run, other, silent)] == [own, 0.25, None]
 
 
 @pytest.mark.usefixtures("undrawn")

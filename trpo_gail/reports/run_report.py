@@ -105,12 +105,17 @@ def _own_expert(run: RunData, place: int, states: States | None) -> float | None
 
 
 def _expert_means(runs: Sequence[RunData], states: States | None) -> dict[str, float]:
-    """The expert's mean return by environment, if its runs have the same expert."""
-    means: dict[str, set[float]] = {}
-    for place, run in enumerate(runs):
-        if (value := _own_expert(run, place, states)) is not None:
-            means.setdefault(run.env, set()).add(value)
-    return {env: found.pop() for env, found in means.items() if len(found) == 1}
+    """The expert's mean return by environment, if its runs have the same expert. What a summary states counts more than what
+    a file holds, of which a run that goes on still may see a part."""
+    means: dict[str, float] = {}
+    for env in dict.fromkeys(run.env for run in runs):
+        places = [place for place, run in enumerate(runs) if run.env == env]
+        stated = [runs[place].summary.get("expert_return_mean") for place in places]
+        held = [_own_expert(runs[place], place, states) for place in places]
+        found = {value for value in stated if value is not None} or {value for value in held if value is not None}
+        if len(found) == 1:
+            means[env] = float(found.pop())
+    return means
 
 
 def _returns(runs: Sequence[RunData], expert: Mapping[str, float], states: States) -> Section:
