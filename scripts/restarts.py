@@ -77,7 +77,10 @@ class Runner:
 def _is_open_mpi(program: str) -> bool:
     if Path(program).name not in ("mpirun", "mpiexec", "prterun"):
         return False
-    told = subprocess.run([program, "--version"], capture_output=True, text=True, check=False).stdout.lower()
+    try:
+        told = subprocess.run([program, "--version"], capture_output=True, text=True, check=False).stdout.lower()
+    except OSError:  # the session says why
+        return False
     return "open mpi" in told or "open-mpi" in told or "prte" in told
 
 

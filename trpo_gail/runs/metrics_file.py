@@ -144,7 +144,8 @@ class MetricsFile:
             self._replace(table.columns, kept)
         else:  # there may not even be a whole header
             if table.rows and not missing:
-                warn(f"{self.path}: its rows are of before; the file as it was is {self._keep_copy().name}")
+                copy = self._keep_copy().name
+                warn(f"{self.path}: the run begins anew, without these rows; the file as it was is {copy}")
             self.path.unlink(missing_ok=True)
         return Table(table.columns, kept, []).numbers()
 
