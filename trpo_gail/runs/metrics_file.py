@@ -143,9 +143,6 @@ class MetricsFile:
         if kept:
             self._replace(table.columns, kept)
         else:  # there may not even be a whole header
-            if table.rows and not missing:
-                copy = self._keep_copy().name
-                warn(f"{self.path}: the run begins anew, without these rows; the file as it was is {copy}")
             self.path.unlink(missing_ok=True)
         return Table(table.columns, kept, []).numbers()
 

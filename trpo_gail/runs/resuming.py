@@ -9,7 +9,7 @@ from trpo_gail.config.files import from_dict
 from trpo_gail.config.leaves import flatten
 from trpo_gail.config.tree import Config
 from trpo_gail.errors import UserError
-from trpo_gail.runs import checkpoint
+from trpo_gail.runs import checkpoint, metrics_file
 from trpo_gail.runs.run_folder import (
     inside,
     kind_of,
@@ -71,7 +71,19 @@ def _trace_of_checkpoint(path: Path) -> str | None:
     sessions = read_json(path / "config.json", sessions=list)["sessions"]
     if any(isinstance(one, dict) and one.get("from_iteration") for one in sessions):
         return "config.json has a session that was resumed"
+    if _goes_on_after_a_save(path):
+        return "metrics.csv goes on after the first was due"
     return None
+
+
+def _goes_on_after_a_save(path: Path) -> bool:
+    """Whether there is a row behind one after which the run saved. Rows before the first save are made again, the same."""
+    with contextlib.suppress(OSError):
+        every, unit = saved_config(path).save_interval
+        column, due = ("iteration", every) if unit == "iterations" else ("wall_s", 60.0 * every)
+        rows = metrics_file.read(path / "metrics.csv").numbers()
+        return any((row.get(column) or 0.0) >= due for row in rows[:-1])
+    return False
 
 
 def check_resume(saved: Config, given: Config, path: Path) -> None:
