@@ -24,6 +24,7 @@ import functools
 import json
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -233,7 +234,7 @@ class Job:
 
     def said(self) -> list[str]:
         text = (self.folder / "stderr").read_text(errors="replace")
-        return [line[:300] for line in text.splitlines() if "trpo-gail: " in line or "Traceback" in line]
+        return [line[:300] for line in text.splitlines() if re.match(r"trpo-gail\b.*: |Traceback", line)]
 
 
 @functools.cache
