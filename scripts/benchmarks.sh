@@ -5,12 +5,13 @@
 #   RANKS=2 SEEDS="40 41 42" scripts/benchmarks.sh
 #   SHORT=4096 SEEDS=40 OUT=/tmp/short scripts/benchmarks.sh    # rehearses: so many steps of each task
 #
-# A seed that is finished is skipped, so the command can be repeated after an interruption.
+# A finished seed is skipped and an unfinished one resumed, so the command can be repeated after an interruption.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 out=${OUT:-results/benchmarks} ranks=${RANKS:-1} seeds=${SEEDS:-40 41 42}
 names=" $* "
+[[ -z ${SHORT:-} || -n ${OUT:-} ]] || { echo "benchmarks.sh: SHORT needs OUT: short runs are no results" >&2; exit 2; }
 
 task() { # ENV STEPS, and what an evaluation is
     local env=$1 steps=${SHORT:-$2}

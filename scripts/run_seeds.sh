@@ -4,7 +4,7 @@
 #   scripts/run_seeds.sh results/hopper 2 "0 1 2 3 4" Hopper-v4 --expert expert_data/Hopper-v4.h5 \
 #       --trajectories 4 --subsample 20
 #
-# A finished seed is skipped, so the command can be repeated after an interruption.
+# A finished seed is skipped and an unfinished one resumed, so the command can be repeated after an interruption.
 set -euo pipefail
 
 out=$1 ranks=$2 seeds=$3
@@ -12,9 +12,10 @@ shift 3
 for seed in $seeds; do
     kept=$out/seed_$seed
     grep -qs '"stopped": "steps"' "$kept/summary.json" && continue
-    run=runs/$(basename "$out")-seed$seed
-    rm -rf "$run"
-    OMP_NUM_THREADS=1 mpirun -n "$ranks" trpo-gail train "$@" --seed "$seed" --out "$run"
+    run=runs/${out//\//_}-seed$seed resume=
+    if [[ -e $run/config.json ]]; then resume=--resume; fi
+    # shellcheck disable=SC2086
+    OMP_NUM_THREADS=1 mpirun -n "$ranks" trpo-gail train "$@" --seed "$seed" --out "$run" $resume
     grep -q '"stopped": "steps"' "$run/summary.json"
     mkdir -p "$kept"
     cp "$run"/{metrics.csv,learning_curve.png,summary.json} "$kept"

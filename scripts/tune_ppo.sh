@@ -8,6 +8,7 @@
 set -euo pipefail
 
 out=${OUT:-results/tuning_ppo} jobs=${JOBS:-1}
+trap 'exit 130' INT TERM # a comparison that is stopped saves and ends with 0; no other one begins then
 
 # Each change alone, with a step size that falls to 0 by the end.
 steps() {
@@ -30,7 +31,12 @@ steps() {
 linear="--ppo.schedule linear"
 
 compare() { # ROUND, and more flags
-    trpo-gail compare --trajectories 4 --subsample 20 --jobs "$jobs" --out "$out/$1" "${@:2}"
+    trpo-gail compare --trajectories 4 --subsample 20 --jobs "$jobs" --out "$out/$1" --runs "runs/${out//\//_}/$1" \
+        "${@:2}"
 }
 
-for name in "${@:-steps}"; do "$name"; done
+failed=0
+for name in "${@:-steps}"; do
+    "$name" || failed=1 # the other rounds go on
+done
+exit "$failed"

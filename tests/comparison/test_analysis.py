@@ -55,6 +55,23 @@ def test_over_all_tasks_only_those_count_that_every_contestant_has_results_for()
     assert "Numbers over all tasks leave out hard: not every" in comparison_page._lead(analysis)
 
 
+@pytest.mark.parametrize(
+    ("returns", "reached", "held"),
+    [
+        ([0.0, 96.0, 95.0, 97.0], True, True),
+        ([96.0, 96.0, 94.9, 97.0], True, False),
+        ([0.0, 96.0], True, False),
+        ([90.0, 90.0, 90.0], False, False),
+    ],
+)
+def test_a_bar_is_held_by_the_last_three_evaluations(returns: list[float], reached: bool, held: bool) -> None:
+    run = result("a", "easy", 0, 0.0)
+    count = len(returns)
+    curve = {"steps": list(range(1, count + 1)), "return_mean": returns, "wall_s": [1.0] * count}
+    [row] = analyse(plan("easy"), [dataclasses.replace(run, curve=curve)]).rows
+    assert (row.reached, row.held) == (reached, held)
+
+
 def test_one_task_that_all_have_is_not_all_tasks() -> None:
     analysis = found({("a", "easy"): 90.0, ("b", "easy"): 80.0, ("a", "hard"): 10.0}, "easy", "hard")
     assert ALL not in {row.env for row in analysis.rows} | {i.env for i in analysis.improvements}

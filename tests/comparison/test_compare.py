@@ -83,6 +83,7 @@ def test_scores_by_hand(done: Path) -> None:
     assert (found["ppo", "0"]["steps_to_95"], found["small", "0"]["steps_to_95"]) == ("50064", "")
     rows = {row["contestant"]: row for row in table(done / "comparison.csv")}
     assert (rows["small"]["runs"], rows["small"]["reached_95"], rows["small"]["steps_to_95_median"]) == ("2", "0", "")
+    assert (rows["ppo"]["reached_95"], rows["ppo"]["held_95"]) == ("2", "0"), "the last evaluation alone is that good"
     assert float(rows["small"]["score_iqm"]) == pytest.approx((141.5 - 20) / 180, abs=1e-6)
     assert float(rows["ppo"]["steps_to_95_median"]) == pytest.approx(50032)
     [row] = table(done / "improvement.csv")
@@ -92,6 +93,26 @@ def test_scores_by_hand(done: Path) -> None:
     assert {p.name for p in done.glob("*.png")} == {
         "scores.png", "curves.png", "profiles.png", "improvement.png", "times_curves.png"
     }  # fmt: skip
+
+
+def test_the_expert_is_that_of_the_trajectories_that_are_given(tmp_path: Path) -> None:
+    """The first four of Walker2d's file are better than the mean of all fifty."""
+    out, file = tmp_path / "out", EXPERT.with_name("Walker2d-v4.h5")
+    words = ["--env", "Walker2d-v4", "--expert", str(file), "--trajectories", "4", "--steps", "50000", "--eval_every", "5000"]
+    words += ["--contestant", "a:", "--contestant", "b: --max_kl 0.001", "--out", str(out), "--runs", str(tmp_path / "runs")]
+    plan = compare._plan(parse(compare._Arguments, words, "compare"))
+    assert plan.tasks[0].expert_return_mean == pytest.approx(6364.0, abs=1.0)
+
+
+@pytest.mark.parametrize("batch", [2048, 8192])
+def test_a_larger_batch_has_no_more_evaluations(batch: int, tmp_path: Path) -> None:
+    """The last batch of 8192 passes 27,000, which a run of 26,000 steps does not come to with smaller ones."""
+    steps, every, rows, due = 26_000, 9_000, [], 9_000
+    for at in range(batch, steps + batch, batch):
+        rows.append(f"{at // batch},{at},{1.0 if at >= due else ''},1.0")
+        due = (at // every + 1) * every if at >= due else due
+    (tmp_path / "metrics.csv").write_text("\n".join(["iteration,steps,eval_return_mean,wall_s", *rows]) + "\n")
+    assert len(results.curve(tmp_path, steps, every)["steps"]) == 2
 
 
 def test_a_task_may_have_flags_of_its_own(tmp_path: Path) -> None:

@@ -253,13 +253,15 @@ def _tasks(given: _Arguments, epoch: int, common: tuple[str, ...], named: Sequen
     tasks = []
     for k, (env, file, flags) in enumerate(zip(given.env, given.expert, own, strict=True)):
         data = load(file, trajectories[k], subsample[k])
-        if data.return_mean is None:
+        returns = data.finished_returns  # of the trajectories that are given, by which a learner is to be judged
+        mean = data.return_mean if returns is None else float(returns.mean())
+        if mean is None:
             raise UserError(
                 f"--expert: {file} holds no rewards of a finished episode, so the expert's return and the scores are unknown"
             )
         if every[k] > steps[k]:
             raise UserError(f"--eval_every: {every[k]} given, at most --steps {steps[k]} expected")
-        expert = Path(file).name, data.sha256, data.return_mean
+        expert = Path(file).name, data.sha256, mean
         tasks.append(Task(env, *expert, trajectories[k], subsample[k], steps[k], every[k], *flags))
     return tuple(tasks)
 

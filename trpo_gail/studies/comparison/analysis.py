@@ -26,6 +26,7 @@ from trpo_gail.studies.statistics import (
 
 ALL = "all"  # instead of an environment: over all that every contestant has results for
 NEAR = 0.95  # the score that counts as the expert's
+LAST = 3  # evaluations that must be there for a run to have held it
 POINTS = 61  # of curves and profiles
 LOWEST, HIGHEST = -0.5, 1.5  # a profile looks at scores within, at most
 
@@ -67,6 +68,7 @@ class Row:
     returns: np.ndarray | None  # [R], means of a run's episodes; None over tasks
     iqm: Estimate
     reached: int  # runs that came to the expert's 95 %
+    held: int  # runs whose last evaluations were all there
     steps_to_near: float | None  # median over runs; None if half of them or more never came there
     seconds_to_near: float | None
 
@@ -171,6 +173,11 @@ def to_near(result: Result, scale: Scale, column: str) -> float | None:
     return None if k is None else result.curve[column][k]
 
 
+def held(result: Result, scale: Scale) -> bool:
+    """Whether the last evaluations are all at 95 % of the expert or above."""
+    return all(scale.score(value) >= NEAR for value in result.curve["return_mean"][-LAST:])
+
+
 def _groups(found: Analysis) -> dict[str, list[str]]:
     """Tasks by what numbers are of: each one with a result, then all together where that is more than one."""
     shared = found.shared
@@ -200,7 +207,7 @@ def _row(found: Analysis, contestant: str, env: str, envs: Sequence[str]) -> Row
     return Row(
         contestant, env, len(mine), len(found.plan.seeds) * len(envs),
         np.concatenate(strata), np.array([r.return_mean for r, _ in mine]) if single else None,
-        Estimate(value, *ends), sum(value is not None for value in steps),
+        Estimate(value, *ends), sum(value is not None for value in steps), sum(held(r, scale) for r, scale in mine),
         _median(steps) if single else None, _median(seconds) if single else None,
     )  # fmt: skip
 

@@ -13,7 +13,7 @@ import numpy as np
 from trpo_gail.reports import page
 from trpo_gail.reports.page import Cell, Figure, Section, Table, format_number
 from trpo_gail.studies.comparison import charts, plots
-from trpo_gail.studies.comparison.analysis import ALL, NEAR, Analysis, Estimate, Row, near
+from trpo_gail.studies.comparison.analysis import ALL, LAST, NEAR, Analysis, Estimate, Row, near
 from trpo_gail.studies.comparison.fairness import counted, differing, spread, unequal, updates_per_step
 from trpo_gail.studies.comparison.results import Result
 from trpo_gail.studies.comparison.tables import TABLES
@@ -161,14 +161,17 @@ def _improvements(found: Analysis) -> Section:
 def _near(found: Analysis) -> Section:
     text = (
         f"The first periodic evaluation with a score of at least {NEAR}. The median is over the runs with a result, those "
-        "that never came there counting as later than the others; a dash where it is one of them."
+        "that never came there counting as later than the others; a dash where it is one of them. A run has held it if its "
+        f"last {LAST} evaluations are there."
     )
     rows: list[list[Cell]] = [
-        [row.env, row.contestant, f"{row.reached} of {row.runs}", _steps(row.steps_to_near)]
+        [
+            row.env, row.contestant, f"{row.reached} of {row.runs}", _steps(row.steps_to_near), f"{row.held} of {row.runs}"
+        ]
         for row in found.rows
         if row.env != ALL
     ]
-    header = ["task", "contestant", "runs that came there", "steps, median"]
+    header = ["task", "contestant", "runs that came there", "steps, median", "runs that held it"]
     return Section("Steps to 95 % of the expert", text, [Table(header, rows)])
 
 

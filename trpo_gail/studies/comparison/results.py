@@ -78,16 +78,21 @@ def harvest(run: Path, cell: Cell, plan: Plan, command: Sequence[str], peak_memo
             contestant=cell.contestant,
             env=cell.env,
             seed=cell.seed,
-            curve=curve(run),
+            curve=curve(run, task.steps, task.eval_every),
             command=list(command),
             **measured(summary, config["sessions"], peak_memory_mb),
         )
     return checked(result, run)
 
 
-def curve(run: Path) -> dict[str, list[float]]:
-    """A run's periodic evaluations. Raises UserError if there is none."""
-    rows = [row for row in read_metrics(run) if row.get("eval_return_mean") is not None]
+def curve(run: Path, steps: int, every: int) -> dict[str, list[float]]:
+    """A run's periodic evaluations. Raises UserError if there is none.
+
+    Left out is one of a last, larger batch that passes a multiple of `every` beyond `steps`: with smaller batches there is
+    none.
+    """
+    evaluated = [row for row in read_metrics(run) if row.get("eval_return_mean") is not None]
+    rows = [row for row in evaluated if (row["steps"] or 0) // every <= steps // every]
     if not rows:
         raise UserError(f"{run}: metrics.csv: periodic evaluations (eval_return_mean) expected, none found")
     return {

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from trpo_gail.errors import UserError
-from trpo_gail.studies.comparison.analysis import ALL, Analysis, Curve, to_near
+from trpo_gail.studies.comparison.analysis import ALL, Analysis, Curve, held, to_near
 from trpo_gail.studies.comparison.fairness import updates_per_step
 from trpo_gail.system import whole_file
 
@@ -46,7 +46,7 @@ def _text(cell: str | int | float | None) -> str:
 def _comparison(found: Analysis) -> Iterable[Cells]:
     yield (
         "contestant", "env", "runs", "planned", "return_mean", "return_std", "expert_return", "random_return", "score_iqm",
-        "iqm_low", "iqm_high", "reached_95", "steps_to_95_median",
+        "iqm_low", "iqm_high", "reached_95", "held_95", "steps_to_95_median",
     )  # fmt: skip
     for row in found.rows:
         scale = found.scales.get(row.env)
@@ -54,20 +54,22 @@ def _comparison(found: Analysis) -> Iterable[Cells]:
         ends = (scale.expert, scale.random) if scale else (None, None)
         iqm = (row.iqm.value, row.iqm.low, row.iqm.high)
         yield (
-            row.contestant, row.env, row.runs, row.planned, *moments, *ends, *iqm, row.reached, row.steps_to_near,
+            row.contestant, row.env, row.runs, row.planned, *moments, *ends, *iqm, row.reached, row.held,
+            row.steps_to_near,
         )  # fmt: skip
 
 
 def _runs(found: Analysis) -> Iterable[Cells]:
     yield (
-        "contestant", "env", "seed", "steps", "iterations", "updates_per_1000_steps", "return_mean", "score", "steps_to_95"
+        "contestant", "env", "seed", "steps", "iterations", "updates_per_1000_steps", "return_mean", "score", "steps_to_95",
+        "held_95",
     )  # fmt: skip
     for r in found.results:
         scale = found.scales[r.env]
         rate = updates_per_step(found.plan, r)
         yield (
             r.contestant, r.env, r.seed, r.steps, r.iterations, None if rate is None else 1000 * rate, r.return_mean,
-            scale.score(r.return_mean), to_near(r, scale, "steps"),
+            scale.score(r.return_mean), to_near(r, scale, "steps"), int(held(r, scale)),
         )  # fmt: skip
 
 
