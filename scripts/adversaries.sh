@@ -9,6 +9,7 @@ set -euo pipefail
 
 out=${OUT:-results/adversaries} jobs=${JOBS:-1}
 few="--trajectories 4 --subsample 20"
+trap 'exit 130' INT TERM # a comparison that is stopped saves and ends with 0; no other one begins then
 
 # State-only imitation, replay and a warm start, each against the default.
 hopper() {
@@ -86,6 +87,14 @@ walker() {
         --contestant "weight_decay: --discriminator.gradient_penalty 0 --discriminator.weight_decay 1"
 }
 
-for name in "${@:-hopper rewards methods airl_reward walker}"; do
-    for one in $name; do "$one"; done
-done
+(($#)) || set -- hopper rewards methods airl_reward walker
+if (($# == 1)); then
+    "$1"
+else
+    failed=0
+    for name in "$@"; do
+        "$0" "$name" || failed=$? # the others go on
+        ((failed != 130)) || break
+    done
+    exit "$failed"
+fi

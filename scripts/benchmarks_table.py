@@ -29,13 +29,14 @@ HEAD = """\
 
 `scripts/benchmarks.sh` made these runs, and `scripts/benchmarks_table.py` this page. Every run has the default settings
 and all episodes of the task's file in `expert_data/`. The return is that of 50 deterministic episodes (1000 on
-PointNav2D-v0) of the last policy. The bar is 95 % of the expert's mean return; if that is negative, 95 % of the way to
-it from a random policy's. It is reached at the first periodic evaluation at or above it, and held if the last three
-are. Others worked on the machine, so seconds say little. Most peers state neither seeds nor intervals, and their
-environments, experts and amounts of data differ from ours.
+PointNav2D-v0) of the last policy. Success is the share of these episodes that the environment calls a success, or a
+dash if it never says. The bar is 95 % of the expert's mean return; if that is negative, 95 % of the way to it from a
+random policy's. It is reached at the first periodic evaluation at or above it, and held if the last three are. Others
+worked on the machine, so seconds say little. Most peers state neither seeds nor intervals, and their environments,
+experts and amounts of data differ from ours.
 
-| task | peers state | expert | return: median, worst | steps | bar reached at: median, worst | seconds | held |
-|---|---|---|---|---|---|---|---|"""
+| task | peers state | expert | return: median, worst | success: median | steps | bar reached at: median, worst | seconds | held |
+|---|---|---|---|---|---|---|---|---|"""
 
 
 def line(task: str, rows: list[dict[str, Any]]) -> str:
@@ -47,12 +48,19 @@ def line(task: str, rows: list[dict[str, Any]]) -> str:
         PEERS[task],
         number(rows[0]["expert_return_mean"]),
         f"{number(median(returns))}, {number(min(returns))}",
+        success(rows),
         f"{rows[0]['steps']:,}",
         f"{steps(median(reached))}, {steps(max(reached))}",
         f"{median(r['wall_s'] for r in rows):.0f}",
         f"{sum(r['held'] for r in rows)} of {len(rows)}",
     ]
     return f"| {' | '.join(cells)} |"
+
+
+def success(rows: list[dict[str, Any]]) -> str:
+    """The median over runs, if all say it."""
+    shares = [r["success_rate"] for r in rows if r.get("success_rate") is not None]
+    return f"{median(shares):.3f}" if len(shares) == len(rows) else "-"
 
 
 def number(value: float, scale: float | None = None) -> str:

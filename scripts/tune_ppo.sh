@@ -37,6 +37,6 @@ compare() { # ROUND, and more flags
 
 failed=0
 for name in "${@:-steps}"; do
-    "$name" || failed=1 # the other rounds go on
+    "$name" || failed=1 # the others go on
 done
 exit "$failed"
