@@ -35,7 +35,7 @@ random policy's. It is reached at the first periodic evaluation at or above it, 
 worked on the machine, so seconds say little. Most peers state neither seeds nor intervals, and their environments,
 experts and amounts of data differ from ours.
 
-| task | peers state | expert | return: median, worst | success: median | steps | bar reached at: median, worst | seconds | held |
+| task | peers state | expert | return: median, worst | success | steps | bar reached at: median, worst | seconds | held |
 |---|---|---|---|---|---|---|---|---|"""
 
 

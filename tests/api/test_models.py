@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +24,11 @@ from trpo_gail import (
     run,
 )
 from trpo_gail.api.learning import LearningModel
+from trpo_gail.cli import main
 from trpo_gail.config.presets import changed, preset
 from trpo_gail.exports.write_reward import export_reward
 from trpo_gail.runs import checkpoint
+from trpo_gail.runs.interval import SaveInterval
 
 
 def pendulum(observation: np.ndarray) -> np.ndarray:
@@ -228,6 +231,28 @@ def test_a_run_folder_is_written_when_it_is_asked_for(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="exists already"):
         gail(run_folder=tmp_path / "run").learn(300)
     export_reward(tmp_path / "run", tmp_path / "reward.pt")
+
+
+def test_a_run_folder_has_a_checkpoint_if_python_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It saves as it goes on; the command line then goes on to the same end."""
+    monkeypatch.setattr(SaveInterval, "is_over", lambda self, iteration: iteration == 2)
+
+    def killed(model: Any, record: Any) -> None:
+        if record["iteration"] == 3:
+            shutil.copytree(tmp_path / "run", tmp_path / "killed")
+
+    gail(run_folder=tmp_path / "run").learn(1000, callback=killed)
+    last = checkpoint.last_path(tmp_path / "killed")
+    assert last is not None and last.name == "iteration_0000002.pt"
+    assert main(["train", "--resume", "--out", str(tmp_path / "killed"), "--quiet", "--device", "cpu"]) == 0
+    ends = [
+        checkpoint.read(path)["learner"]
+        for name in ("run", "killed")
+        if (path := checkpoint.last_path(tmp_path / name))
+    ]
+    for end in ends:
+        del end["progress"]["next_eval"]  # of evaluations, which Python has none of by itself
+    assert not differing(*ends)
 
 
 def test_tensorboard_gets_a_folder_for_each_call(tmp_path: Path) -> None:

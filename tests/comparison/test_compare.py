@@ -98,8 +98,28 @@ def test_scores_by_hand(done: Path) -> None:
 def test_the_expert_is_that_of_the_trajectories_that_are_given(tmp_path: Path) -> None:
     """The first four of Walker2d's file are better than the mean of all fifty."""
     out, file = tmp_path / "out", EXPERT.with_name("Walker2d-v4.h5")
-    words = ["--env", "Walker2d-v4", "--expert", str(file), "--trajectories", "4", "--steps", "50000", "--eval_every", "5000"]
-    words += ["--contestant", "a:", "--contestant", "b: --max_kl 0.001", "--out", str(out), "--runs", str(tmp_path / "runs")]
+    words = [
+        "--env",
+        "Walker2d-v4",
+        "--expert",
+        str(file),
+        "--trajectories",
+        "4",
+        "--steps",
+        "50000",
+        "--eval_every",
+        "5000",
+    ]
+    words += [
+        "--contestant",
+        "a:",
+        "--contestant",
+        "b: --max_kl 0.001",
+        "--out",
+        str(out),
+        "--runs",
+        str(tmp_path / "runs"),
+    ]
     plan = compare._plan(parse(compare._Arguments, words, "compare"))
     assert plan.tasks[0].expert_return_mean == pytest.approx(6364.0, abs=1.0)
 

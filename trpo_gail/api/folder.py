@@ -15,6 +15,7 @@ from trpo_gail.learner import Learner
 from trpo_gail.parallel import Workers
 from trpo_gail.records import EVAL_SUCCESS, Record
 from trpo_gail.runs import checkpoint
+from trpo_gail.runs.interval import SaveInterval
 from trpo_gail.runs.run_folder import RunFolder, is_taken, provenance
 from trpo_gail.runs.setting import Setting
 from trpo_gail.runs.training import kept
@@ -33,10 +34,12 @@ class Folder:
         self._open: RunFolder | None = None
         self._sessions: list[dict[str, object]] = []
         self._setting: Setting | None = None
+        self._interval: SaveInterval | None = None
 
     def begin(self, learner: Learner, config: Config, setting: Setting, expert: Demonstrations | None) -> None:
         """A session. A collective. Raises UserError, on all ranks, if the folder is another run's."""
         self._workers.together(lambda: self._begin(learner, config, setting, expert) if self._workers.main else None)
+        self._interval = SaveInterval(config, self._workers)
 
     def _begin(self, learner: Learner, config: Config, setting: Setting, expert: Demonstrations | None) -> None:
         if not self._begun and is_taken(self.path):
@@ -67,6 +70,13 @@ class Folder:
             late = (EVAL_SUCCESS,) if EVAL_SUCCESS in record else ()
             names = (*row, *_EVALUATED, *late, "wall_s", "eval_s")
             self._open.log({name: record.get(name) for name in names})
+
+    def save_in_time(self, learner: Learner, config: Config, spec: EnvSpec) -> None:
+        """A checkpoint, if it is time for one. A collective."""
+        assert self._interval is not None, "a session begins first"
+        if self._interval.is_over(learner.progress.iteration):
+            self.save(learner, config, spec)
+            self._interval.saved()
 
     def save(self, learner: Learner, config: Config, spec: EnvSpec) -> None:
         """A checkpoint. A collective."""

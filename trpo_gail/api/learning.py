@@ -402,6 +402,8 @@ class _Session:
         goes_on = self.hooks.after(model, record) is not False
         record |= {"wall_s": progress.wall_s, "eval_s": progress.eval_s}
         workers.together(lambda: self._write(row, record))
+        if model._folder is not None:
+            model._folder.save_in_time(model._learner, model.config, model.spec)
         if self.view:
             mean = row["return_mean"]
             self.view.update(progress.steps, "" if mean is None else f"return {mean:.1f}")

@@ -23,6 +23,7 @@ from trpo_gail.runs import checkpoint, opening, start
 from trpo_gail.runs.closing import closing_lines
 from trpo_gail.runs.console import View
 from trpo_gail.runs.evaluate import PERIODIC, Evaluator, final_scores
+from trpo_gail.runs.interval import SaveInterval
 from trpo_gail.runs.resuming import last_of_run
 from trpo_gail.runs.run_folder import FORMAT, RunFolder, provenance, read_json
 from trpo_gail.runs.setting import Setting
@@ -54,7 +55,7 @@ class Session:
         self._stragglers = Stragglers(self.workers.host_of, self.path if self.folder else None)
         self.evaluator.give_up, self.learner.sampler.give_up = self.stop.asked, self.stop.overdue
         self._begin(resume)
-        self._saved_at = time.monotonic()
+        self._interval = SaveInterval(self.config, self.workers)
         self._saved_iteration: int | None = self.learner.progress.iteration  # None: what is saved lacks what came after
         self._row_saved = self._unfinished is not None  # in the last checkpoint, for it is not logged yet
         self._stuck = Stuck(self.config)
@@ -198,7 +199,7 @@ class Session:
         self.view.update(progress.steps, f"return {row['return_mean']:.1f}" if row["return_mean"] is not None else "")
         for warning in (*self._stuck.look(row), *self._slow()):
             self.view.warn(warning)
-        if self._save_is_due():
+        if self._interval.is_over(progress.iteration):
             self._save()
         return self.stop.agreed(self.workers)
 
@@ -230,12 +231,6 @@ class Session:
         found: Record = {"eval_return_mean": mean, "eval_return_std": std, "eval_length_mean": length}
         return found if share is None else found | {EVAL_SUCCESS: share}
 
-    def _save_is_due(self) -> bool:
-        every, unit = self.config.save_interval
-        if unit == "iterations":
-            return self.learner.progress.iteration % int(every) == 0
-        return self.workers.share(time.monotonic() - self._saved_at >= 60.0 * every)
-
     def _save(self, unfinished: Record | None = None) -> None:
         """`unfinished`: the row of the iteration, if it is not logged yet."""
         with self.workers.pulse.during("saving"):
@@ -244,7 +239,7 @@ class Session:
         self.workers.pulse.note = f"last checkpoint: {self.named / last.relative_to(self.path)}"
         self._saved_iteration, self._row_saved = self.learner.progress.iteration, unfinished is not None
         if unfinished is None:
-            self._saved_at = time.monotonic()
+            self._interval.saved()
 
     def _log(self, row: Record) -> None:
         """Raises UserError if the row cannot be written; it is in a checkpoint then, if there is room for one."""

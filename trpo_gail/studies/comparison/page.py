@@ -166,7 +166,11 @@ def _near(found: Analysis) -> Section:
     )
     rows: list[list[Cell]] = [
         [
-            row.env, row.contestant, f"{row.reached} of {row.runs}", _steps(row.steps_to_near), f"{row.held} of {row.runs}"
+            row.env,
+            row.contestant,
+            f"{row.reached} of {row.runs}",
+            _steps(row.steps_to_near),
+            f"{row.held} of {row.runs}",
         ]
         for row in found.rows
         if row.env != ALL
