@@ -24,10 +24,17 @@ class Progress:
     episodes: int = 0  # finished ones
     cut_episodes: int = 0  # by restarts and staggering
     wall_s: float = 0.0  # of training without evaluations, over all sessions of the run
+    cloning_s: float = 0.0  # of it, before the first iteration
     eval_steps: int = 0
     eval_s: float = 0.0
     best_return: float | None = None
     next_eval: int = 0
+
+    @property
+    def steps_per_s(self) -> float | None:
+        """Of the iterations; None before the first."""
+        seconds = self.wall_s - self.cloning_s
+        return self.steps / seconds if self.steps and seconds > 0.0 else None
 
 
 @dataclass

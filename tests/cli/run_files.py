@@ -13,7 +13,7 @@ import torch
 
 from trpo_gail.cli import main
 
-SECONDS = ("wall_s", "eval_s")  # of a checkpoint's counters: no two runs have the same
+SECONDS = ("wall_s", "eval_s", "cloning_s")  # of a checkpoint's counters: no two runs have the same
 
 
 def checkpoints(run: Path) -> list[Path]:

@@ -9,6 +9,7 @@ import shutil
 import signal
 import threading
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -24,8 +25,9 @@ from trpo_gail.config.files import to_dict
 from trpo_gail.config.tree import CloningConfig, CloningStartConfig, Config, PolicyConfig
 from trpo_gail.errors import UserError
 from trpo_gail.experts.load import load
+from trpo_gail.learner import Progress
 from trpo_gail.parallel import Workers
-from trpo_gail.runs import start
+from trpo_gail.runs import checkpoint, start
 from trpo_gail.runs.resuming import saved_config
 from trpo_gail.runs.training import run
 
@@ -282,10 +284,19 @@ def test_the_spread_of_a_clone_is_not_below_its_floor(least: float | None) -> No
     for floor in (least, -50.0):
         cfg = dataclasses.replace(config, cloning=dataclasses.replace(config.cloning, min_log_std=floor))
         policies.append(make_policy(cfg, hopper_spec()))
-        start.clone(cfg, policies[-1], held, lambda: False, Workers())
+        learner: Any = SimpleNamespace(policy=policies[-1], progress=Progress())
+        start.clone(cfg, learner, held, lambda: False, Workers())
     kept, free = (policy.log_std.detach().numpy() for policy in policies)
     assert (free < -3.0).all() and (kept == np.float32(-0.25 if least is None else least)).all()
     assert torch.equal(policies[0].net.layers[0].weight, policies[1].net.layers[0].weight)
+
+
+def test_seconds_of_cloning_are_training_but_no_sampling(tmp_path: Path) -> None:
+    out = train(tmp_path / "out", "--init_policy", "bc", *CLONE, *IMITATES)
+    progress = checkpoint.read(checkpoints(out)[-1])["learner"]["progress"]
+    summary = json.loads((out / "summary.json").read_text())
+    assert 0.0 < progress["cloning_s"] < progress["wall_s"] == summary["wall_s"]
+    assert summary["env_steps_per_s"] == progress["steps"] / (progress["wall_s"] - progress["cloning_s"])
 
 
 def hopper_spec() -> Any:

@@ -128,7 +128,7 @@ class LearningModel(Model):
                 checkpoint.put(self._content, self._learner)
             elif self.config.init_policy == start.CLONE:
                 assert self._expert is not None
-                start.clone(self.config, self._learner.policy, self._expert, never, workers)
+                start.clone(self.config, self._learner, self._expert, never, workers)
         self._content = None
         self._moved()
 
@@ -282,7 +282,7 @@ class LearningModel(Model):
             train_share=share,
         )
         config = dataclasses.replace(self.config, init_policy=start.CLONE, cloning=settings)
-        first, best = start.clone(config, learner.policy, expert, never, workers)
+        first, best = start.clone(config, learner, expert, never, workers)
         if self.verbose and workers.main:
             print(
                 f"cloned {len(expert.actions):,} pairs: validation score {first['validation_score']:.4g} at first, "

@@ -393,8 +393,9 @@ def _time(runs: Sequence[RunData]) -> Section:
     names = list(dict.fromkeys(name for times in timed.values() for name in times))
     rows: list[list[Cell]] = []
     for run in runs:
-        wall, steps = run.last("wall_s"), run.last("steps")
-        rate, times = steps / wall if steps and wall else None, timed.get(run.label, {})
+        wall, steps, times = run.last("wall_s"), run.last("steps"), timed.get(run.label, {})
+        seconds = sum(s for name, s in times.items() if name != "evaluation") or wall  # cloning takes no steps
+        rate = steps / seconds if steps and seconds else None
         rows.append([run.label, *(times.get(name) for name in names), wall, rate])
     header = ["run", *(f"{name}, s" for name in names), "training, s", "steps per second"]
     text = (

@@ -107,10 +107,8 @@ class Session:
         steps = self.config.cloning.iterations
         self.view.line(f"cloning {len(self.expert.actions):,} pairs first, by {steps:,} steps of Adam")
 
-        began = time.perf_counter()
         with self.workers.pulse.during("cloning"):
-            first, best = start.clone(self.config, self.learner.policy, self.expert, self.stop.asked, self.workers)
-        self.learner.progress.wall_s += time.perf_counter() - began  # it is learning, too
+            first, best = start.clone(self.config, self.learner, self.expert, self.stop.asked, self.workers)
         self.view.line(
             f"validation score {first['validation_score']:.4g} after the first step, {best['validation_score']:.4g} at "
             f"best, after {int(best['iteration']):,}"
@@ -269,7 +267,7 @@ class Session:
             "steps": progress.steps,
             "idle_rows": progress.idle_rows,
             "wall_s": progress.wall_s,
-            "env_steps_per_s": progress.steps / progress.wall_s if progress.wall_s else None,
+            "env_steps_per_s": progress.steps_per_s,
             "eval_steps": progress.eval_steps,
             "eval_s": progress.eval_s,
             "best_return": progress.best_return,

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ from trpo_gail.config.leaves import flatten
 from trpo_gail.config.tree import CloningConfig, Config
 from trpo_gail.errors import UserError
 from trpo_gail.experts.data import Demonstrations
+from trpo_gail.learner import Learner
 from trpo_gail.networks.placing import share
 from trpo_gail.parallel import Workers
 from trpo_gail.policies.policy import Policy
@@ -128,13 +130,14 @@ def check_demonstrations(expert: Demonstrations | None) -> None:
 
 
 def clone(
-    config: Config, policy: Policy, expert: Demonstrations, give_up: Callable[[], bool], workers: Workers
+    config: Config, learner: Learner, expert: Demonstrations, give_up: Callable[[], bool], workers: Workers
 ) -> tuple[Stats, Stats]:
     """Clone the demonstrations into a fresh policy; returns the first record and that of the best score. A collective.
 
-    Rank 0 learns, on one thread, so that the result depends on the seed alone. Raises GivenUp on all ranks if `give_up`,
-    asked after each step, is true.
+    Rank 0 learns, on one thread, so that the result depends on the seed alone. Its seconds count as training. Raises
+    GivenUp on all ranks if `give_up`, asked after each step, is true.
     """
+    policy, began = learner.policy, time.perf_counter()
     settings = {name: value for name, value in asdict(config.cloning).items() if name != "min_log_std"}
     records: list[Stats] = []
 
@@ -159,6 +162,9 @@ def clone(
     if first is None or best is None:
         raise GivenUp
     share(workers, policy)
+    seconds = time.perf_counter() - began
+    learner.progress.wall_s += seconds
+    learner.progress.cloning_s += seconds
     return first, best
 
 
