@@ -55,6 +55,23 @@ def test_over_all_tasks_only_those_count_that_every_contestant_has_results_for()
     assert "Numbers over all tasks leave out hard: not every" in comparison_page._lead(analysis)
 
 
+def test_differences_from_the_first() -> None:
+    """By hand: `b` is 0.5 below in every run of the easy task, of whose 6 splits of 2 and 2 runs 2 are as far apart."""
+    values = {
+        ("a", "easy"): (80.0, 90.0),
+        ("b", "easy"): (30.0, 40.0),
+        ("a", "other"): (70.0, 70.0),
+        ("b", "other"): (70.0, 70.0),
+    }
+    runs = [result(*key, seed, value) for key, both in values.items() for seed, value in enumerate(both)]
+    easy, other, both = analyse(plan("easy", "other"), runs).differences
+    assert (easy.contestant, easy.env, easy.score.value) == ("b", "easy", pytest.approx(-0.5))
+    assert easy.p == pytest.approx(1 / 3) and easy.certain is False
+    assert (easy.score.low, easy.score.high) == (pytest.approx(-0.6), pytest.approx(-0.4))
+    assert (other.score.value, other.p) == (0.0, 1.0)
+    assert (both.env, both.p, both.certain) == (ALL, None, None) and both.score.value == pytest.approx(-0.25)
+
+
 @pytest.mark.parametrize(
     ("returns", "reached", "held"),
     [

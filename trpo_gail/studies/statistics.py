@@ -136,6 +136,17 @@ def iqm_interval(strata: Strata, count: int = RESAMPLES) -> tuple[float, Interva
     return float(found), (float(low), float(high))
 
 
+def difference_interval(x: Strata, y: Strata, count: int = RESAMPLES) -> tuple[float, Interval]:
+    """Mean of X minus mean of Y within a task, averaged over tasks, and its interval; X and Y are resampled apart."""
+    rng = _rng()
+    drawn = [
+        a.mean(axis=-1) - b.mean(axis=-1) for a, b in zip(resample(x, count, rng), resample(y, count, rng), strict=True)
+    ]
+    low, high = percentiles(np.mean(drawn, axis=0))
+    value = np.mean([a.mean() - b.mean() for a, b in zip(x, y, strict=True)])
+    return float(value), (float(low), float(high))
+
+
 def improvement(x: Strata, y: Strata) -> float:
     """Probability that a run of X scores more than one of Y on the same task, a tie counting half; mean over tasks."""
     return float(np.mean([_above(a, b) for a, b in zip(x, y, strict=True)]))

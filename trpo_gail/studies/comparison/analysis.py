@@ -5,7 +5,7 @@ A score is 0 at the random policy's return and 1 at the expert's. G points of a 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -17,9 +17,12 @@ from trpo_gail.studies.comparison.plan import Cell, Plan, Task
 from trpo_gail.studies.comparison.results import Result
 from trpo_gail.studies.statistics import (
     Strata,
+    difference_interval,
+    holm,
     improvement_interval,
     iqm_curve,
     iqm_interval,
+    permutation_p,
     profile,
     profile_interval,
 )
@@ -96,6 +99,17 @@ class Improvement:
 
 
 @dataclass(frozen=True)
+class Difference:
+    """By how much a contestant's mean score is above that of the first contestant."""
+
+    contestant: str
+    env: str
+    score: Estimate
+    p: float | None  # of a permutation test; None over tasks
+    certain: bool | None  # whether it stays significant among all of the task (Holm)
+
+
+@dataclass(frozen=True)
 class Profile:
     """The part of a contestant's runs above each score."""
 
@@ -118,6 +132,7 @@ class Analysis:
     time_curves: tuple[Curve, ...]  # against seconds of training
     profiles: tuple[Profile, ...]
     improvements: tuple[Improvement, ...]
+    differences: tuple[Difference, ...]
     missing: tuple[Cell, ...]  # without a result
 
     def of(self, contestant: str, env: str) -> list[Result]:
@@ -137,11 +152,11 @@ def analyse(plan: Plan, results: Sequence[Result]) -> Analysis:
     scales = {task.env: _scale(task, results) for task in plan.tasks if any(r.env == task.env for r in results)}
     have = {result.cell for result in results}
     bare = Analysis(
-        plan, tuple(results), scales, (), (), (), (), (), tuple(cell for cell in plan.cells() if cell not in have)
+        plan, tuple(results), scales, (), (), (), (), (), (), tuple(cell for cell in plan.cells() if cell not in have)
     )
     return Analysis(
         plan, bare.results, scales, tuple(_rows(bare)), tuple(_step_curves(bare)), tuple(_time_curves(bare)),
-        tuple(_profiles(bare)), tuple(_improvements(bare)), bare.missing,
+        tuple(_profiles(bare)), tuple(_improvements(bare)), tuple(_differences(bare)), bare.missing,
     )  # fmt: skip
 
 
@@ -299,3 +314,22 @@ def _improvements(found: Analysis) -> list[Improvement]:
                 value, ends = improvement_interval(_strata(found, a, envs), _strata(found, b, envs))
                 made.append(Improvement(a, b, env, Estimate(value, *ends)))
     return made
+
+
+def _differences(found: Analysis) -> list[Difference]:
+    """Each contestant from the first one, per task that both have results for, then over all."""
+    first, *others = (c.name for c in found.plan.contestants)
+    return [one for env, envs in _groups(found).items() for one in _from_first(found, first, others, env, envs)]
+
+
+def _from_first(
+    found: Analysis, first: str, others: Sequence[str], env: str, envs: Sequence[str]
+) -> Iterator[Difference]:
+    have = [name for name in others if found.of(name, envs[0]) and found.of(first, envs[0])]
+    base, rng = _strata(found, first, envs), np.random.default_rng(0)
+    strata = {name: _strata(found, name, envs) for name in have}
+    p = {} if env == ALL else {name: permutation_p(strata[name][0].tolist(), base[0].tolist(), rng) for name in have}
+    certain = dict(zip(p, holm(list(p.values())), strict=True))
+    for name in have:
+        value, ends = difference_interval(strata[name], base)
+        yield Difference(name, env, Estimate(value, *ends), p.get(name), certain.get(name))

@@ -98,6 +98,21 @@ def _improvements(found: Analysis) -> Iterable[Cells]:
         yield i.first, i.second, i.env, i.probability.value, i.probability.low, i.probability.high
 
 
+def _differences(found: Analysis) -> Iterable[Cells]:
+    first = found.plan.contestants[0].name
+    yield "contestant", "env", f"score_above_{first}", "low", "high", "p", "significant_by_holm"
+    for d in found.differences:
+        yield (
+            d.contestant,
+            d.env,
+            d.score.value,
+            d.score.low,
+            d.score.high,
+            d.p,
+            None if d.certain is None else int(d.certain),
+        )
+
+
 def _times(found: Analysis) -> Iterable[Cells]:
     yield "contestant", "env", "seed", "train_s", "evaluation_s", "env_steps_per_s", "seconds_to_95", "peak_memory_mb"
     for r in found.results:
@@ -118,6 +133,7 @@ TABLES: dict[str, Callable[[Analysis], Iterable[Cells]]] = {
     "curves": _curves,
     "profiles": _profiles,
     "improvement": _improvements,
+    "differences": _differences,
     "times": _times,
     "times_curves": _time_curves,
 }
