@@ -15,7 +15,7 @@ import numpy as np
 
 from trpo_gail.errors import UserError
 from trpo_gail.experts import structured
-from trpo_gail.experts.facts import Ends, Provenance, Whole
+from trpo_gail.experts.facts import LEFT_OUT, LIMIT, TERMINAL, UNSAID, Ends, Provenance, Whole
 from trpo_gail.experts.subsampling import paper_rows
 from trpo_gail.spaces.spec import ActionView
 
@@ -71,6 +71,7 @@ class Demonstrations:
     whole: Whole | None = None  # of the source, if `select` made this
     followers: np.ndarray | None = None  # [N, O], the next observations of rows that `select` took out of line
     final_observations: np.ndarray | None = None  # [E, O], what was observed after each episode's last action
+    episode_endings: np.ndarray | None = None  # [E] integers, `endings`, if the rows need not say it, as after `select`
     notes: tuple[str, ...] = ()  # what a reader found or decided that a person should know
 
     def __repr__(self) -> str:
@@ -110,11 +111,7 @@ class Demonstrations:
         return self.facts.ends
 
     def _ends(self) -> Ends | None:
-        if not self.says_ends:
-            return None
-        last = self.steps == self.episode_lengths[self.episode_of] - 1
-        terminal, limit = self.terminals[last], self.timeouts[last] & ~self.terminals[last]
-        return Ends(int(terminal.sum()), int(limit.sum()), int((~terminal & ~limit).sum()))
+        return Ends.of(self.endings) if self.says_ends else None
 
     # --- The episodes kept ----------------------------------------------------------------------------------------
 
@@ -144,6 +141,17 @@ class Demonstrations:
     def episode_of(self) -> np.ndarray:
         """Which episode [N] int64 each row is of."""
         return paper_rows(self.episode_lengths, self.subsample)[0]
+
+    @cached_property
+    def endings(self) -> np.ndarray:
+        """How each episode ends, [E] integers: `facts.TERMINAL` and others."""
+        if self.episode_endings is not None:
+            return self.episode_endings
+        last = self.steps == self.episode_lengths[self.episode_of] - 1
+        found = np.full(self.trajectories, LEFT_OUT, np.int8)
+        said = np.where(self.terminals[last], TERMINAL, np.where(self.timeouts[last], LIMIT, UNSAID))
+        found[self.episode_of[last]] = said
+        return found
 
     @property
     def finished(self) -> int:
@@ -183,6 +191,8 @@ class Demonstrations:
         first = np.cumsum(lengths) - lengths
         rows = first[episode] + step if subsample > 1 else np.arange(len(step))
         fewer = self._rows(rows)
+        if subsample > 1:  # the last rows of most episodes are gone
+            fewer = replace(fewer, episode_endings=self.endings)
         if subsample > 1 and self.next_observations is None:  # the neighbours of these rows are gone
             fewer = replace(fewer, followers=self._after(rows))
         return replace(
@@ -191,6 +201,7 @@ class Demonstrations:
             episode_returns=None if self.episode_returns is None else self.episode_returns[:kept],
             final_observations=None if self.final_observations is None else self.final_observations[:kept],
             subsample=max(subsample, self.subsample),
+            episode_endings=None if fewer.episode_endings is None else fewer.episode_endings[:kept],
             unfinished=self.unfinished and kept == total,
             whole=self.facts,
         )
@@ -217,6 +228,7 @@ class Demonstrations:
             self.rewards,
             ends=self.ends,
             lengths=self.episode_lengths[: self.finished],
+            endings=self.endings[: self.finished],
         )
 
     def following(self) -> np.ndarray:

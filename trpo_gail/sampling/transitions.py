@@ -32,6 +32,7 @@ class Transitions:
     rows: Rows | None = None  # global numbers; only on the learner's side
     ends: Ends | None = None  # how the whole episodes end; only on the expert's side, and if the source says so
     lengths: np.ndarray | None = None  # [E] int64, steps of the whole episodes; only on the expert's side
+    endings: np.ndarray | None = None  # [E] integers, how each of these ends, `facts.TERMINAL` and others; likewise
 
     def __len__(self) -> int:
         return len(self.observations)
