@@ -110,7 +110,7 @@ def test_how_each_episode_ended_is_known_without_its_last_row(tmp_path: Path, de
     ("given", "said"),
     [
         (np.array([1, 2]), "expected 3 as 'episode_lengths', found 2"),
-        (np.array([1, 2, 3]), "expected -1 to 2, found 3"),
+        (np.array([1, 2, 4]), "expected -1 to 3, found 4"),
         (np.array([1.0, 2, 2]), "expected integers"),
     ],
 )

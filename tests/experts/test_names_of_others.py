@@ -12,6 +12,7 @@ import pytest
 from gymnasium.spaces import Box, MultiDiscrete
 
 from trpo_gail import Demonstrations, UserError
+from trpo_gail.experts.facts import PART, UNSAID
 from trpo_gail.experts.load import read
 from trpo_gail.experts.policies.function import FunctionPolicy
 from trpo_gail.experts.policies.noisy import Noisy
@@ -119,14 +120,13 @@ def test_a_functions_whole_numbers_are_floats_where_floats_are_wanted() -> None:
 
 
 def test_what_imitation_calls_terminal_may_be_a_time_limit(tmp_path: Path) -> None:
-    """Its `rollout` says so of all whole episodes. Half of them say it: then somebody knew."""
-    found = {}
-    for name, terminal in (("all", [True, True]), ("half", [True, False])):
+    """Its `rollout` says so of all whole episodes, and of no part of one."""
+    for terminal in ([True, True], [True, False]):
         np.savez(
-            tmp_path / f"{name}.npz", obs=np.arange(12.0)[:, None], acts=np.arange(N) % 2, indices=np.array([5]),
+            tmp_path / "x.npz", obs=np.arange(12.0)[:, None], acts=np.arange(N) % 2, indices=np.array([5]),
             terminal=np.array(terminal),
         )  # fmt: skip
-        found[name] = read(tmp_path / f"{name}.npz")
-    assert found["all"].ends is None and not found["all"].terminals.any()
-    assert found["all"].episode_lengths.tolist() == [5, 5]
-    assert found["half"].ends is not None and (found["half"].ends.terminal, found["half"].ends.limit) == (1, 1)
+        held = read(tmp_path / "x.npz")
+        assert held.ends is None and not held.terminals.any() and held.episode_lengths.tolist() == [5, 5]
+        assert held.endings.tolist() == [UNSAID if said else PART for said in terminal]
+        assert len(held.notes) == terminal.count(False)

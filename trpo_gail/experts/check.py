@@ -11,7 +11,7 @@ import numpy as np
 from trpo_gail.errors import UserError, listed
 from trpo_gail.experts import numbers, structured
 from trpo_gail.experts.data import ROWS, Demonstrations
-from trpo_gail.experts.facts import LEFT_OUT, LIMIT
+from trpo_gail.experts.facts import LEFT_OUT, PART
 from trpo_gail.experts.numbers import FLAGS, FLOATS, INTEGERS, NUMBERS
 from trpo_gail.experts.streams import Rows
 from trpo_gail.experts.subsampling import paper_counts, paper_rows
@@ -124,8 +124,8 @@ def _check_rows(held: Demonstrations, path: str | Path, first: int) -> None:
         if (values := getattr(held, name)) is not None and len(values) != episodes:
             raise UserError(f"{path}: dataset '{name}': expected {episodes} as 'episode_lengths', found {len(values)}")
     endings = held.episode_endings
-    if endings is not None and len(wrong := endings[(endings < LEFT_OUT) | (endings > LIMIT)]):
-        raise UserError(f"{path}: dataset 'episode_endings': expected {LEFT_OUT} to {LIMIT}, found {wrong[0]}")
+    if endings is not None and len(wrong := endings[(endings < LEFT_OUT) | (endings > PART)]):
+        raise UserError(f"{path}: dataset 'episode_endings': expected {LEFT_OUT} to {PART}, found {wrong[0]}")
     last = held.final_observations
     if last is not None and not (len(last) == episodes and structured.alike(last, held.observations)):
         expected = f"{episodes} rows of {structured.row(held.observations)}, one an episode"

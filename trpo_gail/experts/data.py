@@ -15,7 +15,7 @@ import numpy as np
 
 from trpo_gail.errors import UserError
 from trpo_gail.experts import structured
-from trpo_gail.experts.facts import LEFT_OUT, LIMIT, TERMINAL, UNSAID, Ends, Provenance, Whole
+from trpo_gail.experts.facts import LEFT_OUT, LIMIT, PART, TERMINAL, UNSAID, Ends, Provenance, Whole
 from trpo_gail.experts.subsampling import paper_rows
 from trpo_gail.spaces.spec import ActionView
 
@@ -63,7 +63,7 @@ class Demonstrations:
     next_observations: np.ndarray | None = None  # [N, O], if the source holds them
     subsample: int = 1  # every how many-th row is there
     provenance: Provenance = field(default_factory=Provenance)
-    says_ends: bool = True  # the paper's layout does not, and its terminals and timeouts are all False
+    says_ends: bool = True  # the paper's layout does not; terminals are all False then, and timeouts mark parts alone
     unfinished: bool = False  # the last episode goes on behind the last row, and its return is not known
     path: str = ""  # what messages call the source
     sha256: str = ""  # of the file
@@ -149,7 +149,8 @@ class Demonstrations:
             return self.episode_endings
         last = self.steps == self.episode_lengths[self.episode_of] - 1
         found = np.full(self.trajectories, LEFT_OUT, np.int8)
-        said = np.where(self.terminals[last], TERMINAL, np.where(self.timeouts[last], LIMIT, UNSAID))
+        cut = LIMIT if self.says_ends else PART
+        said = np.where(self.terminals[last], TERMINAL, np.where(self.timeouts[last], cut, UNSAID))
         found[self.episode_of[last]] = said
         return found
 
@@ -218,6 +219,8 @@ class Demonstrations:
         """For an adversary. Its next observations are made when they are asked for."""
         from trpo_gail.sampling.transitions import Transitions  # imports torch, which files need not
 
+        endings = self.endings[: self.finished]
+        whole = endings != PART
         return Transitions(
             self.observations,
             self.actions,
@@ -227,8 +230,8 @@ class Demonstrations:
             self.following,
             self.rewards,
             ends=self.ends,
-            lengths=self.episode_lengths[: self.finished],
-            endings=self.endings[: self.finished],
+            lengths=self.episode_lengths[: self.finished][whole],
+            endings=endings[whole],
         )
 
     def following(self) -> np.ndarray:

@@ -30,8 +30,9 @@ class Provenance:
     attribution: str | None = None
 
 
-# How one episode ends, by its last row.
-LEFT_OUT, UNSAID, TERMINAL, LIMIT = -1, 0, 1, 2  # LEFT_OUT: that row is not there
+# How one episode ends. LEFT_OUT: its last row is not there, and nothing else says it. PART: it went on behind that row,
+# and of the others it is not known how they end.
+LEFT_OUT, UNSAID, TERMINAL, LIMIT, PART = -1, 0, 1, 2, 3
 
 
 def judged(lengths: np.ndarray, limit: int) -> np.ndarray:

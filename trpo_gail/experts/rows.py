@@ -48,10 +48,13 @@ def as_rows(data: Demonstrations, spec: EnvSpec) -> Demonstrations:
 def _by_length(data: Demonstrations, spec: EnvSpec) -> np.ndarray | None:
     """How the finished episodes end, by their lengths; None if the source says it, or if there is no time limit to go
     by."""
-    lengths, said = data.episode_lengths[: data.finished], data.ends
-    if spec.max_episode_steps is None or not len(lengths) or (said is not None and (said.terminal or said.limit)):
+    lengths, limit, said = data.episode_lengths[: data.finished], spec.max_episode_steps, data.ends
+    if limit is None or (said is not None and (said.terminal or said.limit)):
         return None
-    return facts.judged(lengths, spec.max_episode_steps)
+    endings = data.endings[: data.finished].copy()
+    whole = (endings != facts.PART) | (lengths >= limit)  # the length of a part says nothing
+    endings[whole] = facts.judged(lengths[whole], limit)
+    return endings if whole.any() else None
 
 
 # --- Observations -------------------------------------------------------------------------------------------------

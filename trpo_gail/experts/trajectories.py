@@ -169,9 +169,13 @@ D = TypeVar("D", bound=Demonstrations)
 
 
 def of_unknown_kind(held: D) -> D:
-    """The same, and how episodes end is not known, if `imitation` says of all of them that they end by termination: it says
-    so of time limits, too (`Trajectory.terminal`: "Episodes are always terminal"). Lengths judge then."""
-    if held.unfinished or held.timeouts.any() or not held.terminals.any():
+    """The same, as `imitation` means its flags: how an episode ends is not known if it says that it is terminal, since it
+    says so of time limits, too (`Trajectory.terminal`: "Episodes are always terminal"); lengths judge then. One that is not
+    terminal is a part of an episode, whose end stays a time limit."""
+    if not held.terminals.any():
         return held
-    nothing = np.zeros_like(held.terminals)
-    return replace(held, terminals=nothing, timeouts=nothing, says_ends=False)
+    notes = held.notes
+    if parts := int(held.timeouts.sum()):
+        of_all = f"parts that went on: {parts} of {held.trajectories} episodes"
+        notes += (f"{of_all}; how the others end is not said, so that their lengths judge",)
+    return replace(held, terminals=np.zeros_like(held.terminals), says_ends=False, notes=notes)
