@@ -233,8 +233,12 @@ class Job:
         self._err.close()
 
     def said(self) -> list[str]:
-        text = (self.folder / "stderr").read_text(errors="replace")
-        return [line[:300] for line in text.splitlines() if re.match(r"trpo-gail\b.*: |Traceback", line)]
+        return ours((self.folder / "stderr").read_text(errors="replace"))
+
+
+def ours(text: str) -> list[str]:
+    """Lines of ours in what was printed, also those of a single rank, without tracebacks' own lines."""
+    return [line[:300] for line in text.splitlines() if re.match(r"(\[rank \d+\] )?(trpo-gail\b.*: |Traceback)", line)]
 
 
 @functools.cache

@@ -159,7 +159,9 @@ def since(content: dict[str, Any], name: str) -> str:
     except UserError:
         return f"These runs are older than version 0.1.0. Their defaults are those of commit `{session['commit'][:7]}`."
     now = parse_flags(words(session["command"])[1:]).config
-    today = flatten(now) | absorbing(now, content["config"])
+    today = flatten(now)
+    if then["discriminator.absorbing"] is not None:  # None is today's automatic choice itself
+        today |= absorbing(now, content["config"])
     changed = [key for key in then if key != "seed" and then[key] != today[key]]
     told = ", ".join(f"`{key}` {shown(then[key])} (now {shown(today[key])})" for key in changed)
     return textwrap.fill(f"Other than by today's default: {told}.", WIDTH, break_on_hyphens=False) if told else ""

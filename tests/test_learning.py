@@ -96,6 +96,7 @@ class Constant:
     """An adversary that pays every transition the same."""
 
     needs_log_prob = False
+    needs_clipped_log_prob = False
 
     def __init__(self, wage: float) -> None:
         self._wage = wage

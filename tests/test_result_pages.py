@@ -6,10 +6,14 @@ import json
 import re
 import shlex
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from trpo_gail.commands.train import parse_flags
+from trpo_gail.config.files import to_dict
 
 ROOT = Path(__file__).parents[1]
 sys.path.append(str(ROOT / "scripts"))
@@ -91,6 +95,24 @@ def test_numbers_are_of_the_median_seed(tmp_path: Path) -> None:
 def test_a_curve_goes_from_random_to_the_bar() -> None:
     runs = [{"random_return_mean": -1.0, "bar": 1.0, "evaluations": values} for values in ([-2, 0, 3], [-1, 0, 1, 1])]
     assert hyperparameters.curve(runs) == "▁▄█"
+
+
+@pytest.mark.parametrize(
+    ("then", "task", "told"),
+    [
+        (None, "LunarLander-v3", ""),  # the automatic choice, as today
+        (False, "Hopper-v4", ""),  # what it comes to
+        (True, "LunarLander-v3", ""),
+        (False, "LunarLander-v3", "Other than by today's default: `discriminator.absorbing` False (now True)."),
+        (False, "elsewhere", "Other than by today's default: `discriminator.absorbing` False (now automatic)."),
+    ],
+)
+def test_an_automatic_choice_is_compared_by_what_it_came_to(then: bool | None, task: str, told: str) -> None:
+    command = ["trpo-gail", "train", task, "--expert", f"expert_data/{task}.h5"]
+    recorded = parse_flags(command[2:]).config
+    recorded = replace(recorded, discriminator=replace(recorded.discriminator, absorbing=then))
+    content = {"config": json.loads(json.dumps(to_dict(recorded))), "sessions": [{"command": command}]}
+    assert hyperparameters.since(content, "x") == told
 
 
 def test_pairs_are_those_that_the_learner_is_given() -> None:

@@ -118,12 +118,11 @@ def iteration(learner: Learner, config: Config, workers: Workers) -> Record:
 
 def _seen(learner: Learner, config: Config, rollout: Rollout, rows: Rows) -> Transitions:
     """The adversary's view of a rollout; called while the policy is still the one that acted."""
-    seen = transitions.of([rollout], rows)
-    if not (config.causal_entcoeff or learner.adversary.needs_log_prob):
-        return seen
-    return learner.policy.judged(
-        seen, learner.sampler.env.spec.clipped_to if learner.adversary.needs_log_prob else None
-    )
+    adversary = learner.adversary
+    plain = bool(config.causal_entcoeff) or adversary.needs_log_prob
+    clipped = getattr(adversary, "needs_clipped_log_prob", adversary.needs_log_prob)  # it came later than the other
+    seen, bounds = transitions.of([rollout], rows), learner.sampler.env.spec.clipped_to if clipped else None
+    return learner.policy.judged(seen, plain, bounds)
 
 
 def _paid(learner: Learner, config: Config, rollout: Rollout, seen: Transitions, causal_entcoeff: float) -> np.ndarray:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+from types import SimpleNamespace
 from typing import Any
 
 import beside
@@ -15,6 +16,7 @@ import toys
 from gymnasium.spaces import Box, Discrete
 from test_variants import batches, learned
 
+from trpo_gail import algorithm
 from trpo_gail.adversaries.airl import AIRL
 from trpo_gail.build import make_adversary
 from trpo_gail.config.tree import Config
@@ -168,7 +170,9 @@ def test_clipped_actions_are_judged_as_they_were_executed() -> None:
     spec = toys.spec(3, 2, bounds=bounds, limit=30)
     policy = toys.policy(spec)
     adversary: Any = make_adversary(config_of(**PAPERS), spec, test_variants.demonstrations(False), policy, Workers())
-    seen = policy.judged(toys.seen(batches(False)[0]), spec.clipped_to)
+    assert adversary.needs_clipped_log_prob and not adversary.needs_log_prob
+    seen = policy.judged(toys.seen(batches(False)[0]), False, spec.clipped_to)
+    assert seen.log_prob is None
     executed = np.clip(seen.actions, *bounds)
     assert (executed != seen.actions).any()
     expected = adversary.reward_train(seen) - policy.log_prob(seen.observations, executed, bounds)
@@ -177,6 +181,31 @@ def test_clipped_actions_are_judged_as_they_were_executed() -> None:
         for p in policy.parameters():
             p.add_(1.0)
     np.testing.assert_allclose(adversary.reward(seen), expected, rtol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("needs", "causal", "expected"),
+    [
+        ({"needs_log_prob": False, "needs_clipped_log_prob": True}, 0.0, (False, True)),  # AIRL's, with clipped actions
+        ({"needs_log_prob": False, "needs_clipped_log_prob": True}, 0.1, (True, True)),
+        ({"needs_log_prob": True, "needs_clipped_log_prob": False}, 0.0, (True, False)),
+        ({"needs_log_prob": True}, 0.0, (True, True)),  # of before there were two
+        ({"needs_log_prob": False}, 0.1, (True, False)),
+        ({"needs_log_prob": False}, 0.0, (False, False)),
+    ],
+)
+def test_log_pi_is_computed_where_it_is_asked_for(
+    needs: dict[str, bool], causal: float, expected: tuple[bool, bool]
+) -> None:
+    """Each costs a pass over the policy, and must be finite."""
+    spec = toys.spec(3, 2, bounds=(-0.5 * np.ones(2), 0.5 * np.ones(2)))
+    policy, rollout = toys.policy(spec), batches(False)[0]
+    sampler = SimpleNamespace(env=SimpleNamespace(spec=spec))
+    learner: Any = SimpleNamespace(adversary=SimpleNamespace(**needs), policy=policy, sampler=sampler)
+    seen = algorithm._seen(learner, config_of(causal_entcoeff=causal), rollout, toys.numbered(rollout))
+    assert (seen.log_prob is not None, seen.clipped_log_prob is not None) == expected
+    if seen.log_prob is not None:
+        np.testing.assert_array_equal(seen.log_prob, policy.log_prob(seen.observations, seen.actions))
 
 
 def test_the_reward_to_keep_asks_for_no_next_observation_that_it_does_not_see() -> None:

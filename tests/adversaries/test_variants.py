@@ -23,6 +23,7 @@ from trpo_gail.build import make_adversary
 from trpo_gail.config.presets import changed
 from trpo_gail.config.tree import Config
 from trpo_gail.errors import UserError
+from trpo_gail.experts import facts
 from trpo_gail.experts.facts import Ends
 from trpo_gail.parallel import Workers
 from trpo_gail.sampling.rollout import Rollout
@@ -40,6 +41,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "penalty above": {"gradient_penalty": 5.0, "gradient_penalty_sides": "above", "gradient_penalty_target": 0.1},
     "penalty on both": {"gradient_penalty": 1.0, "gradient_penalty_at": "both"},
     "spectral norm": {"spectral_norm": True},
+    "spectral norm, own network": {"spectral_norm": True, "network": "test_variants:own"},
     "dropout": {"dropout": 0.5},
     "weight decay": {"weight_decay": 0.1},
     "logit penalty": {"logit_penalty": 0.5},
@@ -63,6 +65,15 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "schedule": {"schedule": "linear"},
 }  # fmt: skip
 ENDS = ["..T_....", ".T_.T_T_", "....L_.."]
+
+
+def own(inputs: int, outputs: int) -> torch.nn.Module:
+    """A network of one's own, with parts that must stay in evaluation mode."""
+    return torch.nn.Sequential(
+        torch.nn.Linear(inputs, 8), torch.nn.BatchNorm1d(8), torch.nn.Dropout(0.5), torch.nn.Linear(8, outputs)
+    )
+
+
 every_variant = pytest.mark.parametrize("variant", VARIANTS)
 every_kind = pytest.mark.parametrize("discrete", [False, True], ids=["box", "discrete"])
 
@@ -74,8 +85,9 @@ def demonstrations(discrete: bool, rows: int = 20) -> Transitions:
     after = rng.standard_normal((rows, 3))
     terminated = np.arange(rows) % 10 == 9
     return dataclasses.replace(
-        made, terminated=terminated, successors=lambda: after, ends=Ends(2, 0, 0), lengths=np.array([10, 10])
-    )
+        made, terminated=terminated, successors=lambda: after, ends=Ends(2, 0, 0), lengths=np.array([10, 10]),
+        endings=np.array([facts.TERMINAL, facts.TERMINAL]),
+    )  # fmt: skip
 
 
 def config_of(variant: dict[str, Any], **given: Any) -> Config:
@@ -252,12 +264,17 @@ def test_mixing_numbers_are_drawn_one_a_row() -> None:
     torch.testing.assert_close(points, shares[:, None].expand(6, 5))
 
 
-def test_spectral_norms_are_one() -> None:
-    adversary = made(config_of({"spectral_norm": True, "d_stepsize": 0.05}, d_step=60))
+@pytest.mark.parametrize("variant", ["spectral norm", "spectral norm, own network"])
+def test_spectral_norms_are_one(variant: str) -> None:
+    adversary = made(config_of({**VARIANTS[variant], "d_stepsize": 0.05}, d_step=60))
+    state = torch.random.get_rng_state()
     learned(adversary, batches(False))
     layers = [m for m in adversary.network.net.modules() if isinstance(m, torch.nn.Linear)]
     norms = [float(torch.linalg.matrix_norm(layer.weight.detach(), 2)) for layer in layers]
-    assert len(norms) == 3 and all(0.9 < norm < 1.1 for norm in norms)
+    assert len(norms) == (3 if variant == "spectral norm" else 2) and all(0.9 < norm < 1.1 for norm in norms)
+    assert torch.equal(torch.random.get_rng_state(), state)  # dropout of one's own drew nothing
+    counts = [m.num_batches_tracked for m in adversary.network.net.modules() if isinstance(m, torch.nn.BatchNorm1d)]
+    assert not any(counts)
 
 
 def test_dropout_leaves_out_its_share_and_makes_up_for_it() -> None:
@@ -405,21 +422,41 @@ def test_under_a_far_limit_the_expert_spends_half_of_its_time_absorbed(limit: in
     assert found is not None and found.limit == to and found.expert == pytest.approx(share)
 
 
-def test_episodes_that_were_cut_are_not_absorbed() -> None:
-    lengths = np.array([50, 50, 50, 10, 12, 9, 8])
-    limit = math.ceil(2 * lengths.mean())
-    for ends in (Ends.judged(lengths, 1000), Ends(4, 3, 0), Ends(7, 0, 0)):
-        expert = dataclasses.replace(demonstrations(False), ends=ends, lengths=lengths)
-        spec = toys.spec(3, 2, limit=1000)
-        found = Absorbing.of(config_of({"absorbing": True}), Parts(spec, expert, toys.policy(spec), Workers()))
-        assert found is not None and found.limit == limit
-        ended = lengths[3:] if ends.limit else lengths
-        absorbed = np.maximum(limit - ended, 0).sum()
+def absorbing_of(lengths: np.ndarray, endings: np.ndarray) -> Absorbing:
+    """Of an expert with such episodes, under a far limit."""
+    expert = dataclasses.replace(demonstrations(False), ends=Ends.of(endings), lengths=lengths, endings=endings)
+    spec = toys.spec(3, 2, limit=1000)
+    found = Absorbing.of(config_of({"absorbing": True}), Parts(spec, expert, toys.policy(spec), Workers()))
+    assert found is not None and found.limit == math.ceil(2 * lengths.mean())
+    return found
+
+
+@pytest.mark.parametrize(
+    "ended", [[0, 0, 0, 1, 1, 1, 1], [1, 1, 1, 1, 1, 1, 1], [1, 1, 0, 1, 0, 1, 0], [0, 0, 0, 0, 0, 0, 0]]
+)
+def test_episodes_that_were_cut_are_not_absorbed(ended: list[int]) -> None:
+    """By how each of them ended, whatever its length."""
+    lengths, did = np.array([50, 50, 50, 10, 12, 9, 8]), np.array(ended, bool)
+    for other in (facts.LIMIT, facts.UNSAID):
+        found = absorbing_of(lengths, np.where(did, facts.TERMINAL, other))
+        absorbed = np.maximum(found.limit - lengths[did], 0).sum()
         assert found.expert == pytest.approx(absorbed / (absorbed + lengths.sum()))
 
 
+def test_one_time_limit_leaves_the_others_ends_as_they_are() -> None:
+    lengths, endings = np.array([100] * 15 + [37]), np.array([facts.TERMINAL] * 15 + [facts.LIMIT])
+    assert absorbing_of(lengths, endings).expert == pytest.approx(15 * 93 / (15 * 93 + 1537))
+
+
+def test_episodes_whose_last_row_is_left_out_are_not_counted() -> None:
+    lengths = np.array([20, 20, 50])
+    found = absorbing_of(lengths, np.array([facts.TERMINAL, facts.LIMIT, facts.LEFT_OUT]))
+    assert found.limit == 60 and found.expert == pytest.approx(40 / (40 + 40))
+
+
 def test_without_a_finished_episode_the_limit_is_the_environments() -> None:
-    expert = dataclasses.replace(demonstrations(False), ends=None, lengths=np.zeros(0, np.int64))
+    none = np.zeros(0, np.int64)
+    expert = dataclasses.replace(demonstrations(False), ends=None, lengths=none, endings=none)
     spec = toys.spec(3, 2, limit=30)
     found = Absorbing.of(config_of({"absorbing": True}), Parts(spec, expert, toys.policy(spec), Workers()))
     assert found is not None and found.limit == 30 and found.expert == 0.0

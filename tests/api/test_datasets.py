@@ -13,6 +13,8 @@ from small import EXPERT, gail
 
 from trpo_gail import BC, GAIL, Demonstrations, ExpertDataset, UserError, generate_expert_traj, load
 from trpo_gail.api.datasets import demonstrations_of
+from trpo_gail.experts.facts import Ends
+from trpo_gail.experts.rows import as_rows
 
 LENGTHS = (3, 2)
 
@@ -72,6 +74,16 @@ def test_the_rows_are_the_same_whatever_holds_them(way: str) -> None:
         3,
         4,
     )
+
+
+def test_imitations_own_trajectories_do_not_say_how_they_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Trajectory, "__module__", "imitation.data.types")
+    obs = np.zeros((21, 2), np.float32)
+    whole = [Trajectory(obs, obs[1:], None, True)] * 3
+    part = Trajectory(obs[:6], obs[1:6], None, False)
+    for given in (whole, [*whole, part]):
+        found = as_rows(demonstrations_of(given), toys.spec(2, 2, limit=100))
+        assert found.ends == Ends(0, 3, 0, by_length=True)
 
 
 def test_a_pair_of_arrays_is_one_unfinished_episode() -> None:

@@ -14,6 +14,7 @@ import pytest
 
 from trpo_gail.errors import UserError
 from trpo_gail.experts.data import Demonstrations
+from trpo_gail.experts.facts import PART, UNSAID, Ends
 from trpo_gail.experts.formats import datasets_folder
 from trpo_gail.experts.load import load, read
 
@@ -83,6 +84,25 @@ def test_ends_that_are_not_known_stay_so(tmp_path: Path, demonstrations: Demonst
     assert held.ends is None and not held.timeouts.any()
 
 
+def test_parts_among_episodes_of_an_unknown_end_stay_so(tmp_path: Path, demonstrations: Demonstrations) -> None:
+    rows = np.arange(9)
+    given = replace(demonstrations, terminals=np.zeros(9, bool), timeouts=rows == 4, says_ends=False)
+    datasets_folder.write(tmp_path / "x", given)
+    held = read(tmp_path / "x")
+    assert held.ends is None and held.endings.tolist() == given.endings.tolist() == [UNSAID, PART, UNSAID]
+    datasets_folder.write(tmp_path / "y", replace(given, unfinished=True))
+    held = read(tmp_path / "y")
+    assert held.unfinished and held.ends is None and held.endings.tolist() == [UNSAID, PART, UNSAID]
+
+
+def test_unknown_ends_that_were_written_as_time_limits(tmp_path: Path, demonstrations: Demonstrations) -> None:
+    """As we once wrote them: none is terminal, and none is a part."""
+    folder_of(tmp_path / "x", TWO | {"terminal": [False, False]})
+    (tmp_path / "x" / "trpo_gail.json").write_text('{"says_ends": false}')
+    held = read(tmp_path / "x")
+    assert held.ends is None and held.endings.tolist() == [UNSAID, UNSAID] and not held.notes
+
+
 def test_many_batches(tmp_path: Path, demonstrations: Demonstrations, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(datasets_folder, "_ELEMENTS", 4)
     datasets_folder.write(tmp_path / "x", demonstrations)
@@ -94,7 +114,8 @@ def test_what_imitation_saves(tmp_path: Path, batch: int) -> None:
     held = load(folder_of(tmp_path / "x", TWO, batch))
     assert held.observations.tolist() == [[0, 1], [2, 3], [6, 7]] and held.actions.tolist() == [1, 0, 1]
     assert held.final_observations is not None and held.final_observations.tolist() == [[4, 5], [8, 9]]
-    assert held.terminals.tolist() == [False, True, False] and held.timeouts.tolist() == [False, False, True]
+    assert held.ends is None and not held.terminals.any()  # it says terminal of time limits, too
+    assert held.endings.tolist() == [UNSAID, PART] and held.timeouts.tolist() == [False, False, True]
     assert held.return_mean == 4.0
 
 
@@ -109,6 +130,8 @@ def test_a_row_a_step(tmp_path: Path) -> None:
     held = load(folder_of(tmp_path / "x", columns))
     assert held.observations.shape == (2, 2) and held.terminals.tolist() == [False, True]
     assert held.notes == ("columns that are not read: image",)
+    columns = {"obs": columns["observation"], "acts": columns["action"], "terminal": columns["done"]}
+    assert load(folder_of(tmp_path / "y", columns)).ends == Ends(1, 0, 0)  # not imitation's, which has a row an episode
 
 
 def test_a_folder_of_one_part(tmp_path: Path) -> None:
@@ -192,4 +215,5 @@ def test_imitation_itself_opens_it_and_is_read(folder: Path, tmp_path: Path, dem
         assert np.array_equal(np.concatenate([one.acts for one in opened]), demonstrations.actions)
         serialize.save(tmp_path / "theirs", list(opened))
     held = read(tmp_path / "theirs")
-    assert np.array_equal(held.observations, demonstrations.observations) and held.ends == demonstrations.ends
+    assert np.array_equal(held.observations, demonstrations.observations)
+    assert held.ends is None and held.endings.tolist() == [PART, UNSAID, PART]

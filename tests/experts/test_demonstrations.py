@@ -10,6 +10,7 @@ import pytest
 
 from trpo_gail.errors import UserError
 from trpo_gail.experts.data import Demonstrations
+from trpo_gail.experts.facts import LEFT_OUT, LIMIT, TERMINAL
 from trpo_gail.experts.load import load
 from trpo_gail.experts.save import save
 from trpo_gail.experts.subsampling import paper_rows
@@ -89,6 +90,33 @@ def test_transitions_are_the_rows(demonstrations: Demonstrations) -> None:
     assert rows.truncated.tolist() == [False, True, False, False, True]
     assert rows.env_rewards is not None and rows.env_rewards.tolist() == [1] * 5
     assert rows.rows is None and rows.log_prob is None
+
+
+def test_how_each_episode_ended_is_known_without_its_last_row(tmp_path: Path, demonstrations: Demonstrations) -> None:
+    # k = 3: offsets 0, 1, 0; rows 0; 1; 0 and 3.
+    data = demonstrations.select(subsample=3)
+    assert replace(data, episode_endings=None).endings.tolist() == [LEFT_OUT, TERMINAL, LIMIT]
+    endings = [LIMIT, TERMINAL, LIMIT]
+    save(tmp_path / "sub.h5", data)
+    for held in (data, load(tmp_path / "sub.h5")):
+        assert held.endings.tolist() == endings and held.ends == demonstrations.ends
+        found = held.transitions().endings
+        assert found is not None and found.tolist() == endings
+    for few in (data.select(2), demonstrations.select(2, 3)):
+        assert few.endings.tolist() == endings[:2]
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (np.array([1, 2]), "expected 3 as 'episode_lengths', found 2"),
+        (np.array([1, 2, 4]), "expected -1 to 3, found 4"),
+        (np.array([1.0, 2, 2]), "expected integers"),
+    ],
+)
+def test_what_is_wrong_with_endings(demonstrations: Demonstrations, given: np.ndarray, said: str) -> None:
+    with pytest.raises(UserError, match=f"dataset 'episode_endings': {said}"):
+        load(replace(demonstrations, episode_endings=given))
 
 
 # --- Selections ---------------------------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ import pytest
 from trpo_gail.errors import UserError
 from trpo_gail.experts import editing
 from trpo_gail.experts.data import Demonstrations
+from trpo_gail.experts.facts import PART
 from trpo_gail.experts.formats import native
 from trpo_gail.experts.load import load, read
 from trpo_gail.experts.save import save, writer
@@ -47,6 +48,16 @@ def test_several_files(demonstrations: Demonstrations, tmp_path: Path) -> None:
     assert held.episode_lengths.tolist() == [3, 2, 4, 2] and held.observations[-2:, 0].tolist() == [10, 11]
     assert held.rewards is None and held.episode_returns is not None
     assert held.env_id == "Toy-v0" and held.provenance.seed is None
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_where_one_file_does_not_say_its_ends_no_time_limit_becomes_a_part(
+    first: int, demonstrations: Demonstrations
+) -> None:
+    part = np.arange(9) == 4
+    silent = replace(demonstrations, terminals=np.zeros(9, bool), timeouts=part, says_ends=False)
+    whole = editing.merge([demonstrations, silent] if first else [silent, demonstrations])
+    assert whole.ends is None and np.flatnonzero(whole.endings == PART).tolist() == [4 if first else 1]
 
 
 @pytest.mark.parametrize("first", [0, 1])

@@ -12,6 +12,7 @@ import pytest
 from gymnasium.spaces import Box, MultiDiscrete
 
 from trpo_gail import Demonstrations, UserError
+from trpo_gail.experts.facts import PART, UNSAID, Ends
 from trpo_gail.experts.load import read
 from trpo_gail.experts.policies.function import FunctionPolicy
 from trpo_gail.experts.policies.noisy import Noisy
@@ -41,6 +42,62 @@ def test_the_next_observation_is_not_the_observation(tmp_path: Path) -> None:
     assert found.observations[:, 0].tolist() == list(range(N))
     assert found.next_observations is not None and found.next_observations[:, 0].tolist() == list(range(1, N + 1))
     assert found.episode_lengths.tolist() == [5, 5]
+
+
+def torchrl(form: str) -> dict[str, Any]:
+    """Three episodes of six steps, which end by termination, as TorchRL names their arrays."""
+    rng = np.random.default_rng(0)
+    last = np.arange(18) % 6 == 5
+    flat = {
+        "observation": rng.standard_normal((18, 4)), "action": rng.standard_normal((18, 2)), "done": np.zeros(18, bool),
+        "terminated": np.zeros(18, bool), "next.done": last, "next.terminated": last, "next.truncated": 0 * last,
+        "next.reward": np.ones(18),
+    }  # fmt: skip
+    if form == "flat":
+        return flat
+    batch = {name: values.reshape(3, 6, *values.shape[1:]) for name, values in flat.items()}
+    if form == "batch, columns":
+        return {name: values[..., None] if values.ndim == 2 else values for name, values in batch.items()}
+    return batch
+
+
+@pytest.mark.parametrize("form", ["flat", "batch", "batch, columns"])
+@pytest.mark.parametrize("kind", ["npz", "pickle"])
+def test_what_a_step_led_to_counts_in_batches_too(tmp_path: Path, form: str, kind: str) -> None:
+    path = tmp_path / f"x.{kind}"
+    if kind == "npz":
+        np.savez(path, **torchrl(form))
+    else:
+        path.write_bytes(pickle.dumps(torchrl(form)))
+    held = read(path)
+    assert held.ends == Ends(3, 0, 0) and held.episode_lengths.tolist() == [6, 6, 6] and not held.notes
+    assert held.rewards is not None and held.rewards.tolist() == [1] * 18
+    assert np.array_equal(held.observations, torchrl("flat")["observation"])
+
+
+def test_flags_of_what_a_step_led_to_tell_images_from_a_batch(tmp_path: Path) -> None:
+    last = np.arange(18) % 6 == 5
+    images = {"observation": np.zeros((18, 2, 8), np.uint8), "action": np.ones((18, 2)), "next.done": last}
+    np.savez(tmp_path / "x.npz", **images)
+    held = read(tmp_path / "x.npz")
+    assert held.observations.shape == (18, 2, 8) and held.episode_lengths.tolist() == [6, 6, 6]
+
+
+def test_other_readers_know_what_a_step_led_to(tmp_path: Path) -> None:
+    """Flat HDF5, a group per episode, and steps in a pickle."""
+    rows, last = np.arange(N, dtype=np.float32)[:, None], np.arange(N) % 5 == 4
+    named = {"observation": rows, "action": rows, "done": 0 * last, "next.observation": rows + 1, "next.done": last}
+    with h5py.File(tmp_path / "flat.h5", "w") as file, h5py.File(tmp_path / "groups.h5", "w") as groups:
+        for name, values in named.items():
+            file[name] = values
+            for i in range(2):
+                groups[f"demo_{i}/{name}"] = values[5 * i : 5 * i + 5]
+    steps = [{name: values[i] for name, values in named.items()} for i in range(N)]
+    (tmp_path / "steps.pkl").write_bytes(pickle.dumps(steps))
+    for path in ("flat.h5", "groups.h5", "steps.pkl"):
+        held = read(tmp_path / path)
+        assert held.ends == Ends(2, 0, 0) and held.episode_lengths.tolist() == [5, 5], path
+        assert held.next_observations is not None and held.next_observations.ravel().tolist() == list(range(1, N + 1))
 
 
 def test_a_csv_of_next_states_too(tmp_path: Path) -> None:
@@ -119,14 +176,13 @@ def test_a_functions_whole_numbers_are_floats_where_floats_are_wanted() -> None:
 
 
 def test_what_imitation_calls_terminal_may_be_a_time_limit(tmp_path: Path) -> None:
-    """Its `rollout` says so of all whole episodes. Half of them say it: then somebody knew."""
-    found = {}
-    for name, terminal in (("all", [True, True]), ("half", [True, False])):
+    """Its `rollout` says so of all whole episodes, and of no part of one."""
+    for terminal in ([True, True], [True, False]):
         np.savez(
-            tmp_path / f"{name}.npz", obs=np.arange(12.0)[:, None], acts=np.arange(N) % 2, indices=np.array([5]),
+            tmp_path / "x.npz", obs=np.arange(12.0)[:, None], acts=np.arange(N) % 2, indices=np.array([5]),
             terminal=np.array(terminal),
         )  # fmt: skip
-        found[name] = read(tmp_path / f"{name}.npz")
-    assert found["all"].ends is None and not found["all"].terminals.any()
-    assert found["all"].episode_lengths.tolist() == [5, 5]
-    assert found["half"].ends is not None and (found["half"].ends.terminal, found["half"].ends.limit) == (1, 1)
+        held = read(tmp_path / "x.npz")
+        assert held.ends is None and not held.terminals.any() and held.episode_lengths.tolist() == [5, 5]
+        assert held.endings.tolist() == [UNSAID if said else PART for said in terminal]
+        assert len(held.notes) == terminal.count(False)

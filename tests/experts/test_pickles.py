@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import os
 import pickle
+import sys
 import time
+import types
 from collections import OrderedDict, deque
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +19,7 @@ import torch
 
 from trpo_gail.errors import UserError
 from trpo_gail.experts.data import Demonstrations
+from trpo_gail.experts.facts import PART, UNSAID
 from trpo_gail.experts.formats import pickles
 from trpo_gail.experts.load import read
 
@@ -33,6 +36,16 @@ class Trajectory:
     infos: Any
     terminal: bool
     rews: np.ndarray
+
+
+@dataclass
+class Flattened:
+    """As `imitation` has transitions."""
+
+    obs: np.ndarray
+    acts: np.ndarray
+    next_obs: np.ndarray
+    dones: np.ndarray
 
 
 def rows(episode: int, more: int = 0) -> np.ndarray:
@@ -164,6 +177,22 @@ def test_how_episodes_end(tmp_path: Path) -> None:
     ends = read(written(tmp_path, LAYOUTS["transitions"])).ends
     assert ends is not None and ends.terminal == 2
     assert read(written(tmp_path, LAYOUTS["flat arrays, ends by breaks"])).ends is None
+
+
+@pytest.mark.parametrize("tree", ["trajectories of imitation", "transitions, flattened"])
+def test_what_imitations_own_objects_call_terminal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tree: str) -> None:
+    """They say so of time limits, too."""
+    theirs = types.ModuleType("imitation")
+    monkeypatch.setitem(sys.modules, "imitation", theirs)
+    for kind in (Trajectory, Flattened):
+        monkeypatch.setattr(kind, "__module__", "imitation")
+        setattr(theirs, kind.__name__, kind)
+    steps = flat()
+    flattened = Flattened(steps["observations"], steps["actions"], steps["next_observations"], steps["terminals"])
+    held = read(written(tmp_path, flattened if tree == "transitions, flattened" else LAYOUTS[tree]))
+    whole = tree == "trajectories of imitation"
+    assert held.ends is None and held.endings.tolist() == [UNSAID, PART if whole else UNSAID]
+    assert held.unfinished != whole
 
 
 def test_a_break_without_a_flag_is_noted(tmp_path: Path) -> None:

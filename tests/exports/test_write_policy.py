@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from gymnasium.spaces import Box, Dict
 from runs import SPACES, make_run, toy_envs
 from torch import Tensor
 
@@ -18,6 +19,7 @@ from trpo_gail import UserError, load_policy
 from trpo_gail.exports import write_policy
 from trpo_gail.exports.policy_network import PolicyNetwork
 from trpo_gail.exports.write_policy import export_policy
+from trpo_gail.spaces.spec import EnvSpec
 
 # torch would rather have torch.export's files, which only Python reads.
 pytestmark = pytest.mark.filterwarnings("ignore:.torch.jit.load. is deprecated:DeprecationWarning")
@@ -131,6 +133,26 @@ def test_random_observations_are_of_the_space(box: Path) -> None:
         again = spec.observations.flatten(spec.observations.unflatten(rows))
         np.testing.assert_array_equal(again, rows)
         assert rows.dtype == spec.observations.dtype and (rows[0] != rows[1]).any()
+
+
+def test_random_images_are_within_their_bounds() -> None:
+    """Whose pixels a network divides by the largest."""
+    kinds: dict[str, Any] = {"share": Box(0, 1, (6, 6, 3)), "signed": Box(-0.5, 0.5, (6, 6))}
+    kinds["depth"] = Box(10, 20, (6, 6), np.int16)
+    space = Dict({**kinds, "camera": Box(0, 255, (6, 6, 3), np.uint8)})
+    spec = EnvSpec("Seen-v0", "gymnasium", {}, space, images=tuple(kinds))
+    rows = write_policy._observations(spec, np.zeros(spec.observation_size), np.ones(spec.observation_size))
+    assert all(part.kind == "image" for part in spec.observations.parts)
+    for part in spec.observations.parts:
+        box, drawn = space[part.path[0]], rows[:, part.columns]
+        assert isinstance(box, Box) and drawn.std() > 0.2 * float(box.high.max() - box.low.min())
+        assert (drawn >= box.low.min()).all() and (drawn <= box.high.max()).all()
+
+
+def test_a_policy_of_float_images_is_exported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(SPACES, "share", (Box(0, 1, (6, 6, 3), np.float32), Box(-1, 1, (2,), np.float32)))
+    folder = make_run(tmp_path / "run", "share", **{"policy.images": ("",)})
+    assert export_policy(folder, tmp_path / "policy.pt") < 1e-6
 
 
 def _spec(kind: str) -> Any:

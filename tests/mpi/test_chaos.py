@@ -53,6 +53,20 @@ def test_a_resume_that_loses_a_stream_fails(whole: dict[str, Any], tmp_path: Pat
     assert outcome.went_on == "resumed" and "policy: " in outcome.failed and "metrics: iteration" in outcome.failed
 
 
+def test_what_single_ranks_say_is_kept() -> None:
+    """`Workers.leave` names the rank."""
+    text = [
+        "trpo-gail: signal SIGTERM: ends after this iteration and saves",
+        "[rank 1] trpo-gail: /x/metrics.csv: cannot be written: No space left on device",
+        "trpo-gail train: error: --seed: expected a number",
+        "[rank 12] Traceback (most recent call last):",
+        '  File "x.py", line 1, in <module>',
+        "iteration 3, trpo-gail: no",
+        "[mpiexec@host] rank 1 was killed",
+    ]
+    assert chaos.ours("\n".join(text)) == [text[0], text[1], text[2], text[3]]
+
+
 def test_trials_are_drawn_from_their_numbers_and_reach_everything() -> None:
     trials = [Trial.draw(number) for number in range(300)]
     assert trials == [Trial.draw(number) for number in range(300)]

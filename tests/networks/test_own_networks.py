@@ -135,6 +135,13 @@ def test_dropout_and_batch_norm_of_ones_own_stay_in_evaluation_mode() -> None:
     assert torch.equal(net(x), first) and torch.equal(torch.random.get_rng_state(), state)
 
 
+def test_the_trial_moves_no_statistics_and_draws_nothing() -> None:
+    state = torch.random.get_rng_state()
+    net: Any = own.make("x", "test_own_networks:noisy", layout(), 0, 2, torch.Generator().manual_seed(0))
+    assert torch.equal(torch.random.get_rng_state(), state)
+    assert net.net[2].num_batches_tracked == 0 and not net.net[2].running_mean.any()
+
+
 def test_a_learned_reward_does_not_name_the_policys_network(tmp_path: Path) -> None:
     model = GAIL(small, "CartPole-v0", EXPERT, run_folder=tmp_path / "run", **SMALL).learn(10)
     reward = export_reward(tmp_path / "run", tmp_path / "reward.pt")

@@ -20,7 +20,7 @@ from trpo_gail.adversaries.adversary import Parts
 from trpo_gail.adversaries.draws import Absorbed
 from trpo_gail.config.tree import Config
 from trpo_gail.errors import UserError
-from trpo_gail.experts.facts import cut_by_length
+from trpo_gail.experts.facts import LEFT_OUT, TERMINAL
 from trpo_gail.parallel import Workers
 from trpo_gail.sampling.batch import Rows
 from trpo_gail.sampling.transitions import Transitions
@@ -50,7 +50,7 @@ class Absorbing:
             )
         if parts.expert.lengths is not None and len(parts.expert.lengths):
             limit = min(limit, math.ceil(FARTHEST * float(parts.expert.lengths.mean())))
-        return cls(limit, config.gamma, _share_of_expert(parts.expert, limit, parts.spec.max_episode_steps or limit))
+        return cls(limit, config.gamma, _share_of_expert(parts.expert, limit))
 
     def paid(self, learner: Transitions, reward: float) -> np.ndarray:
         """What is added to the reward of each transition [B], if a step in the absorbing state pays `reward`."""
@@ -71,12 +71,11 @@ class Absorbing:
         return Absorbed(behind[0], absorbed / (absorbed + rows.total)), Absorbed(behind[1], self.expert)
 
 
-def _share_of_expert(expert: Transitions, limit: int, own: int) -> float:
-    """Of whole episodes; those that were not cut, by the environment's `own` time limit or the recorder's, have ended by
-    termination, unless none of them says so."""
-    if expert.lengths is None or expert.ends is None or not expert.ends.terminal:
+def _share_of_expert(expert: Transitions, limit: int) -> float:
+    """Of whole episodes of which it is known how they end: those that ended by termination go on up to the limit."""
+    if expert.lengths is None or expert.endings is None:
         return 0.0
-    lengths = expert.lengths
-    ended = ~cut_by_length(lengths, own) if expert.ends.limit else np.ones(len(lengths), bool)
+    known = expert.endings != LEFT_OUT
+    lengths, ended = expert.lengths[known], expert.endings[known] == TERMINAL
     left = float(np.maximum(limit - lengths[ended], 0).sum())
-    return left / (left + float(expert.lengths.sum()))
+    return left / (left + float(lengths.sum())) if left else 0.0

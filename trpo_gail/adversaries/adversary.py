@@ -21,6 +21,7 @@ class Adversary(Protocol):
     """
 
     needs_log_prob: bool  # whether it needs `learner.log_prob`
+    needs_clipped_log_prob: bool  # and `learner.clipped_log_prob`, where actions are clipped; as the other if left out
 
     def reward(self, learner: Transitions) -> np.ndarray:
         """The reward of each transition, [B] float64. The adversary does not change between two calls of `fit`."""

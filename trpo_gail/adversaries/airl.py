@@ -124,7 +124,6 @@ class ShapedNetwork(DiscriminatorNetwork):
 class AIRL(Discriminator):
     """A discriminator of f - log pi(a|s), where pi is the policy that acted."""
 
-    needs_log_prob = True
     network: ShapedNetwork
 
     def acted_by(self, policy: Policy, expert: Transitions, entropy_weight: float) -> AIRL:
@@ -132,6 +131,7 @@ class AIRL(Discriminator):
         it was made with."""
         self._policy, self._pairs = policy, (expert.observations, expert.actions)
         self._entropy_weight = entropy_weight
+        self.needs_log_prob, self.needs_clipped_log_prob = self._bounds is None, self._bounds is not None
         self._acting = policy
         return self
 
@@ -180,7 +180,7 @@ class AIRL(Discriminator):
     def _seen(self, rows: Transitions) -> Transitions:
         """Rows as the policy would have acted them that is there now."""
         self._acting = copy.deepcopy(self._policy)
-        return self._policy.judged(rows, self._bounds)
+        return self._policy.judged(rows, self.needs_log_prob, self._bounds)
 
     # ---- the reward to keep ------------------------------------------------------------------------------------------
 

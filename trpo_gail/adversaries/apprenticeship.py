@@ -72,6 +72,7 @@ class Apprenticeship:
     means."""
 
     needs_log_prob = False
+    needs_clipped_log_prob = False
 
     def __init__(
         self,

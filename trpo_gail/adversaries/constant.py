@@ -22,6 +22,7 @@ class ConstantReward:
     """The reward of a discriminator with D = 0.5 everywhere: log 2 for -log(1 - D), -log 2 for log D."""
 
     needs_log_prob = False
+    needs_clipped_log_prob = False
 
     def __init__(self, sign: float) -> None:
         self._pay = sign * math.log(2.0)

@@ -44,6 +44,7 @@ class Discriminator:
     expert."""
 
     needs_log_prob = False
+    needs_clipped_log_prob = False
 
     def __init__(
         self,

@@ -16,6 +16,7 @@ class EnvReward:
     """Passes the environment's reward on, and fits nothing."""
 
     needs_log_prob = False
+    needs_clipped_log_prob = False
 
     def reward(self, learner: Transitions) -> np.ndarray:  # [B]
         assert learner.env_rewards is not None

@@ -60,6 +60,7 @@ class DiscriminatorNetwork(nn.Module):
         self.normaliser = Tied(
             self.inputs.size, config.input_clip, active[config.normalise], self.inputs.exempt, self.inputs.twins
         )
+        self._limits: list[nn.Module] = []  # the spectral norms
 
     def _made(self, config: DiscriminatorConfig, encoder: str, rng: torch.Generator) -> nn.Module:
         layout = self.inputs.observed
@@ -78,10 +79,10 @@ class DiscriminatorNetwork(nn.Module):
         with torch.random.fork_rng():  # torch draws directions of its own, which are then replaced
             for layer in layers:
                 parametrizations.spectral_norm(layer)
-        for layer in layers:
-            norm: Any = layer.parametrizations
-            direction = norm.weight[0]._v
-            direction.copy_(normalize(torch.randn(direction.shape, generator=rng).to(direction), dim=0))
+        norms: list[Any] = [layer.parametrizations["weight"][-1] for layer in layers]  # type: ignore[index]
+        for norm in norms:
+            norm._v.copy_(normalize(torch.randn(norm._v.shape, generator=rng).to(norm._v), dim=0))
+        self._limits = norms
         with self.learning():
             for _ in range(WARM_UP):
                 for layer in layers:
@@ -89,12 +90,15 @@ class DiscriminatorNetwork(nn.Module):
 
     @contextmanager
     def learning(self) -> Iterator[None]:
-        """A power iteration goes on with each output."""
-        self.train()
+        """A power iteration goes on with each output. The spectral norms alone are in training mode: a network of the
+        user's own may have parts that must stay in evaluation mode."""
+        for norm in self._limits:
+            norm.train()
         try:
             yield
         finally:
-            self.eval()  # an output alone must not change the network
+            for norm in self._limits:
+                norm.eval()  # an output alone must not change the network
 
     def kept_units(self, share: float, sides: Sequence[Side], rng: np.random.Generator) -> list[Tensor]:
         """Factors of the hidden units [B, H] of each layer: 0 for a `share` of them, and for the others what makes up

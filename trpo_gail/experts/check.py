@@ -11,6 +11,7 @@ import numpy as np
 from trpo_gail.errors import UserError, listed
 from trpo_gail.experts import numbers, structured
 from trpo_gail.experts.data import ROWS, Demonstrations
+from trpo_gail.experts.facts import LEFT_OUT, PART
 from trpo_gail.experts.numbers import FLAGS, FLOATS, INTEGERS, NUMBERS
 from trpo_gail.experts.streams import Rows
 from trpo_gail.experts.subsampling import paper_counts, paper_rows
@@ -29,6 +30,7 @@ FIELDS: dict[str, tuple[str, str, tuple[int, ...]]] = {
     "steps": (INTEGERS, "[rows]", (1,)),
     "episode_lengths": (INTEGERS, "[episodes]", (1,)),
     "episode_returns": (NUMBERS, "[episodes]", (1,)),
+    "episode_endings": (INTEGERS, "[episodes]", (1,)),
     "final_observations": (NUMBERS, "[episodes, observation size]", _OBSERVED),
 }
 _OBSERVATIONS = ("observations", "next_observations", "final_observations")
@@ -118,9 +120,12 @@ def _check_rows(held: Demonstrations, path: str | Path, first: int) -> None:
         raise UserError(
             f"{path}: dataset 'next_observations': expected rows of {expected} as 'observations', found {found}"
         )
-    if held.episode_returns is not None and len(held.episode_returns) != episodes:
-        found_n = len(held.episode_returns)
-        raise UserError(f"{path}: dataset 'episode_returns': expected {episodes} as 'episode_lengths', found {found_n}")
+    for name in ("episode_returns", "episode_endings"):
+        if (values := getattr(held, name)) is not None and len(values) != episodes:
+            raise UserError(f"{path}: dataset '{name}': expected {episodes} as 'episode_lengths', found {len(values)}")
+    endings = held.episode_endings
+    if endings is not None and len(wrong := endings[(endings < LEFT_OUT) | (endings > PART)]):
+        raise UserError(f"{path}: dataset 'episode_endings': expected {LEFT_OUT} to {PART}, found {wrong[0]}")
     last = held.final_observations
     if last is not None and not (len(last) == episodes and structured.alike(last, held.observations)):
         expected = f"{episodes} rows of {structured.row(held.observations)}, one an episode"

@@ -15,7 +15,7 @@ import numpy as np
 
 from trpo_gail.errors import UserError
 from trpo_gail.experts import structured
-from trpo_gail.experts.facts import Ends, Provenance, Whole
+from trpo_gail.experts.facts import LEFT_OUT, LIMIT, PART, TERMINAL, UNSAID, Ends, Provenance, Whole
 from trpo_gail.experts.subsampling import paper_rows
 from trpo_gail.spaces.spec import ActionView
 
@@ -63,7 +63,7 @@ class Demonstrations:
     next_observations: np.ndarray | None = None  # [N, O], if the source holds them
     subsample: int = 1  # every how many-th row is there
     provenance: Provenance = field(default_factory=Provenance)
-    says_ends: bool = True  # the paper's layout does not, and its terminals and timeouts are all False
+    says_ends: bool = True  # the paper's layout does not; terminals are all False then, and timeouts mark parts alone
     unfinished: bool = False  # the last episode goes on behind the last row, and its return is not known
     path: str = ""  # what messages call the source
     sha256: str = ""  # of the file
@@ -71,6 +71,7 @@ class Demonstrations:
     whole: Whole | None = None  # of the source, if `select` made this
     followers: np.ndarray | None = None  # [N, O], the next observations of rows that `select` took out of line
     final_observations: np.ndarray | None = None  # [E, O], what was observed after each episode's last action
+    episode_endings: np.ndarray | None = None  # [E] integers, `endings`, if the rows need not say it, as after `select`
     notes: tuple[str, ...] = ()  # what a reader found or decided that a person should know
 
     def __repr__(self) -> str:
@@ -110,11 +111,7 @@ class Demonstrations:
         return self.facts.ends
 
     def _ends(self) -> Ends | None:
-        if not self.says_ends:
-            return None
-        last = self.steps == self.episode_lengths[self.episode_of] - 1
-        terminal, limit = self.terminals[last], self.timeouts[last] & ~self.terminals[last]
-        return Ends(int(terminal.sum()), int(limit.sum()), int((~terminal & ~limit).sum()))
+        return Ends.of(self.endings) if self.says_ends else None
 
     # --- The episodes kept ----------------------------------------------------------------------------------------
 
@@ -144,6 +141,18 @@ class Demonstrations:
     def episode_of(self) -> np.ndarray:
         """Which episode [N] int64 each row is of."""
         return paper_rows(self.episode_lengths, self.subsample)[0]
+
+    @cached_property
+    def endings(self) -> np.ndarray:
+        """How each episode ends, [E] integers: `facts.TERMINAL` and others."""
+        if self.episode_endings is not None:
+            return self.episode_endings
+        last = self.steps == self.episode_lengths[self.episode_of] - 1
+        found = np.full(self.trajectories, LEFT_OUT, np.int8)
+        cut = LIMIT if self.says_ends else PART
+        said = np.where(self.terminals[last], TERMINAL, np.where(self.timeouts[last], cut, UNSAID))
+        found[self.episode_of[last]] = said
+        return found
 
     @property
     def finished(self) -> int:
@@ -183,6 +192,8 @@ class Demonstrations:
         first = np.cumsum(lengths) - lengths
         rows = first[episode] + step if subsample > 1 else np.arange(len(step))
         fewer = self._rows(rows)
+        if subsample > 1:  # the last rows of most episodes are gone
+            fewer = replace(fewer, episode_endings=self.endings)
         if subsample > 1 and self.next_observations is None:  # the neighbours of these rows are gone
             fewer = replace(fewer, followers=self._after(rows))
         return replace(
@@ -191,6 +202,7 @@ class Demonstrations:
             episode_returns=None if self.episode_returns is None else self.episode_returns[:kept],
             final_observations=None if self.final_observations is None else self.final_observations[:kept],
             subsample=max(subsample, self.subsample),
+            episode_endings=None if fewer.episode_endings is None else fewer.episode_endings[:kept],
             unfinished=self.unfinished and kept == total,
             whole=self.facts,
         )
@@ -207,6 +219,8 @@ class Demonstrations:
         """For an adversary. Its next observations are made when they are asked for."""
         from trpo_gail.sampling.transitions import Transitions  # imports torch, which files need not
 
+        endings = self.endings[: self.finished]
+        whole = endings != PART
         return Transitions(
             self.observations,
             self.actions,
@@ -216,7 +230,8 @@ class Demonstrations:
             self.following,
             self.rewards,
             ends=self.ends,
-            lengths=self.episode_lengths[: self.finished],
+            lengths=self.episode_lengths[: self.finished][whole],
+            endings=endings[whole],
         )
 
     def following(self) -> np.ndarray:

@@ -63,7 +63,7 @@ def _returns(held: Outline) -> str:
 
 
 def _ends(held: Outline) -> str:
-    said = f"{held.terminals} terminal, {held.timeouts} by time limit"
+    said = f"{held.terminals} terminal, {held.timeouts} by time limit" if held.last.says_ends else "not said"
     if not held.unfinished:
         return said
     return f"{said}, 1 unfinished of {held.episode_lengths[-1]} steps, which returns and lengths leave out"

@@ -125,6 +125,8 @@ def merged(sources: Sequence[Source]) -> Iterator[Demonstrations]:
                     "`trpo-gail data select`"
                 )
             arrays: dict[str, Any] = {name: _as(getattr(piece, name), dtype) for name, dtype in dtypes.items()}
+            if piece.says_ends and not facts["says_ends"]:  # one of the others does not, so that lengths judge all
+                arrays["timeouts"] = np.zeros_like(piece.timeouts)  # they would be parts there
             yield replace(piece, **facts, **arrays)
 
 

@@ -30,10 +30,20 @@ class Provenance:
     attribution: str | None = None
 
 
-def cut_by_length(lengths: np.ndarray, limit: int) -> np.ndarray:
-    """Which whole episodes of these lengths [E] were cut by a time limit, the environment's or the recorder's: [E] bool."""
+# How one episode ends. LEFT_OUT: its last row is not there, and nothing else says it. PART: it went on behind that row,
+# and of the others it is not known how they end.
+LEFT_OUT, UNSAID, TERMINAL, LIMIT, PART = -1, 0, 1, 2, 3
+
+
+def judged(lengths: np.ndarray, limit: int) -> np.ndarray:
+    """How whole episodes of these lengths [E] end, which are all that is known, [E] int8: those that are shorter than the
+    environment's time limit have ended by termination.
+
+    If several share the greatest length, that may be the limit of whoever recorded them, and they count as cut.
+    """
     longest = int(lengths.max(initial=0))
-    return np.asarray((lengths >= limit) | ((lengths == longest) & ((lengths == longest).sum() > 1)))
+    cut = (lengths >= limit) | ((lengths == longest) & ((lengths == longest).sum() > 1))
+    return np.where(cut, LIMIT, TERMINAL).astype(np.int8)
 
 
 @dataclass(frozen=True)
@@ -43,17 +53,13 @@ class Ends:
     terminal: int
     limit: int
     unsaid: int
-    by_length: bool = False  # the source does not say: judged by the lengths, see `judged`
+    by_length: bool = False  # the source does not say: see `judged`
 
     @classmethod
-    def judged(cls, lengths: np.ndarray, limit: int) -> Ends:
-        """Of whole episodes of these lengths [E], which are all that is known: those that are shorter than the
-        environment's time limit have ended by termination.
-
-        If several share the greatest length, that may be the limit of whoever recorded them, and they count as cut.
-        """
-        cut = cut_by_length(lengths, limit)
-        return cls(int((~cut).sum()), int(cut.sum()), 0, by_length=True)
+    def of(cls, endings: np.ndarray, by_length: bool = False) -> Ends:
+        """Of how each episode ends, [E] integers: TERMINAL and others."""
+        terminal, limit, unsaid = (int((endings == kind).sum()) for kind in (TERMINAL, LIMIT, UNSAID))
+        return cls(terminal, limit, unsaid, by_length)
 
     @property
     def early(self) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from trpo_gail.errors import UserError, listed
-from trpo_gail.experts import structured
+from trpo_gail.experts import facts, structured
 from trpo_gail.experts.data import Demonstrations
 from trpo_gail.experts.facts import Ends
 from trpo_gail.experts.numbers import FLAGS, INTEGERS
@@ -39,17 +39,22 @@ def as_rows(data: Demonstrations, spec: EnvSpec) -> Demonstrations:
         changes["actions"] = acted
     if notes := _left_out(data.observations, spec.observations):
         changes["notes"] = (*data.notes, notes)
-    if ends := _judged_ends(data, spec):
-        changes["whole"] = replace(data.facts, ends=ends)
+    if (endings := _by_length(data, spec)) is not None:
+        changes["whole"] = replace(data.facts, ends=Ends.of(endings, by_length=True))
+        changes["episode_endings"] = np.append(endings, data.endings[data.finished :])
     return replace(data, **changes) if changes else data
 
 
-def _judged_ends(data: Demonstrations, spec: EnvSpec) -> Ends | None:
-    """How the episodes end, by their lengths; None if the source says it, or if there is no time limit to go by."""
-    lengths, said = data.episode_lengths[: data.finished], data.ends
-    if spec.max_episode_steps is None or not len(lengths) or (said is not None and (said.terminal or said.limit)):
+def _by_length(data: Demonstrations, spec: EnvSpec) -> np.ndarray | None:
+    """How the finished episodes end, by their lengths; None if the source says it, or if there is no time limit to go
+    by."""
+    lengths, limit, said = data.episode_lengths[: data.finished], spec.max_episode_steps, data.ends
+    if limit is None or (said is not None and (said.terminal or said.limit)):
         return None
-    return Ends.judged(lengths, spec.max_episode_steps)
+    endings = data.endings[: data.finished].copy()
+    whole = (endings != facts.PART) | (lengths >= limit)  # the length of a part says nothing
+    endings[whole] = facts.judged(lengths[whole], limit)
+    return endings if whole.any() else None
 
 
 # --- Observations -------------------------------------------------------------------------------------------------

@@ -34,6 +34,17 @@ CALLED: dict[str, tuple[str, ...]] = {
         "new_obs",
     ),
 }
+LED_TO = "next."  # LeRobot and TorchRL write it before the name of what a step led to
+# All names of each field. Of rewards and flags, next.done is the step's own, whatever done is.
+NAMES: dict[str, tuple[str, ...]] = CALLED | {
+    field: (*(LED_TO + name for name in CALLED[of]), *CALLED[field])
+    for field, of in (
+        ("rewards", "rewards"),
+        ("terminals", "terminals"),
+        ("timeouts", "timeouts"),
+        ("next_observations", "observations"),
+    )
+}
 _REQUIRED = ("observations", "actions")
 _FLAGS = ("terminals", "timeouts")
 _ALIKE = 0.82  # a key this similar to a field's name was meant for it; next_acts and next_states are 0.8
@@ -42,8 +53,8 @@ _ALIKE = 0.82  # a key this similar to a field's name was meant for it; next_act
 def named(given: Mapping[str, Any]) -> dict[str, Any]:
     """The values of an episode, or of one step, by the names of `Demonstrations`; other keys are left out."""
     found = {}
-    for field, called in CALLED.items():
-        name = next((name for name in called if given.get(name) is not None), None)
+    for field, names in NAMES.items():
+        name = next((name for name in names if given.get(name) is not None), None)
         if name is not None:
             found[field] = given[name]
     return found
@@ -55,9 +66,9 @@ def check_spelling(keys: Iterable[Any], where: str | Path) -> None:
     Other keys are welcome, such as reward_std beside rewards: only a field that no key names can have been meant.
     """
     given = {key for key in keys if isinstance(key, str)}
-    lacking = [name for called in CALLED.values() if not given & set(called) for name in called]
+    lacking = [name for field, names in NAMES.items() if not given & set(names) for name in CALLED[field]]
     longer = tuple(f"{name}_" for name in lacking)
-    for key in sorted(given.difference(*CALLED.values())):
+    for key in sorted(given.difference(*NAMES.values())):
         near = get_close_matches(key.lower(), lacking, 1, _ALIKE)
         if near and not key.startswith(longer):
             raise UserError(f"{where}: '{key}': unexpected here, did you mean {near[0]}?")
@@ -169,9 +180,13 @@ D = TypeVar("D", bound=Demonstrations)
 
 
 def of_unknown_kind(held: D) -> D:
-    """The same, and how episodes end is not known, if `imitation` says of all of them that they end by termination: it says
-    so of time limits, too (`Trajectory.terminal`: "Episodes are always terminal"). Lengths judge then."""
-    if held.unfinished or held.timeouts.any() or not held.terminals.any():
+    """The same, as `imitation` means its flags: how an episode ends is not known if it says that it is terminal, since it
+    says so of time limits, too (`Trajectory.terminal`: "Episodes are always terminal"); lengths judge then. One that is not
+    terminal is a part of an episode, whose end stays a time limit."""
+    if not held.terminals.any():
         return held
-    nothing = np.zeros_like(held.terminals)
-    return replace(held, terminals=nothing, timeouts=nothing, says_ends=False)
+    notes = held.notes
+    if parts := int(held.timeouts.sum()):
+        of_all = f"parts that went on: {parts} of {held.trajectories} episodes"
+        notes += (f"{of_all}; how the others end is not said, so that their lengths judge",)
+    return replace(held, terminals=np.zeros_like(held.terminals), says_ends=False, notes=notes)

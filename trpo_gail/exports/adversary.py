@@ -20,6 +20,7 @@ class ExportedReward:
     """Pays what a file of `trpo-gail export --reward` pays, and fits nothing."""
 
     needs_log_prob = False
+    needs_clipped_log_prob = False
 
     def __init__(self, function: RewardFunction, spec: EnvSpec) -> None:
         """`spec` is the run's own."""

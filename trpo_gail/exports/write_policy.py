@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from trpo_gail.errors import UserError, absent
 from trpo_gail.exports.policy_network import PolicyNetwork
 from trpo_gail.runs.evaluate import LoadedPolicy, read_policy
-from trpo_gail.spaces.layout import Layout
+from trpo_gail.spaces.layout import Layout, leaves
 from trpo_gail.spaces.spec import EnvSpec
 from trpo_gail.system import whole_file
 
@@ -80,7 +80,7 @@ def _compared(written: Run, policy: LoadedPolicy, rows: np.ndarray, path: str | 
 
 def _observations(spec: EnvSpec, mean: np.ndarray, std: np.ndarray) -> np.ndarray:
     """Random rows [ROWS, O]: numbers about as training has seen them, labels and pixels of the space."""
-    layout, rng = spec.observations, np.random.default_rng(0)
+    layout, rng, spaces = spec.observations, np.random.default_rng(0), dict(leaves(spec.observation_space))
     rows = np.zeros((ROWS, layout.size))
     for part in layout.parts:
         columns = part.columns
@@ -92,13 +92,21 @@ def _observations(spec: EnvSpec, mean: np.ndarray, std: np.ndarray) -> np.ndarra
         elif part.kind == "onehot":
             rows[:, columns] = rng.integers(0, 2, (ROWS, part.size))
         elif part.kind == "image":
-            rows[:, columns] = rng.integers(0, 256, (ROWS, part.size))
+            rows[:, columns] = _pixels(spaces[part.path], rng)
         else:
             rows[:, columns] = mean[columns] + 2.0 * std[columns] * rng.standard_normal((ROWS, part.size))
             if part.dtype.kind not in "f":
                 info = np.iinfo(part.dtype)
                 rows[:, columns] = np.clip(np.round(rows[:, columns]), max(info.min, -1e6), min(info.max, 1e6))
     return layout.flatten(layout.unflatten(rows.astype(layout.dtype)))  # with the digits that each part has
+
+
+def _pixels(space: Any, rng: np.random.Generator) -> np.ndarray:
+    """Random images [ROWS, size] within the bounds, which are finite: a float may be of [0, 1]."""
+    if space.dtype.kind == "f":
+        return rng.uniform(space.low.ravel(), space.high.ravel(), (ROWS, space.low.size))
+    low, high = (bound.ravel().astype(np.int64) for bound in (space.low, space.high))
+    return rng.integers(low, high, (ROWS, low.size), endpoint=True)
 
 
 def _facts(spec: EnvSpec, checkpoint: Path) -> dict[str, str]:

@@ -38,15 +38,17 @@ def make(flag: str, name: str, layout: Layout, extra: int, outputs: int, rng: to
         raise UserError(f"--{flag}: {name} made {type(made).__name__}, a torch module with parameters expected")
     if any(not parameter.requires_grad for parameter in made.parameters()):
         raise UserError(f"--{flag}: {name} made a module with frozen parameters: expected parameters that all learn")
+    net = Own(made, outputs)  # in evaluation mode, so that the trial moves no statistics
     _try(made, f"--{flag}: {name}", inputs, outputs)
-    return Own(made, outputs)
+    return net
 
 
 @torch.no_grad()
 def _try(net: nn.Module, what: str, inputs: int, outputs: int) -> None:
     like = next(net.parameters())
     try:
-        found = net(like.new_zeros(_ROWS, inputs))
+        with torch.random.fork_rng(devices=[]):  # the user's code may draw in evaluation mode, too
+            found = net(like.new_zeros(_ROWS, inputs))
     except Exception as error:  # of the user's code
         raise UserError(f"{what}: of [{_ROWS}, {inputs}] raised {shortened(repr(error), 120)}") from error
     if not isinstance(found, Tensor) or found.shape != (_ROWS, outputs):

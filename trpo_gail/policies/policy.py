@@ -104,12 +104,15 @@ class Policy(nn.Module):
         finite.numbers("log pi(a|s) of the policy", log_prob)
         return log_prob.double().cpu().numpy()
 
-    def judged(self, rows: Transitions, clipped_to: tuple[np.ndarray, np.ndarray] | None) -> Transitions:
-        """The same rows with log pi(a|s); with bounds [A] to which actions are clipped, also of the clipped ones."""
+    def judged(
+        self, rows: Transitions, of_samples: bool, clipped_to: tuple[np.ndarray, np.ndarray] | None = None
+    ) -> Transitions:
+        """The same rows with log pi(a|s), if that is asked for; with bounds [A] to which actions are clipped, with that of
+        the clipped ones."""
+        log_prob = self.log_prob(rows.observations, rows.actions) if of_samples else None
         clipped = None
         if clipped_to is not None:
             clipped = self.log_prob(rows.observations, np.clip(rows.actions, *clipped_to), clipped_to)
-        log_prob = self.log_prob(rows.observations, rows.actions)
         return dataclasses.replace(rows, log_prob=log_prob, clipped_log_prob=clipped)
 
     def actor(self) -> PolicyActor:

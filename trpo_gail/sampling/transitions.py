@@ -26,12 +26,12 @@ class Transitions:
     successors: Callable[[], np.ndarray]  # computes `next_observations`, which most adversaries do not need
     env_rewards: np.ndarray | None = None  # [B] float64, the environment's own; None if a file lacks them
     log_prob: np.ndarray | None = None  # [B] float64, log pi(a|s) of the policy that acted; if `needs_log_prob`
-    clipped_log_prob: np.ndarray | None = (
-        None  # likewise, of all samples that are clipped to the same action; if any are
-    )
+    # Likewise of all samples that are clipped to the same action; if any are, and if `needs_clipped_log_prob`.
+    clipped_log_prob: np.ndarray | None = None
     rows: Rows | None = None  # global numbers; only on the learner's side
     ends: Ends | None = None  # how the whole episodes end; only on the expert's side, and if the source says so
     lengths: np.ndarray | None = None  # [E] int64, steps of the whole episodes; only on the expert's side
+    endings: np.ndarray | None = None  # [E] integers, how each of these ends, `facts.TERMINAL` and others; likewise
 
     def __len__(self) -> int:
         return len(self.observations)

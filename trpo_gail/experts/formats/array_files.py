@@ -66,7 +66,7 @@ def read(path: Path) -> Demonstrations:
             and len(fields["observations"]) == len(fields["actions"]) + 1
         ):
             return trajectories.joined([fields], path)
-    led_to = any(name.lower().startswith(columns.LED_TO) for name in arrays)  # columns knows what these are
+    led_to = any(name.lower().startswith(trajectories.LED_TO) for name in arrays)  # columns knows what these are
     if not marks and not led_to and transitions.are_here(arrays):
         return transitions.demonstrations({name: arrays[name] for name in transitions.wanted_of(arrays)}, path)
     rows = max((len(values) for values in arrays.values() if values.ndim), default=0)
@@ -83,11 +83,8 @@ def _of_objects(tree: Any, path: Path) -> Demonstrations:
 
 
 def _fields(arrays: Arrays) -> dict[str, np.ndarray]:
-    """Arrays by the names of `Demonstrations`, the first that is there."""
-    lower = {name.lower(): values for name, values in arrays.items()}
-    found = {field: values for field, values in trajectories.named(lower).items() if values.ndim}
-    label = next((lower[name] for name in columns.LABELS if name in lower), None)
-    return found if "actions" in found or label is None else found | {"actions": label}
+    """Arrays by the names of `Demonstrations`, without single values."""
+    return {field: values for field, values in columns.whole(arrays).items() if values.ndim}
 
 
 def _is_wanted(name: str) -> bool:
@@ -132,16 +129,6 @@ def _by_columns(values: np.ndarray, path: Path) -> Arrays:
 
 
 # --- Batches of episodes ------------------------------------------------------------------------------------------
-
-
-def _holds_batch(path: Path, names: list[str]) -> bool:
-    """Whether an archive's arrays are, by their shapes alone."""
-    try:
-        with npz.reading(path) as archive:
-            found = {name: archive.column(name, "biuf", "", range(1, 10)) for name in names if _is_wanted(name)}
-    except UserError:
-        return False
-    return _is_batch(_fields({name: np.broadcast_to(np.zeros(()), column.shape) for name, column in found.items()}))
 
 
 def _is_batch(fields: Arrays) -> bool:

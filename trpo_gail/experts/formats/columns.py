@@ -21,20 +21,19 @@ from trpo_gail.experts.arrays import demonstrations
 from trpo_gail.experts.data import Demonstrations
 from trpo_gail.experts.formats import transitions
 from trpo_gail.experts.formats.d4rl import mark_breaks
-from trpo_gail.experts.trajectories import CALLED, check_spelling
+from trpo_gail.experts.trajectories import LED_TO, NAMES, check_spelling
 
 EPISODES = (
     "episode", "episodes", "episode_id", "episode_index", "episode_idx", "episode_number", "episode_num", "eps_id", "ep",
     "traj", "traj_id", "trajectory", "trajectory_id", "trajectory_index",
 )  # fmt: skip
 STEPS = ("step", "steps", "timestep", "timesteps", "time_step", "t", "frame_index", "step_id", "step_index", "time")
-NAMES = "columns called obs_0, obs_1, ..., action_0, ... (or observation, action), and episode, done, step or reward"
+EXPECTED = "columns called obs_0, obs_1, ..., action_0, ... (or observation, action), and episode, done, step or reward"
 
 LABELS = ("label", "labels")  # actions that are integers, however they are written
 
-_CALLED = CALLED | {"actions": (*CALLED["actions"], *LABELS)}
-_FIELD = {name: field for field, names in _CALLED.items() for name in names}
-LED_TO = "next."
+_NAMES = NAMES | {"actions": (*NAMES["actions"], *LABELS)}
+_FIELD = {name: field for field, names in _NAMES.items() for name in names}
 _LONGEST = 200  # letters of a name: looking for a number in it takes the square of its length
 _NUMBERED = re.compile(r"(.*?)[\s._\-\[(:]*(\d{1,9})[\])]?")
 
@@ -77,20 +76,18 @@ def grouped(columns: Mapping[str, np.ndarray], path: str | Path) -> Grouped:
     for name, values in columns.items():
         plain = name.strip().lower()
         if (place := _place(plain)) is not None:
-            parts = members.setdefault(place.field, {}).setdefault(place.name, {})
-            if plain.startswith(LED_TO) or place.part not in parts:  # next.done is the step's own, whatever done is
-                parts[place.part] = values
+            members.setdefault(place.field, {}).setdefault(place.name, {}).setdefault(place.part, values)
         elif plain in EPISODES or plain in STEPS:
             marks.setdefault("episode" if plain in EPISODES else "step", values)
         else:
             others.append(name)
     for field in ("observations", "actions"):
         if field not in members:
-            raise UserError(f"{path}: no column is called {field}: expected {NAMES}; found {listed(columns)}")
+            raise UserError(f"{path}: no column is called {field}: expected {EXPECTED}; found {listed(columns)}")
     check_names(columns, path)
     fields = {}
     for field, called in members.items():
-        name = min(called, key=_CALLED[field].index)  # the first name counts
+        name = min(called, key=_NAMES[field].index)  # the first name counts
         others += [other for other in called if other != name]
         fields[field] = _array(called[name], f"{path}: {field}")
         if name in LABELS:
@@ -126,6 +123,13 @@ def check_names(names: Iterable[str], where: str | Path) -> None:
     check_spelling((field(name) or name.strip().lower() for name in names), where)
 
 
+def whole(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Arrays that are not columns of one, by the names of `Demonstrations`; the first name that is there counts."""
+    plain = {name.strip().lower(): values for name, values in arrays.items()}
+    first = {field: next((name for name in names if name in plain), None) for field, names in _NAMES.items()}
+    return {field: plain[name] for field, name in first.items() if name is not None}
+
+
 def field(name: str) -> str | None:
     """Which array a column of this name is of; None if it is of no array."""
     place = _place(name.strip().lower())
@@ -151,17 +155,12 @@ class _Place:
 
 
 def _place(name: str) -> _Place | None:
-    """None if a column of this name is no array's. LeRobot's and TorchRL's next.reward and next.done are what a step led to,
-    next.observation is what was observed then."""
+    """None if a column of this name is no array's."""
     if len(name) > _LONGEST:
         return None
-    plain = name.removeprefix(LED_TO)
-    if plain in _FIELD:
-        field = _FIELD[plain]
-        if plain == name or field in ("rewards", "terminals", "timeouts"):
-            return _Place(field, plain, "")
-        return _Place("next_observations", _CALLED["next_observations"][0], "") if field == "observations" else None
-    if plain != name:
+    if name in _FIELD:
+        return _Place(_FIELD[name], name, "")
+    if name.startswith(LED_TO):
         return None
     if (match := _NUMBERED.fullmatch(name)) and match[1] in _FIELD:
         return _Place(_FIELD[match[1]], match[1], int(match[2]))

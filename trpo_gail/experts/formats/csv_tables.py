@@ -11,13 +11,13 @@ from trpo_gail.errors import UserError, listed
 from trpo_gail.experts.data import Demonstrations
 from trpo_gail.experts.files import text_tables
 from trpo_gail.experts.formats import columns, numbered, sidecar
-from trpo_gail.experts.trajectories import CALLED
+from trpo_gail.experts.trajectories import NAMES
 
 NAME = "CSV"
 
 _ENDS = (".csv", ".tsv", ".txt", ".dat")
 _MOST_FILES = 100_000
-_FIELDS = {name: name for names in CALLED.values() for name in names} | {name: name for name in columns.EPISODES}
+_FIELDS = {name: name for names in NAMES.values() for name in names} | {name: name for name in columns.EPISODES}
 
 
 def holds(path: Path) -> bool:
@@ -94,7 +94,7 @@ def _files(folder: Path) -> list[Path]:
 def _apart(folder: Path) -> dict[str, Path]:
     """A file for each array by its name, if there are observations and actions among them."""
     found = {file.stem.lower(): file for file in _files(folder) if file.stem.lower() in _FIELDS}
-    wanted = [any(name in found for name in CALLED[field]) for field in ("observations", "actions")]
+    wanted = [any(name in found for name in NAMES[field]) for field in ("observations", "actions")]
     return found if all(wanted) else {}
 
 

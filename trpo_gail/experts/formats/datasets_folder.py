@@ -19,7 +19,7 @@ import numpy as np
 from trpo_gail.errors import UserError, listed
 from trpo_gail.experts import structured, trajectories
 from trpo_gail.experts.data import Demonstrations
-from trpo_gail.experts.facts import Provenance
+from trpo_gail.experts.facts import PART, TERMINAL, Provenance
 from trpo_gail.experts.files import arrow
 from trpo_gail.experts.formats import arrow_tables
 from trpo_gail.system import whole_file
@@ -47,13 +47,12 @@ def read(path: Path) -> Demonstrations:
     table = arrow.read(_files(folder, path), path)
     ours = _json(folder / _OURS)
     held = arrow_tables.of_table(table, path, _known(ours))
-    if not ours and table.columns.keys() >= _IMITATIONS:
-        held = trajectories.of_unknown_kind(held)
+    theirs = not ours and table.columns.keys() >= _IMITATIONS and held.trajectories == table.rows
+    if theirs or ours.get("says_ends") is False:
+        held = _of_unknown_kind(held, theirs)
     if ours.get("last_observation_repeated") is True:
         held = replace(held, final_observations=None)
-    if ours.get("says_ends") is False and len(held.timeouts):
-        held = replace(held, timeouts=np.zeros_like(held.timeouts), says_ends=False)
-    elif ours.get("unfinished") is True and not held.terminals[-1]:
+    if ours.get("unfinished") is True and not held.terminals[-1]:
         timeouts = held.timeouts.copy()
         timeouts[-1] = False
         held = replace(held, timeouts=timeouts, unfinished=True)
@@ -63,9 +62,9 @@ def read(path: Path) -> Demonstrations:
 def write(path: Path, held: Demonstrations) -> None:
     """Write the folder `path`, which `imitation.data.serialize.load` opens.
 
-    An end whose kind is unknown becomes a time limit. If what followed an episode's last action is not known, the last
-    observation stands there again, and `trpo_gail.json` says so. Raises UserError for rows that are subsampled, and for
-    observations of several parts, which `imitation` cannot save.
+    An end whose kind is unknown is terminal, as imitation says of all ends. If what followed an episode's last action is
+    not known, the last observation stands there again, and `trpo_gail.json` says so. Raises UserError for rows that are
+    subsampled, and for observations of several parts, which `imitation` cannot save.
     """
     if held.subsample != 1 or structured.is_structured(held.observations):
         what = "whole episodes, found subsampled ones" if held.subsample != 1 else "one array, found several parts"
@@ -100,6 +99,13 @@ def write(path: Path, held: Demonstrations) -> None:
 
 
 # --- Reading ------------------------------------------------------------------------------------------------------
+
+
+def _of_unknown_kind(held: Demonstrations, theirs: bool) -> Demonstrations:
+    """As imitation means `terminal`, and so do we where the ends are unknown; but once we wrote then that none is."""
+    if theirs or held.terminals.any():
+        return trajectories.of_unknown_kind(held)
+    return replace(held, timeouts=np.zeros_like(held.timeouts), says_ends=False)
 
 
 def _only_part(path: Path) -> Path:
@@ -192,12 +198,21 @@ def _batch(held: Demonstrations, begin: int, end: int) -> Any:
         "obs": _lists(observed, lengths + 1),
         "acts": _lists(held.actions[rows], lengths),
         "infos": pa.ListArray.from_arrays(_offsets(lengths), pa.array(["{}"] * int(lengths.sum()), pa.string())),
-        "terminal": pa.array(held.terminals[rows][last]),
+        "terminal": pa.array(_terminal(held)[begin:end]),
     }
     if held.rewards is not None:
         rewards = held.rewards[rows]
         made["rews"] = _lists(rewards if rewards.dtype.kind == "f" else rewards.astype(np.float64), lengths)
     return pa.RecordBatch.from_pydict(made)
+
+
+def _terminal(held: Demonstrations) -> np.ndarray:
+    """[E] bool, false of a part of an episode; where the kind of the ends is unknown, true of all others."""
+    if held.says_ends:
+        return held.endings == TERMINAL
+    whole = held.endings != PART
+    whole[held.finished :] = False
+    return whole
 
 
 def _lists(values: np.ndarray, lengths: np.ndarray) -> Any:

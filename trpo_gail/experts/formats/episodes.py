@@ -23,7 +23,7 @@ from trpo_gail.experts.check import FIELDS
 from trpo_gail.experts.data import Demonstrations
 from trpo_gail.experts.files import hdf5
 from trpo_gail.experts.streams import Rows, cut, row_bytes
-from trpo_gail.experts.trajectories import CALLED
+from trpo_gail.experts.trajectories import NAMES
 
 NAME = "a group per episode (robomimic, Isaac Lab and others)"
 
@@ -125,7 +125,7 @@ def _by_number(name: str) -> tuple[Any, ...]:
 
 
 def _name_of(field: str, group: h5py.Group) -> str | None:
-    return next((name for name in CALLED[field] if name in group), None)
+    return next((name for name in NAMES[field] if name in group), None)
 
 
 def _of_group(group: h5py.Group) -> Member:
@@ -146,8 +146,8 @@ def _episode(file: h5py.File, path: Path, member: Member) -> dict[str, np.ndarra
 
 def _columns(file: h5py.File, path: Path, member: Member) -> dict[str, Rows]:
     found: dict[str, Rows] = {}
-    for field, called in CALLED.items():
-        place = next((place for place in map(member, called) if place is not None), None)
+    for field, names in NAMES.items():
+        place = next((place for place in map(member, names) if place is not None), None)
         if place is not None:
             expected = _FLAGS if field in ("terminals", "timeouts") else FIELDS[field]
             if field == "rewards":

@@ -1,7 +1,7 @@
 """`imitation`'s `.npz`: episodes one after the other, cut at `indices` [E - 1].
 
-`obs` [N + E, ...] have one more an episode than `acts` [N, ...]; `terminal` [E] is false of a part of an episode, which
-is taken for a time limit; if all are true, how they end is not known. `rews` [N] if they are known. `infos` are not read.
+`obs` [N + E, ...] have one more an episode than `acts` [N, ...]; `terminal` [E] is false of a part of an episode. If it
+is true, how the episode ends is not known. `rews` [N] if they are known. `infos` are not read.
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ FORMAT, FORMAT_VERSION = "trpo_gail expert data", 2
 NAME = "native"
 UNKNOWN = "unknown"  # what the attribute `ends` says if nobody knows how episodes end
 
-_OPTIONAL = ("actions", "rewards", "episode_returns", "next_observations", "final_observations")
+_OPTIONAL = ("actions", "rewards", "episode_returns", "episode_endings", "next_observations", "final_observations")
 # In the order in which they are written, on which the bytes of a file depend.
 _WRITTEN = (
     "observations",
@@ -35,6 +35,7 @@ _WRITTEN = (
     "episode_returns",
     "episode_lengths",
     "final_observations",
+    "episode_endings",
 )
 
 

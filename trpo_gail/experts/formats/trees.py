@@ -51,12 +51,18 @@ def opened(value: Any) -> Any:
 def _found(tree: Any, path: str | Path, depth: int) -> Demonstrations | None:
     if isinstance(tree, Record) and tianshou.is_buffer(tree):
         return tianshou.of_record(tree, path)
-    value = opened(tree)
+    value, found = opened(tree), None
     if isinstance(value, Mapping):
-        return _of_mapping(value, path, depth)
-    if isinstance(value, (list, tuple)) and value:
-        return _of_list(value, path, depth)
-    return None
+        found = _of_mapping(value, path, depth)
+    elif isinstance(value, (list, tuple)) and value:
+        found = _of_list(value, path, depth)
+    return trajectories.of_unknown_kind(found) if found is not None and _is_imitations(tree, value) else found
+
+
+def _is_imitations(tree: Any, value: Any) -> bool:
+    """Whether `imitation` has made its trajectories or transitions, which call time limits terminal, too."""
+    first = tree if isinstance(value, Mapping) or not value else value[0]
+    return isinstance(first, Record) and first.name.startswith("imitation.")
 
 
 # --- Mappings -----------------------------------------------------------------------------------------------------
