@@ -68,6 +68,12 @@ def _allows_threads() -> bool:
     return bool(MPI.Query_thread() == MPI.THREAD_MULTIPLE)
 
 
+@functools.cache
+def _warn_of_one_thread() -> None:
+    """Once, although a resume watches twice."""
+    warn("this MPI library may be called by one thread alone, so a rank that hangs is not noticed")
+
+
 class Workers:
     """Processes that hold shards of one batch and identical parameters."""
 
@@ -168,7 +174,7 @@ class Workers:
         With 0, only a signal sets a limit. Nothing is watched if the MPI library may not be called by two threads."""
         if self.size == 1 or not _allows_threads():
             if self.size > 1 and self.main and limit:
-                warn("this MPI library may be called by one thread alone, so a rank that hangs is not noticed")
+                _warn_of_one_thread()
             yield
             return
         with Watch(self._leaving, next(_tags), self.pulse, self.host_of, limit or math.inf, end_all) as watch:

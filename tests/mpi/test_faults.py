@@ -116,6 +116,14 @@ def test_a_rank_that_hangs_is_named_and_ends_the_job(what: str, says: str, run: 
     run.check_last_checkpoint()
 
 
+def test_a_rank_that_hangs_as_it_reads_what_is_resumed_ends_the_job(tmp_path: Path) -> None:
+    job = start(tmp_path, 2, sys.executable, str(HERE / "worker_stuck.py"))
+    assert job.wait(PATIENCE) not in (0, 2)
+    says = r"trpo-gail: rank 0 on \S+ hangs in phase 'start': no step for \d+ s, at worker_stuck.py, line \d+"
+    assert re.search(says, job.err), job.err
+    assert not job.left()
+
+
 @pytest.mark.long
 def test_one_signal_ends_ranks_that_wait_for_one_that_hangs(run: Run) -> None:
     job = run.begin(2, "--rank_timeout", "0")
