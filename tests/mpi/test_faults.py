@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
-from faulty_runs import PATIENCE, SECONDS, Run, fail
+from faulty_runs import PATIENCE, SECONDS, Run, check_late, fail
 from launch import HERE, is_open_mpi, mpirun, start
 from run_files import checkpoints
 
@@ -157,3 +157,8 @@ def test_a_rank_that_never_comes_to_the_start_of_mpi(asked: bool, tmp_path: Path
         job.process.send_signal(signal.SIGUSR1)
     assert job.wait(PATIENCE) not in (0, 2)
     assert "trpo-gail: MPI does not start: rank 0 on " in job.err and not job.left()
+
+
+@pytest.mark.parametrize("how", ["thread", "exit"])
+def test_a_rank_that_python_does_not_end(how: str, tmp_path: Path) -> None:
+    check_late(tmp_path, how)
