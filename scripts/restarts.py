@@ -9,13 +9,15 @@ RUN/summary.json, since Open MPI's mpirun exits with 0 when it has lost a host. 
 - 2 without a new checkpoint: a mistake in a flag or a file, a full disk;
 - a signal to this program, which passes it on: SIGINT, SIGTERM, SIGUSR1 and SIGHUP, but for those that were ignored when it
   began, as SIGHUP by nohup. Open MPI's mpirun would kill its ranks on the first two, and gets SIGUSR1 at first;
-- two crashes in a row without a new checkpoint between them: the third would be like them.
+- two crashes in a row without a new checkpoint between them: the third would be like them. Checkpoints are told apart by
+  their names: a resume that crashes in an evaluation writes the same one again.
 
 Exit code: that of the last session; 1 in place of a 0 without a summary.
 """
 
 from __future__ import annotations
 
+import re
 import signal
 import subprocess
 import sys
@@ -28,6 +30,7 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGHUP)
 KILLING = (signal.SIGINT, signal.SIGTERM)  # on which Open MPI's mpirun kills its ranks, which then cannot save
 LOST = 1  # in place of an exit code of 0 that is not true
 MISTAKE = 2  # exit code of a mistake in a flag or a file, and of a disk that failed
+CHECKPOINT = re.compile(r"(iteration|unfinished)_(\d+)\.pt")
 PAUSE_S = 1.0  # before another start; a host that has just lost a rank may need it
 
 
@@ -68,10 +71,10 @@ class Runner:
             return None
         return found.st_ino, found.st_mtime_ns
 
-    def saved(self) -> list[tuple[str, int]]:
-        """Checkpoints, with their times."""
-        found = self._run.glob("checkpoints/*_*.pt")
-        return sorted((path.name, path.stat().st_mtime_ns) for path in found)
+    def newest(self) -> tuple[int, bool]:
+        """Of the checkpoints: its iteration, and whether that was finished."""
+        names = (CHECKPOINT.fullmatch(path.name) for path in self._run.glob("checkpoints/*.pt"))
+        return max(((int(name[2]), name[1] == "iteration") for name in names if name), default=(-1, False))
 
 
 def _is_open_mpi(program: str) -> bool:
@@ -96,9 +99,9 @@ def main(arguments: Sequence[str]) -> int:
             signal.signal(number, runner.pass_on)
     crashes = 0  # in a row, without a new checkpoint
     for left in range(most, -1, -1):
-        before = runner.saved()
+        before = runner.newest()
         code = runner.session()
-        crashes = crashes + 1 if runner.saved() == before else 0
+        crashes = crashes + 1 if runner.newest() == before else 0
         if code == 0 or (code == MISTAKE and crashes) or runner.asked or not left:
             return code
         if crashes == 2:

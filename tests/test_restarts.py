@@ -15,7 +15,8 @@ import pytest
 SCRIPT = str(Path(__file__).parents[1] / "scripts" / "restarts.py")
 
 # Ends with the next of the codes in the file `codes` (negative: a signal kills it), and keeps its arguments. A code that
-# ends in "+" leaves a checkpoint, and one that begins with "s" a summary.
+# ends in "+" leaves a checkpoint, in "~" that of the unfinished iteration 57, in "!" that of 57, and one that begins with
+# "s" leaves a summary.
 PROGRAM = """
 import os, sys, time
 from pathlib import Path
@@ -26,7 +27,11 @@ with open("calls", "a") as file:
     file.write(" ".join(sys.argv[1:]) + chr(10))
 code = lines[0]
 if code.endswith("+"):
-    Path(f"run/checkpoints/iteration_{len(lines):07d}.pt").touch()
+    Path(f"run/checkpoints/iteration_{len(Path('calls').read_text().splitlines()):07d}.pt").touch()
+if code.endswith("~"):
+    Path("run/checkpoints/unfinished_0000057.pt").touch()
+if code.endswith("!"):
+    Path("run/checkpoints/iteration_0000057.pt").touch()
 if code.startswith("s"):
     Path("run/summary.part").touch()
     Path("run/summary.part").replace("run/summary.json")
@@ -36,7 +41,7 @@ if code == "wait":
     signal.signal(signal.SIGTERM, lambda *given: sys.exit(1))
     Path("waits").touch()
     time.sleep(60)
-code = int(code.rstrip("+"))
+code = int(code.rstrip("+~!"))
 if code < 0:
     os.kill(os.getpid(), -code)
 sys.exit(code)
@@ -65,6 +70,8 @@ def command(folder: Path, most: int, codes: str) -> list[str]:
         (3, "s1+ 0+ s0", 0, 3),  # the summary is of a session before
         (1, "0+ 0+", 1, 2),
         (9, "0+ 0 0 s0", 1, 3),
+        (9, "1~ 1~ 1~ s0", 1, 3),  # a crash in an evaluation, for which every session saves first
+        (3, "1~ 1~ 1! s0", 0, 4),
     ],
 )
 def test_which_ends_are_followed_by_another_start(

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from collections import defaultdict
 from collections.abc import Callable
 from itertools import count, pairwise
@@ -36,47 +38,182 @@ def test_success_rates_of_all_of_a_folder_skip_what_holds_none() -> None:
     assert done.stderr == f"{folder}/README.md: no seed_*/evaluation.json, skipped\n"
 
 
+# ---- train.sbatch, with stand-ins for SLURM's programs -----------------------------------------------------------------
+
+
+class Batch:
+    """The job in a folder. `srun` is what its ranks do, `before` what earlier starts left; both in bash."""
+
+    def __init__(
+        self, folder: Path, srun: str, before: str = ":", scontrol: str = ":", find: str = "", **more: str
+    ) -> None:
+        self.folder, programs = folder, folder / ".venv" / "bin"
+        programs.mkdir(parents=True)
+        (folder / "out" / "checkpoints").mkdir(parents=True)
+        subprocess.run(["bash", "-ec", before], cwd=folder, check=True)
+        stand_ins = {"srun": srun, "scontrol": f'{scontrol}\necho "$*" >> queue', "sleep": 'echo "$*" >> slept'}
+        for name, does in (stand_ins | ({"find": find} if find else {})).items():
+            (programs / name).write_text(f"#!/usr/bin/env bash\n{does}\n")
+            (programs / name).chmod(0o755)
+        slurm = {"SLURM_SUBMIT_DIR": str(folder), "SLURM_JOB_ID": "7", "SLURM_CPUS_PER_TASK": "1", **more}
+        self.process = subprocess.Popen(
+            ["bash", str(ROOT / "scripts" / "slurm" / "train.sbatch"), "out"], env=os.environ | slurm,
+            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+
+    def wait_for(self, name: str) -> None:
+        deadline = time.monotonic() + 60.0
+        while not (self.folder / name).exists():
+            assert self.process.poll() is None and time.monotonic() < deadline, f"no {name}"
+            time.sleep(0.02)
+
+    def ends(self) -> tuple[int, str | None]:
+        """Its exit code, and what is put back into the queue."""
+        _, self.err = self.process.communicate(timeout=60)
+        return self.process.returncode, self.said("queue")
+
+    def said(self, name: str) -> str | None:
+        file = self.folder / name
+        return file.read_text().strip() if file.exists() else None
+
+
+def stops(why: str) -> str:
+    """A run leaves its summary."""
+    return f"""echo '{{"stopped": "{why}"}}' > out/s.part; mv out/s.part out/summary.json"""
+
+
+def saves(name: str, when: str = "now") -> str:
+    return f"touch -d '{when}' out/checkpoints/{name}.pt"
+
+
+BEGUN = f"echo {{}} > out/config.json; {saves('iteration_0000050')}"
+FIRST, LATER = "0", "3"  # starts of the job
+AGAIN = (0, "requeue 7")
+
+
 @pytest.mark.parametrize(
-    ("code", "earlier", "summary", "ends", "requeued"),
+    ("start", "before", "srun", "ends"),
     [
-        (0, None, "steps", 0, False),
-        (0, "SIGUSR1", "SIGUSR1", 0, True),
-        (0, None, None, 1, False),  # Open MPI's mpirun has lost a host
-        (0, "SIGUSR1", None, 1, False),
-        (138, None, None, 0, True),  # the signal came before there was a run
-        (1, "SIGUSR1", None, 1, False),
-        (2, None, None, 2, False),
-        (137, None, None, 137, False),  # died before it had saved anything
+        # By its summary:
+        (FIRST, ":", stops("steps"), (0, None)),
+        (LATER, BEGUN, stops("iterations"), (0, None)),
+        (FIRST, ":", stops("SIGUSR1"), AGAIN),  # the time limit
+        (LATER, stops("SIGUSR1"), stops("SIGUSR1"), AGAIN),
+        (FIRST, ":", stops("SIGTERM"), AGAIN),  # preempted
+        (FIRST, ":", stops("SIGINT"), (0, None)),  # by the user
+        (FIRST, ":", f"{stops('steps')}; exit 138", (138, None)),  # a signal at its end
+        (FIRST, ":", f"{stops('SIGTERM')}; exit 1", AGAIN),  # a rank that was slow to end
+        # Without one:
+        (FIRST, ":", "exit 0", (1, None)),  # Open MPI's mpirun has lost a host
+        (FIRST, stops("SIGUSR1"), "exit 0", (1, None)),
+        (FIRST, stops("SIGUSR1"), "exit 1", (1, None)),
+        (FIRST, ":", "exit 138", AGAIN),  # the signal came before there was a run
+        (FIRST, ":", "exit 143", AGAIN),
+        (FIRST, ":", "exit 2", (2, None)),
+        (FIRST, ":", "exit 137", (137, None)),
+        # It died; by checkpoints:
+        (FIRST, ":", f"{saves('iteration_0000002')}; exit 137", AGAIN),
+        (FIRST, BEGUN, f"{saves('iteration_0000060', '2 hours ago')}; exit 137", AGAIN),  # a clock that is behind
+        (FIRST, saves("iteration_0000050", "2 hours"), "exit 137", (137, None)),  # and one that is ahead
+        (FIRST, saves("unfinished_0000057"), f"{saves('unfinished_0000057')}; exit 1", (1, None)),
+        (FIRST, saves("unfinished_0000057"), f"{saves('iteration_0000057')}; exit 1", AGAIN),
+        (FIRST, saves("iteration_9999999"), f"{saves('iteration_10000000')}; exit 1", AGAIN),
+        (FIRST, ":", f"{saves('best')}; touch out/checkpoints/.iteration_0000001.pt.ab.part; exit 1", (1, None)),
+        # It died without a new one, but had begun:
+        (LATER, BEGUN, "exit 1", AGAIN),  # MPI did not start
+        (LATER, BEGUN, "exit 2", AGAIN),  # the lock was still held
+        (LATER, f"{BEGUN}; touch out/.failed", "exit 1", (1, None)),  # the second time
+        (LATER, ":", "exit 1", (1, None)),
+        (FIRST, BEGUN, "exit 2", (2, None)),  # flags may be wrong
     ],
 )
-def test_a_job_is_put_back_into_the_queue_if_its_time_is_up(
-    code: int, earlier: str | None, summary: str | None, ends: int, requeued: bool, tmp_path: Path
+def test_a_job_is_put_back_into_the_queue(
+    start: str, before: str, srun: str, ends: tuple[int, str | None], tmp_path: Path
 ) -> None:
-    """`earlier` is the summary of the session before, `summary` that of the job's."""
-    (tmp_path / "out").mkdir()
-    if earlier:
-        (tmp_path / "out" / "summary.json").write_text(f'{{"stopped": "{earlier}"}}')
-    (tmp_path / "new").write_text(f'{{"stopped": "{summary}"}}')
-    assert job(tmp_path, f"{f'mv {tmp_path}/new out/summary.json; ' if summary else ''}exit {code}") == (ends, requeued)
+    job = Batch(tmp_path, srun, before, SLURM_RESTART_COUNT=start, TMPDIR="/nonexistent")
+    assert job.ends() == ends
+    assert job.err == "", "no more to say"
 
 
-@pytest.mark.parametrize(("restarts", "requeued"), [("0", True), ("49", True), ("50", False)])
-def test_a_job_that_died_after_a_checkpoint_is_put_back_so_many_times(
-    restarts: str, requeued: bool, tmp_path: Path
-) -> None:
-    (tmp_path / "out" / "checkpoints").mkdir(parents=True)
-    (tmp_path / "out" / "checkpoints" / "iteration_0000001.pt").touch()
-    os.utime(tmp_path / "out" / "checkpoints" / "iteration_0000001.pt", (0, 0))
-    assert job(tmp_path, "exit 137") == (137, False), "that checkpoint is of an earlier start"
-    # Times of files are as coarse as the kernel's clock: without the pause, both could have the same.
-    saves = f"sleep 0.05; touch {tmp_path}/out/checkpoints/iteration_0000002.pt; exit 137"
-    assert job(tmp_path, saves, SLURM_RESTART_COUNT=restarts) == (0 if requeued else 137, requeued)
+@pytest.mark.parametrize("srun", [f"{saves('iteration_0000060')}; exit 1", stops("SIGUSR1"), "exit 138"])
+def test_a_start_that_failed_is_forgiven_once_in_a_row(srun: str, tmp_path: Path) -> None:
+    failing, going = tmp_path / "failing", tmp_path / "going"
+    assert Batch(failing, "exit 1", BEGUN, SLURM_RESTART_COUNT=LATER).ends() == AGAIN
+    assert (failing / "out" / ".failed").exists()
+    assert Batch(going, srun, f"{BEGUN}; touch out/.failed", SLURM_RESTART_COUNT=LATER).ends() == AGAIN
+    assert (going / "out" / ".failed").exists() == (srun == "exit 138")
+
+
+@pytest.mark.parametrize(("srun", "ends"), [(stops("SIGUSR1"), 1), (f"{saves('iteration_0000001')}; exit 137", 137)])
+def test_a_job_is_put_back_so_many_times_and_says_if_it_is_not(srun: str, ends: int, tmp_path: Path) -> None:
+    assert Batch(tmp_path / "last", srun, SLURM_RESTART_COUNT="49").ends() == AGAIN
+    job = Batch(tmp_path / "over", srun, SLURM_RESTART_COUNT="50")
+    assert job.ends() == (ends, None) and "out is not finished, and its job was not put back" in job.err
+
+
+def test_the_queue_is_asked_three_times(tmp_path: Path) -> None:
+    busy = 'echo try >> tries; [[ $(wc -l < tries) -ge 3 ]] || { echo "Unable to contact" >&2; exit 1; }'
+    job = Batch(tmp_path / "busy", stops("SIGUSR1"), scontrol=busy)
+    assert job.ends() == AGAIN and job.said("slept") == "0\n5\n30"
+    job = Batch(tmp_path / "gone", stops("SIGUSR1"), scontrol="echo try >> tries; exit 1")
+    assert job.ends() == (1, None) and job.said("tries") == "try\ntry\ntry"
+    assert "out is not finished, and its job was not put back" in job.err
+
+
+def test_a_task_of_an_array_is_put_back_alone(tmp_path: Path) -> None:
+    """The id of one of its tasks is that of the array."""
+    job = Batch(tmp_path, stops("SIGUSR1"), SLURM_ARRAY_JOB_ID="7", SLURM_ARRAY_TASK_ID="4")
+    assert job.ends() == (0, "requeue 7_4")
+
+
+# Ranks that save on SIGUSR1, which takes them a moment.
+RANKS = f"""
+stop() {{
+    echo heard >> heard
+    /bin/sleep 0.3
+    {stops("SIGUSR1")}
+    exit 0
+}}
+trap stop USR1
+touch began
+while :; do /bin/sleep 0.05; done
+"""
+
+
+def test_the_signal_to_the_script_reaches_the_ranks(tmp_path: Path) -> None:
+    job = Batch(tmp_path, RANKS)
+    job.wait_for("began")
+    job.process.send_signal(signal.SIGUSR1)
+    job.wait_for("heard")
+    job.process.send_signal(signal.SIGUSR1)  # it does not cut their saving short
+    assert job.ends() == AGAIN
+    assert (job.said("slept") or "").split()[0] in ("8", "9", "10"), "not while srun starts them"
+
+
+def test_a_signal_before_there_are_ranks_is_kept_for_them(tmp_path: Path) -> None:
+    looks = "touch looks; while [[ ! -e go ]]; do /bin/sleep 0.02; done"
+    job = Batch(tmp_path, RANKS, find=looks)
+    job.wait_for("looks")
+    job.process.send_signal(signal.SIGUSR1)
+    (tmp_path / "go").touch()
+    assert job.ends() == AGAIN and (job.said("slept") or "").split()[0] in ("9", "10")
+
+
+@pytest.mark.parametrize("code", [0, 1, 138])
+def test_a_job_whose_time_is_up_is_put_back_however_its_ranks_ended(code: int, tmp_path: Path) -> None:
+    job = Batch(tmp_path, f"trap 'exit {code}' USR1; touch began; while :; do /bin/sleep 0.05; done")
+    job.wait_for("began")
+    job.process.send_signal(signal.SIGUSR1)
+    assert job.ends() == AGAIN
 
 
 def test_a_rank_that_fails_ends_the_step(tmp_path: Path) -> None:
     """srun alone lets the others wait for a rank that MPI could not start."""
-    job(tmp_path, f'echo "$*" > {tmp_path}/step')
+    Batch(tmp_path, 'echo "$*" > step').ends()
     assert "--kill-on-bad-exit=1 trpo-gail train " in (tmp_path / "step").read_text()
+
+
+# ---- paper.sbatch ------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -94,36 +231,48 @@ def test_a_rank_that_fails_ends_the_step(tmp_path: Path) -> None:
 def test_an_array_job_runs_as_many_cells_as_its_tasks_have_cores(
     arguments: list[str], jobs: int, tmp_path: Path
 ) -> None:
-    programs = tmp_path / ".venv" / "bin"
-    programs.mkdir(parents=True)
-    (programs / "trpo-gail").write_text(f'#!/bin/sh\necho "$*" > {tmp_path}/cells\n')
-    (programs / "trpo-gail").chmod(0o755)
-    slurm = {"SLURM_SUBMIT_DIR": str(tmp_path), "SLURM_CPUS_PER_TASK": "9"}
-    slurm |= {"SLURM_ARRAY_TASK_ID": "1", "SLURM_ARRAY_TASK_COUNT": "2", "SLURM_ARRAY_JOB_ID": "7"}
-    done = subprocess.run(
-        ["bash", str(ROOT / "scripts" / "slurm" / "paper.sbatch"), *arguments], env=os.environ | slurm,
-        capture_output=True, text=True, timeout=60,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
+    job = array_task(tmp_path, f'echo "$*" > {tmp_path}/cells', *arguments)
+    _, err = job.communicate(timeout=60)
+    assert job.returncode == 0, err
     said = (tmp_path / "cells").read_text()
     assert said == " ".join(["paper run --shard 1/2 --jobs", str(jobs), *arguments]) + "\n"
 
 
-def job(folder: Path, srun: str, **more: str) -> tuple[int, bool]:
-    """Exit code, and whether it was put back, of train.sbatch with stand-ins for SLURM's programs."""
-    out, programs, queue = folder / "out", folder / ".venv" / "bin", folder / "queue"
-    programs.mkdir(parents=True, exist_ok=True)
-    for name, does in (("srun", srun), ("scontrol", f'echo "$*" > {queue}')):
-        (programs / name).write_text(f"#!/bin/sh\n{does}\n")
-        (programs / name).chmod(0o755)
-    slurm = {"SLURM_SUBMIT_DIR": str(folder), "SLURM_JOB_ID": "7", "SLURM_CPUS_PER_TASK": "1", **more}
-    done = subprocess.run(
-        ["bash", str(ROOT / "scripts" / "slurm" / "train.sbatch"), str(out)], env=os.environ | slurm,
-        capture_output=True, text=True, timeout=60,
+@pytest.mark.parametrize(("fails", "ends"), [(0, 0), (2, 0), (3, 1)])
+def test_an_array_task_whose_time_is_up_asks_the_queue_three_times(fails: int, ends: int, tmp_path: Path) -> None:
+    """Its cells take a moment to save, in which a second signal comes."""
+    cells = f"trap 'touch heard; /bin/sleep 0.3; touch saved; exit 0' USR1; touch {tmp_path}/began"
+    job = array_task(
+        tmp_path, f"{cells}; while :; do /bin/sleep 0.05; done",
+        scontrol=f'echo "$*" >> tries; [[ $(wc -l < tries) -gt {fails} ]]',
     )  # fmt: skip
-    said = queue.read_text() if queue.exists() else None
-    assert said in (None, "requeue 7\n"), done.stderr
-    return done.returncode, said is not None
+    for name in ("began", "heard"):
+        deadline = time.monotonic() + 60.0
+        while not (tmp_path / name).exists() and time.monotonic() < deadline:
+            time.sleep(0.02)
+        job.send_signal(signal.SIGUSR1)
+    _, err = job.communicate(timeout=60)
+    assert job.returncode == ends and (tmp_path / "saved").exists()
+    assert (tmp_path / "tries").read_text() == "requeue 7_1\n" * min(fails + 1, 3)
+    assert ("paper.sbatch: task 7_1 was not put back" in err) == bool(ends)
+
+
+def array_task(folder: Path, cells: str, *arguments: str, scontrol: str = "exit 1") -> subprocess.Popen[str]:
+    """The first of two tasks of paper.sbatch, with nine cores. `cells` is what its cells do, in bash."""
+    programs = folder / ".venv" / "bin"
+    programs.mkdir(parents=True)
+    for name, does in {"trpo-gail": cells, "scontrol": scontrol, "sleep": ":"}.items():
+        (programs / name).write_text(f"#!/usr/bin/env bash\n{does}\n")
+        (programs / name).chmod(0o755)
+    slurm = {"SLURM_SUBMIT_DIR": str(folder), "SLURM_CPUS_PER_TASK": "9"}
+    slurm |= {"SLURM_ARRAY_TASK_ID": "1", "SLURM_ARRAY_TASK_COUNT": "2", "SLURM_ARRAY_JOB_ID": "7"}
+    return subprocess.Popen(
+        ["bash", str(ROOT / "scripts" / "slurm" / "paper.sbatch"), *arguments], env=os.environ | slurm,
+        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+
+
+# ---- try.sh ------------------------------------------------------------------------------------------------------------
 
 
 def test_the_cluster_that_cannot_be_made_is_skipped_in_one_line(tmp_path: Path) -> None:

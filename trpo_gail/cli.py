@@ -26,9 +26,17 @@ if TYPE_CHECKING:
     from trpo_gail.system.stopping import Watch
 
 
-@guarded
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The command line; returns the exit code."""
+    """The command line; returns the exit code. Without arguments it takes the process's own, which ends after it."""
+    workers: list[Workers] = []  # holds the ranks once they are known; an error needs them
+    code = _main(arguments, workers)
+    if arguments is None and workers:
+        workers[0].part(code)
+    return code
+
+
+@guarded
+def _main(arguments: Sequence[str] | None, workers: list[Workers]) -> int:
     if os.name != "posix":
         print("trpo-gail: needs a POSIX system: Linux, macOS, or WSL on Windows", file=sys.stderr)
         return 2
@@ -42,7 +50,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
         if arguments is None:
             _find_modules_here()
-        workers: list[Workers] = []  # holds the ranks once they are known; an error needs them
         try:
             code = _run(list(sys.argv[1:] if arguments is None else arguments), workers)
             if number := watch.over():

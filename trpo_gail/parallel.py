@@ -13,6 +13,7 @@ import itertools
 import math
 import os
 import sys
+import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator
@@ -34,6 +35,7 @@ T = TypeVar("T")
 
 LEAVE_S = 2.0  # seconds that the other ranks have to reach an error, too
 MPI_START_S = 60.0  # the least that ranks may differ in their start, since a busy disk reads the libraries for minutes
+EXIT_S = 60.0  # seconds that Python has to end a rank whose work is done
 FORWARD_S = 0.3  # seconds that a launcher has to pass a rank's last line on, before it must kill
 
 
@@ -66,6 +68,12 @@ def _allows_threads() -> bool:
     from mpi4py import MPI
 
     return bool(MPI.Query_thread() == MPI.THREAD_MULTIPLE)
+
+
+@functools.cache
+def _warn_of_one_thread() -> None:
+    """Once, although a resume watches twice."""
+    warn("this MPI library may be called by one thread alone, so a rank that hangs is not noticed")
 
 
 class Workers:
@@ -158,6 +166,26 @@ class Workers:
             time.sleep(0.01)
         return True
 
+    def part(self, code: int) -> None:
+        """Leave MPI, as the last thing that our command line does. Otherwise ranks would leave it as Python ends, and wait
+        there for one that a thread or an exit function of an environment holds. That one ends by itself, after a while."""
+        if self.size == 1:
+            return
+        from mpi4py import MPI
+
+        if not MPI.Is_finalized():
+            MPI.Finalize()
+        threading.Thread(target=self._exit_late, args=(code,), daemon=True).start()
+
+    def _exit_late(self, code: int) -> None:
+        """End this process if Python has not; what was printed has been written by then."""
+        time.sleep(EXIT_S)
+        left = [thread.name for thread in threading.enumerate() if not thread.daemon]
+        text = f"rank {self.rank} on {self.host_of[self.rank]} is done, but did not end for {EXIT_S:.0f} s"
+        with contextlib.suppress(OSError):
+            os.write(2, f"{shortened(f'trpo-gail: {text}, and is ended; its threads: {left}')}\n".encode())
+        os._exit(code)
+
     def _uncaught(self, kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
         """Ends all ranks in programs that are not our command line."""
         self.leave("".join(traceback.format_exception(kind, error, trace)).rstrip(), 1)
@@ -168,7 +196,7 @@ class Workers:
         With 0, only a signal sets a limit. Nothing is watched if the MPI library may not be called by two threads."""
         if self.size == 1 or not _allows_threads():
             if self.size > 1 and self.main and limit:
-                warn("this MPI library may be called by one thread alone, so a rank that hangs is not noticed")
+                _warn_of_one_thread()
             yield
             return
         with Watch(self._leaving, next(_tags), self.pulse, self.host_of, limit or math.inf, end_all) as watch:

@@ -4,10 +4,11 @@
 #
 #   . .venv/bin/activate; scripts/slurm/try.sh [LOG]        the log; results/faults/slurm.log by default
 #
-# Three jobs: train.sbatch gets its signal as soon as its ranks start; train.sbatch hits its time limit (ITERATIONS=220
-# must last for two limits at least; set more on a fast machine); paper.sbatch is an array of two tasks that hit theirs
-# (CELLS: the arguments of `trpo-gail paper run`). TRIES="start limit array" names those to run. A job may take
-# MOST_MINUTES (60). The whole has not been run in one call yet: results/faults/README.md says what has.
+# Four jobs: the ranks of train.sbatch get SIGUSR1 as soon as they start; they get SIGTERM, as if preempted, once there is
+# a checkpoint; train.sbatch hits its time limit (ITERATIONS=220 must last for two limits at least; set more on a fast
+# machine); paper.sbatch is an array of two tasks that hit theirs (CELLS: the arguments of `trpo-gail paper run`).
+# TRIES="start preempt limit array" names those to run. A job may take MOST_MINUTES (60). The whole has not been run in
+# one call yet: results/faults/README.md says what has.
 #
 # It needs root, MPICH, and the packages of SLURM 22.05 (Debian 12), or apt-get, to unpack them in that folder. The
 # programs end and the folder goes whatever happens. If there can be no cluster here, a line says "skipped" and why, and
@@ -236,7 +237,7 @@ try_limit() {
     alone runs/whole "$iterations"
     say "train.sbatch, two ranks by pmi2, a limit of 2 minutes, a signal 60 s (and up to 30 s more) before it"
     local job
-    submit --time=2 --signal=USR1@60 --ntasks=2 scripts/slurm/train.sbatch runs/limited \
+    submit --time=2 --signal=B:USR1@60 --ntasks=2 scripts/slurm/train.sbatch runs/limited \
         --iterations "$iterations" "${tiny[@]}"
     ended "$job" 2
     check "it hit its limit twice or more" test "$(hits "$job")" -ge 2
@@ -254,6 +255,18 @@ try_start() {
     ended "$job" 1
     check "it was put back once" test "$(hits "$job")" -eq 1
     check "it is bit-equal to the run that nothing interrupted" same runs/short runs/signalled
+}
+
+try_preempt() {
+    alone runs/longer 40
+    say "train.sbatch, SIGTERM to the ranks after the first checkpoint, as a preemption with a time of grace sends it"
+    local job
+    submit --time=10 --ntasks=2 scripts/slurm/train.sbatch runs/preempted --iterations 40 --save_every 1 "${tiny[@]}"
+    while queued -j "$job" && [[ ! $(find runs/preempted/checkpoints -name '*_*.pt' 2>/dev/null) ]]; do sleep 0.1; done
+    scancel --signal=TERM "$job"
+    ended "$job" 1
+    check "it was put back once" test "$(hits "$job")" -eq 1
+    check "it is bit-equal to the run that nothing interrupted" same runs/longer runs/preempted
 }
 
 try_array() {
@@ -293,5 +306,5 @@ main() {
     [[ ! $failed ]]
 }
 
-read -ra tries <<<"${TRIES:-start limit array}"
+read -ra tries <<<"${TRIES:-start preempt limit array}"
 main "${tries[@]}"

@@ -15,9 +15,13 @@ from typing import Any
 import pytest
 
 from trpo_gail.cli import main
+from trpo_gail.commands.train import parse_flags
 from trpo_gail.errors import UserError
+from trpo_gail.hangs import WRITING
+from trpo_gail.parallel import Workers
 from trpo_gail.runs import tracker
 from trpo_gail.runs.run_folder import RunFolder
+from trpo_gail.runs.training import run
 
 EXPERT = str(Path(__file__).parents[2] / "expert_data" / "CartPole-v0.h5")
 SMALL = [
@@ -211,3 +215,14 @@ def test_a_run_is_tracked_and_trains_as_without(
     summary = json.loads((tracked / "summary.json").read_text())
     assert last["final_return_mean"] == summary["return_mean"] and step == summary["steps"]
     assert "final_seed" not in last
+
+
+def test_a_tracker_that_uploads_at_the_end_is_no_hang(
+    stand_in: StandIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not even after a signal: it is a phase in which rank 0 may be slow."""
+    workers, phases = Workers(), list[str]()
+    monkeypatch.setattr(stand_in, "finish", lambda: phases.append(workers.pulse.phase))
+    config = parse_flags([*SMALL[1:], "--iterations=1"]).config
+    run(config, tmp_path / "run", quiet=True, workers=workers, track=stand_in.__name__)
+    assert len(phases) == 1 and phases[0] in WRITING

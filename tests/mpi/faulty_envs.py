@@ -6,9 +6,11 @@ be made, and makes the file `trigger`.held instead.
 
 from __future__ import annotations
 
+import atexit
 import os
 import signal
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -57,3 +59,17 @@ class FaultyCartPole(CartPoleEnv):
 
 
 gymnasium.register("FaultyCartPole-v0", entry_point=f"{__name__}:FaultyCartPole", max_episode_steps=200)
+
+
+class LateCartPole(CartPoleEnv):
+    """Holds rank 1 at its end, for an hour: by a thread, or by a function that Python calls as it ends."""
+
+    def __init__(self, how: str) -> None:
+        super().__init__()
+        if RANK == 1 and how == "thread":
+            threading.Thread(target=time.sleep, args=(3600.0,), name="the environment's").start()
+        elif RANK == 1:
+            atexit.register(time.sleep, 3600.0)
+
+
+gymnasium.register("LateCartPole-v0", entry_point=f"{__name__}:LateCartPole", max_episode_steps=200)

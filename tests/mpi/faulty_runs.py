@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import sys
 import time
 from pathlib import Path
 
 from bad_input import EXPERT
-from launch import PROGRAM, Job, start
+from launch import HERE, PROGRAM, START, Job, start
 from run_files import checkpoints, metrics, state
 
 from trpo_gail import load_policy
@@ -72,3 +73,17 @@ def fail(run: Run, job: Job, what: str) -> int:
     assert time.monotonic() - began < SECONDS
     run.check_last_checkpoint()
     return code
+
+
+def check_late(folder: Path, how: str) -> None:
+    """That a rank which an environment holds at its end is ended, and that the others do not wait for it."""
+    job = start(
+        folder, 2, sys.executable, str(HERE / "worker_late.py"), "train", "faulty_envs:LateCartPole-v0", "--env_kwargs",
+        json.dumps({"how": how}), "--expert", EXPERT, "--num_envs", "2", "--timesteps_per_batch", "64", "--iterations", "1",
+        "--eval_every", "0", "--final_episodes", "0", "--quiet", "--out", "run",
+    )  # fmt: skip
+    assert job.wait(START + PATIENCE) == 0, job.err
+    assert json.loads((folder / "run" / "summary.json").read_text())["stopped"] == "iterations"
+    (line,) = (line for line in job.err.splitlines() if "is done, but did not end for 2 s" in line)
+    assert "rank 1 on " in line and ("the environment's" in line) == (how == "thread")
+    assert not job.left()

@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
-from faulty_runs import PATIENCE, SECONDS, Run, fail
+from faulty_runs import PATIENCE, SECONDS, Run, check_late, fail
 from launch import HERE, is_open_mpi, mpirun, start
 from run_files import checkpoints
 
@@ -116,6 +116,14 @@ def test_a_rank_that_hangs_is_named_and_ends_the_job(what: str, says: str, run: 
     run.check_last_checkpoint()
 
 
+def test_a_rank_that_hangs_as_it_reads_what_is_resumed_ends_the_job(tmp_path: Path) -> None:
+    job = start(tmp_path, 2, sys.executable, str(HERE / "worker_stuck.py"))
+    assert job.wait(PATIENCE) not in (0, 2)
+    says = r"trpo-gail: rank 0 on \S+ hangs in phase 'start': no step for \d+ s, at worker_stuck.py, line \d+"
+    assert re.search(says, job.err), job.err
+    assert not job.left()
+
+
 @pytest.mark.long
 def test_one_signal_ends_ranks_that_wait_for_one_that_hangs(run: Run) -> None:
     job = run.begin(2, "--rank_timeout", "0")
@@ -149,3 +157,8 @@ def test_a_rank_that_never_comes_to_the_start_of_mpi(asked: bool, tmp_path: Path
         job.process.send_signal(signal.SIGUSR1)
     assert job.wait(PATIENCE) not in (0, 2)
     assert "trpo-gail: MPI does not start: rank 0 on " in job.err and not job.left()
+
+
+@pytest.mark.parametrize("how", ["thread", "exit"])
+def test_a_rank_that_python_does_not_end(how: str, tmp_path: Path) -> None:
+    check_late(tmp_path, how)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from bad_input import tiny_run
-from faulty_runs import Run, fail
+from faulty_runs import Run, check_late, fail
 from launch import PROGRAM, by, open_mpi, start
 from run_files import apart, checkpoints, differing, metrics, state
 
@@ -67,3 +67,7 @@ def test_a_killed_rank_ends_the_job_and_sigterm_saves(tmp_path: Path) -> None:
     job = run.go_on(2)
     run.fire("1 SIGTERM")  # to a rank itself: mpirun kills its ranks on that signal
     run.check_stopped(job, "SIGTERM")
+
+
+def test_a_rank_that_python_does_not_end(tmp_path: Path) -> None:
+    check_late(tmp_path, "thread")

@@ -69,8 +69,10 @@ def run(arguments: list[str], workers: list[Workers], command: str = "train") ->
                 launched()
             ):  # before MPI: a slow disk may read torch for minutes, and the ranks would take that for a hang
                 import trpo_gail.runs.training  # noqa: F401
-            ranks = world(workers, given.values.get("rank_timeout", LIMIT_S))
-            saved = ranks.share(ranks.together(lambda: _saved(Path(out)) if ranks.main else None))
+            limit = max(0.0, given.values.get("rank_timeout", LIMIT_S))  # below 0 it is refused, further down
+            ranks = world(workers, limit)
+            with ranks.watched(limit):  # a file server that is gone holds rank 0 for ever
+                saved = ranks.share(ranks.together(lambda: _saved(Path(out)) if ranks.main else None))
             made = _resumed(given, command, saved, out)
             _train(made if saved else _following(made, given), saved, workers, view)
     return 0

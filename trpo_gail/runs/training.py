@@ -98,9 +98,10 @@ def _run(
                 folder.discard()
             raise
         finally:
-            env.close()
-            if folder:
-                folder.close()
+            with workers.pulse.during("saving"):  # a tracker may upload for a while, signal or not
+                env.close()
+                if folder:
+                    folder.close()
 
 
 def _given(config: Config, expert: Demonstrations | None, resume: bool, path: Path) -> Demonstrations | None:
