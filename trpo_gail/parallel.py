@@ -35,7 +35,7 @@ T = TypeVar("T")
 
 LEAVE_S = 2.0  # seconds that the other ranks have to reach an error, too
 MPI_START_S = 60.0  # the least that ranks may differ in their start, since a busy disk reads the libraries for minutes
-EXIT_S = 60.0  # seconds that Python has to end a rank whose work is done
+EXIT_S = 60.0  # seconds that ranks may be apart at the end of their work, and that Python has to end one
 FORWARD_S = 0.3  # seconds that a launcher has to pass a rank's last line on, before it must kill
 
 
@@ -59,6 +59,16 @@ def _aside() -> Any:
     from mpi4py import MPI
 
     return MPI.COMM_WORLD.Dup()
+
+
+def _all_came(comm: Any, seconds: float) -> bool:
+    """Whether all ranks call this within so many seconds of each other."""
+    came, until = comm.Ibarrier(), time.monotonic() + seconds
+    while not came.Test():
+        if time.monotonic() > until:
+            return False
+        time.sleep(0.01)
+    return True
 
 
 _tags = itertools.count(1)  # of watches, the same on all ranks: what one leaves unread is not the next one's
@@ -144,7 +154,7 @@ class Workers:
         If all ranks have an error within a moment (a wrong flag, for instance), rank 0 prints it, and all leave with
         the returned exit code. Otherwise this rank prints its own error, and the launcher ends the others at once.
         """
-        if self.size > 1 and not self._all_leave():
+        if self.size > 1 and not _all_came(self._leaving, LEAVE_S):  # the others may be busy: do not wait for them
             try:
                 print(f"[rank {self.rank}] {text}", file=sys.stderr, flush=True)
                 time.sleep(FORWARD_S)
@@ -156,16 +166,6 @@ class Workers:
                 print(told, file=sys.stderr, flush=True)
         return max(code for _, code in ends)
 
-    def _all_leave(self) -> bool:
-        """Whether all ranks are leaving. Not a collective: the others may be busy, so this rank must not wait for
-        them."""
-        came, until = self._leaving.Ibarrier(), time.monotonic() + LEAVE_S
-        while not came.Test():
-            if time.monotonic() > until:
-                return False
-            time.sleep(0.01)
-        return True
-
     def part(self, code: int) -> None:
         """Leave MPI, as the last thing that our command line does. Otherwise ranks would leave it as Python ends, and wait
         there for one that a thread or an exit function of an environment holds. That one ends by itself, after a while."""
@@ -174,7 +174,7 @@ class Workers:
         from mpi4py import MPI
 
         if not MPI.Is_finalized():
-            MPI.Finalize()
+            MPI.Finalize()  # it may wait for ranks that still work, for which there is no limit
         threading.Thread(target=self._exit_late, args=(code,), daemon=True).start()
 
     def _exit_late(self, code: int) -> None:
@@ -203,7 +203,10 @@ class Workers:
             yield
             with self.pulse.waits:
                 self.comm.Barrier()
-        self.comm.Barrier()  # nobody sends any more
+        if not _all_came(self.comm, EXIT_S):  # afterwards nobody sends any more
+            text = f"rank {self.rank} on {self.host_of[self.rank]} waits for others at the end"
+            print(f"trpo-gail: {text} (not all came within {EXIT_S:.0f} s); all ranks end", file=sys.stderr, flush=True)
+            end_all(1)
         watch.drain()
 
     # ---- collectives -------------------------------------------------------------------------------------------------

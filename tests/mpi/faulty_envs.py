@@ -68,7 +68,7 @@ class LateCartPole(CartPoleEnv):
         super().__init__()
         if RANK == 1 and how == "thread":
             threading.Thread(target=time.sleep, args=(3600.0,), name="the environment's").start()
-        elif RANK == 1:
+        elif RANK == 1 and how == "exit":
             atexit.register(time.sleep, 3600.0)
 
 

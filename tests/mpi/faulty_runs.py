@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 import time
 from pathlib import Path
@@ -75,13 +76,26 @@ def fail(run: Run, job: Job, what: str) -> int:
     return code
 
 
+def late(folder: Path, how: str, stops: str) -> Job:
+    return start(
+        folder, 2, sys.executable, str(HERE / "worker_late.py"), stops, "train", "faulty_envs:LateCartPole-v0",
+        "--env_kwargs", json.dumps({"how": how}), "--expert", EXPERT, "--num_envs", "2", "--timesteps_per_batch", "64",
+        "--iterations", "1", "--eval_every", "0", "--final_episodes", "0", "--quiet", "--out", "run",
+    )  # fmt: skip
+
+
+def check_stopped_late(folder: Path) -> None:
+    """That the other rank does not wait for ever for one that is stopped when the work is done."""
+    job = late(folder, "not", "stops")
+    assert job.wait(START + PATIENCE) != 0, job.err
+    assert json.loads((folder / "run" / "summary.json").read_text())["stopped"] == "iterations"
+    assert re.search("rank 1 on .* waits for others at the end", job.err), job.err
+    assert not job.left()
+
+
 def check_late(folder: Path, how: str) -> None:
     """That a rank which an environment holds at its end is ended, and that the others do not wait for it."""
-    job = start(
-        folder, 2, sys.executable, str(HERE / "worker_late.py"), "train", "faulty_envs:LateCartPole-v0", "--env_kwargs",
-        json.dumps({"how": how}), "--expert", EXPERT, "--num_envs", "2", "--timesteps_per_batch", "64", "--iterations", "1",
-        "--eval_every", "0", "--final_episodes", "0", "--quiet", "--out", "run",
-    )  # fmt: skip
+    job = late(folder, how, "ends")
     assert job.wait(START + PATIENCE) == 0, job.err
     assert json.loads((folder / "run" / "summary.json").read_text())["stopped"] == "iterations"
     (line,) = (line for line in job.err.splitlines() if "is done, but did not end for 2 s" in line)

@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
-from faulty_runs import PATIENCE, SECONDS, Run, check_late, fail
+from faulty_runs import PATIENCE, SECONDS, Run, check_late, check_stopped_late, fail
 from launch import HERE, is_open_mpi, mpirun, start
 from run_files import checkpoints
 
@@ -162,3 +162,7 @@ def test_a_rank_that_never_comes_to_the_start_of_mpi(asked: bool, tmp_path: Path
 @pytest.mark.parametrize("how", ["thread", "exit"])
 def test_a_rank_that_python_does_not_end(how: str, tmp_path: Path) -> None:
     check_late(tmp_path, how)
+
+
+def test_a_rank_that_is_stopped_at_the_end(tmp_path: Path) -> None:
+    check_stopped_late(tmp_path)
