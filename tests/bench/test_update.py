@@ -53,6 +53,24 @@ def test_the_whole_update_is_timed_from_the_same_policy() -> None:
     assert vector.equal(before)
 
 
+def test_products_are_done_once_before_they_are_timed(monkeypatch: pytest.MonkeyPatch) -> None:
+    called: list[str] = []
+
+    def runner(passes: object, operands: object, *, float64_sums: bool) -> object:
+        return lambda: called.append("floor")
+
+    def clocked(call: object, least: float, before: object = None) -> float:
+        called.append("clock")
+        return 1.0
+
+    monkeypatch.setattr(module, "runner", runner)
+    monkeypatch.setattr(module, "clocked", clocked)
+    update(preset("default", "Toy"), [64], [8], (5, 2), 1)
+    clocks = called.index("clock")
+    assert called[:clocks] == ["floor"] * 2 * (len(ALL) - 1)
+    assert called[-2:] == ["floor", "clock"]  # the line search's
+
+
 @pytest.mark.parametrize(
     ("change", "arguments", "says"),
     [
