@@ -9,7 +9,8 @@
 `rates` measures steps a second, `to_expert` seconds of training, evaluations left out, to 95 % of the expert's return, and
 `update` the milliseconds of one TRPO update without the critic. Contestants with 1 core run in one process on one core with
 one thread; with 2, their environments have processes of their own, and ours two ranks. `ours, their terms` has the batch and
-the numbers of updates that the others have; `ours` has its own defaults. What a library leaves open is its default.
+the numbers of updates that the others have, and `ours, their terms and simulator` gymnasium's environments, too; `ours` has
+its own defaults. What a library leaves open is its default.
 """
 
 from __future__ import annotations
@@ -54,6 +55,8 @@ VENVS = {
 }
 NEAR = 0.95  # of the expert's return
 OURS, EQUAL, ALONE = "ours", "ours, their terms", "sb3-contrib TRPO alone"
+STEPPED = "ours, their terms and simulator"  # whose environments are gymnasium's, as the peers' are, and not EnvPool's
+OWN = (OURS, EQUAL, STEPPED)
 
 
 @dataclass(frozen=True)
@@ -146,8 +149,10 @@ class Task:
 
     def settings(self, name: str) -> dict[str, Any]:
         """What ours has besides its own defaults, by path: the pairs, and perhaps the peers' terms."""
-        pairs = {"expert": self.expert, "trajectories": 4, "subsample": 20}
-        return pairs | (on_terms(self.terms) if name == EQUAL else {})
+        found: dict[str, Any] = {"expert": self.expert, "trajectories": 4, "subsample": 20}
+        if name in (EQUAL, STEPPED):
+            found |= on_terms(self.terms)
+        return found | ({"backend": "gymnasium"} if name == STEPPED else {})
 
     def config(self, name: str) -> Config:
         """The same as a config."""
@@ -155,13 +160,15 @@ class Task:
 
 
 def on_terms(terms: Terms) -> dict[str, Any]:
-    """The settings that make ours learn from as many rows, as often, with networks of the same sizes."""
+    """The settings that make ours learn from as many rows, as often, with networks of the same sizes. sb3-contrib's
+    Fisher-vector products take all rows."""
     return {
         "num_envs": terms.num_envs,
         "timesteps_per_batch": terms.batch,
         "d_step": terms.d_step,
         "gamma": terms.gamma,
         "lam": terms.lam,
+        "trpo.fvp_subsample": 1,
         "policy.hidden_sizes": (terms.units,) * 2,
         "critic.hidden_sizes": (terms.units,) * 2,
         "critic.vf_iters": terms.vf_iters,
@@ -335,7 +342,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("folder", type=Path, help="of the peers' environments")
     parser.add_argument("--env", default="Hopper-v4")
     parser.add_argument("--expert", help="demonstrations; default as `trpo-gail bench throughput`")
-    parser.add_argument("--only", nargs="+", choices=[OURS, EQUAL, *PEERS], default=[OURS, EQUAL, *PEERS])
+    parser.add_argument("--only", nargs="+", choices=[*OWN, *PEERS], default=[*OWN, *PEERS])
     parser.add_argument("--cores", type=int, nargs="+", choices=[1, 2], default=[1, 2])
     parser.add_argument("--seconds", type=float, default=30.0, help="of each rate; the most of a run of to_expert")
     parser.add_argument("--repeats", type=int, default=5)

@@ -62,12 +62,20 @@ def test_our_settings_on_their_terms() -> None:
     assert config.num_envs == terms.num_envs and config.timesteps_per_batch == terms.batch
     assert config.critic.vf_iters == terms.vf_iters and config.critic.vf_batch_size == terms.vf_batch
     assert config.discriminator.d_batch_size == terms.d_batch and config.d_step == terms.d_step
+    assert config.trpo.fvp_subsample == 1 and config.backend == "auto"
     assert TASK.config(OURS).num_envs != terms.num_envs
 
 
-def test_settings_as_flags_are_the_same_settings() -> None:
-    flags = bench_peers.words(TASK.settings(bench_peers.EQUAL))
-    assert parse_flags(["Hopper-v4", *flags]).config == TASK.config(bench_peers.EQUAL)
+def test_their_simulator_is_the_only_other_difference() -> None:
+    config = TASK.config(bench_peers.STEPPED)
+    assert config.backend == "gymnasium"
+    assert dataclasses.replace(config, backend="auto") == TASK.config(bench_peers.EQUAL)
+
+
+@pytest.mark.parametrize("name", bench_peers.OWN)
+def test_settings_as_flags_are_the_same_settings(name: str) -> None:
+    flags = bench_peers.words(TASK.settings(name))
+    assert parse_flags(["Hopper-v4", *flags]).config == TASK.config(name)
 
 
 def test_pins_are_compared_with_what_is_installed(tmp_path: Path) -> None:
