@@ -129,6 +129,14 @@ def test_weak_scaling_multiplies_the_totals_and_leaves_each_ranks_work() -> None
     assert grown.d_step == config.d_step
 
 
+def test_small_updates_are_those_that_an_iteration_makes() -> None:
+    config = dataclasses.replace(CONFIG, d_step=4)
+    assert scaling.small_updates(config, 2040.0) == 10 * 4 + 4  # passes times minibatches of 512, and 4
+    assert scaling.small_updates(scaling.grown(config, 2), 4080.0) == 10 * 4 + 4
+    assert scaling.small_updates(dataclasses.replace(config, g_step=3), 3 * 2040.0) == 3 * 10 * 4 + 4
+    assert scaling.small_updates(preset("paper", "Hopper-v4"), 50_000.0) == 1
+
+
 def test_one_rank_comes_first_in_each_turn(measurements: list[Any]) -> None:
     found = scaling.scaling(CONFIG, [1, 2], 1.0, 3)
     assert measurements == [("training", 1, 8), ("training", 2, 8), ("training", 2, 16)] * 3 + [("messages", 2, 8)]
@@ -144,6 +152,7 @@ def test_a_points_seconds_are_an_iterations_and_in_the_mean_over_ranks() -> None
     runs = [run(rank(2.0, 0.4), rank(4.0, 1.2))]
     found = scaling.point("strong", 2, CONFIG, runs, [50.0])
     assert found["iteration_s"] == 5.0 and found["rows"] == 500.0
+    assert found["num_envs"] == 8 and found["small_updates"] == 10 * 1 + CONFIG.d_step
     assert found["own_s"]["sample"] == pytest.approx(1.5)
     assert found["waiting_s"] == pytest.approx(0.4) and found["waiting_share"] == pytest.approx(0.08)
     assert found["communication_s"] == pytest.approx(0.1) and found["messages"] == 20
