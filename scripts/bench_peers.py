@@ -39,7 +39,9 @@ from trpo_gail.bench.throughput import PHASES
 from trpo_gail.bench.update import update
 from trpo_gail.config.presets import changed, preset
 from trpo_gail.config.tree import Config
+from trpo_gail.envs import vector
 from trpo_gail.errors import UserError
+from trpo_gail.experts.data import Demonstrations
 from trpo_gail.experts.load import load
 from trpo_gail.runs import metrics_file
 from trpo_gail.studies.launch import ONE_THREAD, mpirun
@@ -83,11 +85,12 @@ class Peer:
     program: str
     kind: str
     imitates: bool = True
+    clips: bool = False  # its discriminator sees the learner's actions as they are executed, clipped to the bounds
 
 
 PEERS = {
-    "imitation TRPO": Peer("imitation", "imitation_gail.py", "trpo"),
-    "imitation PPO": Peer("imitation", "imitation_gail.py", "ppo"),
+    "imitation TRPO": Peer("imitation", "imitation_gail.py", "trpo", clips=True),
+    "imitation PPO": Peer("imitation", "imitation_gail.py", "ppo", clips=True),
     "Tianshou GAIL": Peer("tianshou", "tianshou_gail.py", "ppo"),
     ALONE: Peer("sb3", "sb3_trpo.py", "trpo", imitates=False),
 }
@@ -123,13 +126,31 @@ def wrong(python: Path, pins: Sequence[str]) -> list[str]:
 
 
 @dataclass(frozen=True)
+class Pairs:
+    """Files of the expert's pairs. Actions beyond the bounds would give the expert away to a discriminator that sees only
+    clipped ones of the learner, so each peer has them as it sees its own."""
+
+    raw: Path
+    clipped: Path
+
+    @classmethod
+    def written(cls, folder: Path, expert: Demonstrations, bounds: tuple[np.ndarray, np.ndarray] | None) -> Pairs:
+        """Both files, in a folder. `bounds` are those of the environment's actions; without them nothing is clipped."""
+        made = cls(folder / "raw.npz", folder / "clipped.npz")
+        clipped = expert.actions if bounds is None else np.clip(expert.actions, *bounds)
+        for path, actions in ((made.raw, expert.actions), (made.clipped, clipped)):
+            np.savez(path, observations=expert.observations, actions=actions)
+        return made
+
+
+@dataclass(frozen=True)
 class Task:
     """What all train on."""
 
     folder: Path  # of the environments
     env: str
     expert: str
-    pairs: Path
+    pairs: Pairs
     bar: float
     seconds: float
     eval_every: int
@@ -138,7 +159,8 @@ class Task:
 
     def job(self, name: str, cores: int, seed: int, bar: float | None, rows: int = 0) -> Found:
         """As `peers/common.py` reads it."""
-        about = {"kind": PEERS[name].kind, "env": self.env, "pairs": str(self.pairs), "seed": seed, "cores": cores}
+        pairs = self.pairs.clipped if PEERS[name].clips else self.pairs.raw
+        about = {"kind": PEERS[name].kind, "env": self.env, "pairs": str(pairs), "seed": seed, "cores": cores}
         limits = {
             "seconds": self.seconds,
             "bar": bar,
@@ -304,7 +326,7 @@ def updates(task: Task, rows: int, repeats: int) -> Found:
 
 
 def _sizes(task: Task) -> tuple[int, int]:
-    with np.load(task.pairs) as file:
+    with np.load(task.pairs.raw) as file:
         return file["observations"].shape[1], file["actions"].shape[1]
 
 
@@ -354,17 +376,32 @@ def arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
+def bar_of(expert: Demonstrations, file: str) -> float:
+    """95 % of the mean return of the trajectories that are given, whatever else their file holds. Raises UserError."""
+    if expert.episode_returns is None:
+        raise UserError(f"--expert: {file} holds no rewards, so the expert's return is unknown")
+    mean = float(expert.episode_returns.mean())
+    if mean <= 0:
+        raise UserError(f"--expert: the mean return is {mean:g}; a share of it says something if it is above 0")
+    return NEAR * mean
+
+
+def bounds_of(env: str) -> tuple[np.ndarray, np.ndarray] | None:
+    """Of an environment's actions, in its own units; None if they are not numbers."""
+    made = vector.make(env, 1)
+    try:
+        return made.spec.executed.bounds
+    finally:
+        made.close()
+
+
 def run(given: argparse.Namespace, folder: Path) -> Found:
     """Measure; `folder` is for the pairs."""
     file = demonstrations(given.env, given.expert)
     if file is None:
         raise UserError(f"--expert: a file of demonstrations of {given.env} is needed")
     expert = load(file, 4, 20)
-    if expert.return_mean is None:
-        raise UserError(f"--expert: {file} holds no rewards, so the expert's return is unknown")
-    pairs = folder / "pairs.npz"
-    np.savez(pairs, observations=expert.observations, actions=expert.actions)
-    bar = NEAR * expert.return_mean
+    pairs, bar = Pairs.written(folder, expert, bounds_of(given.env)), bar_of(expert, file)
     limits = (given.seconds, given.eval_every, given.eval_episodes, Terms())
     task = Task(given.folder.absolute(), given.env, file, pairs, bar, *limits)
     if given.what == "rates":

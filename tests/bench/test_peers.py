@@ -6,6 +6,7 @@ import dataclasses
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 ROOT = Path(__file__).parents[2]
@@ -18,8 +19,10 @@ from peers import common  # noqa: E402
 from trpo_gail.bench.throughput import PHASES  # noqa: E402
 from trpo_gail.commands.train import parse_flags  # noqa: E402
 from trpo_gail.errors import UserError  # noqa: E402
+from trpo_gail.experts.load import load  # noqa: E402
 
-TASK = Task(Path("no/such"), "Hopper-v4", "Hopper-v4", Path("pairs.npz"), 90.0, 60.0, 1000, 2, Terms())
+PAIRS = bench_peers.Pairs(Path("raw.npz"), Path("clipped.npz"))
+TASK = Task(Path("no/such"), "Hopper-v4", "Hopper-v4", PAIRS, 90.0, 60.0, 1000, 2, Terms())
 
 
 def row(steps: int, returned: float | None) -> dict[str, float | None]:
@@ -55,6 +58,46 @@ def test_a_peers_program_reads_its_job(name: str) -> None:
     assert job.seed == 3 and job.bar is None and job.batch == Terms().batch and job.kind in ("trpo", "ppo")
     assert (bench_peers.PROGRAMS / PEERS[name].program).exists()
     assert PEERS[name].venv in bench_peers.VENVS
+
+
+@pytest.mark.parametrize(
+    ("name", "file"),
+    [("imitation TRPO", "clipped.npz"), ("imitation PPO", "clipped.npz"), ("Tianshou GAIL", "raw.npz")],
+)
+def test_a_peer_has_the_experts_actions_as_it_sees_its_own(name: str, file: str) -> None:
+    assert TASK.job(name, 1, 0, None)["pairs"] == file
+
+
+def test_clipped_pairs_are_within_the_bounds_and_raw_ones_are_the_files(tmp_path: Path) -> None:
+    expert = load("Hopper-v4", 4, 20)
+    pairs = bench_peers.Pairs.written(tmp_path, expert, bench_peers.bounds_of("Hopper-v4"))
+    held = {path: np.load(path) for path in (pairs.raw, pairs.clipped)}
+    np.testing.assert_array_equal(held[pairs.raw]["actions"], expert.actions)
+    np.testing.assert_array_equal(held[pairs.clipped]["actions"], expert.actions.clip(-1.0, 1.0))
+    assert (abs(expert.actions) > 1.0).any(1).mean() > 0.5
+    for path in held:
+        np.testing.assert_array_equal(held[path]["observations"], expert.observations)
+
+
+def test_actions_without_bounds_are_the_same_in_both_files(tmp_path: Path) -> None:
+    assert bench_peers.bounds_of("CartPole-v1") is None
+    pairs = bench_peers.Pairs.written(tmp_path, load("CartPole-v1", 1), None)
+    np.testing.assert_array_equal(np.load(pairs.raw)["actions"], np.load(pairs.clipped)["actions"])
+
+
+def test_the_bar_is_of_the_trajectories_that_are_given() -> None:
+    few, many = (load(source, 4, 20) for source in ("Hopper-v4", ROOT / "expert_data" / "Hopper-v4.h5"))
+    assert few.return_mean != many.return_mean
+    assert bench_peers.bar_of(few, "x") == bench_peers.bar_of(many, "y") == pytest.approx(0.95 * 3544.0889, abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("returns", "says"), [(None, "x.h5 holds no rewards"), (np.array([-150.0, -140.0]), "the mean return is -145")]
+)
+def test_a_return_that_sets_no_bar(returns: np.ndarray | None, says: str) -> None:
+    expert = dataclasses.replace(load("Hopper-v4", 4, 20), episode_returns=returns)
+    with pytest.raises(UserError, match=says):
+        bench_peers.bar_of(expert, "x.h5")
 
 
 def test_our_settings_on_their_terms() -> None:
