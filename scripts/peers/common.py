@@ -22,13 +22,15 @@ Act = Callable[[np.ndarray], np.ndarray]  # a deterministic policy: one observat
 
 @dataclass(frozen=True)
 class Job:
-    """What to train, and for how long. `cores` 1: all in one process; 2: environments in processes of their own."""
+    """What to train, and for how long. `cores` 1: all in one process; 2: environments in processes of their own, and torch
+    with so many `threads`."""
 
     kind: str  # the algorithm
     env: str
     pairs: str  # an .npz file with observations [M, O] and actions [M, A]
     seed: int
     cores: int
+    threads: int
     seconds: float  # of training, evaluations left out
     bar: float | None  # stop at this return; None only measures the rate
     eval_every: int  # steps
@@ -60,14 +62,14 @@ class Done(Exception):
     """The time is over, or the bar is reached."""
 
 
-def settle(cores: int) -> None:
+def settle(cores: int, threads: int) -> None:
     """As many cores and torch threads as a job has."""
     import torch
 
     warnings.simplefilter("ignore")
     mine = sorted(os.sched_getaffinity(0))[:cores]
     os.sched_setaffinity(0, set(mine))
-    torch.set_num_threads(len(mine))
+    torch.set_num_threads(threads)
 
 
 @dataclass

@@ -28,7 +28,7 @@ class Batches(BaseCallback):
 def main() -> None:
     """Train until the time is over."""
     job = Job.given()
-    settle(job.cores)
+    settle(job.cores, job.threads)
     if job.rows:
         print(json.dumps({"update_ms": milliseconds_of_update(job), "rows": job.rows}))
         return

@@ -42,7 +42,9 @@ def last_line(command: Sequence[str], what: str) -> str:
         said = [line for line in done.stderr.strip().splitlines() if line.strip()]
         wrong = next((line for line in said if "Error: " in line), said[-1] if said else f"exit code {done.returncode}")
         raise UserError(f"bench: {what} failed: {wrong.removeprefix('trpo_gail.errors.UserError: ')}")
-    return done.stdout.strip().splitlines()[-1]
+    if not (printed := done.stdout.strip()):
+        raise UserError(f"bench: {what} printed nothing")
+    return printed.splitlines()[-1]
 
 
 def endless(config: Config) -> Config:
