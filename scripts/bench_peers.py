@@ -7,10 +7,11 @@
     python scripts/bench_peers.py update FOLDER --rows 50000
 
 `rates` measures steps a second, `to_expert` seconds of training, evaluations left out, to 95 % of the expert's return, and
-`update` the milliseconds of one TRPO update without the critic. Contestants with 1 core run in one process on one core with
-one thread; with 2, their environments have processes of their own, and ours two ranks. `ours, their terms` has the batch and
-the numbers of updates that the others have, and `ours, their terms and simulator` gymnasium's environments, too; `ours` has
-its own defaults. What a library leaves open is its default.
+`update` the milliseconds of one TRPO update without the critic, on the same rows and from the same policy. Contestants with
+1 core run in one process on one core with one thread; with 2, their environments have processes of their own, torch has one
+thread or two, and ours two ranks. `ours, their terms` has the batch and the numbers of updates that the others have, and
+`ours, their terms and simulator` gymnasium's environments, too; `ours` has its own defaults. What a library leaves open is
+its default.
 """
 
 from __future__ import annotations
@@ -28,7 +29,6 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-import numpy as np
 from contestants import (
     ALONE,
     OURS,
@@ -43,13 +43,12 @@ from contestants import (
     of_peer,
     python_of,
     rate,
+    reported,
     seconds_to_expert,
 )
 
 from trpo_gail.bench.jobs import Found, demonstrations, machine, ratio
 from trpo_gail.bench.tables import table
-from trpo_gail.bench.update import update
-from trpo_gail.config.presets import changed, preset
 from trpo_gail.errors import UserError
 from trpo_gail.experts.load import load
 from trpo_gail.system import whole_file
@@ -232,20 +231,28 @@ def faster_threads(path: Path) -> dict[str, int]:
     return {row["name"]: row["threads"] for row in sorted(rows, key=lambda row: row["steps_s"])}
 
 
-def updates(task: Task, rows: int, repeats: int) -> Found:
-    """Milliseconds of a TRPO update without the critic: sb3-contrib's and ours on as many rows with the same network."""
-    config = changed(preset("default", "Toy"), {"trpo.fvp_subsample": 1})
-    theirs, ours = [], []
-    for _ in range(repeats):
-        theirs.append(float(of_peer(task, ALONE, task.job(Contestant(ALONE, 1), 0, None, rows=rows))["update_ms"]))
-        found = update(config, [rows], [task.terms.units], _sizes(task), 5)
-        ours.append(next(row["ms"] for row in found["parts"] if row["part"] == "TRPO update"))
-    return {"update": {"rows": rows, "ours_ms": median(ours), "sb3_ms": median(theirs), "ratio": ratio(theirs, ours)}}
+def updates(task: Task, rows: int, repeats: int, save: Save) -> Found:
+    """A TRPO update without the critic, sb3-contrib's and ours: on the same rows, from the same policy, each in a process on
+    one core; each turn has other rows. Raises UserError if a program fails."""
+    theirs, ours, who = list[Found](), list[Found](), Contestant(ALONE, 1)
+    for turn in range(repeats):
+        with tempfile.TemporaryDirectory() as folder:
+            job = task.job(who, turn, None, rows=rows, rows_file=str(Path(folder) / "rows.npz"))
+            theirs.append(of_peer(task, ALONE, job))
+            ours.append(reported(sys.executable, "ours_trpo.py", job, OURS))
+        save({"update": update_row(theirs, ours)})
+    return {"update": update_row(theirs, ours)}
 
 
-def _sizes(task: Task) -> tuple[int, int]:
-    with np.load(task.pairs.raw) as file:
-        return file["observations"].shape[1], file["actions"].shape[1]
+def update_row(theirs: Sequence[Found], ours: Sequence[Found]) -> Found:
+    """Medians, the median of paired ratios, and what each update took. Raises UserError if the rows were not the same."""
+    if (counts := {one["rows"] for one in (*theirs, *ours)}) != {theirs[0]["rows"]}:
+        raise UserError(f"update: {' and '.join(map(str, sorted(counts)))} rows: the same number expected")
+    theirs_ms, ours_ms = ([one["update_ms"] for one in of] for of in (theirs, ours))
+    return {
+        "rows": theirs[0]["rows"], "ours_ms": median(ours_ms), "sb3_ms": median(theirs_ms),
+        "ratio": ratio(theirs_ms, ours_ms), "ours": list(ours), "sb3": list(theirs),
+    }  # fmt: skip
 
 
 # ---- the command line ------------------------------------------------------------------------------------------------
@@ -265,9 +272,16 @@ def lines(found: Found) -> list[str]:
         ]
         return list(table([*WHO, "reached", "failed", "median s", "median steps"], got))
     one = found["update"]
+    columns = ["update_ms", "products", "backtracks", "step_accepted", "kl"]
+    got = [
+        [name, turn, *(float(row[column]) for column in columns)]
+        for turn in range(len(one["ours"]))
+        for name, row in (("ours", one["ours"][turn]), ("sb3-contrib", one["sb3"][turn]))
+    ]
     return [
         f"TRPO update, {one['rows']:,} rows: ours {one['ours_ms']:.4g} ms, sb3-contrib {one['sb3_ms']:.4g} ms, "
-        f"ratio {one['ratio']:.2f}"
+        f"ratio {one['ratio']:.2f}",
+        *table(["", "turn", "ms", "products", "backtracks", "accepted", "KL"], got),
     ]
 
 
@@ -344,8 +358,7 @@ def run(given: argparse.Namespace, folder: Path) -> Found:
         seeds = range(given.first_seed, given.first_seed + given.seeds)
         return kept.about | to_expert(task, entered(names, given.cores, threads), seeds, kept)
     else:
-        found = updates(task, given.rows, given.repeats)
-        save(found)
+        found = updates(task, given.rows, given.repeats, save)
     return about | found
 
 

@@ -17,6 +17,7 @@ from typing import Any
 import gymnasium
 import numpy as np
 
+UPDATES = 5  # that are timed
 Act = Callable[[np.ndarray], np.ndarray]  # a deterministic policy: one observation [O] -> one action
 
 
@@ -46,6 +47,9 @@ class Job:
     units: int  # of both hidden layers of policy and critic
     d_units: int
     rows: int = 0  # of the update that is timed
+    rows_file: str = (
+        ""  # an .npz file of these rows, and of the actor that they are sampled by: theirs writes, ours reads
+    )
 
     @classmethod
     def given(cls) -> Job:
