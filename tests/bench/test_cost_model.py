@@ -35,7 +35,7 @@ def point(ranks: int, rows: int, model: Model = TRUE, weak: bool = False) -> Poi
     times = ranks if weak else 1
     messages, size = (MESSAGES, BYTES) if ranks > 1 else (0.0, 0.0)
     load = Load(ranks, ENVS * times, rows * times, 10 * (rows // 512) + 4, messages, size)
-    parts = model.parts(load)
+    parts: dict[str, Any] = model.parts(load)
     return Point(**dataclasses.asdict(load), batch=rows, total=sum(parts.values()), **parts)
 
 

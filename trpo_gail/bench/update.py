@@ -13,7 +13,7 @@ import torch
 
 from trpo_gail.adversaries.discriminator import Discriminator
 from trpo_gail.bench import products
-from trpo_gail.bench.jobs import Found, machine
+from trpo_gail.bench.jobs import Found, machine, on_one_core
 from trpo_gail.bench.products import Operands, Pass, clocked, runner, sizes_of
 from trpo_gail.bench.toys import Toy, toy
 from trpo_gail.config.tree import Config, CriticConfig
@@ -40,15 +40,16 @@ class Part:
 def update(
     config: Config, batches: Sequence[int], widths: Sequence[int], sizes: tuple[int, int], repeats: int
 ) -> Found:
-    """Measure on one core, on random rows with `sizes` numbers in an observation and an action; prints nothing. Raises
-    UserError."""
+    """Measure in this process, on one core, on random rows with `sizes` numbers in an observation and an action; prints
+    nothing. Raises UserError."""
     _check(config, batches, widths, sizes, repeats)
     torch.set_num_threads(1)
     rows = []
-    for width in widths:
-        for batch in batches:
-            made = toy(of_width(config, width, batch), *sizes)
-            rows += [{"width": width, "rows": made.rows.total, **row} for row in _measured(made, repeats)]
+    with on_one_core():
+        for width in widths:
+            for batch in batches:
+                made = toy(of_width(config, width, batch), *sizes)
+                rows += [{"width": width, "rows": made.rows.total, **row} for row in _measured(made, repeats)]
     about = {"preset": config.preset, "observations": sizes[0], "actions": sizes[1], "repeats": repeats, **machine()}
     return {"bench": "update", **about, "parts": rows}
 
