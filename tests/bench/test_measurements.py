@@ -257,6 +257,17 @@ def test_everything_found_is_json_text_and_a_picture(all_found: Iterator[dict[st
         assert picture(found).startswith(PNG)
 
 
+def test_the_batches_that_were_measured_are_told(measurements: list[Any], starts: list[int]) -> None:
+    found = [
+        scaling.scaling(CONFIG, [2], 1.0, 1, [512, 1024]),
+        memory.memory(CONFIG, [1], [512], 1),
+        start.start([1], 1),
+    ]
+    said = [next(line for line in tables.lines(one) if "preset default" in line) for one in found]
+    for line, batches in zip(said, ("512, 1024", "512", "2048"), strict=True):
+        assert f"batches of {batches} steps" in line
+
+
 def test_columns_of_numbers_stand_to_the_right() -> None:
     assert list(tables.table(["what", "n"], [["a", 5], ["bcd", 12345.6]])) == [
         "what       n", "a          5", "bcd   12,346",

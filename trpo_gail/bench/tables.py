@@ -16,9 +16,16 @@ def lines(found: Found) -> Iterator[str]:
     if "env" in found:
         yield (
             f"{found['env']}, preset {found['preset']}, {found['num_envs']} environments, batches of "
-            f"{found['timesteps_per_batch']} steps, expert rows of {found['demonstrations']}"
+            f"{_batches(found)} steps, expert rows of {found['demonstrations']}"
         )
     yield from LINES[found["bench"]](found)
+
+
+def _batches(found: Found) -> str:
+    """Those that were measured, of one rank if their size grows with the ranks."""
+    rows = [row for row in found.get("points") or found.get("rows") or () if row.get("kind", "one") == "one"]
+    sizes = dict.fromkeys(row["timesteps_per_batch"] for row in rows if "timesteps_per_batch" in row)
+    return ", ".join(map(str, sizes or [found["timesteps_per_batch"]]))
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> Iterator[str]:
