@@ -7,86 +7,58 @@
     python scripts/bench_peers.py update FOLDER --rows 50000
 
 `rates` measures steps a second, `to_expert` seconds of training, evaluations left out, to 95 % of the expert's return, and
-`update` the milliseconds of one TRPO update without the critic. Contestants with 1 core run in one process on one core with
-one thread; with 2, their environments have processes of their own, and ours two ranks. `ours, their terms` has the batch and
-the numbers of updates that the others have; `ours` has its own defaults. What a library leaves open is its default.
+`update` the milliseconds of one TRPO update without the critic, on the same rows and from the same policy. Contestants with
+1 core run in one process on one core with one thread; with 2, their environments have processes of their own, torch has one
+thread or two, and ours two ranks. `ours, their terms` has the batch and the numbers of updates that the others have, and
+`ours, their terms and simulator` gymnasium's environments, too; `ours` has its own defaults. What a library leaves open is
+its default.
 """
 
 from __future__ import annotations
 
 import argparse
 import dataclasses
+import hashlib
 import json
-import os
-import shutil
-import signal
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Any
 
-import numpy as np
+from contestants import (
+    ALONE,
+    OURS,
+    OWN,
+    PEERS,
+    Contestant,
+    Pairs,
+    Task,
+    Terms,
+    bar_of,
+    bounds_of,
+    of_peer,
+    python_of,
+    rate,
+    reported,
+    seconds_to_expert,
+)
 
-from trpo_gail.bench.jobs import Found, demonstrations, in_turn, last_line, machine, measured, ratio
+from trpo_gail.bench.jobs import Found, demonstrations, machine, ratio
 from trpo_gail.bench.tables import table
-from trpo_gail.bench.throughput import PHASES
-from trpo_gail.bench.update import update
-from trpo_gail.config.presets import changed, preset
-from trpo_gail.config.tree import Config
 from trpo_gail.errors import UserError
 from trpo_gail.experts.load import load
-from trpo_gail.runs import metrics_file
-from trpo_gail.studies.launch import ONE_THREAD, mpirun
 from trpo_gail.system import whole_file
 
-PROGRAMS = Path(__file__).with_name("peers")
 TORCH = "torch==2.13.0"  # is installed first and alone, so that no other package chooses its build
 _MUJOCO = ("mujoco==4.0.0", "imageio==2.38.1", "packaging==26.4")  # gymnasium imports the others, too
 VENVS = {
     "imitation": ("imitation==1.0.1", "stable-baselines3==2.2.1", "sb3-contrib==2.2.1", "gymnasium==0.29.1", *_MUJOCO),
     "tianshou": ("tianshou==2.0.1", "gymnasium==1.4.0", *_MUJOCO),
     "sb3": ("sb3-contrib==2.9.2", "stable-baselines3==2.9.2", "gymnasium==1.4.0", *_MUJOCO),
-}
-NEAR = 0.95  # of the expert's return
-OURS, EQUAL, ALONE = "ours", "ours, their terms", "sb3-contrib TRPO alone"
-
-
-@dataclass(frozen=True)
-class Terms:
-    """What is the same for all peers: those numbers with which `imitation` and TRPO learned Hopper well."""
-
-    num_envs: int = 8
-    batch: int = 4096
-    d_step: int = 8
-    d_batch: int = 128
-    vf_iters: int = 10
-    vf_batch: int = 128
-    gamma: float = 0.995
-    lam: float = 0.97
-    units: int = 64
-    d_units: int = 100
-
-
-@dataclass(frozen=True)
-class Peer:
-    """A program of another library."""
-
-    venv: str
-    program: str
-    kind: str
-    imitates: bool = True
-
-
-PEERS = {
-    "imitation TRPO": Peer("imitation", "imitation_gail.py", "trpo"),
-    "imitation PPO": Peer("imitation", "imitation_gail.py", "ppo"),
-    "Tianshou GAIL": Peer("tianshou", "tianshou_gail.py", "ppo"),
-    ALONE: Peer("sb3", "sb3_trpo.py", "trpo", imitates=False),
 }
 
 
@@ -116,189 +88,171 @@ def wrong(python: Path, pins: Sequence[str]) -> list[str]:
     return [f"{name} {found[name]}, expected {version}" for name, version in wanted.items() if found[name] != version]
 
 
-# ---- one measurement -------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Task:
-    """What all train on."""
-
-    folder: Path  # of the environments
-    env: str
-    expert: str
-    pairs: Path
-    bar: float
-    seconds: float
-    eval_every: int
-    eval_episodes: int
-    terms: Terms
-
-    def job(self, name: str, cores: int, seed: int, bar: float | None, rows: int = 0) -> Found:
-        """As `peers/common.py` reads it."""
-        about = {"kind": PEERS[name].kind, "env": self.env, "pairs": str(self.pairs), "seed": seed, "cores": cores}
-        limits = {
-            "seconds": self.seconds,
-            "bar": bar,
-            "eval_every": self.eval_every,
-            "eval_episodes": self.eval_episodes,
-        }
-        return about | limits | dataclasses.asdict(self.terms) | {"rows": rows}
-
-    def settings(self, name: str) -> dict[str, Any]:
-        """What ours has besides its own defaults, by path: the pairs, and perhaps the peers' terms."""
-        pairs = {"expert": self.expert, "trajectories": 4, "subsample": 20}
-        return pairs | (on_terms(self.terms) if name == EQUAL else {})
-
-    def config(self, name: str) -> Config:
-        """The same as a config."""
-        return changed(preset("default", self.env), self.settings(name))
-
-
-def on_terms(terms: Terms) -> dict[str, Any]:
-    """The settings that make ours learn from as many rows, as often, with networks of the same sizes."""
-    return {
-        "num_envs": terms.num_envs,
-        "timesteps_per_batch": terms.batch,
-        "d_step": terms.d_step,
-        "gamma": terms.gamma,
-        "lam": terms.lam,
-        "policy.hidden_sizes": (terms.units,) * 2,
-        "critic.hidden_sizes": (terms.units,) * 2,
-        "critic.vf_iters": terms.vf_iters,
-        "critic.vf_batch_size": terms.vf_batch,
-        "discriminator.hidden_size_adversary": terms.d_units,
-        "discriminator.d_batch_size": terms.d_batch,
-        "discriminator.gradient_penalty": 0.0,
-    }
-
-
-def of_peer(task: Task, name: str, job: Found) -> Found:
-    """What a peer's program reports."""
-    peer = PEERS[name]
-    python = task.folder / peer.venv / "bin" / "python"
-    if not python.exists():
-        raise UserError(f"{python}: missing; `bench_peers.py make {task.folder}` makes it")
-    found: Found = json.loads(last_line([str(python), str(PROGRAMS / peer.program), json.dumps(job)], name))
-    return found
-
-
-def words(settings: dict[str, Any]) -> list[str]:
-    """Settings as flags of `train`."""
-    found = []
-    for path, value in settings.items():
-        found += [f"--{path}", *map(str, value if isinstance(value, tuple) else [value])]
-    return found
-
-
-def ours_to_expert(task: Task, name: str, cores: int, seed: int) -> Found:
-    """Train as a user does, until metrics.csv shows the bar or the time is over."""
-    limits = {
-        "seed": seed, "steps": 10**9, "eval_every": task.eval_every, "eval_episodes": task.eval_episodes,
-        "final_episodes": 0,
-    }  # fmt: skip
-    with tempfile.TemporaryDirectory() as folder:
-        out = Path(folder) / "run"
-        flags = words(task.settings(name) | limits)
-        command = [sys.executable, "-m", "trpo_gail", "train", task.env, *flags, "--out", str(out), "--quiet"]
-        process = subprocess.Popen([*mpirun(cores), *_on_cores(cores), *command], env=os.environ | ONE_THREAD)
-        try:
-            while True:
-                rows = metrics_file.read(out / "metrics.csv").numbers() if (out / "metrics.csv").exists() else []
-                if (found := reached(rows, task.bar, task.seconds)) is not None:
-                    return found
-                if process.poll() is not None:
-                    raise UserError(f"{name}: training ended with exit code {process.returncode}")
-                time.sleep(0.5)
-        finally:
-            if process.poll() is None:
-                process.send_signal(signal.SIGINT)
-                process.wait()
-
-
-def _on_cores(cores: int) -> list[str]:
-    """The words that keep one process on one core, as the peers' are."""
-    if cores > 1 or shutil.which("taskset") is None:
-        return []
-    return ["taskset", "-c", str(min(os.sched_getaffinity(0)))]
-
-
-def reached(rows: Sequence[dict[str, float | None]], bar: float, limit: float) -> Found | None:
-    """When the first evaluation was at the bar, by the seconds of training up to it; with None in the place of both if the
-    time is over, and None in all while it is neither."""
-    seconds = 0.0
-    for row in rows:
-        seconds += sum(row[f"{phase}_s"] or 0.0 for phase in PHASES)
-        returned = row.get("eval_return_mean")
-        if returned is not None and returned >= bar:
-            return {"to_expert_s": seconds, "to_expert_steps": row["steps"]}
-    return {"to_expert_s": None, "to_expert_steps": None} if seconds >= limit else None
-
-
 # ---- measurements ----------------------------------------------------------------------------------------------------
 
 
-def rates(task: Task, names: Sequence[str], cores: Sequence[int], repeats: int) -> Found:
-    """Steps a second, and ours as a multiple of each, in pairs."""
-    chosen = {f"{name}, {n} core(s)": _rate(task, name, n) for name in names for n in cores}
-    found = in_turn(repeats, chosen)
-    best = {n: found[f"{OURS}, {n} core(s)"] for n in cores} if OURS in names else {}
-    rows = []
+Save = Callable[[Found], None]
+
+
+def entered(names: Sequence[str], cores: Sequence[int], threads: dict[str, int] | None = None) -> list[Contestant]:
+    """All that take part. On two cores a peer's process has one thread and two, or the number that is given by name."""
+    found = []
     for name in names:
         for n in cores:
-            of = found[f"{name}, {n} core(s)"]
-            row = {"name": name, "cores": n, "steps_s": median(of), "all": of}
-            rows.append(row | ({"ours_times": ratio(best[n], of)} if best else {}))
-    return {"rates": rows}
+            several = (1, 2) if threads is None else (threads.get(name, n),)
+            found += [Contestant(name, n, number) for number in (several if name in PEERS and n > 1 else (1,))]
+    return found
 
 
-def _rate(task: Task, name: str, cores: int) -> Callable[[], float]:
-    if name in PEERS:
-        return lambda: of_peer(task, name, task.job(name, cores, 0, None))["steps_s"]
-    return lambda: measured("training", task.config(name), cores, task.seconds)["steps_s"]
+def tried(call: Callable[[], Any]) -> tuple[Any, str | None]:
+    """What a measurement gives; or None, and why it failed: one failure must not cost all others."""
+    try:
+        return call(), None
+    except UserError as error:
+        print(error, file=sys.stderr, flush=True)
+        return None, str(error)
 
 
-def to_expert(task: Task, names: Sequence[str], cores: Sequence[int], seeds: int) -> Found:
-    """Seconds and steps to 95 % of the expert, by seed; None where a run did not get there in time."""
-    chosen = [(name, n) for name in names for n in cores if name not in PEERS or PEERS[name].imitates]
-    runs: dict[tuple[str, int], list[Found]] = {one: [] for one in chosen}
-    for seed in range(seeds):
-        for name, n in chosen:
-            if name in PEERS:
-                found = of_peer(task, name, task.job(name, n, seed, task.bar))
-            else:
-                found = ours_to_expert(task, name, n, seed)
-            runs[name, n].append({"seed": seed, **{key: found[key] for key in ("to_expert_s", "to_expert_steps")}})
-            print(f"seed {seed}, {name}, {n} core(s): {found['to_expert_s']} s", file=sys.stderr, flush=True)
-    return {
-        "to_expert": [{"name": name, "cores": n, **middle(found), "runs": found} for (name, n), found in runs.items()]
-    }
+def rates(task: Task, chosen: Sequence[Contestant], repeats: int, save: Save) -> Found:
+    """Steps a second, and ours as a multiple of each, in pairs; contestants take turns."""
+    taken: dict[Contestant, list[tuple[Any, str | None]]] = {who: [] for who in chosen}
+    for _ in range(repeats):
+        for who in chosen:
+            taken[who].append(tried(partial(rate, task, who)))
+        save({"rates": rate_rows(taken)})
+    return {"rates": rate_rows(taken)}
+
+
+def rate_rows(taken: dict[Contestant, list[tuple[Any, str | None]]]) -> list[Found]:
+    """A row for each contestant; turns in which it failed, or ours did, count in no ratio."""
+    rows = []
+    for who, tries in taken.items():
+        all_ = [value for value, _ in tries]
+        best = [value for value, _ in taken.get(Contestant(OURS, who.cores), [])]
+        pairs = [(ours, of) for ours, of in zip(best, all_, strict=False) if ours is not None and of is not None]
+        row = dataclasses.asdict(who) | {
+            "steps_s": _median([value for value in all_ if value is not None]),
+            "all": all_,
+        }
+        row |= {"ours_times": ratio(*zip(*pairs, strict=True))} if pairs else {}
+        rows.append(row | _errors(tries))
+    return rows
+
+
+def _errors(tries: Sequence[tuple[Any, str | None]]) -> Found:
+    found = [why for _, why in tries if why]
+    return {"errors": found} if found else {}
+
+
+def _median(values: Sequence[float]) -> float | None:
+    return median(values) if values else None
+
+
+class Kept:
+    """Runs of `to_expert` by contestant and seed. A file that is there is gone on with: it takes hours to make."""
+
+    def __init__(self, path: Path | None, about: Found) -> None:
+        """Raises UserError if the file holds other measurements."""
+        self.path, self.about = path, about
+        self.runs: dict[Contestant, dict[int, Found]] = {}
+        if path is not None and path.exists():
+            self._load(path)
+
+    def _load(self, path: Path) -> None:
+        try:
+            held = json.loads(path.read_text())
+            rows = held["to_expert"]
+        except (OSError, ValueError, KeyError, TypeError):
+            raise UserError(f"--json: {path} is there, and is none of `to_expert`: another name is needed") from None
+        about = json.loads(json.dumps(self.about))
+        if other := [name for name in about if name != "date" and held.get(name) != about[name]]:
+            raise UserError(
+                f"--json: {path} is of another {', '.join(other)}: another name is needed, or the same settings"
+            )
+        self.about = {name: held[name] for name in about}
+        for row in rows:
+            who = Contestant(row["name"], row["cores"], row["threads"])
+            self.runs[who] = {run["seed"]: run for run in row["runs"]}
+
+    def has(self, who: Contestant, seed: int) -> bool:
+        """Whether this run is done; one that failed is made again."""
+        return "error" not in self.runs.get(who, {}).get(seed, {"error": "not made"})
+
+    def add(self, who: Contestant, run: Found) -> None:
+        """Keep a run, on the disk."""
+        self.runs.setdefault(who, {})[run["seed"]] = run
+        if self.path is not None:
+            whole_file.write_json(self.path, self.about | self.found())
+
+    def found(self) -> Found:
+        """A row for each contestant."""
+        rows = []
+        for who, by_seed in self.runs.items():
+            runs = [by_seed[seed] for seed in sorted(by_seed)]
+            rows.append(dataclasses.asdict(who) | middle(runs) | {"runs": runs})
+        return {"to_expert": rows}
+
+
+def to_expert(task: Task, chosen: Sequence[Contestant], seeds: Sequence[int], kept: Kept) -> Found:
+    """Seconds and steps to 95 % of the expert, by seed; None where a run did not get there in time, or failed."""
+    for seed in seeds:
+        for who in chosen:
+            if kept.has(who, seed):
+                continue
+            found, why = tried(partial(seconds_to_expert, task, who, seed))
+            found = found or {"to_expert_s": None, "to_expert_steps": None, "error": why}
+            kept.add(who, {"seed": seed, **found})
+            print(f"seed {seed}, {who}: {found['to_expert_s']} s", file=sys.stderr, flush=True)
+    return kept.found()
 
 
 def middle(runs: Sequence[Found]) -> Found:
-    """Medians over seeds, in which a run that did not get there took longest; None if that is the median."""
+    """Medians over seeds, in which a run that did not get there took longest; None if that is the median. Runs that failed do
+    not count."""
+    good = [run for run in runs if "error" not in run]
 
     def of(key: str) -> float | None:
-        found = median(float("inf") if run[key] is None else float(run[key]) for run in runs)
+        found = _median([float("inf") if run[key] is None else float(run[key]) for run in good])
         return None if found == float("inf") else found
 
-    got = sum(run["to_expert_s"] is not None for run in runs)
-    return {"to_expert_s": of("to_expert_s"), "to_expert_steps": of("to_expert_steps"), "reached": got}
+    got = sum(run["to_expert_s"] is not None for run in good)
+    return {
+        "to_expert_s": of("to_expert_s"), "to_expert_steps": of("to_expert_steps"), "reached": got,
+        "failed": len(runs) - len(good),
+    }  # fmt: skip
 
 
-def updates(task: Task, rows: int, repeats: int) -> Found:
-    """Milliseconds of a TRPO update without the critic: sb3-contrib's and ours on as many rows with the same network."""
-    config = changed(preset("default", "Toy"), {"trpo.fvp_subsample": 1})
-    theirs, ours = [], []
-    for _ in range(repeats):
-        theirs.append(float(of_peer(task, ALONE, task.job(ALONE, 1, 0, None, rows))["update_ms"]))
-        found = update(config, [rows], [task.terms.units], _sizes(task), 5)
-        ours.append(next(row["ms"] for row in found["parts"] if row["part"] == "TRPO update"))
-    return {"update": {"rows": rows, "ours_ms": median(ours), "sb3_ms": median(theirs), "ratio": ratio(theirs, ours)}}
+def faster_threads(path: Path) -> dict[str, int]:
+    """By peer, the number of threads with which it was faster on two cores, as `rates` found. Raises UserError."""
+    try:
+        rows = [row for row in json.loads(path.read_text())["rates"] if row["cores"] > 1 and row["steps_s"] is not None]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UserError(f"--rates: {path}: not what `rates --json` writes ({error})") from error
+    return {row["name"]: row["threads"] for row in sorted(rows, key=lambda row: row["steps_s"])}
 
 
-def _sizes(task: Task) -> tuple[int, int]:
-    with np.load(task.pairs) as file:
-        return file["observations"].shape[1], file["actions"].shape[1]
+def updates(task: Task, rows: int, repeats: int, save: Save) -> Found:
+    """A TRPO update without the critic, sb3-contrib's and ours: on the same rows, from the same policy, each in a process on
+    one core; each turn has other rows. Raises UserError if a program fails."""
+    theirs, ours, who = list[Found](), list[Found](), Contestant(ALONE, 1)
+    for turn in range(repeats):
+        with tempfile.TemporaryDirectory() as folder:
+            job = task.job(who, turn, None, rows=rows, rows_file=str(Path(folder) / "rows.npz"))
+            theirs.append(of_peer(task, ALONE, job))
+            ours.append(reported(sys.executable, "ours_trpo.py", job, OURS))
+        save({"update": update_row(theirs, ours)})
+    return {"update": update_row(theirs, ours)}
+
+
+def update_row(theirs: Sequence[Found], ours: Sequence[Found]) -> Found:
+    """Medians, the median of paired ratios, and what each update took. Raises UserError if the rows were not the same."""
+    if (counts := {one["rows"] for one in (*theirs, *ours)}) != {theirs[0]["rows"]}:
+        raise UserError(f"update: {' and '.join(map(str, sorted(counts)))} rows: the same number expected")
+    theirs_ms, ours_ms = ([one["update_ms"] for one in of] for of in (theirs, ours))
+    return {
+        "rows": theirs[0]["rows"], "ours_ms": median(ours_ms), "sb3_ms": median(theirs_ms),
+        "ratio": ratio(theirs_ms, ours_ms), "ours": list(ours), "sb3": list(theirs),
+    }  # fmt: skip
 
 
 # ---- the command line ------------------------------------------------------------------------------------------------
@@ -307,25 +261,38 @@ def _sizes(task: Task) -> tuple[int, int]:
 def lines(found: Found) -> list[str]:
     """What the terminal shows."""
     if "rates" in found:
-        cells = [[row["name"], row["cores"], row["steps_s"], row.get("ours_times", "")] for row in found["rates"]]
-        return list(table(["", "cores", "steps/s", "ours / it"], cells))
+        columns = ["steps_s", "ours_times"]
+        cells = [[*_who(row), *(row.get(name) or "none" for name in columns)] for row in found["rates"]]
+        return list(table([*WHO, "steps/s", "ours / it"], cells))
     if "to_expert" in found:
+        columns = ["to_expert_s", "to_expert_steps"]
         got = [
-            [
-                row["name"],
-                row["cores"],
-                row["reached"],
-                row["to_expert_s"] or "never",
-                row["to_expert_steps"] or "never",
-            ]
+            [*_who(row), row["reached"], row["failed"], *(row[name] or "never" for name in columns)]
             for row in found["to_expert"]
         ]
-        return list(table(["", "cores", "seeds", "median s", "median steps"], got))
+        return list(table([*WHO, "reached", "failed", "median s", "median steps"], got))
     one = found["update"]
+    columns = ["update_ms", "products", "backtracks", "step_accepted", "kl"]
+    got = [
+        [name, turn, *(float(row[column]) for column in columns)]
+        for turn in range(len(one["ours"]))
+        for name, row in (("ours", one["ours"][turn]), ("sb3-contrib", one["sb3"][turn]))
+    ]
     return [
         f"TRPO update, {one['rows']:,} rows: ours {one['ours_ms']:.4g} ms, sb3-contrib {one['sb3_ms']:.4g} ms, "
-        f"ratio {one['ratio']:.2f}"
+        f"ratio {one['ratio']:.2f}",
+        *table(["", "turn", "ms", "products", "backtracks", "accepted", "KL"], got),
     ]
+
+
+WHO = ("", "cores", "threads")
+
+
+def _who(row: Found) -> list[Any]:
+    return [row["name"], row["cores"], row["threads"]]
+
+
+SECONDS = {"rates": 30.0, "to_expert": 1800.0}
 
 
 def arguments() -> argparse.Namespace:
@@ -335,39 +302,64 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("folder", type=Path, help="of the peers' environments")
     parser.add_argument("--env", default="Hopper-v4")
     parser.add_argument("--expert", help="demonstrations; default as `trpo-gail bench throughput`")
-    parser.add_argument("--only", nargs="+", choices=[OURS, EQUAL, *PEERS], default=[OURS, EQUAL, *PEERS])
+    parser.add_argument("--only", nargs="+", choices=[*OWN, *PEERS], default=[*OWN, *PEERS])
     parser.add_argument("--cores", type=int, nargs="+", choices=[1, 2], default=[1, 2])
-    parser.add_argument("--seconds", type=float, default=30.0, help="of each rate; the most of a run of to_expert")
+    parser.add_argument(
+        "--seconds", type=float, help="of each rate (default 30); the most of a run of to_expert (1800)"
+    )
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--first_seed", type=int, default=0)
+    parser.add_argument(
+        "--rates", type=Path, help="of `rates`: on two cores to_expert gives each peer the better threads"
+    )
     parser.add_argument("--eval_every", type=int, default=20_480)
     parser.add_argument("--eval_episodes", type=int, default=10)
     parser.add_argument("--rows", type=int, default=50_000)
-    parser.add_argument("--json", type=Path)
-    return parser.parse_args()
+    parser.add_argument(
+        "--json", type=Path, help="is written after each turn; to_expert goes on with one that is there"
+    )
+    given = parser.parse_args()
+    given.seconds = SECONDS.get(given.what) if given.seconds is None else given.seconds
+    return given
 
 
-def run(given: argparse.Namespace, folder: Path) -> Found:
-    """Measure; `folder` is for the pairs."""
+def task_of(given: argparse.Namespace, folder: Path) -> tuple[Task, Found]:
+    """What all train on, and what the JSON says of it; `folder` is for the pairs. Raises UserError."""
     file = demonstrations(given.env, given.expert)
     if file is None:
         raise UserError(f"--expert: a file of demonstrations of {given.env} is needed")
     expert = load(file, 4, 20)
-    if expert.return_mean is None:
-        raise UserError(f"--expert: {file} holds no rewards, so the expert's return is unknown")
-    pairs = folder / "pairs.npz"
-    np.savez(pairs, observations=expert.observations, actions=expert.actions)
-    bar = NEAR * expert.return_mean
-    limits = (given.seconds, given.eval_every, given.eval_episodes, Terms())
-    task = Task(given.folder.absolute(), given.env, file, pairs, bar, *limits)
+    pairs, bar = Pairs.written(folder, expert, bounds_of(given.env)), bar_of(expert, file)
+    limits = {"seconds": given.seconds, "eval_every": given.eval_every, "eval_episodes": given.eval_episodes}
+    task = Task(given.folder.absolute(), given.env, file, pairs, bar, **limits, terms=Terms())
+    held = hashlib.sha256(expert.observations.tobytes() + expert.actions.tobytes()).hexdigest()
+    about = {"bench": "peers", "env": given.env, "pairs": len(expert.actions), "pairs_sha256": held, "bar": bar}
+    return task, about | limits | machine() | {"terms": dataclasses.asdict(Terms()), "pins": VENVS}
+
+
+def run(given: argparse.Namespace, folder: Path) -> Found:
+    """Measure; `folder` is for the pairs. Raises UserError."""
+    task, about = task_of(given, folder)
+
+    def save(found: Found) -> None:
+        if given.json:
+            whole_file.write_json(given.json, about | found)
+
+    for name in given.only if given.what != "update" else [ALONE]:
+        if name in PEERS:
+            python_of(task.folder, name)  # before the work, not after hours of it
     if given.what == "rates":
-        found = rates(task, given.only, given.cores, given.repeats)
+        found = rates(task, entered(given.only, given.cores), given.repeats, save)
     elif given.what == "to_expert":
-        found = to_expert(task, given.only, given.cores, given.seeds)
+        names = [name for name in given.only if name not in PEERS or PEERS[name].imitates]
+        threads = faster_threads(given.rates) if given.rates else {}
+        kept = Kept(given.json, about)
+        seeds = range(given.first_seed, given.first_seed + given.seeds)
+        return kept.about | to_expert(task, entered(names, given.cores, threads), seeds, kept)
     else:
-        found = updates(task, given.rows, given.repeats)
-    about = {"bench": "peers", "env": given.env, "pairs": len(expert.actions), "bar": bar, **machine()}
-    return about | {"terms": dataclasses.asdict(Terms()), "pins": VENVS} | found
+        found = updates(task, given.rows, given.repeats, save)
+    return about | found
 
 
 def main() -> int:
@@ -383,8 +375,6 @@ def main() -> int:
         print(error, file=sys.stderr)
         return 2
     print("\n".join(lines(found)))
-    if given.json:
-        whole_file.write_json(given.json, found)
     return 0
 
 

@@ -1,20 +1,23 @@
 #!/usr/bin/env python3
-"""Fit the cost model of docs/scaling.md to measurements of `trpo-gail bench scaling`, check it, and extend it.
+"""Fit the cost model of docs/speed.md to measurements of `trpo-gail bench scaling`, check it, and extend it.
 
-    trpo-gail bench scaling Hopper-v4 --ranks 2 4 8 --batches 2048 8192 --json scaling.json
-    python scripts/cost_model.py scaling.json [MORE.json ...] [--held_out 4] [--latency_us 2 --gigabytes_s 10]
+    trpo-gail bench scaling Hopper-v4 --ranks 2 --batches 2048 8192 32768 --json scaling.json
+    python scripts/cost_model.py scaling.json [MORE.json ...] [--held_out 4 | --held_out_rows 8192] [--latency_us 2]
 
-Seconds of an iteration with R ranks and a batch of B rows:
+Seconds of an iteration with R ranks, N environments, a batch of B rows and K small updates (the critic's minibatches and
+the discriminator's updates):
 
     T = sampling + updates + communication + waiting
-    sampling      = a0 + a1 B / R
-    updates       = b0 + b1 B / R               rewards, generator, critic, adversary
+    sampling      = a0 B / N + a1 B / R         B / N times, all environments of a rank are stepped together
+    updates       = b0 + b1 B / R + b2 K        rewards, generator, critic, adversary
     communication = M (s + alpha L) + beta V L  M collectives that sum V bytes in all; L = ceil(log2 R) steps each
     waiting       = w (sampling + updates) E(R)
 
 E(R) is the expected largest of R standard normal numbers, so w is the relative spread of the ranks' work. All are found by
-least squares; points of `--held_out` ranks are left out and only compared. With `--latency_us` and `--gigabytes_s`, alpha
-and beta are those of a network instead of this machine's memory; they are assumptions, not measurements.
+least squares; points of `--held_out` ranks, or of `--held_out_rows` in a batch on the most ranks, are left out and only
+compared. Points of more ranks than cores are not used, since such ranks wait for a core. With `--latency_us` and
+`--gigabytes_s`, alpha and beta are those of a network, if that is slower than this machine's memory; they are assumptions,
+not measurements.
 """
 
 from __future__ import annotations
@@ -24,7 +27,7 @@ import dataclasses
 import json
 import math
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,35 +38,70 @@ from trpo_gail.bench.tables import table
 from trpo_gail.errors import UserError
 from trpo_gail.system import whole_file
 
-POINT = ("ranks", "rows", "own_s", "communication_s", "waiting_s", "iteration_s", "messages", "summed_bytes")
+POINT = (
+    "kind", "ranks", "num_envs", "timesteps_per_batch", "rows", "small_updates", "own_s", "communication_s", "waiting_s",
+    "iteration_s", "messages", "summed_bytes",
+)  # fmt: skip
 EXTENDED = tuple(2**k for k in range(11))  # ranks
 FINE = np.linspace(0.0, 9.0, 9_001)  # distances of a standard normal number from 0
+ALIKE = 0.01  # share of the largest singular value below which columns are taken to depend on each other
+
+Sum = tuple[int, float, float]  # ranks, bytes and seconds of a single sum
 
 
 @dataclass(frozen=True)
-class Point:
-    """One measurement: seconds of an iteration, in the mean over ranks."""
+class Load:
+    """The work of an iteration."""
 
     ranks: int
+    envs: int
     rows: float
+    small: int  # updates whose cost does not depend on the rows of a rank
+    messages: float
+    summed_bytes: float
+
+    @property
+    def share(self) -> float:
+        """Rows of a rank."""
+        return self.rows / self.ranks
+
+    @property
+    def steps(self) -> float:
+        """How often all environments of a rank are stepped."""
+        return self.rows / self.envs
+
+
+@dataclass(frozen=True)
+class Point(Load):
+    """One measurement: seconds of an iteration, in the mean over ranks."""
+
+    batch: int  # rows that were asked for, of one rank with weak scaling
     sampling: float
     updates: float
     communication: float
     waiting: float
     total: float
-    messages: float
-    summed_bytes: float
 
     @classmethod
     def of(cls, found: dict[str, Any], source: str) -> Point:
         """A point of the JSON. Raises UserError for a field that is missing."""
         if missing := [name for name in POINT if name not in found]:
             raise UserError(f"{source}: points: {missing[0]}: missing; expected what `bench scaling --json` writes")
-        own = found["own_s"]
+        own, weak = found["own_s"], found["kind"] == "weak"
         return cls(
-            found["ranks"], found["rows"], own["sample"], sum(own.values()) - own["sample"],
-            found["communication_s"], found["waiting_s"], found["iteration_s"], found["messages"], found["summed_bytes"],
+            found["ranks"], found["num_envs"], found["rows"], found["small_updates"], found["messages"],
+            found["summed_bytes"], found["timesteps_per_batch"] // (found["ranks"] if weak else 1), own["sample"],
+            sum(own.values()) - own["sample"], found["communication_s"], found["waiting_s"], found["iteration_s"],
         )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What the files hold that counts."""
+
+    points: list[Point]
+    sums: list[Sum]
+    crowded: int = 0  # points of more ranks than cores, which are left out
 
 
 @dataclass(frozen=True)
@@ -74,28 +112,32 @@ class Model:
     a1: float
     b0: float
     b1: float
+    b2: float
     start: float
     alpha: float
     beta: float
     w: float
 
-    def parts(self, ranks: int, rows: float, messages: float, summed_bytes: float) -> dict[str, float]:
+    def parts(self, load: Load) -> dict[str, float]:
         """Seconds of an iteration by what they are spent on."""
-        share, steps = rows / ranks, levels(ranks)
-        sampling, updates = self.a0 + self.a1 * share, self.b0 + self.b1 * share
-        communication = (
-            messages * (self.start + self.alpha * steps) + self.beta * summed_bytes * steps if steps else 0.0
-        )
-        waiting = self.w * (sampling + updates) * expected_largest(ranks)
-        return {"sampling": sampling, "updates": updates, "communication": communication, "waiting": waiting}
+        steps = levels(load.ranks)
+        sampling = self.a0 * load.steps + self.a1 * load.share
+        updates = self.b0 + self.b1 * load.share + self.b2 * load.small
+        sums = load.messages * (self.start + self.alpha * steps) + self.beta * load.summed_bytes * steps
+        waiting = self.w * (sampling + updates) * expected_largest(load.ranks)
+        return {
+            "sampling": sampling, "updates": updates, "communication": sums if steps else 0.0, "waiting": waiting,
+        }  # fmt: skip
 
-    def seconds(self, ranks: int, rows: float, messages: float, summed_bytes: float) -> float:
+    def seconds(self, load: Load) -> float:
         """Of an iteration."""
-        return sum(self.parts(ranks, rows, messages, summed_bytes).values())
+        return sum(self.parts(load).values())
 
     def on_network(self, latency_us: float, gigabytes_s: float) -> Model:
-        """The same machines with a network between them: its latency and its rate in place of the memory's."""
-        return dataclasses.replace(self, alpha=1e-6 * latency_us, beta=1e-9 / gigabytes_s)
+        """The same machines with a network between them. What a message costs on one machine it costs there, too, so nothing
+        becomes cheaper."""
+        alpha, beta = 1e-6 * latency_us, 1e-9 / gigabytes_s
+        return dataclasses.replace(self, alpha=max(self.alpha, alpha), beta=max(self.beta, beta))
 
 
 def levels(ranks: int) -> int:
@@ -112,32 +154,39 @@ def expected_largest(ranks: int) -> float:
 # ---- the fit ---------------------------------------------------------------------------------------------------------
 
 
-def fit(points: Sequence[Point], sums: Sequence[tuple[int, float, float]]) -> Model:
-    """Least squares. `sums` are (ranks, bytes, seconds) of single sums, from which the messages' part comes: those of a
-    training have nearly all one size. Raises UserError for points that do not determine the model."""
-    shares = {round(point.rows / point.ranks) for point in points}
-    if len(shares) < 2:
-        raise UserError("points: all have the same rows for a rank, several expected: other --ranks or --batches")
+def fit(points: Sequence[Point], sums: Sequence[Sum]) -> Model:
+    """Least squares. The messages' part comes from single sums: those of a training have nearly all one size.
+
+    Raises UserError for points that do not determine the model.
+    """
     if not any(point.ranks > 1 for point in points):
-        raise UserError("points: none has several ranks")
-    a0, a1 = _line(points, lambda point: point.sampling)
-    b0, b1 = _line(points, lambda point: point.updates)
+        raise UserError("points: none has several ranks, and no more of them than cores")
+    a0, a1 = _coefficients("sampling", [(p.steps, p.share) for p in points], [p.sampling for p in points])
+    several = len({point.small for point in points}) > 1  # with one number, nothing tells its cost from the constant
+    rows = [(1.0, point.share, float(several * point.small)) for point in points]
+    b0, b1, b2 = _coefficients("updates", rows, [point.updates for point in points])
     start, alpha, beta = _messages(sums)
     waits = [(expected_largest(p.ranks) * (p.sampling + p.updates), p.waiting) for p in points if p.ranks > 1]
     w = sum(x * y for x, y in waits) / sum(x * x for x, _ in waits)
-    return Model(a0, a1, b0, b1, start, alpha, beta, w)
+    return Model(a0, a1, b0, b1, b2, start, alpha, beta, w)
 
 
-def _line(points: Sequence[Point], of: Callable[[Point], float]) -> tuple[float, float]:
-    """Seconds as a constant and a multiple of the rows of a rank, neither below 0."""
-    return _squares([(1.0, point.rows / point.ranks) for point in points], [of(point) for point in points])  # type: ignore[return-value]
+def _coefficients(what: str, rows: Sequence[tuple[float, ...]], values: Sequence[float]) -> tuple[float, ...]:
+    """None is below 0. Raises UserError if the columns do not vary apart."""
+    matrix = np.array(rows)
+    used = matrix[:, matrix.any(0)]
+    if np.linalg.matrix_rank(used / np.linalg.norm(used, axis=0), ALIKE) < used.shape[1]:
+        raise UserError(
+            f"points: too alike to fit {what}: strong scaling is needed beside one rank, or other --batches"
+        )
+    return _squares(rows, values)
 
 
-def _messages(sums: Sequence[tuple[int, float, float]]) -> tuple[float, float, float]:
-    """Seconds of a sum as a constant, a multiple of the steps, and one of bytes times steps. With one number of ranks alone
-    the constant is 0, since nothing tells it from the steps."""
+def _messages(sums: Sequence[Sum]) -> tuple[float, float, float]:
+    """Seconds of a sum as a constant, a multiple of the steps, and one of bytes times steps. With one number of ranks nothing
+    tells the first two apart: all is the constant, to which a network's steps are added."""
     several = len({levels(ranks) for ranks, *_ in sums}) > 1
-    rows = [(float(several), float(levels(ranks)), size * levels(ranks)) for ranks, size, _ in sums]
+    rows = [(1.0, float(several * levels(ranks)), size * levels(ranks)) for ranks, size, _ in sums]
     start, alpha, beta = _squares(rows, [seconds for *_, seconds in sums])
     return start, alpha, beta
 
@@ -165,7 +214,7 @@ def check(model: Model, points: Iterable[Point]) -> list[dict[str, float]]:
     """Measured and predicted seconds of points, and the relative error."""
     rows = []
     for point in points:
-        predicted = model.seconds(point.ranks, point.rows, point.messages, point.summed_bytes)
+        predicted = model.seconds(point)
         error = predicted / point.total - 1.0
         rows.append(
             {"ranks": point.ranks, "rows": point.rows, "measured": point.total, "predicted": predicted, "error": error}
@@ -174,14 +223,17 @@ def check(model: Model, points: Iterable[Point]) -> list[dict[str, float]]:
 
 
 def extended(model: Model, one: Point, several: Point, weak: bool) -> list[dict[str, float]]:
-    """From one rank to 1,024: seconds of an iteration by part, and the rate against one rank's. `several` tells the
-    messages."""
-    rows, alone = [], one.rows / model.seconds(1, one.rows, 0.0, 0.0)
-    for ranks in EXTENDED:
-        batch = one.rows * (ranks if weak else 1)
-        parts = model.parts(ranks, batch, several.messages, several.summed_bytes)
+    """Seconds of an iteration by part, and the rate against one rank's: to 1,024 ranks with weak scaling; with strong scaling
+    to as many as there are environments, since no rank can be without one. `several` tells the messages."""
+    alone = Load(1, one.envs, one.rows, one.small, several.messages, several.summed_bytes)
+    one_rate, rows = alone.rows / model.seconds(alone), []
+    for ranks in EXTENDED if weak else sorted({*(n for n in EXTENDED if n < one.envs), one.envs}):
+        times = ranks if weak else 1
+        load = dataclasses.replace(alone, ranks=ranks, envs=one.envs * times, rows=one.rows * times)
+        parts = model.parts(load)
         seconds = sum(parts.values())
-        rows.append({"ranks": ranks, "rows": batch, "seconds": seconds, **parts, "times_one": batch / seconds / alone})
+        of_one = load.rows / seconds / one_rate
+        rows.append({"ranks": ranks, "rows": load.rows, "seconds": seconds, **parts, "times_one": of_one})
     return rows
 
 
@@ -190,9 +242,9 @@ def strongest(rows: Sequence[dict[str, float]]) -> int:
     return int(max(rows, key=lambda row: row["times_one"])["ranks"])
 
 
-def read(paths: Sequence[Path]) -> tuple[list[Point], list[tuple[int, float, float]]]:
-    """Points, and single sums as (ranks, bytes, seconds). Raises UserError."""
-    points, sums = [], []
+def read(paths: Sequence[Path]) -> Measured:
+    """What the files hold, without what more ranks than cores did. Raises UserError."""
+    points, sums, crowded = list[Point](), list[Sum](), 0
     for path in paths:
         try:
             found = json.loads(path.read_text())
@@ -200,36 +252,66 @@ def read(paths: Sequence[Path]) -> tuple[list[Point], list[tuple[int, float, flo
             raise UserError(f"{path}: not readable as JSON ({error})") from error
         if not isinstance(found, dict) or found.get("bench") != "scaling":
             raise UserError(f"{path}: bench: 'scaling' expected; expected what `trpo-gail bench scaling --json` writes")
-        points += [Point.of(point, str(path)) for point in found["points"]]
-        sums += [(of["ranks"], one["bytes"], 1e-6 * one["us"]) for of in found["messages"] for one in of["sums"]]
-    return points, sums
+        here, cores = [Point.of(point, str(path)) for point in found["points"]], found["cores"]
+        points += [point for point in here if point.ranks <= cores]
+        crowded += sum(point.ranks > cores for point in here)
+        of_ranks = [of for of in found["messages"] if of["ranks"] <= cores]
+        sums += [(of["ranks"], one["bytes"], 1e-6 * one["us"]) for of in of_ranks for one in of["sums"]]
+    return Measured(points, sums, crowded)
 
 
-def result(
-    points: Sequence[Point], sums: Sequence[tuple[int, float, float]], given: argparse.Namespace
-) -> dict[str, Any]:
+def parted(measured: Measured, ranks: int | None, rows: int | None) -> tuple[Measured, list[Point]]:
+    """What the fit sees, and the points that are held out: those of some ranks; or those of some rows in a batch on the most
+    ranks, which others of these ranks and one rank's of these rows must then foretell. Raises UserError."""
+    most = max((point.ranks for point in measured.points), default=0)
+
+    def is_held(point: Point) -> bool:
+        return point.ranks == (most if rows is not None else ranks) and rows in (None, point.batch)
+
+    held, used = ([p for p in measured.points if is_held(p) == out] for out in (True, False))
+    flag, given = ("--held_out", ranks) if rows is None else ("--held_out_rows", rows)
+    if given is not None and not held:
+        raise UserError(f"{flag}: {given} given, but no point that is used has so many")
+    if given is not None and len({point.ranks > 1 for point in used}) < 2:
+        raise UserError(f"{flag}: {given} given, one rank and another number must be left")
+    return Measured(used, [one for one in measured.sums if one[0] != ranks], measured.crowded), held
+
+
+def result(measured: Measured, given: argparse.Namespace) -> dict[str, Any]:
     """The model, its errors, and what it says of more ranks. Raises UserError."""
-    used = [point for point in points if point.ranks != given.held_out]
-    if given.held_out is not None and len(used) == len(points):
-        raise UserError(f"--held_out: {given.held_out} given, but no point has so many ranks")
-    if given.held_out == 1 or all(point.ranks == 1 for point in used):
-        raise UserError(f"--held_out: {given.held_out} given, one rank and another number must be left")
-    model = fit(used, [one for one in sums if one[0] != given.held_out])
-    one, several = (next(p for p in used if (p.ranks > 1) == more) for more in (False, True))
-    cluster = model.on_network(given.latency_us, given.gigabytes_s) if given.latency_us else model
-    held_out = [point for point in points if point.ranks == given.held_out]
+    if given.gigabytes_s <= 0 or (given.latency_us or 0.0) < 0:
+        raise UserError("--latency_us, --gigabytes_s: a negative number or a rate of 0 given")
+    used, held_out = parted(measured, given.held_out, given.held_out_rows)
+    model = fit(used.points, used.sums)
+    one, several = _pair(used.points)
+    networked = given.latency_us is not None
+    cluster = model.on_network(given.latency_us, given.gigabytes_s) if networked else model
     return {
         "model": dataclasses.asdict(model),
-        "fitted": check(model, used),
+        "crowded": measured.crowded,
+        "ranks_of_sums": sorted({ranks for ranks, *_ in used.sums}),
+        "fitted": check(model, used.points),
         "held_out": check(model, held_out),
-        "network": {"latency_us": given.latency_us, "gigabytes_s": given.gigabytes_s} if given.latency_us else None,
+        "network": {"latency_us": given.latency_us, "gigabytes_s": given.gigabytes_s} if networked else None,
         "strong": extended(cluster, one, several, weak=False),
         "weak": extended(cluster, one, several, weak=True),
     }
 
 
+def _pair(points: Sequence[Point]) -> tuple[Point, Point]:
+    """The first point of one rank, and one of several with the same batch. Raises UserError."""
+    found = (
+        (one, more) for one in points for more in points if one.ranks == 1 < more.ranks and one.batch == more.batch
+    )
+    if (pair := next(found, None)) is None:
+        raise UserError("points: no batch was measured both on one rank and on several")
+    return pair
+
+
 def lines(found: dict[str, Any]) -> Iterable[str]:
     """What the terminal shows."""
+    if found["crowded"]:
+        yield f"left out: {found['crowded']} points of more ranks than cores"
     yield ", ".join(f"{name} {value:.4g}" for name, value in found["model"].items())
     for title in ("fitted", "held_out"):
         if found[title]:
@@ -238,20 +320,25 @@ def lines(found: dict[str, Any]) -> Iterable[str]:
     for title in ("strong", "weak"):
         yield f"\n{title} scaling" + ("" if found["network"] is None else f", network {found['network']}")
         yield from table(list(found[title][0]), [list(row.values()) for row in found[title]])
-    yield f"\nstrong scaling is fastest with {strongest(found['strong'])} ranks"
+    if found["network"] is None and len(found["ranks_of_sums"]) == 1:
+        yield "sums were timed on one number of ranks, so their time is taken not to grow with ranks: see --latency_us"
+    end = found["strong"][-1]["ranks"]
+    yield f"\nstrong scaling is fastest with {strongest(found['strong'])} ranks; it ends at {end}, one for each environment"
 
 
 def main() -> int:
     """From flags to tables."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("files", type=Path, nargs="+", help="of `trpo-gail bench scaling --json`")
-    parser.add_argument("--held_out", type=int, help="ranks whose points are compared only")
+    held_out = parser.add_mutually_exclusive_group()
+    held_out.add_argument("--held_out", type=int, help="ranks whose points are compared only")
+    held_out.add_argument("--held_out_rows", type=int, help="rows of a batch whose points on the most ranks are so")
     parser.add_argument("--latency_us", type=float, help="of a network's message between two ranks")
     parser.add_argument("--gigabytes_s", type=float, default=10.0, help="rate of that network")
     parser.add_argument("--json", type=Path)
     given = parser.parse_args()
     try:
-        found = result(*read(given.files), given)
+        found = result(read(given.files), given)
     except UserError as error:
         print(error, file=sys.stderr)
         return 2

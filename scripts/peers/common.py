@@ -17,18 +17,21 @@ from typing import Any
 import gymnasium
 import numpy as np
 
+UPDATES = 5  # that are timed
 Act = Callable[[np.ndarray], np.ndarray]  # a deterministic policy: one observation [O] -> one action
 
 
 @dataclass(frozen=True)
 class Job:
-    """What to train, and for how long. `cores` 1: all in one process; 2: environments in processes of their own."""
+    """What to train, and for how long. `cores` 1: all in one process; 2: environments in processes of their own, and torch
+    with so many `threads`."""
 
     kind: str  # the algorithm
     env: str
     pairs: str  # an .npz file with observations [M, O] and actions [M, A]
     seed: int
     cores: int
+    threads: int
     seconds: float  # of training, evaluations left out
     bar: float | None  # stop at this return; None only measures the rate
     eval_every: int  # steps
@@ -44,6 +47,9 @@ class Job:
     units: int  # of both hidden layers of policy and critic
     d_units: int
     rows: int = 0  # of the update that is timed
+    rows_file: str = (
+        ""  # an .npz file of these rows, and of the actor that they are sampled by: theirs writes, ours reads
+    )
 
     @classmethod
     def given(cls) -> Job:
@@ -60,14 +66,14 @@ class Done(Exception):
     """The time is over, or the bar is reached."""
 
 
-def settle(cores: int) -> None:
+def settle(cores: int, threads: int) -> None:
     """As many cores and torch threads as a job has."""
     import torch
 
     warnings.simplefilter("ignore")
     mine = sorted(os.sched_getaffinity(0))[:cores]
     os.sched_setaffinity(0, set(mine))
-    torch.set_num_threads(len(mine))
+    torch.set_num_threads(threads)
 
 
 @dataclass

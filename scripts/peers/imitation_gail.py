@@ -26,7 +26,7 @@ def expert(job: Job) -> Transitions:
 def main() -> None:
     """Train until the time is over or the bar is reached."""
     job = Job.given()
-    settle(job.cores)
+    settle(job.cores, job.threads)
     envs = environments(job)
     learner = model(job, envs, job.kind)
     reward = BasicRewardNet(

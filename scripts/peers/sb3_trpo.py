@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from common import Done, Job, Watch, settle
-from sb3 import act_of, environments, milliseconds_of_update, model
+from sb3 import act_of, environments, model, timed_update
 from stable_baselines3.common.callbacks import BaseCallback
 
 
@@ -28,9 +28,9 @@ class Batches(BaseCallback):
 def main() -> None:
     """Train until the time is over."""
     job = Job.given()
-    settle(job.cores)
+    settle(job.cores, job.threads)
     if job.rows:
-        print(json.dumps({"update_ms": milliseconds_of_update(job), "rows": job.rows}))
+        print(json.dumps(timed_update(job)))
         return
     envs = environments(job)
     learner = model(job, envs, "trpo")

@@ -68,7 +68,7 @@ def algorithm(job: Job) -> GAIL:
 def main() -> None:
     """Train until the time is over or the bar is reached."""
     job = Job.given()
-    settle(job.cores)
+    settle(job.cores, job.threads)
     np.random.seed(job.seed)  # noqa: NPY002 - it draws minibatches from there
     torch.manual_seed(job.seed)
     made, envs = algorithm(job), environments(job)

@@ -45,7 +45,18 @@ def test_memory_without_a_file_of_demonstrations(tmp_path: Path) -> None:
     found = written(tmp_path, "memory", "MountainCarContinuous-v0", "--iterations", "1", *TINY)
     assert found["demonstrations"] == "random actions"
     (row,) = found["rows"]
-    assert 50 < row["at_start_mb"] <= row["peak_mb"] == row["peak_mb_by_rank"][0] < 2000
+    assert 50 < row["at_start_mib"] <= row["peak_mib"] == row["peak_mib_by_rank"][0] < 2000
+    assert 0 < row["rows"] <= row["timesteps_per_batch"] == 64
+
+
+@pytest.mark.long
+@pytest.mark.slow
+def test_start(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    found = written(tmp_path, "start", "--ranks", "1", "--repeats", "1")
+    help_, training = found["rows"]
+    assert (help_["what"], training["what"], training["ranks"]) == ("--help", "first iteration", 1)
+    assert 0 < help_["seconds"] < training["seconds"] == training["all"][0] and found.keys() >= ABOUT
+    assert "first iteration" in capsys.readouterr().out
 
 
 @pytest.mark.slow
@@ -62,7 +73,7 @@ def test_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert found["loading"]["rows"] == 1000 and found["loading"]["bytes"] > 80_000
     assert found["loading"]["ratio"] == pytest.approx(found["loading"]["h5py_s"] / found["loading"]["load_s"])
     for row, (source, to) in zip(found["conversions"], CONVERSIONS[:2], strict=True):
-        assert (row["from"], row["to"]) == (source, to) and row["seconds"] > 0 and row["peak_mb"] > 10
+        assert (row["from"], row["to"]) == (source, to) and row["seconds"] > 0 and row["peak_mib"] > 10
     assert list(tmp_path.iterdir()) == []
 
 
@@ -76,6 +87,8 @@ def test_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         (["throughput", "--flags", "'"], "--flags"),
         (["throughput", "--json", "no/such/file.json"], "no/such/file.json: the folder no/such does not exist"),
         (["memory", "--png", "no/such/file.png"], "no/such/file.png: the folder no/such does not exist"),
+        (["start", "--ranks", "0"], "--ranks: 0 given, different numbers from 1 on expected"),
+        (["start", "--repeats", "0"], "--repeats: 0 given, at least 1 expected"),
         (["memory", "--iterations", "0"], "--iterations: 0 given, at least 1 expected"),
         (["memory", "NoSuchTask-v0"], "NoSuchTask"),
         (["scaling", "--ranks", "1"], "--ranks: 1 given, a number above 1 expected"),

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from trpo_gail.bench import jobs, memory, overview, scaling, tables, throughput
+from trpo_gail.bench import jobs, memory, overview, scaling, start, tables, throughput
 from trpo_gail.bench.collectives import Spent, TimedWorkers, spent
 from trpo_gail.bench.pictures import picture
 from trpo_gail.bench.throughput import PHASES
@@ -26,8 +27,8 @@ def rank(sample: float = 3.0, waiting: float = 0.5) -> dict[str, Any]:
     others = dict.fromkeys(PHASES[1:], 1.0)
     own = {name: seconds - waiting / 4 for name, seconds in others.items()}
     return {
-        "wall_s": {"sample": sample, **others}, "own_s": {"sample": sample, **own}, "resident_mb": 300 + 10 * sample,
-        "at_start_mb": 200.0, "waiting_s": waiting, "communication_s": 0.2, "messages": 40, "summed_bytes": 4000,
+        "wall_s": {"sample": sample, **others}, "own_s": {"sample": sample, **own}, "resident_mib": 300 + 10 * sample,
+        "at_start_mib": 200.0, "waiting_s": waiting, "communication_s": 0.2, "messages": 40, "summed_bytes": 4000,
     }  # fmt: skip
 
 
@@ -129,6 +130,14 @@ def test_weak_scaling_multiplies_the_totals_and_leaves_each_ranks_work() -> None
     assert grown.d_step == config.d_step
 
 
+def test_small_updates_are_those_that_an_iteration_makes() -> None:
+    config = dataclasses.replace(CONFIG, d_step=4)
+    assert scaling.small_updates(config, 2040.0) == 10 * 4 + 4  # passes times minibatches of 512, and 4
+    assert scaling.small_updates(scaling.grown(config, 2), 4080.0) == 10 * 4 + 4
+    assert scaling.small_updates(dataclasses.replace(config, g_step=3), 3 * 2040.0) == 3 * 10 * 4 + 4
+    assert scaling.small_updates(preset("paper", "Hopper-v4"), 50_000.0) == 1
+
+
 def test_one_rank_comes_first_in_each_turn(measurements: list[Any]) -> None:
     found = scaling.scaling(CONFIG, [1, 2], 1.0, 3)
     assert measurements == [("training", 1, 8), ("training", 2, 8), ("training", 2, 16)] * 3 + [("messages", 2, 8)]
@@ -144,6 +153,7 @@ def test_a_points_seconds_are_an_iterations_and_in_the_mean_over_ranks() -> None
     runs = [run(rank(2.0, 0.4), rank(4.0, 1.2))]
     found = scaling.point("strong", 2, CONFIG, runs, [50.0])
     assert found["iteration_s"] == 5.0 and found["rows"] == 500.0
+    assert found["num_envs"] == 8 and found["small_updates"] == 10 * 1 + CONFIG.d_step
     assert found["own_s"]["sample"] == pytest.approx(1.5)
     assert found["waiting_s"] == pytest.approx(0.4) and found["waiting_share"] == pytest.approx(0.08)
     assert found["communication_s"] == pytest.approx(0.1) and found["messages"] == 20
@@ -156,8 +166,9 @@ def test_a_points_seconds_are_an_iterations_and_in_the_mean_over_ranks() -> None
 def test_memory_is_that_of_the_largest_rank(measurements: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(memory, "measured", lambda *args, **more: run(rank(2.0), rank(4.0)))
     (row,) = memory.memory(CONFIG, [2], [512], 1)["rows"]
-    assert row["peak_mb"] == 340.0 and row["peak_mb_by_rank"] == [320.0, 340.0] and row["at_start_mb"] == 200.0
+    assert row["peak_mib"] == 340.0 and row["peak_mib_by_rank"] == [320.0, 340.0] and row["at_start_mib"] == 200.0
     assert row["timesteps_per_batch"] == 512 and row["seconds_per_iteration"] == 5.0
+    assert row["rows"] == 500.0  # the true number
 
 
 def test_the_overview_keeps_its_names(measurements: list[Any]) -> None:
@@ -167,17 +178,69 @@ def test_the_overview_keeps_its_names(measurements: list[Any]) -> None:
 
 
 @pytest.fixture
-def all_found(measurements: list[Any]) -> Iterator[dict[str, Any]]:
+def starts(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Ranks of every start, 0 for `--help`; each takes a second longer."""
+    asked: list[int] = []
+
+    def took(ranks: int = 0) -> float:
+        asked.append(ranks)
+        return float(len(asked))
+
+    monkeypatch.setattr(start, "help_", took)
+    monkeypatch.setattr(start, "first_iteration", took)
+    return asked
+
+
+def test_starts_take_turns(starts: list[int]) -> None:
+    found = start.start([1, 2], 3)
+    assert starts == [0, 1, 2] * 3
+    assert [(row["what"], row["ranks"]) for row in found["rows"]] == [
+        ("--help", 1), ("first iteration", 1), ("first iteration", 2),
+    ]  # fmt: skip
+    assert found["rows"][0] == {"what": "--help", "ranks": 1, "seconds": 4.0, "all": [1.0, 4.0, 7.0]}
+
+
+@pytest.mark.slow
+def test_a_start_that_fails_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(start, "ENV", "NoSuchTask-v0")
+    with pytest.raises(UserError, match=r"^bench: training on 1 rank\(s\) failed: .*NoSuchTask"):
+        start.first_iteration(1)
+
+
+# ---- the machine -----------------------------------------------------------------------------------------------------
+
+
+def test_how_ranks_wait_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in jobs.waiting_by():
+        monkeypatch.delenv(name)
+    assert jobs.machine()["waiting"] == {}
+    monkeypatch.setenv("MPIR_CVAR_CH4_PROGRESS_THROTTLE", "1")
+    found = {"bench": "start", **jobs.machine(), "repeats": 1, "rows": []}
+    assert found["waiting"] == {"MPIR_CVAR_CH4_PROGRESS_THROTTLE": "1"}
+    assert "ranks wait by MPIR_CVAR_CH4_PROGRESS_THROTTLE=1" in list(tables.lines(found))
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="Linux alone keeps a process on a core")
+def test_a_measurement_in_this_process_keeps_to_one_core_and_gives_the_others_back() -> None:
+    before = os.sched_getaffinity(0)
+    with jobs.on_one_core():
+        assert len(os.sched_getaffinity(0)) == 1
+    assert os.sched_getaffinity(0) == before
+
+
+@pytest.fixture
+def all_found(measurements: list[Any], starts: list[int]) -> Iterator[dict[str, Any]]:
     more = dataclasses.replace(CONFIG, expert=None)
     part: dict[str, Any] = {"width": 64, "rows": 2048, "operations": 1, "ms": 2.0, "products_ms": 1.0, "ratio": 2.0}
     part |= {"part": "critic pass", "products_float64_sums_ms": 1.5, "ratio_float64_sums": 1.3}
-    conversion = {"from": "native", "to": "d4rl", "seconds": 1.0, "megabytes_s": 9.0, "ratio": 0.5, "peak_mb": 90}
+    conversion = {"from": "native", "to": "d4rl", "seconds": 1.0, "megabytes_s": 9.0, "ratio": 0.5, "peak_mib": 90}
     loading = {"rows": 10, "bytes": 100, "h5py_s": 1.0, "load_s": 2.0, "ratio": 0.5}
     return iter(
         [
             throughput.throughput(CONFIG, [1, 2], 1.0, 1),
             scaling.scaling(more, [2, 4], 1.0, 1, [1024, 2048]),
             memory.memory(more, [1, 2], [1024], 1),
+            start.start([1, 2], 2),
             {"bench": "update", "preset": "paper", "observations": 4, "actions": 1, "repeats": 1, **jobs.machine(),
              "parts": [part, part | {"part": "TRPO update"}, part | {"width": 128}]},
             {"bench": "data", **jobs.machine(), "repeats": 1, "loading": loading, "converted_bytes": 100,
@@ -192,6 +255,17 @@ def test_everything_found_is_json_text_and_a_picture(all_found: Iterator[dict[st
         said = list(tables.lines(found))
         assert len(said) > 3 and max(map(len, said)) <= 160
         assert picture(found).startswith(PNG)
+
+
+def test_the_batches_that_were_measured_are_told(measurements: list[Any], starts: list[int]) -> None:
+    found = [
+        scaling.scaling(CONFIG, [2], 1.0, 1, [512, 1024]),
+        memory.memory(CONFIG, [1], [512], 1),
+        start.start([1], 1),
+    ]
+    said = [next(line for line in tables.lines(one) if "preset default" in line) for one in found]
+    for line, batches in zip(said, ("512, 1024", "512", "2048"), strict=True):
+        assert f"batches of {batches} steps" in line
 
 
 def test_columns_of_numbers_stand_to_the_right() -> None:

@@ -6,7 +6,18 @@ import pytest
 import torch
 from torch import nn
 
-from trpo_gail.bench.products import Product, backward, clocked, fisher, forward, operations, penalty, runner, sizes_of
+from trpo_gail.bench.products import (
+    Operands,
+    Product,
+    backward,
+    clocked,
+    fisher,
+    forward,
+    operations,
+    penalty,
+    runner,
+    sizes_of,
+)
 from trpo_gail.networks.mlp import MLP
 
 I, H, O, B = 11, 64, 3, 100
@@ -15,16 +26,16 @@ LAYERS = I * H + H * H + H * O  # weights
 
 
 def test_a_forward_pass_multiplies_each_row_by_each_weight() -> None:
-    assert operations(forward(SIZES, B)) == 2 * B * LAYERS
+    assert operations([forward(SIZES, B)]) == 2 * B * LAYERS
 
 
 def test_a_backward_pass_takes_twice_that_without_the_first_layers_inputs() -> None:
-    assert operations(backward(SIZES, B)) == 2 * B * (2 * LAYERS - I * H)
+    assert operations([backward(SIZES, B)]) == 2 * B * (2 * LAYERS - I * H)
 
 
 def test_a_fisher_product_is_two_forward_passes_and_one_back() -> None:
     twice = 2 * B * (2 * LAYERS - I * H)  # the inputs do not move
-    assert operations(fisher(SIZES, B)) == twice + operations(backward(SIZES, B))
+    assert operations([fisher(SIZES, B)]) == twice + operations([backward(SIZES, B)])
 
 
 def test_the_penalty_goes_to_the_inputs_and_through_that_again() -> None:
@@ -36,7 +47,7 @@ def test_the_penalty_goes_to_the_inputs_and_through_that_again() -> None:
         H * H,  # and what they do to the layer before
         LAYERS + I * H + H * H,  # the sums: a weight of a hidden layer acts twice
     ]
-    assert operations(penalty(SIZES, B)) == 2 * B * sum(by_hand)
+    assert operations([penalty(SIZES, B)]) == 2 * B * sum(by_hand)
 
 
 def test_sizes_are_those_of_the_network(torch_rng: torch.Generator) -> None:
@@ -59,14 +70,33 @@ class Counted(torch.overrides.TorchFunctionMode):
 
 
 @pytest.mark.parametrize("float64_sums", [False, True])
-def test_a_runner_does_the_products_in_blocks_of_rows(float64_sums: bool) -> None:
-    run = runner([Product(1500, 4, 5), Product(1500, 6, 7, sums=True)], float64_sums=float64_sums)
+def test_a_chunk_of_rows_goes_through_a_pass_before_the_next_does(float64_sums: bool) -> None:
+    first, second = [Product(1500, 4, 5), Product(1500, 6, 7, sums=True)], [Product(10, 4, 5)]
+    run = runner([first, second], Operands(), float64_sums=float64_sums)
     with Counted() as counted:
         run()
     sums = torch.float64 if float64_sums else torch.float32
     assert counted.seen == [
-        (1024, 4, 5, torch.float32), (476, 4, 5, torch.float32), (6, 1024, 7, sums), (6, 476, 7, sums),
+        (1024, 4, 5, torch.float32), (6, 1024, 7, sums), (476, 4, 5, torch.float32), (6, 476, 7, sums),
+        (10, 4, 5, torch.float32),
     ]  # fmt: skip
+
+
+def test_operands_are_shared_and_no_larger_with_more_rows() -> None:
+    few, many = Operands(), Operands()
+    for operands, rows, passes in ((few, 2048, 1), (many, 51_200, 10)):
+        runner([fisher(SIZES, rows)] * passes, operands, float64_sums=True)
+    assert 0 < few.bytes == many.bytes < 8_000_000
+
+
+def test_a_result_is_not_written_over_its_operands() -> None:
+    operands = Operands()
+    run = runner([[Product(8, 5, 5)]], operands, float64_sums=False)
+    left, right = (operands(role, rows, 5, torch.float32) for role, rows in (("left", 8), ("right", 5)))
+    before = left.clone()
+    run()
+    assert left.equal(before)
+    torch.testing.assert_close(operands("out", 8, 5, torch.float32), left @ right)
 
 
 def test_a_call_is_repeated_until_it_took_long_enough(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
 from trpo_gail.bench import update as module
@@ -51,6 +53,32 @@ def test_the_whole_update_is_timed_from_the_same_policy() -> None:
     assert not vector.equal(before)
     step.before()
     assert vector.equal(before)
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="Linux alone keeps a process on a core")
+def test_all_is_measured_on_one_core(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[int] = []
+    monkeypatch.setattr(module, "_measured", lambda made, repeats: seen.append(len(os.sched_getaffinity(0))) or [])
+    found = update(preset("default", "Toy"), [64], [8], (5, 2), 1)
+    assert seen == [1] and found["cores"] == len(os.sched_getaffinity(0))
+
+
+def test_products_are_done_once_before_they_are_timed(monkeypatch: pytest.MonkeyPatch) -> None:
+    called: list[str] = []
+
+    def runner(passes: object, operands: object, *, float64_sums: bool) -> object:
+        return lambda: called.append("floor")
+
+    def clocked(call: object, least: float, before: object = None) -> float:
+        called.append("clock")
+        return 1.0
+
+    monkeypatch.setattr(module, "runner", runner)
+    monkeypatch.setattr(module, "clocked", clocked)
+    update(preset("default", "Toy"), [64], [8], (5, 2), 1)
+    clocks = called.index("clock")
+    assert called[:clocks] == ["floor"] * 2 * (len(ALL) - 1)
+    assert called[-2:] == ["floor", "clock"]  # the line search's
 
 
 @pytest.mark.parametrize(

@@ -106,6 +106,7 @@ def completed(tmp_path: Path, *words: str) -> tuple[bool, list[str]]:
         (["completion", ""], ["bash", "zsh", "fish"]),
         (["data", "m"], ["merge"]),
         (["bench", "d"], ["data"]),
+        (["bench", "st"], ["start"]),
         (["train", "--max_"], ["--max_episode_steps", "--max_kl"]),
         (["train", "Hopper-v4", "--generator", ""], ["trpo", "ppo", "none"]),
         (["train", "Hopper-v4", "--generator", "p"], ["ppo"]),

@@ -108,8 +108,8 @@ def training(config: Config, seconds: float, iterations: int, workers: TimedWork
     mine = {
         "wall_s": dict(wall),
         "own_s": workers.pulse.take_seconds(),
-        "resident_mb": resident(),
-        "at_start_mb": at_start,
+        "resident_mib": resident(),
+        "at_start_mib": at_start,
         **dataclasses.asdict(spent(times, workers.rank, workers.summed_bytes)),
     }
     steps = learner.progress.steps - before

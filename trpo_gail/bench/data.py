@@ -116,7 +116,7 @@ def _converting(folder: Path, gigabytes: float) -> Found:
                 "seconds": taken,
                 "megabytes_s": size / 1e6 / taken,
                 "ratio": copy_s / taken,
-                "peak_mb": megabytes,
+                "peak_mib": megabytes,
             }
         )
         if to not in files:

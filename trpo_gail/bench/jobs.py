@@ -9,7 +9,8 @@ import platform
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
 from statistics import median
@@ -25,6 +26,7 @@ from trpo_gail.studies.launch import ONE_THREAD, mpirun
 Found = dict[str, Any]
 What = Literal["raw", "training", "messages"]
 NEVER = 10**12  # steps
+WAITING = ("MPIR_CVAR_", "OMPI_MCA_mpi_yield", "OMP_WAIT_POLICY")  # starts of names
 
 
 def measured(what: What, config: Config, ranks: int, seconds: float = 0.0, iterations: int = 1) -> Found:
@@ -39,10 +41,31 @@ def last_line(command: Sequence[str], what: str) -> str:
     """What a fresh process prints last. Raises UserError if it fails."""
     done = subprocess.run(command, capture_output=True, text=True, env=os.environ | ONE_THREAD)
     if done.returncode:
-        said = [line for line in done.stderr.strip().splitlines() if line.strip()]
-        wrong = next((line for line in said if "Error: " in line), said[-1] if said else f"exit code {done.returncode}")
-        raise UserError(f"bench: {what} failed: {wrong.removeprefix('trpo_gail.errors.UserError: ')}")
-    return done.stdout.strip().splitlines()[-1]
+        raise what_failed(what, done.stderr, done.returncode)
+    if not (printed := done.stdout.strip()):
+        raise UserError(f"bench: {what} printed nothing")
+    return printed.splitlines()[-1]
+
+
+def what_failed(what: str, stderr: str, code: int) -> UserError:
+    """The error of a process that failed, in one line."""
+    said = [line for line in stderr.strip().splitlines() if line.strip()]
+    wrong = next((line for line in said if "Error: " in line), said[-1] if said else f"exit code {code}")
+    return UserError(f"bench: {what} failed: {wrong.removeprefix('trpo_gail.errors.UserError: ')}")
+
+
+@contextmanager
+def on_one_core() -> Iterator[None]:
+    """Keep this process on one core, where the system can: one that moves between cores loses what it holds in a cache."""
+    if not hasattr(os, "sched_setaffinity"):
+        yield
+        return
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(before)})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
 
 
 def endless(config: Config) -> Config:
@@ -109,8 +132,14 @@ def machine() -> Found:
         "cores": len(cores()),
         "processor": _processor(),
         "python": platform.python_version(),
+        "waiting": waiting_by(),
         "versions": {name: found for name in ("trpo_gail", "torch", "numpy", "envpool") if (found := _version(name))},
     }
+
+
+def waiting_by() -> dict[str, str]:
+    """The environment variables that are set and decide how ranks wait for messages: spinning, or asleep."""
+    return {name: value for name, value in sorted(os.environ.items()) if name.startswith(WAITING)}
 
 
 def _version(name: str) -> str | None:

@@ -25,12 +25,13 @@ def memory(config: Config, ranks: Sequence[int], batches: Sequence[int], iterati
 
 def _row(config: Config, ranks: int, iterations: int) -> Found:
     run = measured("training", config, ranks, iterations=iterations)
-    peaks = [rank["resident_mb"] for rank in run["ranks"]]
+    peaks = [rank["resident_mib"] for rank in run["ranks"]]
     return {
         "timesteps_per_batch": config.timesteps_per_batch,
+        "rows": run["steps"] / run["iterations"],  # more, if batches are of whole episodes
         "ranks": ranks,
-        "at_start_mb": max(rank["at_start_mb"] for rank in run["ranks"]),
-        "peak_mb": max(peaks),
-        "peak_mb_by_rank": peaks,
+        "at_start_mib": max(rank["at_start_mib"] for rank in run["ranks"]),
+        "peak_mib": max(peaks),
+        "peak_mib_by_rank": peaks,
         "seconds_per_iteration": run["seconds"] / run["iterations"],
     }

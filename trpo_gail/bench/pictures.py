@@ -88,9 +88,17 @@ def _scaling(found: Found) -> Any:
 
 def _memory(found: Found) -> Any:
     figure, (axes,) = style.grid(1, 1, 0.4 * len(found["rows"]) + 1.4)
-    names = [f"{row['timesteps_per_batch']:,} rows, {row['ranks']} rank(s)" for row in found["rows"]]
-    _bars(axes, names, [row["peak_mb"] for row in found["rows"]], "most megabytes resident in a rank")
+    names = [f"{row['rows']:,.0f} rows, {row['ranks']} rank(s)" for row in found["rows"]]
+    _bars(axes, names, [row["peak_mib"] for row in found["rows"]], "most MiB resident in a rank")
     style.title(axes, f"{found['env']}, preset {found['preset']}")
+    return figure
+
+
+def _start(found: Found) -> Any:
+    figure, (axes,) = style.grid(1, 1, 0.4 * len(found["rows"]) + 1.4)
+    names = [f"{row['what']}, {row['ranks']} rank(s)" for row in found["rows"]]
+    _bars(axes, names, [row["seconds"] for row in found["rows"]], "seconds")
+    style.title(axes, f"start, {found['env']}")
     return figure
 
 
@@ -108,5 +116,6 @@ DRAWINGS: dict[str, Callable[[Found], Any]] = {
     "update": _update,
     "scaling": _scaling,
     "memory": _memory,
+    "start": _start,
     "data": _data,
 }

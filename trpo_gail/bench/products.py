@@ -1,7 +1,8 @@
 """The matrix products of an update alone: what it would take if nothing else were done.
 
-Products have the shapes that a multi-layer perceptron gives them, and take as many rows at a time as the networks do. Those
-that sum over rows are done in the network's own precision or, as the updates do them, in float64.
+Products have the shapes that a multi-layer perceptron gives them. As in the updates, a chunk of rows goes through all
+products of a pass before the next chunk does, so that it stays in the processor's cache. Products that sum over rows are
+done in the network's own precision or, as the updates do them, in float64.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from typing import cast
 
@@ -28,6 +30,9 @@ class Product:
     left: int
     right: int
     sums: bool = False
+
+
+Pass = Sequence[Product]  # of the same rows; the next pass needs the results of all of them
 
 
 def sizes_of(net: nn.Module) -> list[int]:
@@ -64,17 +69,34 @@ def penalty(sizes: Sizes, rows: int) -> list[Product]:
     return forward(sizes, rows) + to_inputs + again + sums + sums[:-1]
 
 
-def operations(products: Sequence[Product]) -> int:
+def operations(passes: Sequence[Pass]) -> int:
     """Multiplications and additions."""
-    return sum(2 * p.rows * p.left * p.right for p in products)
+    return sum(2 * p.rows * p.left * p.right for products in passes for p in products)
 
 
-def runner(products: Sequence[Product], *, float64_sums: bool) -> Callable[[], None]:
-    """A function that does all of them, on operands that are there already."""
-    rng = torch.Generator().manual_seed(0)
-    made = [
-        _one(product, torch.float64 if float64_sums and product.sums else torch.float32, rng) for product in products
-    ]
+class Operands:
+    """Random matrices of a chunk of rows, one for each role, shape and precision. All products share them: they need little
+    memory however many rows there are, and stay in the cache, so nothing can be faster."""
+
+    def __init__(self) -> None:
+        self._held: dict[tuple[str, int, int, torch.dtype], Tensor] = {}
+        self._rng = torch.Generator().manual_seed(0)
+
+    def __call__(self, role: str, rows: int, columns: int, dtype: torch.dtype) -> Tensor:
+        key = role, rows, columns, dtype
+        if key not in self._held:
+            self._held[key] = torch.randn(rows, columns, generator=self._rng).to(dtype)
+        return self._held[key]
+
+    @property
+    def bytes(self) -> int:
+        """Of all that are there."""
+        return sum(matrix.nbytes for matrix in self._held.values())
+
+
+def runner(passes: Sequence[Pass], operands: Operands, *, float64_sums: bool) -> Callable[[], None]:
+    """A function that does all of them, chunk by chunk, on operands that are there already."""
+    made = [one for products in passes for one in _pass(products, operands, float64_sums)]
 
     def run() -> None:
         for one in made:
@@ -83,30 +105,23 @@ def runner(products: Sequence[Product], *, float64_sums: bool) -> Callable[[], N
     return run
 
 
-def _one(product: Product, dtype: torch.dtype, rng: torch.Generator) -> Callable[[], None]:
-    def random(*shape: int) -> Tensor:
-        return torch.randn(*shape, generator=rng).to(dtype)
+def _pass(products: Pass, operands: Operands, float64_sums: bool) -> Iterator[Callable[[], object]]:
+    (rows,) = {product.rows for product in products}
+    most = row_chunk(torch.empty(0))
+    for start in range(0, rows, most):
+        for product in products:
+            yield _one(product, min(most, rows - start), operands, float64_sums)
 
-    left = random(product.rows, product.left)
-    most = row_chunk(left)
+
+def _one(product: Product, rows: int, operands: Operands, float64_sums: bool) -> Callable[[], object]:
+    """A product of a chunk of so many rows."""
+    dtype = torch.float64 if float64_sums and product.sums else torch.float32
+    left = operands("left", rows, product.left, dtype)
     if product.sums:
-        right, into = random(product.rows, product.right), torch.zeros(product.left, product.right, dtype=dtype)
-        chunks = [*zip(left.split(most), right.split(most), strict=True)]
-
-        def summed() -> None:
-            for a, b in chunks:
-                into.addmm_(a.T, b, beta=0.0)
-
-        return summed
-    right = random(product.left, product.right)
-    out = torch.empty(product.rows, product.right, dtype=dtype)
-    parts = [*zip(left.split(most), out.split(most), strict=True)]
-
-    def multiplied() -> None:
-        for a, c in parts:
-            torch.mm(a, right, out=c)
-
-    return multiplied
+        right = operands("right", rows, product.right, dtype)
+        return partial(operands("sum", product.left, product.right, dtype).addmm_, left.T, right, beta=0.0)
+    right, out = (operands(role, n, product.right, dtype) for role, n in (("right", product.left), ("out", rows)))
+    return partial(torch.mm, left, right, out=out)
 
 
 def clocked(call: Callable[[], object], least: float, before: Callable[[], object] = lambda: None) -> float:

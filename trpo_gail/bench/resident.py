@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 def resident() -> int:
-    """The most megabytes that were resident in this process."""
+    """The most MiB that were resident in this process."""
     try:
         lines = Path("/proc/self/status").read_text().splitlines()
         return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM:")) >> 10

@@ -49,6 +49,14 @@ def grown(config: Config, ranks: int) -> Config:
     )
 
 
+def small_updates(config: Config, rows: float) -> int:
+    """Of an iteration with so many rows in all: minibatches of the critic and updates of the discriminator. Each costs a rank
+    something that does not depend on its rows."""
+    critic, batches = config.critic, max(1, round(rows / config.g_step / config.critic.vf_batch_size))
+    passes = critic.vf_iters if critic.fit == "adam" else 0
+    return config.g_step * passes * batches + config.d_step
+
+
 def _points(made: Sequence[Case], seconds: float, repeats: int) -> list[Found]:
     def measurement(case: Case) -> Callable[[], Any]:
         return lambda: measured("training", case[2], case[1], seconds)
@@ -67,13 +75,15 @@ def point(kind: str, ranks: int, config: Config, runs: Sequence[Found], alone: S
 
     rates, iteration_s = [run["steps_s"] for run in runs], median(run["seconds"] / run["iterations"] for run in runs)
     times = median(rate / one for rate, one in zip(rates, alone, strict=True))
+    rows = median(run["steps"] / run["iterations"] for run in runs)
     communication, waiting = each(lambda rank: rank["communication_s"]), each(lambda rank: rank["waiting_s"])
     return {
         "kind": kind,
         "ranks": ranks,
         "num_envs": config.num_envs,
         "timesteps_per_batch": config.timesteps_per_batch,
-        "rows": median(run["steps"] / run["iterations"] for run in runs),
+        "rows": rows,
+        "small_updates": small_updates(config, rows),
         "steps_s": median(rates),
         "times_one": times,
         "efficiency": times / ranks,

@@ -11,12 +11,21 @@ def lines(found: Found) -> Iterator[str]:
     """The lines of what one of the subcommands found."""
     versions = ", ".join(f"{name} {version}" for name, version in found["versions"].items())
     yield f"{found['cores']} core(s) of {found['processor']}, Python {found['python']}, {versions}"
+    if found["waiting"]:
+        yield "ranks wait by " + ", ".join(f"{name}={value}" for name, value in found["waiting"].items())
     if "env" in found:
         yield (
             f"{found['env']}, preset {found['preset']}, {found['num_envs']} environments, batches of "
-            f"{found['timesteps_per_batch']} steps, expert rows of {found['demonstrations']}"
+            f"{_batches(found)} steps, expert rows of {found['demonstrations']}"
         )
     yield from LINES[found["bench"]](found)
+
+
+def _batches(found: Found) -> str:
+    """Those that were measured, of one rank if their size grows with the ranks."""
+    rows = [row for row in found.get("points") or found.get("rows") or () if row.get("kind", "one") == "one"]
+    sizes = dict.fromkeys(row["timesteps_per_batch"] for row in rows if "timesteps_per_batch" in row)
+    return ", ".join(map(str, sizes or [found["timesteps_per_batch"]]))
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> Iterator[str]:
@@ -103,11 +112,26 @@ def _memory(found: Found) -> Iterator[str]:
     yield f"the most that was resident, after {found['iterations'] + 1} iterations"
     yield ""
     yield from table(
-        ["batch", "ranks", "MB before training", "MB", "seconds an iteration"],
+        ["batch", "rows", "ranks", "MiB before training", "MiB", "seconds an iteration"],
         [
-            [row["timesteps_per_batch"], row["ranks"], row["at_start_mb"], row["peak_mb"], row["seconds_per_iteration"]]
+            [
+                row["timesteps_per_batch"],
+                round(row["rows"]),
+                row["ranks"],
+                row["at_start_mib"],
+                row["peak_mib"],
+                row["seconds_per_iteration"],
+            ]
             for row in found["rows"]
         ],
+    )
+
+
+def _start(found: Found) -> Iterator[str]:
+    yield f"medians of {found['repeats']} turns, from the command on"
+    yield ""
+    yield from table(
+        ["until", "ranks", "seconds"], [[row["what"], row["ranks"], row["seconds"]] for row in found["rows"]]
     )
 
 
@@ -120,9 +144,9 @@ def _data(found: Found) -> Iterator[str]:
     yield f"conversions of a native file of {found['converted_bytes'] / 1e6:,.3g} MB"
     yield ""
     yield from table(
-        ["from", "to", "seconds", "MB/s", "of h5py's copying", "MB resident"],
+        ["from", "to", "seconds", "MB/s", "of h5py's copying", "MiB resident"],
         [
-            [row["from"], row["to"], row["seconds"], row["megabytes_s"], row["ratio"], row["peak_mb"]]
+            [row["from"], row["to"], row["seconds"], row["megabytes_s"], row["ratio"], row["peak_mib"]]
             for row in found["conversions"]
         ],
     )
@@ -133,5 +157,6 @@ LINES: dict[str, Callable[[Found], Iterator[str]]] = {
     "update": _update,
     "scaling": _scaling,
     "memory": _memory,
+    "start": _start,
     "data": _data,
 }

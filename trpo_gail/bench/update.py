@@ -13,8 +13,8 @@ import torch
 
 from trpo_gail.adversaries.discriminator import Discriminator
 from trpo_gail.bench import products
-from trpo_gail.bench.jobs import Found, machine
-from trpo_gail.bench.products import Product, clocked, runner, sizes_of
+from trpo_gail.bench.jobs import Found, machine, on_one_core
+from trpo_gail.bench.products import Operands, Pass, clocked, runner, sizes_of
 from trpo_gail.bench.toys import Toy, toy
 from trpo_gail.config.tree import Config, CriticConfig
 from trpo_gail.errors import UserError
@@ -32,7 +32,7 @@ class Part:
     """A part of an update; what it returns does not matter. `updates`: of this many, its time is divided by them."""
 
     call: Callable[[], Any]
-    products: list[Product]
+    passes: Sequence[Pass]
     updates: int = 1
     before: Callable[[], Any] = lambda: None  # not counted
 
@@ -40,15 +40,16 @@ class Part:
 def update(
     config: Config, batches: Sequence[int], widths: Sequence[int], sizes: tuple[int, int], repeats: int
 ) -> Found:
-    """Measure on one core, on random rows with `sizes` numbers in an observation and an action; prints nothing. Raises
-    UserError."""
+    """Measure in this process, on one core, on random rows with `sizes` numbers in an observation and an action; prints
+    nothing. Raises UserError."""
     _check(config, batches, widths, sizes, repeats)
     torch.set_num_threads(1)
     rows = []
-    for width in widths:
-        for batch in batches:
-            made = toy(of_width(config, width, batch), *sizes)
-            rows += [{"width": width, "rows": made.rows.total, **row} for row in _measured(made, repeats)]
+    with on_one_core():
+        for width in widths:
+            for batch in batches:
+                made = toy(of_width(config, width, batch), *sizes)
+                rows += [{"width": width, "rows": made.rows.total, **row} for row in _measured(made, repeats)]
     about = {"preset": config.preset, "observations": sizes[0], "actions": sizes[1], "repeats": repeats, **machine()}
     return {"bench": "update", **about, "parts": rows}
 
@@ -93,13 +94,16 @@ def of_width(config: Config, width: int, rows: int) -> Config:
 
 def _measured(made: Toy, repeats: int) -> list[Found]:
     """A row per part. Parts and their products take turns."""
-    named = parts(made)
+    named, operands = parts(made), Operands()
     floors = {
-        name: [runner(part.products, float64_sums=double) for double in (False, True)] for name, part in named.items()
+        name: [runner(part.passes, operands, float64_sums=double) for double in (False, True)]
+        for name, part in named.items()
     }
-    for part in named.values():  # caches and lazy imports
+    for name, part in named.items():  # caches and lazy imports, of both
         part.before()
         part.call()
+        for floor in floors[name]:
+            floor()
     times: dict[str, list[tuple[float, float, float]]] = {name: [] for name in named}
     for _ in range(repeats):
         for name, part in named.items():
@@ -107,7 +111,7 @@ def _measured(made: Toy, repeats: int) -> list[Found]:
             single, double = (clocked(floor, LEAST_S) for floor in floors[name])
             times[name].append((own / part.updates, single / part.updates, double / part.updates))
     rows = {name: _row(name, named[name], taken) for name, taken in times.items()}
-    return [*rows.values(), _line_search(made, times)]
+    return [*rows.values(), _line_search(made, operands, times)]
 
 
 def _row(name: str, part: Part, times: Sequence[tuple[float, float, float]]) -> Found:
@@ -118,18 +122,20 @@ def _row(name: str, part: Part, times: Sequence[tuple[float, float, float]]) -> 
         "products_float64_sums_ms": median(double for _, _, double in times),
         "ratio": median(own / single for own, single, _ in times),
         "ratio_float64_sums": median(own / double for own, _, double in times),
-        "operations": products.operations(part.products) // part.updates,
+        "operations": products.operations(part.passes) // part.updates,
     }
 
 
-def _line_search(made: Toy, times: dict[str, list[tuple[float, float, float]]]) -> Found:
+def _line_search(made: Toy, operands: Operands, times: dict[str, list[tuple[float, float, float]]]) -> Found:
     """What is left of a TRPO update besides gradient and Fisher products: by the difference of times of one turn."""
     taken = made.config.trpo.cg_iters
     turns = zip(times[STEP], times[GRADIENT], times[SET_UP], times[FISHER], strict=True)
     left = [step[0] - gradient[0] - set_up[0] - taken * fisher[0] for step, gradient, set_up, fisher in turns]
-    floor = products.forward(_sizes(made.learner.policy.net), made.rows.total)
-    single = median(clocked(runner(floor, float64_sums=False), LEAST_S) for _ in left)
-    return _row(SEARCH, Part(lambda: None, floor), [(own, single, single) for own in left])
+    once = [products.forward(_sizes(made.learner.policy.net), made.rows.total)]
+    floor = runner(once, operands, float64_sums=False)
+    floor()
+    single = median(clocked(floor, LEAST_S) for _ in left)
+    return _row(SEARCH, Part(lambda: None, once), [(own, single, single) for own in left])
 
 
 # ---- the parts -------------------------------------------------------------------------------------------------------
@@ -162,11 +168,11 @@ def _of_policy(made: Toy) -> dict[str, Part]:
     start, product, v = vector.clone(), fisher_product(policy, trpo.flat, z), torch.randn_like(vector)
     gradient = products.forward(sizes, count) + products.backward(sizes, count)
     set_up, fisher = products.forward(sizes, len(z)), products.fisher(sizes, len(z))
-    step = gradient + set_up + cfg.cg_iters * fisher + products.forward(sizes, count)
+    step = [gradient, set_up, *[fisher] * cfg.cg_iters, products.forward(sizes, count)]
     return {
-        GRADIENT: Part(lambda: trpo.rest(made.batch), gradient),
-        SET_UP: Part(lambda: fisher_product(policy, trpo.flat, z), set_up),
-        FISHER: Part(lambda: product(v), fisher),
+        GRADIENT: Part(lambda: trpo.rest(made.batch), [gradient]),
+        SET_UP: Part(lambda: fisher_product(policy, trpo.flat, z), [set_up]),
+        FISHER: Part(lambda: product(v), [fisher]),
         STEP: Part(lambda: trpo.step(made.batch, _rng()), step, before=lambda: vector.copy_(start)),
     }
 
@@ -178,26 +184,26 @@ def _of_critic(made: Toy) -> Part:
     if cfg.fit == "natural-gradient":
         return Part(lambda: critic.fit(made.batch, _rng()), _natural(cfg, sizes, count))
     minibatches = _parts(count, max(1, round(count / cfg.vf_batch_size)))
-    once = [p for rows in minibatches for p in products.forward(sizes, rows) + products.backward(sizes, rows)]
+    once = [products.forward(sizes, rows) + products.backward(sizes, rows) for rows in minibatches]
     return Part(lambda: critic.fit(made.batch, _rng()), cfg.vf_iters * once, cfg.vf_iters)
 
 
-def _natural(cfg: CriticConfig, sizes: Sequence[int], count: int) -> list[Product]:
+def _natural(cfg: CriticConfig, sizes: Sequence[int], count: int) -> list[Pass]:
     step, some = cfg.natural_gradient, max(1, count // cfg.natural_gradient.fvp_subsample)
     gradient = products.forward(sizes, count) + products.backward(sizes, count)
-    curvature = products.forward(sizes, some) + step.cg_iters * products.fisher(sizes, some)
-    return gradient + curvature + products.forward(sizes, count)
+    curvature = [products.forward(sizes, some), *[products.fisher(sizes, some)] * step.cg_iters]
+    return [gradient, *curvature, products.forward(sizes, count)]
 
 
 def _of_discriminator(made: Toy) -> Part:
     """An update, with its share of what a fit does once."""
     adversary = cast("Discriminator", made.learner.adversary)
     sizes, taken = _sizes(adversary.network.net), made.config.d_step
-    found: list[Product] = []
+    found: list[Pass] = []
     for rows in _parts(made.rows.total, taken):  # of the learner, and as many of the expert
-        found += products.forward(sizes, 2 * rows) + products.backward(sizes, 2 * rows)
+        found.append(products.forward(sizes, 2 * rows) + products.backward(sizes, 2 * rows))
         if adversary.config.gradient_penalty:
-            found += products.penalty(sizes, rows)
+            found.append(products.penalty(sizes, rows))
     return Part(lambda: adversary.fit(made.seen, _rng()), found, taken)
 
 

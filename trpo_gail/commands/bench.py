@@ -4,6 +4,7 @@ trpo-gail bench throughput Hopper-v4 --ranks 1 2
 trpo-gail bench update --batches 2048 50000 --widths 64 256
 trpo-gail bench scaling Hopper-v4 --ranks 2 4 8
 trpo-gail bench memory Humanoid-v4 --preset paper
+trpo-gail bench start
 trpo-gail bench data
 """
 
@@ -103,6 +104,14 @@ class _Memory(_Output, _Task):
 
 
 @dataclass(frozen=True)
+class _Start(_Output):
+    ranks: tuple[int, ...] = (1, 2)
+    """Numbers of ranks on which the first iteration of CartPole-v1 is waited for."""
+    repeats: int = 5
+    """Number of measurements of each kind, which take turns; medians are printed."""
+
+
+@dataclass(frozen=True)
 class _Update(_Output):
     preset: PresetName = "default"
     """Set of defaults whose updates are timed."""
@@ -136,6 +145,7 @@ FLAGS: dict[str, type] = {
     "bench update": _Update,
     "bench scaling": _Scaling,
     "bench memory": _Memory,
+    "bench start": _Start,
     "bench data": _Data,
 }
 
@@ -229,6 +239,12 @@ def _memory(given: _Memory) -> Found:
     return memory(_of(given), given.ranks, given.batches, given.iterations)
 
 
+def _start(given: _Start) -> Found:
+    from trpo_gail.bench.start import start
+
+    return start(given.ranks, given.repeats)
+
+
 def _data(given: _Data) -> Found:
     from trpo_gail.bench.data import bench_data
 
@@ -240,5 +256,6 @@ _MEASUREMENTS: dict[str, Callable[[Any], Found]] = {
     "bench update": _update,
     "bench scaling": _scaling,
     "bench memory": _memory,
+    "bench start": _start,
     "bench data": _data,
 }
