@@ -5,7 +5,7 @@
 #   . .venv/bin/activate; scripts/slurm/try.sh [LOG]        the log; results/faults/slurm.log by default
 #
 # Four jobs: the ranks of train.sbatch get SIGUSR1 as soon as they start; they get SIGTERM, as if preempted, once there is
-# a checkpoint; train.sbatch hits its time limit (ITERATIONS=220 must last for two limits at least; set more on a fast
+# a checkpoint; train.sbatch hits its time limit (ITERATIONS=2200 must last for two limits at least; set more on a fast
 # machine); paper.sbatch is an array of two tasks that hit theirs (CELLS: the arguments of `trpo-gail paper run`).
 # TRIES="start preempt limit array" names those to run. A job may take MOST_MINUTES (60). The whole has not been run in
 # one call yet: results/faults/README.md says what has.
@@ -18,7 +18,7 @@ set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 log=$(realpath -m "${1:-$here/results/faults/slurm.log}")
-iterations=${ITERATIONS:-220}
+iterations=${ITERATIONS:-2200}
 read -ra cells <<<"${CELLS:---task cartpole --algorithm bc --trajectories 1 --seeds 0 1 2 3 4 5}"
 tiny=(--num_envs 2 --timesteps_per_batch 512 --final_episodes 2 --eval_every 0 --policy.hidden_sizes 16
     --critic.hidden_sizes 16 --discriminator.hidden_sizes 16 --quiet)
