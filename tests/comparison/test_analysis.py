@@ -84,7 +84,11 @@ def test_differences_from_the_first() -> None:
 def test_a_bar_is_held_by_the_last_three_evaluations(returns: list[float], reached: bool, held: bool) -> None:
     run = result("a", "easy", 0, 0.0)
     count = len(returns)
-    curve = {"steps": list(range(1, count + 1)), "return_mean": returns, "wall_s": [1.0] * count}
+    curve: dict[str, list[float]] = {
+        "steps": list(range(1, count + 1)),
+        "return_mean": returns,
+        "wall_s": [1.0] * count,
+    }
     [row] = analyse(plan("easy"), [dataclasses.replace(run, curve=curve)]).rows
     assert (row.reached, row.held) == (reached, held)
 

@@ -18,10 +18,10 @@ parallel.EXIT_S = 2.0
 call, stops = parallel._all_came, sys.argv.pop(1) == "stops"
 
 
-def stopped(*given: Any) -> bool:
+def stopped(comm: Any, seconds: float) -> bool:
     """It stops itself, and never calls."""
     os.kill(os.getpid(), signal.SIGSTOP)
-    return call(*given)
+    return call(comm, seconds)
 
 
 if stops and (launched() or (0,))[0] == 0:
