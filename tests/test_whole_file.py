@@ -108,6 +108,7 @@ def test_nobody_else_replaces_a_file() -> None:
         "os.replace(other, other.with_name",
         "buffering=0",
         "archive.open(member",  # within a block of `replacing`
+        'bench/start.py: with open(log, "wb")',  # in a temporary folder
         'with whole_file.replacing(file) as part, open(part, "wb")',
         # A folder is written under another name, and replaces the one before as a whole.
         "exports/push.py: os.replace(folder, old)",
