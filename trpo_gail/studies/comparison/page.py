@@ -162,8 +162,9 @@ def _differences(found: Analysis) -> Section:
     first = found.plan.contestants[0].name
     text = (
         f"The mean score of a contestant minus that of {first}, with its 95 % interval: over tasks, the mean of their "
-        "differences. p is of a two-sided permutation test on the runs of a task. It is significant if it is so among all "
-        "contestants on the task together (Holm, 5 %). From five runs each, p is at least 0.008, from three at least 0.1."
+        "differences. p is of a two-sided permutation test on the runs of a task. The last column says whether it is "
+        "significant at 5 % after Holm's correction for all contestants on the task. Five runs each cannot give a p below "
+        "0.008, three runs each none below 0.1."
     )
     rows: list[list[Cell]] = [
         [_env(d.env), d.contestant, *_estimate(d.score), d.p, {None: None, True: "yes", False: "no"}[d.certain]]
@@ -177,7 +178,7 @@ def _near(found: Analysis) -> Section:
     text = (
         f"The first periodic evaluation with a score of at least {NEAR}. The median is over the runs with a result, those "
         "that never came there counting as later than the others; a dash where it is one of them. A run has held it if its "
-        f"last {LAST} evaluations are there."
+        f"last {LAST} evaluations all have that score."
     )
     rows: list[list[Cell]] = [
         [

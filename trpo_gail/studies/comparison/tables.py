@@ -102,15 +102,8 @@ def _differences(found: Analysis) -> Iterable[Cells]:
     first = found.plan.contestants[0].name
     yield "contestant", "env", f"score_above_{first}", "low", "high", "p", "significant_by_holm"
     for d in found.differences:
-        yield (
-            d.contestant,
-            d.env,
-            d.score.value,
-            d.score.low,
-            d.score.high,
-            d.p,
-            None if d.certain is None else int(d.certain),
-        )
+        certain = None if d.certain is None else int(d.certain)
+        yield d.contestant, d.env, d.score.value, d.score.low, d.score.high, d.p, certain
 
 
 def _times(found: Analysis) -> Iterable[Cells]:
