@@ -170,9 +170,9 @@ def on_terms(terms: Terms) -> dict[str, Any]:
 
 def bar_of(expert: Demonstrations, file: str) -> float:
     """95 % of the mean return of the trajectories that are given, whatever else their file holds. Raises UserError."""
-    if expert.episode_returns is None:
+    mean = expert.given_return_mean
+    if mean is None:
         raise UserError(f"--expert: {file} holds no rewards, so the expert's return is unknown")
-    mean = float(expert.episode_returns.mean())
     if mean <= 0:
         raise UserError(f"--expert: the mean return is {mean:g}; a share of it says something if it is above 0")
     return NEAR * mean

@@ -42,8 +42,8 @@ def row(folder: Path, bar: float | None = None) -> dict[str, Any]:
     """One run's line."""
     summary = read_json(folder / "summary.json")
     demonstrations = given(read_json(folder / "config.json")["config"])
-    if demonstrations and demonstrations.episode_returns is not None:
-        summary["expert_return_mean"] = float(demonstrations.episode_returns.mean())
+    if demonstrations and (mean := demonstrations.given_return_mean) is not None:
+        summary["expert_return_mean"] = mean
         summary["scaled_score"] = scaled_score(
             summary["return_mean"], summary["expert_return_mean"], summary["random_return_mean"]
         )

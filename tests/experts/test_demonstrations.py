@@ -133,6 +133,15 @@ def test_a_selection_of_a_selection(demonstrations: Demonstrations) -> None:
         assert data.subsample == 2 and data.ends == demonstrations.ends
 
 
+def test_a_learner_is_judged_by_the_episodes_that_it_is_given(demonstrations: Demonstrations) -> None:
+    """And an unfinished one counts in no mean. The returns are 3, 2 and 4."""
+    assert demonstrations.given_return_mean == 3.0
+    two = demonstrations.select(2)
+    assert (two.given_return_mean, two.return_mean) == (2.5, 3.0)
+    assert replace(demonstrations, unfinished=True).given_return_mean == 2.5
+    assert replace(two, episode_returns=None).given_return_mean is None
+
+
 def test_all_rows_are_not_copied(demonstrations: Demonstrations) -> None:
     assert demonstrations.select().observations is demonstrations.observations
     assert load(demonstrations).observations is demonstrations.observations

@@ -253,8 +253,7 @@ def _tasks(given: _Arguments, epoch: int, common: tuple[str, ...], named: Sequen
     tasks = []
     for k, (env, file, flags) in enumerate(zip(given.env, given.expert, own, strict=True)):
         data = load(file, trajectories[k], subsample[k])
-        returns = data.finished_returns  # of the trajectories that are given, by which a learner is to be judged
-        mean = data.return_mean if returns is None else float(returns.mean())
+        mean = data.return_mean if data.given_return_mean is None else data.given_return_mean
         if mean is None:
             raise UserError(
                 f"--expert: {file} holds no rewards of a finished episode, so the expert's return and the scores are unknown"

@@ -166,6 +166,12 @@ class Demonstrations:
             return None
         return self.episode_returns[: self.finished]
 
+    @property
+    def given_return_mean(self) -> float | None:
+        """Of the finished episodes kept, by which a learner of them is to be judged; None if it is not known."""
+        returns = self.finished_returns
+        return None if returns is None else float(returns.mean())
+
     # --- What a learner is given ----------------------------------------------------------------------------------
 
     def select(self, trajectories: int | None = None, subsample: int = 1) -> Demonstrations:
