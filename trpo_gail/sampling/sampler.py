@@ -51,7 +51,7 @@ class Sampler:
         self.give_up: Callable[[], bool] = never  # called with whole episodes, and in a replay
         self._rule = rule_of(config.success)
         self._position: Position | None = None
-        self._actions: list[np.ndarray] = []  # [N, A] or [N] each, since the last restart
+        self._actions: list[np.ndarray] = []  # [T, N, ...], a batch each, since the last restart
 
     @property
     def horizon(self) -> int:
@@ -101,9 +101,9 @@ class Sampler:
             noise = draw_noise(
                 actor.noise_kind, actor.noise_size, self.horizon, cfg.seed, TRAIN_NOISE, self.batches, self.envs
             )
-            self.cut_episodes += self._stagger(len(self._actions) // self.horizon)
+            self.cut_episodes += self._stagger(len(self._actions))
             rollout, episodes = collect_steps(self.env, self._position, actor, noise)
-            self._actions.extend(rollout.actions)
+            self._actions.append(rollout.actions)
         else:
             rollout, episodes = self._whole_episodes(actor)
         self.reach = watched.check(rollout)
@@ -125,7 +125,7 @@ class Sampler:
 
     def state_dict(self) -> dict[str, Any]:
         """The global state. A collective."""
-        actions = np.stack(self._actions) if self._actions else None  # [T, N, ...]
+        actions = np.concatenate(self._actions) if self._actions else None
         parts = [p for p in self.workers.gather(actions) if p is not None]
         paid = np.concatenate(self.workers.gather(self.paid.unfinished)) if self.config.sampling == "steps" else None
         return {
@@ -152,13 +152,13 @@ class Sampler:
         if state["actions"] is not None:
             own = state["actions"][:, self.envs.start : self.envs.stop]
             assert self._position is not None
-            for batch, actions in enumerate(own.reshape(-1, self.horizon, *own.shape[1:])):
+            self._actions = list(own.reshape(-1, self.horizon, *own.shape[1:]))
+            for batch, actions in enumerate(self._actions):
                 if self.give_up():
                     break
                 self.workers.pulse.moves += 1
                 self._stagger(batch)
                 collect_steps(self.env, self._position, _Replay(actions), np.zeros((*actions.shape[:2], 0)))
-            self._actions = list(own)
 
 
 class _Replay:
