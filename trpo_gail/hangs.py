@@ -221,7 +221,6 @@ class Watch:
         text = f"trpo-gail: {'; '.join(ranks[:2])}{more}; all ranks end; {self._pulse.note}\n"
         with suppress(OSError, ValueError, AttributeError):  # whatever becomes of the line, the ranks end
             os.write(sys.__stderr__.fileno(), text.encode(errors="replace"))  # type: ignore[union-attr]
-        time.sleep(BEAT_S / 2)
         threading.Thread(target=self._end_all, args=(1,), daemon=True).start()
         time.sleep(END_S)
         os.kill(os.getpid(), signal.SIGKILL)

@@ -36,7 +36,7 @@ T = TypeVar("T")
 LEAVE_S = 2.0  # seconds that the other ranks have to reach an error, too
 MPI_START_S = 60.0  # the least that ranks may differ in their start, since a busy disk reads the libraries for minutes
 EXIT_S = 60.0  # seconds that ranks may be apart at the end of their work, and that Python has to end one
-FORWARD_S = 0.3  # seconds that a launcher has to pass a rank's last line on, before it must kill
+FORWARD_S = 0.5  # seconds that a launcher has to pass a rank's last line on, before all ranks are ended
 
 
 def cores() -> set[int]:
@@ -45,12 +45,17 @@ def cores() -> set[int]:
     return told(0) if told else set(range(os.cpu_count() or 1))
 
 
-def end_all(code: int) -> None:
-    """End all ranks, this one too, with an exit code. Starts MPI if necessary, since the others are or will be in
-    MPI."""
+def end_all(code: int, text: str = "") -> None:
+    """Print a text, and end all ranks, this one too, with an exit code, once the launcher had time to pass on what was
+    printed. Starts MPI if necessary, since the others are or will be in MPI."""
     from mpi4py import MPI
 
-    MPI.COMM_WORLD.Abort(code)
+    try:
+        if text:
+            print(text, file=sys.stderr, flush=True)
+        time.sleep(FORWARD_S)
+    finally:  # a stderr that cannot be written, or a signal, must not leave the others waiting
+        MPI.COMM_WORLD.Abort(code)
 
 
 @functools.cache
@@ -155,11 +160,7 @@ class Workers:
         the returned exit code. Otherwise this rank prints its own error, and the launcher ends the others at once.
         """
         if self.size > 1 and not _all_came(self._leaving, LEAVE_S):  # the others may be busy: do not wait for them
-            try:
-                print(f"[rank {self.rank}] {text}", file=sys.stderr, flush=True)
-                time.sleep(FORWARD_S)
-            finally:  # a stderr that cannot be written must not leave the others waiting
-                self.comm.Abort(code)
+            end_all(code, f"[rank {self.rank}] {text}")
         ends = self._leaving.allgather((text, code)) if self.size > 1 else [(text, code)]
         if self.main:
             for told in dict.fromkeys(told for told, _ in ends if told):
@@ -205,8 +206,7 @@ class Workers:
                 self.comm.Barrier()
         if not _all_came(self.comm, EXIT_S):  # afterwards nobody sends any more
             text = f"rank {self.rank} on {self.host_of[self.rank]} waits for others at the end"
-            print(f"trpo-gail: {text} (not all came within {EXIT_S:.0f} s); all ranks end", file=sys.stderr, flush=True)
-            end_all(1)
+            end_all(1, f"trpo-gail: {text} (not all came within {EXIT_S:.0f} s); all ranks end")
         watch.drain()
 
     # ---- collectives -------------------------------------------------------------------------------------------------
