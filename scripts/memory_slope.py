@@ -5,8 +5,9 @@
     python scripts/memory_slope.py --out memory.csv --table                           the slopes so far, as Markdown
 
 Every ten seconds, OUT gets a line per rank: its resident memory (RSS), and its share of it (PSS: a page that n processes
-hold counts as 1/n of one). The slope is that of a straight line through the sum of all ranks' PSS, from the end of the
-first ten minutes on (--skip). The settings are those of users: evaluations, checkpoints and events are written.
+hold counts as 1/n of one). The slope is that of a straight line through the sum of all ranks' RSS, from the end of the
+first ten minutes on (--skip). PSS has its own column, and decides nothing: it rises when another process ends that
+shared libraries with the ranks. The settings are those of users: evaluations, checkpoints and events are written.
 
 A task that OUT holds already for its whole time is not run again. Linux only. Exit code 1 if a slope reaches --most, or
 a run fails.
@@ -130,13 +131,14 @@ def _last_line(folder: Path) -> str:
 # ---- the slopes ----------------------------------------------------------------------------------------------------
 
 
-def read(out: Path) -> dict[str, dict[float, list[float]]]:
-    """PSS of the ranks, by task and seconds."""
-    found: dict[str, dict[float, list[float]]] = {}
+def read(out: Path) -> dict[str, dict[float, np.ndarray]]:
+    """RSS and PSS of each rank [ranks, 2], by task and seconds."""
+    found: dict[str, dict[float, list[tuple[float, float]]]] = {}
     with open(out, newline="") as file:
         for row in csv.DictReader(file):
-            found.setdefault(row["env"], {}).setdefault(float(row["seconds"]), []).append(float(row["pss_mb"]))
-    return found
+            both = float(row["rss_mb"]), float(row["pss_mb"])
+            found.setdefault(row["env"], {}).setdefault(float(row["seconds"]), []).append(both)
+    return {env: {time_s: np.array(both) for time_s, both in samples.items()} for env, samples in found.items()}
 
 
 def held(out: Path, env: str, seconds: float) -> bool:
@@ -162,22 +164,22 @@ def slope(seconds: Sequence[float], megabytes: Sequence[float]) -> tuple[float, 
 def table(out: Path, skip: float, most: float) -> tuple[str, bool]:
     """A row per task, as Markdown, and whether all slopes are below `most`, in MB an hour."""
     lines = [
-        "| task | ranks | minutes | skipped | first, MB | last, MB | slope, MB an hour |",
-        "|---|---|---|---|---|---|---|",
+        "| task | ranks | minutes | skipped | first, MB | last, MB | slope, MB an hour | of PSS |",
+        "|---|---|---|---|---|---|---|---|",
     ]
     good = True
     for env, samples in read(out).items():
-        kept = {time_s: sum(values) for time_s, values in sorted(samples.items()) if time_s >= skip}
+        kept = {time_s: both.sum(0) for time_s, both in sorted(samples.items()) if time_s >= skip}
         try:
-            rate, error = slope(list(kept), list(kept.values()))
+            (rate, error), (shared, _) = (slope(list(kept), [both[of] for both in kept.values()]) for of in (0, 1))
         except ValueError as reason:
             lines.append(f"| {env} | {reason} after {skip / 60:g} minutes |")
             good = False
             continue
         number, (first, *_, last) = len(next(iter(samples.values()))), kept.values()
         lines.append(
-            f"| {env} | {number} | {max(samples) / 60:.0f} | {skip / 60:g} | {first:.1f} | {last:.1f} "
-            f"| {rate:.2f} ± {error:.2f} |"
+            f"| {env} | {number} | {max(samples) / 60:.0f} | {skip / 60:g} | {first[0]:.1f} | {last[0]:.1f} "
+            f"| {rate:.2f} ± {error:.2f} | {shared:.2f} |"
         )
         good &= rate < most
     return "\n".join(lines), good

@@ -17,11 +17,11 @@ import memory_slope  # noqa: E402
 
 
 def leave(out: Path, env: str, per_hour: float, hours: float) -> None:
-    """Samples of two ranks that grow after ten minutes; before, they double."""
+    """Samples of two ranks whose RSS grows after ten minutes, and PSS half as fast; before, they double."""
     lines = [] if out.exists() else [",".join(memory_slope.COLUMNS)]
     for seconds in range(0, int(3600 * hours) + 1, 10):
         each = 100.0 + per_hour / 2 * seconds / 3600 if seconds >= 600 else 50.0
-        lines += [f"{env},{seconds},{rank},{each + 7:.4f},{each:.4f}" for rank in (0, 1)]
+        lines += [f"{env},{seconds},{rank},{each:.4f},{each / 2:.4f}" for rank in (0, 1)]
     with open(out, "a") as file:
         file.write("\n".join(lines) + "\n")
 
@@ -35,8 +35,8 @@ def test_the_slope_is_that_of_all_ranks_after_the_first_minutes(
     leave(out, "Leaky-v0", 3.0, 2.0)
     assert memory_slope.main(["--out", str(out), "--table"]) == 1
     said = capsys.readouterr().out
-    assert "| Leaky-v0 | 2 | 120 | 10 | 200.5 | 206.0 | 3.00 ± 0.00 |" in said
-    assert "| Flat-v0 | 2 | 120 | 10 | 200.0 | 200.0 | 0.00 ± 0.00 |" in said
+    assert "| Leaky-v0 | 2 | 120 | 10 | 200.5 | 206.0 | 3.00 ± 0.00 | 1.50 |" in said
+    assert "| Flat-v0 | 2 | 120 | 10 | 200.0 | 200.0 | 0.00 ± 0.00 | 0.00 |" in said
     assert memory_slope.main(["--out", str(out), "--table", "--most", "3.1"]) == 0
 
 
@@ -113,6 +113,6 @@ def test_a_run_is_sampled_and_ended(
     assert memory_slope.main(["--out", str(out), *short]) == min(code, 1)
     assert time.monotonic() - began < 60
     samples = memory_slope.read(out)["CartPole-v1"]
-    assert len(samples) >= 2 and all(len(values) == 2 and min(values) > 1 for values in samples.values())
+    assert len(samples) >= 2 and all(both.shape == (2, 2) and both.min() > 1 for both in samples.values())
     assert ("memory_slope.py: CartPole-v1: exit code 2: disk full" in capsys.readouterr().err) == bool(code)
     assert not memory_slope.ranks(tmp_path)
