@@ -1,10 +1,16 @@
 #!/usr/bin/env bash
 # The runs by which PPO's defaults are tuned, one folder with a page for each round:
 #
-#   scripts/tune_ppo.sh [ROUND...]      steps; all without names
+#   scripts/tune_ppo.sh steps      then shared and long, each once the round before is decided
 #
 # Finished runs are skipped, so the command can be repeated. JOBS runs at once (1), results under OUT. The seeds, 200 to
-# 202, are for tuning alone.
+# 203, are for tuning alone.
+#
+# How a round is decided was written down before the first run. A contestant's figure is the mean over seeds of its runs'
+# scores, and then over tasks (`python scripts/tuning_table.py OUT/ROUND`); the highest wins. `shared` begins with the
+# winner of `steps`, and changes what PPO has in common with TRPO. `long` has new seeds and the length of reported runs; it
+# decides between the default of before and the winners of both rounds. A winner replaces the default only if its figure
+# in `long` is higher by 0.02 or more.
 set -euo pipefail
 
 out=${OUT:-results/tuning_ppo} jobs=${JOBS:-1}
@@ -28,15 +34,41 @@ steps() {
         --contestant "batch_4096: --generator ppo $linear --timesteps_per_batch 4096"
 }
 
+# The winner of `steps`, with one change each.
+shared() {
+    compare shared --seeds 200 201 --env Hopper-v4 HalfCheetah-v4 --expert expert_data/Hopper-v4.h5 \
+        expert_data/HalfCheetah-v4.h5 --steps 400000 600000 --eval_every 25000 50000 \
+        --contestant "winner: --generator ppo $winner" \
+        --contestant "lam_0.95: --generator ppo $winner --lam 0.95" \
+        --contestant "gamma_0.995: --generator ppo $winner --gamma 0.995" \
+        --contestant "d_step_8: --generator ppo $winner --d_step 8" \
+        --contestant "d_step_32: --generator ppo $winner --d_step 32" \
+        --contestant "penalty_1: --generator ppo $winner --discriminator.gradient_penalty 1" \
+        --contestant "log_std_-0.5: --generator ppo $winner --policy.init_log_std -0.5"
+}
+
+# The default of before and the winners, at the length of reported runs.
+long() {
+    compare long --seeds 202 203 --env Hopper-v4 HalfCheetah-v4 Walker2d-v4 --expert expert_data/Hopper-v4.h5 \
+        expert_data/HalfCheetah-v4.h5 expert_data/Walker2d-v4.h5 --steps 500000 1000000 1000000 \
+        --eval_every 25000 50000 50000 \
+        --contestant "before: --generator ppo --ppo.schedule constant" \
+        --contestant "steps: --generator ppo $winner" \
+        --contestant "shared: --generator ppo $winner $changed"
+}
+
 linear="--ppo.schedule linear"
+winner="$linear" # of `steps`
+changed=""       # by the winner of `shared`
 
 compare() { # ROUND, and more flags
     trpo-gail compare --trajectories 4 --subsample 20 --jobs "$jobs" --out "$out/$1" --runs "runs/${out//\//_}/$1" \
         "${@:2}"
 }
 
+(($#)) || { echo "usage: scripts/tune_ppo.sh ROUND...: steps, shared, long" >&2; exit 2; }
 failed=0
-for name in "${@:-steps}"; do
+for name in "$@"; do
     "$name" || failed=1 # the others go on
 done
 exit "$failed"

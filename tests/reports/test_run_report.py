@@ -164,6 +164,7 @@ def test_two_dimensions_are_drawn_as_paths(point_nav: Path) -> None:
 
 
 @pytest.mark.long
+@pytest.mark.usefixtures("undrawn")
 def test_a_run_that_was_cut_short_is_reported_as_far_as_it_went(copy: Path) -> None:
     """No summary, and a row that was being written."""
     (copy / "summary.json").unlink()
