@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 import types
 from pathlib import Path
 from typing import Any
@@ -242,3 +243,35 @@ def test_what_the_system_refuses_is_the_users_error_and_what_we_got_wrong_is_not
         workers.together(lambda: (_ for _ in ()).throw(UserError("what I said")))
     with pytest.raises(ZeroDivisionError):
         workers.together(lambda: 1 / 0)
+
+
+# ---- the end of all ranks --------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def ends(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What happens in order, with an MPI that notes it, and a clock that only says how long it was waited."""
+    happened: list[str] = []
+    world = types.SimpleNamespace(Abort=lambda code: happened.append(f"ended with {code}"))
+    monkeypatch.setitem(sys.modules, "mpi4py", types.SimpleNamespace(MPI=types.SimpleNamespace(COMM_WORLD=world)))
+    monkeypatch.setattr(time, "sleep", lambda seconds: happened.append(f"waited {seconds} s"))
+    return happened
+
+
+def test_a_rank_that_ends_all_waits_until_what_it_said_was_passed_on(
+    ends: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """MPICH's launcher drops what it has not read yet when a rank ends all."""
+    monkeypatch.setattr(sys, "stderr", types.SimpleNamespace(write=ends.append, flush=lambda: ends.append("flushed")))
+    parallel.end_all(3, "disk full")
+    assert ends == ["disk full", "\n", "flushed", f"waited {parallel.FORWARD_S} s", "ended with 3"]
+
+
+def test_all_end_whatever_becomes_of_the_line(ends: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(text: str) -> None:
+        raise BrokenPipeError
+
+    monkeypatch.setattr(sys, "stderr", types.SimpleNamespace(write=refuse))
+    with pytest.raises(BrokenPipeError):
+        parallel.end_all(3, "disk full")
+    assert ends == ["ended with 3"]
