@@ -12,7 +12,7 @@ from typing import Any
 
 from results_table import rows_of
 
-# What others' documents state, by task, and of what.
+# What others' documents state, by task, and of what: of the tasks that scripts/benchmarks.sh trains,
 PEERS = {
     "LunarLander-v3": "DI-engine, GAIL on DQN, LunarLander-v2: 200",
     "BipedalWalker-v3": "DI-engine, GAIL on SAC: 300",
@@ -23,6 +23,14 @@ PEERS = {
     "Acrobot-v1": "Ho & Ermon, GAIL from 1 to 10 trajectories, Acrobot-v0: -77.3 to -83.1",
     "MountainCar-v0": "Ho & Ermon, GAIL from 1 and 10 trajectories: -101.6 and -100.8",
 }
+# and of those whose runs are results/learning's, with the folder of each.
+LEARNED = {
+    "HalfCheetah-v4": (
+        "halfcheetah",
+        "Tianshou, GAIL on PPO, HalfCheetah-v2: 5177 (best of a run; expert: some 11,000)",
+    ),
+    "Walker2d-v4": ("walker2d", "Tianshou, GAIL on PPO, Walker2d-v2: 2021 (best of a run; expert: some 5,000)"),
+}
 
 HEAD = """\
 # The benchmarks that peers' documents name
@@ -31,21 +39,22 @@ HEAD = """\
 and all episodes of the task's file in `expert_data/`. The return is that of 50 deterministic episodes (1000 on
 PointNav2D-v0) of the last policy. Success is the share of these episodes that the environment calls a success, or a
 dash if it never says. The bar is 95 % of the expert's mean return; if that is negative, 95 % of the way to it from a
-random policy's. It is reached at the first periodic evaluation at or above it, and held if the last three are. Others
-worked on the machine, so seconds say little. Most peers state neither seeds nor intervals, and their environments,
-experts and amounts of data differ from ours.
+random policy's. It is reached at the first periodic evaluation at or above it, and held if the last three are.
+HalfCheetah-v4 and Walker2d-v4 are the runs of [learning](../learning/README.md): five seeds, two ranks, 200 pairs, and
+the bar is that of the four trajectories. Others worked on the machine, so seconds say little. Most peers state neither
+seeds nor intervals, and their environments, experts and amounts of data differ from ours.
 
 | task | peers state | expert | return: median, worst | success | steps | bar reached at: median, worst | seconds | held |
 |---|---|---|---|---|---|---|---|---|"""
 
 
-def line(task: str, rows: list[dict[str, Any]]) -> str:
+def line(task: str, stated: str, rows: list[dict[str, Any]]) -> str:
     """One task's line of the table."""
     returns = [r["return_mean"] for r in rows]
     reached = [r["reached"] if r["reached"] is not None else float("inf") for r in rows]
     cells = [
         task,
-        PEERS[task],
+        stated,
         number(rows[0]["expert_return_mean"]),
         f"{number(median(returns))}, {number(min(returns))}",
         success(rows),
@@ -76,8 +85,10 @@ def steps(value: float) -> str:
 
 def page(folder: Path) -> str:
     """The page, and under the table each task's seeds."""
-    found = {task: rows for task in PEERS if (rows := rows_of(folder / task))}
-    lines = [HEAD, *(line(task, rows) for task, rows in found.items()), "", "## Seeds", ""]
+    places = {task: (folder / task, stated) for task, stated in PEERS.items()}
+    places |= {task: (folder.parent / "learning" / name, stated) for task, (name, stated) in LEARNED.items()}
+    found = {task: rows for task, (place, _) in places.items() if (rows := rows_of(place))}
+    lines = [HEAD, *(line(task, places[task][1], rows) for task, rows in found.items()), "", "## Seeds", ""]
     lines += ["| task | seed | return | bar reached at | last three evaluations |", "|---|---|---|---|---|"]
     for task, rows in found.items():
         for r in rows:

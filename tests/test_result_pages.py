@@ -138,9 +138,12 @@ def test_the_script_and_the_table_of_benchmarks_name_the_same_tasks() -> None:
 
 
 def test_the_table_of_benchmarks(tmp_path: Path) -> None:
-    keep(tmp_path / "Pendulum-v1", expert_return_mean=-100.0, random_return_mean=-1100.0)
-    keep(tmp_path / "Hopper-v4", success_rate=0.9625)
-    lines = benchmarks_table.page(tmp_path).splitlines()
+    folder = tmp_path / "benchmarks"
+    keep(folder / "Pendulum-v1", expert_return_mean=-100.0, random_return_mean=-1100.0)
+    keep(folder / "Hopper-v4", success_rate=0.9625)
+    keep(tmp_path / "learning" / "walker2d")
+    lines = benchmarks_table.page(folder).splitlines()
+    assert sum(line.startswith("| Walker2d-v4 | Tianshou") for line in lines) == 1, "from another folder of results"
     hopper = next(line for line in lines if line.startswith("| Hopper-v4 | DI-engine"))
     assert hopper.endswith("| 100.0 | 97.0, 60.0 | 0.963 | 6,000 | 3,000, never | 3 | 1 of 3 |")
     assert "| Hopper-v4 | 41 | 60.0 ± 1.0 | never | 30.0, 40.0, 50.0 |" in lines
