@@ -1,14 +1,18 @@
-"""Freed memory goes back to the system."""
+"""Freed memory goes back to the system, and threads share a heap."""
 
 from __future__ import annotations
 
+import os
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
 from trpo_gail.system import memory
-from trpo_gail.system.memory import give_back
+from trpo_gail.system.memory import give_back, share_one_heap
+
+GLIBC = pytest.mark.skipif(sys.platform != "linux" or memory._of_glibc("malloc_trim") is None, reason="glibc does it")
 
 
 def resident_mb() -> float:
@@ -16,7 +20,7 @@ def resident_mb() -> float:
     return int(line.split()[1]) / 1024
 
 
-@pytest.mark.skipif(sys.platform != "linux" or memory._trim() is None, reason="glibc gives it back")
+@GLIBC
 def test_what_is_free_below_something_in_use_is_given_back() -> None:
     blocks = [bytearray(30_000) for _ in range(4000)]  # too small to be mapped one by one
     kept = blocks[-1]
@@ -28,5 +32,36 @@ def test_what_is_free_below_something_in_use_is_given_back() -> None:
 
 
 def test_other_libraries_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(memory, "_trim", lambda: None)
+    monkeypatch.setattr(memory, "_of_glibc", lambda name: None)
     give_back()
+    share_one_heap()
+
+
+# Threads, each of which holds memory of its own at the same time; the number of the C library's heaps is the exit code.
+HEAPS = """
+import ctypes, sys, tempfile, threading
+from trpo_gail.system.memory import share_one_heap
+if sys.argv[1] == "shared": share_one_heap()
+libc, meeting = ctypes.CDLL(None), threading.Barrier(5)
+libc.malloc.restype, libc.fopen.restype = ctypes.c_void_p, ctypes.c_void_p
+def hold():
+    assert libc.malloc(5000)
+    meeting.wait()
+threads = [threading.Thread(target=hold) for _ in range(4)]
+for thread in threads: thread.start()
+meeting.wait()
+with tempfile.NamedTemporaryFile() as file:
+    stream = ctypes.c_void_p(libc.fopen(file.name.encode(), b"w"))
+    libc.malloc_info(0, stream)
+    libc.fclose(stream)
+    sys.exit(file.read().count(b"<heap "))
+"""
+
+
+@GLIBC
+@pytest.mark.parametrize(("asked", "variable", "heaps"), [("shared", None, 1), ("own", None, 5), ("shared", "3", 3)])
+def test_threads_share_a_heap_unless_the_user_says_otherwise(asked: str, variable: str | None, heaps: int) -> None:
+    env = {name: value for name, value in os.environ.items() if name != "MALLOC_ARENA_MAX"}
+    if variable:
+        env["MALLOC_ARENA_MAX"] = variable
+    assert subprocess.run([sys.executable, "-c", HEAPS, asked], env=env, timeout=60).returncode == heaps

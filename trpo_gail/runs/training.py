@@ -32,6 +32,7 @@ from trpo_gail.runs.session import Session
 from trpo_gail.runs.setting import Setting
 from trpo_gail.runs.start import Start
 from trpo_gail.spaces.spec import EnvSpec
+from trpo_gail.system.memory import share_one_heap
 from trpo_gail.system.stopping import StopRequest
 
 
@@ -48,6 +49,7 @@ def run(
     track: str | None = None,
 ) -> dict[str, Any]:
     """As `trpo_gail.train` (api/training.py), whose arguments these are; of `expert`, the demonstrations themselves."""
+    share_one_heap()
     workers = workers or Workers.world()
     with workers.watched(rank_timeout):
         return _run(config, out, resume, quiet, workers, view, expert, track)

@@ -1,29 +1,41 @@
-"""Memory that is free again, given back to the system."""
+"""The C library's memory: what is free again is given back to the system, and all threads share one heap."""
 
 from __future__ import annotations
 
 import ctypes
 import functools
+import os
 from collections.abc import Callable
 from typing import Any
 
+_M_ARENA_MAX = -8  # of glibc's malloc.h
+
+
+def share_one_heap() -> None:
+    """Let the threads of this process take memory from one heap, for a program that trains for hours.
+
+    glibc gives threads heaps of their own, and the threads of environments are new ones at each evaluation and restart.
+    The free memory that lies between what is in use then grows for hours, though what is in use does not. To be called
+    before threads start. Does nothing with other C libraries, or if the user has set MALLOC_ARENA_MAX.
+    """
+    option = _of_glibc("mallopt")
+    if option is not None and "MALLOC_ARENA_MAX" not in os.environ:
+        option(_M_ARENA_MAX, 1)
+
 
 def give_back() -> None:
-    """Return free pages to the system; to be called after work that made and dropped a lot, such as an evaluation.
-
-    glibc keeps what was freed below something that is still in use. The threads of environments are new ones each time,
-    with heaps of their own, and so a training's memory grew by tens of MB an hour. Does nothing with other C libraries.
-    """
-    trim = _trim()
+    """Return free pages to the system; to be called after work that made and dropped a lot, such as an evaluation. Does
+    nothing with other C libraries."""
+    trim = _of_glibc("malloc_trim")
     if trim is not None:
         trim(0)
 
 
 @functools.cache
-def _trim() -> Callable[[int], Any] | None:
-    """glibc's malloc_trim."""
+def _of_glibc(name: str) -> Callable[..., Any] | None:
+    """A function that glibc adds to C's own."""
     try:
-        found: Callable[[int], Any] = ctypes.CDLL(None).malloc_trim
+        found: Callable[..., Any] = getattr(ctypes.CDLL(None), name)
     except (AttributeError, OSError, TypeError):  # TypeError: Windows takes no None
         return None
     return found
