@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import subprocess
 import sys
+import time
+import weakref
 from pathlib import Path
 
 import pytest
@@ -29,6 +32,25 @@ def test_what_is_free_below_something_in_use_is_given_back() -> None:
     give_back()
     assert resident_mb() < before - 60.0
     assert len(kept) == 30_000
+
+
+def test_cycles_are_collected_every_few_minutes(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Ring:
+        def __init__(self) -> None:
+            self.itself = self
+
+    gc.disable()  # not by itself meanwhile
+    try:
+        left = weakref.ref(Ring())
+        monkeypatch.setattr(memory, "_collected", time.monotonic() - memory.COLLECT_S + 60.0)
+        give_back()
+        assert left() is not None
+        monkeypatch.setattr(memory, "_collected", time.monotonic() - memory.COLLECT_S - 1.0)
+        give_back()
+        assert left() is None
+        assert time.monotonic() - memory._collected < 60.0
+    finally:
+        gc.enable()
 
 
 def test_other_libraries_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
