@@ -31,9 +31,8 @@ def give_back() -> None:
     """Return free pages to the system; to be called after work that made and dropped a lot, such as an evaluation. Other C
     libraries are left to themselves.
 
-    Every few minutes, reference cycles are collected before. Python does so by itself only when their objects are a quarter
-    of all old ones. That takes many thousands of iterations here, since imports leave 300,000 objects, and `torch.save`
-    leaves a class in a cycle each time.
+    Every few minutes, reference cycles are collected before. `torch.save` leaves one each time, and Python by itself waits
+    until the objects of such cycles are a quarter of all old ones, of which imports alone leave 300,000.
     """
     global _collected
     if time.monotonic() - _collected > COLLECT_S:
