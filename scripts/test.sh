@@ -17,7 +17,7 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
 export PATH="${TRPO_GAIL_VENV:-$root/.venv}/bin:$PATH"
 cd "$root"
 
-# Parallelism comes from processes alone: pytest's two workers, or the ranks of a test.
+# Parallelism comes from processes alone: pytest's workers, or the ranks of a test.
 export OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 export MPLBACKEND=Agg
 # In tests with several threads, idle threads sleep, as they do in a run; on a busy machine they would spin otherwise.
@@ -40,7 +40,8 @@ if [[ $quick ]]; then
         tests/test_{config,critic,errors,finite,layers,paper_iteration,policy,scores,whole_file}.py
 else
     step types mypy
-    step "unit tests" pytest -n 2 --dist worksteal -m "not long" --ignore=tests/mpi tests
+    # Three at a time on two cores: some wait for programs that they start.
+    step "unit tests" pytest -n 3 --dist worksteal -m "not long" --ignore=tests/mpi tests
     # By files, whose tests share what they have trained. Two at a time: ranks wait asleep, and some of them for seconds.
     step "tests under mpirun" pytest -n 2 --dist loadfile -m "not long" tests/mpi
 fi

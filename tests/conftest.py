@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import signal
 
 import numpy as np
@@ -17,6 +18,18 @@ for _number, _handler in ((signal.SIGINT, signal.default_int_handler), (signal.S
 @pytest.fixture(autouse=True)
 def _one_thread() -> None:
     torch.set_num_threads(1)
+
+
+# The folders whose tests are of pictures. A picture takes a quarter of a second, most of it to be painted; elsewhere, where
+# each run draws its learning curve, pictures are laid out and stay blank.
+PAINTED = ("bench", "comparison", "reports", "reproduction", "studies")
+BLANK = base64.b64decode("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAQAAAC1HAwCAAAAC0lEQVR42mNk+A8AAQUBAScY42YAAAAASUVORK5CYII=")
+
+
+@pytest.fixture(autouse=True)
+def _blank_pictures(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    if request.path.parent.name not in PAINTED:
+        monkeypatch.setattr("trpo_gail.reports.style.png", lambda figure, dpi=None: BLANK)
 
 
 @pytest.fixture
