@@ -45,13 +45,18 @@ class Batch:
     """The job in a folder. `srun` is what its ranks do, `before` what earlier starts left; both in bash."""
 
     def __init__(
-        self, folder: Path, srun: str, before: str = ":", scontrol: str = ":", find: str = "", **more: str
-    ) -> None:
+        self, folder: Path, srun: str, before: str = ":", scontrol: str = ":", find: str = "", sleep: str = ":",
+        **more: str,
+    ) -> None:  # fmt: skip
         self.folder, programs = folder, folder / ".venv" / "bin"
         programs.mkdir(parents=True)
         (folder / "out" / "checkpoints").mkdir(parents=True)
         subprocess.run(["bash", "-ec", before], cwd=folder, check=True)
-        stand_ins = {"srun": srun, "scontrol": f'{scontrol}\necho "$*" >> queue', "sleep": 'echo "$*" >> slept'}
+        stand_ins = {
+            "srun": srun,
+            "scontrol": f'{scontrol}\necho "$*" >> queue',
+            "sleep": f'echo "$*" >> slept\n{sleep}',
+        }
         for name, does in (stand_ins | ({"find": find} if find else {})).items():
             (programs / name).write_text(f"#!/usr/bin/env bash\n{does}\n")
             (programs / name).chmod(0o755)
@@ -191,8 +196,8 @@ def test_the_signal_to_the_script_reaches_the_ranks(tmp_path: Path) -> None:
 
 
 def test_a_signal_before_there_are_ranks_is_kept_for_them(tmp_path: Path) -> None:
-    looks = "touch looks; while [[ ! -e go ]]; do /bin/sleep 0.02; done"
-    job = Batch(tmp_path, RANKS, find=looks)
+    looks, until = (f"while [[ ! -e {name} ]]; do /bin/sleep 0.02; done" for name in ("go", "began"))
+    job = Batch(tmp_path, RANKS, find=f"touch looks; {looks}", sleep=until)
     job.wait_for("looks")
     job.process.send_signal(signal.SIGUSR1)
     (tmp_path / "go").touch()
