@@ -40,8 +40,7 @@ if [[ $quick ]]; then
         tests/test_{config,critic,errors,finite,layers,paper_iteration,policy,scores,whole_file}.py
 else
     step types mypy
-    # Three at a time on two cores: some wait for programs that they start.
-    step "unit tests" pytest -n 3 --dist worksteal -m "not long" --ignore=tests/mpi tests
+    step "unit tests" pytest -n 2 --dist worksteal -m "not long" --ignore=tests/mpi tests
     # By files, whose tests share what they have trained. Two at a time: ranks wait asleep, and some of them for seconds.
     step "tests under mpirun" pytest -n 2 --dist loadfile -m "not long" tests/mpi
 fi
