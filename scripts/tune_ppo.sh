@@ -18,10 +18,10 @@ trap 'exit 130' INT TERM # a comparison that is stopped saves and ends with 0; n
 
 # Each change alone, with a step size that falls to 0 by the end.
 steps() {
-    compare steps --seeds 200 201 --env Hopper-v4 HalfCheetah-v4 --expert expert_data/Hopper-v4.h5 \
-        expert_data/HalfCheetah-v4.h5 --steps 400000 600000 --eval_every 25000 50000 \
+    compare steps "${two_tasks[@]}" \
         --contestant "constant: --generator ppo" \
         --contestant "linear: --generator ppo $linear" \
+        --contestant "rate_2e-3: --generator ppo $linear --ppo.learning_rate 2e-3" \
         --contestant "rate_5e-4: --generator ppo $linear --ppo.learning_rate 5e-4" \
         --contestant "rate_3e-4: --generator ppo $linear --ppo.learning_rate 3e-4" \
         --contestant "kl_0.01: --generator ppo $linear --ppo.target_kl 0.01" \
@@ -36,8 +36,7 @@ steps() {
 
 # The winner of `steps`, with one change each.
 shared() {
-    compare shared --seeds 200 201 --env Hopper-v4 HalfCheetah-v4 --expert expert_data/Hopper-v4.h5 \
-        expert_data/HalfCheetah-v4.h5 --steps 400000 600000 --eval_every 25000 50000 \
+    compare shared "${two_tasks[@]}" \
         --contestant "winner: --generator ppo $winner" \
         --contestant "lam_0.95: --generator ppo $winner --lam 0.95" \
         --contestant "gamma_0.995: --generator ppo $winner --gamma 0.995" \
@@ -57,6 +56,10 @@ long() {
         --contestant "shared: --generator ppo $winner $changed"
 }
 
+two_tasks=(
+    --seeds 200 201 --env Hopper-v4 HalfCheetah-v4 --expert expert_data/{Hopper,HalfCheetah}-v4.h5
+    --steps 400000 600000 --eval_every 25000 50000
+)
 linear="--ppo.schedule linear"
 winner="$linear" # of `steps`
 changed=""       # by the winner of `shared`
