@@ -63,7 +63,7 @@ class Batch:
         slurm = {"SLURM_SUBMIT_DIR": str(folder), "SLURM_JOB_ID": "7", "SLURM_CPUS_PER_TASK": "1", **more}
         self.process = subprocess.Popen(
             ["bash", str(ROOT / "scripts" / "slurm" / "train.sbatch"), "out"], env=os.environ | slurm,
-            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, start_new_session=True,
         )  # fmt: skip
 
     def wait_for(self, name: str) -> None:
@@ -73,8 +73,12 @@ class Batch:
             time.sleep(0.02)
 
     def ends(self) -> tuple[int, str | None]:
-        """Its exit code, and what is put back into the queue."""
-        _, self.err = self.process.communicate(timeout=60)
+        """Its exit code, and what is put back into the queue. A job that does not end is killed, with its step."""
+        try:
+            _, self.err = self.process.communicate(timeout=60)
+        except subprocess.TimeoutExpired:
+            os.killpg(self.process.pid, signal.SIGKILL)
+            raise
         return self.process.returncode, self.said("queue")
 
     def said(self, name: str) -> str | None:
