@@ -12,7 +12,7 @@ from typing import Any
 
 from results_table import rows_of
 
-# What others' documents state, by task, and of what: of the tasks that scripts/benchmarks.sh trains,
+# What others' documents state, and of what, by task: first of those that scripts/benchmarks.sh trains.
 PEERS = {
     "LunarLander-v3": "DI-engine, GAIL on DQN, LunarLander-v2: 200",
     "BipedalWalker-v3": "DI-engine, GAIL on SAC: 300",
@@ -23,7 +23,7 @@ PEERS = {
     "Acrobot-v1": "Ho & Ermon, GAIL from 1 to 10 trajectories, Acrobot-v0: -77.3 to -83.1",
     "MountainCar-v0": "Ho & Ermon, GAIL from 1 and 10 trajectories: -101.6 and -100.8",
 }
-# and of those whose runs are results/learning's, with the folder of each.
+# The same of tasks whose runs are in results/learning, with the folder of each.
 LEARNED = {
     "HalfCheetah-v4": (
         "halfcheetah",
