@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import base64
 import signal
 
 import numpy as np
+import pictures
 import pytest
 import torch
 
@@ -20,16 +20,14 @@ def _one_thread() -> None:
     torch.set_num_threads(1)
 
 
-# The folders whose tests are of pictures. A picture takes a quarter of a second, most of it to be painted; elsewhere, where
-# each run draws its learning curve, pictures are laid out and stay blank.
+# The folders whose tests are of pictures. Elsewhere, where each run draws its learning curve, they stay blank.
 PAINTED = ("bench", "comparison", "reports", "reproduction", "studies")
-BLANK = base64.b64decode("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAQAAAC1HAwCAAAAC0lEQVR42mNk+A8AAQUBAScY42YAAAAASUVORK5CYII=")
 
 
 @pytest.fixture(autouse=True)
 def _blank_pictures(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     if request.path.parent.name not in PAINTED:
-        monkeypatch.setattr("trpo_gail.reports.style.png", lambda figure, dpi=None: BLANK)
+        monkeypatch.setattr("trpo_gail.reports.style.png", pictures.blank)
 
 
 @pytest.fixture

@@ -13,13 +13,13 @@ from run_files import apart
 
 # [preset:]environment/dtype/steps of each environment and batch/environments over all ranks/mode[/g_step or ppo]
 CASES = (
-    "CartPole-v0/float32/512/8/steps",
-    "CartPole-v0/float64/512/8/steps",
+    "CartPole-v0/float32/256/8/steps",
+    "CartPole-v0/float64/256/8/steps",
     "CartPole-v0/float32/256/8/episodes",
     "CartPole-v0/float64/64/5/steps",
     "CartPole-v0/float64/64/8/steps/2",
-    "Hopper-v4/float32/512/8/steps",
-    "Hopper-v4/float64/512/8/steps",
+    "Hopper-v4/float32/256/8/steps",
+    "Hopper-v4/float64/256/8/steps",
     "Hopper-v4/float32/128/5/steps",
     "Hopper-v4/float64/128/8/episodes",
     "paper:CartPole-v0/float64/64/8/episodes",
@@ -28,7 +28,7 @@ CASES = (
     "Hopper-v4/float32/128/8/steps/ppo",
     "Hopper-v4/float64/128/5/episodes/ppo",
 )
-ON_THREE = ("CartPole-v0/float32/512/8/steps", "Hopper-v4/float64/128/8/episodes")  # 8 environments as 2, 3 and 3
+ON_THREE = ("CartPole-v0/float32/256/8/steps", "Hopper-v4/float64/128/8/episodes")  # 8 environments as 2, 3 and 3
 BOUND = {"float32": 1e-4, "float64": 1e-8}
 # At the paper's zero output layer one eigenvalue of the Fisher matrix stands far above the others, and conjugate gradient
 # carries roundings of 1e-15 to 1e-7 of the step within its 10 iterations.

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pictures
 
 from trpo_gail import BC, GAIL, PPO, TRPO, Config, EvalCallback, ExpertDataset, UserError, generate_expert_traj, train
 
@@ -76,6 +77,7 @@ def stops() -> dict[str, Any]:
 
 def main() -> None:
     """All of it in one start."""
+    pictures.blank_from_here()
     warnings.simplefilter("error")
     found = {"snippet": snippet(), "cousins": cousins(), "stops": stops()}
     from trpo_gail import Workers

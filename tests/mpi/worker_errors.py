@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import pictures
 from bad_input import NEVER, files, flags, runs, tiny_run
 from run_files import checkpoints
 
@@ -49,6 +50,7 @@ def full_disk(folder: Path, workers: Workers) -> dict[str, Any]:
 
 def body() -> None:
     """Everything in one start."""
+    pictures.blank_from_here()
     folder, run = Path(sys.argv[1]), Path(sys.argv[2])
     workers = Workers.world()
     found = {}

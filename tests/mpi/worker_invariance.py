@@ -25,7 +25,7 @@ EPOCHS = 3
 
 
 def config(case: str) -> Config:
-    """[paper:]ENVIRONMENT/dtype/steps/envs/mode[/ppo], for instance Hopper-v4/float32/512/8/steps; steps of each one.
+    """[paper:]ENVIRONMENT/dtype/steps/envs/mode[/ppo], for instance Hopper-v4/float32/256/8/steps; steps of each one.
     A number in place of ppo is TRPO's g_step."""
     env, dtype, horizon, num_envs, mode, last = (*case.split("/"), "1")[:6]
     name, _, env = env.rpartition(":")

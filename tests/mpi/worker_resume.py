@@ -11,6 +11,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pictures
+
 from trpo_gail.config.tree import CloningStartConfig, Config, CriticConfig, PPOConfig
 from trpo_gail.parallel import Workers
 from trpo_gail.runs.resuming import saved_config
@@ -29,6 +31,7 @@ def config(case: str, folder: Path) -> Config:
         env, str(EXPERTS / f"{env}.h5"), trajectories=4, subsample=20, backend=backend, sampling=mode,
         g_step=int(g_step), dtype=dtype, num_envs=5, timesteps_per_batch=320, steps=steps * int(g_step),
         restart_every=4 if mode == "steps" else 100, eval_every=600, eval_episodes=3, final_episodes=2, save_every="3",
+        d_step=4, critic=CriticConfig(vf_iters=3),
     )  # fmt: skip
     if more == ["bc"]:
         return dataclasses.replace(
@@ -40,12 +43,13 @@ def config(case: str, folder: Path) -> Config:
         return made
     # All that is carried on.
     options = PPOConfig(n_epochs=3, batch_size=64, objective="kl-penalty", schedule="linear", recompute_advantages=True)
-    critic = CriticConfig(clip_range_vf=0.5)
+    critic = CriticConfig(vf_iters=3, clip_range_vf=0.5)
     return dataclasses.replace(made, generator="ppo", ppo=options, critic=critic)
 
 
 def main() -> None:
     """All runs in one start."""
+    pictures.blank_from_here()
     workers = Workers.world()
     if sys.argv[1] == "whole":
         for case in sys.argv[3:]:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import gymnasium
 import numpy as np
+import pictures
 from gymnasium.spaces import Box, Dict, Discrete, MultiDiscrete, Space, Tuple
 
 sys.path.append(str(Path(__file__).parents[1] / "envs"))
@@ -55,6 +56,7 @@ def _named(value: object) -> object:
 
 
 def main() -> None:
+    pictures.blank_from_here()
     register()
     workers = trpo_gail.Workers.world()
     for name in TASKS:
