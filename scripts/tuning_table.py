@@ -38,5 +38,7 @@ if __name__ == "__main__":
     if len(sys.argv) != 2:
         sys.exit(__doc__)
     if not (Path(sys.argv[1]) / "runs.csv").is_file():
-        sys.exit(f"tuning_table.py: {sys.argv[1]}: no runs.csv there; a comparison writes it when all its runs are done")
+        sys.exit(
+            f"tuning_table.py: {sys.argv[1]}: no runs.csv there; a comparison writes it when all its runs are done"
+        )
     print(table(figures(Path(sys.argv[1]))))

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from trpo_gail.system import memory
-from trpo_gail.system.memory import give_back, share_one_heap
+from trpo_gail.system.memory import bound_ucx, give_back, share_one_heap
 
 GLIBC = pytest.mark.skipif(sys.platform != "linux" or memory._of_glibc("malloc_trim") is None, reason="glibc does it")
 
@@ -87,3 +87,12 @@ def test_threads_share_a_heap_unless_the_user_says_otherwise(asked: str, variabl
     if variable:
         env["MALLOC_ARENA_MAX"] = variable
     assert subprocess.run([sys.executable, "-c", HEAPS, asked], env=env, timeout=60).returncode == heaps
+
+
+def test_ucx_is_bounded_unless_the_user_says_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("UCX_RCACHE_MAX_UNRELEASED", raising=False)
+    bound_ucx()
+    assert os.environ["UCX_RCACHE_MAX_UNRELEASED"] == "16m"
+    monkeypatch.setenv("UCX_RCACHE_MAX_UNRELEASED", "inf")
+    bound_ucx()
+    assert os.environ["UCX_RCACHE_MAX_UNRELEASED"] == "inf"

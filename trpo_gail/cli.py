@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 import trpo_gail
 from trpo_gail.commands import COMMANDS
 from trpo_gail.errors import MOST, Answered, RunError, UserError, shortened
+from trpo_gail.system.memory import share_one_heap
 from trpo_gail.system.terminal import guarded
 
 if TYPE_CHECKING:
@@ -42,6 +43,8 @@ def _main(arguments: Sequence[str] | None, workers: list[Workers]) -> int:
         return 2
     from trpo_gail.system.stopping import Interrupted, Watch
 
+    if arguments is None:
+        share_one_heap()  # before there are threads: the watch has one, and MPI has some
     with Watch(program=arguments is None, end_all=_end_all) as watch:
         # Sampling's small products get one BLAS thread; torch's threads are set once the ranks on this machine are
         # known.

@@ -25,6 +25,7 @@ import numpy as np
 from trpo_gail.errors import UserError, shortened
 from trpo_gail.hangs import LIMIT_S, Pulse, Watch
 from trpo_gail.system.launcher import launched
+from trpo_gail.system.memory import bound_ucx
 from trpo_gail.system.stopping import mpi_starts
 from trpo_gail.system.terminal import warn
 
@@ -124,6 +125,7 @@ class Workers:
         launcher = launched()
         if launcher is None:
             return cls()
+        bound_ucx()
         try:
             with mpi_starts(max(limit, MPI_START_S) if limit else math.inf):
                 from mpi4py import MPI
