@@ -120,7 +120,8 @@ def section(name: str, content: dict[str, Any], rows: list[dict[str, Any]], move
     lines = ["", f"`{name}`, seeds {seeds}, {ranks} rank{'s' if ranks > 1 else ''}:", "", "```text"]
     lines += [*wrapped(["trpo-gail", *words(session["command"])]), "```", ""]
     lines.append(
-        f"The last policy returns {median(returns):.4g} in the median over seeds, {min(returns):.4g} in the worst."
+        f"The last policy returns {median(returns):.4g} in the median over seeds, {min(returns):.4g} in the worst; each is "
+        f"the mean of {rows[0]['episodes']} episodes."
     )
     return [*lines, "", moved] if moved else lines
 

@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING
 import trpo_gail
 from trpo_gail.commands import COMMANDS
 from trpo_gail.errors import MOST, Answered, RunError, UserError, shortened
-from trpo_gail.system.memory import share_one_heap
 from trpo_gail.system.terminal import guarded
 
 if TYPE_CHECKING:
@@ -41,6 +40,7 @@ def _main(arguments: Sequence[str] | None, workers: list[Workers]) -> int:
     if os.name != "posix":
         print("trpo-gail: needs a POSIX system: Linux, macOS, or WSL on Windows", file=sys.stderr)
         return 2
+    from trpo_gail.system.memory import share_one_heap
     from trpo_gail.system.stopping import Interrupted, Watch
 
     if arguments is None:

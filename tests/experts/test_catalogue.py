@@ -73,12 +73,15 @@ def test_a_name_is_the_packages_file_unless_one_is_there(tmp_path: Path, monkeyp
             "Carpole",
             "Carpole: no such file, and no demonstrations of this name come with the package, which has CartPole",
         ),
-        ("HalfCheetah-v4", "HalfCheetah-v4: no such file; `trpo-gail data fetch HalfCheetah-v4` gets it"),
-        ("paper/Hopper-v1.h5", "paper/Hopper-v1.h5: no such file; `trpo-gail data fetch paper/Hopper-v1` gets it"),
+        (
+            "HalfCheetah-v4",
+            "HalfCheetah-v4: no such file; `trpo-gail data fetch HalfCheetah-v4 --from DIR`, ",
+        ),
+        ("paper/Hopper-v1.h5", "paper/Hopper-v1.h5: no such file; `trpo-gail data fetch paper/Hopper-v1 --from DIR`, "),
         (
             "expert_data/Hopper-v4.h5",
             "expert_data/Hopper-v4.h5: no such file; Hopper-v4 alone names 4 episodes that come with the package, and "
-            "`trpo-gail data fetch Hopper-v4` gets all",
+            "`trpo-gail data fetch Hopper-v4 --from DIR`, with the folder expert_data of a copy of the repository, gets all",
         ),
     ],
 )

@@ -19,3 +19,51 @@ COMMANDS = {
     "completion": ("completion", "run", "print a script by which bash, zsh or fish completes commands and flags"),
     "bench": ("bench", "run", "measure the speed of training on this machine"),
 }
+
+# What the subcommands do, by command.
+SUBCOMMANDS = {
+    "data": {
+        "info": "print what a file holds",
+        "validate": "look for what is wrong with a file",
+        "convert": "write the demonstrations of a file in another format",
+        "merge": "put the episodes of several files together",
+        "head": "print the first rows",
+        "select": "write the episodes whose return, length or number is wanted",
+        "plot": "draw returns, lengths and actions",
+        "list": "print the names of demonstrations that are known",
+        "fetch": "copy known demonstrations into a folder",
+    },
+    "compare": {
+        "report": "write tables and page of a comparison again, from the results that are there",
+        "pack": "move the results of a comparison into one file, cells.jsonl",
+    },
+    "paper": {
+        "list": "print the cells, or the commands that run them",
+        "run": "run the cells that are not done, several at once",
+        "status": "show which cells are done, running, begun",
+        "table": "print our results beside the paper's, with verdicts",
+        "figure": "draw the paper's Figure 1 with our results over it",
+        "pack": "move the finished cells' results into one file, cells.jsonl",
+    },
+    "bench": {
+        "throughput": "measure how near training comes to the simulator, by phase",
+        "update": "measure the parts of an update, each beside its matrix products",
+        "scaling": "measure what more ranks give, and what they spend in messages and in waiting",
+        "memory": "measure the most memory that a rank holds",
+        "start": "measure how long it takes to start",
+        "data": "measure how fast demonstrations are loaded and converted",
+    },
+}
+
+
+def about(command: str) -> str:
+    """What a command or a subcommand ("data head") does."""
+    name, _, part = command.partition(" ")
+    return SUBCOMMANDS[name][part] if part else COMMANDS[name][-1]
+
+
+def listed(command: str) -> str:
+    """The subcommands of a command, a line each; "" if there are none."""
+    parts = SUBCOMMANDS.get(command, {})
+    width = max(map(len, parts), default=0)
+    return "\n".join(f"  {name:<{width}}  {text}" for name, text in parts.items())

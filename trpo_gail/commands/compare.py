@@ -31,8 +31,7 @@ EVALUATIONS = 20  # of a run, if --eval_every is not given
 
 @dataclass(frozen=True)
 class _Arguments:
-    """`compare report --out DIR` writes the tables and the page of the existing results, and runs nothing.
-    `compare pack --out DIR` moves these results into one file, cells.jsonl."""
+    """Flags of `compare`."""
 
     env: tuple[str, ...]
     """Environments."""

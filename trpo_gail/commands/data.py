@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from trpo_gail.commands import COMMANDS
+from trpo_gail.commands import about, listed
 from trpo_gail.commands.parsing import by_rank_0, parse, print_table
 from trpo_gail.config.marks import AtLeast, Positional
 from trpo_gail.config.tree import Config
@@ -144,9 +144,9 @@ def print_info(path: str) -> None:
 
 
 def _help() -> str:
-    lines = [f"       trpo-gail data {name} --help" for name in _WORK]
     formats = "FILE holds demonstrations; docs/expert_data.md says which formats are read."
-    return "\n".join([f"usage: {USAGE}", *lines, "", COMMANDS["data"][-1], "", formats])
+    usage = f"usage: {USAGE}\n       trpo-gail data SUBCOMMAND --help"
+    return "\n\n".join([usage, about("data"), listed("data"), formats])
 
 
 def _validate(given: _ValidateArguments) -> int:

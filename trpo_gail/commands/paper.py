@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from trpo_gail.commands import COMMANDS
+from trpo_gail.commands import about, listed
 from trpo_gail.commands.parsing import alone, file_errors, parse
 from trpo_gail.errors import UserError
 from trpo_gail.studies.reproduction.grid import Cell, Places, Selection, command, load_grid, parse_shard, select
@@ -106,23 +106,16 @@ FLAGS: dict[str, type] = {
 
 def run(arguments: list[str], workers: list[Workers]) -> int:
     """Find the subcommand."""
-    commands: dict[str, tuple[Callable[[list[str]], int], str]] = {
-        "list": (_list, "print the cells, or the commands that run them"),
-        "run": (_run, "run the cells that are not done, several at once"),
-        "status": (_status, "show which cells are done, running, begun"),
-        "table": (_table, "print our results beside the paper's, with verdicts"),
-        "figure": (_figure, "draw the paper's Figure 1 with our results over it"),
-        "pack": (_pack, "move the finished cells' results into one file, cells.jsonl"),
-    }
+    commands: dict[str, Callable[[list[str]], int]] = {
+        "list": _list, "run": _run, "status": _status, "table": _table, "figure": _figure, "pack": _pack,
+    }  # fmt: skip
     if not arguments or arguments[0] in ("-h", "--help"):
-        print(f"usage: trpo-gail paper {{{','.join(commands)}}} ...\n\n{COMMANDS['paper'][-1]}\n")
-        for name, (_, text) in commands.items():
-            print(f"  {name:<8}{text}")
+        print(f"usage: trpo-gail paper {{{','.join(commands)}}} ...\n\n{about('paper')}\n\n{listed('paper')}")
         return 0
     if arguments[0] not in commands:
         raise UserError(f"paper: unknown subcommand {arguments[0]!r}; there are {', '.join(commands)}")
     with file_errors():
-        return commands[arguments[0]][0](arguments[1:])
+        return commands[arguments[0]](arguments[1:])
 
 
 def _list(arguments: list[str]) -> int:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 
-from trpo_gail.commands import COMMANDS
+from trpo_gail.commands import about, listed
 from trpo_gail.commands.config_file import with_file
 from trpo_gail.config.flag_file import blamed
 from trpo_gail.config.leaves import build
@@ -74,7 +74,9 @@ def answer_help(cls: type, arguments: list[str], command: str, defaults: Mapping
     if HELP & set(arguments):
         from trpo_gail.config.help_page import page
 
-        print(page(cls, f"trpo-gail {command}", COMMANDS[command.split()[0]][-1], defaults))
+        print(page(cls, f"trpo-gail {command}", about(command), defaults))
+        if parts := listed(command):
+            print(f"\nsubcommands, each with --help:\n{parts}")
         raise Answered(0)
 
 

@@ -197,7 +197,7 @@ class DiscriminatorConfig:
     adversary_entcoeff: NotNegative = 0.05
     """With --discriminator.loss cross-entropy: weight of the entropy of D's decisions in its loss."""
     label_smoothing: Annotated[Fraction, LessThan(0.5)] = 0.0
-    """With --discriminator.loss cross-entropy: share of the other label in each row's."""
+    """With --discriminator.loss cross-entropy: each row's label is mixed with this share of the other label."""
     positive_prior: Annotated[Positive, LessThan(1)] | None = None
     """With --discriminator.loss cross-entropy: share of the learner's rows that are taken to be as good as the expert's
     (positive-unlabelled learning); None takes all of them for worse."""
@@ -230,8 +230,8 @@ class DiscriminatorConfig:
     schedule: Literal["constant", "linear"] = "constant"
     """The step size stays, or falls to 0 by the end of --steps."""
     d_batch_size: Count | None = None
-    """Learner's rows in one update; None splits the iteration's rows into d_step minibatches. As many rows as an iteration
-    has make full batches."""
+    """Learner's rows in one update; None splits the iteration's rows into d_step minibatches. If it is the number of
+    the iteration's rows, every update takes all of them."""
     expert_batch_size: Count | None = None
     """Expert's rows in one update; None takes as many as of the learner's."""
     replay_iterations: Annotated[int, AtLeast(0)] = 0
@@ -248,9 +248,10 @@ class DiscriminatorConfig:
 
     reward: Literal["auto", "-log(1-D)", "log(D)", "logit", "fairl", "amp"] = "auto"
     """-log(1-D), never negative, rewards staying alive; log(D), never positive, suits tasks that end on success; logit is
-    their sum, log(D) - log(1-D), of either sign; fairl is -logit exp(logit); amp is 1 - (1-D)^2. auto takes
-    logit for airl, wasserstein and absorbing; else log(D) if most of the demonstrations end by termination (before the time
-    limit, if the file does not say how), and -log(1-D) if not. The linear rewards of fem and gtal, and the constant one,
+    their sum, log(D) - log(1-D), of either sign; fairl is -logit exp(logit); amp is 1 - (1-D)^2. auto
+    takes logit with absorbing states if most of the demonstrations end by termination (before the time limit, if the file
+    does not say how), log(D) in their place without absorbing states or a time limit, and -log(1-D) if not; always logit for
+    airl, wasserstein and absorbing. The linear rewards of fem and gtal, and the constant one,
     have the sign of the last two."""
     reward_normalise: Literal["none", "scale", "standardise"] = "none"
     """Divide the reward by its running standard deviation (scale), after subtracting its running mean (standardise). The
@@ -314,15 +315,15 @@ class Config:
     subsample: Count = 1
     """Use every K-th row of each trajectory, from a random start below K."""
     preset: PresetName = "default"
-    """Set of defaults to start from."""
+    """Set of defaults to start from: this package's own (default), Stable-Baselines 2's, or Ho & Ermon's (paper)."""
     generator: Annotated[str, OneOf(choices.GENERATORS)] = "trpo"
-    """Who improves the policy; fields of another generator may not be set. none leaves it as it began: with --init_policy
-    bc, this is behavioural cloning. module:function makes one of your own."""
+    """What improves the policy: a step of TRPO, of PPO, or nothing (none), which with --init_policy bc is behavioural
+    cloning. Flags of another generator are refused. module:function makes one of your own."""
     adversary: Annotated[str, OneOf(choices.ADVERSARIES)] = "gail"
-    """Who pays: the discriminator (gail); one that learns a reward to keep (airl); a linear reward, by feature expectation
-    matching (fem) or game-theoretic apprenticeship learning (gtal); the same for every step (constant); the environment
-    (env_reward), which trains experts; or a reward that an earlier run has learned (exported). module:function makes one of
-    your own."""
+    """What computes the policy's reward: the discriminator (gail); one that learns a reward to keep (airl); a linear reward,
+    by feature expectation matching (fem) or game-theoretic apprenticeship learning (gtal); the same for every step
+    (constant); the environment (env_reward), which trains experts; or a reward that an earlier run has learned (exported).
+    module:function makes one of your own."""
     reward_file: str | None = None
     """With --adversary exported: a file of `trpo-gail export RUN --reward FILE`."""
     steps: Count = 1_000_000
@@ -330,7 +331,7 @@ class Config:
     iterations: Count | None = None
     """Stop after so many iterations, if that comes before --steps; None stops by --steps alone."""
     seed: Annotated[int, AtLeast(0)] = 0
-    """Every random stream of the run derives from it."""
+    """Seed of all that is random in the run. Runs with equal seeds and settings are equal."""
 
     num_envs: Count = 16
     """Number of environments, over all ranks."""
@@ -363,7 +364,7 @@ class Config:
     d_step: Count = 16
     """Discriminator updates (Adam steps) per iteration."""
     gamma: Fraction = 0.99
-    """Discount factor. With 0.995, Hopper was learned later."""
+    """Discount factor."""
     lam: Fraction = 0.97
     """Lambda of generalised advantage estimation."""
     time_limits: Literal["bootstrap", "terminal"] = "bootstrap"
@@ -375,8 +376,8 @@ class Config:
     task_weight_end: NotNegative | None = None
     """Weight at the end of --steps, to which task_weight goes in a straight line; None keeps it."""
     fixed_horizon: bool = False
-    """Refuse episodes of different lengths, in the demonstrations and in training: an end that depends on the behaviour tells
-    about it."""
+    """Refuse episodes of different lengths, in the demonstrations and in training; otherwise the length of an episode alone
+    could tell D, or reward the policy."""
     normalise_from_expert: bool = False
     """Start the normalisers of all networks from the demonstrations; a policy of --init_policy keeps its own."""
     init_policy: str | None = None
@@ -475,7 +476,7 @@ class CloningConfig:
     subsample: Count = 1
     """Use every K-th row of each trajectory, from a random start below K."""
     seed: Annotated[int, AtLeast(0)] = 0
-    """Every random stream of the run derives from it."""
+    """Seed of all that is random in the run. Runs with equal seeds and settings are equal."""
     iterations: Count = 20_001
     """Adam steps."""
     eval_every: Count = 1000

@@ -49,13 +49,17 @@ def advice(path: Path) -> str:
     name = known_as(path)
     if name in bundled():
         return f"; {name} alone names {bundled()[name]['episodes']} episodes that come with the package" + (
-            f", and `trpo-gail data fetch {name}` gets all"
+            f", and {_fetched(name)} all"
         )
     if name in repository():
-        return f"; `trpo-gail data fetch {name}` gets it"
+        return f"; {_fetched(name)} it"
     if not path.suffix and path.name == str(path):
         return f", and no demonstrations of this name come with the package, which has {listed(bundled())}"
     return ""
+
+
+def _fetched(name: str) -> str:
+    return f"`trpo-gail data fetch {name} --from DIR`, with the folder expert_data of a copy of the repository, gets"
 
 
 def known_as(path: Path) -> str:
