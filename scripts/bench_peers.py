@@ -20,6 +20,7 @@ import argparse
 import dataclasses
 import hashlib
 import json
+import signal
 import subprocess
 import sys
 import tempfile
@@ -49,6 +50,7 @@ from contestants import (
 
 from trpo_gail.bench.jobs import Found, demonstrations, machine, ratio
 from trpo_gail.bench.tables import table
+from trpo_gail.commands.parsing import alone
 from trpo_gail.errors import UserError
 from trpo_gail.experts.load import load
 from trpo_gail.system import whole_file
@@ -70,19 +72,30 @@ def make(folder: Path) -> None:
     for name, pins in VENVS.items():
         python = folder / name / "bin" / "python"
         if not python.exists():
-            subprocess.run([sys.executable, "-m", "venv", str(folder / name)], check=True)
+            called([sys.executable, "-m", "venv", str(folder / name)])
         if wrong(python, [TORCH, *pins]):
             for words in ([TORCH], pins):
-                subprocess.run([str(python), "-m", "pip", "install", "-q", *words], check=True)
+                called([str(python), "-m", "pip", "install", "-q", *words])
         if found := wrong(python, [TORCH, *pins]):
             raise UserError(f"{folder / name}: {', '.join(found)}; remove the folder, and make it again")
         print(f"{folder / name}: {', '.join([TORCH, *pins])}")
 
 
+def called(words: Sequence[str]) -> str:
+    """What a program prints. Raises UserError if it fails."""
+    try:
+        return subprocess.run(words, stdout=subprocess.PIPE, text=True, check=True).stdout
+    except (OSError, subprocess.CalledProcessError) as error:
+        raise UserError(f"{' '.join(words)}: failed: {error}") from None
+
+
 def wrong(python: Path, pins: Sequence[str]) -> list[str]:
     """What an environment has in another version than the pins say, or not at all."""
-    done = subprocess.run([str(python), "-m", "pip", "freeze"], capture_output=True, text=True, check=True)
-    held = dict(line.split("==") for line in done.stdout.lower().replace("_", "-").splitlines() if "==" in line)
+    held = dict(
+        line.split("==")
+        for line in called([str(python), "-m", "pip", "freeze"]).lower().replace("_", "-").splitlines()
+        if "==" in line
+    )
     wanted = dict(pin.split("==") for pin in pins)
     found = {name: held.get(name, "missing").partition("+")[0] for name in wanted}
     return [f"{name} {found[name]}, expected {version}" for name, version in wanted.items() if found[name] != version]
@@ -161,7 +174,10 @@ class Kept:
     def _load(self, path: Path) -> None:
         try:
             held = json.loads(path.read_text())
-            rows = held["to_expert"]
+            rows = [
+                (Contestant(row["name"], row["cores"], row["threads"]), {run["seed"]: run for run in row["runs"]})
+                for row in held["to_expert"]
+            ]
         except (OSError, ValueError, KeyError, TypeError):
             raise UserError(f"--json: {path} is there, and is none of `to_expert`: another name is needed") from None
         about = json.loads(json.dumps(self.about))
@@ -170,9 +186,7 @@ class Kept:
                 f"--json: {path} is of another {', '.join(other)}: another name is needed, or the same settings"
             )
         self.about = {name: held[name] for name in about}
-        for row in rows:
-            who = Contestant(row["name"], row["cores"], row["threads"])
-            self.runs[who] = {run["seed"]: run for run in row["runs"]}
+        self.runs.update(rows)
 
     def has(self, who: Contestant, seed: int) -> bool:
         """Whether this run is done; one that failed is made again."""
@@ -222,10 +236,24 @@ def middle(runs: Sequence[Found]) -> Found:
     }  # fmt: skip
 
 
-def faster_threads(path: Path) -> dict[str, int]:
-    """By peer, the number of threads with which it was faster on two cores, as `rates` found. Raises UserError."""
+def check_kind(path: Path, what: str) -> None:
+    """Raise UserError for a file that holds something else, which would be lost."""
     try:
-        rows = [row for row in json.loads(path.read_text())["rates"] if row["cores"] > 1 and row["steps_s"] is not None]
+        held = json.loads(path.read_text()) if path.exists() else {what: None}
+    except (OSError, ValueError):
+        held = None
+    if not isinstance(held, dict) or what not in held:
+        raise UserError(f"--json: {path} is there, and is none of `{what}`: another name is needed")
+
+
+def faster_threads(path: Path, about: Found) -> dict[str, int]:
+    """By peer, the number of threads with which it was faster on two cores, as `rates` found on this machine. Raises
+    UserError."""
+    try:
+        held = json.loads(path.read_text())
+        rows = [row for row in held["rates"] if row["cores"] > 1 and row["steps_s"] is not None]
+        if other := [name for name in ("env", "cores", "processor") if held[name] != about[name]]:
+            raise UserError(f"--rates: {path} is of another {', '.join(other)}")
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UserError(f"--rates: {path}: not what `rates --json` writes ({error})") from error
     return {row["name"]: row["threads"] for row in sorted(rows, key=lambda row: row["steps_s"])}
@@ -295,6 +323,20 @@ def _who(row: Found) -> list[Any]:
 SECONDS = {"rates": 30.0, "to_expert": 1800.0}
 
 
+def positive(text: str) -> float:
+    """A number above 0."""
+    if not 0 < (value := float(text)) < float("inf"):
+        raise ValueError
+    return value
+
+
+def count(text: str) -> int:
+    """A whole number from 1 on."""
+    if (value := int(text)) < 1:
+        raise ValueError
+    return value
+
+
 def arguments() -> argparse.Namespace:
     """The flags."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
@@ -305,17 +347,17 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--only", nargs="+", choices=[*OWN, *PEERS], default=[*OWN, *PEERS])
     parser.add_argument("--cores", type=int, nargs="+", choices=[1, 2], default=[1, 2])
     parser.add_argument(
-        "--seconds", type=float, help="of each rate (default 30); the most of a run of to_expert (1800)"
+        "--seconds", type=positive, help="of each rate (default 30); the most of a run of to_expert (1800)"
     )
-    parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--repeats", type=count, default=5)
+    parser.add_argument("--seeds", type=count, default=5)
     parser.add_argument("--first_seed", type=int, default=0)
     parser.add_argument(
         "--rates", type=Path, help="of `rates`: on two cores to_expert gives each peer the better threads"
     )
-    parser.add_argument("--eval_every", type=int, default=20_480)
-    parser.add_argument("--eval_episodes", type=int, default=10)
-    parser.add_argument("--rows", type=int, default=50_000)
+    parser.add_argument("--eval_every", type=count, default=20_480)
+    parser.add_argument("--eval_episodes", type=count, default=10)
+    parser.add_argument("--rows", type=count, default=50_000)
     parser.add_argument(
         "--json", type=Path, help="is written after each turn; to_expert goes on with one that is there"
     )
@@ -340,6 +382,10 @@ def task_of(given: argparse.Namespace, folder: Path) -> tuple[Task, Found]:
 
 def run(given: argparse.Namespace, folder: Path) -> Found:
     """Measure; `folder` is for the pairs. Raises UserError."""
+    if given.json:
+        whole_file.check("--json", given.json)
+        if given.what != "to_expert":
+            check_kind(given.json, given.what)
     task, about = task_of(given, folder)
 
     def save(found: Found) -> None:
@@ -353,7 +399,7 @@ def run(given: argparse.Namespace, folder: Path) -> Found:
         found = rates(task, entered(given.only, given.cores), given.repeats, save)
     elif given.what == "to_expert":
         names = [name for name in given.only if name not in PEERS or PEERS[name].imitates]
-        threads = faster_threads(given.rates) if given.rates else {}
+        threads = faster_threads(given.rates, about) if given.rates else {}
         kept = Kept(given.json, about)
         seeds = range(given.first_seed, given.first_seed + given.seeds)
         return kept.about | to_expert(task, entered(names, given.cores, threads), seeds, kept)
@@ -362,10 +408,19 @@ def run(given: argparse.Namespace, folder: Path) -> Found:
     return about | found
 
 
+def ended(number: int, frame: object) -> None:
+    """Leave as on an error, so that what runs is ended and temporary files are removed."""
+    print(f"bench_peers.py: {signal.Signals(number).name}; what was measured is in --json", file=sys.stderr)
+    raise SystemExit(128 + number)
+
+
 def main() -> int:
     """From flags to a table."""
     given = arguments()
+    for number in (signal.SIGTERM, signal.SIGHUP):  # what runs must be ended, as on Ctrl-C
+        signal.signal(number, ended)
     try:
+        alone("bench_peers.py", ranks=False)
         if given.what == "make":
             make(given.folder)
             return 0
@@ -374,6 +429,9 @@ def main() -> int:
     except UserError as error:
         print(error, file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print("bench_peers.py: interrupted; what was measured is in --json", file=sys.stderr)
+        return 128 + signal.SIGINT
     print("\n".join(lines(found)))
     return 0
 

@@ -27,6 +27,7 @@ from trpo_gail.errors import UserError
 from trpo_gail.experts.data import Demonstrations
 from trpo_gail.runs import metrics_file
 from trpo_gail.studies.launch import ONE_THREAD, mpirun
+from trpo_gail.system.launcher import unlaunched_environment
 
 PROGRAMS = Path(__file__).with_name("peers")
 NEAR = 0.95  # of the expert's return
@@ -252,7 +253,7 @@ def ours_to_expert(task: Task, who: Contestant, seed: int) -> Found:
         flags = words(task.settings(who.name) | limits)
         command = [sys.executable, "-m", "trpo_gail", "train", task.env, *flags, "--out", str(out), "--quiet"]
         launched = [*mpirun(who.cores), *_on_cores(who.cores), *command]
-        process = subprocess.Popen(launched, env=os.environ | ONE_THREAD)
+        process = subprocess.Popen(launched, env=unlaunched_environment() | ONE_THREAD)
         try:
             while True:
                 rows = metrics_file.read(out / "metrics.csv").numbers() if (out / "metrics.csv").exists() else []

@@ -87,6 +87,13 @@ class Point(Load):
         """A point of the JSON. Raises UserError for a field that is missing."""
         if missing := [name for name in POINT if name not in found]:
             raise UserError(f"{source}: points: {missing[0]}: missing; expected what `bench scaling --json` writes")
+        numbers = {name: found[name] for name in POINT if name not in ("kind", "own_s")}
+        numbers |= found["own_s"] if isinstance(found["own_s"], dict) else {"own_s": found["own_s"]}
+        for name, value in numbers.items():
+            if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
+                raise UserError(f"{source}: points: {name}: {value!r} found, a number expected")
+        if found["ranks"] < 1 or found["num_envs"] < 1 or "sample" not in numbers:
+            raise UserError(f"{source}: points: ranks and num_envs from 1 on, and own_s of 'sample' expected")
         own, weak = found["own_s"], found["kind"] == "weak"
         return cls(
             found["ranks"], found["num_envs"], found["rows"], found["small_updates"], found["messages"],
@@ -245,6 +252,7 @@ def strongest(rows: Sequence[dict[str, float]]) -> int:
 def read(paths: Sequence[Path]) -> Measured:
     """What the files hold, without what more ranks than cores did. Raises UserError."""
     points, sums, crowded = list[Point](), list[Sum](), 0
+    first: tuple[Any, ...] = ()
     for path in paths:
         try:
             found = json.loads(path.read_text())
@@ -252,6 +260,14 @@ def read(paths: Sequence[Path]) -> Measured:
             raise UserError(f"{path}: not readable as JSON ({error})") from error
         if not isinstance(found, dict) or found.get("bench") != "scaling":
             raise UserError(f"{path}: bench: 'scaling' expected; expected what `trpo-gail bench scaling --json` writes")
+        for name, kind in (("points", list), ("messages", list), ("cores", int)):
+            if not isinstance(found.get(name), kind) or not found[name]:
+                raise UserError(f"{path}: {name}: not there, or empty; expected what `bench scaling --json` writes")
+        machine = tuple(found.get(name) for name in ("env", "preset", "processor"))
+        if machine != (first := first or machine):
+            raise UserError(
+                f"{path}: of {machine}, and the file before of {first}: one model is of one machine and task"
+            )
         here, cores = [Point.of(point, str(path)) for point in found["points"]], found["cores"]
         points += [point for point in here if point.ranks <= cores]
         crowded += sum(point.ranks > cores for point in here)
@@ -279,8 +295,8 @@ def parted(measured: Measured, ranks: int | None, rows: int | None) -> tuple[Mea
 
 def result(measured: Measured, given: argparse.Namespace) -> dict[str, Any]:
     """The model, its errors, and what it says of more ranks. Raises UserError."""
-    if given.gigabytes_s <= 0 or (given.latency_us or 0.0) < 0:
-        raise UserError("--latency_us, --gigabytes_s: a negative number or a rate of 0 given")
+    if not 0 < given.gigabytes_s < math.inf or not 0 <= (given.latency_us or 0.0) < math.inf:
+        raise UserError("--latency_us, --gigabytes_s: a latency from 0 on and a rate above 0 expected")
     used, held_out = parted(measured, given.held_out, given.held_out_rows)
     model = fit(used.points, used.sums)
     one, several = _pair(used.points)
@@ -338,6 +354,8 @@ def main() -> int:
     parser.add_argument("--json", type=Path)
     given = parser.parse_args()
     try:
+        if given.json:
+            whole_file.check("--json", given.json)
         found = result(read(given.files), given)
     except UserError as error:
         print(error, file=sys.stderr)

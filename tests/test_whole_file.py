@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import stat
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import pytest
 from disk import full_disk
 
 import trpo_gail
+from trpo_gail.errors import UserError
 from trpo_gail.system import whole_file
 
 
@@ -119,3 +121,30 @@ def test_nobody_else_replaces_a_file() -> None:
         '(Path(folder) / "demonstrations.h5").write_bytes',  # of a temporary folder, read at once
     )
     assert not [line for line in found if not any(words in line for words in known)]
+
+
+# ---- what is no plain file -------------------------------------------------------------------------------------------
+
+
+def test_a_link_stays_and_what_it_names_is_replaced(tmp_path: Path) -> None:
+    (tmp_path / "real").write_text("old")
+    (tmp_path / "link").symlink_to("real")
+    whole_file.write(tmp_path / "link", b"new")
+    assert (tmp_path / "link").is_symlink() and (tmp_path / "real").read_text() == "new"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["link", "real"]
+
+
+def test_a_pipe_gets_the_content_and_stays(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    got: list[bytes] = []
+    reader = threading.Thread(target=lambda: got.append((tmp_path / "pipe").read_bytes()))
+    reader.start()
+    whole_file.write(tmp_path / "pipe", b"content")
+    reader.join(10)
+    assert got == [b"content"] and not (tmp_path / "pipe").is_file()
+
+
+@pytest.mark.parametrize(("name", "says"), [(".", "is a folder"), ("no/x", "the folder no does not exist")])
+def test_a_place_that_takes_no_file_is_told_before_the_work(name: str, says: str) -> None:
+    with pytest.raises(UserError, match=f"^--json: .*{says}"):
+        whole_file.check("--json", Path(name))

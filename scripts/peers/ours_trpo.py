@@ -10,14 +10,12 @@ from typing import Any
 import numpy as np
 import torch
 from common import UPDATES, Job, settle
-from torch import Tensor
 
+from trpo_gail.bench import counted
 from trpo_gail.bench.toys import spec
 from trpo_gail.build import make_generator, make_policy
 from trpo_gail.config.presets import changed, preset
-from trpo_gail.generators import trpo as module
 from trpo_gail.generators.trpo import TRPO
-from trpo_gail.optim.natural_gradient import Product
 from trpo_gail.parallel import Workers
 from trpo_gail.sampling.batch import Batch, Rows
 
@@ -43,23 +41,7 @@ def loaded(path: str, units: int) -> tuple[TRPO, Batch]:
 
 def step(trpo: TRPO, batch: Batch) -> dict[str, Any]:
     """A step, and what it took: Fisher-vector products, and lengths that the line search refused."""
-    taken, made = 0, module.fisher_product
-
-    def counted(*arguments: Any) -> Product:
-        product = made(*arguments)
-
-        def one(v: Tensor) -> Tensor:
-            nonlocal taken
-            taken += 1
-            return product(v)
-
-        return one
-
-    module.fisher_product = counted
-    try:
-        stats = trpo.step(batch, np.random.default_rng(0))
-    finally:
-        module.fisher_product = made
+    stats, taken = counted.step(trpo, batch)
     return {"products": taken, **{name: stats[name] for name in ("backtracks", "step_accepted", "kl")}}
 
 

@@ -204,9 +204,14 @@ def test_more_ranks_than_cores_are_not_used(tmp_path: Path) -> None:
         ("no JSON", "not readable as JSON"),
         ('{"bench": "memory"}', "bench: 'scaling' expected"),
         (
-            '{"bench": "scaling", "cores": 2, "points": [{"kind": "one", "ranks": 1}], "messages": []}',
+            '{"bench": "scaling", "cores": 2, "points": [{"kind": "one", "ranks": 1}], "messages": [1]}',
             "num_envs: missing",
         ),
+        ('{"bench": "scaling"}', "points: not there"),
+        (json.dumps(as_found(POINTS) | {"cores": "4"}), "cores: not there"),
+        (json.dumps(as_found(POINTS) | {"messages": []}), "messages: not there"),
+        (json.dumps(as_found([dataclasses.replace(POINTS[0], total=float("nan"))])), "iteration_s: nan found"),
+        (json.dumps(as_found([dataclasses.replace(POINTS[0], ranks=0)])), "ranks and num_envs from 1 on"),
     ],
 )
 def test_another_file_is_one_line(text: str, says: str, tmp_path: Path) -> None:
@@ -228,7 +233,7 @@ WEAK = [one for one in POINTS if one.ranks == 1 or one.envs > ENVS]
         (POINTS, {"held_out": 1}, "one rank and another number must be left"),
         (POINTS, {"held_out_rows": 4096}, "--held_out_rows: 4096 given, but no point"),
         (grid((2048,), (2,)), {"held_out_rows": 2048}, "another number must be left"),
-        (POINTS, {"gigabytes_s": 0.0}, "a rate of 0 given"),
+        (POINTS, {"gigabytes_s": 0.0}, "a rate above 0 expected"),
     ],
 )
 def test_what_cannot_be_fitted(points: list[Point], flags: dict[str, Any], says: str) -> None:

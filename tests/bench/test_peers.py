@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
+import signal
+import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +29,8 @@ from trpo_gail.commands.train import parse_flags  # noqa: E402
 from trpo_gail.errors import UserError  # noqa: E402
 from trpo_gail.experts.load import load  # noqa: E402
 
+SCRIPT = ROOT / "scripts" / "bench_peers.py"
+MACHINE = {"env": "Hopper-v4", "cores": 2, "processor": "a"}
 PAIRS = Pairs(Path("raw.npz"), Path("clipped.npz"))
 TASK = Task(Path("no/such"), "Hopper-v4", "Hopper-v4", PAIRS, 90.0, 60.0, 1000, 2, Terms())
 
@@ -164,12 +170,47 @@ def test_two_cores_take_the_threads_that_were_faster(tmp_path: Path) -> None:
     rows = [("a", 1, 1, 900.0), ("a", 2, 1, 80.0), ("a", 2, 2, 90.0), ("b", 2, 1, 70.0), ("b", 2, 2, None)]
     path = tmp_path / "rates.json"
     path.write_text(
-        json.dumps({"rates": [dict(zip(("name", "cores", "threads", "steps_s"), row, strict=True)) for row in rows]})
+        json.dumps(
+            MACHINE | {"rates": [dict(zip(("name", "cores", "threads", "steps_s"), row, strict=True)) for row in rows]}
+        )
     )
-    assert bench_peers.faster_threads(path) == {"a": 2, "b": 1}
+    assert bench_peers.faster_threads(path, MACHINE) == {"a": 2, "b": 1}
+    with pytest.raises(UserError, match="is of another env"):
+        bench_peers.faster_threads(path, MACHINE | {"env": "Ant-v4"})
     path.write_text("{}")
     with pytest.raises(UserError, match="not what `rates --json` writes"):
-        bench_peers.faster_threads(path)
+        bench_peers.faster_threads(path, MACHINE)
+
+
+@pytest.mark.parametrize(("text", "good"), [('{"rates": []}', True), ('{"to_expert": []}', False), ("x", False)])
+def test_rates_do_not_write_over_something_else(text: str, good: bool, tmp_path: Path) -> None:
+    path = tmp_path / "found.json"
+    bench_peers.check_kind(path, "rates")
+    path.write_text(text)
+    if good:
+        bench_peers.check_kind(path, "rates")
+    else:
+        with pytest.raises(UserError, match="is none of `rates`"):
+            bench_peers.check_kind(path, "rates")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_what_runs(number: int, tmp_path: Path) -> None:
+    """A stand-in for the program of a peer, which would go on for a minute."""
+    python = tmp_path / "sb3" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.write_text(f"#!/bin/sh\ntouch {tmp_path}/began\nexec sleep 60\n")
+    python.chmod(0o755)
+    words = [sys.executable, str(SCRIPT), "update", str(tmp_path), "--repeats", "1", "--rows", "64"]
+    process = subprocess.Popen(words, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    deadline = time.monotonic() + 60.0
+    while not (tmp_path / "began").exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    os.killpg(process.pid, number) if number == signal.SIGINT else process.send_signal(number)
+    _, said = process.communicate(timeout=30)
+    assert process.returncode == 128 + number and said.count("\n") == 1 and said.startswith("bench_peers.py: ")
+    with pytest.raises(ProcessLookupError):
+        os.killpg(process.pid, 0)
 
 
 @pytest.mark.parametrize(("what", "seconds"), [("rates", 30.0), ("to_expert", 1800.0)])
@@ -190,7 +231,7 @@ def test_a_program_that_reports_nothing_is_one_line(says: str, tmp_path: Path) -
     python = tmp_path / "python"
     python.write_text(f"#!/bin/sh\n{'' if says == 'nothing' else f'echo {says!r}'}\n")
     python.chmod(0o755)
-    with pytest.raises(UserError, match="printed nothing" if says == "nothing" else "its last line is no result"):
+    with pytest.raises(UserError, match="printed no result" if says == "nothing" else "its last line is no result"):
         contestants.reported(python, "sb3_trpo.py", {}, "sb3")
 
 

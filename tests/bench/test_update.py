@@ -40,8 +40,9 @@ def test_every_part_has_its_times(name: str, critic: str) -> None:
             assert row["ms"] > 0 and row["ratio"] > 0
     of = {row["part"]: row["operations"] for row in found["parts"]}
     forward = of["line search"]
-    products = preset(name, "Toy").trpo.cg_iters * of["Fisher product"]  # type: ignore[arg-type]
-    assert of["TRPO update"] == of["policy gradient"] + of["Fisher set-up"] + products + forward
+    products = of["TRPO update"] - of["policy gradient"] - of["Fisher set-up"] - forward
+    taken, rest = divmod(products, of["Fisher product"])
+    assert rest == 0 and 1 <= taken <= preset(name, "Toy").trpo.cg_iters  # type: ignore[arg-type]
     assert found["observations"] == 5 and found["preset"] == name and "versions" in found
 
 

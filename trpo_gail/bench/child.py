@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from trpo_gail.bench.collectives import TimedWorkers, spent
+from trpo_gail.bench.jobs import MARK
 from trpo_gail.bench.resident import resident
 from trpo_gail.config.files import from_dict
 from trpo_gail.config.tree import Config
@@ -45,7 +46,7 @@ def main(job: Found) -> None:
     else:
         found = training(config, job["seconds"], job["iterations"], workers)
     if workers.main:
-        print(json.dumps(found))
+        print(f"\n{MARK}{json.dumps(found)}", flush=True)
 
 
 def raw(config: Config, seconds: float, workers: Workers) -> Found:

@@ -8,6 +8,8 @@ resident in the process that converts.
 
 from __future__ import annotations
 
+import math
+import shutil
 import sys
 import tempfile
 import time
@@ -25,6 +27,8 @@ from trpo_gail.experts.formats import native
 
 EPISODES, STEPS = 1000, 1000  # of the file that is loaded
 _ROW = 83  # bytes of a row in the native file
+LOADED = EPISODES * STEPS * _ROW  # bytes of that file
+PIECE = 10  # episodes that are made at once: what is written at once takes less than a second, in which a signal waits
 # What is converted into what, one after the other; each reads what one before has written.
 CONVERSIONS = (
     ("native", "native"),
@@ -40,11 +44,16 @@ CONVERSIONS = (
 def bench_data(gigabytes: float, repeats: int, folder: str | None, episodes: int = EPISODES) -> Found:
     """Run all measurements; prints nothing. Files are made in a new folder within `folder`, and removed. `episodes` are those
     of the file that is loaded. Raises UserError."""
-    if gigabytes <= 0:
+    if not 0 < gigabytes < math.inf:
         raise UserError(f"--gigabytes: {gigabytes:g} given, more than 0 expected")
     if repeats < 1:
         raise UserError(f"--repeats: {repeats} given, at least 1 expected")
     try:
+        free = shutil.disk_usage(folder or tempfile.gettempdir()).free
+        if free < 5e9 * gigabytes + LOADED:
+            raise UserError(
+                f"--gigabytes: {gigabytes:g} given, five times that is needed, and {free / 1e9:.3g} are free"
+            )
         with tempfile.TemporaryDirectory(dir=folder) as name:
             loading = _loading(Path(name), repeats, episodes)
             return {
@@ -54,14 +63,14 @@ def bench_data(gigabytes: float, repeats: int, folder: str | None, episodes: int
                 "loading": loading,
                 **_converting(Path(name), gigabytes),
             }
-    except FileNotFoundError as error:
-        raise UserError(f"--folder: {error.filename}: no such folder") from error
+    except OSError as error:
+        raise UserError(f"--folder: {folder or error.filename}: {error.strerror or error}") from error
 
 
 def pieces(episodes: int) -> Iterator[Demonstrations]:
     """Episodes of 1,000 steps with 17 numbers an observation and 6 an action, as of HalfCheetah, drawn at random."""
-    for i in range(0, episodes, 100):
-        rng, lengths = np.random.default_rng(i), np.full(min(100, episodes - i), STEPS)
+    for i in range(0, episodes, PIECE):
+        rng, lengths = np.random.default_rng(i), np.full(min(PIECE, episodes - i), STEPS)
         steps = np.tile(np.arange(STEPS), len(lengths))
         rewards = rng.normal(size=len(steps)).astype(np.float32)
         yield Demonstrations(
@@ -104,18 +113,22 @@ def _loading(folder: Path, repeats: int, episodes: int) -> Found:
 def _converting(folder: Path, gigabytes: float) -> Found:
     files = {"native": _written(folder / "native", max(1, round(gigabytes * 1e9 / _ROW / STEPS)))}
     size = files["native"].stat().st_size
-    rows = []
+    short, rows = _written(folder / "short", 1), []
     for source, to in CONVERSIONS:
         out = folder / (to if to not in files else "again")
         copy_s = _seconds("copy", files["native"])
+        start_s = converted(short, folder / "short_again", "native")[1]
+        (folder / "short_again").unlink()
         megabytes, taken = converted(files[source], out, to)
+        own = max(taken - start_s, 1e-9)
         rows.append(
             {
                 "from": source,
                 "to": to,
                 "seconds": taken,
-                "megabytes_s": size / 1e6 / taken,
-                "ratio": copy_s / taken,
+                "start_s": start_s,
+                "megabytes_s": size / 1e6 / own,
+                "ratio": copy_s / own,
                 "peak_mib": megabytes,
             }
         )

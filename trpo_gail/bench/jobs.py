@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import os
 import platform
+import re
 import subprocess
 import sys
 import time
@@ -22,35 +24,43 @@ from trpo_gail.errors import UserError
 from trpo_gail.experts import catalogue
 from trpo_gail.parallel import cores
 from trpo_gail.studies.launch import ONE_THREAD, mpirun
+from trpo_gail.system.launcher import unlaunched_environment
 
 Found = dict[str, Any]
 What = Literal["raw", "training", "messages"]
 NEVER = 10**12  # steps
-WAITING = ("MPIR_CVAR_", "OMPI_MCA_mpi_yield", "OMP_WAIT_POLICY")  # starts of names
+WAITING = ("MPIR_CVAR_", "OMPI_MCA_mpi_yield")  # starts of names
+MARK = "bench found: "  # begins the line of a measured process that holds what it found
 
 
 def measured(what: What, config: Config, ranks: int, seconds: float = 0.0, iterations: int = 1) -> Found:
     """What one fresh process, or `ranks` of them, found. Raises UserError if it fails, or without mpirun."""
     job = {"what": what, "config": to_dict(endless(config)), "seconds": seconds, "iterations": iterations}
     command = [*mpirun(ranks), sys.executable, "-m", "trpo_gail.bench.child", json.dumps(job)]
-    found: Found = json.loads(last_line(command, f"the {what} measurement on {ranks} rank(s)"))
+    found: Found = json.loads(last_line(command, f"the {what} measurement on {ranks} rank(s)", MARK))
     return found
 
 
-def last_line(command: Sequence[str], what: str) -> str:
-    """What a fresh process prints last. Raises UserError if it fails."""
-    done = subprocess.run(command, capture_output=True, text=True, env=os.environ | ONE_THREAD)
+def last_line(command: Sequence[str], what: str, mark: str = "") -> str:
+    """What a fresh process prints last, behind a mark if there is one: an environment may print, too. Raises UserError if it
+    fails."""
+    environment = unlaunched_environment() | ONE_THREAD
+    done = subprocess.run(command, capture_output=True, text=True, errors="replace", env=environment)
     if done.returncode:
         raise what_failed(what, done.stderr, done.returncode)
-    if not (printed := done.stdout.strip()):
-        raise UserError(f"bench: {what} printed nothing")
-    return printed.splitlines()[-1]
+    printed = [line for line in done.stdout.strip().splitlines() if mark in line]
+    if not printed:
+        raise UserError(f"bench: {what} printed no result")
+    return printed[-1].partition(mark)[2] if mark else printed[-1]
+
+
+ERROR = re.compile(r"[\w.]*(Error|Exception): ")  # how the last line of a traceback begins
 
 
 def what_failed(what: str, stderr: str, code: int) -> UserError:
     """The error of a process that failed, in one line."""
     said = [line for line in stderr.strip().splitlines() if line.strip()]
-    wrong = next((line for line in said if "Error: " in line), said[-1] if said else f"exit code {code}")
+    wrong = next((line for line in reversed(said) if ERROR.match(line)), said[-1] if said else f"exit code {code}")
     return UserError(f"bench: {what} failed: {wrong.removeprefix('trpo_gail.errors.UserError: ')}")
 
 
@@ -85,9 +95,16 @@ def demonstrations(env: str, expert: str | None) -> str | None:
     return env if env in catalogue.bundled() else None
 
 
-def check(config: Config, ranks: Sequence[int], seconds: float = 1.0, repeats: int = 1) -> None:
+def check(
+    config: Config, ranks: Sequence[int], seconds: float = 1.0, repeats: int = 1, batches: Sequence[int] = ()
+) -> None:
     """Raise UserError for a number that cannot be meant."""
-    if seconds <= 0:
+    if batches and (min(batches) < config.num_envs or len(set(batches)) < len(batches)):
+        raise UserError(
+            f"--batches: {' '.join(map(str, batches))} given, different numbers from {config.num_envs} on expected, a row of "
+            "each of --num_envs"
+        )
+    if not 0 < seconds < math.inf:
         raise UserError(f"--seconds: {seconds:g} given, more than 0 expected")
     if repeats < 1:
         raise UserError(f"--repeats: {repeats} given, at least 1 expected")
@@ -97,6 +114,7 @@ def check(config: Config, ranks: Sequence[int], seconds: float = 1.0, repeats: i
         )
     if max(ranks) > config.num_envs:
         raise UserError(f"--ranks: {max(ranks)} given, at most {config.num_envs} expected, one for each of --num_envs")
+    mpirun(max(ranks))  # is there, before the work and not in the middle of it
 
 
 def in_turn(repeats: int, measurements: dict[str, Callable[[], Any]]) -> dict[str, list[Any]]:

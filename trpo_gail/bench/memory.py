@@ -13,7 +13,7 @@ from trpo_gail.errors import UserError
 def memory(config: Config, ranks: Sequence[int], batches: Sequence[int], iterations: int) -> Found:
     """Train for some iterations with each number of rows in a batch (default: the preset's) on each number of ranks;
     prints nothing. Raises UserError."""
-    check(config, ranks)
+    check(config, ranks, batches=batches)
     if iterations < 1:
         raise UserError(f"--iterations: {iterations} given, at least 1 expected")
     rows = []

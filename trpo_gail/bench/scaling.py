@@ -5,10 +5,11 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Sequence
 from statistics import median
-from typing import Any
+from typing import Any, cast
 
 from trpo_gail.bench.jobs import Found, about, check, in_turn, measured
 from trpo_gail.bench.throughput import PHASES
+from trpo_gail.config.leaves import build, flatten
 from trpo_gail.config.tree import Config
 from trpo_gail.errors import UserError
 
@@ -18,7 +19,7 @@ Case = tuple[str, int, Config]  # strong or weak, ranks, settings
 def scaling(config: Config, ranks: Sequence[int], seconds: float, repeats: int, batches: Sequence[int] = ()) -> Found:
     """Measure on one rank and on each other number, for each number of rows in a batch (default: the preset's); prints
     nothing. Raises UserError."""
-    check(config, ranks, seconds, repeats)
+    check(config, ranks, seconds, repeats, batches)
     more = sorted(set(ranks) - {1})
     if not more:
         raise UserError("--ranks: 1 given, a number above 1 expected, to be compared with one rank")
@@ -40,13 +41,12 @@ def cases(config: Config, ranks: Sequence[int]) -> list[Case]:
 
 def grown(config: Config, ranks: int) -> Config:
     """The work of one rank on each of several: totals times their number."""
-    critic = dataclasses.replace(config.critic, vf_batch_size=config.critic.vf_batch_size * ranks)
-    return dataclasses.replace(
-        config,
-        num_envs=config.num_envs * ranks,
-        timesteps_per_batch=config.timesteps_per_batch * ranks,
-        critic=critic,
-    )
+    now, names = flatten(config), ["num_envs", "timesteps_per_batch"]
+    names += ["critic.vf_batch_size"] if config.critic.fit == "adam" else []
+    names += ["ppo.batch_size"] if config.generator == "ppo" else []
+    names += [f"discriminator.{name}" for name in ("d_batch_size", "expert_batch_size")]
+    totals = {name: now[name] * ranks for name in names if now[name] is not None}
+    return cast(Config, build(Config, now | totals))
 
 
 def small_updates(config: Config, rows: float) -> int:

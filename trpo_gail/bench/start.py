@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 import subprocess
 import sys
 import tempfile
@@ -16,6 +15,7 @@ from statistics import median
 from trpo_gail.bench.jobs import Found, about, check, in_turn, last_line, what_failed
 from trpo_gail.config.presets import preset
 from trpo_gail.studies.launch import ONE_THREAD, mpirun
+from trpo_gail.system.launcher import unlaunched_environment
 
 ENV = "CartPole-v1"  # its demonstrations come with the package
 PROGRAM = (sys.executable, "-m", "trpo_gail")
@@ -51,7 +51,7 @@ def first_iteration(ranks: int) -> float:
         command = [*mpirun(ranks), *PROGRAM, "train", ENV, "--expert", ENV, *ONE_ITERATION, "--out", str(out)]
         begin = time.perf_counter()
         with open(log, "wb") as said:
-            process = subprocess.Popen(command, env=os.environ | ONE_THREAD, stdout=said, stderr=said)
+            process = subprocess.Popen(command, env=unlaunched_environment() | ONE_THREAD, stdout=said, stderr=said)
         try:
             while not _has_a_row(out / "metrics.csv") and process.poll() is None:
                 time.sleep(LOOK_S)

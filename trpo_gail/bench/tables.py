@@ -59,9 +59,9 @@ def _throughput(found: Found) -> Iterator[str]:
             f"{row['training_steps_s']:,.0f}, ratio {row['ratio']:.3f}; limited by: {row['limit']}"
         )
         yield from table(
-            ["phase", "share", "of it waiting", "us a step"],
+            ["phase", "share", "in collectives", "us a step"],
             [
-                [name, _percent(phase["share"]), _percent(phase["waiting"]), phase["us_per_step"]]
+                [name, _percent(phase["share"]), _percent(phase["collectives"]), phase["us_per_step"]]
                 for name, phase in row["phases"].items()
             ],
         )
@@ -141,12 +141,15 @@ def _data(found: Found) -> Iterator[str]:
         f"a file of {loading['rows']:,} rows is loaded in {loading['load_s']:.3g} s, read by h5py in "
         f"{loading['h5py_s']:.3g} s: {loading['ratio']:.2f} of h5py's rate"
     )
-    yield f"conversions of a native file of {found['converted_bytes'] / 1e6:,.3g} MB"
+    yield (
+        f"conversions of a native file of {found['converted_bytes'] / 1e6:,.3g} MB; rates are without the seconds to start, "
+        "those of a conversion of one episode"
+    )
     yield ""
     yield from table(
-        ["from", "to", "seconds", "MB/s", "of h5py's copying", "MiB resident"],
+        ["from", "to", "seconds", "to start", "MB/s", "of h5py's copying", "MiB resident"],
         [
-            [row["from"], row["to"], row["seconds"], row["megabytes_s"], row["ratio"], row["peak_mib"]]
+            [row["from"], row["to"], row["seconds"], row["start_s"], row["megabytes_s"], row["ratio"], row["peak_mib"]]
             for row in found["conversions"]
         ],
     )

@@ -43,19 +43,28 @@ def _on(config: Config, ranks: int, seconds: float, repeats: int) -> Found:
 
 
 def shares(runs: Sequence[Found]) -> dict[str, Found]:
-    """Of each phase the share of the time of all runs, what of that was waiting for other ranks, and microseconds per step,
-    in the mean over ranks. `other` is what lies between the phases; the shares add up to 1."""
-    seconds, steps = sum(run["seconds"] for run in runs), sum(run["steps"] for run in runs)
-    of_ranks = [rank for run in runs for rank in run["ranks"]]
-    ranks = len(of_ranks) / len(runs)
-    wall = {name: sum(rank["wall_s"].get(name, 0.0) for rank in of_ranks) / ranks for name in PHASES}
-    own = {name: sum(rank["own_s"].get(name, 0.0) for rank in of_ranks) / ranks for name in PHASES}
+    """Of each phase the share of a run's time, the share of that time that the phase spent in collectives, and microseconds
+    per step: medians over runs of the mean over ranks. `other` is what lies between the phases; a run's shares add up
+    to 1."""
+    found = [_shares(run) for run in runs]
+    return {
+        name: {key: median(one[name][key] for one in found) for key in ("share", "collectives", "us_per_step")}
+        for name in found[0]
+    }
+
+
+def _shares(run: Found) -> dict[str, Found]:
+    seconds, ranks = run["seconds"], run["ranks"]
+    wall, own = (
+        {name: sum(rank[key].get(name, 0.0) for rank in ranks) / len(ranks) for name in PHASES}
+        for key in ("wall_s", "own_s")
+    )
     wall["other"] = own["other"] = seconds - sum(wall.values())
     return {
         name: {
             "share": spent / seconds,
-            "waiting": max(0.0, spent - own[name]) / seconds,
-            "us_per_step": 1e6 * spent / steps,
+            "collectives": max(0.0, spent - own[name]) / seconds,
+            "us_per_step": 1e6 * spent / run["steps"],
         }
         for name, spent in wall.items()
     }

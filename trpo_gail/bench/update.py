@@ -12,12 +12,12 @@ import numpy as np
 import torch
 
 from trpo_gail.adversaries.discriminator import Discriminator
-from trpo_gail.bench import products
+from trpo_gail.bench import counted, products
 from trpo_gail.bench.jobs import Found, machine, on_one_core
 from trpo_gail.bench.products import Operands, Pass, clocked, runner, sizes_of
 from trpo_gail.bench.toys import Toy, toy
 from trpo_gail.config.tree import Config, CriticConfig
-from trpo_gail.errors import UserError
+from trpo_gail.errors import UserError, shortened
 from trpo_gail.generators.trpo import TRPO
 from trpo_gail.networks.mlp import MLP
 from trpo_gail.policies.fisher import fisher_product
@@ -48,10 +48,21 @@ def update(
     with on_one_core():
         for width in widths:
             for batch in batches:
-                made = toy(of_width(config, width, batch), *sizes)
+                made = _toy(of_width(config, width, batch), width, sizes)
                 rows += [{"width": width, "rows": made.rows.total, **row} for row in _measured(made, repeats)]
     about = {"preset": config.preset, "observations": sizes[0], "actions": sizes[1], "repeats": repeats, **machine()}
     return {"bench": "update", **about, "parts": rows}
+
+
+def _toy(config: Config, width: int, sizes: tuple[int, int]) -> Toy:
+    """Raises UserError for what does not fit into memory."""
+    try:
+        return toy(config, *sizes)
+    except (MemoryError, RuntimeError, ValueError, OverflowError) as error:
+        given = f"{config.timesteps_per_batch}, {width}, {sizes[0]} and {sizes[1]} given"
+        raise UserError(
+            f"--batches, --widths, --observations, --actions: {given}: {shortened(str(error), 100)}"
+        ) from None
 
 
 def _check(config: Config, batches: Sequence[int], widths: Sequence[int], sizes: tuple[int, int], repeats: int) -> None:
@@ -128,7 +139,7 @@ def _row(name: str, part: Part, times: Sequence[tuple[float, float, float]]) -> 
 
 def _line_search(made: Toy, operands: Operands, times: dict[str, list[tuple[float, float, float]]]) -> Found:
     """What is left of a TRPO update besides gradient and Fisher products: by the difference of times of one turn."""
-    taken = made.config.trpo.cg_iters
+    taken = _products_taken(made)
     turns = zip(times[STEP], times[GRADIENT], times[SET_UP], times[FISHER], strict=True)
     left = [step[0] - gradient[0] - set_up[0] - taken * fisher[0] for step, gradient, set_up, fisher in turns]
     once = [products.forward(_sizes(made.learner.policy.net), made.rows.total)]
@@ -136,6 +147,18 @@ def _line_search(made: Toy, operands: Operands, times: dict[str, list[tuple[floa
     floor()
     single = median(clocked(floor, LEAST_S) for _ in left)
     return _row(SEARCH, Part(lambda: None, once), [(own, single, single) for own in left])
+
+
+def _products_taken(made: Toy) -> int:
+    """Fisher-vector products of one step, after which the policy is as before. Raises UserError if no step is made."""
+    trpo = made.learner.generator
+    assert isinstance(trpo, TRPO)
+    start = trpo.flat.vector.clone()
+    _, taken = counted.step(trpo, made.batch)
+    trpo.flat.vector.copy_(start)
+    if not taken:
+        raise UserError("--flags: with these, TRPO makes no step on random rows, so its parts cannot be timed")
+    return taken
 
 
 # ---- the parts -------------------------------------------------------------------------------------------------------
@@ -168,7 +191,7 @@ def _of_policy(made: Toy) -> dict[str, Part]:
     start, product, v = vector.clone(), fisher_product(policy, trpo.flat, z), torch.randn_like(vector)
     gradient = products.forward(sizes, count) + products.backward(sizes, count)
     set_up, fisher = products.forward(sizes, len(z)), products.fisher(sizes, len(z))
-    step = [gradient, set_up, *[fisher] * cfg.cg_iters, products.forward(sizes, count)]
+    step = [gradient, set_up, *[fisher] * _products_taken(made), products.forward(sizes, count)]
     return {
         GRADIENT: Part(lambda: trpo.rest(made.batch), [gradient]),
         SET_UP: Part(lambda: fisher_product(policy, trpo.flat, z), [set_up]),

@@ -22,6 +22,7 @@ from trpo_gail.commands.train import parse_flags
 from trpo_gail.config.marks import Positional
 from trpo_gail.config.tree import PresetName
 from trpo_gail.errors import UserError
+from trpo_gail.system import whole_file
 
 if TYPE_CHECKING:
     from trpo_gail.config.tree import Config
@@ -132,7 +133,7 @@ class _Update(_Output):
 @dataclass(frozen=True)
 class _Data(_Output):
     gigabytes: float = 0.05
-    """Size of the file that is converted, in 10^9 bytes; five times that is needed on the disk."""
+    """Size of the file that is converted, in 10^9 bytes; five times that is needed on the disk, and 0.1 GB more."""
     repeats: int = 5
     """Number of measurements of loading and of reading, which take turns; medians and ratios are printed."""
     folder: str | None = None
@@ -156,17 +157,23 @@ def run(arguments: list[str], workers: list[Workers]) -> int:
     if name not in FLAGS:
         return _overview(parse(_Overview, arguments, "bench"))
     given: Any = parse(FLAGS[name], arguments[1:], name)
-    for path in filter(None, (given.json, given.png)):
-        if not Path(path).parent.is_dir():  # before the work, not after it
-            raise UserError(f"{name}: {path}: the folder {Path(path).parent} does not exist")
-    alone(name)
+    _check_outputs(given)
+    alone(name, hasattr(given, "ranks"))
     _show(_MEASUREMENTS[name](given), given)
     return 0
 
 
+def _check_outputs(output: _Output) -> None:
+    given = {"--json": output.json, "--png": output.png}
+    for flag, path in given.items():
+        if path is not None:
+            whole_file.check(flag, Path(path))
+    if output.json and output.png and Path(output.json).resolve() == Path(output.png).resolve():
+        raise UserError(f"--json, --png: {output.json} given for both, two names expected")
+
+
 def _show(found: Found, output: _Output) -> None:
     from trpo_gail.bench.tables import lines
-    from trpo_gail.system import whole_file
 
     for line in lines(found):
         print(line)
@@ -207,9 +214,21 @@ def _config(env: str, expert: str | None, preset: PresetName, flags: str) -> Con
     return replace(config, trajectories=4, subsample=20)
 
 
-def _parsed(words: list[str], flags: str) -> Config:
+# What a measurement decides by itself.
+IGNORED = (
+    "steps", "iterations", "eval_every", "eval_episodes", "final_episodes", "save_every", "out", "resume", "quiet", "track",
+    "rank_timeout",
+)  # fmt: skip
+
+
+def _parsed(words: list[str], flags: str, ignored: tuple[str, ...] = IGNORED) -> Config:
+    """Raises UserError also for flags that would have no effect."""
     try:
-        return parse_flags([*words, *shlex.split(flags)]).config
+        more = shlex.split(flags)
+        for word in more:
+            if word.startswith("--") and word[2:].partition("=")[0] in ignored:
+                raise UserError(f"{word} has no effect here")
+        return parse_flags([*words, *more]).config
     except (UserError, ValueError) as error:
         raise UserError(f"--flags {flags!r}: {error}" if flags else str(error)) from None
 
@@ -223,7 +242,8 @@ def _throughput(given: _Throughput) -> Found:
 def _update(given: _Update) -> Found:
     from trpo_gail.bench.update import update
 
-    config = _parsed(["Toy", "--preset", given.preset], given.flags)
+    more = ("device", "trajectories", "subsample", "expert", "policy.hidden_sizes", "critic.hidden_sizes")
+    config = _parsed(["Toy", "--preset", given.preset], given.flags, IGNORED + more)
     return update(config, given.batches, given.widths, (given.observations, given.actions), given.repeats)
 
 

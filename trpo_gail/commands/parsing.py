@@ -89,13 +89,12 @@ def mistakes(command: str) -> Iterator[None]:
         raise UserError(f"{command}: {error} (trpo-gail {command} --help)") from None
 
 
-def alone(command: str) -> None:
-    """Mark that the work begins (see `stopping`), for a command whose runs are separate processes. Raises UserError
-    under a launcher of several processes."""
+def alone(command: str, ranks: bool = True) -> None:
+    """Mark that the work begins (see `stopping`), for a command that is one process, or whose runs, on `ranks`, are processes
+    of their own. Raises UserError under a launcher of several processes."""
     if (launcher := launched()) and launcher[1] > 1:
-        raise UserError(
-            f"{command}: started as {launcher[1]} processes; start it alone: --ranks N runs each of its runs under mpirun"
-        )
+        instead = ": --ranks N runs each of its runs under mpirun" if ranks else ""
+        raise UserError(f"{command}: started as {launcher[1]} processes; start it alone{instead}")
     unwind()
 
 

@@ -6,9 +6,13 @@ import contextlib
 import json
 import os
 import secrets
+import shutil
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+from trpo_gail.errors import UserError
 
 
 def write(path: Path, content: bytes) -> None:
@@ -26,20 +30,38 @@ def write_json(path: Path, found: Any) -> None:
 def replacing(path: Path) -> Iterator[Path]:
     """The path of a file that the block writes; at the block's end it replaces `path`.
 
-    If the block fails, the file is removed and `path` is unchanged; only a kill leaves the file behind. Raises OSError,
-    with the name of `path`.
+    If the block fails, the file is removed and `path` is unchanged; only a kill leaves the file behind. A link stays, and
+    the file behind it is replaced; a device or a pipe, such as /dev/stdout, gets the content. Raises OSError, with the
+    name of `path`.
     """
-    part = beside(path)
+    if path.exists() and not path.is_file() and not path.is_dir():
+        with tempfile.TemporaryDirectory() as folder, open(path, "wb") as stream:
+            yield Path(folder) / "content"
+            with open(Path(folder) / "content", "rb") as content:
+                shutil.copyfileobj(content, stream)
+        return
+    target = path.resolve() if path.is_symlink() else path
+    part = beside(target)
     try:
         yield part
         _flush(part)
-        os.replace(part, path)
+        os.replace(part, target)
     except BaseException as error:
         with contextlib.suppress(OSError):
             part.unlink(missing_ok=True)
         if isinstance(error, OSError):
             raise OSError(error.errno, error.strerror or str(error), str(path)) from error
         raise
+
+
+def check(flag: str, path: Path) -> None:
+    """Before the work, and not after it: raise UserError if a file cannot be written there."""
+    if path.is_dir():
+        raise UserError(f"{flag}: {path} is a folder, the name of a file expected")
+    if not path.parent.is_dir():
+        raise UserError(f"{flag}: {path}: the folder {path.parent} does not exist")
+    if not os.access(path if path.exists() and not path.is_file() else path.parent, os.W_OK):
+        raise UserError(f"{flag}: {path}: nothing can be written there")
 
 
 def beside(path: Path) -> Path:
