@@ -61,7 +61,7 @@ two_tasks=(
     --steps 400000 600000 --eval_every 25000 50000
 )
 linear="--ppo.schedule linear"
-winner="$linear" # of `steps`
+winner="$linear --timesteps_per_batch 4096" # of `steps`
 changed=""       # by the winner of `shared`
 
 compare() { # ROUND, and more flags
