@@ -100,7 +100,11 @@ def main(arguments: Sequence[str]) -> int:
     crashes = 0  # in a row, without a new checkpoint
     for left in range(most, -1, -1):
         before = runner.newest()
-        code = runner.session()
+        try:
+            code = runner.session()
+        except OSError as error:
+            print(f"restarts.py: {command[0]}: {error.strerror}", file=sys.stderr)
+            return MISTAKE
         crashes = crashes + 1 if runner.newest() == before else 0
         if code == 0 or (code == MISTAKE and crashes) or runner.asked or not left:
             return code

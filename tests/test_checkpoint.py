@@ -15,6 +15,7 @@ import pytest
 import torch
 import toys
 from disk import full_disk
+from gymnasium.spaces import Box, Discrete
 
 from trpo_gail.algorithm import iteration
 from trpo_gail.build import make_learner
@@ -27,7 +28,7 @@ from trpo_gail.parallel import Workers
 from trpo_gail.records import Record
 from trpo_gail.runs import checkpoint, run_folder
 from trpo_gail.runs.evaluate import load_policy
-from trpo_gail.spaces.spec import ActionView
+from trpo_gail.spaces.spec import ActionView, EnvSpec
 
 WORKERS = Workers()
 CONFIG = Config(
@@ -418,3 +419,21 @@ def test_a_policy_loads_without_its_environment(
     monkeypatch.delattr(vector, "make")
     assert load_policy(tmp_path).predict(np.zeros(3)).shape == (2,)
     assert load_policy(tmp_path).predict(np.zeros((5, 3)), deterministic=False).shape == (5, 2)
+
+
+@pytest.mark.parametrize(
+    ("change", "what"),
+    [
+        ({"observation_space": Box(-1, 1, (5,))}, "observations"),
+        ({"action_space": Discrete(3)}, "actions"),
+        ({"max_episode_steps": 80}, "time limit"),
+        ({"backend": "envpool"}, "backend"),
+        ({"action_view": "executed"}, "view of actions"),
+    ],
+)
+def test_another_environment_is_refused(change: dict[str, Any], what: str) -> None:
+    """On resume: it would go on with a traceback, or in silence."""
+    spec = EnvSpec("Toy-v0", "gymnasium", {}, Box(-1, 1, (4,)), Discrete(2), 50)
+    checkpoint._check_same_environment(spec, spec, Path("run"))
+    with pytest.raises(UserError, match=f"^run: the environment 'Toy-v0' has another {what} than when the run began"):
+        checkpoint._check_same_environment(spec, dataclasses.replace(spec, **change), Path("run"))

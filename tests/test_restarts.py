@@ -126,6 +126,12 @@ def test_open_mpis_launcher_is_asked_by_a_signal_on_which_ranks_can_save(tmp_pat
     assert process.wait(30) == 1 and (tmp_path / "got").read_text() == "USR1\n"
 
 
+def test_a_program_that_is_not_there_is_one_line() -> None:
+    words = [sys.executable, SCRIPT, "3", "no_such_program", "train", "--out", "run"]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 2 and done.stderr == "restarts.py: no_such_program: No such file or directory\n"
+
+
 @pytest.mark.parametrize("arguments", [[], ["3"], ["many", "x", "--out", "run"], ["3", "trpo-gail", "train", "--out"]])
 def test_its_arguments_are_asked_for(arguments: list[str]) -> None:
     done = subprocess.run([sys.executable, SCRIPT, *arguments], capture_output=True, text=True, timeout=60)

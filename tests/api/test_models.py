@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -301,3 +302,31 @@ def test_other_files_are_refused(tmp_path: Path) -> None:
         GAIL.load(tmp_path / "bad")
     with pytest.raises(UserError, match=r"env: 'CartPole-v1' given, but .* learned on 'CartPole-v0'"):
         GAIL.load(tmp_path / "model", env="CartPole-v1")
+
+
+def test_a_run_folder_that_something_else_went_on_with_is_refused(tmp_path: Path) -> None:
+    model = gail(run_folder=tmp_path / "run").learn(300)
+    steps = str(model.num_timesteps + 300)
+    assert main(["train", "--resume", "--out", str(tmp_path / "run"), "--steps", steps, "--quiet"]) == 0
+    before = (tmp_path / "run" / "metrics.csv").read_text()
+    with pytest.raises(UserError, match=r"run_folder: .*another process has gone on with this run"):
+        model.learn(300)
+    assert (tmp_path / "run" / "metrics.csv").read_text() == before
+    assert json.loads((tmp_path / "run" / "config.json").read_text())["format"] == 1
+
+
+def test_a_callback_that_raises_costs_no_row(tmp_path: Path) -> None:
+    model = gail(run_folder=tmp_path / "run")
+    calls = 0
+
+    def fails(model: Any, record: Any) -> None:
+        nonlocal calls
+        calls += 1
+        if calls == 2:
+            raise RuntimeError("mine")
+
+    with pytest.raises(RuntimeError, match="mine"):
+        model.learn(2000, callback=fails)
+    model.learn(300)
+    rows = (tmp_path / "run" / "metrics.csv").read_text().split()[1:]
+    assert [int(row.split(",")[0]) for row in rows] == list(range(1, len(rows) + 1)) and len(rows) > 2

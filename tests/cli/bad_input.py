@@ -214,6 +214,7 @@ def flags(folder: Path) -> dict[str, Bad]:
         "no value": train("--seed & Expected 1 value", "--seed"),
         "out of range": train("--gamma: 1.5 & at most 1 expected", "--gamma", "1.5"),
         "not finite": train("--trpo.max_kl: nan", "--trpo.max_kl", "nan"),
+        "nan that no rank waits for": train("--rank_timeout: nan is not a finite number", "--rank_timeout", "nan"),
         "no environments": train("--num_envs: 0 & at least 1 expected", "--num_envs", "0"),
         "batch too small": train("--timesteps_per_batch: 1", "--timesteps_per_batch", "1"),
         "save_every": train("--save_every: '5s' & 20 & 5m & expected", "--save_every", "5s"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import multiprocessing
 import os
 import shutil
 import signal
@@ -17,6 +18,7 @@ from bad_input import tiny_run
 from run_files import check_trained_alike, checkpoints, metrics, resume
 
 from trpo_gail.cli import main
+from trpo_gail.errors import UserError
 from trpo_gail.reports import style
 from trpo_gail.runs.run_folder import RunFolder
 from trpo_gail.system import whole_file
@@ -130,6 +132,72 @@ def test_a_folder_that_is_taken_away_ends_the_run_in_one_line(
     if moved.exists():
         resume(moved)
         check_same(moved, whole)
+
+
+def test_another_run_in_its_place_is_left_alone(
+    whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    run = tmp_path / "run"
+
+    def take(folder: RunFolder) -> None:
+        folder.path.rename(folder.path.with_name("moved"))
+        shutil.copytree(whole, folder.path)
+
+    with monkeypatch.context() as patch:
+        at_row(5, take, patch)
+        assert main(tiny_run(run, *LONG)) == 2
+    assert "deleted, moved or replaced while the run was writing it" in capfd.readouterr().err
+    names = sorted(path.relative_to(whole) for path in whole.rglob("*") if path.is_file())
+    assert names == sorted(path.relative_to(run) for path in run.rglob("*") if path.is_file())
+    assert all((run / name).read_bytes() == (whole / name).read_bytes() for name in names)
+    resume(tmp_path / "moved")
+    check_same(tmp_path / "moved", whole)
+
+
+def test_what_is_not_ours_is_not_discarded(tmp_path: Path) -> None:
+    folder = RunFolder.create(tmp_path / "run")
+    (tmp_path / "run").rename(tmp_path / "moved")
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "precious").touch()
+    folder.discard()
+    assert (tmp_path / "run" / "precious").exists()
+    RunFolder.create(tmp_path / "other").discard()
+    assert not (tmp_path / "other").exists()
+
+
+def test_a_forked_process_lets_go_of_the_lock(tmp_path: Path) -> None:
+    """As that of an environment, which may live longer than a training that was killed."""
+    folder = RunFolder.create(tmp_path / "run")
+    context = multiprocessing.get_context("fork")
+    begun, over = context.Event(), context.Event()
+    child = context.Process(target=lambda: (begun.set(), over.wait(60)))
+    child.start()
+    try:
+        assert begun.wait(60)
+        with pytest.raises(UserError, match="another process is writing this run"):
+            RunFolder.create(tmp_path / "run")
+        folder.close()
+        RunFolder.create(tmp_path / "run").close()
+    finally:
+        over.set()
+        child.join()
+
+
+def test_metrics_that_are_replaced_lose_no_row(
+    whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """As by an editor: a copy is renamed to it."""
+    run = tmp_path / "run"
+
+    def edit(folder: RunFolder) -> None:
+        shutil.copy(folder.path / "metrics.csv", folder.path / "copy")
+        (folder.path / "copy").replace(folder.path / "metrics.csv")
+
+    at_row(4, edit, monkeypatch)
+    assert main(tiny_run(run, *LONG)) == 0
+    err = capfd.readouterr().err
+    assert err.startswith(f"warning: {run}/metrics.csv: replaced while the run was writing it") and err.count("\n") == 1
+    assert metrics(run) == metrics(whole)
 
 
 def test_metrics_that_are_removed_are_missed(

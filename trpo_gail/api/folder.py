@@ -16,7 +16,7 @@ from trpo_gail.parallel import Workers
 from trpo_gail.records import EVAL_SUCCESS, Record
 from trpo_gail.runs import checkpoint
 from trpo_gail.runs.interval import SaveInterval
-from trpo_gail.runs.run_folder import RunFolder, is_taken, provenance
+from trpo_gail.runs.run_folder import FORMAT, RunFolder, is_taken, provenance, read_json
 from trpo_gail.runs.setting import Setting
 from trpo_gail.runs.training import kept
 from trpo_gail.spaces.spec import EnvSpec
@@ -47,13 +47,21 @@ class Folder:
                 f"run_folder: {self.named} exists already: another one begins a run; `trpo-gail train --out {self.named} "
                 "--resume` goes on with this one"
             )
-        self._open = RunFolder.open(self.path) if self._begun else RunFolder.create(self.path)
+        folder = RunFolder.open(self.path) if self._begun else RunFolder.create(self.path)
+        try:
+            if self._begun:
+                self._check_still_ours(learner)
+        except BaseException:
+            folder.close()
+            raise
+        self._open = folder
         if self._setting is None:
             self._setting = setting if expert is None else kept(expert, setting, self._open)
         here = provenance(self._workers.size, self._workers.threads(), self._workers.hosts)
         device = str(self._workers.device(config.device))
         self._sessions.append(here | {"device": device, "from_iteration": learner.progress.iteration})
         content = {
+            "format": FORMAT,
             "kind": "training",
             "config": to_dict(config),
             "setting": dataclasses.asdict(self._setting),
@@ -61,6 +69,17 @@ class Folder:
         }
         self._open.write_json("config.json", content)
         self._begun = True
+
+    def _check_still_ours(self, learner: Learner) -> None:
+        """Raise UserError if something else has gone on with the run since this model's last session."""
+        sessions = read_json(self.path / "config.json", sessions=list)["sessions"]
+        last = checkpoint.last_path(self.path)
+        ahead = last is not None and last.name > checkpoint.iteration_path(self.path, learner.progress.iteration).name
+        if len(sessions) != len(self._sessions) or ahead:
+            raise UserError(
+                f"run_folder: {self.named}: another process has gone on with this run since the model's last session; "
+                f"`trpo-gail train --out {self.named} --resume` goes on from there, and another run_folder from here"
+            )
 
     def log(self, row: Record, record: Record, ended: np.ndarray) -> None:
         """A line of metrics.csv: the iteration's columns, the evaluation's, the seconds; and the episodes that `ended` in the

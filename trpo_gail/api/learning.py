@@ -399,7 +399,12 @@ class _Session:
         model, progress, workers = self.model, self.model._learner.progress, self.model.workers
         model._moved()
         record = dict(row)
-        goes_on = self.hooks.after(model, record) is not False
+        try:
+            goes_on = self.hooks.after(model, record) is not False
+        except BaseException:
+            if workers.size == 1:  # the iteration is done, whatever a callback makes of it
+                self._write(row, record | {"wall_s": progress.wall_s, "eval_s": progress.eval_s})
+            raise
         record |= {"wall_s": progress.wall_s, "eval_s": progress.eval_s}
         workers.together(lambda: self._write(row, record))
         if model._folder is not None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 
 from trpo_gail.commands import about, listed
 from trpo_gail.commands.config_file import with_file
+from trpo_gail.config import check
 from trpo_gail.config.flag_file import blamed
 from trpo_gail.config.leaves import build
 from trpo_gail.config.reading import Given, complete, read
@@ -66,7 +67,9 @@ def parse(cls: type[T], arguments: list[str], command: str) -> T:
     with mistakes(command):
         values = complete(cls, Given((given.base or {}) | given.values))
     with blamed(given):
-        return cast(T, build(cls, values))
+        made = cast(T, build(cls, values))
+        check.values(cls, values)
+        return made
 
 
 def answer_help(cls: type, arguments: list[str], command: str, defaults: Mapping[str, Any] = NOTHING) -> None:

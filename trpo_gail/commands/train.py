@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import math
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from trpo_gail.commands.config_file import FromFile, with_file
 from trpo_gail.commands.parsing import HELP, answer_help, file_errors, mistakes, world
-from trpo_gail.config import idle
+from trpo_gail.config import check, idle
 from trpo_gail.config.flag_file import blamed
 from trpo_gail.config.leaves import flatten
 from trpo_gail.config.marks import AtLeast, Unprefixed
@@ -69,7 +70,8 @@ def run(arguments: list[str], workers: list[Workers], command: str = "train") ->
                 launched()
             ):  # before MPI: a slow disk may read torch for minutes, and the ranks would take that for a hang
                 import trpo_gail.runs.training  # noqa: F401
-            limit = max(0.0, given.values.get("rank_timeout", LIMIT_S))  # below 0 it is refused, further down
+            limit = given.values.get("rank_timeout", LIMIT_S)
+            limit = limit if 0 <= limit < math.inf else LIMIT_S  # another one is refused, further down
             ranks = world(workers, limit)
             with ranks.watched(limit):  # a file server that is gone holds rank 0 for ever
                 saved = ranks.share(ranks.together(lambda: _saved(Path(out)) if ranks.main else None))
@@ -161,9 +163,12 @@ def _arguments(given: Given, command: str, saved: Config | None = None) -> Train
     with mistakes(command):
         values = complete(TrainArguments, Given(defaults | given.values))
     values.pop("config", None)  # it has been read
-    own = {name: values.pop(name) for name in ("out", "resume", "quiet", "rank_timeout", "track") if name in values}
+    own: dict[str, Any] = {
+        name: values.pop(name) for name in ("out", "resume", "quiet", "rank_timeout", "track") if name in values
+    }
     with blamed(given):
         config = idle.settled(Config, values, given.values)
+        check.values(TrainArguments, own)
     _refuse_idle_flags(given, config)
     return TrainArguments(config, **own)
 

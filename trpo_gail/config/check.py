@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 from trpo_gail.config import idle
@@ -13,12 +14,17 @@ from trpo_gail.errors import UserError
 
 def ranges(tree: Any) -> None:
     """Raise UserError, which names the flag, for a value that is not finite or not in the range beside its field."""
-    flat = flatten(tree)
-    for path, leaf in leaves(tree.__class__).items():
-        if isinstance(flat[path], float) and not math.isfinite(flat[path]):
-            raise UserError(f"--{path}: {flat[path]} is not a finite number")
+    values(tree.__class__, flatten(tree))
+
+
+def values(cls: type, flat: Mapping[str, Any]) -> None:
+    """The same of some values of a class, by path: for the flags of a command, which no tree checks."""
+    for path, leaf in leaves(cls).items():
+        value = flat.get(path)
+        if isinstance(value, float) and not math.isfinite(value):
+            raise UserError(f"--{path}: {value} is not a finite number")
         for mark in leaf.marks:
-            if isinstance(mark, Range) and flat[path] is not None and (problem := mark.problem(flat[path])):
+            if isinstance(mark, Range) and value is not None and (problem := mark.problem(value)):
                 raise UserError(f"--{path}: {problem}")
 
 

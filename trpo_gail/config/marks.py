@@ -10,6 +10,8 @@ from typing import Annotated, Any, Protocol, runtime_checkable
 
 from trpo_gail.success import Rule
 
+# Ranges are asked by what is allowed: no comparison with nan is true.
+
 
 @runtime_checkable
 class Range(Protocol):
@@ -27,7 +29,7 @@ class AtLeast:
     least: float
 
     def problem(self, value: float) -> str | None:
-        return f"{value} given, at least {self.least:g} expected" if value < self.least else None
+        return f"{value} given, at least {self.least:g} expected" if not value >= self.least else None
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,7 @@ class AtMost:
     most: float
 
     def problem(self, value: float) -> str | None:
-        return f"{value} given, at most {self.most:g} expected" if value > self.most else None
+        return f"{value} given, at most {self.most:g} expected" if not value <= self.most else None
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,7 @@ class MoreThan:
     bound: float
 
     def problem(self, value: float) -> str | None:
-        return f"{value} given, more than {self.bound:g} expected" if value <= self.bound else None
+        return f"{value} given, more than {self.bound:g} expected" if not value > self.bound else None
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,7 @@ class LessThan:
     bound: float
 
     def problem(self, value: float) -> str | None:
-        return f"{value} given, less than {self.bound:g} expected" if value >= self.bound else None
+        return f"{value} given, less than {self.bound:g} expected" if not value < self.bound else None
 
 
 @dataclass(frozen=True)

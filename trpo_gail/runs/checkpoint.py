@@ -23,13 +23,13 @@ from gymnasium.spaces import Box, Discrete, Space
 from trpo_gail.config.files import from_dict, to_dict
 from trpo_gail.config.leaves import flatten
 from trpo_gail.config.tree import Config
-from trpo_gail.errors import UserError
+from trpo_gail.errors import UserError, shortened
 from trpo_gail.learner import Learner
 from trpo_gail.parallel import Workers
 from trpo_gail.policies.policy import Policy
 from trpo_gail.records import Record
 from trpo_gail.runs.run_folder import FORMAT, check_format
-from trpo_gail.spaces import actions, saved
+from trpo_gail.spaces import actions, alike, saved
 from trpo_gail.spaces.spec import ActionView, EnvSpec
 from trpo_gail.spaces.units import ActionScaling
 from trpo_gail.system import sealed, whole_file
@@ -214,6 +214,7 @@ def restore(path: Path, learner: Learner, content: dict[str, Any] | None = None)
     if "sampler" not in content["learner"]:
         raise UserError(f"{path}: holds a policy alone (of behavioural cloning?), which training cannot go on with")
     _check_same_run(config_of(content, path), learner.sampler.config, path)
+    _check_same_environment(spec_of(content), learner.sampler.env.spec, path)
     put(content, learner)
     return content.get("row")
 
@@ -233,6 +234,20 @@ def _check_same_run(saved: Config, config: Config, path: Path) -> None:
             raise UserError(
                 f"{path}: saved with --{name} {before[name]}, but the run's config.json says {now[name]}: is one of them "
                 "of another run, or damaged?"
+            )
+
+
+def _check_same_environment(saved: EnvSpec, now: EnvSpec, path: Path) -> None:
+    """Raise UserError if the environment is another one than the run began with, as far as its spec says."""
+    for what, before, after in (
+        ("observations", alike.columns(saved), alike.columns(now)), ("actions", alike.acts(saved), alike.acts(now)),
+        ("time limit", saved.max_episode_steps, now.max_episode_steps), ("backend", saved.backend, now.backend),
+        ("view of actions", saved.action_view, now.action_view),
+    ):  # fmt: skip
+        if before != after:
+            raise UserError(
+                f"{path}: the environment {now.id!r} has another {what} than when the run began: "
+                f"{shortened(str(before), 60)} then, {shortened(str(after), 60)} now"
             )
 
 

@@ -80,8 +80,9 @@ class MetricsFile:
     def append(self, row: AnyRecord) -> None:
         """Add a row; its columns are those of the session's first, and the late ones. Raises UserError if the file cannot be
         written; it has no part of the row then."""
-        if self._file is not None and not self.path.exists():
-            warn(f"{self.path}: removed while the run was writing it; it goes on with the rows from here")
+        if self._file is not None and not self._is_there(self._file):
+            what = "replaced" if self.path.exists() else "removed"
+            warn(f"{self.path}: {what} while the run was writing it; it goes on with the rows from here")
             self.close()
             self._file = None
         if self._file is None:
@@ -93,6 +94,13 @@ class MetricsFile:
             self._columns = _merged(self._columns, list(row))
             self._open()
         self._write([_cell(row.get(name)) for name in self._columns])
+
+    def _is_there(self, file: FileIO) -> bool:
+        """Whether the open file is still the one of this name."""
+        try:
+            return os.path.samestat(os.fstat(file.fileno()), self.path.stat())
+        except FileNotFoundError:
+            return False
 
     def _open(self) -> None:
         try:

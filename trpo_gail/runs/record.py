@@ -29,6 +29,7 @@ from trpo_gail.seeding import RECORD_NOISE, RECORD_RESET, reset_seeds
 from trpo_gail.spaces.as_json import space_to_json
 from trpo_gail.spaces.layout import Layout
 from trpo_gail.spaces.spec import ActionView, EnvSpec
+from trpo_gail.system import whole_file
 
 NUM_ENVS = 50
 MOST_TRIES = 100  # for one episode of `min_return`, before giving up
@@ -160,6 +161,7 @@ def check_request(episodes: int, num_envs: int, subsample: int, noise: float, ou
         raise UserError(f"--out {out}: the folder {out.parent} does not exist")
     if out.exists() and not overwrite:
         raise UserError(f"--out {out}: the file exists; remove it or choose another name")
+    whole_file.check("--out", out)
 
 
 def _choices(noise: float, min_return: float | None) -> str:

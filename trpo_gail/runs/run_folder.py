@@ -18,11 +18,13 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import json
+import os
 import platform
 import shutil
 import subprocess
 import sys
 import time
+import weakref
 from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
@@ -86,8 +88,9 @@ class RunFolder:
         cls(path, _lock(path)).discard()
 
     def discard(self) -> None:
-        """Remove a folder in which nothing has begun."""
-        shutil.rmtree(self.path, ignore_errors=True)
+        """Remove a folder in which nothing has begun, unless another one is in its place."""
+        if self._is_ours():
+            shutil.rmtree(self.path, ignore_errors=True)
         self.close()  # last: nobody may begin here meanwhile
 
     def _clean(self) -> None:
@@ -127,11 +130,18 @@ class RunFolder:
 
     def check_there(self) -> None:
         """Raise UserError if the folder is not the run's any more."""
-        if not (self.path / "config.json").exists():
+        if not (self.path / "config.json").exists() or not self._is_ours():
             raise UserError(
                 f"{self.path}: deleted, moved or replaced while the run was writing it; if it was moved, --resume goes on "
                 "there"
             )
+
+    def _is_ours(self) -> bool:
+        """Whether the folder at the path is the one that this process holds the lock of."""
+        with contextlib.suppress(OSError):
+            held, there = os.fstat(self._lock.fileno()), (self.path / ".lock").stat()
+            return (held.st_dev, held.st_ino) == (there.st_dev, there.st_ino)
+        return not self._lock.closed and not (self.path / ".lock").exists() and (self.path / "config.json").exists()
 
     def log(self, row: AnyRecord) -> None:
         """Append an iteration's row; its columns are those of the first row. Raises UserError if it cannot be written, or if
@@ -210,7 +220,15 @@ def _lock(path: Path) -> TextIO:
     if taken:
         lock.close()
         raise UserError(f"{path}: another process is writing this run")
+    held = weakref.ref(lock)
+    # A process that an environment has forked would hold the lock on, after this one was killed.
+    os.register_at_fork(after_in_child=lambda: _let_go(held()))
     return lock
+
+
+def _let_go(lock: TextIO | None) -> None:
+    if lock is not None and not lock.closed:
+        lock.close()
 
 
 def read_metrics(path: Path) -> list[dict[str, float | None]]:
