@@ -171,13 +171,13 @@ class Workers:
 
     def part(self, code: int) -> None:
         """Leave MPI, as the last thing that our command line does. Otherwise ranks would leave it as Python ends, and wait
-        there for one that a thread or an exit function of an environment holds. That one ends by itself, after a while."""
-        if self.size == 1:
-            return
-        from mpi4py import MPI
+        there for one that a thread or an exit function of an environment holds. That one ends by itself, after a while, and
+        so does a process that is alone: what waits for it would wait for ever."""
+        if self.size > 1:
+            from mpi4py import MPI
 
-        if not MPI.Is_finalized():
-            MPI.Finalize()  # it may wait for ranks that still work, for which there is no limit
+            if not MPI.Is_finalized():
+                MPI.Finalize()  # it may wait for ranks that still work, for which there is no limit
         threading.Thread(target=self._exit_late, args=(code,), daemon=True).start()
 
     def _exit_late(self, code: int) -> None:
@@ -192,6 +192,18 @@ class Workers:
     def _uncaught(self, kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
         """Ends all ranks in programs that are not our command line."""
         self.leave("".join(traceback.format_exception(kind, error, trace)).rstrip(), 1)
+
+    @contextlib.contextmanager
+    def guarded(self) -> Iterator[None]:
+        """A context of collective work in programs that are not our command line: what one rank alone raises there, a
+        SystemExit too, ends all ranks. The others would wait for it, and the program may catch it, or leave in silence."""
+        try:
+            yield
+        except BaseException as error:
+            if self.size > 1 and not _all_came(self._leaving, LEAVE_S):
+                code = error.code if isinstance(error, SystemExit) and isinstance(error.code, int) else 1
+                end_all(code or 1, f"[rank {self.rank}] {''.join(traceback.format_exception(error)).rstrip()}")
+            raise
 
     @contextlib.contextmanager
     def watched(self, limit: float) -> Iterator[None]:

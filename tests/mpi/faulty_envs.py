@@ -62,13 +62,13 @@ gymnasium.register("FaultyCartPole-v0", entry_point=f"{__name__}:FaultyCartPole"
 
 
 class LateCartPole(CartPoleEnv):
-    """Holds rank 1 at its end, for an hour: by a thread, or by a function that Python calls as it ends."""
+    """Holds a rank at its end, for an hour: by a thread, or by a function that Python calls as it ends."""
 
-    def __init__(self, how: str) -> None:
+    def __init__(self, how: str, rank: int) -> None:
         super().__init__()
-        if RANK == 1 and how == "thread":
+        if rank == RANK and how == "thread":
             threading.Thread(target=time.sleep, args=(3600.0,), name="the environment's").start()
-        elif RANK == 1 and how == "exit":
+        elif rank == RANK and how == "exit":
             atexit.register(time.sleep, 3600.0)
 
 

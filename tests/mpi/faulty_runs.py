@@ -76,11 +76,13 @@ def fail(run: Run, job: Job, what: str) -> int:
     return code
 
 
-def late(folder: Path, how: str, stops: str) -> Job:
+def late(folder: Path, how: str, stops: str, ranks: int | None = 2) -> Job:
+    held = (ranks or 1) - 1  # the last one
     return start(
-        folder, 2, sys.executable, str(HERE / "worker_late.py"), stops, "train", "faulty_envs:LateCartPole-v0",
-        "--env_kwargs", json.dumps({"how": how}), "--expert", EXPERT, "--num_envs", "2", "--timesteps_per_batch", "64",
-        "--iterations", "1", "--eval_every", "0", "--final_episodes", "0", "--quiet", "--out", "run",
+        folder, ranks, sys.executable, str(HERE / "worker_late.py"), stops, "train", "faulty_envs:LateCartPole-v0",
+        "--env_kwargs", json.dumps({"how": how, "rank": held}), "--expert", EXPERT, "--num_envs", "2",
+        "--timesteps_per_batch", "64", "--iterations", "1", "--eval_every", "0", "--final_episodes", "0",
+        "--quiet", "--out", "run",
     )  # fmt: skip
 
 
@@ -93,11 +95,11 @@ def check_stopped_late(folder: Path) -> None:
     assert not job.left()
 
 
-def check_late(folder: Path, how: str) -> None:
+def check_late(folder: Path, how: str, ranks: int | None = 2) -> None:
     """That a rank which an environment holds at its end is ended, and that the others do not wait for it."""
-    job = late(folder, how, "ends")
+    job = late(folder, how, "ends", ranks)
     assert job.wait(START + PATIENCE) == 0, job.err
     assert json.loads((folder / "run" / "summary.json").read_text())["stopped"] == "iterations"
     (line,) = (line for line in job.err.splitlines() if "is done, but did not end for 2 s" in line)
-    assert "rank 1 on " in line and ("the environment's" in line) == (how == "thread")
+    assert f"rank {(ranks or 1) - 1} on " in line and ("the environment's" in line) == (how == "thread")
     assert not job.left()

@@ -53,16 +53,28 @@ def test_an_error_of_one_rank_is_raised_on_all(found: dict[int | None, dict[str,
     assert expert.startswith("expert: 3 given, ")
 
 
-def test_an_error_that_nobody_catches_ends_all_ranks(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("raises", "around", "says"),
+    [
+        ("raise ZeroDivisionError('of mine')", "", "ZeroDivisionError: of mine"),
+        ("sys.exit(3)", "", "SystemExit: 3"),
+        ("raise ZeroDivisionError('of mine')", "except ZeroDivisionError: sys.exit(4)", "ZeroDivisionError: of mine"),
+    ],
+    ids=["uncaught", "leaves", "caught"],
+)
+def test_what_one_rank_alone_raises_ends_all_ranks(raises: str, around: str, says: str, tmp_path: Path) -> None:
     script = tmp_path / "script.py"
     script.write_text(
+        "import sys\n"
         "from trpo_gail import TRPO\n"
         "model = TRPO('MlpPolicy', 'CartPole-v1', num_envs=2, timesteps_per_batch=64)\n"
         "def fails(model, record):\n"
         "    if model.workers.rank == 1:\n"
-        "        raise ZeroDivisionError('of mine')\n"
-        "model.learn(10_000, callback=fails)\n"
+        f"        {raises}\n"
+        "try:\n"
+        "    model.learn(10_000, callback=fails)\n"
+        f"{around or 'finally: pass'}\n"
     )
     job = start(tmp_path, 2, sys.executable, str(script))
     assert job.wait(120.0) != 0
-    assert "ZeroDivisionError: of mine" in job.err and "[rank 1]" in job.err
+    assert says in job.err and "[rank 1]" in job.err and job.left() == []

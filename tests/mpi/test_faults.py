@@ -164,5 +164,9 @@ def test_a_rank_that_python_does_not_end(how: str, tmp_path: Path) -> None:
     check_late(tmp_path, how)
 
 
+def test_a_process_alone_that_python_does_not_end(tmp_path: Path) -> None:
+    check_late(tmp_path, "thread", ranks=None)
+
+
 def test_a_rank_that_is_stopped_at_the_end(tmp_path: Path) -> None:
     check_stopped_late(tmp_path)

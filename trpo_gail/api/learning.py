@@ -226,6 +226,7 @@ class LearningModel(Model):
             )
         self.logger.print_every(log_interval if self.verbose else 0)
         with contextlib.ExitStack() as stack:
+            stack.enter_context(self.workers.guarded())
             stack.enter_context(threads(self.workers, learner.policy))
             if not self.logger.records:
                 self._say()
