@@ -21,6 +21,7 @@ from trpo_gail.bench.resident import resident
 from trpo_gail.config.files import from_dict
 from trpo_gail.config.tree import Config
 from trpo_gail.parallel import Workers, cores
+from trpo_gail.system.memory import share_one_heap
 
 Found = dict[str, Any]
 BLOCK = 64  # steps between two looks at the clock
@@ -30,6 +31,7 @@ SUMS = {1: 200, 1 << 10: 200, 1 << 14: 60, 1 << 17: 20}  # how many, by the numb
 
 def main(job: Found) -> None:
     """Do a job, and print."""
+    share_one_heap()  # as the command line does
     import torch
 
     workers = TimedWorkers.world()
