@@ -41,7 +41,7 @@ shared() {
         --contestant "lam_0.95: --generator ppo $winner --lam 0.95" \
         --contestant "gamma_0.995: --generator ppo $winner --gamma 0.995" \
         --contestant "d_step_8: --generator ppo $winner --d_step 8" \
-        --contestant "d_step_32: --generator ppo $winner --d_step 32" \
+        --contestant "d_step_64: --generator ppo $winner --d_step 64" \
         --contestant "penalty_1: --generator ppo $winner --discriminator.gradient_penalty 1" \
         --contestant "log_std_-0.5: --generator ppo $winner --policy.init_log_std -0.5"
 }
@@ -61,7 +61,7 @@ two_tasks=(
     --steps 400000 600000 --eval_every 25000 50000
 )
 linear="--ppo.schedule linear"
-winner="$linear --timesteps_per_batch 4096" # of `steps`
+winner="$linear --timesteps_per_batch 4096" # of `steps`; with it, `compare` makes d_step 32
 changed=""       # by the winner of `shared`
 
 compare() { # ROUND, and more flags
