@@ -132,6 +132,10 @@ def _line(error: BaseException, watch: Watch) -> str | None:
     if isinstance(error, UserError | RunError):
         room = MOST - len("trpo-gail: ") - (70 if notes else 0)  # a note names the last checkpoint
         return "; ".join([shortened(str(error), room), *notes])
+    if isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and "can't allocate memory" in str(error)):
+        why = shortened(" ".join(str(error).split()), 120)
+        told = "out of memory; a smaller --timesteps_per_batch or smaller networks may fit"
+        return "; ".join([f"{told} ({why})" if why else told, *notes])
     if isinstance(error, Exception):
         return None
     what = f"called sys.exit({error.code!r})" if isinstance(error, SystemExit) else f"raised {error!r}"

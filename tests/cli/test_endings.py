@@ -259,3 +259,19 @@ def test_other_commands_are_interrupted_and_leave_nothing(
     assert said.splitlines()[-1] == f"trpo-gail: interrupted ({name}){last}" and "Traceback" not in said
     assert bool(saved) == (what == "clone") == bool(list(tmp_path.iterdir()))
     assert {path: path.stat().st_mtime for path in run.rglob("*")} == before
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        ("--timesteps_per_batch", "10000000000000", "--steps", "100000000000000"),
+        ("--policy.hidden_sizes", "3000000", "3000000"),
+    ],
+)
+def test_what_does_not_fit_into_memory_is_one_line(
+    more: tuple[str, ...], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(tiny_run(tmp_path / "run", *more)) == 1
+    err = capsys.readouterr().err
+    assert err.startswith("trpo-gail: out of memory; a smaller --timesteps_per_batch or smaller networks may fit (")
+    assert err.count("\n") == 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+import os
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -58,6 +59,8 @@ def run(arguments: list[str], workers: list[Workers], command: str = "train") ->
     out: str = given.values.get("out") or ""
     if resume and not out:
         raise UserError("--resume: which run? --out names its folder")
+    if given.values.get("out") is not None:
+        _check_name(out)
     from trpo_gail.runs.console import View
 
     if not resume:
@@ -78,6 +81,16 @@ def run(arguments: list[str], workers: list[Workers], command: str = "train") ->
             made = _resumed(given, command, saved, out)
             _train(made if saved else _following(made, given), saved, workers, view)
     return 0
+
+
+def _check_name(out: str) -> None:
+    """Raise UserError for what can be the name of no folder, such as an empty variable of the shell."""
+    try:
+        possible = out != "" and b"\0" not in os.fsencode(out)
+    except UnicodeEncodeError:
+        possible = False
+    if not possible:
+        raise UserError(f"--out: {out!r} given, the name of a folder expected")
 
 
 def _resumed(given: Given, command: str, saved: Config | None, out: str) -> TrainArguments:
