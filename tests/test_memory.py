@@ -53,6 +53,18 @@ def test_cycles_are_collected_every_few_minutes(monkeypatch: pytest.MonkeyPatch)
         gc.enable()
 
 
+def test_free_pages_are_given_back_at_times(monkeypatch: pytest.MonkeyPatch) -> None:
+    trims: list[int] = []
+    monkeypatch.setattr(memory, "_of_glibc", lambda name: trims.append)
+    monkeypatch.setattr(memory, "_given_back", time.monotonic() - memory.GIVE_BACK_S + 60.0)
+    memory.give_back_at_times()
+    assert trims == []
+    monkeypatch.setattr(memory, "_given_back", time.monotonic() - memory.GIVE_BACK_S - 1.0)
+    memory.give_back_at_times()
+    memory.give_back_at_times()
+    assert trims == [0]
+
+
 def test_other_libraries_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(memory, "_of_glibc", lambda name: None)
     give_back()

@@ -30,6 +30,7 @@ from trpo_gail.runs.setting import Setting
 from trpo_gail.runs.stragglers import Stragglers
 from trpo_gail.runs.stuck import Stuck
 from trpo_gail.sampling.rollout import GivenUp
+from trpo_gail.system.memory import give_back_at_times
 from trpo_gail.system.stopping import StopRequest
 
 
@@ -199,6 +200,7 @@ class Session:
             self.view.warn(warning)
         if self._interval.is_over(progress.iteration):
             self._save()
+        give_back_at_times()
         return self.stop.agreed(self.workers)
 
     def _slow(self) -> Iterator[str]:

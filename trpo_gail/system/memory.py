@@ -12,7 +12,8 @@ from typing import Any
 
 _M_ARENA_MAX = -8  # of glibc's malloc.h
 COLLECT_S = 300.0  # seconds between two collections, each of which takes some 0.1 s
-_collected = time.monotonic()
+GIVE_BACK_S = 10.0  # seconds between two times at which free pages are given back, which takes some ms
+_collected = _given_back = time.monotonic()
 
 
 def share_one_heap() -> None:
@@ -45,13 +46,20 @@ def give_back() -> None:
     Every few minutes, reference cycles are collected before. `torch.save` leaves one each time, and Python by itself waits
     until the objects of such cycles are a quarter of all old ones, of which imports alone leave 300,000.
     """
-    global _collected
+    global _collected, _given_back
     if time.monotonic() - _collected > COLLECT_S:
         gc.collect()
         _collected = time.monotonic()
     trim = _of_glibc("malloc_trim")
     if trim is not None:
         trim(0)
+    _given_back = time.monotonic()
+
+
+def give_back_at_times() -> None:
+    """The same, at most every ten seconds: for work that goes on, such as iterations, between which free pages gather."""
+    if time.monotonic() - _given_back > GIVE_BACK_S:
+        give_back()
 
 
 @functools.cache
