@@ -26,7 +26,7 @@ from trpo_gail.errors import UserError, shortened
 from trpo_gail.hangs import LIMIT_S, Pulse, Watch
 from trpo_gail.system.launcher import launched
 from trpo_gail.system.memory import bound_ucx
-from trpo_gail.system.stopping import mpi_starts
+from trpo_gail.system.stopping import Interrupted, mpi_starts
 from trpo_gail.system.terminal import warn
 
 if TYPE_CHECKING:
@@ -200,7 +200,8 @@ class Workers:
         try:
             yield
         except BaseException as error:
-            if self.size > 1 and not _all_came(self._leaving, LEAVE_S):
+            on_all = isinstance(error, Interrupted | UserError)  # as a rule: they have time to come
+            if self.size > 1 and not _all_came(self._leaving, EXIT_S if on_all else LEAVE_S):
                 code = error.code if isinstance(error, SystemExit) and isinstance(error.code, int) else 1
                 end_all(code or 1, f"[rank {self.rank}] {''.join(traceback.format_exception(error)).rstrip()}")
             raise
