@@ -424,16 +424,16 @@ def test_a_policy_loads_without_its_environment(
 @pytest.mark.parametrize(
     ("change", "what"),
     [
-        ({"observation_space": Box(-1, 1, (5,))}, "observations"),
-        ({"action_space": Discrete(3)}, "actions"),
-        ({"max_episode_steps": 80}, "time limit"),
-        ({"backend": "envpool"}, "backend"),
-        ({"action_view": "executed"}, "view of actions"),
+        ({"observation_space": Box(-1, 1, (5,))}, "other observations"),
+        ({"action_space": Discrete(3)}, "other actions"),
+        ({"max_episode_steps": 80}, "another time limit"),
+        ({"backend": "envpool"}, "another backend"),
+        ({"action_view": "executed"}, "another view of actions"),
     ],
 )
 def test_another_environment_is_refused(change: dict[str, Any], what: str) -> None:
     """On resume: it would go on with a traceback, or in silence."""
     spec = EnvSpec("Toy-v0", "gymnasium", {}, Box(-1, 1, (4,)), Discrete(2), 50)
     checkpoint._check_same_environment(spec, spec, Path("run"))
-    with pytest.raises(UserError, match=f"^run: the environment 'Toy-v0' has another {what} than when the run began"):
+    with pytest.raises(UserError, match=f"^run: the environment 'Toy-v0' has {what} than when the run began: "):
         checkpoint._check_same_environment(spec, dataclasses.replace(spec, **change), Path("run"))

@@ -88,7 +88,7 @@ def test_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         (["throughput", "--json", "no/such/file.json"], "no/such/file.json: the folder no/such does not exist"),
         (["memory", "--png", "no/such/file.png"], "no/such/file.png: the folder no/such does not exist"),
         (["throughput", "--seconds", "nan"], "--seconds: nan is not a finite number"),
-        (["throughput", "--json", "."], "--json: . is a folder"),
+        (["throughput", "--json", "."], "--json .: a folder, expected the name of a file"),
         (["throughput", "--json", "x", "--png", "x"], "--json, --png: x given for both"),
         (["throughput", "--flags", "--steps 5"], "--steps has no effect here"),
         (["update", "--flags", "--device cuda"], "--device has no effect here"),

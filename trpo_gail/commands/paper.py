@@ -175,10 +175,9 @@ def _figure(arguments: list[str]) -> int:
 
 
 def _in_a_folder(out: str) -> Path:
-    """The file that --out names. Raises UserError if its folder does not exist."""
+    """The file that --out names. Raises UserError if it cannot be written."""
     path = Path(out)
-    if not path.parent.is_dir():
-        raise UserError(f"--out {path}: the folder {path.parent} does not exist")
+    whole_file.check("--out", path)
     return path
 
 

@@ -23,7 +23,7 @@ from gymnasium.spaces import Box, Discrete, Space
 from trpo_gail.config.files import from_dict, to_dict
 from trpo_gail.config.leaves import flatten
 from trpo_gail.config.tree import Config
-from trpo_gail.errors import UserError, shortened
+from trpo_gail.errors import UserError
 from trpo_gail.learner import Learner
 from trpo_gail.parallel import Workers
 from trpo_gail.policies.policy import Policy
@@ -239,15 +239,19 @@ def _check_same_run(saved: Config, config: Config, path: Path) -> None:
 
 def _check_same_environment(saved: EnvSpec, now: EnvSpec, path: Path) -> None:
     """Raise UserError if the environment is another one than the run began with, as far as its spec says."""
-    for what, before, after in (
-        ("observations", alike.columns(saved), alike.columns(now)), ("actions", alike.acts(saved), alike.acts(now)),
-        ("time limit", saved.max_episode_steps, now.max_episode_steps), ("backend", saved.backend, now.backend),
-        ("view of actions", saved.action_view, now.action_view),
-    ):  # fmt: skip
+    for what, of, attribute in (
+        ("other observations", alike.columns, "observation_space"),
+        ("other actions", alike.acts, "executed_space"),
+        ("another time limit", None, "max_episode_steps"),
+        ("another backend", None, "backend"),
+        ("another view of actions", None, "action_view"),
+    ):
+        shown = [getattr(spec, attribute) for spec in (saved, now)]
+        before, after = (of(spec) for spec in (saved, now)) if of else shown
         if before != after:
+            then, here = map(alike.shown, shown)
             raise UserError(
-                f"{path}: the environment {now.id!r} has another {what} than when the run began: "
-                f"{shortened(str(before), 60)} then, {shortened(str(after), 60)} now"
+                f"{path}: the environment {now.id!r} has {what} than when the run began: {then}, now {here}"
             )
 
 

@@ -155,13 +155,9 @@ def check_request(episodes: int, num_envs: int, subsample: int, noise: float, ou
         raise UserError(f"--num_envs: expected at least 1, found {num_envs}")
     if subsample < 1:
         raise UserError(f"--subsample: expected at least 1, found {subsample}")
-    if out.is_dir():
-        raise UserError(f"--out {out}: a folder, expected the name of a file")
-    if not out.parent.is_dir():
-        raise UserError(f"--out {out}: the folder {out.parent} does not exist")
+    whole_file.check("--out", out)
     if out.exists() and not overwrite:
         raise UserError(f"--out {out}: the file exists; remove it or choose another name")
-    whole_file.check("--out", out)
 
 
 def _choices(noise: float, min_return: float | None) -> str:

@@ -57,11 +57,11 @@ def replacing(path: Path) -> Iterator[Path]:
 def check(flag: str, path: Path) -> None:
     """Before the work, and not after it: raise UserError if a file cannot be written there."""
     if path.is_dir():
-        raise UserError(f"{flag}: {path} is a folder, the name of a file expected")
+        raise UserError(f"{flag} {path}: a folder, expected the name of a file")
     if not path.parent.is_dir():
-        raise UserError(f"{flag}: {path}: the folder {path.parent} does not exist")
+        raise UserError(f"{flag} {path}: the folder {path.parent} does not exist")
     if not os.access(path if path.exists() and not path.is_file() else path.parent, os.W_OK):
-        raise UserError(f"{flag}: {path}: nothing can be written there")
+        raise UserError(f"{flag} {path}: nothing can be written there")
 
 
 def beside(path: Path) -> Path:
