@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import stat
@@ -73,11 +74,26 @@ def test_a_block_that_writes_nothing_is_an_error(path: Path) -> None:
 def test_the_content_is_on_the_disk_before_it_takes_the_files_place(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    calls, fsync, replace = [], os.fsync, os.replace
-    monkeypatch.setattr(os, "fsync", lambda handle: (calls.append("fsync"), fsync(handle)))
+    fsync, replace = os.fsync, os.replace
+    calls: list[object] = []
+    of_folder = lambda handle: stat.S_ISDIR(os.fstat(handle).st_mode)  # noqa: E731
+    monkeypatch.setattr(os, "fsync", lambda handle: (calls.append(("fsync", of_folder(handle))), fsync(handle)))
     monkeypatch.setattr(os, "replace", lambda a, b: (calls.append("replace"), replace(a, b)))
     whole_file.write(path, b"after")
-    assert calls == ["fsync", "replace"]
+    assert calls == [("fsync", False), "replace", ("fsync", True)]
+
+
+def test_a_folder_that_cannot_be_flushed_is_no_failure(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fsync = os.fsync
+
+    def files_alone(handle: int) -> None:
+        if stat.S_ISDIR(os.fstat(handle).st_mode):
+            raise OSError(errno.EINVAL, "Invalid argument")
+        fsync(handle)
+
+    monkeypatch.setattr(os, "fsync", files_alone)
+    whole_file.write(path, b"after")
+    assert path.read_bytes() == b"after" and alone(path)
 
 
 def test_writers_of_one_file_do_not_meet(tmp_path: Path) -> None:

@@ -74,7 +74,7 @@ FAULTS = {
 
 
 @pytest.mark.parametrize("number", FAULTS)
-@pytest.mark.parametrize("where", ["_flush", "beside"])
+@pytest.mark.parametrize("where", ["flush", "beside"])
 def test_a_disk_that_fails_is_named_and_the_checkpoint_before_stays(
     where: str,
     number: int,
@@ -84,11 +84,13 @@ def test_a_disk_that_fails_is_named_and_the_checkpoint_before_stays(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
     """From the fifth row on nothing can be written whole."""
-    run = tmp_path / "run"
+    run, real = tmp_path / "run", getattr(whole_file, where)
 
     with monkeypatch.context() as patch:
 
-        def failing(path: Path) -> None:
+        def failing(path: Path) -> Any:
+            if path.suffix == ".csv":
+                return real(path)
             raise OSError(number, os.strerror(number), str(path))
 
         at_row(5, lambda folder: patch.setattr(whole_file, where, failing), patch)
@@ -96,6 +98,48 @@ def test_a_disk_that_fails_is_named_and_the_checkpoint_before_stays(
     err = capfd.readouterr().err
     assert err.count("\n") == 1 and err.startswith(f"trpo-gail: {run}/checkpoints/unfinished_0000006.pt")
     assert FAULTS[number] in err and err.endswith(f"last checkpoint: {run}/checkpoints/unfinished_0000004.pt\n")
+    resume(run)
+    check_same(run, whole)
+
+
+def test_rows_are_on_the_disk_before_a_checkpoint_counts_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As after a loss of power: what was not flushed is gone."""
+    run, fsync, rename = tmp_path / "run", os.fsync, os.replace
+    flushed: dict[str, int] = {}
+
+    def keep(handle: int) -> None:
+        fsync(handle)
+        flushed[Path(os.readlink(f"/proc/self/fd/{handle}")).name] = os.fstat(handle).st_size
+
+    def check(part: Path, target: Path) -> None:
+        if target.name.startswith(("iteration", "unfinished")):
+            for name in ("metrics.csv", "episodes.csv"):
+                assert flushed.get(name) == (run / name).stat().st_size, f"{name} at {target.name}"
+            checked.append(target.name)
+        rename(part, target)
+
+    checked: list[str] = []
+    monkeypatch.setattr(os, "fsync", keep)
+    monkeypatch.setattr(os, "replace", check)
+    assert main(tiny_run(run, *LONG)) == 0
+    assert len(checked) == 5
+
+
+def test_a_disk_that_fails_to_flush_rows_ends_the_run_in_one_line(
+    whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    run, flush = tmp_path / "run", whole_file.flush
+
+    def failing(path: Path) -> None:
+        if path.name == "metrics.csv":
+            raise OSError(errno.EIO, "Input/output error", str(path))
+        flush(path)
+
+    with monkeypatch.context() as patch:
+        at_row(5, lambda folder: patch.setattr(whole_file, "flush", failing), patch)
+        assert main(tiny_run(run, *LONG)) == 2
+    err = capfd.readouterr().err
+    assert err.startswith(f"trpo-gail: {run}/metrics.csv: Input/output error") and err.count("\n") == 1
     resume(run)
     check_same(run, whole)
 
@@ -252,7 +296,7 @@ def test_a_clock_that_is_set_back(whole: Path, tmp_path: Path, monkeypatch: pyte
 
 # ---- a kill at every point of a write --------------------------------------------------------------------------------
 
-POINTS = ((whole_file, "beside"), (whole_file, "_flush"), (os, "replace"), (os, "fsync"))
+POINTS = ((whole_file, "beside"), (whole_file, "flush"), (os, "replace"), (os, "fsync"))
 
 
 def killed_at(number: int, run: Path) -> bool:

@@ -235,6 +235,7 @@ def test_a_saved_sampler_goes_on_bit_for_bit(env_id: str, backend: str, sampling
     expected = collect(made, actor, range(saved_after, 6))
     again, _ = sampler(env_id, backend, sampling=sampling)
     again.load_state_dict(state)
+    assert again.strayed == 0
     assert_same(collect(again, actor, range(saved_after, 6)), expected)
     assert again.cut_episodes == made.cut_episodes
     assert repr(again.state_dict()) == repr(made.state_dict())
@@ -276,6 +277,29 @@ def test_a_replay_that_is_given_up_keeps_its_actions() -> None:
     again.give_up = no_after(1)
     again.load_state_dict(made.state_dict())
     assert repr(again.state_dict()) == repr(made.state_dict())
+
+
+@pytest.mark.parametrize("saved_after", [1, 3])
+def test_environments_that_come_elsewhere_in_a_replay_are_counted(
+    saved_after: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made, actor = sampler("toys:Walk-v0", "gymnasium", restart_every=9)
+    collect(made, actor, range(saved_after))
+    reset = toys.Walk.reset
+
+    def another(env: toys.Walk, **keywords: Any) -> tuple[np.ndarray, dict]:
+        observation, info = reset(env, **keywords)
+        env._x = 1.001 * env._x
+        return observation, info
+
+    again, _ = sampler("toys:Walk-v0", "gymnasium", restart_every=9)
+    again.load_state_dict(made.state_dict())
+    assert again.strayed == 0
+    monkeypatch.setattr(toys.Walk, "reset", another)
+    again.load_state_dict(made.state_dict())
+    assert again.strayed > 0
+    again.load_state_dict(again.state_dict())  # from where they are now
+    assert again.strayed == 0
 
 
 @mode

@@ -126,11 +126,16 @@ class LearningModel(Model):
             self._learner = self._made(self._first_policy() if self._content is None else None)
             if self._content is not None:
                 checkpoint.put(self._content, self._learner)
+                self._look_where_environments_are()
             elif self.config.init_policy == start.CLONE:
                 assert self._expert is not None
                 start.clone(self.config, self._learner, self._expert, never, workers)
         self._content = None
         self._moved()
+
+    def _look_where_environments_are(self) -> None:
+        """Warn if a replay has not brought them back to where they were. A collective."""
+        caution(self.workers, opening.strayed(self._learner.sampler))
 
     def _made(self, policy: Policy | None = None) -> Learner:
         expert = self._expert.transitions() if self._expert else None
@@ -245,6 +250,7 @@ class LearningModel(Model):
             state = self._learner.state_dict()
             self._learner = self._made()
             self._learner.load_state_dict(state)
+            self._look_where_environments_are()
 
     @in_words
     def pretrain(
@@ -312,6 +318,7 @@ class LearningModel(Model):
         if env is None and self._source is not None and self._source.most is not None:
             # The evaluation took training's environments, since there are no others: put them back to where they were.
             learner.sampler.load_state_dict(learner.sampler.state_dict())
+            self._look_where_environments_are()
         learner.progress.eval_s += time.perf_counter() - begun
         learner.progress.eval_steps += int(found.lengths.sum())
         return found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import numpy as np
 import torch
 
 from trpo_gail.adversaries import rewards
@@ -15,6 +16,7 @@ from trpo_gail.experts.checks import cautions as of_demonstrations
 from trpo_gail.experts.data import Demonstrations
 from trpo_gail.parallel import Workers
 from trpo_gail.runs.setting import Setting
+from trpo_gail.sampling.sampler import Sampler
 from trpo_gail.spaces.spec import EnvSpec
 
 
@@ -43,6 +45,18 @@ def cautions(config: Config, spec: EnvSpec, expert: Demonstrations | None, task:
         reward = rewards.chosen(config, expert.ends, limit) if _has_form(config) else None
         yield from of_demonstrations.of_run(expert, task, reward)
         yield from spec.observations.codes(expert.observations)
+
+
+def strayed(sampler: Sampler) -> list[str]:
+    """A warning if environments did not come back to where they were saved. A collective."""
+    number = int(sampler.workers.sum(np.array([sampler.strayed]))[0])
+    if not number:
+        return []
+    return [
+        f"{number} of {sampler.config.num_envs} environments did not come back to where they were saved, although they "
+        f"took the same steps: {sampler.config.env} has changed, or its seed does not decide all that it does. Training "
+        "goes on from where they are, so its results are not those of a run that was never interrupted"
+    ]
 
 
 def _has_form(config: Config) -> bool:

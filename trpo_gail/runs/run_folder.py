@@ -34,7 +34,7 @@ import numpy as np
 
 from trpo_gail.errors import UserError, listed
 from trpo_gail.records import AnyRecord
-from trpo_gail.runs import metrics_file
+from trpo_gail.runs import episodes_file, metrics_file
 from trpo_gail.runs.episodes_file import EpisodesFile
 from trpo_gail.runs.events import Events
 from trpo_gail.runs.metrics_file import MetricsFile
@@ -150,6 +150,12 @@ class RunFolder:
         self._metrics.append(row)
         self._events.write(row)
         self._track(row)
+
+    def flush(self) -> None:
+        """Have all rows on the disk, before a checkpoint is there that counts them as done. Raises OSError."""
+        for name in ("metrics.csv", episodes_file.NAME):
+            with contextlib.suppress(FileNotFoundError):
+                whole_file.flush(self.path / name)
 
     def _track(self, row: AnyRecord) -> None:
         if self._tracker:

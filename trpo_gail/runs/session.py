@@ -150,6 +150,8 @@ class Session:
             self.view.line(f"first policy: that of {self.setting.init_policy}")
         for line in opening.expert_lines(self.config, self.env.spec, self.expert):
             self.view.line(line)
+        for warning in opening.strayed(self.learner.sampler):
+            self.view.warn(warning)
         for warning in opening.cautions(self.config, self.env.spec, self.expert, self.config.env):
             self.view.warn(warning)
 
@@ -234,12 +236,18 @@ class Session:
     def _save(self, unfinished: Record | None = None) -> None:
         """`unfinished`: the row of the iteration, if it is not logged yet."""
         with self.workers.pulse.during("saving"):
-            self.workers.together(lambda: self.folder.check_there() if self.folder else None)
+            self.workers.together(self._before_saving)
             last = checkpoint.save(self.path, self.learner, self.config, self.env.spec, self.workers, unfinished)
         self.workers.pulse.note = f"last checkpoint: {self.named / last.relative_to(self.path)}"
         self._saved_iteration, self._row_saved = self.learner.progress.iteration, unfinished is not None
         if unfinished is None:
             self._interval.saved()
+
+    def _before_saving(self) -> None:
+        """Rank 0: the rows that the checkpoint counts as done are on the disk before it is. Raises UserError."""
+        if self.folder:
+            self.folder.check_there()
+            self.folder.flush()
 
     def _log(self, row: Record) -> None:
         """Raises UserError if the row cannot be written; it is in a checkpoint then, if there is room for one."""

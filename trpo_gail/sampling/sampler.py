@@ -8,6 +8,7 @@ and replays them. With whole episodes there is a restart before every batch, so 
 from __future__ import annotations
 
 import contextlib
+import zlib
 from collections.abc import Callable
 from typing import Any
 
@@ -47,10 +48,12 @@ class Sampler:
         self.batches = 0
         self.cut_episodes = 0  # on this rank, by restarts and staggering; return statistics leave them out
         self.reach = Reach()  # of the last batch
+        self.strayed = 0  # this rank's environments that are not where they were saved, after their steps were repeated
         self.paid = PaidReturns(len(self.envs))
         self.give_up: Callable[[], bool] = never  # called with whole episodes, and in a replay
         self._rule = rule_of(config.success)
         self._position: Position | None = None
+        self._places_saved: np.ndarray | None = None  # by the state that was loaded last
         self._actions: list[np.ndarray] = []  # [T, N, ...], a batch each, since the last restart
 
     @property
@@ -127,25 +130,39 @@ class Sampler:
         """The global state. A collective."""
         actions = np.concatenate(self._actions) if self._actions else None
         parts = [p for p in self.workers.gather(actions) if p is not None]
-        paid = np.concatenate(self.workers.gather(self.paid.unfinished)) if self.config.sampling == "steps" else None
+        steps = self.config.sampling == "steps"
+        paid = np.concatenate(self.workers.gather(self.paid.unfinished)) if steps else None
+        places = [one for one in self.workers.gather(self._places()) if one is not None] if steps else []
         return {
             "restarts": self.restarts,
             "batches": self.batches,
             "cut_episodes": int(self.workers.sum(np.array([self.cut_episodes]))[0]),
             "actions": np.concatenate(parts, axis=1) if parts else None,
             "paid": paid,
+            "places": np.concatenate(places) if places else None,
         }
 
+    def _places(self) -> np.ndarray | None:
+        """Where each environment is, [N] int64: a checksum of its observation and its step in the episode. None
+        before the first restart, and in a state of 0.1.0."""
+        if self._position is None:
+            return self._places_saved
+        observations = np.ascontiguousarray(self._position.observation)
+        steps = map(int, self._position.step)
+        return np.array([zlib.crc32(row.data, step) for row, step in zip(observations, steps, strict=True)], np.int64)
+
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Restart the streams and replay; the number of ranks may have changed. After a replay that is given up, the
-        state can be saved again, but no batch can be collected."""
+        """Restart the streams and replay; the number of ranks may have changed. `strayed` says how many environments
+        came elsewhere. After a replay that is given up, the state can be saved again, but no batch can be collected."""
         self.batches = state["batches"]
         self.cut_episodes = state["cut_episodes"] if self.workers.main else 0
-        self.restarts = state["restarts"]
+        self.restarts, self.strayed = state["restarts"], 0
         if self.config.sampling == "episodes" or self.restarts == 0:
             return
         paid = state.get("paid", np.full(self.config.num_envs, np.nan))  # 0.1.0 did not keep it
         self.paid.unfinished = paid[self.envs.start : self.envs.stop]
+        places = state.get("places")  # nor this
+        self._places_saved = None if places is None else places[self.envs.start : self.envs.stop]
         self.restarts -= 1
         self._begin()
         self.restarts += 1
@@ -155,10 +172,13 @@ class Sampler:
             self._actions = list(own.reshape(-1, self.horizon, *own.shape[1:]))
             for batch, actions in enumerate(self._actions):
                 if self.give_up():
-                    break
+                    self._position = None
+                    return
                 self.workers.pulse.moves += 1
                 self._stagger(batch)
                 collect_steps(self.env, self._position, _Replay(actions), np.zeros((*actions.shape[:2], 0)))
+        if self._places_saved is not None:
+            self.strayed = int((self._places() != self._places_saved).sum())
 
 
 class _Replay:

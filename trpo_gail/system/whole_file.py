@@ -44,8 +44,10 @@ def replacing(path: Path) -> Iterator[Path]:
     part = beside(target)
     try:
         yield part
-        _flush(part)
+        flush(part)
         os.replace(part, target)
+        with contextlib.suppress(OSError):  # not every file system flushes a folder
+            flush(target.parent)
     except BaseException as error:
         with contextlib.suppress(OSError):
             part.unlink(missing_ok=True)
@@ -69,7 +71,13 @@ def beside(path: Path) -> Path:
     return path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
 
 
-def _flush(part: Path) -> None:
-    """Flush a file's content to the disk."""
-    with open(part, "rb") as file:
-        os.fsync(file.fileno())
+def flush(path: Path) -> None:
+    """Have a file's content, or the names in a folder, on the disk, so that they outlive a loss of power. Raises OSError,
+    with the name of `path`."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror or str(error), str(path)) from error
+    finally:
+        os.close(handle)
