@@ -26,7 +26,8 @@ BEAT_S = 1.0  # seconds between two messages of a rank
 ASLEEP_BEATS = 5  # a thread that misses so many of its own beats was stopped together with its process
 HASTE_S = 20.0  # in place of the limit once a signal has asked the run to end: nobody waits ten minutes then
 END_S = 3.0  # seconds that MPI has to end the ranks, before this one kills itself, which the launcher notices
-WRITING = ("saving", "summary")  # phases in which rank 0 may be slow on a busy disk, signal or not
+# Phases in which rank 0 may be slow, signal or not: on a busy disk, or with work that a program gives it.
+UNHURRIED = ("saving", "summary", "callback")
 
 
 class Pulse:
@@ -39,6 +40,10 @@ class Pulse:
         self.note = "no checkpoint yet"  # for the line that names a rank that hangs
         self.waits = _Wait(self)
         self.seconds: dict[str, float] = {}  # by phase, without those of waiting for other ranks
+
+    def move(self) -> None:
+        """Count something that the main thread has done."""
+        self.moves += 1
 
     @contextmanager
     def during(self, phase: str) -> Iterator[None]:
@@ -74,7 +79,7 @@ class _Wait:
         self._pulse, self.seconds, self.now = pulse, 0.0, False
 
     def __enter__(self) -> None:
-        self._pulse.moves += 1
+        self._pulse.move()
         self._since = time.perf_counter()
         self.now = True
 
@@ -83,7 +88,7 @@ class _Wait:
     ) -> None:
         self.now = False
         self.seconds += time.perf_counter() - self._since
-        self._pulse.moves += 1
+        self._pulse.move()
 
 
 @dataclass(frozen=True)
@@ -131,7 +136,7 @@ def _why(seen: Seen, limit: float, asked: bool, now: float) -> str | None:
     silent, still = now - seen.heard, now - seen.moved
     if silent > hasty:
         return f"in phase {seen.beat.phase!r}: silent for {silent:.0f} s (stopped, or its host or its network is gone)"
-    if not seen.beat.waits and still > (limit if seen.beat.phase in WRITING else hasty):
+    if not seen.beat.waits and still > (limit if seen.beat.phase in UNHURRIED else hasty):
         return f"in phase {seen.beat.phase!r}: no step for {still:.0f} s, at {seen.beat.place}"
     return None
 

@@ -102,6 +102,7 @@ class Workers:
         self.local_rank, self.local_size, self.hosts = 0, 1, [os.uname().nodename]
         self.host_of = self.hosts  # by rank
         self.pulse = Pulse()
+        self._is_watched = False
         self._cores = cores()  # of this rank; further down also of all ranks on this machine
         if comm:
             from mpi4py import MPI
@@ -194,11 +195,13 @@ class Workers:
         self.leave("".join(traceback.format_exception(kind, error, trace)).rstrip(), 1)
 
     @contextlib.contextmanager
-    def guarded(self) -> Iterator[None]:
-        """A context of collective work in programs that are not our command line: what one rank alone raises there, a
-        SystemExit too, ends all ranks. The others would wait for it, and the program may catch it, or leave in silence."""
+    def guarded(self, limit: float = LIMIT_S) -> Iterator[None]:
+        """A context of collective work in programs that are not our command line, which is also `watched`: what one rank
+        alone raises there, a SystemExit too, ends all ranks. The others would wait for it, and the program may catch it, or
+        leave in silence."""
         try:
-            yield
+            with self.watched(limit):
+                yield
         except BaseException as error:
             on_all = isinstance(error, Interrupted | UserError)  # as a rule: they have time to come
             if self.size > 1 and not _all_came(self._leaving, EXIT_S if on_all else LEAVE_S):
@@ -207,18 +210,25 @@ class Workers:
             raise
 
     @contextlib.contextmanager
-    def watched(self, limit: float) -> Iterator[None]:
+    def watched(self, limit: float = LIMIT_S) -> Iterator[None]:
         """A context in which a rank that hangs for `limit` seconds, while others wait for it, ends all (`hangs.py`).
-        With 0, only a signal sets a limit. Nothing is watched if the MPI library may not be called by two threads."""
-        if self.size == 1 or not _allows_threads():
-            if self.size > 1 and self.main and limit:
+        With 0, only a signal sets a limit. Nothing is watched if the MPI library may not be called by two threads. Within
+        another such context it does nothing. Raises UserError for a limit that is none."""
+        if isinstance(limit, bool) or not isinstance(limit, (int, float)) or not limit >= 0:
+            raise UserError(f"--rank_timeout: {limit!r:.60} given, a number of seconds of at least 0 expected")
+        if self.size == 1 or self._is_watched or not _allows_threads():
+            if self.size > 1 and self.main and limit and not self._is_watched:
                 _warn_of_one_thread()
             yield
             return
-        with Watch(self._leaving, next(_tags), self.pulse, self.host_of, limit or math.inf, end_all) as watch:
-            yield
-            with self.pulse.waits:
-                self.comm.Barrier()
+        self._is_watched = True
+        try:
+            with Watch(self._leaving, next(_tags), self.pulse, self.host_of, limit or math.inf, end_all) as watch:
+                yield
+                with self.pulse.waits:
+                    self.comm.Barrier()
+        finally:
+            self._is_watched = False
         if not _all_came(self.comm, EXIT_S):  # afterwards nobody sends any more
             text = f"rank {self.rank} on {self.host_of[self.rank]} waits for others at the end"
             end_all(1, f"trpo-gail: {text} (not all came within {EXIT_S:.0f} s); all ranks end")

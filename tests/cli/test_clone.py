@@ -117,7 +117,7 @@ def test_what_is_interrupted_keeps_the_policy_that_is_saved(tmp_path: Path, monk
 
 
 def test_what_is_interrupted_before_that_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupted(*given: object) -> None:
+    def interrupted(*given: object, **named: object) -> None:
         signal.raise_signal(signal.SIGINT)
         time.sleep(5.0)
 

@@ -17,7 +17,7 @@ import pytest
 from trpo_gail.cli import main
 from trpo_gail.commands.train import parse_flags
 from trpo_gail.errors import UserError
-from trpo_gail.hangs import WRITING
+from trpo_gail.hangs import UNHURRIED
 from trpo_gail.parallel import Workers
 from trpo_gail.runs import tracker
 from trpo_gail.runs.run_folder import RunFolder
@@ -225,4 +225,4 @@ def test_a_tracker_that_uploads_at_the_end_is_no_hang(
     monkeypatch.setattr(stand_in, "finish", lambda: phases.append(workers.pulse.phase))
     config = parse_flags([*SMALL[1:], "--iterations=1"]).config
     run(config, tmp_path / "run", quiet=True, workers=workers, track=stand_in.__name__)
-    assert len(phases) == 1 and phases[0] in WRITING
+    assert len(phases) == 1 and phases[0] in UNHURRIED

@@ -124,6 +124,23 @@ def test_a_rank_that_hangs_as_it_reads_what_is_resumed_ends_the_job(tmp_path: Pa
     assert not job.left()
 
 
+@pytest.mark.parametrize(
+    ("what", "says"),
+    [
+        ("learn", r"in phase 'sample': no step for \d+ s, at faulty_envs.py"),
+        ("evaluate", r"in phase 'start': no step for \d+ s, at faulty_envs.py"),
+        ("command", r"in phase 'start': no step for \d+ s, at faulty_envs.py"),
+        ("clone", r"in phase 'start': no step for \d+ s, at faulty_envs.py"),
+        ("callback", r"in phase 'callback': no step for \d+ s, at worker_model.py"),
+    ],
+)
+def test_a_rank_that_hangs_in_a_model_or_in_another_command_ends_the_job(what: str, says: str, tmp_path: Path) -> None:
+    job = start(tmp_path, 2, sys.executable, str(HERE / "worker_model.py"), what, "4")
+    assert job.wait(PATIENCE) not in (0, 2)
+    assert re.search(rf"trpo-gail: rank 1 on \S+ hangs {says}, line \d+; all ranks end", job.err), job.err
+    assert not job.left()
+
+
 @pytest.mark.long
 def test_one_signal_ends_ranks_that_wait_for_one_that_hangs(run: Run) -> None:
     job = run.begin(2, "--rank_timeout", "0")

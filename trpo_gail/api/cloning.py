@@ -21,6 +21,7 @@ from trpo_gail.envs import vector
 from trpo_gail.errors import UserError
 from trpo_gail.experts.checks import cautions
 from trpo_gail.experts.data import Demonstrations
+from trpo_gail.hangs import LIMIT_S
 from trpo_gail.networks.placing import share
 from trpo_gail.parallel import Workers
 from trpo_gail.policies.policy import Policy
@@ -99,12 +100,20 @@ class BC(Model):
         return self._policy
 
     @in_words
-    def learn(self, total_timesteps: int | None = None, *, n_epochs: int | None = None, log_interval: int = 1) -> BC:
+    def learn(
+        self,
+        total_timesteps: int | None = None,
+        *,
+        n_epochs: int | None = None,
+        log_interval: int = 1,
+        rank_timeout: float = LIMIT_S,
+    ) -> BC:
         """Clone by so many steps of Adam, or so many passes over the pairs to learn from; by default as many steps as
         `trpo-gail clone` takes. Each call begins with a new policy. A collective; returns the model.
 
         The policy of the best validation score is kept. With `verbose`, every `log_interval`-th look at that score is
-        printed. Rank 0 alone learns, since there is little to share out. Raises UserError.
+        printed. Rank 0 alone learns, since there is little to share out; `rank_timeout` is as in `GAIL.learn`. Raises
+        UserError.
         """
         expert, workers = self._pairs(), self.workers
         config = self._of_length(total_timesteps, n_epochs, len(expert.actions))
@@ -117,10 +126,15 @@ class BC(Model):
                 return None
             torch.set_num_threads(1)  # the products are small
             return cloning.clone(
-                policy, expert.observations, expert.actions, config, lambda row: records.append({**row})
+                policy,
+                expert.observations,
+                expert.actions,
+                config,
+                lambda row: records.append({**row}),
+                each=workers.pulse.move,
             )
 
-        with threads(workers), torch.enable_grad():
+        with workers.guarded(rank_timeout), threads(workers), torch.enable_grad():
             best = workers.share(workers.together(learn))
         assert best is not None
         for record in workers.share(records):

@@ -31,6 +31,7 @@ from trpo_gail.experts.checks import fit
 from trpo_gail.experts.data import Demonstrations
 from trpo_gail.experts.load import load
 from trpo_gail.exports.reward_function import RewardFunction
+from trpo_gail.hangs import LIMIT_S
 from trpo_gail.learner import Learner
 from trpo_gail.parallel import Workers
 from trpo_gail.policies.policy import Policy
@@ -114,7 +115,7 @@ class LearningModel(Model):
         """Environments and a learner, as new or as the file left it. A collective. Raises UserError."""
         self._require_env()
         workers = self.workers
-        with threads(workers):
+        with workers.guarded(), threads(workers):
             asked = self.config
             if self._content is not None:  # what `auto` became stays
                 asked = dataclasses.replace(asked, backend=self._setting.backend, actions=self._setting.actions)
@@ -208,13 +209,17 @@ class LearningModel(Model):
         tb_log_name: str | None = None,
         reset_num_timesteps: bool = True,
         progress_bar: bool = False,
+        *,
+        rank_timeout: float = LIMIT_S,
     ) -> L:
         """Learn for so many further environment steps, in whole iterations. A collective; returns the model.
 
         Steps that an earlier call took beyond its number count, so that two calls equal one of both numbers. It goes on
         from where the model is, whatever `reset_num_timesteps`, which sets `num_timesteps` to 0 first. With `verbose`, a
         line is printed every `log_interval` iterations. On Ctrl-C the iteration is finished, and then KeyboardInterrupt
-        raised: the model is whole, and can be saved. Raises UserError, and RunError for what fails.
+        raised: the model is whole, and can be saved. Under `mpirun`, a rank for which the others have waited
+        `rank_timeout` seconds (0: for ever) while it took no step ends all ranks. Raises UserError, and RunError for what
+        fails.
         """
         for name, value in (("total_timesteps", total_timesteps), ("log_interval", log_interval)):
             if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
@@ -231,7 +236,7 @@ class LearningModel(Model):
             )
         self.logger.print_every(log_interval if self.verbose else 0)
         with contextlib.ExitStack() as stack:
-            stack.enter_context(self.workers.guarded())
+            stack.enter_context(self.workers.guarded(rank_timeout))
             stack.enter_context(threads(self.workers, learner.policy))
             if not self.logger.records:
                 self._say()
@@ -289,7 +294,8 @@ class LearningModel(Model):
             train_share=share,
         )
         config = dataclasses.replace(self.config, init_policy=start.CLONE, cloning=settings)
-        first, best = start.clone(config, learner, expert, never, workers)
+        with workers.guarded():
+            first, best = start.clone(config, learner, expert, never, workers)
         if self.verbose and workers.main:
             print(
                 f"cloned {len(expert.actions):,} pairs: validation score {first['validation_score']:.4g} at first, "
@@ -386,7 +392,8 @@ class _Session:
         learner.sampler.give_up = self.stop.overdue
         stopped = None
         try:
-            self.hooks.on_start(model)
+            with model.workers.pulse.during("callback"):
+                self.hooks.on_start(model)
             if self.view:
                 self.view.begin(learner.progress.steps, model.config.expected_steps)
             stopped = train(learner, model.config, model.workers, self._after)
@@ -398,7 +405,8 @@ class _Session:
         if stopped != "steps":
             model._target = learner.progress.steps  # what was left of this call is not made up for by the next
         if model._folder is not None:
-            model._folder.save(learner, model.config, model.spec)
+            with model.workers.pulse.during("saving"):
+                model._folder.save(learner, model.config, model.spec)
         if stopped is not None and stopped in signal.Signals.__members__:
             raise Interrupted(signal.Signals[stopped])
 
@@ -408,15 +416,17 @@ class _Session:
         model._moved()
         record = dict(row)
         try:
-            goes_on = self.hooks.after(model, record) is not False
+            with workers.pulse.during("callback"):
+                goes_on = self.hooks.after(model, record) is not False
         except BaseException:
             if workers.size == 1:  # the iteration is done, whatever a callback makes of it
                 self._write(row, record | {"wall_s": progress.wall_s, "eval_s": progress.eval_s})
             raise
         record |= {"wall_s": progress.wall_s, "eval_s": progress.eval_s}
-        workers.together(lambda: self._write(row, record))
-        if model._folder is not None:
-            model._folder.save_in_time(model._learner, model.config, model.spec)
+        with workers.pulse.during("saving"):
+            workers.together(lambda: self._write(row, record))
+            if model._folder is not None:
+                model._folder.save_in_time(model._learner, model.config, model.spec)
         if self.view:
             mean = row["return_mean"]
             self.view.update(progress.steps, "" if mean is None else f"return {mean:.1f}")

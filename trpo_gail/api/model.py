@@ -57,7 +57,7 @@ class Model(ABC):
 
     def _prepare(self, env: Any, workers: Workers, verbose: int, tensorboard_log: str | Path | None) -> str:
         """Take in what all constructors have; the environment's name."""
-        self._source = None if isinstance(env, str) else workers.together(lambda: sources.of(env))
+        self._source = workers.together(lambda: _source(env))
         self._start(workers, verbose, tensorboard_log)
         return env if self._source is None else self._source.reference.name
 
@@ -135,7 +135,7 @@ class Model(ABC):
         if n_episodes < 1:
             raise UserError(f"n_episodes: {n_episodes} given, at least 1 expected")
         actor = self.policy.actor()
-        with threads(self.workers, self.policy):
+        with self.workers.guarded(), threads(self.workers, self.policy):
             done = self._evaluator(env).run(
                 actor, n_episodes, PERIODIC if periodic else FINAL, stochastic=not deterministic
             )
@@ -146,11 +146,9 @@ class Model(ABC):
         if env is None:
             self._require_env()
             return Evaluator(self.config, self.spec, self.workers, self._source)
-        config, source = self.config, None
+        config, source = self.config, self.workers.together(lambda: _source(env))
         if isinstance(env, str):
             config = dataclasses.replace(config, env=env, env_kwargs="{}", backend="auto")
-        else:
-            source = self.workers.together(lambda: sources.of(env))
         spec = self.workers.together(lambda: self._fitting(config, source))
         return Evaluator(config, spec, self.workers, source)
 
@@ -231,7 +229,7 @@ class Model(ABC):
         made = cls.__new__(cls)
         made._start(workers, verbose, tensorboard_log)
         workers.together(lambda: made._read(_saved(path)))
-        made._source = None if env is None or isinstance(env, str) else workers.together(lambda: sources.of(env))
+        made._source = workers.together(lambda: None if env is None else _source(env))
         if isinstance(env, str) and env != made.spec.id:
             raise UserError(f"env: {env!r} given, but {path} learned on {made.spec.id!r}")
         if isinstance(env, str) and made._content is not None:
@@ -294,6 +292,12 @@ def threads(workers: Workers, policy: Policy | None = None) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
+
+
+def _source(env: Any) -> Source | None:
+    """What makes an environment that is no name. It is called on all ranks, since one of them may be given a name and
+    another an object. Raises UserError."""
+    return None if isinstance(env, str) else sources.of(env)
 
 
 def caution(workers: Workers, texts: list[str] | str) -> None:

@@ -45,9 +45,10 @@ def run(arguments: list[str], workers: list[Workers]) -> int:
 
     which, ranks = given.which.policy, world(workers)
     film = ranks.together(lambda: _film(given, which) if ranks.main and given.video else {})
-    found = evaluate_run(
-        given.run, given.episodes, given.stochastic, which, given.seed, ranks, given.success, given.env
-    )
+    with ranks.watched():
+        found = evaluate_run(
+            given.run, given.episodes, given.stochastic, which, given.seed, ranks, given.success, given.env
+        )
     result = found | film
     if ranks.main:
         if given.json:

@@ -41,6 +41,13 @@ def clone(
     resumed: Ctrl-C or an error before the policy is saved leaves no folder, a signal that ends the process at once leaves
     one without a summary. `view` is one that is open already; without it `quiet` makes one.
     """
+    with workers.watched():
+        return _watched(config, out, quiet, workers, view)
+
+
+def _watched(
+    config: CloningConfig, out: str | None, quiet: bool, workers: Workers, view: View | None
+) -> dict[str, Any]:
     torch.set_num_threads(1)  # the products are small
     path = Path(workers.share(str(out or default_path(config.env, config.seed)))).absolute()
     held = sent(config.expert, workers)
@@ -104,7 +111,7 @@ def _clone(run: _Run, expert: Demonstrations, folder: RunFolder | None, workers:
             folder.log(row | {"wall_s": time.perf_counter() - start})
             view.update(int(row["iteration"]), f"validation score {row['validation_score']:.4g}")
 
-        best = cloning.clone(policy, expert.observations, expert.actions, config, log)
+        best = cloning.clone(policy, expert.observations, expert.actions, config, log, each=workers.pulse.move)
         iteration = int(best["iteration"])
         path = checkpoint.iteration_path(folder.path, iteration)
         checkpoint.save_policy(path, policy, iteration, run.run_config, run.spec)

@@ -142,7 +142,7 @@ def clone(
     records: list[Stats] = []
 
     def each() -> None:
-        workers.pulse.moves += 1  # the other ranks wait
+        workers.pulse.move()  # the other ranks wait
         if give_up():
             raise GivenUp
 

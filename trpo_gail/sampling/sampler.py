@@ -174,7 +174,7 @@ class Sampler:
                 if self.give_up():
                     self._position = None
                     return
-                self.workers.pulse.moves += 1
+                self.workers.pulse.move()
                 self._stagger(batch)
                 collect_steps(self.env, self._position, _Replay(actions), np.zeros((*actions.shape[:2], 0)))
         if self._places_saved is not None:

@@ -39,7 +39,7 @@ class Watched:
                 f"of {self._where}"
             )
         self._step += 1
-        self._pulse.moves += 1
+        self._pulse.move()
         return actions
 
     def check(self, rollout: Rollout) -> Reach:
