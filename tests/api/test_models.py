@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -284,6 +285,22 @@ def test_learning_leaves_the_threads_as_they_were() -> None:
 
 
 # ---- files that are no models ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("given", ["", "a\0b", "\ud800", 3])
+def test_what_is_the_name_of_nothing_is_refused(given: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    model = TRPO("MlpPolicy", "CartPole-v1", num_envs=2, timesteps_per_batch=64)
+    for name, use in {
+        "path": lambda: model.save(given),
+        "run_folder": lambda: TRPO("MlpPolicy", "CartPole-v1", run_folder=given),
+        "tensorboard_log": lambda: TRPO("MlpPolicy", "CartPole-v1", tensorboard_log=given).learn(64),
+        "save_path": lambda: generate_expert_traj(model, given, n_episodes=1),
+        "out": lambda: run(model.config, given),
+    }.items():
+        with pytest.raises(UserError, match=re.escape(f"{name}: {given!r} given, the name of a ")):
+            use()
+    assert not list(tmp_path.iterdir())
 
 
 def test_other_files_are_refused(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from trpo_gail.runs.run_folder import FORMAT, RunFolder, is_taken, provenance, r
 from trpo_gail.runs.setting import Setting
 from trpo_gail.runs.training import kept
 from trpo_gail.spaces.spec import EnvSpec
+from trpo_gail.system import whole_file
 
 _EVALUATED = ("eval_return_mean", "eval_return_std", "eval_length_mean")
 
@@ -28,7 +29,8 @@ class Folder:
     """Rank 0 writes it. Each `learn` is a session, which adds to what is there."""
 
     def __init__(self, path: str | Path, workers: Workers) -> None:
-        self.named, self._workers = workers.share(str(path)), workers
+        given = workers.together(lambda: whole_file.named("run_folder", path, "folder"))
+        self.named, self._workers = workers.share(str(given)), workers
         self.path = Path(self.named).absolute()
         self._begun = False
         self._open: RunFolder | None = None

@@ -8,6 +8,7 @@ from pathlib import Path
 from trpo_gail.parallel import Workers
 from trpo_gail.records import Record
 from trpo_gail.runs.events import Events
+from trpo_gail.system import whole_file
 
 Sink = Callable[[Record], object]
 
@@ -74,7 +75,8 @@ def line(record: Record) -> str:
 def tensorboard(folder: str | Path, name: str) -> Events:
     """Events in a new folder NAME_1, NAME_2, ... as Stable-Baselines numbers them."""
     number = 1
-    while (path := Path(folder) / f"{name}_{number}").exists():
+    where = whole_file.named("tensorboard_log", folder, "folder")
+    while (path := where / f"{name}_{number}").exists():
         number += 1
     path.mkdir(parents=True)
     return Events(path)

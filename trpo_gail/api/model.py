@@ -32,6 +32,7 @@ from trpo_gail.runs.evaluate import FINAL, PERIODIC, Acting, Evaluator, check_fi
 from trpo_gail.runs.setting import Setting
 from trpo_gail.seeding import EVAL_NOISE, stream
 from trpo_gail.spaces.spec import EnvSpec
+from trpo_gail.system import whole_file
 
 M = TypeVar("M", bound="Model")
 _MODEL = {"class", "given", "setting", "demonstrations"}  # what a model's file holds beside a checkpoint
@@ -172,7 +173,7 @@ class Model(ABC):
     def save(self, path: str | Path) -> None:
         """Write all of it to one file, `.zip` if the name has no ending: `load` gives a model that goes on exactly. A
         collective; rank 0 writes. Raises UserError if it cannot be written."""
-        out = _file(path)
+        out = self.workers.together(lambda: _file(path))
         content = self._state()
         held = content.get("model") or {
             "class": type(self).__name__,
@@ -270,8 +271,8 @@ def _unpacked(content: torch.Tensor, file: Path) -> Held:
 
 
 def _file(path: str | Path) -> Path:
-    """The path with an ending, and whatever the working directory becomes."""
-    found = Path(path).absolute()
+    """The path with an ending, and whatever the working directory becomes. Raises UserError."""
+    found = whole_file.named("path", path).absolute()
     return found if found.suffix else found.with_suffix(".zip")
 
 

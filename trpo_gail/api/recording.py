@@ -20,6 +20,7 @@ from trpo_gail.runs.evaluate import Acting
 from trpo_gail.runs.record import episodes_of
 from trpo_gail.sampling.rollout import Actor
 from trpo_gail.spaces.spec import ActionView, EnvSpec
+from trpo_gail.system import whole_file
 
 MOST_ENVS = 10  # that play together
 _HARMLESS = ("VecMonitor", "VecCheckNan")  # wrappers of vector environments that leave observations as they are
@@ -50,6 +51,7 @@ def generate_expert_traj(
     if not callable(model) and not hasattr(model, "predict"):
         raise UserError(f"model: {type(model).__name__} given, expected a function or an object that has predict")
     workers = Workers.world()
+    out = None if save_path is None else whole_file.named("save_path", save_path)
     if n_timesteps:
         if not hasattr(model, "learn"):
             raise UserError(f"n_timesteps: {n_timesteps} given, but {type(model).__name__} has no method learn")
@@ -59,8 +61,8 @@ def generate_expert_traj(
         if not workers.main:
             return None
         made = _recorded(model, env, n_episodes, deterministic, seed)
-        if save_path is not None:
-            _write(Path(save_path), made)
+        if out is not None:
+            _write(out, made)
         return _arrays(made)
 
     found = workers.share(workers.together(record))

@@ -19,6 +19,7 @@ from trpo_gail.commands.train import parse_flags
 from trpo_gail.config.marks import OncePerItem
 from trpo_gail.config.tree import Config
 from trpo_gail.errors import UserError
+from trpo_gail.system import whole_file
 
 if TYPE_CHECKING:
     from trpo_gail.parallel import Workers
@@ -109,7 +110,7 @@ def _compare(given: _Arguments, program: Sequence[str] = ()) -> int:
     from trpo_gail.studies.comparison.plan import keep
     from trpo_gail.studies.runner import Runner
 
-    out = Path(given.out)
+    out = whole_file.named("--out", given.out, "folder")
     experts = {env: Path(expert) for env, expert in zip(given.env, given.expert, strict=True)}
     keep(plan, out)
     experiment = ComparisonExperiment(plan, experts, out, Path(given.runs or f"runs/compare/{out.name}"))

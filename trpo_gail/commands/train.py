@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import math
-import os
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -20,6 +19,7 @@ from trpo_gail.config.reading import Given, complete, read
 from trpo_gail.config.tree import Config
 from trpo_gail.errors import UserError
 from trpo_gail.hangs import LIMIT_S
+from trpo_gail.system import whole_file
 from trpo_gail.system.launcher import launched
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def run(arguments: list[str], workers: list[Workers], command: str = "train") ->
     if resume and not out:
         raise UserError("--resume: which run? --out names its folder")
     if given.values.get("out") is not None:
-        _check_name(out)
+        whole_file.named("--out", out, "folder")
     from trpo_gail.runs.console import View
 
     if not resume:
@@ -81,16 +81,6 @@ def run(arguments: list[str], workers: list[Workers], command: str = "train") ->
             made = _resumed(given, command, saved, out)
             _train(made if saved else _following(made, given), saved, workers, view)
     return 0
-
-
-def _check_name(out: str) -> None:
-    """Raise UserError for what can be the name of no folder, such as an empty variable of the shell."""
-    try:
-        possible = out != "" and b"\0" not in os.fsencode(out)
-    except UnicodeEncodeError:
-        possible = False
-    if not possible:
-        raise UserError(f"--out: {out!r} given, the name of a folder expected")
 
 
 def _resumed(given: Given, command: str, saved: Config | None, out: str) -> TrainArguments:

@@ -30,6 +30,7 @@ from trpo_gail.runs.preparing import prepare, sent
 from trpo_gail.runs.run_folder import FORMAT, RunFolder, default_path, is_unbegun, provenance
 from trpo_gail.runs.setting import Setting
 from trpo_gail.spaces.spec import EnvSpec
+from trpo_gail.system import whole_file
 
 
 def clone(
@@ -49,7 +50,8 @@ def _watched(
     config: CloningConfig, out: str | None, quiet: bool, workers: Workers, view: View | None
 ) -> dict[str, Any]:
     torch.set_num_threads(1)  # the products are small
-    path = Path(workers.share(str(out or default_path(config.env, config.seed)))).absolute()
+    given = workers.share(default_path(config.env, config.seed) if out is None else out)
+    path = whole_file.named("--out", given, "folder").absolute()
     held = sent(config.expert, workers)
     expert, run = workers.together(lambda: _prepare(config, path, workers, held))
     folder = workers.together(lambda: RunFolder.create(path) if workers.main else None)

@@ -32,6 +32,7 @@ from trpo_gail.runs.session import Session
 from trpo_gail.runs.setting import Setting
 from trpo_gail.runs.start import Start
 from trpo_gail.spaces.spec import EnvSpec
+from trpo_gail.system import whole_file
 from trpo_gail.system.memory import share_one_heap
 from trpo_gail.system.stopping import StopRequest
 
@@ -66,7 +67,8 @@ def _run(
     track: str | None,
 ) -> dict[str, Any]:
     torch.set_num_threads(1)  # until the size of the networks is known
-    named = Path(workers.share(str(out or default_path(config.env, config.seed))))
+    given_out = workers.share(default_path(config.env, config.seed) if out is None else out)
+    named = whole_file.named("--out", given_out, "folder")
     path = named.absolute()  # an environment may change the working directory
     resume = workers.share(workers.together(lambda: resume and not is_unbegun(path)))
     given = workers.together(lambda: _given(config, expert, resume, path))

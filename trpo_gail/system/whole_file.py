@@ -56,6 +56,14 @@ def replacing(path: Path) -> Iterator[Path]:
         raise
 
 
+def named(flag: str, given: object, what: str = "file") -> Path:
+    """The path that a user gives. Raises UserError for what names nothing, such as an empty variable of the shell."""
+    with contextlib.suppress(UnicodeEncodeError):
+        if isinstance(given, str | os.PathLike) and os.fspath(given) and b"\0" not in os.fsencode(given):
+            return Path(given)
+    raise UserError(f"{flag}: {given!r:.60} given, the name of a {what} expected")
+
+
 def check(flag: str, path: Path) -> None:
     """Before the work, and not after it: raise UserError if a file cannot be written there."""
     if path.is_dir():
