@@ -344,6 +344,6 @@ def test_a_callback_that_raises_costs_no_row(tmp_path: Path) -> None:
 
     with pytest.raises(RuntimeError, match="mine"):
         model.learn(2000, callback=fails)
-    model.learn(300)
+    model.learn(300)  # and not what was left of the call that failed
     rows = (tmp_path / "run" / "metrics.csv").read_text().split()[1:]
-    assert [int(row.split(",")[0]) for row in rows] == list(range(1, len(rows) + 1)) and len(rows) > 2
+    assert [int(row.split(",")[0]) for row in rows] == [1, 2, 3, 4]

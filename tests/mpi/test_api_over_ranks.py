@@ -53,6 +53,10 @@ def test_an_error_of_one_rank_is_raised_on_all(found: dict[int | None, dict[str,
     assert expert.startswith("expert: 3 given, ")
 
 
+def test_a_callback_that_raises_on_all_ranks_costs_no_row(found: dict[int | None, dict[str, Any]]) -> None:
+    assert [found[ranks]["raises"] for ranks in (None, 2)] == [[1, 2, 3, 4], [1, 2, 3, 4]]
+
+
 @pytest.mark.parametrize(
     ("raises", "around", "says"),
     [

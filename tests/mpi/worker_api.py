@@ -75,11 +75,27 @@ def stops() -> dict[str, Any]:
     return {"iterations": model.learner.progress.iteration, "refused": refused}
 
 
+def raises() -> list[int]:
+    """A callback that raises on all ranks, and a script that goes on: the iterations in its files."""
+    model = TRPO("MlpPolicy", "Pendulum-v1", run_folder="raises", **SMALL)
+
+    def fails(model: Any, record: dict[str, Any]) -> None:
+        if record["iteration"] == 2:
+            raise ZeroDivisionError("of mine")
+
+    try:
+        model.learn(5000, callback=fails)
+    except ZeroDivisionError:
+        model.learn(300)
+    rows = Path("raises", "metrics.csv").read_text().split()[1:] if model.workers.main else []
+    return [int(row.partition(",")[0]) for row in rows]
+
+
 def main() -> None:
     """All of it in one start."""
     pictures.blank_from_here()
     warnings.simplefilter("error")
-    found = {"snippet": snippet(), "cousins": cousins(), "stops": stops()}
+    found = {"snippet": snippet(), "cousins": cousins(), "stops": stops(), "raises": raises()}
     from trpo_gail import Workers
 
     if Workers.world().main:

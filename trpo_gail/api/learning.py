@@ -402,8 +402,8 @@ class _Session:
         finally:
             learner.sampler.give_up = never
             model._moved()
-        if stopped != "steps":
-            model._target = learner.progress.steps  # what was left of this call is not made up for by the next
+            if stopped != "steps":
+                model._target = learner.progress.steps  # what was left of this call is not made up for by the next
         if model._folder is not None:
             with model.workers.pulse.during("saving"):
                 model._folder.save(learner, model.config, model.spec)
@@ -418,9 +418,10 @@ class _Session:
         try:
             with workers.pulse.during("callback"):
                 goes_on = self.hooks.after(model, record) is not False
-        except BaseException:
-            if workers.size == 1:  # the iteration is done, whatever a callback makes of it
-                self._write(row, record | {"wall_s": progress.wall_s, "eval_s": progress.eval_s})
+        except (
+            BaseException
+        ):  # the iteration is done, whatever a callback makes of it; the other ranks may be elsewhere
+            self._write(row, record | {"wall_s": progress.wall_s, "eval_s": progress.eval_s})
             raise
         record |= {"wall_s": progress.wall_s, "eval_s": progress.eval_s}
         with workers.pulse.during("saving"):
