@@ -4,10 +4,12 @@
     python scripts/memory_slope.py --out memory.csv --minutes 3 --skip 1 --env CartPole-v1
     python scripts/memory_slope.py --out memory.csv --table                           the slopes so far, as Markdown
 
-Every ten seconds, OUT gets a line per rank: its resident memory (RSS), and its share of it (PSS: a page that n processes
-hold counts as 1/n of one). The slope is that of a straight line through the sum of all ranks' RSS, from the end of the
-first ten minutes on (--skip). PSS has its own column, and decides nothing: it rises when another process ends that
-shared libraries with the ranks. The settings are those of users: evaluations, checkpoints and events are written.
+Every ten seconds, OUT gets a line per rank, the mean of ten samples: its resident memory (RSS), and its share of it
+(PSS: a page that n processes hold counts as 1/n of one). Within an iteration a rank's memory rises and falls by some
+ten MB, so one sample alone says little. The slope is that of a straight line through the sum of all ranks' RSS, from
+the end of the first ten minutes on (--skip). PSS has its own column, and decides nothing: it rises when another process
+ends that shared libraries with the ranks. The settings are those of users: evaluations, checkpoints and events are
+written.
 
 A task that OUT holds already for its whole time is not run again. Linux only. Exit code 1 if a slope reaches --most, or
 a run fails.
@@ -36,7 +38,9 @@ sys.path.insert(0, str(ROOT))
 from trpo_gail.system.launcher import LAUNCHERS  # noqa: E402
 
 COLUMNS = ("env", "seconds", "rank", "rss_mb", "pss_mb")
-EVERY_S = 10.0
+SAMPLE_S = 1.0  # seconds between two samples
+SAMPLES = 10  # of a line
+EVERY_S = SAMPLE_S * SAMPLES
 START_S = 300.0  # for the ranks to begin, on a busy machine
 END_S = 300.0  # for an iteration and a checkpoint
 RANK = {name for name, _ in LAUNCHERS if name != "SLURM_PROCID"}  # variables that hold a process's rank
@@ -101,11 +105,16 @@ def sample(env: str, number: int, seconds: float, out: Path) -> str:
                 return f"no first iteration: {_last_line(folder)}"
             pids, began = ranks(folder), time.monotonic()
             while (now := time.monotonic() - began) < seconds and process.poll() is None:
-                with open(out, "a") as file, contextlib.suppress(OSError):
-                    rows = [(env, f"{now:.1f}", rank, *memory(pid)) for rank, pid in sorted(pids.items())]
-                    file.writelines(f"{a},{b},{c},{rss:.2f},{pss:.2f}\n" for a, b, c, rss, pss in rows)
-                with contextlib.suppress(subprocess.TimeoutExpired):
-                    process.wait(max(0.0, min(EVERY_S, seconds - now)))
+                samples = []
+                for _ in range(SAMPLES):
+                    with contextlib.suppress(OSError):
+                        samples.append([memory(pid) for _, pid in sorted(pids.items())])
+                    with contextlib.suppress(subprocess.TimeoutExpired):
+                        process.wait(SAMPLE_S)
+                if process.poll() is None and samples:
+                    with open(out, "a") as file:
+                        means = enumerate(np.mean(samples, axis=0))
+                        file.writelines(f"{env},{now:.1f},{rank},{rss:.2f},{pss:.2f}\n" for rank, (rss, pss) in means)
             if process.poll() is not None:
                 return f"it ended after {now:.0f} s: {_last_line(folder)}"
             process.send_signal(signal.SIGUSR1)

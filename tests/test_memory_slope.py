@@ -106,7 +106,7 @@ def test_a_run_is_sampled_and_ended(
     (tmp_path / "mpirun").write_text(MPIRUN.format(python=sys.executable, code=code))
     (tmp_path / "mpirun").chmod(0o755)
     (tmp_path / "python").symlink_to(sys.executable)
-    monkeypatch.setattr(memory_slope, "EVERY_S", 0.3)
+    monkeypatch.setattr(memory_slope, "SAMPLE_S", 0.03)
     monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
     out, began = tmp_path / "memory.csv", time.monotonic()
     short = ["--env", "CartPole-v1", "--minutes", "0.03", "--skip", "0", "--most", "1e6"]
