@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import signal
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -12,14 +11,12 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from trpo_gail.algorithm import train
 from trpo_gail.api import callbacks, rewards
-from trpo_gail.api.callbacks import BaseCallback
 from trpo_gail.api.datasets import ExpertDataset, demonstrations_of
 from trpo_gail.api.folder import Folder
-from trpo_gail.api.logger import tensorboard
 from trpo_gail.api.model import Evaluation, Model, caution, threads
 from trpo_gail.api.rewards import DiscriminatorView, Rewarding
+from trpo_gail.api.session import Session
 from trpo_gail.api.settings import config_of
 from trpo_gail.api.words import in_words
 from trpo_gail.build import make_learner
@@ -35,13 +32,11 @@ from trpo_gail.hangs import LIMIT_S
 from trpo_gail.learner import Learner
 from trpo_gail.parallel import Workers
 from trpo_gail.policies.policy import Policy
-from trpo_gail.records import Record
 from trpo_gail.runs import checkpoint, opening, start
 from trpo_gail.runs.console import View
 from trpo_gail.runs.preparing import in_rows, prepare, same_everywhere
-from trpo_gail.runs.stuck import Stuck
-from trpo_gail.sampling.rollout import GivenUp, never
-from trpo_gail.system.stopping import Interrupted, StopRequest
+from trpo_gail.sampling.rollout import never
+from trpo_gail.system.stopping import StopRequest
 
 L = TypeVar("L", bound="LearningModel")
 
@@ -224,10 +219,11 @@ class LearningModel(Model):
         for name, value in (("total_timesteps", total_timesteps), ("log_interval", log_interval)):
             if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
                 raise UserError(f"{name}: {value!r:.60} given, a whole number of at least 1 expected")
-        hooks, learner = callbacks.of(callback), self.learner
+        hooks = callbacks.of(callback)
         if reset_num_timesteps:
-            self._offset = learner.progress.steps
+            self._offset = self.learner.progress.steps
         self._extend(int(total_timesteps))
+        learner = self._learner
         if learner.progress.steps >= self._target:
             caution(
                 self.workers,
@@ -241,18 +237,22 @@ class LearningModel(Model):
             if not self.logger.records:
                 self._say()
             stop = stack.enter_context(StopRequest("ends after this iteration"))
-            session = _Session(self, hooks, stop)
+            session = Session(self, learner, self._folder, hooks, stop)
             session.view = stack.enter_context(View(self.workers.main, quiet=False)) if progress_bar else None
             stack.enter_context(session.outputs(tb_log_name or type(self).__name__))
-            session.run()
+            try:
+                session.run()
+            finally:
+                if not session.whole:  # what was left of this call is not made up for by the next
+                    self._target = learner.progress.steps
         return self
 
     def _extend(self, steps: int) -> None:
         """Set the end of training, to which schedules fall."""
-        before, self._target = self.config, self._target + steps
+        learner, before, self._target = self.learner, self.config, self._target + steps
         self.config = dataclasses.replace(before, steps=self._target)
         if self.config.steps != before.steps and _looks_at_end(self.config):
-            state = self._learner.state_dict()
+            state = learner.state_dict()
             self._learner = self._made()
             self._learner.load_state_dict(state)
             self._look_where_environments_are()
@@ -358,89 +358,3 @@ def _looks_at_end(config: Config) -> bool:
     schedules = (config.ppo.schedule, config.discriminator.schedule)
     outside = config.generator not in choices.GENERATORS or config.adversary not in choices.ADVERSARIES
     return "linear" in schedules or outside
-
-
-class _Session:
-    """One `learn`: what happens around the loop."""
-
-    def __init__(self, model: LearningModel, hooks: BaseCallback, stop: StopRequest) -> None:
-        self.model, self.hooks, self.stop = model, hooks, stop
-        self.view: View | None = None
-        self._events: Any = None
-        self._stuck = Stuck(model.config)
-
-    @contextlib.contextmanager
-    def outputs(self, name: str) -> Iterator[None]:
-        """Open what the model's records are written to."""
-        model, workers = self.model, self.model.workers
-        if model.tensorboard_log is not None:
-            folder = model.tensorboard_log
-            self._events = workers.together(lambda: tensorboard(folder, name) if workers.main else None)
-        if model._folder is not None:
-            model._folder.begin(model._learner, model.config, model._setting, model._dataset)
-        try:
-            yield
-        finally:
-            if self._events is not None:
-                self._events.close()
-            if model._folder is not None:
-                model._folder.close()
-
-    def run(self) -> None:
-        """Until the end. Raises Interrupted, on all ranks, on a signal."""
-        model, learner = self.model, self.model._learner
-        learner.sampler.give_up = self.stop.overdue
-        stopped = None
-        try:
-            with model.workers.pulse.during("callback"):
-                self.hooks.on_start(model)
-            if self.view:
-                self.view.begin(learner.progress.steps, model.config.expected_steps)
-            stopped = train(learner, model.config, model.workers, self._after)
-        except GivenUp:
-            stopped = self.stop.agreed(model.workers)
-        finally:
-            learner.sampler.give_up = never
-            model._moved()
-            if stopped != "steps":
-                model._target = learner.progress.steps  # what was left of this call is not made up for by the next
-        if model._folder is not None:
-            with model.workers.pulse.during("saving"):
-                model._folder.save(learner, model.config, model.spec)
-        if stopped is not None and stopped in signal.Signals.__members__:
-            raise Interrupted(signal.Signals[stopped])
-
-    def _after(self, row: Record) -> str | None:
-        """Tell callbacks, logger and files of an iteration; a reason to stop, the same on all ranks."""
-        model, progress, workers = self.model, self.model._learner.progress, self.model.workers
-        model._moved()
-        record = dict(row)
-        try:
-            with workers.pulse.during("callback"):
-                goes_on = self.hooks.after(model, record) is not False
-        except (
-            BaseException
-        ):  # the iteration is done, whatever a callback makes of it; the other ranks may be elsewhere
-            self._write(row, record | {"wall_s": progress.wall_s, "eval_s": progress.eval_s})
-            raise
-        record |= {"wall_s": progress.wall_s, "eval_s": progress.eval_s}
-        with workers.pulse.during("saving"):
-            workers.together(lambda: self._write(row, record))
-            if model._folder is not None:
-                model._folder.save_in_time(model._learner, model.config, model.spec)
-        if self.view:
-            mean = row["return_mean"]
-            self.view.update(progress.steps, "" if mean is None else f"return {mean:.1f}")
-        for text in self._stuck.look(row):
-            caution(workers, text)
-        asked = self.stop.agreed(workers)
-        refused = workers.max(float(not goes_on)) > 0
-        return asked or ("callback" if refused else None)
-
-    def _write(self, row: Record, record: Record) -> None:
-        """`row` has the columns of a run folder, `record` whatever callbacks have added."""
-        self.model.logger.add(record)
-        if self._events is not None:
-            self._events.write(record)
-        if self.model._folder is not None:
-            self.model._folder.log(row, record, self.model.learner.ended)
