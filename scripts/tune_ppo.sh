@@ -62,7 +62,7 @@ two_tasks=(
 )
 linear="--ppo.schedule linear"
 winner="$linear --timesteps_per_batch 4096" # of `steps`; with it, `compare` makes d_step 32
-changed=""       # by the winner of `shared`
+changed="--policy.init_log_std -0.5" # by the winner of `shared`
 
 compare() { # ROUND, and more flags
     trpo-gail compare --trajectories 4 --subsample 20 --jobs "$jobs" --out "$out/$1" --runs "runs/${out//\//_}/$1" \
