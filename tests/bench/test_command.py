@@ -6,11 +6,13 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
+from trpo_gail import Demonstrations
 from trpo_gail.bench.data import CONVERSIONS, bench_data
 from trpo_gail.cli import main
-from trpo_gail.commands.bench import FLAGS
+from trpo_gail.commands.bench import FLAGS, _config
 
 TINY = ["--flags", "--num_envs 2 --timesteps_per_batch 64 --d_step 1 --vf_iters 1 --backend gymnasium"]
 ABOUT = {"bench", "env", "preset", "num_envs", "timesteps_per_batch", "demonstrations", "date", "cores", "versions"}
@@ -37,6 +39,15 @@ def test_throughput(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert all(phase["share"] > 0 for phase in one["phases"].values())
     assert one["limit"] in one["phases"]
     assert f"ratio {one['ratio']:.3f}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("lengths", [(30, 25), (30, 12, 40, 50, 3)])
+def test_a_file_with_little_in_it_is_taken_whole(lengths: tuple[int, ...], tmp_path: Path) -> None:
+    file, rows = tmp_path / "few.h5", np.zeros((sum(lengths), 4), np.float32)
+    ends = np.isin(np.arange(len(rows)) + 1, np.cumsum(lengths))
+    Demonstrations.from_arrays(rows, np.zeros(len(rows), np.int64), terminals=ends).save(file)
+    config = _config("CartPole-v1", str(file), "default", "")
+    assert (config.trajectories, config.subsample) == (min(4, len(lengths)), min(20, *lengths[:4]))
 
 
 @pytest.mark.long

@@ -204,14 +204,28 @@ def _of(task: _Task) -> Config:
 
 
 def _config(env: str, expert: str | None, preset: PresetName, flags: str) -> Config:
-    """What `train` would make of these, with four trajectories of a file, every 20th row, as in the paper."""
+    """What `train` would make of these, with four trajectories of a file, every 20th row, as in the paper; with fewer of
+    either, if the file has no more."""
     from trpo_gail.bench.jobs import demonstrations
 
     file = demonstrations(env, expert)
     config = _parsed([env, *(["--expert", file] if file else []), "--preset", preset], flags)
     if file is None or config.trajectories is not None or config.subsample != 1 or not config.imitates:
         return config
-    return replace(config, trajectories=4, subsample=20)
+    lengths = _first_lengths(file, 4)
+    return replace(config, trajectories=max(1, len(lengths)), subsample=min([20, *lengths]))
+
+
+def _first_lengths(file: str, most: int) -> list[int]:
+    """Rows of a file's first episodes. Raises UserError."""
+    from trpo_gail.experts import load
+
+    found: list[int] = []
+    for piece in load.pieces(file):
+        found += piece.episode_lengths.tolist()
+        if len(found) >= most:
+            break
+    return found[:most]
 
 
 # What a measurement decides by itself.
