@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from trpo_gail.reports import plots, run_charts, style
+from trpo_gail.reports import plots, run_charts, style, visit_plots
 from trpo_gail.reports.chart import Chart
 from trpo_gail.reports.plots import Panel
 from trpo_gail.reports.run_data import RunData
@@ -186,14 +186,14 @@ def test_actions_of_both_sides(figures: list[Figure], rng: np.random.Generator) 
     """Labels as bars side by side, numbers as histograms; each side's shares add up."""
     labels = (np.array([[0], [0], [1], [3]]), np.array([[1], [1], [1], [0]]))
     expert, learner = (Visits([np.zeros((4, 2))], None, True, actions=acted) for acted in labels)
-    plots.action_histograms(expert, {0: ("a", learner)})
+    visit_plots.action_histograms(expert, {0: ("a", learner)})
     bars: list[Any] = list(figures[0].axes[0].patches)
     assert [bar.get_height() for bar in bars] == [50, 25, 25, 25, 75, 0]
     assert [text.get_text() for text in figures[0].axes[0].get_xticklabels()] == ["0", "1", "3"]
     expert, learner = (Visits([np.zeros((9, 2))], None, True, actions=rng.normal(size=(9, 3))) for _ in "ab")
-    plots.action_histograms(expert, {0: ("a", learner), 1: ("b", learner)})
+    visit_plots.action_histograms(expert, {0: ("a", learner), 1: ("b", learner)})
     assert [len(axes.patches) for axes in figures[1].axes] == [3, 3, 3]
-    plots.action_histograms(None, {0: ("a", learner)})
+    visit_plots.action_histograms(None, {0: ("a", learner)})
     assert [len(axes.patches) for axes in figures[2].axes] == [1, 1, 1]
 
 

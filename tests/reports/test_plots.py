@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from matplotlib.colors import to_rgb
 
-from trpo_gail.reports import plots, style
+from trpo_gail.reports import plots, style, visit_plots
 from trpo_gail.reports.plots import Panel, running_mean
 from trpo_gail.reports.run_data import load
 from trpo_gail.reports.visits import Visits
@@ -85,7 +85,7 @@ def test_states_are_drawn_with_and_without_an_expert(expert: bool, whole: bool, 
     side = Visits([rng.standard_normal((length, 2)) for length in (5, 1, 9)], None, True, whole)
     learners = {0: ("a", side), 3: ("b", side)}
     for png in (
-        plots.trajectories(side if expert else None, learners),
-        plots.histograms(side if expert else None, learners, [0, 1]),
+        visit_plots.trajectories(side if expert else None, learners),
+        visit_plots.histograms(side if expert else None, learners, [0, 1]),
     ):
         assert size(png)[0] > 1000

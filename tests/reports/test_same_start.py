@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 from trpo_gail.errors import UserError
-from trpo_gail.reports import plots, style
+from trpo_gail.reports import style, visit_plots
 from trpo_gail.reports.run_data import load
 from trpo_gail.reports.run_report import report
 from trpo_gail.reports.same_start import MOST, Pair, Side, pairs
@@ -83,7 +83,7 @@ def drawn(monkeypatch: pytest.MonkeyPatch, size: int) -> Figure:
     monkeypatch.setattr(style, "png", lambda figure: figures.append(figure) or b"")
     expert = Side(np.arange(3.0 * size).reshape(3, size), np.array([1.0, 0.5]), 1.0)
     learner = Side(np.arange(2.0 * size).reshape(2, size), np.array([0.25]), 0.0)
-    plots.same_starts([Pair(expert, learner)] * 3, 0)
+    visit_plots.same_starts([Pair(expert, learner)] * 3, 0)
     return figures[0]
 
 

@@ -10,7 +10,7 @@ from functools import partial
 import numpy as np
 
 from trpo_gail.errors import RunError, UserError
-from trpo_gail.reports import plots
+from trpo_gail.reports import visit_plots
 from trpo_gail.reports.page import Cell, Figure, Section, Table
 from trpo_gail.reports.run_data import RunData
 from trpo_gail.reports.same_start import pairs
@@ -81,15 +81,17 @@ def _picture(runs: Sequence[RunData], states: States, places: Sequence[int], num
     name = _name("states", env, number)
     if size == 2:
         alt = f"{env}: trajectories of the expert and of the learned policies"
-        caption = f"{env}: up to {plots.MOST_PATHS} trajectories of each side; a dot where one of the learner's begins."
-        return Figure.drawn(name, lambda: plots.trajectories(expert, learners), alt, caption)
+        caption = (
+            f"{env}: up to {visit_plots.MOST_PATHS} trajectories of each side; a dot where one of the learner's begins."
+        )
+        return Figure.drawn(name, lambda: visit_plots.trajectories(expert, learners), alt, caption)
     shown, caption = np.arange(size), f"{env}: share of the steps in which an observation has a value."
     if size > MOST_DIMENSIONS:
         shown, rule = _most_telling(expert, [visits for _, visits in learners.values()], size)
         caption += f" {len(shown)} of its {size} dimensions, {rule}."
     dimensions = [int(dimension) for dimension in shown]
     alt = f"{env}: state-visitation histograms of the expert and of the learned policies"
-    return Figure.drawn(name, lambda: plots.histograms(expert, learners, dimensions), alt, caption)
+    return Figure.drawn(name, lambda: visit_plots.histograms(expert, learners, dimensions), alt, caption)
 
 
 def _name(what: str, env: str, number: int) -> str:
@@ -110,10 +112,10 @@ def _actions(runs: Sequence[RunData], states: States, places: Sequence[int], num
         return []
     env, size = runs[places[0]].env, known[0].shape[1]
     caption = f"{env}: share of the steps in which an action has a value, in the environment's units."
-    if size > plots.MOST_ACTIONS:
-        caption += f" The first {plots.MOST_ACTIONS} of its {size} dimensions."
+    if size > visit_plots.MOST_ACTIONS:
+        caption += f" The first {visit_plots.MOST_ACTIONS} of its {size} dimensions."
     alt = f"{env}: histograms of the actions of the expert and of the learned policies"
-    draw = partial(plots.action_histograms, expert, learners)
+    draw = partial(visit_plots.action_histograms, expert, learners)
     return [Figure.drawn(_name("actions", env, number), draw, alt, caption)]
 
 
@@ -132,7 +134,7 @@ def same_start_section(runs: Sequence[RunData]) -> Section:
             f"{run.label}. Above each: the returns, and whether the episode was a success, if it is known. The learner's "
             "actions are the likeliest ones."
         )
-        parts.append(Figure.drawn(name, partial(plots.same_starts, found, place), alt, caption))
+        parts.append(Figure.drawn(name, partial(visit_plots.same_starts, found, place), alt, caption))
     text = "The first episodes of the demonstrations, and what the last policy makes of the same starts."
     return Section(SAME_START, "\n\n".join([text, *missing]), parts)
 
