@@ -16,9 +16,10 @@ from pages import charts, check_alone
 from trpo_gail.cli import main
 from trpo_gail.errors import UserError
 from trpo_gail.reports import style
+from trpo_gail.reports.metric_sections import NOT_RECORDED
 from trpo_gail.reports.page import Figure, Section, Table
 from trpo_gail.reports.run_data import load
-from trpo_gail.reports.run_report import NOT_RECORDED, _expert_means, _own_expert, report, save_learning_curve
+from trpo_gail.reports.run_report import _expert_means, _own_expert, report, save_learning_curve
 from trpo_gail.runs.run_folder import read_metrics
 
 SECTIONS = [

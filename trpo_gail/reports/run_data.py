@@ -42,6 +42,10 @@ class RunData:
         return str(self.config.get("env", "unknown environment"))
 
     @property
+    def generator(self) -> str:
+        return str(self.config.get("generator", "trpo"))  # an old run knows no other
+
+    @property
     def cloned(self) -> bool:
         """Whether it is a run of behavioural cloning."""
         return self.kind == "cloning"

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,18 +11,15 @@ import numpy as np
 from trpo_gail.config.leaves import flatten
 from trpo_gail.config.tree import Config
 from trpo_gail.errors import UserError
-from trpo_gail.records import EVAL_SUCCESS, LOGIT_EDGES, SUCCESS, logit_below
-from trpo_gail.reports import page, plots, run_charts
+from trpo_gail.records import EVAL_SUCCESS, SUCCESS
+from trpo_gail.reports import metric_sections, page, plots, run_charts
 from trpo_gail.reports.page import Cell, Figure, Section, Table
-from trpo_gail.reports.plots import Panel
 from trpo_gail.reports.run_data import RunData, load
 from trpo_gail.reports.state_section import States, look_at_states, same_start_section, states_section
 from trpo_gail.reports.visits import Visits
 from trpo_gail.runs.console import View
 from trpo_gail.scores import scaled_score
 
-NOT_RECORDED = "None of these runs recorded this."
-THIN = "Thin lines are single iterations, thick ones running means over a fortieth of the run."
 PHASES = {
     "sample_s": "sampling", "reward_s": "rewards, advantages", "generator_s": "policy", "critic_s": "critic",
     "adversary_s": "adversary",
@@ -81,11 +76,11 @@ def report(runs: Sequence[RunData], episodes: int) -> list[Section]:
         _returns(runs, expert, states),
         _learning_curve(runs, expert),
         *_success(runs),
-        _episodic(runs),
-        _discriminator(runs),
-        _policy(runs),
-        _trust_region(runs),
-        *_cloning(runs),
+        metric_sections.episodic(runs),
+        metric_sections.discriminator(runs),
+        metric_sections.policy(runs),
+        metric_sections.trust_region(runs),
+        *metric_sections.cloning(runs),
         states_section(runs, states),
         same_start_section(runs),
         _time(runs),
@@ -192,11 +187,7 @@ def _success_rate(run: RunData) -> float | None:
 def _method(run: RunData) -> str:
     if run.cloned:
         return "behavioural cloning"
-    return f"{_generator(run).upper()}, {run.config.get('adversary', 'gail')}"
-
-
-def _generator(run: RunData) -> str:
-    return run.config.get("generator", "trpo")  # an old run knows no other
+    return f"{run.generator.upper()}, {run.config.get('adversary', 'gail')}"
 
 
 def _demonstrations(run: RunData) -> str | None:
@@ -209,7 +200,7 @@ def _demonstrations(run: RunData) -> str | None:
 
 def _learning_curve(runs: Sequence[RunData], expert: Mapping[str, float]) -> Section:
     if not plots.has(runs, plots.RETURNS):
-        return Section("Learning curve", NOT_RECORDED)
+        return Section("Learning curve", metric_sections.NOT_RECORDED)
     caption = (
         "Thick: periodic evaluations of the deterministic policy, with a band of one standard deviation over their "
         "episodes. Thin: episodes of training, with sampled actions, at the step at which their batch began: at 0 they "
@@ -239,150 +230,6 @@ def _success(runs: Sequence[RunData]) -> list[Section]:
     alt, chart = "share of successes against steps", run_charts.success_curve(runs)
     picture = Figure.drawn("success", lambda: plots.success_curve(runs), alt, chart=chart)
     return [Section("Success", text, [picture])]
-
-
-# ---- metrics ---------------------------------------------------------------------------------------------------------
-
-
-def _metrics(
-    title: str, name: str, text: str, runs: Sequence[RunData], panels: Sequence[Panel], columns: int = 2
-) -> Section:
-    """A section of one picture, of those panels that there is something to show in."""
-    shown = plots.has(runs, panels)
-    if not shown:
-        return Section(title, NOT_RECORDED)
-    titles = ", ".join(panel.title for panel in shown)
-    alt, chart = f"{titles} against steps", run_charts.metrics(runs, shown, columns)
-    picture = Figure.drawn(name, lambda: plots.metrics(runs, shown, columns), alt, THIN, chart)
-    return Section(title, text, [picture])
-
-
-def _episodic(runs: Sequence[RunData]) -> Section:
-    text = (
-        "Episodes that finished in an iteration, under the environment's own reward, which the learner never sees. The rank "
-        "correlation (Spearman's) compares what these episodes were paid with that return: near 1, the adversary ranks "
-        "episodes as the environment does; near 0 or below, rising rewards say nothing of rising returns. If the expert is "
-        "nearly matched, 0 is no bad sign, since then episodes hardly differ."
-    )
-
-    def zero(run: RunData) -> float:
-        return 0.0
-
-    panels = [
-        Panel("mean return of an episode", "return_mean"),
-        Panel("its standard deviation", "return_std", bottom=0.0),
-        Panel("mean length, steps", "length_mean", bottom=0.0),
-        Panel("reward paid per step", "reward_mean"),
-        Panel("its standard deviation over steps", "reward_std", bottom=0.0),
-        Panel("rank correlation of paid and true return", "reward_rank_correlation", zero, "unrelated", -1.04, 1.04),
-    ]
-    section = _metrics("Episodic returns", "episodic_returns", text, runs, panels)
-    places = [place for place, run in enumerate(runs) if run.training_episodes().size]
-    if not places:
-        return section
-    caption = (
-        "A dot for every episode of training, those of a batch spread over its steps. The running mean is over "
-        f"{plots.LEAST_EPISODES} episodes, or a {plots.WINDOW}th of the run's if that is more."
-    )
-    picture = Figure.drawn(
-        "training_episodes",
-        lambda: plots.training_episodes(runs, places),
-        "returns of single episodes against steps",
-        caption,
-        run_charts.training_episodes(runs, places),
-    )
-    return dataclasses.replace(section, parts=[picture, *section.parts])
-
-
-def _discriminator(runs: Sequence[RunData]) -> Section:
-    text = (
-        "Loss: mean cross-entropy on the learner's pairs plus that on the expert's, nats; 2 ln 2 where D cannot tell "
-        "them apart. Accuracy: the share of each side's pairs that D takes for what they are. A good run: D is right about "
-        "nearly all pairs at first; then the policy catches up, accuracies fall towards 0.5 to 0.8, entropy rises towards "
-        "ln 2 = 0.69, and both sides' logits draw together. A bad one: both accuracies stay near 1 and entropy near 0 to "
-        "the end (D is too far ahead: fewer updates, smaller steps or a gradient penalty slow it), or both accuracies are "
-        "at 0.5 while returns are low (D sees too little to tell them apart, or is too slow)."
-    )
-
-    def chance(run: RunData) -> float:
-        return 2 * math.log(2)
-
-    def half(run: RunData) -> float:
-        return 0.5
-
-    def most(run: RunData) -> float:
-        return math.log(2)
-
-    panels = [
-        Panel("discriminator loss, nats", "d_loss", chance, "2 ln 2", bottom=0.0),
-        Panel("entropy of its decisions, nats", "d_entropy", most, "ln 2", bottom=0.0),
-        Panel("accuracy on the learner's pairs", "d_accuracy_learner", half, "chance", 0.0, 1.04),
-        Panel("accuracy on the expert's pairs", "d_accuracy_expert", half, "chance", 0.0, 1.04),
-        Panel("mean logit, learner's pairs", "d_logit_learner"),
-        Panel("mean logit, expert's pairs", "d_logit_expert"),
-        Panel("norm of its gradient", "d_gradient_norm", bottom=0.0),
-        Panel("gradient penalty", "d_gradient_penalty", bottom=0.0),
-        Panel("updates taken", "d_updates", bottom=0.0),
-        Panel("distance of mean features", "feature_distance", bottom=0.0),
-    ]
-    section = _metrics("Discriminator", "discriminator", text, runs, panels)
-    sides = {
-        f"{side}'s logits": [(float(edge), logit_below(side, edge)) for edge in LOGIT_EDGES]
-        for side in ("learner", "expert")
-    }
-    if not plots.with_logits(runs, sides):
-        return section
-    caption = (
-        "Share of the pairs by their logit log D - log(1-D), as training goes on: blue where D is sure of the expert, red "
-        "where it is sure of the learner."
-    )
-    picture = Figure.drawn("logits", lambda: plots.logits(runs, sides), "spread of logits against steps", caption)
-    return dataclasses.replace(section, parts=[*section.parts, picture])
-
-
-def _policy(runs: Sequence[RunData]) -> Section:
-    text = (
-        "What a step promises: the surrogate's rise at the step that was taken, in units of the standardised advantage. "
-        "Explained variance: the share of the targets' variance that the critic predicts, before its fit."
-    )
-    panels = [
-        Panel("rise of the surrogate", "improvement"),
-        Panel("entropy of the policy, nats", "entropy"),
-        Panel("norm of the gradient", "gradient_norm", bottom=0.0),
-        Panel("explained variance of the critic", "explained_variance"),
-    ]
-    return _metrics("Policy learning", "policy", text, runs, panels)
-
-
-def _trust_region(runs: Sequence[RunData]) -> Section:
-    text = (
-        "The KL divergence from the policy that sampled to the one that the step left; for TRPO, 0 where the line search "
-        "refused all."
-    )
-
-    def max_kl(run: RunData) -> float | None:
-        return run.config.get("trpo.max_kl") if _generator(run) == "trpo" else None
-
-    panels = [
-        Panel("mean KL(old || new), nats", "kl", max_kl, "max_kl", bottom=0.0),
-        Panel("share of accepted steps", "step_accepted", bottom=0.0, top=1.04),
-        Panel("backtracks of the line search", "backtracks", bottom=0.0),
-        Panel("residual of conjugate gradients", "cg_residual", bottom=0.0),
-        Panel("share of rows outside PPO's clip", "clip_fraction", bottom=0.0),
-        Panel("PPO's updates per step", "updates", bottom=0.0),
-    ]
-    return _metrics("KL and step acceptance", "trust_region", text, runs, panels)
-
-
-def _cloning(runs: Sequence[RunData]) -> list[Section]:
-    """Only where a run has cloned."""
-    panels = [
-        Panel("negative log-likelihood, training pairs, nats", "train_nll"),
-        Panel("negative log-likelihood, validation pairs, nats", "validation_nll"),
-    ]
-    if not plots.has(runs, panels):
-        return []
-    return [_metrics("Behavioural cloning", "cloning", "", runs, panels)]
 
 
 # ---- time, settings --------------------------------------------------------------------------------------------------
