@@ -107,17 +107,12 @@ def be_rank(arguments: list[str]) -> int:
         _hold(1, [0])
     from trpo_gail.cli import main
     from trpo_gail.learner import Learner
-    from trpo_gail.runs import checkpoint
     from trpo_gail.runs.evaluate import Evaluator
     from trpo_gail.runs.session import Session
-    from trpo_gail.system import whole_file
 
     if moment == "save":
-        owner, name = {
-            "begin": (whole_file, "beside"), "flush": (whole_file, "_flush"),
-            "rename": (os, "replace"), "done": (checkpoint, "_remove_old"),
-        }[point]  # fmt: skip
-        _before(owner, name, hold)
+        owner, name = within_save()[point]
+        _before(owner, name, hold, _is_part if point == "flush" else None)
     if moment == "evaluation":
         _before(Evaluator, "run", hold)
     if moment == "summary":
@@ -127,11 +122,29 @@ def be_rank(arguments: list[str]) -> int:
     return main(line)
 
 
-def _before(owner: Any, name: str, do: Any) -> None:
+def within_save() -> dict[str, tuple[Any, str]]:
+    """What is called at each of the POINTS: its owner and its name."""
+    from trpo_gail.runs import checkpoint
+    from trpo_gail.system import whole_file
+
+    return {
+        "begin": (whole_file, "beside"), "flush": (whole_file, "flush"), "rename": (os, "replace"),
+        "done": (checkpoint, "_remove_old"),
+    }  # fmt: skip
+
+
+def _is_part(path: Path) -> bool:
+    """Whether it is a file that is being written, and not a folder or rows, which are flushed, too."""
+    return path.suffix == ".part"
+
+
+def _before(owner: Any, name: str, do: Any, when: Any = None) -> None:
+    """Call `do` before each call, or before those `when` its arguments make it true."""
     call = getattr(owner, name)
 
     def first(*given: Any, **more: Any) -> Any:
-        do()
+        if when is None or when(*given):
+            do()
         return call(*given, **more)
 
     setattr(owner, name, first)

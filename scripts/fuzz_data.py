@@ -187,7 +187,7 @@ class Reader:
 
 def _share(share: int, shares: int, files: int, seed: int, until: float, keep: Path | None) -> list[dict[str, Any]]:
     """Every `shares`-th file: what was done to it, and what came of it."""
-    whole_file._flush = lambda part: None  # type: ignore[assignment]  # these files need not outlive a power cut
+    whole_file.flush = lambda path: None  # type: ignore[assignment]  # these files need not outlive a power cut
     memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
     found = []
     with tempfile.TemporaryDirectory(dir=memory) as name:

@@ -15,10 +15,12 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from numbers import Real
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from trpo_gail.errors import UserError
 from trpo_gail.system.stopping import SIGNALS, asked_for
 
 LIMIT_S = 600.0  # default: longer than any step, update, save or read of a sound run, and short beside a day of waiting
@@ -30,6 +32,13 @@ END_S = 3.0  # seconds that MPI has to end the ranks, before this one kills itse
 UNHURRIED = ("saving", "summary", "callback")
 
 
+def seconds_of(limit: Any) -> float:
+    """A limit that a user gives. Raises UserError if it is none."""
+    if isinstance(limit, bool) or not isinstance(limit, Real) or not float(limit) >= 0:
+        raise UserError(f"--rank_timeout: {limit!r:.60} given, a number of seconds of at least 0 expected")
+    return float(limit)
+
+
 class Pulse:
     """What a rank does, counted by its main thread and read by its other one."""
 
@@ -37,7 +46,7 @@ class Pulse:
         self.moves = 0  # steps of environments, collectives begun and ended
         self.phase = "start"
         self.bounded = False  # the work has a limit of time of its own
-        self.note = "no checkpoint yet"  # for the line that names a rank that hangs
+        self.note = ""  # on the last checkpoint, for the line that names a rank that hangs
         self.waits = _Wait(self)
         self.seconds: dict[str, float] = {}  # by phase, without those of waiting for other ranks
 
@@ -223,7 +232,9 @@ class Watch:
     def _end(self, found: dict[int, str]) -> None:
         ranks = [f"rank {rank} on {self._hosts[rank]} hangs {why}" for rank, why in found.items()]
         more = f"; and {len(ranks) - 2} other ranks" if len(ranks) > 2 else ""
-        text = f"trpo-gail: {'; '.join(ranks[:2])}{more}; all ranks end; {self._pulse.note}\n"
+        text = (
+            f"trpo-gail: {'; '.join(ranks[:2])}{more}; all ranks end{'; ' * bool(self._pulse.note)}{self._pulse.note}\n"
+        )
         with suppress(OSError, ValueError, AttributeError):  # whatever becomes of the line, the ranks end
             os.write(sys.__stderr__.fileno(), text.encode(errors="replace"))  # type: ignore[union-attr]
         threading.Thread(target=self._end_all, args=(1,), daemon=True).start()

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from trpo_gail.errors import UserError, shortened
-from trpo_gail.hangs import LIMIT_S, Pulse, Watch
+from trpo_gail.hangs import LIMIT_S, Pulse, Watch, seconds_of
 from trpo_gail.system.launcher import launched
 from trpo_gail.system.memory import bound_ucx
 from trpo_gail.system.stopping import Interrupted, mpi_starts
@@ -214,8 +214,7 @@ class Workers:
         """A context in which a rank that hangs for `limit` seconds, while others wait for it, ends all (`hangs.py`).
         With 0, only a signal sets a limit. Nothing is watched if the MPI library may not be called by two threads. Within
         another such context it does nothing. Raises UserError for a limit that is none."""
-        if isinstance(limit, bool) or not isinstance(limit, (int, float)) or not limit >= 0:
-            raise UserError(f"--rank_timeout: {limit!r:.60} given, a number of seconds of at least 0 expected")
+        limit = seconds_of(limit)
         if self.size == 1 or self._is_watched or not _allows_threads():
             if self.size > 1 and self.main and limit and not self._is_watched:
                 _warn_of_one_thread()

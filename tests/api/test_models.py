@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 from pathlib import Path
@@ -31,6 +32,7 @@ from trpo_gail.config.presets import changed, preset
 from trpo_gail.exports.write_reward import export_reward
 from trpo_gail.runs import checkpoint
 from trpo_gail.runs.interval import SaveInterval
+from trpo_gail.runs.metrics_file import MetricsFile
 
 
 def pendulum(observation: np.ndarray) -> np.ndarray:
@@ -347,3 +349,44 @@ def test_a_callback_that_raises_costs_no_row(tmp_path: Path) -> None:
     model.learn(300)  # and not what was left of the call that failed
     rows = (tmp_path / "run" / "metrics.csv").read_text().split()[1:]
     assert [int(row.split(",")[0]) for row in rows] == [1, 2, 3, 4]
+
+
+def test_a_learn_that_is_refused_leaves_no_steps_to_the_next(tmp_path: Path) -> None:
+    model = TRPO("MlpPolicy", "CartPole-v1", num_envs=2, timesteps_per_batch=64, tensorboard_log=tmp_path / "file")
+    (tmp_path / "file").touch()
+    for refused in ({"rank_timeout": -1}, {"rank_timeout": np.nan}, {"rank_timeout": "long"}, {}):
+        with pytest.raises(UserError, match="file" if refused == {} else "rank_timeout: .* given, a number of seconds"):
+            model.learn(1000, **refused)
+    (tmp_path / "file").unlink()
+    model.learn(64, rank_timeout=np.int64(5))
+    assert model.learner.progress.iteration <= 2
+
+
+def test_an_error_of_a_callback_is_not_hidden_by_that_of_a_full_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = gail(run_folder=tmp_path / "run")
+
+    def fails(model: Any, record: Any) -> None:
+        monkeypatch.setattr(MetricsFile, "append", full)
+        raise RuntimeError("mine")
+
+    def full(*given: object) -> None:
+        raise UserError("metrics.csv: no space")
+
+    with pytest.raises(RuntimeError, match="mine") as caught:
+        model.learn(2000, callback=fails)
+    assert caught.value.__notes__ == ["its row is lost: metrics.csv: no space"]
+
+
+def test_a_models_rows_are_on_the_disk_before_its_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fsync, flushed = os.fsync, []
+
+    def keep(handle: int) -> None:
+        fsync(handle)
+        flushed.append(Path(os.readlink(f"/proc/self/fd/{handle}")).name)
+
+    monkeypatch.setattr(os, "fsync", keep)
+    gail(run_folder=tmp_path / "run").learn(100)
+    (part,) = (k for k, name in enumerate(flushed) if name.startswith(".iteration"))
+    assert {"metrics.csv", "episodes.csv"} <= set(flushed[:part])

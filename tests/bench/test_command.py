@@ -13,6 +13,7 @@ from trpo_gail import Demonstrations
 from trpo_gail.bench.data import CONVERSIONS, bench_data
 from trpo_gail.cli import main
 from trpo_gail.commands.bench import FLAGS, _config
+from trpo_gail.experts.own import load
 
 TINY = ["--flags", "--num_envs 2 --timesteps_per_batch 64 --d_step 1 --vf_iters 1 --backend gymnasium"]
 ABOUT = {"bench", "env", "preset", "num_envs", "timesteps_per_batch", "demonstrations", "date", "cores", "versions"}
@@ -41,13 +42,20 @@ def test_throughput(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert f"ratio {one['ratio']:.3f}" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("lengths", [(30, 25), (30, 12, 40, 50, 3)])
-def test_a_file_with_little_in_it_is_taken_whole(lengths: tuple[int, ...], tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("lengths", "every", "subsample"),
+    [((30, 25), 1, 20), ((500, 3, 500, 500, 3), 1, 20), ((3, 2), 1, 1), ((90, 90), 10, 1)],
+)
+def test_a_file_with_little_in_it_is_taken_as_it_is(
+    lengths: tuple[int, ...], every: int, subsample: int, tmp_path: Path
+) -> None:
     file, rows = tmp_path / "few.h5", np.zeros((sum(lengths), 4), np.float32)
     ends = np.isin(np.arange(len(rows)) + 1, np.cumsum(lengths))
-    Demonstrations.from_arrays(rows, np.zeros(len(rows), np.int64), terminals=ends).save(file)
+    made = Demonstrations.from_arrays(rows, np.zeros(len(rows), np.int64), terminals=ends)
+    load(made, subsample=every).save(file)
     config = _config("CartPole-v1", str(file), "default", "")
-    assert (config.trajectories, config.subsample) == (min(4, len(lengths)), min(20, *lengths[:4]))
+    assert (config.trajectories, config.subsample) == (min(4, len(lengths)), subsample)
+    assert len(load(str(file), config.trajectories, config.subsample).actions)
 
 
 @pytest.mark.long

@@ -14,7 +14,7 @@ from trpo_gail import TRPO
 from trpo_gail.cli import main
 
 SMALL = ["--num_envs", "4", "--timesteps_per_batch", "40", "--quiet"]
-SAYS = "4 of 4 environments did not come back to where they were saved"
+SAYS = "4 of 4 environments did not come back to where they were"
 
 
 def change(monkeypatch: pytest.MonkeyPatch) -> None:

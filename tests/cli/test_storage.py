@@ -144,6 +144,21 @@ def test_a_disk_that_fails_to_flush_rows_ends_the_run_in_one_line(
     check_same(run, whole)
 
 
+def test_episodes_that_cannot_be_flushed_end_no_run(
+    whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, flush = tmp_path / "run", whole_file.flush
+
+    def failing(path: Path) -> None:
+        if path.name == "episodes.csv":
+            raise OSError(errno.EIO, "Input/output error", str(path))
+        flush(path)
+
+    monkeypatch.setattr(whole_file, "flush", failing)
+    assert main(tiny_run(run, *LONG)) == 0
+    check_same(run, whole)
+
+
 # ---- a folder that is taken away -------------------------------------------------------------------------------------
 
 

@@ -31,6 +31,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     [
         pytest.param(25, "SIGKILL", id="kill a rank in an evaluation"),
         pytest.param(52, "SIGKILL", id="kill all at a rename", marks=pytest.mark.long),
+        pytest.param(13, "SIGKILL", id="kill at a flush", marks=pytest.mark.long),
         pytest.param(4, "SIGINT", id="interrupt at the start", marks=pytest.mark.long),
         pytest.param(23, "SIGSTOP", id="stop a rank", marks=pytest.mark.long),
         pytest.param(47, "SIGTERM", id="end the launcher", marks=pytest.mark.long),
@@ -45,6 +46,12 @@ def test_a_trial_ends_and_resumes_to_the_same_bits(
     assert outcome.went_on in ("resumed", "begun anew")
     if signal == "SIGSTOP":
         assert any("hangs in phase" in line for line in outcome.said)
+
+
+def test_every_point_of_a_save_is_there() -> None:
+    found = chaos.within_save()
+    assert tuple(found) == chaos.POINTS
+    assert all(callable(getattr(owner, name)) for owner, name in found.values())
 
 
 def test_a_resume_that_loses_a_stream_fails(whole: dict[str, Any], tmp_path: Path) -> None:

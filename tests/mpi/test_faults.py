@@ -128,8 +128,8 @@ def test_a_rank_that_hangs_as_it_reads_what_is_resumed_ends_the_job(tmp_path: Pa
     ("what", "says"),
     [
         ("learn", r"in phase 'sample': no step for \d+ s, at faulty_envs.py"),
-        ("evaluate", r"in phase 'start': no step for \d+ s, at faulty_envs.py"),
-        ("command", r"in phase 'start': no step for \d+ s, at faulty_envs.py"),
+        ("evaluate", r"in phase 'evaluation': no step for \d+ s, at faulty_envs.py"),
+        ("command", r"in phase 'evaluation': no step for \d+ s, at faulty_envs.py"),
         ("clone", r"in phase 'start': no step for \d+ s, at faulty_envs.py"),
         ("callback", r"in phase 'callback': no step for \d+ s, at worker_model.py"),
     ],

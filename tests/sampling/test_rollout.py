@@ -302,6 +302,36 @@ def test_environments_that_come_elsewhere_in_a_replay_are_counted(
     assert again.strayed == 0
 
 
+@pytest.mark.parametrize("how", ["raises", "not finite"])
+def test_a_batch_that_breaks_off_is_made_again(how: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever catches the error may go on, or save and go on elsewhere."""
+    whole, actor = sampler("toys:Walk-v0", "gymnasium", restart_every=9)
+    expected = collect(whole, actor, range(4))
+    made, _ = sampler("toys:Walk-v0", "gymnasium", restart_every=9)
+    collect(made, actor, range(2))
+    step, left = toys.Walk.step, 50
+
+    def breaks(env: toys.Walk, action: np.ndarray) -> tuple[Any, ...]:
+        nonlocal left
+        left -= 1
+        observation, *rest = step(env, action)
+        if left == 0 and how == "raises":
+            raise ZeroDivisionError
+        return (observation * np.nan if left == 0 else observation, *rest)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(toys.Walk, "step", breaks)
+        with pytest.raises(RunError):
+            collect(made, actor, range(2, 3))
+    again, _ = sampler("toys:Walk-v0", "gymnasium", restart_every=9)
+    again.load_state_dict(made.state_dict())
+    assert again.strayed == 0
+    for each in (made, again):
+        assert_same(collect(each, actor, range(2, 4)), expected[2:])
+        assert each.cut_episodes == whole.cut_episodes
+        assert repr(each.state_dict()) == repr(whole.state_dict())
+
+
 @mode
 def test_a_saved_sampler_goes_on_with_another_number_of_ranks(sampling: str) -> None:
     made, actor = sampler("toys:Walk-v0", "gymnasium", sampling=sampling)

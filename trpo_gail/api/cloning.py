@@ -78,11 +78,12 @@ class BC(Model):
         if self._expert is None:
             workers = self.workers
             self._require_env()
-            setting, expert, env = workers.together(
-                lambda: prepare(self._resolved(), None, workers, self._dataset, self._source)
-            )
-            env.close()
-            workers.together(lambda: start.check_demonstrations(expert))
+            with workers.guarded():
+                setting, expert, env = workers.together(
+                    lambda: prepare(self._resolved(), None, workers, self._dataset, self._source)
+                )
+                env.close()
+                workers.together(lambda: start.check_demonstrations(expert))
             self._setting, self._expert, self.spec = setting, expert, env.spec
         assert self._expert is not None
         return self._expert
@@ -134,7 +135,7 @@ class BC(Model):
                 each=workers.pulse.move,
             )
 
-        with workers.guarded(rank_timeout), threads(workers), torch.enable_grad():
+        with workers.guarded(rank_timeout), threads(workers), torch.enable_grad(), workers.pulse.during("cloning"):
             best = workers.share(workers.together(learn))
         assert best is not None
         for record in workers.share(records):

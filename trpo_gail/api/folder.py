@@ -40,7 +40,10 @@ class Folder:
 
     def begin(self, learner: Learner, config: Config, setting: Setting, expert: Demonstrations | None) -> None:
         """A session. A collective. Raises UserError, on all ranks, if the folder is another run's."""
-        self._workers.together(lambda: self._begin(learner, config, setting, expert) if self._workers.main else None)
+        with self._workers.pulse.during("saving"):
+            self._workers.together(
+                lambda: self._begin(learner, config, setting, expert) if self._workers.main else None
+            )
         self._interval = SaveInterval(config, self._workers)
 
     def _begin(self, learner: Learner, config: Config, setting: Setting, expert: Demonstrations | None) -> None:
@@ -100,8 +103,10 @@ class Folder:
             self._interval.saved()
 
     def save(self, learner: Learner, config: Config, spec: EnvSpec) -> None:
-        """A checkpoint. A collective."""
-        checkpoint.save(self.path, learner, config, spec, self._workers)
+        """A checkpoint, with the rows on the disk before it. A collective."""
+        self._workers.together(lambda: self._open.flush() if self._open else None)
+        last = checkpoint.save(self.path, learner, config, spec, self._workers)
+        self._workers.pulse.note = f"last checkpoint: {last}"
 
     def close(self) -> None:
         """Release the lock."""

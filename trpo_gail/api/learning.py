@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from trpo_gail.api import callbacks, rewards
+from trpo_gail.api.callbacks import BaseCallback
 from trpo_gail.api.datasets import ExpertDataset, demonstrations_of
 from trpo_gail.api.folder import Folder
 from trpo_gail.api.model import Evaluation, Model, caution, threads
@@ -212,49 +213,54 @@ class LearningModel(Model):
         Steps that an earlier call took beyond its number count, so that two calls equal one of both numbers. It goes on
         from where the model is, whatever `reset_num_timesteps`, which sets `num_timesteps` to 0 first. With `verbose`, a
         line is printed every `log_interval` iterations. On Ctrl-C the iteration is finished, and then KeyboardInterrupt
-        raised: the model is whole, and can be saved. Under `mpirun`, a rank for which the others have waited
-        `rank_timeout` seconds (0: for ever) while it took no step ends all ranks. Raises UserError, and RunError for what
-        fails.
+        raised: the model is whole, and can be saved. Under `mpirun`, all ranks end if the others have waited `rank_timeout`
+        seconds for one that takes no step (0: they wait for ever). Raises UserError, and RunError for what fails; steps
+        that a call did not come to are not added to the next one.
         """
         for name, value in (("total_timesteps", total_timesteps), ("log_interval", log_interval)):
             if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
                 raise UserError(f"{name}: {value!r:.60} given, a whole number of at least 1 expected")
         hooks = callbacks.of(callback)
-        if reset_num_timesteps:
-            self._offset = self.learner.progress.steps
-        self._extend(int(total_timesteps))
+        self.logger.print_every(log_interval if self.verbose else 0)
+        with self.workers.guarded(rank_timeout):
+            if reset_num_timesteps:
+                self._offset = self.learner.progress.steps
+            self._target, whole = self._target + int(total_timesteps), False
+            try:
+                whole = self._learn(hooks, int(total_timesteps), tb_log_name or type(self).__name__, progress_bar)
+            finally:
+                if not whole:  # what was left of this call is not made up for by the next
+                    self._target = self.learner.progress.steps
+        return self
+
+    def _learn(self, hooks: BaseCallback, asked: int, name: str, progress_bar: bool) -> bool:
+        """Learn up to the target; whether that was reached."""
+        self._follow_target()
         learner = self._learner
         if learner.progress.steps >= self._target:
             caution(
                 self.workers,
-                f"total_timesteps: {total_timesteps} given, but earlier iterations have taken these steps already: an "
+                f"total_timesteps: {asked} given, but earlier iterations have taken these steps already: an "
                 f"iteration takes {self.config.steps_per_iteration}",
             )
-        self.logger.print_every(log_interval if self.verbose else 0)
         with contextlib.ExitStack() as stack:
-            stack.enter_context(self.workers.guarded(rank_timeout))
             stack.enter_context(threads(self.workers, learner.policy))
             if not self.logger.records:
                 self._say()
             stop = stack.enter_context(StopRequest("ends after this iteration"))
             session = Session(self, learner, self._folder, hooks, stop)
             session.view = stack.enter_context(View(self.workers.main, quiet=False)) if progress_bar else None
-            stack.enter_context(session.outputs(tb_log_name or type(self).__name__))
-            try:
-                session.run()
-            finally:
-                if not session.whole:  # what was left of this call is not made up for by the next
-                    self._target = learner.progress.steps
-        return self
+            stack.enter_context(session.outputs(name))
+            return session.run()
 
-    def _extend(self, steps: int) -> None:
-        """Set the end of training, to which schedules fall."""
-        learner, before, self._target = self.learner, self.config, self._target + steps
+    def _follow_target(self) -> None:
+        """Have schedules fall to the end of training."""
+        learner, before = self.learner, self.config
         self.config = dataclasses.replace(before, steps=self._target)
         if self.config.steps != before.steps and _looks_at_end(self.config):
-            state = learner.state_dict()
-            self._learner = self._made()
-            self._learner.load_state_dict(state)
+            made = self._made()
+            made.load_state_dict(learner.state_dict())
+            self._learner = made
             self._look_where_environments_are()
 
     @in_words
@@ -320,11 +326,12 @@ class LearningModel(Model):
         self, n_episodes: int = 50, deterministic: bool = True, env: Any = None, periodic: bool = False
     ) -> Evaluation:
         begun, learner = time.perf_counter(), self.learner
-        found = super().evaluate(n_episodes, deterministic, env, periodic)
-        if env is None and self._source is not None and self._source.most is not None:
-            # The evaluation took training's environments, since there are no others: put them back to where they were.
-            learner.sampler.load_state_dict(learner.sampler.state_dict())
-            self._look_where_environments_are()
+        with self.workers.guarded():
+            found = super().evaluate(n_episodes, deterministic, env, periodic)
+            if env is None and self._source is not None and self._source.most is not None:
+                # The evaluation took training's environments, since there are no others: put them back to where they were.
+                learner.sampler.load_state_dict(learner.sampler.state_dict())
+                self._look_where_environments_are()
         learner.progress.eval_s += time.perf_counter() - begun
         learner.progress.eval_steps += int(found.lengths.sum())
         return found

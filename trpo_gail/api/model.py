@@ -136,7 +136,8 @@ class Model(ABC):
         if n_episodes < 1:
             raise UserError(f"n_episodes: {n_episodes} given, at least 1 expected")
         actor = self.policy.actor()
-        with self.workers.guarded(), threads(self.workers, self.policy):
+        pulse = self.workers.pulse
+        with self.workers.guarded(), threads(self.workers, self.policy), pulse.during("evaluation"):
             done = self._evaluator(env).run(
                 actor, n_episodes, PERIODIC if periodic else FINAL, stochastic=not deterministic
             )
@@ -173,22 +174,17 @@ class Model(ABC):
     def save(self, path: str | Path) -> None:
         """Write all of it to one file, `.zip` if the name has no ending: `load` gives a model that goes on exactly. A
         collective; rank 0 writes. Raises UserError if it cannot be written."""
-        out = self.workers.together(lambda: _file(path))
-        content = self._state()
-        held = content.get("model") or {
-            "class": type(self).__name__,
-            "given": self._source is not None or (self._content is not None and self._content["model"]["given"]),
-            "setting": dataclasses.asdict(self._setting),
-            "demonstrations": self.workers.together(self._demonstrations),
-            **self._extra(),
-        }
-
-        def write() -> None:
-            if self.workers.main:
-                out.parent.mkdir(parents=True, exist_ok=True)
-                checkpoint.write_sealed(out, content | {"model": held}, "model")
-
-        self.workers.together(write)
+        with self.workers.guarded(), self.workers.pulse.during("saving"):
+            out = self.workers.together(lambda: _file(path))
+            content = self._state()
+            held = content.get("model") or {
+                "class": type(self).__name__,
+                "given": self._source is not None or (self._content is not None and self._content["model"]["given"]),
+                "setting": dataclasses.asdict(self._setting),
+                "demonstrations": self.workers.together(self._demonstrations),
+                **self._extra(),
+            }
+            self.workers.together(lambda: _write(out, content | {"model": held}) if self.workers.main else None)
 
     @abstractmethod
     def _state(self) -> dict[str, Any]:
@@ -229,8 +225,9 @@ class Model(ABC):
         workers = Workers.world()
         made = cls.__new__(cls)
         made._start(workers, verbose, tensorboard_log)
-        workers.together(lambda: made._read(_saved(path)))
-        made._source = workers.together(lambda: None if env is None else _source(env))
+        with workers.guarded():
+            workers.together(lambda: made._read(_saved(path)))
+            made._source = workers.together(lambda: None if env is None else _source(env))
         if isinstance(env, str) and env != made.spec.id:
             raise UserError(f"env: {env!r} given, but {path} learned on {made.spec.id!r}")
         if isinstance(env, str) and made._content is not None:
@@ -274,6 +271,11 @@ def _file(path: str | Path) -> Path:
     """The path with an ending, and whatever the working directory becomes. Raises UserError."""
     found = whole_file.named("path", path).absolute()
     return found if found.suffix else found.with_suffix(".zip")
+
+
+def _write(out: Path, content: dict[str, Any]) -> None:
+    out.parent.mkdir(parents=True, exist_ok=True)
+    checkpoint.write_sealed(out, content, "model")
 
 
 def _saved(path: str | Path) -> Path:

@@ -51,7 +51,7 @@ def generate_expert_traj(
     if not callable(model) and not hasattr(model, "predict"):
         raise UserError(f"model: {type(model).__name__} given, expected a function or an object that has predict")
     workers = Workers.world()
-    out = None if save_path is None else whole_file.named("save_path", save_path)
+    out = workers.together(lambda: None if save_path is None else whole_file.named("save_path", save_path))
     if n_timesteps:
         if not hasattr(model, "learn"):
             raise UserError(f"n_timesteps: {n_timesteps} given, but {type(model).__name__} has no method learn")

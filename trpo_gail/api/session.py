@@ -28,7 +28,6 @@ class Session:
     ) -> None:
         self.model, self.learner, self.folder, self.hooks, self.stop = model, learner, folder, hooks, stop
         self.view: View | None = None
-        self.whole = False  # whether all steps were taken
         self._events: Any = None
         self._stuck = Stuck(model.config)
 
@@ -49,8 +48,8 @@ class Session:
             if self.folder is not None:
                 self.folder.close()
 
-    def run(self) -> None:
-        """Until the end. Raises Interrupted, on all ranks, on a signal."""
+    def run(self) -> bool:
+        """Until the end; whether all steps were taken. Raises Interrupted, on all ranks, on a signal."""
         model, learner = self.model, self.learner
         learner.sampler.give_up = self.stop.overdue
         stopped = None
@@ -65,12 +64,12 @@ class Session:
         finally:
             learner.sampler.give_up = never
             model._moved()
-            self.whole = stopped == "steps"
         if self.folder is not None:
             with model.workers.pulse.during("saving"):
                 self.folder.save(learner, model.config, model.spec)
         if stopped is not None and stopped in signal.Signals.__members__:
             raise Interrupted(signal.Signals[stopped])
+        return stopped == "steps"
 
     def _after(self, row: Record) -> str | None:
         """Tell callbacks, logger and files of an iteration; a reason to stop, the same on all ranks."""
@@ -80,9 +79,12 @@ class Session:
         try:
             with workers.pulse.during("callback"):
                 goes_on = self.hooks.after(model, record) is not False
-        except BaseException:
+        except BaseException as error:
             # The iteration is done, whatever a callback makes of it. The other ranks may be elsewhere.
-            self._write(row, record | {"wall_s": progress.wall_s, "eval_s": progress.eval_s})
+            try:
+                self._write(row, record | {"wall_s": progress.wall_s, "eval_s": progress.eval_s})
+            except Exception as lost:
+                error.add_note(f"its row is lost: {lost}")
             raise
         record |= {"wall_s": progress.wall_s, "eval_s": progress.eval_s}
         with workers.pulse.during("saving"):

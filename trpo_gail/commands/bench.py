@@ -204,28 +204,32 @@ def _of(task: _Task) -> Config:
 
 
 def _config(env: str, expert: str | None, preset: PresetName, flags: str) -> Config:
-    """What `train` would make of these, with four trajectories of a file, every 20th row, as in the paper; with fewer of
-    either, if the file has no more."""
+    """What `train` would make of these, with four trajectories of a file, every 20th row, as in the paper; of a smaller file
+    with all of them, and with every row if so few would leave none."""
     from trpo_gail.bench.jobs import demonstrations
 
     file = demonstrations(env, expert)
     config = _parsed([env, *(["--expert", file] if file else []), "--preset", preset], flags)
     if file is None or config.trajectories is not None or config.subsample != 1 or not config.imitates:
         return config
-    lengths = _first_lengths(file, 4)
-    return replace(config, trajectories=max(1, len(lengths)), subsample=min([20, *lengths]))
+    trajectories, subsample = _first_of(file, 4, 20)
+    return replace(config, trajectories=trajectories, subsample=subsample)
 
 
-def _first_lengths(file: str, most: int) -> list[int]:
-    """Rows of a file's first episodes. Raises UserError."""
+def _first_of(file: str, most: int, every: int) -> tuple[int, int]:
+    """How many trajectories of a file to take, `most` at most, and which part of their rows. Raises UserError."""
+    import numpy as np
+
     from trpo_gail.experts import load
+    from trpo_gail.experts.subsampling import paper_counts
 
-    found: list[int] = []
+    lengths: list[int] = []
     for piece in load.pieces(file):
-        found += piece.episode_lengths.tolist()
-        if len(found) >= most:
+        lengths += piece.episode_lengths.tolist()
+        if len(lengths) >= most:
             break
-    return found[:most]
+    enough = piece.subsample == 1 and paper_counts(np.array(lengths[:most]), every).any()
+    return min(most, len(lengths)), every if enough else 1
 
 
 # What a measurement decides by itself.

@@ -45,7 +45,7 @@ def run(arguments: list[str], workers: list[Workers]) -> int:
 
     which, ranks = given.which.policy, world(workers)
     film = ranks.together(lambda: _film(given, which) if ranks.main and given.video else {})
-    with ranks.watched():
+    with ranks.watched(), ranks.pulse.during("evaluation"):
         found = evaluate_run(
             given.run, given.episodes, given.stochastic, which, given.seed, ranks, given.success, given.env
         )

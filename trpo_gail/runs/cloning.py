@@ -43,12 +43,10 @@ def clone(
     one without a summary. `view` is one that is open already; without it `quiet` makes one.
     """
     with workers.watched():
-        return _watched(config, out, quiet, workers, view)
+        return _run(config, out, quiet, workers, view)
 
 
-def _watched(
-    config: CloningConfig, out: str | None, quiet: bool, workers: Workers, view: View | None
-) -> dict[str, Any]:
+def _run(config: CloningConfig, out: str | None, quiet: bool, workers: Workers, view: View | None) -> dict[str, Any]:
     torch.set_num_threads(1)  # the products are small
     given = workers.share(default_path(config.env, config.seed) if out is None else out)
     path = whole_file.named("--out", given, "folder").absolute()
@@ -119,13 +117,16 @@ def _clone(run: _Run, expert: Demonstrations, folder: RunFolder | None, workers:
         checkpoint.save_policy(path, policy, iteration, run.run_config, run.spec)
         return best
 
-    best = workers.share(workers.together(learn))
+    with workers.pulse.during("cloning"):
+        best = workers.share(workers.together(learn))
     assert best is not None
     wall_s = time.perf_counter() - start
     view.line(f"best validation score {best['validation_score']:.4g}, after {int(best['iteration']):,} steps")
     for tensor in policy.state_dict().values():
         workers.share_tensor(tensor)
     evaluator = Evaluator(run.run_config, run.spec, workers)
+    with workers.pulse.during("evaluation"):
+        scores = final_scores(evaluator, policy.actor(), config.final_episodes, expert.return_mean)
     summary = {
         "env": config.env,
         "seed": config.seed,
@@ -142,7 +143,7 @@ def _clone(run: _Run, expert: Demonstrations, folder: RunFolder | None, workers:
         "best_iteration": int(best["iteration"]),
         "validation_score": best["validation_score"],
         "expert_env": expert.env_id,
-        **final_scores(evaluator, policy.actor(), config.final_episodes, expert.return_mean),
+        **scores,
     }
     workers.together(lambda: folder.write_json("summary.json", summary) if folder else None)
     for line in closing_lines(summary):

@@ -48,14 +48,14 @@ def cautions(config: Config, spec: EnvSpec, expert: Demonstrations | None, task:
 
 
 def strayed(sampler: Sampler) -> list[str]:
-    """A warning if environments did not come back to where they were saved. A collective."""
+    """A warning if environments did not come back to where they were. A collective."""
     number = int(sampler.workers.sum(np.array([sampler.strayed]))[0])
     if not number:
         return []
     return [
-        f"{number} of {sampler.config.num_envs} environments did not come back to where they were saved, although they "
-        f"took the same steps: {sampler.config.env} has changed, or its seed does not decide all that it does. Training "
-        "goes on from where they are, so its results are not those of a run that was never interrupted"
+        f"{number} of {sampler.config.num_envs} environments did not come back to where they were, although they took the "
+        f"same steps: {sampler.config.env}, a package or the processor is another one, or the seed does not decide all "
+        "that it does. What follows is not what would have followed without the break"
     ]
 
 

@@ -152,10 +152,13 @@ class RunFolder:
         self._track(row)
 
     def flush(self) -> None:
-        """Have all rows on the disk, before a checkpoint is there that counts them as done. Raises OSError."""
-        for name in ("metrics.csv", episodes_file.NAME):
-            with contextlib.suppress(FileNotFoundError):
-                whole_file.flush(self.path / name)
+        """Have all rows on the disk, before a checkpoint is there that counts them as done. Raises OSError; not for
+        episodes.csv, which nothing depends on."""
+        with contextlib.suppress(FileNotFoundError):
+            whole_file.flush(self.path / "metrics.csv")
+        for viewed in (self.path / episodes_file.NAME, self.path):  # not every file system flushes a folder
+            with contextlib.suppress(OSError):
+                whole_file.flush(viewed)
 
     def _track(self, row: AnyRecord) -> None:
         if self._tracker:

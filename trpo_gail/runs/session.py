@@ -236,18 +236,20 @@ class Session:
     def _save(self, unfinished: Record | None = None) -> None:
         """`unfinished`: the row of the iteration, if it is not logged yet."""
         with self.workers.pulse.during("saving"):
-            self.workers.together(self._before_saving)
+            self.workers.together(lambda: self._before_saving(unfinished is not None))
             last = checkpoint.save(self.path, self.learner, self.config, self.env.spec, self.workers, unfinished)
         self.workers.pulse.note = f"last checkpoint: {self.named / last.relative_to(self.path)}"
         self._saved_iteration, self._row_saved = self.learner.progress.iteration, unfinished is not None
         if unfinished is None:
             self._interval.saved()
 
-    def _before_saving(self) -> None:
-        """Rank 0: the rows that the checkpoint counts as done are on the disk before it is. Raises UserError."""
+    def _before_saving(self, within: bool) -> None:
+        """Rank 0: the rows that the checkpoint counts as done are on the disk before it is. Raises UserError and OSError, but
+        `within` an iteration not for the rows: perhaps they are why it saves."""
         if self.folder:
             self.folder.check_there()
-            self.folder.flush()
+            with contextlib.suppress(OSError) if within else contextlib.nullcontext():
+                self.folder.flush()
 
     def _log(self, row: Record) -> None:
         """Raises UserError if the row cannot be written; it is in a checkpoint then, if there is room for one."""

@@ -66,6 +66,7 @@ def _run(
     expert: Demonstrations | None,
     track: str | None,
 ) -> dict[str, Any]:
+    workers.pulse.note = "no checkpoint yet"
     torch.set_num_threads(1)  # until the size of the networks is known
     given_out = workers.share(default_path(config.env, config.seed) if out is None else out)
     named = whole_file.named("--out", given_out, "folder")

@@ -17,6 +17,7 @@ import numpy as np
 from trpo_gail.config.tree import Config
 from trpo_gail.envs.vector import VectorEnv
 from trpo_gail.finite import Reach
+from trpo_gail.hangs import Pulse
 from trpo_gail.parallel import Workers
 from trpo_gail.sampling.paid import PaidReturns
 from trpo_gail.sampling.rollout import (
@@ -75,9 +76,12 @@ class Sampler:
         return self._position.cut(self.env, turn == batch) if batch > 0 else 0
 
     def begin_iteration(self, iteration: int) -> None:
-        """Restart the streams if this iteration is one of a restart."""
+        """Restart the streams if this iteration is one of a restart. After a batch that broke off, put the environments back
+        to where it began."""
         if self.config.sampling == "steps" and iteration % self.config.restart_every == 0:
             self.restart()
+        elif self.restarts and self._position is None:
+            self._replay()
 
     def restart(self) -> None:
         """Begin new streams; unfinished episodes are cut."""
@@ -104,12 +108,16 @@ class Sampler:
             noise = draw_noise(
                 actor.noise_kind, actor.noise_size, self.horizon, cfg.seed, TRAIN_NOISE, self.batches, self.envs
             )
-            self.cut_episodes += self._stagger(len(self._actions))
-            rollout, episodes = collect_steps(self.env, self._position, actor, noise)
+            cut = self._stagger(len(self._actions))
+            position, self._position, self._places_saved = self._position, None, None  # None: if the batch breaks off
+            rollout, episodes = collect_steps(self.env, position, actor, noise)
+            self.reach = watched.check(rollout)
+            self._position = position
             self._actions.append(rollout.actions)
+            self.cut_episodes += cut
         else:
             rollout, episodes = self._whole_episodes(actor)
-        self.reach = watched.check(rollout)
+            self.reach = watched.check(rollout)
         self.batches += 1
         return rollout, episodes.judged(self._rule)
 
@@ -143,8 +151,8 @@ class Sampler:
         }
 
     def _places(self) -> np.ndarray | None:
-        """Where each environment is, [N] int64: a checksum of its observation and its step in the episode. None
-        before the first restart, and in a state of 0.1.0."""
+        """Where each environment is, [N] int64: a checksum of its observation and its step in the episode. None if that is
+        not known: before the first restart, after a batch that broke off, in a state of 0.1.0."""
         if self._position is None:
             return self._places_saved
         observations = np.ascontiguousarray(self._position.observation)
@@ -163,22 +171,27 @@ class Sampler:
         self.paid.unfinished = paid[self.envs.start : self.envs.stop]
         places = state.get("places")  # nor this
         self._places_saved = None if places is None else places[self.envs.start : self.envs.stop]
+        self._actions = []
+        if state["actions"] is not None:
+            own = state["actions"][:, self.envs.start : self.envs.stop]
+            self._actions = list(own.reshape(-1, self.horizon, *own.shape[1:]))
+        self._replay()
+        if self._position is not None and self._places_saved is not None:
+            self.strayed = int((self._places() != self._places_saved).sum())
+
+    def _replay(self) -> None:
+        """Begin the streams of the last restart, and repeat all steps since then."""
         self.restarts -= 1
         self._begin()
         self.restarts += 1
-        if state["actions"] is not None:
-            own = state["actions"][:, self.envs.start : self.envs.stop]
-            assert self._position is not None
-            self._actions = list(own.reshape(-1, self.horizon, *own.shape[1:]))
-            for batch, actions in enumerate(self._actions):
-                if self.give_up():
-                    self._position = None
-                    return
-                self.workers.pulse.move()
-                self._stagger(batch)
-                collect_steps(self.env, self._position, _Replay(actions), np.zeros((*actions.shape[:2], 0)))
-        if self._places_saved is not None:
-            self.strayed = int((self._places() != self._places_saved).sum())
+        assert self._position is not None
+        for batch, actions in enumerate(self._actions):
+            if self.give_up():
+                self._position = None
+                return
+            self._stagger(batch)
+            again = _Replay(actions, self.workers.pulse)
+            collect_steps(self.env, self._position, again, np.zeros((*actions.shape[:2], 0)))
 
 
 class _Replay:
@@ -187,8 +200,9 @@ class _Replay:
     noise_kind: Noise = "normal"
     noise_size = 0
 
-    def __init__(self, actions: np.ndarray) -> None:
-        self._actions = iter(actions)
+    def __init__(self, actions: np.ndarray, pulse: Pulse) -> None:
+        self._actions, self._pulse = iter(actions), pulse
 
     def act(self, observations: np.ndarray, noise: np.ndarray) -> np.ndarray:
+        self._pulse.move()
         return next(self._actions)
