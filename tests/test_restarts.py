@@ -62,16 +62,16 @@ def command(folder: Path, most: int, codes: str) -> list[str]:
         (3, "2+ s0", 0, 2),  # a disk that failed for a moment
         (3, "2+ 2", 2, 2),
         (3, "1+ -9+ -11+ s0", 0, 4),
-        (2, "1+ 1+ 1+ s0", 1, 3),
+        pytest.param(2, "1+ 1+ 1+ s0", 1, 3, marks=pytest.mark.long),
         (0, "1+ s0", 1, 1),
-        (9, "1+ 1 1 s0", 1, 3),
+        pytest.param(9, "1+ 1 1 s0", 1, 3, marks=pytest.mark.long),
         (9, "1 1+ 1 -9 s0", 137, 4),
         (3, "0+ s0", 0, 2),  # Open MPI has lost a host
-        (3, "s1+ 0+ s0", 0, 3),  # the summary is of a session before
+        pytest.param(3, "s1+ 0+ s0", 0, 3, marks=pytest.mark.long),  # the summary is of a session before
         (1, "0+ 0+", 1, 2),
-        (9, "0+ 0 0 s0", 1, 3),
+        pytest.param(9, "0+ 0 0 s0", 1, 3, marks=pytest.mark.long),
         (9, "1~ 1~ 1~ s0", 1, 3),  # a crash in an evaluation, for which every session saves first
-        (3, "1~ 1~ 1! s0", 0, 4),
+        pytest.param(3, "1~ 1~ 1! s0", 0, 4, marks=pytest.mark.long),
     ],
 )
 def test_which_ends_are_followed_by_another_start(

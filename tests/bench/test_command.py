@@ -111,7 +111,10 @@ def test_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         (["throughput", "--json", "x", "--png", "x"], "--json, --png: x given for both"),
         (["throughput", "--flags", "--steps 5"], "--steps has no effect here"),
         (["update", "--flags", "--device cuda"], "--device has no effect here"),
-        (["update", "--widths", "100000000"], "--batches, --widths, --observations, --actions: 2048, 100000000"),
+        (
+            ["update", "--widths", "1000000000000"],
+            "--batches, --widths, --observations, --actions: 2048, 1000000000000",
+        ),
         (["memory", "--batches", "64", "1"], "--batches: 64 1 given, different numbers from 16 on expected"),
         (["scaling", "--batches", "64", "64"], "--batches: 64 64 given, different numbers"),
         (["data", "--gigabytes", "inf"], "--gigabytes: inf is not a finite number"),

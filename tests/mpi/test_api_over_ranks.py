@@ -57,14 +57,16 @@ def test_a_callback_that_raises_on_all_ranks_costs_no_row(found: dict[int | None
     assert [found[ranks]["raises"] for ranks in (None, 2)] == [[1, 2, 3, 4], [1, 2, 3, 4]]
 
 
+RAISE = "raise ZeroDivisionError('of mine')"
+
+
 @pytest.mark.parametrize(
     ("raises", "around", "says"),
     [
-        ("raise ZeroDivisionError('of mine')", "", "ZeroDivisionError: of mine"),
-        ("sys.exit(3)", "", "SystemExit: 3"),
-        ("raise ZeroDivisionError('of mine')", "except ZeroDivisionError: sys.exit(4)", "ZeroDivisionError: of mine"),
+        pytest.param(RAISE, "", "ZeroDivisionError: of mine", id="uncaught", marks=pytest.mark.long),
+        pytest.param("sys.exit(3)", "", "SystemExit: 3", id="leaves", marks=pytest.mark.long),
+        pytest.param(RAISE, "except ZeroDivisionError: sys.exit(4)", "ZeroDivisionError: of mine", id="caught"),
     ],
-    ids=["uncaught", "leaves", "caught"],
 )
 def test_what_one_rank_alone_raises_ends_all_ranks(raises: str, around: str, says: str, tmp_path: Path) -> None:
     script = tmp_path / "script.py"

@@ -128,10 +128,12 @@ def test_a_rank_that_hangs_as_it_reads_what_is_resumed_ends_the_job(tmp_path: Pa
     ("what", "says"),
     [
         ("learn", r"in phase 'sample': no step for \d+ s, at faulty_envs.py"),
-        ("evaluate", r"in phase 'evaluation': no step for \d+ s, at faulty_envs.py"),
+        pytest.param(
+            "evaluate", r"in phase 'evaluation': no step for \d+ s, at faulty_envs.py", marks=pytest.mark.long
+        ),
         ("command", r"in phase 'evaluation': no step for \d+ s, at faulty_envs.py"),
-        ("clone", r"in phase 'start': no step for \d+ s, at faulty_envs.py"),
-        ("callback", r"in phase 'callback': no step for \d+ s, at worker_model.py"),
+        pytest.param("clone", r"in phase 'start': no step for \d+ s, at faulty_envs.py", marks=pytest.mark.long),
+        pytest.param("callback", r"in phase 'callback': no step for \d+ s, at worker_model.py", marks=pytest.mark.long),
     ],
 )
 def test_a_rank_that_hangs_in_a_model_or_in_another_command_ends_the_job(what: str, says: str, tmp_path: Path) -> None:
