@@ -189,8 +189,10 @@ class OneByOne:
             return
         with np.errstate(over="ignore", invalid="ignore"):
             row[...] = found
-            kept = np.isfinite(row) if row.dtype.kind == "f" else row == found
-        if (lost := ~kept & np.isfinite(found)).any():
+            # A float that is not finite stays as it is, and is reported later; an integer cannot hold it.
+            floats = row.dtype.kind == "f"
+            lost = np.isfinite(found) & ~np.isfinite(row) if floats else row != found
+        if lost.any():
             said = f"{found[lost].flat[0]} ({found.dtype}) does not fit {row.dtype}, which its observation_space says"
             raise RunError(f"{self._name(i)}: {when}: observation{part and f' {part!r}'}: {said}")
 

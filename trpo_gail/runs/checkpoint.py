@@ -331,7 +331,7 @@ def as_tensors(state: Any) -> Any:
 
 
 def _as_tensor(x: Any) -> Any:
-    return torch.from_numpy(np.ascontiguousarray(x)) if isinstance(x, np.ndarray) else x
+    return torch.from_numpy(np.array(x, order="C")) if isinstance(x, np.ndarray) else x  # 0-d arrays stay so
 
 
 def _map(value: Any, function: Any) -> Any:

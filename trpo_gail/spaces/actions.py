@@ -65,8 +65,10 @@ class Reals:
 
     @staticmethod
     def problem(space: Box) -> str | None:
-        if space.dtype.kind in "iu":
-            return f"actions of a Box must be floats, not {space}: MultiDiscrete has whole numbers"
+        if space.dtype.kind in "iub":
+            return (
+                f"actions of a Box must be floats, not {space}: MultiDiscrete has whole numbers, MultiBinary has bits"
+            )
         if space.low.size == 0:
             return f"actions must hold a number, not {space}"
         if not (space.low <= space.high).all():  # also true for NaN
@@ -115,7 +117,7 @@ class Label:
         return (noise[:, 0] * self.size).astype(np.int64)
 
     def encode(self, actions: np.ndarray) -> np.ndarray:
-        return np.eye(self.size)[actions]
+        return one_hot(np.asarray(actions)[:, None], [self.size])
 
     def outward(self, actions: np.ndarray) -> np.ndarray:
         return actions + self._start if self._start else actions
