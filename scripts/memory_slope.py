@@ -4,12 +4,12 @@
     python scripts/memory_slope.py --out memory.csv --minutes 3 --skip 1 --env CartPole-v1
     python scripts/memory_slope.py --out memory.csv --table                           the slopes so far, as Markdown
 
-Every ten seconds, OUT gets a line per rank, the mean of ten samples: its resident memory (RSS), and its share of it
-(PSS: a page that n processes hold counts as 1/n of one). Within an iteration a rank's memory rises and falls by some
-ten MB, so one sample alone says little. The slope is that of a straight line through the sum of all ranks' RSS, from
-the end of the first ten minutes on (--skip). PSS has its own column, and decides nothing: it rises when another process
-ends that shared libraries with the ranks. The settings are those of users: evaluations, checkpoints and events are
-written.
+Every ten seconds, OUT gets a line per rank, the mean of ten samples: its resident memory (RSS), and the part of it that
+is its own (anonymous: heaps and stacks). Within an iteration a rank's memory rises and falls by some ten MB, so one
+sample alone says little. The slope is that of a straight line through the sum of all ranks' RSS, from the end of the
+first ten minutes on (--skip). The slope of the anonymous part says what the rest is: pages of files, which the kernel
+takes away when they are not used and brings back when they are. The settings are those of users: evaluations,
+checkpoints and events are written.
 
 A task that OUT holds already for its whole time is not run again. Linux only. Exit code 1 if a slope reaches --most, or
 a run fails.
@@ -37,7 +37,7 @@ sys.path.insert(0, str(ROOT))
 
 from trpo_gail.system.launcher import LAUNCHERS  # noqa: E402
 
-COLUMNS = ("env", "seconds", "rank", "rss_mb", "pss_mb")
+COLUMNS = ("env", "seconds", "rank", "rss_mb", "anon_mb")
 SAMPLE_S = 1.0  # seconds between two samples
 SAMPLES = 10  # of a line
 EVERY_S = SAMPLE_S * SAMPLES
@@ -64,10 +64,10 @@ def ranks(folder: Path) -> dict[int, int]:
 
 
 def memory(pid: int) -> tuple[float, float]:
-    """RSS and PSS, in MB. Raises OSError if the process has ended."""
+    """RSS and the anonymous part of it, in MB. Raises OSError if the process has ended."""
     lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()[1:]
     kib = {line.split(":")[0]: int(line.split()[1]) for line in lines}
-    return kib["Rss"] / 1024, kib["Pss"] / 1024
+    return kib["Rss"] / 1024, kib["Anonymous"] / 1024
 
 
 @contextlib.contextmanager
@@ -114,7 +114,7 @@ def sample(env: str, number: int, seconds: float, out: Path) -> str:
                 if process.poll() is None and samples:
                     with open(out, "a") as file:
                         means = enumerate(np.mean(samples, axis=0))
-                        file.writelines(f"{env},{now:.1f},{rank},{rss:.2f},{pss:.2f}\n" for rank, (rss, pss) in means)
+                        file.writelines(f"{env},{now:.1f},{rank},{rss:.2f},{own:.2f}\n" for rank, (rss, own) in means)
             if process.poll() is not None:
                 return f"it ended after {now:.0f} s: {_last_line(folder)}"
             process.send_signal(signal.SIGUSR1)
@@ -141,11 +141,11 @@ def _last_line(folder: Path) -> str:
 
 
 def read(out: Path) -> dict[str, dict[float, np.ndarray]]:
-    """RSS and PSS of each rank [ranks, 2], by task and seconds."""
+    """RSS and its anonymous part of each rank [ranks, 2], by task and seconds."""
     found: dict[str, dict[float, list[tuple[float, float]]]] = {}
     with open(out, newline="") as file:
         for row in csv.DictReader(file):
-            both = float(row["rss_mb"]), float(row["pss_mb"])
+            both = float(row["rss_mb"]), float(row["anon_mb"])
             found.setdefault(row["env"], {}).setdefault(float(row["seconds"]), []).append(both)
     return {env: {time_s: np.array(both) for time_s, both in samples.items()} for env, samples in found.items()}
 
@@ -173,14 +173,14 @@ def slope(seconds: Sequence[float], megabytes: Sequence[float]) -> tuple[float, 
 def table(out: Path, skip: float, most: float) -> tuple[str, bool]:
     """A row per task, as Markdown, and whether all slopes are below `most`, in MB an hour."""
     lines = [
-        "| task | ranks | minutes | skipped | first, MB | last, MB | slope, MB an hour | of PSS |",
+        "| task | ranks | minutes | skipped | first, MB | last, MB | slope, MB an hour | anonymous |",
         "|---|---|---|---|---|---|---|---|",
     ]
     good = True
     for env, samples in read(out).items():
         kept = {time_s: both.sum(0) for time_s, both in sorted(samples.items()) if time_s >= skip}
         try:
-            (rate, error), (shared, _) = (slope(list(kept), [both[of] for both in kept.values()]) for of in (0, 1))
+            (rate, error), own = (slope(list(kept), [both[of] for both in kept.values()]) for of in (0, 1))
         except ValueError as reason:
             lines.append(f"| {env} | {reason} after {skip / 60:g} minutes |")
             good = False
@@ -188,7 +188,7 @@ def table(out: Path, skip: float, most: float) -> tuple[str, bool]:
         number, (first, *_, last) = len(next(iter(samples.values()))), kept.values()
         lines.append(
             f"| {env} | {number} | {max(samples) / 60:.0f} | {skip / 60:g} | {first[0]:.1f} | {last[0]:.1f} "
-            f"| {rate:.2f} ± {error:.2f} | {shared:.2f} |"
+            f"| {rate:.2f} ± {error:.2f} | {own[0]:.2f} ± {own[1]:.2f} |"
         )
         good &= rate < most
     return "\n".join(lines), good

@@ -17,7 +17,7 @@ import memory_slope  # noqa: E402
 
 
 def leave(out: Path, env: str, per_hour: float, hours: float) -> None:
-    """Samples of two ranks whose RSS grows after ten minutes, and PSS half as fast; before, they double."""
+    """Samples of two ranks whose RSS grows after ten minutes, and the anonymous part half as fast; before, they double."""
     lines = [] if out.exists() else [",".join(memory_slope.COLUMNS)]
     for seconds in range(0, int(3600 * hours) + 1, 10):
         each = 100.0 + per_hour / 2 * seconds / 3600 if seconds >= 600 else 50.0
@@ -35,8 +35,8 @@ def test_the_slope_is_that_of_all_ranks_after_the_first_minutes(
     leave(out, "Leaky-v0", 3.0, 2.0)
     assert memory_slope.main(["--out", str(out), "--table"]) == 1
     said = capsys.readouterr().out
-    assert "| Leaky-v0 | 2 | 120 | 10 | 200.5 | 206.0 | 3.00 ± 0.00 | 1.50 |" in said
-    assert "| Flat-v0 | 2 | 120 | 10 | 200.0 | 200.0 | 0.00 ± 0.00 | 0.00 |" in said
+    assert "| Leaky-v0 | 2 | 120 | 10 | 200.5 | 206.0 | 3.00 ± 0.00 | 1.50 ± 0.00 |" in said
+    assert "| Flat-v0 | 2 | 120 | 10 | 200.0 | 200.0 | 0.00 ± 0.00 | 0.00 ± 0.00 |" in said
     assert memory_slope.main(["--out", str(out), "--table", "--most", "3.1"]) == 0
 
 
@@ -74,8 +74,8 @@ def test_ranks_are_found_by_folder_and_variable(tmp_path: Path) -> None:
         for process in started:
             assert process.stdout and process.stdout.readline() == "held\n"
         assert memory_slope.ranks(folder) == {0: started[0].pid, 1: started[1].pid}
-        rss, pss = memory_slope.memory(started[0].pid)
-        assert 40 < pss <= rss < 100
+        rss, own = memory_slope.memory(started[0].pid)
+        assert 40 < own <= rss < 100
     finally:
         for process in started:
             process.kill()
