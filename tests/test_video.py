@@ -142,3 +142,30 @@ def test_without_a_screen_mujoco_draws_without_one(
     monkeypatch.setattr(os, "environ", {"DISPLAY": display} | ({"MUJOCO_GL": given} if given else {}))
     video._without_display()
     assert os.environ.get("MUJOCO_GL") == expected
+
+
+@pytest.mark.parametrize(
+    ("picture", "fps", "line"),
+    [
+        (np.zeros((8, 8)), 30, r"render: expected pictures uint8 \[height, width, 3\], found float64 \[8, 8\]"),
+        (np.zeros((8, 8, 4), np.uint8), 30, r"render: .* found uint8 \[8, 8, 4\]"),
+        (np.zeros((8, 8, 3), np.uint8), "fast", "render_fps: expected a number above 0, found 'fast'"),
+        (np.zeros((8, 8, 3), np.uint8), -5, "render_fps: expected a number above 0, found -5"),
+    ],
+)
+def test_pictures_and_speeds_that_make_no_film_are_named(
+    picture: np.ndarray, fps: Any, line: str, run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Drawn(Undrawable):
+        def __init__(self, env: Any) -> None:
+            super().__init__(env)
+            self.metadata = {"render_fps": fps}
+
+        def render(self) -> Any:
+            return picture
+
+    make = video._make
+    monkeypatch.setattr(video, "_make", lambda policy: Drawn(make(policy)))
+    with pytest.raises(UserError, match=f"'Paper/CartPole-v0': {line}"):
+        record_video(run, tmp_path / "film.gif", "last", 0)
+    assert list(tmp_path.iterdir()) == []

@@ -25,6 +25,7 @@ from trpo_gail.sampling.rollout import Episodes, GivenUp, Rollout
 from trpo_gail.sampling.transitions import Transitions, to_rollout
 from trpo_gail.scores import rank_correlation
 from trpo_gail.seeding import MINIBATCH, stream
+from trpo_gail.system import torch_settings
 
 
 class Clock:
@@ -62,7 +63,7 @@ def iteration(learner: Learner, config: Config, workers: Workers) -> Record:
     rests = progress.iteration < config.warmup_iterations or config.generator == "none"
 
     for _ in range(config.g_step):
-        with clock("sample"):
+        with clock("sample"), torch_settings.kept():
             rollout, episodes = learner.sampler.collect(learner.policy.actor())  # tau ~ pi_theta
         with clock.learning("reward"):
             rows = number_rows(int(rollout.valid.sum()), workers)
@@ -226,8 +227,9 @@ def train(learner: Learner, config: Config, workers: Workers, after: Callable[[R
         # An environment that runs a torch model may have switched gradients off.
         with _told(learner, config), _whole_iterations(learner, config), torch.enable_grad():
             row = iteration(learner, config, workers)
-        if reason := after(row):
-            return reason
+        with torch_settings.kept():
+            if reason := after(row):
+                return reason
     return done
 
 

@@ -185,7 +185,56 @@ def test_a_vector_environment_may_use_its_arrays_again() -> None:
     assert differing(models[0].policy.state_dict(), models[1].policy.state_dict()) == []
 
 
+class Misshapen(Own):
+    """It answers what ours do not."""
+
+    def __init__(self, fault: str) -> None:
+        super().__init__()
+        self.fault = fault
+
+    def restart(self, seeds: Sequence[int]) -> np.ndarray:
+        first = self._inner.restart(seeds)
+        return first[:, :1] if self.fault == "start" else first
+
+    def step(self, actions: np.ndarray) -> Any:
+        found = self._inner.step(actions)
+        return (*found, {}) if self.fault == "five" else (found[0], found[1][:, None], *found[2:])
+
+
+@pytest.mark.parametrize(
+    ("fault", "line"),
+    [
+        ("start", r"restart: observations: expected shape \(3, 3\), found \(3, 1\)"),
+        ("five", r"step: expected \(observations, rewards, terminated, truncated\), found 5 values"),
+        ("column", r"step: rewards: expected shape \(3,\), found \(3, 1\)"),
+    ],
+)
+def test_other_shapes_of_a_vector_environment_are_named(fault: str, line: str) -> None:
+    with pytest.raises(UserError, match=f"environment 'Walk-v0': {line}"):
+        TRPO("MlpPolicy", Misshapen(fault), **SMALL).learn(300)
+
+
 # ---- errors ----------------------------------------------------------------------------------------------------------
+
+
+class Fragile(toys.Walk):
+    """Only two of them can be made."""
+
+    made = 0
+
+    def __init__(self) -> None:
+        Fragile.made += 1
+        if Fragile.made > 2:
+            raise RuntimeError("a third is one too many")
+
+
+def test_what_fails_to_close_is_used_all_the_same(capsys: pytest.CaptureFixture[str]) -> None:
+    class Stuck(toys.Walk):
+        def close(self) -> None:
+            raise RuntimeError("no way out")
+
+    assert sources.of(Stuck).make(2, 50).num_envs == 2
+    assert "env: close: RuntimeError: no way out (test_environments.py, line" in capsys.readouterr().err
 
 
 class Wrapper:
@@ -200,6 +249,10 @@ class Wrapper:
         (3, "env: 3 given, expected an id, a gymnasium.Env, a function that makes one, or a vector environment"),
         (lambda: 3, "env: the function made int, expected a gymnasium.Env"),
         (lambda: 1 / 0, "env: the function raised ZeroDivisionError: division by zero ("),
+        (
+            gymnasium.vector.SyncVectorEnv([Fragile, Fragile]),
+            "env: the function raised RuntimeError: a third is one too many",
+        ),
         (Wrapper(), "env: Wrapper wraps a vector environment, and what it changes would be lost"),
         (
             TransformReward(gymnasium.make_vec("CartPole-v1", 2), lambda reward: 100 * reward),

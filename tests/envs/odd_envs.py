@@ -57,6 +57,9 @@ class Line(gymnasium.Env):
         self._made += 1
         if self._made == self._at:
             self._break()
+        if self._kind == "no gradients from a step on":
+            torch.set_grad_enabled(False)
+            torch.set_default_dtype(torch.float64)
         unit = 2.0 * (float(action[0]) - self._low) / (self._high - self._low) - 1.0
         if self._kind == "changes its action":
             action *= 0.5
@@ -65,6 +68,8 @@ class Line(gymnasium.Env):
         ended = self._kind != "endless" and self._t >= 20
         self._busy = not ended
         reward: Any = -abs(self._x)
+        if self._kind == "text reward":
+            reward = "3"
         if self._kind == "reward":
             reward = np.array([reward], np.float32)
         if self._kind == "four values":

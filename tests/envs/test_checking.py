@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,11 @@ class Odd(gymnasium.Env):
 
     def show(self) -> np.ndarray:
         rng = self.own if self.fault == "seed" else self.np_random
+        if self.fault == "outside" and self.left == 2:
+            return np.array([rng.uniform(), 9.5], np.float32)
+        if self.fault == "talks":
+            print("a step")
+            os.write(1, b"a library's words\n")
         return np.array([rng.uniform(), 0.0 if self.fault == "constant" else rng.uniform()], np.float32)
 
     def step(self, action: int) -> tuple[np.ndarray, float, bool, bool, dict]:
@@ -62,6 +68,7 @@ def found(fault: str, env_id: str = "ToyOdd-v0") -> list[tuple[str, str]]:
         ("seed", [("warning", "seeding")]),
         ("reward", [("warning", "reward")]),
         ("constant", [("warning", "observation")]),
+        ("outside", [("warning", "observation")]),
     ],
 )
 def test_what_is_odd_is_found_and_nothing_else(fault: str, expected: list[tuple[str, str]]) -> None:
@@ -92,3 +99,15 @@ def test_the_command_prints_and_exits(capsys: pytest.CaptureFixture[str]) -> Non
     assert any(line["level"] == "error" and line["subject"] == "reward" for line in lines)
     assert main(["check", "Nowhere-v0"]) == 2
     assert "error    make         environment 'Nowhere-v0'" in capsys.readouterr().out
+
+
+def test_bounds_that_are_exceeded_are_said() -> None:
+    said = [f.text for f in checking.check("ToyOdd-v0", kwargs={"fault": "outside"}) if f.level == "warning"]
+    assert said == ["9.5 in column 1, where its space says -9 to 9"]
+
+
+def test_what_an_environment_prints_is_no_part_of_the_json(capfd: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", "ToyOdd-v0", "--env_kwargs", '{"fault": "talks"}', "--json"]) == 0
+    told = capfd.readouterr()
+    assert {json.loads(line)["level"] for line in told.out.splitlines()} == {"ok"}
+    assert "a step" in told.err and "a library's words" in told.err

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import gymnasium
+import numpy as np
 import pytest
 from gymnasium.wrappers import RecordEpisodeStatistics
 from toy_envs import AnySpace, Counter
@@ -54,6 +55,10 @@ def test_a_class_that_is_called_as_one_of_gymnasiums_is_that_class() -> None:
         ("no_such_module:Thing-v0", "no module 'no_such_module': modules are looked for in the current folder, in PY"),
         ("toy_envs:Nothing-v0", "; module toy_envs neither registers it nor has a class or function Nothing-v0"),
         ("Docking-v0", "Environment `Docking` doesn't exist; if a module of yours registers it, MODULE:Docking-v0 expected"),
+        ("./toy_envs:Counter", "'./toy_envs' is no module's name, such as package.module; modules are looked for in"),
+        ("test_named:Spaceless", "observation_space: expected a space of gymnasium.spaces, found nothing"),
+        ("test_named:Listed", "observation_space: expected a space of gymnasium.spaces, found list [1, 2]"),
+        ("test_named:Empty", "observations: a MultiDiscrete without numbers"),
         ("test_named:pathless", "int made, a gymnasium.Env expected"),
     ],
 )  # fmt: skip
@@ -67,6 +72,45 @@ def pathless() -> int:
     return 3
 
 
+class Spaceless(Counter):
+    """Says nothing of what it shows."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        del self.observation_space
+
+
+class Listed(Counter):
+    """Says it in a way of its own."""
+
+    observation_space: Any
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.observation_space = [1, 2]
+
+
+class Empty(Counter):
+    """Shows no number."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.observation_space = gymnasium.spaces.MultiDiscrete([])
+
+
+class Catalogued(Counter):
+    """Calls something else `spec`."""
+
+    spec: Any = "a sheet of paper"
+
+
+gymnasium.register("ToyGoals-v0", entry_point=f"{__name__}:goals", kwargs={"goals": np.zeros(2)})
+
+
+def goals(goals: np.ndarray) -> Counter:
+    return Counter()
+
+
 @pytest.mark.parametrize(
     ("given", "name", "task", "lacks"),
     [
@@ -74,6 +118,9 @@ def pathless() -> int:
         (gymnasium.make("CartPole-v1", render_mode="rgb_array"), "CartPole-v1", "CartPole-v1", None),
         (lambda: gymnasium.make("ToyCounter-v0"), "toy_envs:ToyCounter-v0", "ToyCounter-v0", None),
         (Counter, "toy_envs:Counter", "Counter", None),
+        (Catalogued, "test_named:Catalogued", "Catalogued", None),
+        (lambda: gymnasium.make("ToyGoals-v0", goals=np.zeros(2)), "test_named:ToyGoals-v0", "ToyGoals-v0", None),
+        (gymnasium.make("ToyGoals-v0", goals=np.ones(2)), "ToyGoals-v0", "ToyGoals-v0", "ToyGoals-v0 has other arg"),
         (counter, "test_named:counter", "Counter", None),
         (wrapped, "test_named:wrapped", "ToyCounter-v0", None),
         (wrapped(), "ToyCounter-v0", "ToyCounter-v0", "ToyCounter-v0 is wrapped in RecordEpisodeStatistics"),

@@ -18,6 +18,7 @@ from trpo_gail.envs import one_by_one, vector
 from trpo_gail.errors import RunError, UserError
 from trpo_gail.experts.data import Demonstrations
 from trpo_gail.experts.save import save
+from trpo_gail.runs.evaluate import read_policy
 
 LINE, ENDLESS = "odd_envs:Line-v0", "odd_envs:LineWithoutLimit-v0"
 
@@ -79,8 +80,9 @@ def test_each_instance_has_arguments_of_its_own() -> None:
     ("kind", "says"),
     [
         ("reward", r"step: reward: expected a number, found shape \(1,\) \(float32\)"),
+        ("text reward", r"step: reward: expected a number, found str '3'"),
         ("flag", "step: terminated: expected True or False, found NoneType"),
-        ("four values", r"step: ValueError: not enough values .*expected 5, got 4"),
+        ("four values", r"step: expected \(observation, .*, info\), found another number of values"),
         ("reset without info", r"reset: expected \(observation, info\), found shape \(2,\)"),
         ("shape", r"reset: observation: expected shape \(2,\) .* found shape \(1, 2\)"),
         ("dtype", r"reset: observation: 0\.\d+ \(float32\) does not fit uint8"),
@@ -221,6 +223,34 @@ def test_what_an_environment_does_beside_its_work_ends_no_run(
     assert json.loads((tmp_path / "run" / "summary.json").read_text())["stopped"] == "steps"
     told = capsys.readouterr().err
     assert ("close: RuntimeError: no simulator to close (odd_envs.py" in told) == (kind == "raises in close")
+
+
+def test_what_an_environment_sets_for_all_of_torch_changes_no_run(expert: str, tmp_path: Path) -> None:
+    try:
+        for kind, name in (("plain", "plain"), ("no gradients from a step on", "odd")):
+            assert train(expert, tmp_path / name, kind, "--eval_every", "64", "--eval_episodes", "1") == 0
+            assert torch.get_default_dtype() == torch.float32
+    finally:
+        torch.set_grad_enabled(True)
+        torch.set_default_dtype(torch.float32)
+    plain, odd = (read_policy(tmp_path / name)[0].state_dict() for name in ("plain", "odd"))
+    assert plain.keys() == odd.keys() and all(torch.equal(plain[key], odd[key]) for key in plain)
+
+
+def test_an_environment_that_goes_elsewhere_takes_no_relative_path_along(
+    expert: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert train(expert, Path("run"), "elsewhere", "--eval_every", "0") == 0
+    monkeypatch.chdir(tmp_path)  # a training keeps its own paths
+    odd = ["--env_kwargs", '{"kind": "elsewhere"}']
+    assert main(["record", LINE, "--policy", "run", "--episodes", "2", "--out", "more.h5", *odd]) == 0
+    assert main(["data", "validate", "more.h5", "--env", LINE, *odd]) == 0
+    assert main(["evaluate", "run", "--episodes", "2", "--env", LINE]) == 0
+    assert main(["evaluate", "run", "--episodes", "2", "--video", "film.gif"]) == 2
+    assert "cannot be drawn" in capsys.readouterr().err
+    assert main(["report", "run"]) == 0
+    assert (tmp_path / "run" / "report.html").exists() and Path.cwd() == tmp_path
 
 
 def test_the_error_is_told_and_not_what_closing_does_after_it(

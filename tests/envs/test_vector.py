@@ -315,3 +315,24 @@ def test_wrong_arguments_are_named(backend: vector.Backend) -> None:
 def test_spaces_that_are_not_supported_are_refused(env_id: str, message: str, toys: None) -> None:
     with pytest.raises(UserError, match=f"{env_id}.*{message}"):
         vector.make(env_id, 1)
+
+
+@pytest.mark.parametrize(
+    ("backend", "kwargs", "line"),
+    [
+        ("envpool", {"batch_size": 1}, r"\(envpool\): env_kwargs: batch_size is set by trpo_gail"),
+        ("envpool", {"max_num_players": 2}, r"\(envpool\): env_kwargs: max_num_players is set by trpo_gail"),
+        ("envpool", {"max_episode_steps": 0}, "max_episode_steps: expected a whole number of at least 1, found 0"),
+        ("gymnasium", {"max_episode_steps": -1}, "max_episode_steps: expected a whole number of at least 1, found -1"),
+        (
+            "gymnasium",
+            {"max_episode_steps": True},
+            "max_episode_steps: expected a whole number of at least 1, found True",
+        ),
+    ],
+)
+def test_arguments_by_which_nothing_would_work_are_refused(
+    backend: vector.Backend, kwargs: dict[str, Any], line: str
+) -> None:
+    with pytest.raises(UserError, match=f"environment 'CartPole-v1'.*{line}"):
+        vector.make("CartPole-v1", 2, backend, kwargs)

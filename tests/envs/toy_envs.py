@@ -61,7 +61,8 @@ class AnySpace(gymnasium.Env):
 
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict]:
         self._left -= 1
-        inside = self.action_space.contains(np.asarray(action, self.action_space.dtype)[()])
+        floats = isinstance(self.action_space, Box)
+        inside = self.action_space.contains(action if floats else np.asarray(action, self.action_space.dtype)[()])
         return self.observation_space.sample(), float(inside), self._left == 0, False, {}
 
 

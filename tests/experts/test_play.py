@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,9 @@ import gymnasium
 import numpy as np
 import pytest
 from gymnasium.spaces import Dict, Text
+
+sys.path.append(str(Path(__file__).parents[1] / "envs"))
+import toy_envs
 
 from trpo_gail.cli import main
 from trpo_gail.errors import UserError
@@ -87,6 +91,29 @@ def test_texts_are_left_out(tmp_path: Path, hands: Callable[..., None]) -> None:
     assert held.observations.dtype.names == ("seen",) and held.observations["seen"].shape[1:] == (4,)
 
 
+class Drawn(toy_envs.Counter):
+    """A class that no id is registered for, and that has no time limit of its own."""
+
+    def __init__(self, render_mode: str = "rgb_array") -> None:
+        super().__init__(length=10**9, action_space=gymnasium.spaces.Discrete(2))
+        self.render_mode = render_mode
+
+    def render(self) -> np.ndarray:
+        return np.zeros((8, 8, 3), np.uint8)
+
+
+class Forgetful(Drawn):
+    """It does not keep how it draws."""
+
+    render_mode = property(lambda self: None, lambda self, value: None)
+
+
+def test_a_class_of_a_module_is_played(tmp_path: Path, hands: Callable[..., None]) -> None:
+    hands([("nothing", "")])
+    held = play("test_play:Drawn", 1, tmp_path / "x.h5", fps=1000, max_episode_steps=4)
+    assert held.episode_lengths.tolist() == [4] and held.timeouts.sum() == 1
+
+
 def test_a_closed_window_keeps_what_is_finished(tmp_path: Path, hands: Callable[..., None]) -> None:
     told: list[str] = []
     hands([("nothing", "")] * 30 + [("close", "")])
@@ -124,8 +151,9 @@ def test_floats_by_arrows(tmp_path: Path, hands: Callable[..., None]) -> None:
         ("Acrobot-v1", '{"": 0}', "--keys: expected at least one key"),
         ("Pendulum-v1", '{"left": [1, 2]}', "--keys: 'left': expected an action of Box"),
         ("Pendulum-v1", '{"left": 9}', "--keys: 'left': expected an action of Box"),
+        ("test_play:Forgetful", None, "render_mode: expected 'rgb_array', its argument, as an attribute, found None"),
         ("FrozenLake-v1", None, r"--keys: expected keys for the actions Discrete\(4\), such as"),
-        ("Nowhere-v0", None, "environment 'Nowhere-v0' cannot be made with pictures"),
+        ("Nowhere-v0", None, "environment 'Nowhere-v0': Environment `Nowhere` doesn't exist"),
     ],
 )
 def test_mistakes(tmp_path: Path, env: str, keys: str | None, message: str) -> None:

@@ -25,6 +25,15 @@ from trpo_gail.runs import checkpoint
 from trpo_gail.runs.evaluate import Evaluator, load_policy
 
 WORKERS = Workers()
+
+
+class Angles(Box):
+    """A kind of Box that a library brings along."""
+
+    def __init__(self) -> None:
+        super().__init__(-np.pi, np.pi, (2,), np.float32)
+
+
 OBSERVATIONS: dict[str, Space] = {
     "matrix": Box(-1, 1, (2, 3), np.float32),
     "integers": Box(0, 9, (4,), np.int64),
@@ -35,10 +44,17 @@ OBSERVATIONS: dict[str, Space] = {
     "memory": Box(0, 255, (6,), np.uint8),
     "robot": Dict({"camera": Box(0, 255, (3, 8, 6), np.uint8), "speed": Box(-1, 1, (2,)), "mode": Discrete(2)}),
     "words": Dict({"image": Box(0, 255, (5, 5, 3), np.uint8), "mission": Text(8)}),
+    "number": Box(-1, 1, (), np.float32),
+    "own": Dict({"angles": Angles()}),
+    "swapped": Box(-1, 1, (3,), np.dtype(">f4")),
+    "half": Box(-1, 1, (3,), np.float16),
+    "words between": Tuple((Box(-1, 1, (2,)), Text(4), Discrete(2))),
+    "whole keys": Dict({0: Discrete(2), 1: Box(-1, 1, (2,))}),  # type: ignore[dict-item]
     "nest": Dict({"a": Box(-1, 1, (2,)), "b": Tuple((Discrete(2), Box(0, 1, (1, 2), np.float64)))}),
 }
 ACTIONS: dict[str, Space] = {
     "matrix": Box(-2, 2, (2, 2), np.float32),
+    "number": Box(-2, 2, (), np.float32),
     "from 1": Discrete(3, start=1),
     "labels": MultiDiscrete([3, 2]),
     "table": MultiDiscrete(np.array([[2, 3]]), start=np.array([[4, -1]])),
@@ -66,7 +82,7 @@ def test_it_is_trained_saved_and_asked(observation: str, action: str, tmp_path: 
     learner = make_learner(config, env, expert, WORKERS)
     rows = [iteration(learner, config, WORKERS) for _ in range(2)]
     assert all(np.isfinite(row["d_loss"]) for row in rows)  # type: ignore[arg-type]
-    if action != "matrix":  # a Gaussian's samples may be outside
+    if action not in ("matrix", "number"):  # a Gaussian's samples may be outside
         assert rows[-1]["return_mean"] == 5.0, "all actions are the environment's"
     checkpoint.save(tmp_path, learner, config, spec, WORKERS)
     loaded = load_policy(tmp_path)

@@ -12,7 +12,8 @@ from gymnasium.vector.utils import batch_space, concatenate, create_empty_array
 
 from trpo_gail.errors import UserError
 from trpo_gail.networks.convolutions import Convolutions
-from trpo_gail.spaces.layout import Layout, check, known, left_out
+from trpo_gail.spaces.known import known
+from trpo_gail.spaces.layout import Layout, check, left_out
 
 CAMERA = Box(0, 255, (4, 5, 3), np.uint8)
 ROBOT = Dict(
@@ -156,10 +157,11 @@ class Mission(Space[str]):
 
 def test_texts_of_another_class_become_gymnasiums() -> None:
     inner = Tuple((Discrete(2), Mission()))
-    made = known(Dict({"a": Box(-1, 1, (2,)), "inner": inner}))
+    made = known(Dict({"a": Box(-1, 1, (2,)), "inner": inner}), "env")
+    assert isinstance(made, Dict)
     assert made["inner"][0] == Discrete(2) and isinstance(made["inner"][1], Text) and made["a"] == Box(-1, 1, (2,))
     assert left_out(made) == ["inner.1"]
-    assert known(Text(7)) == Text(7)
+    assert known(Text(7), "env") == Text(7)
 
 
 def test_texts_beside_other_parts_are_left_out() -> None:
@@ -170,3 +172,28 @@ def test_texts_beside_other_parts_are_left_out() -> None:
     batch = {"a": np.array([1]), "inner": (np.zeros((1, 2)), ("abc",)), "mission": ("go",)}
     assert made.flatten(batch).tolist() == [[0, 1, 0, 0]]
     check(space, "env")
+
+
+class Angles(Box):
+    """A kind of Box that a library brings along."""
+
+    def __init__(self) -> None:
+        super().__init__(-np.pi, np.pi, (2,), np.float32)
+
+
+def test_a_librarys_kind_of_box_is_a_box() -> None:
+    made = known(Tuple((Angles(), Discrete(2))), "env")
+    assert isinstance(made, Tuple) and type(made[0]) is Box and made[0] == Box(-np.pi, np.pi, (2,))
+    assert known(Box(-1, 1, (2,), np.longdouble), "env").dtype == np.float64
+    swapped = known(Box(-1, 1, (2,), np.dtype(">f4")), "env")
+    assert swapped.dtype is not None and swapped.dtype.isnative and swapped.dtype == np.float32
+
+
+def test_a_text_between_parts_keeps_their_places() -> None:
+    layout = Layout.of(Tuple((Discrete(2), Text(3), Box(-1, 1, (2,)))))
+    rows = np.array([[0, 1, 0.5, -0.5]], np.float32)
+    first, text, last = layout.unflatten(rows)
+    assert first.tolist() == [1] and text.tolist() == [""] and last.tolist() == [[0.5, -0.5]]
+    assert list(layout.named(rows)) == ["0", "2"]
+    keys = Layout.of(Dict({3: Discrete(2), 4: Box(-1, 1, (2,))}))  # type: ignore[dict-item]
+    assert list(keys.unflatten(rows)) == [3, 4]

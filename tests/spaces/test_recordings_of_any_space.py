@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from gymnasium.spaces import Space
+from gymnasium.spaces import Box, Dict, Discrete, Space
 from test_any_space import ACTIONS, CASES, OBSERVATIONS, toy_envs
 
 import trpo_gail
@@ -50,7 +50,7 @@ def test_it_is_recorded_and_trained_on(
     name, file = toy_envs.env_id(*spaces), tmp_path / "x.h5"
     told: list[str] = []
     record(name, expert(*spaces), 3, file, num_envs=2, warn=told.append)
-    assert ["is a text, which is left out" in text for text in told] == [True] * (observation == "words")
+    assert ["is a text, which is left out" in text for text in told] == [True] * ("words" in observation)
     held = trpo_gail.Demonstrations.load(file)
     assert held.trajectories == 3 and held.finished_returns is not None
     assert held.finished_returns.tolist() == [5.0] * 3, "every action was the environment's"
@@ -98,3 +98,14 @@ def test_parts_are_matched_by_name(expert: Any, tmp_path: Path) -> None:
         run(parts | {"camera": parts["camera"] / 255}, "scaled")
     with pytest.raises(UserError, match=r"expected rows of shape \[\d+\] as the environment"):
         run(parts["speed"], "plain")
+
+
+@pytest.mark.parametrize("name", ["left/right", "", ".", ".."])
+def test_names_that_no_file_can_hold_are_refused_before_anything_is_played(
+    name: str, expert: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    space = Dict({"a": Dict({name: Box(-1, 1, (2,))}), "b": Discrete(2)})
+    env = toy_envs.env_id(space, Discrete(2))
+    monkeypatch.setattr(toy_envs.AnySpace, "step", None)
+    with pytest.raises(UserError, match=rf"observations 'a\.{name}': no file can hold a part by the name '{name}'$"):
+        record(env, expert(space, Discrete(2)), 1, tmp_path / "x.h5")

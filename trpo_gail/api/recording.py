@@ -20,7 +20,7 @@ from trpo_gail.runs.evaluate import Acting
 from trpo_gail.runs.record import episodes_of
 from trpo_gail.sampling.rollout import Actor
 from trpo_gail.spaces.spec import ActionView, EnvSpec
-from trpo_gail.system import whole_file
+from trpo_gail.system import whole_file, working_folder
 
 MOST_ENVS = 10  # that play together
 _HARMLESS = ("VecMonitor", "VecCheckNan")  # wrappers of vector environments that leave observations as they are
@@ -70,6 +70,7 @@ def generate_expert_traj(
     return found
 
 
+@working_folder.kept()
 def _recorded(model: Any, env: Any, episodes: int, deterministic: bool, seed: int) -> Demonstrations:
     env_id, source, seen = _environment(model, env)
     settings: dict[str, Any] = {"source": source}

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from trpo_gail.commands.parsing import by_rank_0, parse
 from trpo_gail.config.marks import Count, JsonObject, Positional
+from trpo_gail.system.terminal import kept_for_json
 
 if TYPE_CHECKING:
+    from trpo_gail.envs.checking import Finding
     from trpo_gail.parallel import Workers
 
 
@@ -47,10 +50,20 @@ def _print(given: _CheckArguments) -> int:
     more = {
         "max_episode_steps": given.max_episode_steps, "images": given.images, "numbers": given.numbers, "scale": True,
     }  # fmt: skip
-    for found in check(given.env, given.backend, kwargs, **more):
+    for found in _apart(check(given.env, given.backend, kwargs, **more), given.json):
         if given.json:
             print(json.dumps(vars(found)), flush=True)
         else:
             print(f"{found.level:<8} {found.subject:<12} {found.text}", flush=True)
         code = 2 if found.level == "error" else code
     return code
+
+
+def _apart(findings: Iterator[Finding], as_json: bool) -> Iterator[Finding]:
+    """Each finding, made while what the environment prints does not reach stdout."""
+    while True:
+        with kept_for_json(as_json):
+            found = next(findings, None)
+        if found is None:
+            return
+        yield found

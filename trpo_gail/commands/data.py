@@ -16,7 +16,7 @@ from trpo_gail.config.marks import AtLeast, Positional
 from trpo_gail.config.tree import Config
 from trpo_gail.errors import UserError
 from trpo_gail.system import whole_file
-from trpo_gail.system.terminal import warn
+from trpo_gail.system.terminal import kept_for_json, warn
 
 if TYPE_CHECKING:
     from trpo_gail.experts.data import Demonstrations
@@ -160,7 +160,8 @@ def _validate(given: _ValidateArguments) -> int:
         from trpo_gail.runs import validation
 
         kwargs = Config("", env_kwargs=given.env_kwargs).env_arguments
-        found += validation.against(held, given.env, kwargs)
+        with kept_for_json(given.json):
+            found += validation.against(held, given.env, kwargs)
     report = validate.as_json(held, found)
     if given.json:
         print(json.dumps(report, indent=2))

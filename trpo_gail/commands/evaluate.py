@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from trpo_gail.commands.parsing import Which, parse, print_table, world
 from trpo_gail.config.marks import Positional, SuccessRule, Unprefixed
+from trpo_gail.system.terminal import kept_for_json
 
 if TYPE_CHECKING:
     from trpo_gail.parallel import Workers
@@ -44,8 +45,9 @@ def run(arguments: list[str], workers: list[Workers]) -> int:
     from trpo_gail.runs.evaluate import evaluate_run
 
     which, ranks = given.which.policy, world(workers)
-    film = ranks.together(lambda: _film(given, which) if ranks.main and given.video else {})
-    with ranks.watched(), ranks.pulse.during("evaluation"):
+    with kept_for_json(given.json):
+        film = ranks.together(lambda: _film(given, which) if ranks.main and given.video else {})
+    with ranks.watched(), ranks.pulse.during("evaluation"), kept_for_json(given.json):
         found = evaluate_run(
             given.run, given.episodes, given.stochastic, which, given.seed, ranks, given.success, given.env
         )

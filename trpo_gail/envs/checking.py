@@ -9,11 +9,13 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
+from gymnasium.spaces import Box
 
 from trpo_gail.envs import vector
 from trpo_gail.envs.vector import VectorEnv
 from trpo_gail.errors import RunError, UserError
 from trpo_gail.seeding import RECORD_NOISE, stream
+from trpo_gail.spaces import layout
 from trpo_gail.spaces.spec import EnvSpec
 
 NUM_ENVS = 4
@@ -118,10 +120,28 @@ def _numbers(spec: EnvSpec, walk: _Walk) -> Iterator[Finding]:
     columns = walk.observations.reshape(-1, spec.observation_size)
     for warning in spec.observations.codes(columns):
         yield Finding("warning", "observation", warning)
+    yield from _outside(spec, columns)
     constant = (columns == columns[0]).all(0) & spec.observations.columns("vector")
     if constant.any():
         text = f"{int(constant.sum())} of {len(constant)} columns never varied, the first is {int(constant.argmax())}"
         yield Finding("warning", "observation", text)
+
+
+def _outside(spec: EnvSpec, columns: np.ndarray) -> Iterator[Finding]:
+    """A warning for each Box whose bounds an observation exceeds."""
+    boxes = {path: leaf for path, leaf in layout.leaves(spec.observation_space) if isinstance(leaf, Box)}
+    for part in spec.observations.parts:
+        if (box := boxes.get(part.path)) is None:
+            continue
+        values, low, high = columns[:, part.columns].astype(np.float64), box.low.ravel(), box.high.ravel()
+        slack = 1e-6 * np.maximum(1.0, np.abs(values))  # of rounding
+        wrong = (values < low - slack) | (values > high + slack)
+        if wrong.any():
+            row, column = np.argwhere(wrong)[0]
+            found, least, most = values[row, column], low[column], high[column]
+            name = f"{part.name}: " if part.name else ""
+            text = f"{name}{found:.4g} in column {column}, where its space says {least:.4g} to {most:.4g}"
+            yield Finding("warning", "observation", text)
 
 
 def _walk(env: VectorEnv, seed: int, most: int, seconds: float = math.inf) -> _Walk:

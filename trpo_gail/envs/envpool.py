@@ -15,6 +15,9 @@ from trpo_gail.spaces import layout
 from trpo_gail.spaces.layout import Layout
 from trpo_gail.success import said_by_each
 
+# Arguments of EnvPool's that are ours to give: with others, `step` waits for ever or returns fewer environments.
+_OURS = {"num_envs", "batch_size", "num_threads", "max_num_players", "seed", "env_type", "thread_affinity_offset"}
+
 
 def offered() -> set[str]:
     """The ids that EnvPool has, the paper's included; empty if it is not installed."""
@@ -50,6 +53,8 @@ class EnvPool:
     def _make(self, seeds: list[int]) -> Any:
         import envpool
 
+        if taken := _OURS & self._kwargs.keys():
+            raise UserError(f"environment {self._id!r} (envpool): env_kwargs: {min(taken)} is set by trpo_gail")
         self._variant = paper.envpool_variant(self._id)  # writes the model's file again if it is gone
         try:
             return envpool.make(

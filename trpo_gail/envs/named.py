@@ -8,6 +8,7 @@ from importlib import import_module
 from typing import Any, NamedTuple
 
 import gymnasium
+import numpy as np
 
 from trpo_gail.errors import UserError
 
@@ -23,6 +24,8 @@ def maker(env_id: str) -> Callable[..., Any] | None:
         return None
     if module.endswith(".py"):
         raise UserError(f"environment {env_id!r}: {module} given, {module[:-3]}:{name} expected, without .py")
+    if not all(part.isidentifier() for part in module.split(".")):
+        raise UserError(f"environment {env_id!r}: {module!r} is no module's name, such as package.module; {SEARCHED}")
     try:
         found = getattr(import_module(module), name, None)
     except ModuleNotFoundError as error:
@@ -73,7 +76,7 @@ def of_maker(make: Any, made: gymnasium.Env) -> Reference:
 
 def of_env(env: gymnasium.Env) -> Reference:
     """Of an object: its id, behind the module that registers it, if gymnasium makes it again by that."""
-    spec = getattr(env, "spec", None)
+    spec = spec_of(env)
     if spec is None:
         kind = type(env.unwrapped).__name__
         return Reference(kind, kind, f"{kind} is not registered")
@@ -84,9 +87,30 @@ def of_env(env: gymnasium.Env) -> Reference:
     name = spec.id if module.partition(".")[0] in _KNOWN else f"{module}:{spec.id}"
     if spec.additional_wrappers:
         return Reference(spec.id, spec.id, f"{spec.id} is wrapped in {spec.additional_wrappers[-1].name}")
-    if (_arguments(spec), spec.max_episode_steps) != (_arguments(known), known.max_episode_steps):
+    alike = spec.max_episode_steps == known.max_episode_steps and _equal(_arguments(spec), _arguments(known))
+    if not alike:
         return Reference(spec.id, spec.id, f"{spec.id} has other arguments than it is registered with")
     return Reference(name, spec.id)
+
+
+def spec_of(env: gymnasium.Env) -> Any:
+    """What gymnasium registers of an environment; None if nothing is registered, whatever else is called `spec`."""
+    own = isinstance(getattr(env.unwrapped, "spec", None), gymnasium.envs.registration.EnvSpec)
+    return env.spec if own else None
+
+
+def _equal(one: Any, other: Any) -> bool:
+    """Whether arguments are equal, which may be arrays or hold some."""
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(_equal(one[key], other[key]) for key in one)
+    if isinstance(one, (list, tuple)) and isinstance(other, (list, tuple)):
+        return len(one) == len(other) and all(map(_equal, one, other))
+    if isinstance(one, np.ndarray) or isinstance(other, np.ndarray):
+        return np.array_equal(one, other)
+    try:
+        return bool(one is other or one == other)
+    except Exception:  # of any class
+        return False
 
 
 def _arguments(spec: Any) -> dict[str, Any]:

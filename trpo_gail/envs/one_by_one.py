@@ -8,24 +8,31 @@ environment's failure with a traceback.
 from __future__ import annotations
 
 import copy
+import traceback
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import gymnasium
 import numpy as np
+from gymnasium.spaces import Space
 from gymnasium.wrappers import TimeLimit
 
 from trpo_gail.envs import named
 from trpo_gail.envs.failures import RAISED, called, described
-from trpo_gail.errors import RunError, UserError
-from trpo_gail.spaces import layout
-from trpo_gail.spaces.layout import Layout, at
+from trpo_gail.errors import RunError, UserError, shortened
+from trpo_gail.spaces import actions, layout
+from trpo_gail.spaces.known import known
+from trpo_gail.spaces.layout import Layout, Part, at
 from trpo_gail.success import said, said_by_each
 from trpo_gail.system.terminal import warn
 
 # An episode without a limit is cut after this many steps; the longest common limit, Atari's, is 27,000.
 BOUND = 30_000
+
+_ANSWER = "(observation, reward, terminated, truncated, info)"  # to a step
+_GYMNASIUM = str(Path(gymnasium.__file__).parent)
 
 LIMIT = "max_episode_steps"  # gymnasium's and EnvPool's name for it
 
@@ -51,19 +58,23 @@ class OneByOne:
         except BaseException:
             self.close()
             raise
-        first = self._envs[0]
-        self.observation_space, self.action_space = first.observation_space, first.action_space
-        for name in ("observation_space", "action_space"):
-            spaces = [getattr(env, name) for env in self._envs]
-            other = next((space for space in spaces if space != spaces[0] and space is not spaces[0]), None)
-            if other and repr(other) != repr(spaces[0]):  # NaN bounds are unequal to themselves
-                raise UserError(f"environment {env_id!r}: its instances differ in {name}: {spaces[0]} and {other}")
-        self.observation_space = layout.known(self.observation_space)
-        layout.check(self.observation_space, f"environment {env_id!r}")
+        self.observation_space, self.action_space = self._spaces()
         self._layout = Layout.of(self.observation_space)
+        self._bits = self._layout.is_plain and self._layout.parts[0].kind == "onehot"  # rows of a MultiBinary
         self._ended = np.zeros(num_envs, bool)  # the next step resets these
         self._resting = np.zeros(num_envs, bool)
         self.successes: np.ndarray | None = None
+
+    def _spaces(self) -> tuple[Space, Space]:
+        """Of all instances, which must have the same."""
+        found = [spaces_of(env, self._id) for env in self._envs]
+        first = found[0]
+        for which, name in enumerate(("observation_space", "action_space")):
+            own = first[which]
+            if (other := next((spaces[which] for spaces in found if spaces[which] != own), None)) is not None:
+                both = f"{shortened(str(own), 80)} and {shortened(str(other), 80)}"
+                raise UserError(f"environment {self._id!r}: its instances differ in {name}: {both}")
+        return first
 
     def _make(
         self, number: int, kwargs: Mapping[str, Any], max_episode_steps: int | None
@@ -90,7 +101,8 @@ class OneByOne:
         observations, rewards = self._empty(), np.zeros(self.num_envs)
         terminated, truncated = np.zeros(self.num_envs, bool), np.zeros(self.num_envs, bool)
         self.successes = None
-        if actions.dtype.kind == "f":  # as the environment has them: its space holds no others
+        floats = actions.dtype.kind == "f"
+        if floats:  # as the environment has them: its space holds no others
             actions = actions.astype(self.action_space.dtype, copy=False)
         for i in range(self.num_envs):
             if self._resting[i]:
@@ -99,7 +111,8 @@ class OneByOne:
                 self._reset(i, observations)
             else:
                 # A copy: an environment may change its action in place, but it must not change the policy's sample.
-                rewards[i], terminated[i], truncated[i] = self._step(i, actions[i].copy(), observations)
+                action = np.array(actions[i]) if floats else actions[i].copy()  # of a Box an array in any case
+                rewards[i], terminated[i], truncated[i] = self._step(i, action, observations)
         self._ended = terminated | truncated
         return observations, rewards, terminated, truncated
 
@@ -140,10 +153,10 @@ class OneByOne:
         try:  # not by `called`, which would slow environments as fast as CartPole
             answer: Any = self._envs[i].step(action)
         except RAISED as error:
-            raise RunError(f"{self._name(i)}: step: {described(error)}") from error
+            why = f"expected {_ANSWER}, found another number of values" if _unpacked(error) else described(error)
+            raise RunError(f"{self._name(i)}: step: {why}") from error
         if type(answer) is not tuple or len(answer) != 5:
-            expected = "(observation, reward, terminated, truncated, info)"
-            raise RunError(f"{self._name(i)}: step: expected {expected}, found {_shape_of(answer)}")
+            raise RunError(f"{self._name(i)}: step: expected {_ANSWER}, found {_shape_of(answer)}")
         observation, reward, terminated, truncated, info = answer
         self._keep(i, "step", observation, into[i])
         if type(reward) is not float:
@@ -164,6 +177,8 @@ class OneByOne:
         """Check an observation against the observation space, and write it into its row."""
         if self._layout.is_plain:
             self._keep_numbers(i, when, observation, row)
+            if self._bits:
+                self._encoded(i, f"{when}: observation", self._layout.parts[0], row)
             return
         for part in self._layout.parts:
             what = f"{when}: observation" + (f" {part.name!r}" if part.name else "")
@@ -173,10 +188,14 @@ class OneByOne:
                 raise RunError(f"{self._name(i)}: {what}: missing, found {_shape_of(observation)}") from error
             own = np.empty(part.shape, part.dtype)
             self._keep_numbers(i, when, value, own, part.name)
-            try:
-                row[part.columns] = part.encode(own[None])[0]
-            except ValueError as error:
-                raise RunError(f"{self._name(i)}: {what}: {error} of its observation_space") from error
+            row[part.columns] = self._encoded(i, what, part, own)
+
+    def _encoded(self, i: int, what: str, part: Part, value: np.ndarray) -> np.ndarray:
+        """The columns of a part's value."""
+        try:
+            return part.encode(value[None])[0]
+        except ValueError as error:
+            raise RunError(f"{self._name(i)}: {what}: {error} of its observation_space") from error
 
     def _keep_numbers(self, i: int, when: str, observation: Any, row: np.ndarray, part: str = "") -> None:
         """Write numbers into an array of the space's shape and dtype."""
@@ -197,7 +216,7 @@ class OneByOne:
             raise RunError(f"{self._name(i)}: {when}: observation{part and f' {part!r}'}: {said}")
 
     def _number(self, i: int, reward: Any) -> float:
-        if np.ndim(reward) == 0:
+        if np.ndim(reward) == 0 and not isinstance(reward, (str, bytes)):
             try:
                 return float(reward)
             except (TypeError, ValueError):
@@ -249,7 +268,7 @@ def make_one(
     Without a limit, its episodes are cut after BOUND steps, so that they end.
     """
     if make := named.maker(env_id):
-        return limited(make(**copy.deepcopy(dict(kwargs)), **more), env_id, max_episode_steps)
+        return limited(make(**{**copy.deepcopy(dict(kwargs)), **more}), env_id, max_episode_steps)
     if max_episode_steps is not None:
         more[LIMIT] = max_episode_steps
     with warnings.catch_warnings():
@@ -262,6 +281,21 @@ def make_one(
             raise UserError(f"environment {env_id!r}: {described(error)}{hint}") from error
     limit = env.spec.max_episode_steps if env.spec else None
     return (env if limit else TimeLimit(env, BOUND)), limit
+
+
+def spaces_of(env: gymnasium.Env, name: str) -> tuple[Space, Space]:
+    """The spaces of observations and actions, of gymnasium's own classes. Raises UserError for what is no space, and if
+    observations or actions cannot be rows."""
+    who, found = f"environment {name!r}", []
+    for what in ("observation_space", "action_space"):
+        try:
+            space = getattr(env, what, None)
+        except RAISED as error:  # a property's
+            raise UserError(f"{who}: {what}: {described(error)}") from error
+        found.append(known(space, f"{who}: {what}"))
+    layout.check(found[0], who)
+    actions.check(found[1], who)
+    return found[0], found[1]
 
 
 def limited(made: Any, name: str, wanted: int | None) -> tuple[gymnasium.Env, int | None]:
@@ -283,7 +317,16 @@ def _limit(env: gymnasium.Env) -> int | None:
         if isinstance(inner, TimeLimit):
             return inner._max_episode_steps
         inner = inner.env
-    return inner.spec.max_episode_steps if inner.spec is not None else None
+    spec = named.spec_of(inner)
+    return spec.max_episode_steps if spec is not None else None
+
+
+def _unpacked(error: BaseException) -> bool:
+    """Whether a wrapper of gymnasium's asked an environment for five values, and there were others, such as the four of
+    gym."""
+    if not isinstance(error, ValueError) or "values to unpack" not in str(error):
+        return False
+    return traceback.extract_tb(error.__traceback__)[-1].filename.startswith(_GYMNASIUM)
 
 
 def _shape_of(value: Any) -> str:

@@ -17,8 +17,11 @@ from trpo_gail.envs import named
 from trpo_gail.envs.failures import RAISED, described
 from trpo_gail.envs.named import Reference
 from trpo_gail.envs.one_by_one import LIMIT, OneByOne, limited
-from trpo_gail.errors import UserError, shortened
+from trpo_gail.errors import RunError, UserError, shortened
 from trpo_gail.spaces.spec import ActionView
+from trpo_gail.system.terminal import warn
+
+_KINDS = (np.float64, bool, bool)  # of rewards and the two ends
 
 Factory = Callable[[], gymnasium.Env]
 _OURS = ("spec", "num_envs", "restart", "step", "cut", "rest", "viewed", "close")  # what our protocol asks for
@@ -82,19 +85,37 @@ class Lent:
         self._others = env.num_envs - num_envs
 
     def restart(self, seeds: Sequence[int]) -> np.ndarray:
-        first = np.array(self._env.restart([*seeds, *[seeds[-1]] * self._others])[: self.num_envs])
+        first = self._rows("restart", self._env.restart([*seeds, *[seeds[-1]] * self._others]))
         if self._others:
             self.rest(np.zeros(self.num_envs, bool))
         return first
 
     def step(self, actions: np.ndarray) -> tuple[np.ndarray, ...]:
         found = self._env.step(np.concatenate([actions, self.spec.actions.zeros(self._others)]))
-        # Copies, since it may write into the same arrays again.
-        kinds = (None, np.float64, bool, bool)
-        observation, reward, terminated, truncated = (
-            np.array(part[: self.num_envs], kind) for part, kind in zip(found, kinds, strict=True)
+        if not isinstance(found, tuple) or len(found) != 4:
+            many = f"{len(found)} values" if isinstance(found, tuple) else type(found).__name__
+            raise RunError(
+                f"environment {self.spec.id!r}: step: expected (observations, rewards, terminated, truncated), found {many}"
+            )
+        observation = self._rows("step", found[0])
+        reward, terminated, truncated = (
+            self._each(name, part, kind)
+            for name, part, kind in zip(("rewards", "terminated", "truncated"), found[1:], _KINDS, strict=True)
         )
         return observation, reward, terminated, truncated & ~terminated
+
+    def _rows(self, when: str, found: Any) -> np.ndarray:
+        """Observations [N, O] of ours; copies, since it may write into the same arrays again."""
+        return self._held(f"{when}: observations", np.array(found), (self.spec.observation_size,))[: self.num_envs]
+
+    def _each(self, name: str, found: Any, kind: type) -> np.ndarray:
+        return self._held(f"step: {name}", np.array(found, kind), ())[: self.num_envs]
+
+    def _held(self, what: str, found: np.ndarray, row: tuple[int, ...]) -> np.ndarray:
+        expected = (self._env.num_envs, *row)
+        if found.shape != expected:
+            raise RunError(f"environment {self.spec.id!r}: {what}: expected shape {expected}, found {found.shape}")
+        return found
 
     @property
     def successes(self) -> np.ndarray | None:
@@ -165,12 +186,12 @@ def _single(env: Any) -> Factories:
 def _vector(env: Any) -> Source:
     """Of gymnasium's vector environments what makes the single ones: they run one after the other on each rank."""
     if factories := getattr(env, "env_fns", None):
-        return Factories(named.of_maker(factories[0], factories[0]()), list(factories), env.num_envs)
+        return Factories(named.of_maker(factories[0], _tried(factories[0])), list(factories), env.num_envs)
     if env.spec is not None:
         env_id, kwargs = env.spec.id, {k: v for k, v in env.spec.kwargs.items() if k not in (*_VECTOR, LIMIT)}
         more = {LIMIT: env.spec.max_episode_steps} if env.spec.max_episode_steps else {}
         made = lambda: gymnasium.make(env_id, **more, **kwargs)  # noqa: E731
-        return Factories(named.of_env(made()), [made], env.num_envs)
+        return Factories(named.of_env(_tried(made)), [made], env.num_envs)
     raise UserError(
         f"env: {type(env).__name__} does not say what its single environments are made by (env_fns or spec): expected a "
         "function that makes one"
@@ -178,11 +199,19 @@ def _vector(env: Any) -> Source:
 
 
 def _factory(make: Callable[..., Any]) -> Factories:
+    return Factories(named.of_maker(make, _tried(make)), [make])
+
+
+def _tried(make: Callable[..., Any]) -> gymnasium.Env:
+    """What a function makes; it is closed again. Raises UserError."""
     try:
         found = make()
     except RAISED as error:
         raise UserError(f"env: the function raised {described(error)}") from error
     if not isinstance(found, gymnasium.Env):
         raise UserError(f"env: the function made {type(found).__name__}, expected a gymnasium.Env")
-    found.close()
-    return Factories(named.of_maker(make, found), [make])
+    try:
+        found.close()
+    except RAISED as error:
+        warn(f"env: close: {described(error)}")
+    return found

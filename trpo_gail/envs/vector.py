@@ -27,6 +27,7 @@ from trpo_gail.spaces import actions, layout
 from trpo_gail.spaces.layout import Layout
 from trpo_gail.spaces.spec import ActionView, EnvSpec
 from trpo_gail.spaces.units import ActionScaling
+from trpo_gail.system import torch_settings
 
 Backend = Literal["auto", "envpool", "gymnasium"]
 
@@ -93,8 +94,11 @@ def make(
         raise UserError(f"env_kwargs: {kwargs} given, but the environment is given as an object")
     if max_episode_steps is not None and kwargs.get(LIMIT, max_episode_steps) != max_episode_steps:
         raise UserError(f"--{LIMIT}: {max_episode_steps} given, but --env_kwargs has {kwargs[LIMIT]}")
+    limit = kwargs.get(LIMIT, max_episode_steps)
+    if limit is not None and (isinstance(limit, bool) or not isinstance(limit, (int, np.integer)) or limit < 1):
+        raise UserError(f"environment {env_id!r}: {LIMIT}: expected a whole number of at least 1, found {limit!r}")
     resolved = resolve_backend(env_id, backend if source is None else "gymnasium")
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), torch_settings.kept():
         warnings.simplefilter("ignore")  # v4 ids are the faithful ones: gymnasium's advice to leave them is no news
         if source is not None:
             made = source.make(num_envs, max_episode_steps)
@@ -238,6 +242,7 @@ def cautions(spec: EnvSpec) -> list[str]:
     return found
 
 
+@torch_settings.kept()
 def try_out(env: VectorEnv, early_reset: bool) -> None:
     """One step from a reset, so that an environment that breaks the interface is reported before anything else happens.
 

@@ -108,6 +108,11 @@ def _has_texts(values: Sequence[Any]) -> bool:
     return bool(kinds & {list, tuple}) and any(_has_texts(v) for v in values if isinstance(v, (list, tuple)))
 
 
+def no_name(part: str) -> bool:
+    """Whether a file cannot hold a part of observations by this name: to HDF5, it is a path."""
+    return part in ("", ".", "..") or "/" in part
+
+
 def _columns_of(steps: Sequence[Any], where: str) -> dict[str, list[Any]]:
     """A list for each part, of a mapping for each step."""
     names = list(steps[0])
@@ -120,7 +125,7 @@ def _columns_of(steps: Sequence[Any], where: str) -> dict[str, list[Any]]:
 
 def _records(values: Mapping[Any, Any], where: str) -> np.ndarray:
     found = {str(name): array(part, f"{where}, part '{name}'") for name, part in values.items()}
-    if not found or "" in found or any("/" in name for name in found):
+    if not found or any(map(no_name, found)):
         raise UserError(f"{where}: expected parts with names without '/', found {listed(found) or 'no part'}")
     for name, part in found.items():
         if not part.ndim:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from trpo_gail.errors import UserError, listed
-from trpo_gail.experts import facts, structured
+from trpo_gail.experts import arrays, facts, structured
 from trpo_gail.experts.data import Demonstrations
 from trpo_gail.experts.facts import Ends
 from trpo_gail.experts.numbers import FLAGS, INTEGERS
@@ -55,6 +55,15 @@ def _by_length(data: Demonstrations, spec: EnvSpec) -> np.ndarray | None:
     whole = (endings != facts.PART) | (lengths >= limit)  # the length of a part says nothing
     endings[whole] = facts.judged(lengths[whole], limit)
     return endings if whole.any() else None
+
+
+def check_names(spec: EnvSpec) -> None:
+    """Raise UserError if no file can hold the parts of the environment's observations by their names."""
+    for part in spec.observations.parts:
+        if wrong := [str(key) for key in part.path if arrays.no_name(str(key))]:
+            raise UserError(
+                f"environment {spec.id!r}: observations {part.name!r}: no file can hold a part by the name {wrong[0]!r}"
+            )
 
 
 # --- Observations -------------------------------------------------------------------------------------------------

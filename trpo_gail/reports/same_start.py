@@ -18,6 +18,7 @@ from trpo_gail.runs.evaluate import load_in_env
 from trpo_gail.sampling.rollout import Actor, Episodes, Noise, Rollout, collect_episodes, no_noise
 from trpo_gail.seeding import RECORD_RESET, reset_seeds
 from trpo_gail.success import Rule, rule_of
+from trpo_gail.system import working_folder
 
 MOST = 4  # pairs
 LOOK = 16  # episodes whose starts are tried: some may have been left out of the file
@@ -44,6 +45,7 @@ class Pair:
     learner: Side
 
 
+@working_folder.kept()
 def pairs(run: RunData) -> list[Pair]:
     """The first episodes of the run's demonstrations beside those of its policy from the same starts.
 

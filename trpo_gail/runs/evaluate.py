@@ -42,6 +42,7 @@ from trpo_gail.spaces import alike, given
 from trpo_gail.spaces.actions import Actions
 from trpo_gail.spaces.spec import EnvSpec
 from trpo_gail.success import rule_of
+from trpo_gail.system import torch_settings, working_folder
 from trpo_gail.system.memory import give_back
 from trpo_gail.system.terminal import warn
 
@@ -76,6 +77,8 @@ class Evaluator:
             parts += share
         return Episodes.together(parts)
 
+    @working_folder.kept()
+    @torch_settings.kept()
     def rollouts(
         self, actor: Actor, episodes: int, stream: int, *, stochastic: bool = False
     ) -> list[tuple[Rollout, Episodes]]:
@@ -191,6 +194,7 @@ class LoadedPolicy(Acting):
         self.description = f"{path.parent.parent.name}/{path.name}"  # of what a recording keeps: no path of a machine
         self.checksum = hashlib.sha256(path.read_bytes()).hexdigest()
 
+    @working_folder.kept()
     def in_env(self, env: str) -> LoadedPolicy:
         """The same for another environment of the same spaces. Raises UserError."""
         config = dataclasses.replace(self.config, env=env, env_kwargs="{}", backend="auto")

@@ -12,8 +12,9 @@ from typing import Any
 
 import gymnasium
 import numpy as np
-from gymnasium.spaces import Box, Discrete
+from gymnasium.spaces import Box, Discrete, Space
 
+from trpo_gail.envs.one_by_one import make_one, spaces_of
 from trpo_gail.errors import UserError, listed, shortened
 from trpo_gail.experts import structured, trajectories
 from trpo_gail.experts.check import checked
@@ -21,7 +22,7 @@ from trpo_gail.experts.data import Demonstrations
 from trpo_gail.experts.facts import Provenance
 from trpo_gail.experts.save import save
 from trpo_gail.seeding import RECORD_RESET, reset_seeds
-from trpo_gail.spaces import actions, layout
+from trpo_gail.spaces import actions
 from trpo_gail.spaces.as_json import space_to_json
 
 _MOST = 100_000  # episodes that are tried
@@ -60,13 +61,12 @@ def play(
             from gymnasium.utils import play as playing
     except gymnasium.error.DependencyNotInstalled as error:
         raise UserError("--policy human needs pygame: pip install pygame") from error
-    env = _made(env_id, dict(env_kwargs or {}), max_episode_steps)
+    env, (observation_space, action_space) = _made(env_id, dict(env_kwargs or {}), max_episode_steps)
     try:
         table, idle = _keys(env, keys)
         log = _Log(episodes, min_return)
         seeded = _Seeded(env, reset_seeds(seed, RECORD_RESET, 0, range(_MOST)))
         _run(playing, seeded, log, table, idle, fps)
-        spaces = space_to_json(layout.known(env.observation_space)), space_to_json(env.action_space)
     finally:
         env.close()
     if not log.done:
@@ -81,8 +81,8 @@ def play(
         policy="a person",
         seed=seed,
         action_view="raw",
-        observation_space=spaces[0],
-        action_space=spaces[1],
+        observation_space=space_to_json(observation_space),
+        action_space=space_to_json(action_space),
     )
     held = trajectories.joined([one.values() for one in log.done], out, known=vars(origin))
     assert held.final_observations is not None
@@ -178,16 +178,19 @@ def _run(playing: Any, env: gymnasium.Env, log: _Log, table: dict[Any, Any], idl
         playing.pygame.quit()
 
 
-def _made(env_id: str, kwargs: dict[str, Any], max_episode_steps: int | None) -> gymnasium.Env:
+def _made(
+    env_id: str, kwargs: dict[str, Any], max_episode_steps: int | None
+) -> tuple[gymnasium.Env, tuple[Space, Space]]:
+    """The environment, and its spaces of observations and actions. Raises UserError if it draws no pictures."""
     os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            env: gymnasium.Env = gymnasium.make(
-                env_id, render_mode="rgb_array", max_episode_steps=max_episode_steps, disable_env_checker=True, **kwargs
-            )
+            env = make_one(env_id, kwargs, max_episode_steps, render_mode="rgb_array")[0]
             env.reset(seed=0)
-            picture = env.render()
+            picture: Any = env.render()
+    except UserError:
+        raise
     except Exception as error:
         said = shortened(f"{type(error).__name__}: {error}", 150)
         raise UserError(
@@ -196,9 +199,14 @@ def _made(env_id: str, kwargs: dict[str, Any], max_episode_steps: int | None) ->
     if not isinstance(picture, np.ndarray):
         env.close()
         raise UserError(f"environment {env_id!r}: render: expected a picture, found {type(picture).__name__}")
-    layout.check(layout.known(env.observation_space), f"environment {env_id!r}")
-    actions.check(env.action_space, f"environment {env_id!r}")
-    return env
+    try:
+        if env.render_mode != "rgb_array":  # gymnasium's player asks for it
+            said = f"render_mode: expected 'rgb_array', its argument, as an attribute, found {env.render_mode!r:.40}"
+            raise UserError(f"environment {env_id!r}: {said}")
+        return env, spaces_of(env, env_id)
+    except UserError:
+        env.close()
+        raise
 
 
 # --- Keys ---------------------------------------------------------------------------------------------------------

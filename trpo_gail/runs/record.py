@@ -21,6 +21,7 @@ from trpo_gail.experts.data import Demonstrations
 from trpo_gail.experts.facts import Provenance
 from trpo_gail.experts.policies import greedy
 from trpo_gail.experts.policies.noisy import Noisy
+from trpo_gail.experts.rows import check_names
 from trpo_gail.experts.save import save
 from trpo_gail.experts.subsampling import paper_offsets, paper_rows
 from trpo_gail.runs.experts import load_actor
@@ -29,12 +30,13 @@ from trpo_gail.seeding import RECORD_NOISE, RECORD_RESET, reset_seeds
 from trpo_gail.spaces.as_json import space_to_json
 from trpo_gail.spaces.layout import Layout
 from trpo_gail.spaces.spec import ActionView, EnvSpec
-from trpo_gail.system import whole_file
+from trpo_gail.system import whole_file, working_folder
 
 NUM_ENVS = 50
 MOST_TRIES = 100  # for one episode of `min_return`, before giving up
 
 
+@working_folder.kept()
 def record(
     env_id: str,
     policy_path: str | Path,
@@ -85,6 +87,7 @@ def record(
         if fitted := getattr(actor, "for_env", None):
             actor = fitted(env.spec)
         _check_fit(actor, env.spec, policy_path)
+        check_names(env.spec)
         for warning in cautions(env.spec):
             warn(warning)
         if other := _other_task(actor, env_id, dict(env_kwargs or {}), policy_path):
@@ -129,6 +132,7 @@ def episodes_of(
     """Whole episodes of an actor in environments that take its actions as they are: as `record`, and nothing is written.
     `policy` describes it. Raises UserError, and RunError for what the environment does."""
     spec, dtype = env.spec, "float32"
+    check_names(spec)
     runs = _run(env, actor, episodes, seed, deterministic, 1, dtype, None, getattr(actor, "begin", _nothing))
     origin = Provenance(
         env_id=spec.id,
@@ -299,13 +303,18 @@ def _observed(rows: np.ndarray, layout: Layout, dtype: str) -> np.ndarray:
     """Rows [N, O] in the environment's own structure; floats as `dtype`, pixels and labels as they are."""
     if layout.is_plain:
         return rows.astype(dtype)
-    return structured.with_floats(arrays.array(layout.unflatten(rows), "observations"), dtype)
+    return _as_columns(structured.with_floats(arrays.array(layout.named(rows), "observations"), dtype))
 
 
 def _acted(rows: np.ndarray, spec: EnvSpec, dtype: str) -> np.ndarray:
     """Rows of actions in the environment's own shape and labels."""
     actions = spec.executed.outward(rows)
-    return actions.astype(np.int64 if spec.executed.whole else dtype)
+    return _as_columns(actions.astype(np.int64 if spec.executed.whole else dtype))
+
+
+def _as_columns(values: np.ndarray) -> np.ndarray:
+    """[N, 1] of floats [N], those of a Box without dimensions, as files have them."""
+    return values[:, None] if values.ndim == 1 and values.dtype.kind == "f" else values
 
 
 def _demonstrations(

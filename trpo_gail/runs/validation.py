@@ -24,12 +24,14 @@ from trpo_gail.parallel import Workers
 from trpo_gail.runs.evaluate import RANDOM, Evaluator
 from trpo_gail.seeding import EVAL_RESET, reset_seeds
 from trpo_gail.spaces.spec import EnvSpec
+from trpo_gail.system import working_folder
 
 EPISODES = 20  # of random actions
 RESETS = 50
 HALF = 0.5
 
 
+@working_folder.kept()
 def against(held: Demonstrations, env_id: str, kwargs: Mapping[str, Any]) -> list[Finding]:
     """Findings of the file beside the environment. Raises UserError for an environment that cannot be made."""
     config = Config(env_id, env_kwargs=json.dumps(dict(kwargs)))

@@ -17,7 +17,7 @@ from trpo_gail.envs.one_by_one import make_one
 from trpo_gail.errors import UserError, absent, shortened
 from trpo_gail.runs.evaluate import FINAL, LoadedPolicy, load_in_env
 from trpo_gail.seeding import EVAL_RESET, reset_seeds
-from trpo_gail.system import whole_file
+from trpo_gail.system import whole_file, working_folder
 
 MOST_FPS = 30  # frames are left out until there are no more in a second of the environment's time
 ENDINGS = (".mp4", ".gif")
@@ -40,6 +40,7 @@ def check_video(path: Path) -> None:
         raise UserError(f"--video {path}: {absent(str(error.name), package)}") from error
 
 
+@working_folder.kept()
 def record_video(run: str | Path, path: Path, which: str, seed: int, env_id: str | None = None) -> dict[str, Any]:
     """Film one deterministic episode, in the time in which the environment's happens; its return and length.
 
@@ -50,7 +51,7 @@ def record_video(run: str | Path, path: Path, which: str, seed: int, env_id: str
     policy = load_in_env(run, which, env_id)
     _without_display()
     env = _make(policy)
-    fps = float(env.metadata.get("render_fps") or MOST_FPS)
+    fps = _speed(env, policy.env_id)
     stride = int(np.ceil(fps / MOST_FPS))
     episode = _Episode(env, policy, reset_seeds(seed, EVAL_RESET, FINAL, range(1))[0], stride)
     write = _write_gif if path.suffix.lower() == ".gif" else _write_mp4
@@ -62,6 +63,14 @@ def record_video(run: str | Path, path: Path, which: str, seed: int, env_id: str
     finally:
         env.close()
     return {"video": str(path), "video_return": episode.total, "video_length": episode.length}
+
+
+def _speed(env: gymnasium.Env, env_id: str) -> float:
+    """Steps in a second of the environment's time, as it says. Raises UserError for what is no speed."""
+    said = (env.metadata or {}).get("render_fps") or MOST_FPS
+    if isinstance(said, (int, float)) and 0 < said < 1e6:
+        return float(said)
+    raise UserError(f"--video: environment {env_id!r}: render_fps: expected a number above 0, found {said!r:.40}")
 
 
 def _without_display() -> None:
@@ -103,6 +112,7 @@ class _Episode:
     def __init__(self, env: gymnasium.Env, policy: LoadedPolicy, seed: int, stride: int) -> None:
         self._env, self._policy, self._seed, self._stride = env, policy, seed, stride
         self.total, self.length = 0.0, 0
+        self._shape: tuple[int, ...] | None = None
 
     def __iter__(self) -> Iterator[np.ndarray]:
         who = f"environment {self._policy.env_id!r}"
@@ -119,8 +129,15 @@ class _Episode:
     def _frame(self) -> np.ndarray:
         with _drawing(self._policy.env_id):
             frame: Any = self._env.render()
+        who = f"--video: environment {self._policy.env_id!r}"
         if not isinstance(frame, np.ndarray):
-            raise UserError(f"--video: environment {self._policy.env_id!r} draws no pictures (rgb_array)")
+            raise UserError(f"{who} draws no pictures (rgb_array)")
+        if frame.dtype != np.uint8 or frame.ndim != 3 or frame.shape[2] != 3 or not frame.size:
+            found = f"{frame.dtype} {list(frame.shape)}"
+            raise UserError(f"{who}: render: expected pictures uint8 [height, width, 3], found {found}")
+        if self._shape not in (None, frame.shape):
+            raise UserError(f"{who}: render: expected pictures of one size, found {self._shape} and {frame.shape}")
+        self._shape = frame.shape
         return frame
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Literal
@@ -21,9 +21,12 @@ from trpo_gail.errors import UserError
 Kind = Literal["vector", "image", "onehot"]
 Path = tuple[str | int, ...]  # of keys and indices, from the outermost space
 
-MOST_LETTERS = 1024  # of a text whose space does not say
 DIM = 31  # of 255: the brightest pixel of what is hardly a picture
 MOST_ROWS = 1000  # that are looked at for it
+
+
+class Place(int):
+    """A part's place in a tuple. An integer may be a dictionary's key, too."""
 
 
 @dataclass(frozen=True)
@@ -49,9 +52,11 @@ class Part:
         return self.columns.stop - self.columns.start
 
     def encode(self, values: np.ndarray) -> np.ndarray:
-        """Columns [N, size] of the environment's values [N, *shape]. Raises ValueError for a label out of range."""
+        """Columns [N, size] of the environment's values [N, *shape]. Raises ValueError for what is no label, and no bit."""
         flat = values.reshape(len(values), -1)
         if not self.labels:
+            if self.kind == "onehot" and (wrong := (flat != 0) & (flat != 1)).any():
+                raise ValueError(f"{flat[wrong][0]} is no bit")
             return flat
         codes = flat.astype(np.int64) - self.starts
         if (wrong := (codes < 0) | (codes >= self.labels) | (codes + self.starts != flat)).any():
@@ -181,18 +186,15 @@ class Layout:
 
     def unflatten(self, rows: np.ndarray) -> Any:
         """The inverse of `flatten`: arrays [N, *shape], in the environment's own dictionaries and tuples."""
-        found = {part.path: part.decode(rows[:, part.columns]) for part in self.parts}
-        return _nest(found)
+        return _nest({part.path: part.decode(rows[:, part.columns]) for part in self.parts}, len(rows))
 
-
-def known(space: Space) -> Space:
-    """The space, with gymnasium's Text for texts of a class that a library brings along, as MiniGrid's missions are."""
-    if isinstance(space, Dict):
-        return Dict({key: known(inner) for key, inner in space.spaces.items()})
-    if isinstance(space, Tuple):
-        return Tuple([known(inner) for inner in space.spaces])
-    words = type(space) not in _PROBLEMS and space.dtype is not None and space.dtype.kind == "U"
-    return Text(MOST_LETTERS) if words and not isinstance(space, Text) else space
+    def named(self, rows: np.ndarray) -> Any:
+        """As `unflatten`, but tuples are dictionaries, too: places are names, and keep the gaps of texts that are left
+        out."""
+        found: dict[Path, np.ndarray] = {
+            tuple(map(str, part.path)): part.decode(rows[:, part.columns]) for part in self.parts
+        }
+        return _nest(found, len(rows))
 
 
 def leaves(space: Space) -> Iterator[tuple[Path, Space]]:
@@ -214,7 +216,7 @@ def _leaves(space: Space, path: Path = ()) -> Iterator[tuple[Path, Space]]:
             yield from _leaves(inner, (*path, key))
     elif isinstance(space, Tuple):
         for place, inner in enumerate(space.spaces):
-            yield from _leaves(inner, (*path, place))
+            yield from _leaves(inner, (*path, Place(place)))
     else:
         yield path, space
 
@@ -226,12 +228,15 @@ def at(batch: Any, path: Path) -> Any:
     return batch
 
 
-def _nest(found: Mapping[Path, np.ndarray]) -> Any:
+def _nest(found: Mapping[Path, np.ndarray], rows: int) -> Any:
+    """Dictionaries and tuples of what is at these paths. A text of a tuple, which is left out, is an empty text."""
     if () in found:
         return found[()]
     keys = dict.fromkeys(path[0] for path in found)
-    inner = {key: _nest({path[1:]: v for path, v in found.items() if path[0] == key}) for key in keys}
-    return tuple(inner.values()) if all(isinstance(key, int) for key in keys) else inner
+    inner = {key: _nest({path[1:]: v for path, v in found.items() if path[0] == key}, rows) for key in keys}
+    if not all(isinstance(key, Place) for key in keys):
+        return inner
+    return tuple(inner[place] if place in inner else np.full(rows, "") for place in range(int(max(keys)) + 1))
 
 
 def _part(path: Path, leaf: Space, column: int, images: Collection[str], numbers: Collection[str]) -> Part:
@@ -280,22 +285,17 @@ def _dtype(parts: Collection[Part]) -> np.dtype:
     return np.dtype(np.float64 if wide else np.float32)
 
 
-_PROBLEMS: dict[type[Space], Callable[[Any], str | None]] = {
-    Box: lambda leaf: "a Box without numbers" if math.prod(leaf.shape) == 0 else None,
-    Discrete: lambda leaf: None,
-    MultiDiscrete: lambda leaf: None,
-    MultiBinary: lambda leaf: None,
-}
-
-
 def check(space: Space, where: str) -> None:
-    """Raise UserError, beginning with `where`, for a space whose observations cannot be rows."""
+    """Raise UserError, beginning with `where`, for a space (`known`) whose observations cannot be rows."""
     found = list(leaves(space))
     if not found:
         raise UserError(f"{where}: observations: an empty space, {space}")
     for path, leaf in found:
-        problem = _PROBLEMS.get(type(leaf))
-        said = problem(leaf) if problem else f"{leaf} cannot be numbers of a fixed shape"
+        said = None
+        if not isinstance(leaf, (Box, Discrete, MultiDiscrete, MultiBinary)):
+            said = f"{leaf} cannot be numbers of a fixed shape"
+        elif math.prod(leaf.shape or ()) == 0:
+            said = f"a {type(leaf).__name__} without numbers"
         if said:
             name = f" {'.'.join(map(str, path))!r}" if path else ""
             raise UserError(f"{where}: observations{name}: {said}")

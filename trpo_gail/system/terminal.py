@@ -216,3 +216,27 @@ def guarded(main: Callable[P, int]) -> Callable[P, int]:
 def warn(text: str) -> None:
     """Print a warning on stderr, in one line. Only rank 0, or a process that is alone, may call it."""
     print(shortened(f"warning: {text}"), file=sys.stderr, flush=True)
+
+
+@contextlib.contextmanager
+def kept_for_json(asked: bool) -> Iterator[None]:
+    """Send to stderr what an environment or a library prints meanwhile, in Python or in C, so that stdout holds one JSON
+    value alone; if it is not `asked`, do nothing."""
+    if not asked:
+        yield
+        return
+    import ctypes
+
+    held = ctypes.CDLL(None)  # C's own stdout holds lines back
+    sys.stdout.flush()
+    held.fflush(None)
+    own = os.dup(1)
+    os.dup2(2, 1)
+    try:
+        with contextlib.redirect_stdout(sys.stderr):
+            yield
+    finally:
+        held.fflush(None)
+        sys.stderr.flush()
+        os.dup2(own, 1)
+        os.close(own)

@@ -72,7 +72,9 @@ def _one(batch: Any, i: int) -> Any:
     """One observation of a batch in nested dictionaries and tuples."""
     if isinstance(batch, dict):
         return {key: _one(inner, i) for key, inner in batch.items()}
-    return tuple(_one(inner, i) for inner in batch) if isinstance(batch, tuple) else batch[i]
+    if isinstance(batch, tuple):
+        return tuple(_one(inner, i) for inner in batch)
+    return np.asarray(batch[i]) if isinstance(batch[i], np.floating) else batch[i]  # of a Box without dimensions
 
 
 def is_named(text: str) -> bool:
