@@ -4,12 +4,12 @@
     python scripts/memory_slope.py --out memory.csv --minutes 3 --skip 1 --env CartPole-v1
     python scripts/memory_slope.py --out memory.csv --table                           the slopes so far, as Markdown
 
-Every ten seconds, OUT gets a line per rank, the mean of ten samples: its resident memory (RSS), and the part of it that
-is its own (anonymous: heaps and stacks). Within an iteration a rank's memory rises and falls by some ten MB, so one
-sample alone says little. The slope is that of a straight line through the sum of all ranks' RSS, from the end of the
-first ten minutes on (--skip). The slope of the anonymous part says what the rest is: pages of files, which the kernel
-takes away when they are not used and brings back when they are. The settings are those of users: evaluations,
-checkpoints and events are written.
+Every ten seconds, OUT gets a line per rank: the lowest and the mean of its resident memory (RSS) in a hundred samples.
+Within an iteration a rank's memory rises and falls by some thirty MB, since freed pages are given back. What it falls to
+is what it keeps, and a leak raises that. The mean also depends on how long each phase of an iteration lasts, which
+changes with whatever else runs on the machine. The slope is that of a straight line through the sum of all ranks' lowest
+RSS, from the end of the first ten minutes on (--skip); that of the mean stands beside it. The settings are those of users:
+evaluations, checkpoints and events are written.
 
 A task that OUT holds already for its whole time is not run again. Linux only. Exit code 1 if a slope reaches --most, or
 a run fails.
@@ -37,9 +37,9 @@ sys.path.insert(0, str(ROOT))
 
 from trpo_gail.system.launcher import LAUNCHERS  # noqa: E402
 
-COLUMNS = ("env", "seconds", "rank", "rss_mb", "anon_mb")
-SAMPLE_S = 1.0  # seconds between two samples
-SAMPLES = 10  # of a line
+COLUMNS = ("env", "seconds", "rank", "lowest_mb", "mean_mb")
+SAMPLE_S = 0.1  # seconds between two samples
+SAMPLES = 100  # of a line
 EVERY_S = SAMPLE_S * SAMPLES
 START_S = 300.0  # for the ranks to begin, on a busy machine
 END_S = 300.0  # for an iteration and a checkpoint
@@ -63,11 +63,12 @@ def ranks(folder: Path) -> dict[int, int]:
     return found
 
 
-def memory(pid: int) -> tuple[float, float]:
-    """RSS and the anonymous part of it, in MB. Raises OSError if the process has ended."""
-    lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()[1:]
-    kib = {line.split(":")[0]: int(line.split()[1]) for line in lines}
-    return kib["Rss"] / 1024, kib["Anonymous"] / 1024
+def memory(pid: int) -> float:
+    """RSS in MB. Raises OSError if the process has ended."""
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("VmRSS:"):
+            return int(line.split()[1]) / 1024
+    raise ProcessLookupError(f"process {pid} has no memory any more")
 
 
 @contextlib.contextmanager
@@ -113,8 +114,10 @@ def sample(env: str, number: int, seconds: float, out: Path) -> str:
                         process.wait(SAMPLE_S)
                 if process.poll() is None and samples:
                     with open(out, "a") as file:
-                        means = enumerate(np.mean(samples, axis=0))
-                        file.writelines(f"{env},{now:.1f},{rank},{rss:.2f},{own:.2f}\n" for rank, (rss, own) in means)
+                        both = zip(np.min(samples, axis=0), np.mean(samples, axis=0), strict=True)
+                        file.writelines(
+                            f"{env},{now:.1f},{rank},{low:.2f},{mean:.2f}\n" for rank, (low, mean) in enumerate(both)
+                        )
             if process.poll() is not None:
                 return f"it ended after {now:.0f} s: {_last_line(folder)}"
             process.send_signal(signal.SIGUSR1)
@@ -141,11 +144,11 @@ def _last_line(folder: Path) -> str:
 
 
 def read(out: Path) -> dict[str, dict[float, np.ndarray]]:
-    """RSS and its anonymous part of each rank [ranks, 2], by task and seconds."""
+    """The lowest and the mean RSS of each rank [ranks, 2], by task and seconds."""
     found: dict[str, dict[float, list[tuple[float, float]]]] = {}
     with open(out, newline="") as file:
         for row in csv.DictReader(file):
-            both = float(row["rss_mb"]), float(row["anon_mb"])
+            both = float(row["lowest_mb"]), float(row["mean_mb"])
             found.setdefault(row["env"], {}).setdefault(float(row["seconds"]), []).append(both)
     return {env: {time_s: np.array(both) for time_s, both in samples.items()} for env, samples in found.items()}
 
@@ -173,14 +176,14 @@ def slope(seconds: Sequence[float], megabytes: Sequence[float]) -> tuple[float, 
 def table(out: Path, skip: float, most: float) -> tuple[str, bool]:
     """A row per task, as Markdown, and whether all slopes are below `most`, in MB an hour."""
     lines = [
-        "| task | ranks | minutes | skipped | first, MB | last, MB | slope, MB an hour | anonymous |",
+        "| task | ranks | minutes | skipped | first, MB | last, MB | slope, MB an hour | of means |",
         "|---|---|---|---|---|---|---|---|",
     ]
     good = True
     for env, samples in read(out).items():
         kept = {time_s: both.sum(0) for time_s, both in sorted(samples.items()) if time_s >= skip}
         try:
-            (rate, error), own = (slope(list(kept), [both[of] for both in kept.values()]) for of in (0, 1))
+            (rate, error), other = (slope(list(kept), [both[of] for both in kept.values()]) for of in (0, 1))
         except ValueError as reason:
             lines.append(f"| {env} | {reason} after {skip / 60:g} minutes |")
             good = False
@@ -188,7 +191,7 @@ def table(out: Path, skip: float, most: float) -> tuple[str, bool]:
         number, (first, *_, last) = len(next(iter(samples.values()))), kept.values()
         lines.append(
             f"| {env} | {number} | {max(samples) / 60:.0f} | {skip / 60:g} | {first[0]:.1f} | {last[0]:.1f} "
-            f"| {rate:.2f} ± {error:.2f} | {own[0]:.2f} ± {own[1]:.2f} |"
+            f"| {rate:.2f} ± {error:.2f} | {other[0]:.2f} ± {other[1]:.2f} |"
         )
         good &= rate < most
     return "\n".join(lines), good
