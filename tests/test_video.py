@@ -169,3 +169,18 @@ def test_pictures_and_speeds_that_make_no_film_are_named(
     with pytest.raises(UserError, match=f"'Paper/CartPole-v0': {line}"):
         record_video(run, tmp_path / "film.gif", "last", 0)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_film_that_fails_takes_no_evaluation_along(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(*given: Any) -> None:
+        raise UserError("--video film.gif: cannot be written: No space left on device")
+
+    monkeypatch.setattr(video, "record_video", fail)
+    words = ["evaluate", str(run), "--episodes", "1", "--json", "--video", str(tmp_path / "film.gif")]
+    assert main(words) == 2
+    told = capsys.readouterr()
+    assert json.loads(told.out)["episodes"] == 1 and "No space left on device" in told.err
+    assert main([*words[:-1], ""]) == 2
+    assert "--video: an empty text given" in capsys.readouterr().err

@@ -111,6 +111,8 @@ def test_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         (["throughput", "--json", "x", "--png", "x"], "--json, --png: x given for both"),
         (["throughput", "--flags", "--steps 5"], "--steps has no effect here"),
         (["update", "--flags", "--device cuda"], "--device has no effect here"),
+        (["throughput", "--flags", "--eval-every 5"], "--eval_every has no effect here"),
+        (["throughput", "--flags=--no_quiet"], "--quiet has no effect here"),
         (
             ["update", "--widths", "1000000000000"],
             "--batches, --widths, --observations, --actions: 2048, 1000000000000",

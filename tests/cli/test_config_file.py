@@ -178,6 +178,14 @@ def test_yaml_is_read_as_it_looks(write: Write) -> None:
     [
         ("a: [1", "line 1: expected ',' or ']', but got '<stream end>', YAML expected"),
         ("seed: 1\nsteps: 2\nseed: 3", "line 3: 'seed' given twice, YAML expected"),
+        (
+            "seed: 1\nenv_kwargs: {a: !!timestamp 2024-01-01}",
+            "line 2: could not determine a constructor for the tag 'tag",
+        ),
+        ("env_kwargs: {a: !!set {b}}", "line 1: could not determine a constructor for the tag"),
+        ("env_kwargs: &x {a: *x}", "Circular reference detected, YAML expected"),
+        ("critic: {time_input: !!bool yes}", "line 1: 'yes' is no bool, YAML expected"),
+        ("seed: 1\nsteps: !!int abc", "line 2: 'abc' is no int, YAML expected"),
         ("policy:\n  images: []\n  images: []", "line 3: 'images' given twice, YAML expected"),
         ("", "None found, a mapping of flags to values expected"),
         ("just words", "'just words' found, a mapping"),
@@ -185,7 +193,7 @@ def test_yaml_is_read_as_it_looks(write: Write) -> None:
         ("steps: .inf", "field 'steps': a whole number expected, found inf"),
         ("gamma: 2026-01-01", "field 'gamma': a finite number expected, found '2026-01-01'"),
         ("? [1, 2]\n: 3", "unhashable key"),
-        ("discriminator: &a\n  discriminator: *a", "field 'discriminator.discriminator': no flag has this name"),
+        ("discriminator: &a\n  discriminator: *a", "Circular reference detected, YAML expected"),
         ("steps: " + "9" * 5000, "digits"),
         ("[" * 5000, "recursion"),
     ],

@@ -34,9 +34,12 @@ def main(arguments: list[str]) -> int:
     slope = 200.0 * (0.7 if "--max_kl" in arguments else 1.0) + 3 * seed
     late = 0 if seed else 64  # evaluations are not at the same steps in all runs
     points = [(k * every + late, min(slope * k * every / steps, 195.0 + seed)) for k in range(1, steps // every + 1)]
-    rows = [f"{k},{x},{y!r},{time.time() % 1000}" for k, (x, y) in enumerate(points, 1)]
+    rests = "--discriminator.rest_above" in arguments  # but for every fourth iteration
+    more = [f",{int(k % 4 == 0)}" if rests else "" for k in range(len(points))]
+    rows = [f"{k},{x},{y!r},{time.time() % 1000}{more[k - 1]}" for k, (x, y) in enumerate(points, 1)]
     half = len(rows) // 2 if order == "hang" else len(rows)
-    (run / "metrics.csv").write_text("\n".join(["iteration,steps,eval_return_mean,wall_s", *rows[:half]]) + "\n")
+    head = "iteration,steps,eval_return_mean,wall_s" + ",d_updates" * rests
+    (run / "metrics.csv").write_text("\n".join([head, *rows[:half]]) + "\n")
     final = {
         "iterations": len(rows), "steps": points[-1][0], "wall_s": time.time() % 1000, "eval_s": 0.5,
         "env_steps_per_s": time.time() % 1000, "ranks": 1, "expert_return_mean": 200.0, "random_return_mean": 20.0,

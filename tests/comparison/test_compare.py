@@ -325,11 +325,71 @@ def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
 
 def test_another_plan_in_the_same_folder(done: Path, capsys: pytest.CaptureFixture[str]) -> None:
     before = tables(done)
-    assert "holds another comparison (seeds: 0 1 there, 0 1 2 here)" in refused(capsys, *words(done, "--seeds", "3"))
+    assert "holds another comparison (seeds: 0 1 there, 1 2 here)" in refused(capsys, *words(done, "--seeds", "1", "2"))
     assert "tasks[0].steps: 50000 there, 12000 here" in refused(capsys, *words(done, "--steps", "12000"))
     assert "contestants[0].config.gamma" in refused(capsys, *words(done, "--flags=--gamma 0.9"))
     assert "contestants: small, ppo there, small, ppo, x here" in refused(capsys, *words(done, "--contestant", "x:"))
     assert tables(done) == before
+
+
+def test_more_seeds_of_the_same_comparison_are_added(done: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    shutil.copytree(done, out, ignore=shutil.ignore_patterns("runs"))
+    assert run(out, "--seeds", "3") == 0
+    assert load(out).seeds == (0, 1, 2) and len(results.read_all(out, load(out))) == 6
+
+
+def test_a_comparison_of_which_nothing_has_begun_makes_room(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "out"
+    for cell in load_plan(out):
+        (out / "runs").mkdir(parents=True, exist_ok=True)
+        (out / "runs" / f"{cell.name}.order").write_text("fail")
+    assert run(out, "--flags=--gamma 0.9") == 1  # all of them fail
+    for order in (out / "runs").glob("*.order"):
+        order.unlink()
+    assert run(out) == 0 and load(out).flags == ()
+    assert "holds another comparison" in refused(capsys, *words(out, "--flags=--gamma 0.9"))
+
+
+def load_plan(out: Path) -> list[Cell]:
+    """The cells of the comparison that `words` gives."""
+    return compare._plan(parse(compare._Arguments, words(out), "compare")).cells()
+
+
+def test_demonstrations_of_another_environment_are_refused_before_anything_runs(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said = refused(capsys, *words(tmp_path / "out", "--env", "MountainCar-v0"))
+    assert "expected rows of shape [2] as the environment 'MountainCar-v0' has, found [4]" in said
+    assert not (tmp_path / "out").exists()
+    assert "Nowhere-v0" in refused(capsys, *words(tmp_path / "out", "--env", "Nowhere-v0"))
+
+
+def test_a_discriminator_that_rests_is_counted_as_it_was(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "out"
+    assert run(out, "--contestant", "rests: --discriminator.rest_above 0.9") == 0
+    said = capsys.readouterr().err
+    assert "unequal discriminator updates per 1000 steps" in said and "0.05996 of rests" in said  # 3 in 50,000 steps
+    assert "as counted, are the same" not in (out / "index.html").read_text()
+
+
+def test_a_task_without_a_scale_is_left_out(done: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    shutil.copy(done / "plan.json", tmp_path)
+    shutil.copytree(done / "cells", tmp_path / "cells")
+    plan = json.loads((tmp_path / "plan.json").read_text())
+    other = plan["tasks"][0] | {"env": "Acrobot-v1", "expert_return_mean": 10.0}
+    (tmp_path / "plan.json").write_text(json.dumps(plan | {"tasks": [*plan["tasks"], other]}))
+    changed = load(tmp_path)
+    for cell in changed.cells():
+        if cell.env == "Acrobot-v1":
+            like = json.loads(store.path(done, Cell("CartPole-v0", cell.contestant, cell.seed).name).read_text())
+            content = like | {"env": cell.env, "setup": changed.setup(cell)}
+            store.path(tmp_path, cell.name).write_text(json.dumps(content))
+    assert main(["compare", "report", "--out", str(tmp_path)]) == 0
+    said = capsys.readouterr().err
+    assert "Acrobot-v1: its demonstrations return 10 and random actions 20, of which no scale can be made" in said
+    assert {row["env"] for row in table(tmp_path / "runs.csv")} == {"CartPole-v0"}
+    assert "Left out, Acrobot-v1: its demonstrations return 10" in (tmp_path / "index.html").read_text()
 
 
 @pytest.mark.parametrize(
@@ -399,6 +459,9 @@ def test_a_damaged_plan(done: Path, tmp_path: Path, capsys: pytest.CaptureFixtur
         (content | {"tasks": [task | {"steps": "many"}]}, "plan.json: field 'steps': a whole number expected"),
         (content | {"tasks": [3]}, "plan.json: fields missing or unknown"),
         (content | {"contestants": [contestant | {"config": []}]}, "plan.json: field 'config': an object "),
+        (content | {"seeds": [0, 0, 1]}, "plan.json: tasks and different seeds expected"),
+        (content | {"tasks": [task | {"steps": 0}]}, "plan.json: steps of CartPole-v0: at least 1 expected, found 0"),
+        (content | {"contestants": [contestant, contestant]}, "plan.json: --contestant: 'small' given twice"),
     ):
         (tmp_path / "plan.json").write_text(json.dumps(wrong))
         assert says in refused(capsys, "report", "--out", str(tmp_path))
@@ -406,7 +469,9 @@ def test_a_damaged_plan(done: Path, tmp_path: Path, capsys: pytest.CaptureFixtur
 
 def test_results_that_are_not_the_plans(done: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     shutil.copy(done / "plan.json", tmp_path)
-    assert "no run of the comparison has a result" in refused(capsys, "report", "--out", str(tmp_path))
+    assert f"--out {tmp_path}: no run of the comparison has a result" in refused(
+        capsys, "report", "--out", str(tmp_path)
+    )
     content = json.loads(store.path(done, HALF.name).read_text())
     file = store.path(tmp_path, HALF.name)
     file.parent.mkdir()
@@ -414,8 +479,14 @@ def test_results_that_are_not_the_plans(done: Path, tmp_path: Path, capsys: pyte
         (content | {"setup": "x"}, "field 'setup'"),
         (content | {"seed": 9}, "holds the cell CartPole-v0-small-seed9"),
         ({"setup": "x"}, "fields missing or unknown"),
-        (content | {"returns": []}, "finite numbers expected"),
-        (content | {"returns": ["x"]}, "finite numbers expected"),
+        (content | {"returns": []}, "finite numbers of at most 1e+100 expected"),
+        (content | {"returns": ["x"]}, "a list of finite numbers expected"),
+        (content | {"returns": [1e308, 1e308], "return_mean": 1e308}, "finite numbers of at most 1e+100 expected"),
+        (content | {"steps": 0}, "fields 'steps' and 'curve': steps from 1 on that rise expected"),
+        (
+            content | {"curve": content["curve"] | {"steps": content["curve"]["steps"][::-1]}},
+            "steps from 1 on that rise",
+        ),
         (content | {"return_mean": 1.25}, "field 'return_mean': 1.25 found"),
         (content | {"steps": "many"}, "field 'steps': a whole number expected, found 'many'"),
         (content | {"curve": {}}, "field 'curve': finite numbers expected, as many in each of"),

@@ -21,6 +21,7 @@ from trpo_gail.studies.comparison.fairness import (
     flag_names,
     spread,
     unequal,
+    updates_per_step,
 )
 from trpo_gail.studies.comparison.plan import Contestant, Plan, Task, check_names, difference
 
@@ -127,7 +128,7 @@ def test_updates_are_counted_and_unequal_ones_told_of() -> None:
     plan = Plan(named, (), (0,), (), 1, 1, 1)
 
     def run(contestant: str, env: str, steps: int) -> Any:
-        return SimpleNamespace(contestant=contestant, env=env, iterations=10, steps=10 * steps)
+        return SimpleNamespace(contestant=contestant, env=env, iterations=10, steps=10 * steps, d_updates=None)
 
     equal = [run("a", "x", 2048), run("b", "x", 2000), run("c", "x", 3)]
     assert counted(plan, equal) == {"x": {"a": 16 / 2048, "b": 16 / 2000}}
@@ -136,6 +137,25 @@ def test_updates_are_counted_and_unequal_ones_told_of() -> None:
     assert unequal(plan, [*equal, run("a", "y", 2048), run("b", "y", 1024)]) == [
         "y: unequal discriminator updates per 1000 steps, 7.812 of a, 15.62 of b."
     ]
+
+
+def test_updates_of_one_that_may_rest_are_known_if_they_were_counted() -> None:
+    named = tuple(contestants(BASE, [entry(), entry("--discriminator.rest_above", "0.9", name="b")]))
+    plan, run = Plan(named, (), (0,), (), 1, 1, 1), {"env": "x", "iterations": 10, "steps": 20_480}
+    always: Any = SimpleNamespace(contestant="a", d_updates=None, **run)
+    for updates, rate in ((None, None), (0.0, 0.0), (32.0, 32 / 20_480)):
+        rests: Any = SimpleNamespace(contestant="b", d_updates=updates, **run)
+        assert updates_per_step(plan, rests) == rate
+        assert len(unequal(plan, [always, rests])) == (updates is not None)
+
+
+@pytest.mark.parametrize(
+    ("names", "envs"),
+    [(["a", "A"], ["X-v0"]), (["b-a", "a"], ["Foo", "Foo-b"]), (["a", "b"], ["mine:X-v0", "mine_X-v0"])],
+)
+def test_names_that_would_share_a_file_are_refused(names: list[str], envs: list[str]) -> None:
+    with pytest.raises(UserError, match="would have the same files: other names of contestants expected"):
+        check_names(names, envs)
 
 
 def test_an_adversary_in_closed_form_is_left_as_it_is() -> None:

@@ -238,7 +238,16 @@ def test_the_command(box: Path, tmp_path: Path, capsys: pytest.CaptureFixture[st
     for given, message in (
         ([], "--reward FILE or --policy FILE expected"),
         (["--reward", str(out)], f"--reward {out}: exists already, a new file expected"),
-        (["--reward", str(tmp_path / "no" / "x.pt")], "no such folder"),
+        (["--reward", str(tmp_path / "no" / "x.pt")], "no does not exist"),
+        (
+            ["--reward", str(tmp_path / "x.pt"), "--policy", str(tmp_path / "x.pt")],
+            "x.pt given for both, two files expected",
+        ),
+        (
+            ["--reward", str(tmp_path / "x.pt"), "--policy", str(tmp_path / "y.xyz")],
+            "a file FILE.pt or FILE.onnx expected",
+        ),
+        (["--reward", ""], "--reward: an empty text given, as of a shell's variable that is not set; a value expected"),
         (["--reward", str(tmp_path / "x.pt"), "--best"], "--snapshot best (--best): expected with --policy"),
         (["--policy", str(tmp_path / "x.pt"), "--expert", "demos.h5"], "--expert: expected with --reward"),
         (["--reward", str(tmp_path / "x.pt"), "--expert", "demos.h5"], "demos.h5: no such file, the demonstrations of"),

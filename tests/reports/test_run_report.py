@@ -309,12 +309,12 @@ def test_values_of_another_kind_are_left_out_and_that_is_said(
     wrong: dict[str, Any] = {"return_mean": "many", "returns": [1, None], "steps": 2.5, "stopped": None}
     summary = json.loads((copy / "summary.json").read_text())
     (copy / "summary.json").write_text(json.dumps(summary | wrong))
-    change(lambda content: content["config"].update(subsample="2", generator=7))
+    change(lambda content: content["config"].update(subsample="2", generator=7, eval_every="abc", seed=[1], success=3))
     change(lambda content: content["sessions"][0].update(versions=[], command={}))
     (row,) = table(report(load([copy]), 1), "Returns")
     assert row["random"] == summary["random_return_mean"] and row["learns by"] == "TRPO, gail"
     told = capsys.readouterr().err.splitlines()
-    fields = [*wrong, "subsample", "generator", "versions", "command"]
+    fields = [*wrong, "subsample", "generator", "versions", "command", "eval_every", "seed", "success"]
     assert sorted(line.split("field ")[1].split(":")[0] for line in told) == sorted(f"'{name}'" for name in fields)
     assert all(line.endswith("; it is left out") and str(copy) in line for line in told)
 

@@ -431,6 +431,9 @@ def test_a_result_under_another_cells_name_is_refused(places: Places) -> None:
     store.path(places.results, FIRST.name).rename(store.path(places.results, CELLS[1].name))
     with pytest.raises(UserError, match=f"holds the cell {FIRST.name}, which its name does not say"):
         run(places)
+    record = store.Record("a", "cells.jsonl, line 1", {"contestant": "trpo"})
+    with pytest.raises(UserError, match=r"line 1: field 'grid': missing; is this the result of another study"):
+        results.read(record, load_grid())
 
 
 @pytest.mark.parametrize(
@@ -438,7 +441,7 @@ def test_a_result_under_another_cells_name_is_refused(places: Places) -> None:
     [
         (["nonsense"], "paper: unknown subcommand 'nonsense'"),
         (["run", "--task", "swimmer"], "--task: 'swimmer' is not in the grid"),
-        (["run", "--task", "hopper", "--jobs", "0"], "--jobs 0, --ranks 1: each must be at least 1"),
+        (["run", "--task", "hopper", "--jobs", "0"], "--jobs: 0 given, at least 1 expected"),
         (["run", "--task", "hopper", "--expert_data", "nowhere"], "--expert_data: nowhere/Hopper-v1.h5 does not exist"),
         (["list", "--seeds", "x"], "paper list: Error parsing --seeds"),
     ],

@@ -18,8 +18,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from trpo_gail.commands.parsing import alone, file_errors, parse, print_table
-from trpo_gail.commands.train import parse_flags
+from trpo_gail.commands.train import TrainArguments, parse_flags
 from trpo_gail.config.marks import Positional
+from trpo_gail.config.reading import read
 from trpo_gail.config.tree import PresetName
 from trpo_gail.errors import UserError
 from trpo_gail.system import whole_file
@@ -243,9 +244,9 @@ def _parsed(words: list[str], flags: str, ignored: tuple[str, ...] = IGNORED) ->
     """Raises UserError also for flags that would have no effect."""
     try:
         more = shlex.split(flags)
-        for word in more:
-            if word.startswith("--") and word[2:].partition("=")[0] in ignored:
-                raise UserError(f"{word} has no effect here")
+        for name in read(TrainArguments, more).values:
+            if name in ignored:
+                raise UserError(f"--{name} has no effect here")
         return parse_flags([*words, *more]).config
     except (UserError, ValueError) as error:
         raise UserError(f"--flags {flags!r}: {error}" if flags else str(error)) from None

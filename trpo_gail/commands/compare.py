@@ -22,6 +22,7 @@ from trpo_gail.errors import UserError
 from trpo_gail.system import whole_file
 
 if TYPE_CHECKING:
+    from trpo_gail.experts.data import Demonstrations
     from trpo_gail.parallel import Workers
     from trpo_gail.studies.comparison.fairness import Entry
     from trpo_gail.studies.comparison.plan import Contestant, Plan, Task
@@ -107,18 +108,20 @@ def _compare(given: _Arguments, program: Sequence[str] = ()) -> int:
     given = replace(given, expert=tuple(str(catalogue.located(source)) for source in given.expert))
     plan = _plan(given)
     from trpo_gail.studies.comparison.experiment import ComparisonExperiment
-    from trpo_gail.studies.comparison.plan import keep
+    from trpo_gail.studies.comparison.plan import check_folder, keep
     from trpo_gail.studies.runner import Runner
 
     out = whole_file.named("--out", given.out, "folder")
     experts = {env: Path(expert) for env, expert in zip(given.env, given.expert, strict=True)}
-    keep(plan, out)
-    experiment = ComparisonExperiment(plan, experts, out, Path(given.runs or f"runs/compare/{out.name}"))
-    outcome = Runner(experiment, plan.cells(), given.jobs, given.ranks, program).run()
+    experiment = ComparisonExperiment(plan, experts, out, Path(given.runs or f"runs/compare/{out.resolve().name}"))
+    check_folder(plan, out, experiment.runs)
+    runner = Runner(experiment, plan.cells(), given.jobs, given.ranks, program)
+    keep(plan, out)  # after whatever could be wrong with it
+    outcome = runner.run()
     print(outcome)
-    if outcome.stopped:
-        return 0
-    return (_write(plan, out) if outcome.done else 0) or (1 if outcome.failed else 0)
+    if not outcome.stopped and outcome.done:
+        _write(plan, out)
+    return 1 if outcome.failed else 0
 
 
 def _write(plan: Plan, out: Path) -> int:
@@ -128,8 +131,10 @@ def _write(plan: Plan, out: Path) -> int:
     from trpo_gail.studies.comparison.results import read_all
     from trpo_gail.studies.comparison.tables import write_tables
 
-    found = analyse(plan, read_all(out, plan))
-    for said in unequal(plan, found.results):
+    if not (results := read_all(out, plan)):
+        raise UserError(f"--out {out}: no run of the comparison has a result")
+    found = analyse(plan, results)
+    for said in (*found.unscaled, *unequal(plan, found.results)):
         print(said, file=sys.stderr)
     write_tables(found, out)
     print(write_page(found, out))
@@ -261,8 +266,21 @@ def _tasks(given: _Arguments, epoch: int, common: tuple[str, ...], named: Sequen
         if every[k] > steps[k]:
             raise UserError(f"--eval_every: {every[k]} given, at most --steps {steps[k]} expected")
         expert = Path(file).name, data.sha256, mean
+        _check_fits(data, env, given, (*common, *named[0][1], *flags[0]), k)
         tasks.append(Task(env, *expert, trajectories[k], subsample[k], steps[k], every[k], *flags))
     return tuple(tasks)
+
+
+def _check_fits(data: Demonstrations, env: str, given: _Arguments, flags: tuple[str, ...], task: int) -> None:
+    """Raise UserError if the environment cannot be made, or if demonstrations do not fit it: every run of it would fail."""
+    from trpo_gail.envs import vector
+    from trpo_gail.experts.checks import fit
+    from trpo_gail.experts.rows import as_rows
+
+    config = _settings(f"--env {env}", given, flags, task)
+    made = vector.make(env, 1, config.backend, **config.env_settings)
+    made.close()
+    fit.check(as_rows(data, made.spec), made.spec, config.dtype)
 
 
 def _each(flag: str, values: Sequence[int], count: int) -> list[int]:

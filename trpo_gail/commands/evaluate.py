@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from trpo_gail.commands.parsing import Which, parse, print_table, world
 from trpo_gail.config.marks import Positional, SuccessRule, Unprefixed
+from trpo_gail.errors import RunError, UserError
 from trpo_gail.system.terminal import kept_for_json
 
 if TYPE_CHECKING:
@@ -45,24 +46,44 @@ def run(arguments: list[str], workers: list[Workers]) -> int:
     from trpo_gail.runs.evaluate import evaluate_run
 
     which, ranks = given.which.policy, world(workers)
-    with kept_for_json(given.json):
-        film = ranks.together(lambda: _film(given, which) if ranks.main and given.video else {})
+    if given.video is not None:
+        from trpo_gail.runs.video import check_video
+
+        ranks.together(lambda: check_video(Path(str(given.video))))
     with ranks.watched(), ranks.pulse.during("evaluation"), kept_for_json(given.json):
         found = evaluate_run(
             given.run, given.episodes, given.stochastic, which, given.seed, ranks, given.success, given.env
         )
-    result = found | film
+    film, failure = ({}, None) if given.video is None else ranks.together(lambda: _film(given, which, ranks))
     if ranks.main:
-        if given.json:
-            print(json.dumps(result))
-        else:
-            print_table(result.items())
-            if film and result["backend"] != "gymnasium":
-                print("The film is gymnasium's, from another initial state: it shows none of the evaluated episodes.")
+        _print(given, found, film)
+    ranks.together(lambda: _raise(failure))
     return 0
 
 
-def _film(given: _EvaluateArguments, which: str) -> dict[str, Any]:
+def _raise(failure: Exception | None) -> None:
+    if failure is not None:
+        raise failure
+
+
+def _film(given: _EvaluateArguments, which: str, ranks: Workers) -> tuple[dict[str, Any], Exception | None]:
+    """What to say of the film, which rank 0 makes, and why there is none: the evaluation is printed in any case."""
     from trpo_gail.runs.video import record_video
 
-    return record_video(given.run, Path(str(given.video)), which, given.seed, given.env)
+    if not ranks.main:
+        return {}, None
+    try:
+        with kept_for_json(given.json):
+            return record_video(given.run, Path(str(given.video)), which, given.seed, given.env), None
+    except (UserError, RunError) as error:
+        return {}, error
+
+
+def _print(given: _EvaluateArguments, found: dict[str, Any], film: dict[str, Any]) -> None:
+    result = found | film
+    if given.json:
+        print(json.dumps(result))
+        return
+    print_table(result.items())
+    if film and result["backend"] != "gymnasium":
+        print("The film is gymnasium's, from another initial state: it shows none of the evaluated episodes.")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 from trpo_gail.commands.parsing import Which, by_rank_0, parse
 from trpo_gail.config.marks import Positional, Unprefixed
 from trpo_gail.errors import UserError
+from trpo_gail.system import whole_file
 
 if TYPE_CHECKING:
     from trpo_gail.parallel import Workers
@@ -49,10 +50,17 @@ def _check(given: _ExportArguments) -> None:
     if given.expert is not None and given.reward is None:
         raise UserError("export: --expert: expected with --reward")
     for flag, path in (("reward", given.reward), ("policy", given.policy)):
-        if path is not None and Path(path).exists():
+        if path is None:
+            continue
+        if Path(path).exists():
             raise UserError(f"--{flag} {path}: exists already, a new file expected")
-        if path is not None and not Path(path).absolute().parent.is_dir():
-            raise UserError(f"--{flag} {path}: no such folder {Path(path).parent}")
+        whole_file.check(f"--{flag}", Path(path))
+    if given.policy is not None:
+        from trpo_gail.exports.write_policy import check_name
+
+        check_name(given.policy)
+        if given.reward is not None and Path(given.reward).resolve() == Path(given.policy).resolve():
+            raise UserError(f"--reward, --policy: {given.policy} given for both, two files expected")
 
 
 def _export(given: _ExportArguments) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from trpo_gail.config import idle
-from trpo_gail.config.leaves import flatten, leaves
+from trpo_gail.config.leaves import REQUIRED, flatten, leaves
 from trpo_gail.config.marks import Range
 from trpo_gail.errors import UserError
 
@@ -23,6 +23,10 @@ def values(cls: type, flat: Mapping[str, Any]) -> None:
         value = flat.get(path)
         if isinstance(value, float) and not math.isfinite(value):
             raise UserError(f"--{path}: {value} is not a finite number")
+        if value == "" != leaf.default and leaf.default is not REQUIRED and not leaf.marks:
+            raise UserError(
+                f"--{path}: an empty text given, as of a shell's variable that is not set; a value expected"
+            )
         for mark in leaf.marks:
             if isinstance(mark, Range) and value is not None and (problem := mark.problem(value)):
                 raise UserError(f"--{path}: {problem}")

@@ -5,12 +5,15 @@ pyyaml reads YAML 1.1, in which 1e-3 is a text, 10:13 a number and `no` false.
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 
 from trpo_gail.errors import UserError, absent
 
-_PLAIN = {  # the kind of a plain value: how it is written, the signs that it begins with, what it is
+# The kind of a plain value: how it is written, the signs that it begins with, what it is.
+_PLAIN: dict[str, tuple[str, list[str], Callable[[str], Any]]] = {
     "null": (r"~|null|Null|NULL|", ["~", "n", "N", ""], lambda word: None),
     "bool": (r"true|True|TRUE|false|False|FALSE", list("tTfF"), lambda word: word.lower() == "true"),
     "int": (r"[-+]?[0-9]+", list("-+0123456789"), int),
@@ -29,7 +32,9 @@ def parse(text: str, source: str) -> Any:
     except ModuleNotFoundError as error:
         raise UserError(f"{source}: {absent('pyyaml')}, or write FILE.json") from error
     try:
-        return yaml.load(text, _loader())
+        made = yaml.load(text, _loader())
+        json.dumps(made)  # what holds itself is refused
+        return made
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f"line {mark.line + 1}: " if mark else ""
@@ -57,8 +62,20 @@ def _loader() -> Any:
             made: dict[Any, Any] = super().construct_mapping(node, deep)
             return made
 
+    def constructor(kind: str, form: str, value: Callable[[str], Any]) -> Callable[[Any, Any], Any]:
+        def construct(loader: Any, node: Any) -> Any:
+            word = loader.construct_scalar(node)
+            if not re.fullmatch(form, word):  # !!int abc
+                raise yaml.MarkedYAMLError(problem=f"{word!r:.40} is no {kind}", problem_mark=node.start_mark)
+            return value(word)
+
+        return construct
+
+    # No other kinds: dates, sets and bytes are nothing that a setting can be.
+    kept = (None, *(f"tag:yaml.org,2002:{kind}" for kind in ("map", "seq", "str")))  # None: what to do with another
+    Loader.yaml_constructors = {tag: yaml.SafeLoader.yaml_constructors[tag] for tag in kept}
     for kind, (form, first, value) in _PLAIN.items():
         tag = f"tag:yaml.org,2002:{kind}"
         Loader.add_implicit_resolver(tag, re.compile(f"^(?:{form})$"), first)
-        Loader.add_constructor(tag, lambda loader, node, value=value: value(loader.construct_scalar(node)))
+        Loader.add_constructor(tag, constructor(kind, form, value))
     return Loader

@@ -32,24 +32,29 @@ ONNX_VERSION = 17  # of its operations
 Run = Callable[[np.ndarray], np.ndarray]  # a written policy: rows [B, O] -> actions
 
 
+def check_name(path: str | Path) -> None:
+    """Raise UserError for another kind of file than those that can be written."""
+    if Path(path).suffix not in WRITERS:
+        raise UserError(f"--policy {path}: a file {' or '.join(f'FILE{suffix}' for suffix in WRITERS)} expected")
+
+
 def export_policy(run: str | Path, path: str | Path, which: str = "last") -> float:
     """Write a run's policy; returns the largest difference from `predict` on random observations.
 
     Raises UserError for another kind of file, for packages that are missing, and if the two differ by more than rounding.
     """
     out = Path(path)
-    if out.suffix not in WRITERS:
-        raise UserError(f"--policy {path}: a file {' or '.join(f'FILE{suffix}' for suffix in WRITERS)} expected")
+    check_name(out)
     policy, config, spec, at = read_policy(run, which)
     network = PolicyNetwork(policy, spec).eval().requires_grad_(False)
     rows = _observations(spec, policy.normaliser.mean.numpy(), policy.normaliser.std.numpy())
     make, read = WRITERS[out.suffix]
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of torch, which would rather have other formats written
-        content = make(network, torch.from_numpy(rows[:3]), _facts(spec, at))
-        written = read(content)
-        difference = _compared(written, LoadedPolicy(policy.actor(), config, spec, at), rows, path)
     try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of torch, which would rather have other formats written
+            content = make(network, torch.from_numpy(rows[:3]), _facts(spec, at))
+            written = read(content)
+            difference = _compared(written, LoadedPolicy(policy.actor(), config, spec, at), rows, path)
         whole_file.write(out, content)
     except OSError as error:
         raise UserError(f"{path}: the policy could not be written ({error.strerror})") from error

@@ -139,7 +139,7 @@ def load(paths: Sequence[str | Path]) -> list[RunData]:
 _TOP = {"kind": Kind, "cloning": dict, "config": dict, "setting": dict, "sessions": list[dict]}
 _CONFIG = {
     "env": str, "generator": str, "adversary": str, "expert": str | None, "trajectories": int | None, "subsample": int,
-    "trpo.max_kl": float,
+    "trpo.max_kl": float, "eval_every": int, "seed": int, "success": str | None,
 }  # fmt: skip
 _SETTING = {"expert": str | None, "expert_sha256": str | None}
 _SESSION: dict[str, Any] = {

@@ -16,6 +16,7 @@ from trpo_gail.studies.store import Record
 from trpo_gail.system import typed
 from trpo_gail.system.terminal import warn
 
+MOST = 1e100  # of a return, whose squares must be finite, too
 MEAN_TOLERANCE = 1e-5  # returns are kept with six digits after the point
 
 
@@ -133,8 +134,8 @@ def checked(result: ResultT, run: Path) -> ResultT:
 
 def check_returns(returns: Sequence[float], mean: float, source: object) -> None:
     """Raise UserError unless there are returns, all finite, and their mean is what the file says: it may be damaged."""
-    if not returns or not all(map(is_finite, returns)):
-        raise UserError(f"{source}: field 'returns': a list of finite numbers expected")
+    if not returns or not all(is_finite(value) and abs(value) <= MOST for value in returns):
+        raise UserError(f"{source}: field 'returns': a list of finite numbers of at most {MOST:g} expected")
     true = math.fsum(returns) / len(returns)
     if not (is_finite(mean) and math.isclose(mean, true, rel_tol=MEAN_TOLERANCE, abs_tol=MEAN_TOLERANCE)):
         raise UserError(f"{source}: field 'return_mean': {mean} found, {true:.6g} expected, the mean of 'returns'")

@@ -104,8 +104,9 @@ class Runner(Generic[CellT]):
     ) -> None:
         """Raises UserError for numbers that do not work, for what cells need and is missing, and for results that cannot
         be used."""
-        if ranks < 1 or (jobs is not None and jobs < 1):
-            raise UserError(f"--jobs {jobs}, --ranks {ranks}: each must be at least 1")
+        for flag, number in (("ranks", ranks), ("jobs", jobs)):
+            if number is not None and number < 1:
+                raise UserError(f"--{flag}: {number} given, at least 1 expected")
         self._experiment, self._cells = experiment, cells
         self._jobs = jobs or max(1, len(cores()) // ranks)
         self._program = [*mpirun(ranks), *(program or (sys.executable, "-m", "trpo_gail"))]

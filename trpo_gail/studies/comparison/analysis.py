@@ -134,6 +134,7 @@ class Analysis:
     improvements: tuple[Improvement, ...]
     differences: tuple[Difference, ...]
     missing: tuple[Cell, ...]  # without a result
+    unscaled: tuple[str, ...] = ()  # a sentence on each task that is left out, since its scores would mean nothing
 
     def of(self, contestant: str, env: str) -> list[Result]:
         return [r for r in self.results if (r.contestant, r.env) == (contestant, env)]
@@ -146,17 +147,25 @@ class Analysis:
 
 
 def analyse(plan: Plan, results: Sequence[Result]) -> Analysis:
-    """Everything, from the results there are. Raises UserError if there are none, or where a scale means nothing."""
-    if not results:
-        raise UserError("no run of the comparison has a result")
-    scales = {task.env: _scale(task, results) for task in plan.tasks if any(r.env == task.env for r in results)}
+    """Everything, from the results there are, of which there must be one; tasks whose scale means nothing are left out.
+    Raises UserError if there are no others."""
+    scales, unscaled = {}, []
+    for task in plan.tasks:
+        try:
+            if any(r.env == task.env for r in results):
+                scales[task.env] = _scale(task, results)
+        except UserError as error:
+            unscaled.append(str(error))
+    if not scales:
+        raise UserError(unscaled[0])
     have = {result.cell for result in results}
     bare = Analysis(
-        plan, tuple(results), scales, (), (), (), (), (), (), tuple(cell for cell in plan.cells() if cell not in have)
-    )
+        plan, tuple(result for result in results if result.env in scales), scales, (), (), (), (), (), (),
+        tuple(cell for cell in plan.cells() if cell not in have), tuple(unscaled),
+    )  # fmt: skip
     return Analysis(
         plan, bare.results, scales, tuple(_rows(bare)), tuple(_step_curves(bare)), tuple(_time_curves(bare)),
-        tuple(_profiles(bare)), tuple(_improvements(bare)), tuple(_differences(bare)), bare.missing,
+        tuple(_profiles(bare)), tuple(_improvements(bare)), tuple(_differences(bare)), bare.missing, bare.unscaled,
     )  # fmt: skip
 
 

@@ -4,6 +4,7 @@ beforehand and counted afterwards."""
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -47,8 +48,9 @@ class Entry:
 
 
 def flag_names(words: Iterable[str]) -> set[str]:
-    """Of "--a.b 3 --c=4": a.b and c."""
-    return {word.partition("=")[0][2:].replace("-", "_") for word in words if word.startswith("--")}
+    """Of "--a.b 3 --c=4 --no_e": a.b, c and e."""
+    names = (word.partition("=")[0][2:].replace("-", "_") for word in words if word.startswith("--"))
+    return {name.removeprefix("no_") for name in names}
 
 
 def check_flags(source: str, words: Sequence[str]) -> None:
@@ -178,9 +180,15 @@ def differing(made: Sequence[Contestant]) -> dict[str, list[object]]:
 
 
 def updates_per_step(plan: Plan, result: Result) -> float | None:
-    """A run's discriminator updates per environment step, as it came; None if there is no discriminator."""
+    """A run's discriminator updates per environment step, as it came; None if there is no discriminator, and if nobody
+    counted how often it rested."""
     config = plan.contestant(result.contestant).config
-    return config["d_step"] * result.iterations / result.steps if _steps_often(config["adversary"]) else None
+    if result.d_updates is not None:
+        return result.d_updates / result.steps
+    rests = config.get("discriminator.rest_above") is not None
+    return (
+        config["d_step"] * result.iterations / result.steps if _steps_often(config["adversary"]) and not rests else None
+    )
 
 
 def counted(plan: Plan, results: Sequence[Result]) -> dict[str, dict[str, float]]:
@@ -194,7 +202,8 @@ def counted(plan: Plan, results: Sequence[Result]) -> dict[str, dict[str, float]
 
 def spread(rates: Mapping[str, float]) -> float:
     """By how much the highest of a task's rates exceeds the lowest: 0.05 for 5 %."""
-    return max(rates.values()) / min(rates.values()) - 1.0
+    lowest, highest = min(rates.values()), max(rates.values())
+    return highest / lowest - 1.0 if lowest else math.inf if highest else 0.0
 
 
 def unequal(plan: Plan, results: Sequence[Result]) -> list[str]:

@@ -46,6 +46,7 @@ def _lead(found: Analysis) -> str:
     sentences = [
         f"{len(plan.contestants)} contestants on {tasks}, {len(plan.seeds)} seeds each: {len(plan.cells())} runs.",
         f"Without a result, and in no number here: {len(found.missing)}." if found.missing else "",
+        *(f"Left out, {said}." for said in found.unscaled),
         "All have the same demonstrations, the same number of environment steps to go, and the same evaluations.",
         _updates(found),
         "Terms tells of other departures from equal terms." if any(c.notes for c in plan.contestants) else "",

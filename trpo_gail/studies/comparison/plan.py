@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from trpo_gail.errors import UserError
+from trpo_gail.errors import UserError, shortened
 from trpo_gail.runs.run_folder import read_json
+from trpo_gail.studies import store
 from trpo_gail.system import typed, whole_file
 
 FORMAT = 1  # of plan.json and of the cells' results
@@ -122,15 +123,36 @@ def check_names(contestants: Sequence[str], envs: Sequence[str]) -> None:
     for flag, names in (("--contestant", contestants), ("--env", envs)):
         if twice := sorted({name for name in names if list(names).count(name) > 1}):
             raise UserError(f"{flag}: {twice[0]!r} given twice, different names expected")
+    files: dict[str, tuple[str, str]] = {}
+    for env in envs:
+        for name in contestants:
+            own = files.setdefault(Cell(env, name, 0).name.casefold(), (env, name))
+            if own != (env, name):
+                raise UserError(
+                    f"--env, --contestant: {own[0]} with {own[1]} and {env} with {name} would have the same files: "
+                    "other names of contestants expected, or another folder for one of the environments"
+                )
+
+
+def check_folder(plan: Plan, out: Path, runs: Path) -> None:
+    """Raise UserError if a folder holds another comparison, of which there is a result or a run. More seeds of the same one
+    are welcome."""
+    file = out / "plan.json"
+    if not file.exists():
+        return
+    there, content = read_json(file), _content(plan)
+    seeds = there.get("seeds")
+    grows = isinstance(seeds, list) and all(seed in content["seeds"] for seed in seeds)
+    found = difference(there | {"seeds": content["seeds"]} if grows else there, content)
+    if found and (store.read_all(out) or any(runs.glob("*/config.json"))):
+        raise UserError(f"--out: {file} holds another comparison ({found}); name another folder for this one")
 
 
 def keep(plan: Plan, out: Path) -> None:
-    """Write the plan into a folder, or see that the one there is the same. Raises UserError if it differs."""
+    """Write the plan into a folder that passes `check_folder`. Raises UserError if it cannot be written."""
     file = out / "plan.json"
     content = _content(plan)
-    if file.exists():
-        if found := difference(read_json(file), content):
-            raise UserError(f"--out: {file} holds another comparison ({found}); name another folder for this one")
+    if file.exists() and not difference(read_json(file), content):
         return
     try:
         out.mkdir(parents=True, exist_ok=True)
@@ -156,7 +178,24 @@ def load(out: Path) -> Plan:
         raise UserError(f"{file}: fields missing or unknown: {error}") from error
     for part in (plan, *plan.contestants, *plan.tasks):
         typed.check_fields(part, file)
+    _check(plan, file)
     return plan
+
+
+def _check(plan: Plan, file: Path) -> None:
+    """Raise UserError for what no comparison could have written: the file was changed by hand, or damaged."""
+    try:
+        check_names([contestant.name for contestant in plan.contestants], [task.env for task in plan.tasks])
+    except UserError as error:
+        raise UserError(f"{file}: {error}") from None
+    if not plan.tasks or not plan.seeds or len(set(plan.seeds)) < len(plan.seeds):
+        raise UserError(f"{file}: tasks and different seeds expected")
+    least = {"eval_episodes": plan.eval_episodes, "final_episodes": plan.final_episodes, "ranks": plan.ranks}
+    for task in plan.tasks:
+        least |= {f"steps of {task.env}": task.steps, f"eval_every of {task.env}": task.eval_every}
+    for name, number in least.items():
+        if number < 1:
+            raise UserError(f"{file}: {name}: at least 1 expected, found {number}")
 
 
 def _content(plan: Plan) -> dict[str, Any]:
@@ -189,4 +228,4 @@ def difference(there: Any, asked: Any, where: str = "") -> str | None:
 def _short(value: Any) -> str:
     if isinstance(value, list) and value and all(isinstance(item, dict) for item in value):
         return ", ".join(str(item.get("name", item.get("env"))) for item in value)
-    return " ".join(map(str, value)) if isinstance(value, list) else str(value)
+    return shortened(" ".join(map(str, value)) if isinstance(value, list) else str(value), 60)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 from trpo_gail.config.files import from_dict
@@ -32,6 +33,7 @@ class Result(results.Result):
     curve: dict[str, list[float]]
     eval_s: float
     env_steps_per_s: float
+    d_updates: float | None = None  # of the discriminator in all, if the run counted them, as one that may rest does
 
     @property
     def cell(self) -> Cell:
@@ -43,12 +45,15 @@ def read(record: Record, plan: Plan, cell: Cell) -> Result:
     result, source = results.build(Result, record), record.source
     if result.setup != plan.setup(cell):
         raise UserError(
-            f"{source}: field 'setup': {plan.setup(cell)} by the plan expected, {result.setup} found; remove this result to "
-            "run the cell again"
+            f"{source}: field 'setup': {result.setup} found, {plan.setup(cell)} by plan.json expected: either plan.json was "
+            "changed since, or this is another comparison's result, without which the cell would be run again"
         )
     lengths = {len(result.curve.get(name, [])) for name in CURVE}
     if len(lengths) > 1 or 0 in lengths or not all(is_finite(x) for name in CURVE for x in result.curve[name]):
         raise UserError(f"{source}: field 'curve': finite numbers expected, as many in each of {', '.join(CURVE)}")
+    steps = result.curve["steps"]
+    if result.steps < 1 or any(later <= earlier for earlier, later in pairwise(steps)):
+        raise UserError(f"{source}: fields 'steps' and 'curve': steps from 1 on that rise expected")
     return result
 
 
@@ -80,9 +85,16 @@ def harvest(run: Path, cell: Cell, plan: Plan, command: Sequence[str], peak_memo
             seed=cell.seed,
             curve=curve(run, task.steps, task.eval_every),
             command=list(command),
+            d_updates=_updates(run),
             **measured(summary, config["sessions"], peak_memory_mb),
         )
     return checked(result, run)
+
+
+def _updates(run: Path) -> float | None:
+    """The discriminator's updates, by metrics.csv; None if it does not count them."""
+    counts = [row["d_updates"] for row in read_metrics(run) if row.get("d_updates") is not None]
+    return sum(count or 0.0 for count in counts) if counts else None
 
 
 def curve(run: Path, steps: int, every: int) -> dict[str, list[float]]:

@@ -38,6 +38,8 @@ class Result(results.Result):
 def read(record: Record, grid: Grid) -> Result:
     """One result. Raises UserError if it is damaged, or of another version of the grid."""
     version, source = record.values.get("grid"), record.source
+    if version is None:
+        raise UserError(f"{source}: field 'grid': missing; is this the result of another study, not of `paper run`?")
     if version != grid.version or isinstance(version, bool):
         raise UserError(
             f"{source}: made with version {version} of the grid, and this is version {grid.version}; "
