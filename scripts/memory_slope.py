@@ -7,9 +7,9 @@
 Every ten seconds, OUT gets a line per rank: the lowest and the mean of its resident memory (RSS) in a hundred samples.
 Within an iteration a rank's memory rises and falls by some thirty MB, since freed pages are given back. What it falls to
 is what it keeps, and a leak raises that. The mean also depends on how long each phase of an iteration lasts, which
-changes with whatever else runs on the machine. The slope is that of a straight line through the sum of all ranks' lowest
-RSS, from the end of the first ten minutes on (--skip); that of the mean stands beside it. The settings are those of users:
-evaluations, checkpoints and events are written.
+changes with whatever else runs on the machine. The slope is that of a straight line through the lowest RSS of five minutes
+each (--window), the sum of all ranks', from the end of the first ten minutes on (--skip); that of the means stands beside
+it. The settings are those of users: evaluations, checkpoints and events are written.
 
 A task that OUT holds already for its whole time is not run again. Linux only. Exit code 1 if a slope reaches --most, or
 a run fails.
@@ -166,14 +166,29 @@ def held(out: Path, env: str, seconds: float) -> bool:
 def slope(seconds: Sequence[float], megabytes: Sequence[float]) -> tuple[float, float]:
     """MB an hour by least squares, and its standard error. Raises ValueError for fewer than three samples."""
     if len(seconds) < 3:
-        raise ValueError(f"{len(seconds)} samples, at least 3 expected")
+        raise ValueError(f"{len(seconds)} windows, at least 3 expected")
     hours, values = np.array(seconds) / 3600, np.array(megabytes)
     (rate, start), spread = np.polyfit(hours, values, 1), hours - hours.mean()
     rest = values - rate * hours - start
     return float(rate), float(np.sqrt(rest @ rest / (len(rest) - 2) / (spread @ spread)))
 
 
-def table(out: Path, skip: float, most: float) -> tuple[str, bool]:
+def windows(samples: dict[float, np.ndarray], skip: float, window: float) -> list[tuple[float, float, float]]:
+    """From `skip` on, all in seconds, of each window: its middle, and the sums over ranks of the lowest and the mean RSS."""
+    parts: dict[float, list[float]] = {}
+    for time_s in sorted(samples):
+        if time_s >= skip:
+            parts.setdefault((time_s - skip) // window if window else time_s, []).append(time_s)
+    found = []
+    for times in parts.values():
+        if times[-1] - times[0] < window / 2:  # the last one, with few samples
+            continue
+        both = np.array([samples[time_s] for time_s in times])  # [T, ranks, 2]
+        found.append((float(np.mean(times)), float(both[..., 0].min(0).sum()), float(both[..., 1].mean(0).sum())))
+    return found
+
+
+def table(out: Path, skip: float, window: float, most: float) -> tuple[str, bool]:
     """A row per task, as Markdown, and whether all slopes are below `most`, in MB an hour."""
     lines = [
         "| task | ranks | minutes | skipped | first, MB | last, MB | slope, MB an hour | of means |",
@@ -181,17 +196,18 @@ def table(out: Path, skip: float, most: float) -> tuple[str, bool]:
     ]
     good = True
     for env, samples in read(out).items():
-        kept = {time_s: both.sum(0) for time_s, both in sorted(samples.items()) if time_s >= skip}
+        kept = windows(samples, skip, window)
+        times, lowest, means = ([row[column] for row in kept] for column in range(3))
         try:
-            (rate, error), other = (slope(list(kept), [both[of] for both in kept.values()]) for of in (0, 1))
+            (rate, error), other = slope(times, lowest), slope(times, means)
         except ValueError as reason:
             lines.append(f"| {env} | {reason} after {skip / 60:g} minutes |")
             good = False
             continue
-        number, (first, *_, last) = len(next(iter(samples.values()))), kept.values()
+        number = len(next(iter(samples.values())))
         lines.append(
-            f"| {env} | {number} | {max(samples) / 60:.0f} | {skip / 60:g} | {first[0]:.1f} | {last[0]:.1f} "
-            f"| {rate:.2f} ± {error:.2f} | {other[0]:.2f} ± {other[1]:.2f} |"
+            f"| {env} | {number} | {max(samples) / 60:.0f} | {skip / 60:g} | {lowest[0]:.1f} | {lowest[-1]:.1f} "
+            f"| {round(rate, 2) + 0.0:.2f} ± {error:.2f} | {round(other[0], 2) + 0.0:.2f} ± {other[1]:.2f} |"
         )
         good &= rate < most
     return "\n".join(lines), good
@@ -204,6 +220,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--env", nargs="+", default=["Hopper-v4", "CartPole-v1"], help="tasks of expert_data/")
     parser.add_argument("--minutes", type=float, default=130.0, help="of each task, after its first iteration")
     parser.add_argument("--skip", type=float, default=10.0, help="minutes that the slope leaves out")
+    parser.add_argument("--window", type=float, default=5.0, help="minutes of which the lowest memory counts")
     parser.add_argument("--ranks", type=int, default=2, help="how many")
     parser.add_argument("--most", type=float, default=1.0, help="MB an hour that a slope must stay below")
     parser.add_argument("--table", action="store_true", help="print the slopes of OUT, and do nothing")
@@ -219,7 +236,7 @@ def main(arguments: Sequence[str]) -> int:
             if not held(given.out, env, seconds) and (why := sample(env, given.ranks, seconds, given.out)):
                 print(f"memory_slope.py: {env}: {why}", file=sys.stderr)
                 failed = True
-    text, good = table(given.out, 60 * given.skip, given.most)
+    text, good = table(given.out, 60 * given.skip, 60 * given.window, given.most)
     print(text)
     return 0 if good and not failed else 1
 

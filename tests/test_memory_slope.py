@@ -35,9 +35,22 @@ def test_the_slope_is_that_of_all_ranks_after_the_first_minutes(
     leave(out, "Leaky-v0", 3.0, 2.0)
     assert memory_slope.main(["--out", str(out), "--table"]) == 1
     said = capsys.readouterr().out
-    assert "| Leaky-v0 | 2 | 120 | 10 | 200.5 | 206.0 | 3.00 ± 0.00 | 1.50 ± 0.00 |" in said
+    assert "| Leaky-v0 | 2 | 120 | 10 | 200.5 | 205.8 | 3.00 ± 0.00 | 1.50 ± 0.00 |" in said
     assert "| Flat-v0 | 2 | 120 | 10 | 200.0 | 200.0 | 0.00 ± 0.00 | 0.00 ± 0.00 |" in said
     assert memory_slope.main(["--out", str(out), "--table", "--most", "3.1"]) == 0
+
+
+def test_what_memory_falls_to_in_a_window_counts(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """It falls to 100 MB once in five minutes; the pace of the rest, and so the mean, changes after an hour."""
+    out = tmp_path / "memory.csv"
+    lines = [",".join(memory_slope.COLUMNS)]
+    for seconds in range(0, 7201, 10):
+        low = 100.0 if seconds % 300 == 0 else 120.0
+        lines.append(f"Busy-v0,{seconds},0,{low},{130 if seconds < 3600 else 140}")
+    out.write_text("\n".join(lines) + "\n")
+    assert memory_slope.main(["--out", str(out), "--table"]) == 0
+    assert "| Busy-v0 | 1 | 120 | 10 | 100.0 | 100.0 | 0.00 ± 0.00 | 8." in capsys.readouterr().out
+    assert memory_slope.main(["--out", str(out), "--table", "--window", "0"]) == 0
 
 
 def test_a_task_is_held_only_for_its_whole_time(tmp_path: Path) -> None:
@@ -58,7 +71,7 @@ def test_its_error_is_that_of_least_squares() -> None:
 def test_too_few_samples_are_no_slope(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     leave(tmp_path / "memory.csv", "Short-v0", 0.0, 0.1)
     assert memory_slope.main(["--out", str(tmp_path / "memory.csv"), "--table"]) == 1
-    assert "| Short-v0 | 0 samples, at least 3 expected after 10 minutes |" in capsys.readouterr().out
+    assert "| Short-v0 | 0 windows, at least 3 expected after 10 minutes |" in capsys.readouterr().out
 
 
 def test_ranks_are_found_by_folder_and_variable(tmp_path: Path) -> None:
@@ -108,7 +121,7 @@ def test_a_run_is_sampled_and_ended(
     monkeypatch.setattr(memory_slope, "SAMPLE_S", 0.003)
     monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
     out, began = tmp_path / "memory.csv", time.monotonic()
-    short = ["--env", "CartPole-v1", "--minutes", "0.03", "--skip", "0", "--most", "1e6"]
+    short = ["--env", "CartPole-v1", "--minutes", "0.03", "--skip", "0", "--window", "0", "--most", "1e6"]
     assert memory_slope.main(["--out", str(out), *short]) == min(code, 1)
     assert time.monotonic() - began < 60
     samples = memory_slope.read(out)["CartPole-v1"]
