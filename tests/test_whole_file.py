@@ -166,3 +166,11 @@ def test_a_pipe_gets_the_content_and_stays(tmp_path: Path) -> None:
 def test_a_place_that_takes_no_file_is_told_before_the_work(name: str, says: str) -> None:
     with pytest.raises(UserError, match=f"^--json {name}: {says}"):
         whole_file.check("--json", Path(name))
+
+
+def test_the_names_of_new_folders_are_flushed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    flushed: list[Path] = []
+    monkeypatch.setattr(whole_file, "flush", flushed.append)
+    for _ in range(2):
+        whole_file.make_folder(tmp_path / "a" / "b" / "c")
+    assert (tmp_path / "a" / "b" / "c").is_dir() and flushed == [tmp_path, tmp_path / "a", tmp_path / "a" / "b"]

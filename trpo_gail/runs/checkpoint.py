@@ -124,7 +124,7 @@ def described(config: Config, spec: EnvSpec) -> dict[str, Any]:
 
 
 def _write(path: Path, content: dict[str, Any]) -> None:
-    path.parent.mkdir(exist_ok=True)
+    whole_file.make_folder(path.parent)
     write_sealed(path, content, "checkpoint")
 
 

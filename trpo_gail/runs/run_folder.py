@@ -62,7 +62,7 @@ class RunFolder:
     def create(cls, path: Path) -> RunFolder:
         """A new folder, or one in which a run died before it began. Raises UserError for any other that exists."""
         _check_new(path)
-        path.mkdir(parents=True, exist_ok=True)
+        whole_file.make_folder(path)
         folder = cls(path, _lock(path))
         try:
             _check_new(path)  # again: only with the lock is it ours

@@ -143,7 +143,7 @@ def kept(expert: Demonstrations, setting: Setting, folder: RunFolder | None) -> 
     if folder is None:
         return setting
     file = folder.path / EXPERT
-    file.parent.mkdir(exist_ok=True)
+    whole_file.make_folder(file.parent)
     save(file, expert)
     return dataclasses.replace(setting, expert=str(file), expert_sha256=hdf5.sha256(file))
 

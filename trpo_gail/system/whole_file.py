@@ -79,6 +79,15 @@ def beside(path: Path) -> Path:
     return path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
 
 
+def make_folder(path: Path) -> None:
+    """Make a folder, if it is not there, and those above it; their names outlive a loss of power, as files within do."""
+    new = [above for above in (path, *path.parents) if not above.exists()]
+    path.mkdir(parents=True, exist_ok=True)
+    for made in reversed(new):
+        with contextlib.suppress(OSError):  # as above
+            flush(made.parent)
+
+
 def flush(path: Path) -> None:
     """Have a file's content, or the names in a folder, on the disk, so that they outlive a loss of power. Raises OSError,
     with the name of `path`."""
