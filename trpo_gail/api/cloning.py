@@ -66,7 +66,8 @@ class BC(Model):
         given["seed"] = workers.share(drawn if seed is None else seed)
         self._cloning = CloningConfig(name, "", **given)
         self._dataset = workers.together(lambda: demonstrations_of(expert_dataset))
-        made = dataclasses.replace(self._cloning.run_config(), num_envs=workers.size, expert=None, eval_every=0)
+        named = dataclasses.replace(self._cloning, expert="expert_dataset")  # a name, since they are no file
+        made = dataclasses.replace(named.run_config(), num_envs=workers.size, expert=None, eval_every=0)
         self.config = made
         expert = self._pairs()
         self._policy = make_policy(self.config, self.spec)
