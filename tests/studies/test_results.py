@@ -40,8 +40,9 @@ def test_what_a_run_lacks_is_a_users_error(summary: dict, sessions: list, says: 
 @pytest.mark.parametrize(
     ("returns", "mean", "says"),
     [
-        ([], 0.0, "f: field 'returns': a list of finite numbers expected"),
-        ([1.0, float("nan")], 1.0, "f: field 'returns': a list of finite numbers expected"),
+        ([], 0.0, "f: field 'returns': a list of finite numbers of at most 1e.100 expected"),
+        ([1.0, float("nan")], 1.0, "f: field 'returns': a list of finite numbers of at most 1e.100 expected"),
+        ([1e101], 1e101, "f: field 'returns': a list of finite numbers of at most 1e.100 expected"),
         ([1.0, 2.0], 1.6, "f: field 'return_mean': 1.6 found, 1.5 expected, the mean of 'returns'"),
         ([1.0], float("inf"), "f: field 'return_mean': inf found, 1 expected"),
     ],
