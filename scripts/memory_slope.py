@@ -148,7 +148,8 @@ def read(out: Path) -> dict[str, dict[float, np.ndarray]]:
     found: dict[str, dict[float, list[tuple[float, float]]]] = {}
     with open(out, newline="") as file:
         for row in csv.DictReader(file):
-            both = float(row["lowest_mb"]), float(row["mean_mb"])
+            old = row.get("rss_mb", "")  # of the files from before there was a lowest
+            both = float(row.get("lowest_mb", old)), float(row.get("mean_mb", old))
             found.setdefault(row["env"], {}).setdefault(float(row["seconds"]), []).append(both)
     return {env: {time_s: np.array(both) for time_s, both in samples.items()} for env, samples in found.items()}
 

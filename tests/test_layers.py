@@ -90,7 +90,13 @@ def own(name: str) -> str | None:
     return ".".join(parts)
 
 
-GRAPH = {module: {m for name, _ in imports(tree) if (m := own(name))} for module, tree in SOURCES.items()}
+def running(tree: ast.Module) -> ast.Module:
+    """Without what is for type checkers alone."""
+    checked = [node for node in tree.body if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)]
+    return ast.Module([node for node in tree.body if node not in checked], [])
+
+
+GRAPH = {module: {m for name, _ in imports(tree) if (m := own(name))} for module, tree in SOURCES.items() if module}
 
 
 def layer(module: str) -> int:
@@ -114,7 +120,7 @@ def test_no_module_imports_itself_by_a_detour() -> None:
 
 
 def test_the_package_itself_imports_nothing() -> None:
-    assert GRAPH[""] == set()
+    assert [name for name, _ in imports(running(SOURCES[""])) if own(name) is not None] == []
 
 
 @cache
@@ -186,7 +192,7 @@ def test_public_names_are_there(name: str) -> None:
 
 def test_a_name_that_is_not_public_is_refused() -> None:
     with pytest.raises(AttributeError, match="nonsense"):
-        trpo_gail.nonsense  # noqa: B018
+        trpo_gail.nonsense  # type: ignore[attr-defined]  # noqa: B018
 
 
 def test_the_run_of_a_config_is_called_train() -> None:

@@ -34,7 +34,43 @@ Importing the package starts no MPI.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from trpo_gail.adversaries.adversary import Adversary as Adversary
+    from trpo_gail.api.algorithms import GAIL as GAIL
+    from trpo_gail.api.algorithms import PPO as PPO
+    from trpo_gail.api.algorithms import TRPO as TRPO
+    from trpo_gail.api.callbacks import BaseCallback as BaseCallback
+    from trpo_gail.api.callbacks import CallbackList as CallbackList
+    from trpo_gail.api.callbacks import CheckpointCallback as CheckpointCallback
+    from trpo_gail.api.callbacks import EvalCallback as EvalCallback
+    from trpo_gail.api.callbacks import EveryNTimesteps as EveryNTimesteps
+    from trpo_gail.api.callbacks import StopTrainingOnMaxEpisodes as StopTrainingOnMaxEpisodes
+    from trpo_gail.api.callbacks import StopTrainingOnNoModelImprovement as StopTrainingOnNoModelImprovement
+    from trpo_gail.api.callbacks import StopTrainingOnRewardThreshold as StopTrainingOnRewardThreshold
+    from trpo_gail.api.cloning import BC as BC
+    from trpo_gail.api.datasets import ExpertDataset as ExpertDataset
+    from trpo_gail.api.recording import generate_expert_traj as generate_expert_traj
+    from trpo_gail.api.training import train as run
+    from trpo_gail.api.training import train as train
+    from trpo_gail.config.tree import CloningConfig as CloningConfig
+    from trpo_gail.config.tree import Config as Config
+    from trpo_gail.envs.vector import VectorEnv as VectorEnv
+    from trpo_gail.errors import UserError as UserError
+    from trpo_gail.experts.formats import Format as Format
+    from trpo_gail.experts.own import Demonstrations as Demonstrations
+    from trpo_gail.experts.own import load as load
+    from trpo_gail.exports.reward_function import RewardFunction as RewardFunction
+    from trpo_gail.exports.reward_wrappers import RewardWrapper as RewardWrapper
+    from trpo_gail.exports.reward_wrappers import VectorRewardWrapper as VectorRewardWrapper
+    from trpo_gail.generators.generator import Generator as Generator
+    from trpo_gail.parallel import Workers as Workers
+    from trpo_gail.runs.cloning import clone as clone
+    from trpo_gail.runs.evaluate import load_policy as load_policy
+    from trpo_gail.sampling.rollout import Actor as Actor
+
+    __version__: str
 
 __all__ = [
     "BC", "GAIL", "PPO", "TRPO", "Actor", "Adversary", "BaseCallback", "CallbackList", "CheckpointCallback",
@@ -80,16 +116,22 @@ _HOMES = {
 }
 
 
-def __getattr__(name: str) -> Any:
-    """Import public names only when they are used, so that `trpo-gail --help` needs no torch."""
-    if name == "__version__":
-        return _version()
-    if name not in _HOMES:
-        raise AttributeError(f"module 'trpo_gail' has no attribute {name!r}")
-    from importlib import import_module
+if not TYPE_CHECKING:  # a checker would take any name for one that is there
 
-    home, _, called = _HOMES[name].partition(":")
-    return getattr(import_module(f"trpo_gail.{home}"), called or name)
+    def __getattr__(name: str) -> Any:
+        """Import public names only when they are used, so that `trpo-gail --help` needs no torch."""
+        if name == "__version__":
+            return _version()
+        if name not in _HOMES:
+            raise AttributeError(f"module 'trpo_gail' has no attribute {name!r}")
+        from importlib import import_module
+
+        home, _, called = _HOMES[name].partition(":")
+        return getattr(import_module(f"trpo_gail.{home}"), called or name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__, "__version__"})
 
 
 def _version() -> str:

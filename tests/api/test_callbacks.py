@@ -33,6 +33,7 @@ class Model:
 
     def __init__(self, *returns: float) -> None:
         self.returns, self.num_timesteps, self.saved = list(returns), 0, list[Path]()
+        self.num_episodes = 0
 
     def evaluate(self, episodes: int, **more: Any) -> Any:
         mean = self.returns.pop(0)
@@ -111,11 +112,14 @@ def test_all_are_called_whatever_one_says() -> None:
 @pytest.mark.parametrize(
     ("make", "line"),
     [
-        (lambda: EvalCallback(eval_freq=0), "eval_freq: 0 given, at least 1 expected"),
-        (lambda: EvalCallback(n_eval_episodes=0), "n_eval_episodes: 0 given, at least 1 expected"),
-        (lambda: CheckpointCallback(0, "x"), "save_freq: 0 given, at least 1 expected"),
-        (lambda: EveryNTimesteps(0, None), "n_steps: 0 given, at least 1 expected"),
-        (lambda: StopTrainingOnNoModelImprovement(0), "max_no_improvement_evals: 0 given, at least 1 expected"),
+        (lambda: EvalCallback(eval_freq=0), "eval_freq: 0 given, a whole number of at least 1 expected"),
+        (lambda: EvalCallback(n_eval_episodes=0), "n_eval_episodes: 0 given, a whole number of at least 1 expected"),
+        (lambda: CheckpointCallback(0, "x"), "save_freq: 0 given, a whole number of at least 1 expected"),
+        (lambda: EveryNTimesteps(0, None), "n_steps: 0 given, a whole number of at least 1 expected"),
+        (
+            lambda: StopTrainingOnNoModelImprovement(0),
+            "max_no_improvement_evals: 0 given, a whole number of at least 1 expected",
+        ),
         (lambda: CallbackList([3]), "callback: 3 given, a function of (model, record) or a callback expected"),
     ],
 )

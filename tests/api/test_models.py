@@ -358,7 +358,7 @@ def test_a_learn_that_is_refused_leaves_no_steps_to_the_next(tmp_path: Path) -> 
         with pytest.raises(UserError, match="file" if refused == {} else "rank_timeout: .* given, a number of seconds"):
             model.learn(1000, **refused)
     (tmp_path / "file").unlink()
-    model.learn(64, rank_timeout=np.int64(5))
+    model.learn(64, rank_timeout=np.int64(5))  # type: ignore[arg-type]
     assert model.learner.progress.iteration <= 2
 
 

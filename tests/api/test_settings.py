@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -154,13 +154,13 @@ def test_a_wrong_keyword_is_one_clear_line(given: dict[str, Any], line: str) -> 
         (lambda: gail(seed="one"), "seed: a whole number expected, found 'one'"),
         (lambda: gail(timesteps_per_batch=2), "timesteps_per_batch: 2 given, more than num_envs 4 expected"),
         (lambda: gail().learn(0), "total_timesteps: 0 given, a whole number of at least 1 expected"),
-        (lambda: gail().learn(10, log_interval=0.5), "log_interval: 0.5 given, a whole number of at least 1 expected"),
+        (lambda: gail().learn(10, log_interval=cast(Any, 0.5)), "log_interval: 0.5 given, a whole number of at least 1"),
         (lambda: gail().learn(10, callback=3), "callback: 3 given, a function of (model, record) or a callback expected"),
-        (lambda: gail().evaluate(0), "n_episodes: 0 given, at least 1 expected"),
+        (lambda: gail().evaluate(0), "n_episodes: 0 given, a whole number of at least 1 expected"),
         (lambda: gail().evaluate(1, env="Pendulum-v1"), "env: observation_space Box("),
         (lambda: gail().predict(np.zeros(3)), "observation of shape (3,), (4,) or (n, 4) expected"),
         (lambda: gail().predict(np.zeros(4), True), "state: True given, None expected: the policy keeps no state"),
-        (lambda: gail().pretrain(n_epochs=0), "n_epochs: 0 given, at least 1 expected"),
+        (lambda: gail().pretrain(n_epochs=0), "n_epochs: 0 given, a whole number of at least 1 expected"),
     ],
 )  # fmt: skip
 def test_a_wrong_model_is_one_clear_line(make: Any, line: str) -> None:

@@ -41,7 +41,7 @@ def test_it_pays_what_the_file_pays_and_learns_nothing(reward: Path, tmp_path: P
     parts, seen = parts_of(tmp_path / "source")
     made = build(dataclasses.replace(Config("any"), adversary="exported", reward_file=str(reward)), parts)
     before = made.reward(seen)  # type: ignore[arg-type]
-    np.testing.assert_array_equal(before, RewardFunction.load(reward).pays(seen))
+    np.testing.assert_array_equal(before, RewardFunction.load(reward).pays(seen))  # type: ignore[arg-type]
     assert np.ptp(before) > 0 and made.fit(seen, np.random.default_rng(0)) == {}  # type: ignore[arg-type]
     np.testing.assert_array_equal(made.reward(seen), before)  # type: ignore[arg-type]
 
@@ -55,8 +55,8 @@ def test_it_pays_the_executed_actions(reward: Path, tmp_path: Path) -> None:
     made = ExportedReward(RewardFunction.load(reward), spec)
     clipped = dataclasses.replace(seen, actions=np.clip(seen.actions, -0.1, 0.1))  # type: ignore[type-var,attr-defined]
     paid = made.reward(seen)  # type: ignore[arg-type]
-    np.testing.assert_array_equal(paid, RewardFunction.load(reward).pays(clipped))
-    assert (paid != RewardFunction.load(reward).pays(seen)).any()
+    np.testing.assert_array_equal(paid, RewardFunction.load(reward).pays(clipped))  # type: ignore[arg-type]
+    assert (paid != RewardFunction.load(reward).pays(seen)).any()  # type: ignore[arg-type]
 
 
 def test_another_reward_on_resume_is_noticed(reward: Path, tmp_path: Path) -> None:

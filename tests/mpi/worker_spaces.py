@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import gymnasium
 import numpy as np
@@ -60,7 +61,7 @@ def main() -> None:
     register()
     workers = trpo_gail.Workers.world()
     for name in TASKS:
-        config = {
+        config: dict[str, Any] = {
             "num_envs": 4, "timesteps_per_batch": 64, "d_step": 4, "dtype": "float64", "eval_every": 0,
             "final_episodes": 2, "policy": PolicyConfig(hidden_sizes=(8,)),
         }  # fmt: skip

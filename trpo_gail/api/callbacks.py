@@ -7,12 +7,16 @@ must call together: `evaluate` and `save`. What it puts into the record is seen 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from trpo_gail.errors import UserError
 from trpo_gail.records import EVAL_SUCCESS, Record
+from trpo_gail.system import typed
 
 if TYPE_CHECKING:
     from trpo_gail.api.model import Model
@@ -53,8 +57,18 @@ class CallbackList(BaseCallback):
 
     def after(self, model: Model, record: Record) -> bool:
         """False if one of them says so."""
-        answers = [callback.after(model, record) for callback in self.callbacks]
-        return all(answer is not False for answer in answers)
+        answers = [goes_on(callback.after(model, record)) for callback in self.callbacks]
+        return all(answers)
+
+
+def goes_on(answer: object) -> bool:
+    """Whether training goes on after what a callback returned: not if it is False, Python's or NumPy's. Raises UserError for
+    what is neither a truth value nor None."""
+    if answer is None:
+        return True
+    if not isinstance(answer, (bool, np.bool_)):
+        raise UserError(f"callback: it returned {answer!r:.60}, expected True, False or None")
+    return bool(answer)
 
 
 def of(given: Any) -> BaseCallback:
@@ -65,6 +79,8 @@ def of(given: Any) -> BaseCallback:
         return given
     if isinstance(given, Sequence) and not isinstance(given, str):
         return CallbackList(given)
+    if isinstance(given, type):
+        raise UserError(f"callback: the class {given.__name__} given, a callback of it expected: {given.__name__}(...)")
     if callable(given):
         return _Called(given)
     raise UserError(f"callback: {given!r:.60} given, a function of (model, record) or a callback expected")
@@ -74,9 +90,7 @@ class _Every(BaseCallback):
     """Something that is done each time so many further steps have been taken."""
 
     def __init__(self, every: int, name: str) -> None:
-        if every < 1:
-            raise UserError(f"{name}: {every} given, at least 1 expected")
-        self.every = every
+        self.every = typed.whole(name, every)
 
     def on_start(self, model: Model) -> None:
         self._next = (model.num_timesteps // self.every + 1) * self.every
@@ -138,9 +152,8 @@ class EvalCallback(_Every):
     ) -> None:
         """`eval_env`: what `evaluate` takes as `env`; None makes the model's environment."""
         super().__init__(eval_freq, "eval_freq")
-        if n_eval_episodes < 1:
-            raise UserError(f"n_eval_episodes: {n_eval_episodes} given, at least 1 expected")
-        self._env, self._episodes, self._deterministic = eval_env, n_eval_episodes, deterministic
+        episodes = typed.whole("n_eval_episodes", n_eval_episodes)
+        self._env, self._episodes, self._deterministic = eval_env, episodes, deterministic
         self._on_best, self._after_eval = of(callback_on_new_best), of(callback_after_eval)
         self._folder = None if best_model_save_path is None else Path(best_model_save_path)
         self.best_mean_reward: float | None = None
@@ -162,19 +175,21 @@ class EvalCallback(_Every):
         if found.success_rate is not None:
             record[EVAL_SUCCESS] = found.success_rate
         self.evaluations.append((model.num_timesteps, found.mean, found.std))
-        goes_on = True
+        better = True
         if self.best_mean_reward is None or found.mean > self.best_mean_reward:
             self.best_mean_reward = found.mean
             if self._folder is not None:
                 model.save(self._folder / "best_model.zip")
-            goes_on = self._on_best.after(model, record) is not False
-        return self._after_eval.after(model, record) is not False and goes_on
+            better = goes_on(self._on_best.after(model, record))
+        return goes_on(self._after_eval.after(model, record)) and better
 
 
 class StopTrainingOnRewardThreshold(BaseCallback):
     """Stops once the return of an evaluation, or, without evaluations, of an iteration's episodes, reaches a threshold."""
 
     def __init__(self, reward_threshold: float) -> None:
+        if not isinstance(reward_threshold, (int, float, np.number)) or math.isnan(reward_threshold):
+            raise UserError(f"reward_threshold: {reward_threshold!r:.60} given, a number expected")
         self._threshold = reward_threshold
 
     def after(self, model: Model, record: Record) -> bool:
@@ -187,9 +202,8 @@ class StopTrainingOnNoModelImprovement(BaseCallback):
     `min_evals` of them do not count."""
 
     def __init__(self, max_no_improvement_evals: int, min_evals: int = 0) -> None:
-        if max_no_improvement_evals < 1:
-            raise UserError(f"max_no_improvement_evals: {max_no_improvement_evals} given, at least 1 expected")
-        self._most, self._least = max_no_improvement_evals, min_evals
+        self._most = typed.whole("max_no_improvement_evals", max_no_improvement_evals)
+        self._least = typed.whole("min_evals", min_evals, 0)
         self._best: float | None = None
         self._seen = self._without = 0
 
@@ -206,10 +220,14 @@ class StopTrainingOnNoModelImprovement(BaseCallback):
 
 
 class StopTrainingOnMaxEpisodes(BaseCallback):
-    """Stops once so many episodes have ended, over all ranks and environments."""
+    """Stops once so many episodes have ended since `learn` began, over all ranks and environments."""
 
     def __init__(self, max_episodes: int) -> None:
-        self._most = max_episodes
+        self._most = typed.whole("max_episodes", max_episodes)
+        self._before = 0
+
+    def on_start(self, model: Model) -> None:
+        self._before = model.num_episodes
 
     def after(self, model: Model, record: Record) -> bool:
-        return (record.get("episodes") or 0) < self._most
+        return (record.get("episodes") or 0) - self._before < self._most

@@ -28,6 +28,7 @@ from trpo_gail.policies.policy import Policy
 from trpo_gail.records import Record, Stats
 from trpo_gail.runs import checkpoint, start
 from trpo_gail.runs.preparing import prepare
+from trpo_gail.system import typed
 
 
 class BC(Model):
@@ -53,17 +54,18 @@ class BC(Model):
         `fields` are those of `trpo-gail clone`: batch_size, stepsize, train_share, eval_every (steps between looks at the
         validation score), hidden_sizes and others. A collective. Raises UserError, in one line.
         """
-        if policy not in POLICIES:
+        if not isinstance(policy, str) or policy not in POLICIES:
             raise UserError(f"policy: {policy!r:.60} given, one of {', '.join(POLICIES)} expected")
         if expert_dataset is None:
             raise UserError("expert_dataset: demonstrations are needed to clone them")
         workers = Workers.world()
         name = self._prepare(env, workers, verbose, None)
         if hidden_size is not None:
-            fields["hidden_sizes"] = (hidden_size, hidden_size) if isinstance(hidden_size, int) else hidden_size
+            alone = isinstance(hidden_size, (int, np.integer))
+            fields["hidden_sizes"] = (hidden_size, hidden_size) if alone else hidden_size
         given = dict(checked(CloningConfig, field, value) for field, value in fields.items())
         drawn = int(np.random.SeedSequence().generate_state(1)[0] >> 1)
-        given["seed"] = workers.share(drawn if seed is None else seed)
+        given["seed"] = workers.share(drawn if seed is None else typed.whole("seed", seed, 0))
         self._cloning = CloningConfig(name, "", **given)
         self._dataset = workers.together(lambda: demonstrations_of(expert_dataset))
         named = dataclasses.replace(self._cloning, expert="expert_dataset")  # a name, since they are no file

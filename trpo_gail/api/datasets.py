@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 
 from trpo_gail.errors import UserError, listed, shortened
-from trpo_gail.experts import catalogue, describe
+from trpo_gail.experts import arrays, catalogue, describe
 from trpo_gail.experts.data import Demonstrations as Held
 from trpo_gail.experts.own import Demonstrations, load
 from trpo_gail.experts.trajectories import check_spelling, of_unknown_kind
+from trpo_gail.system import typed
 
 _STARTS = ("obs", "actions", "episode_starts")  # of Stable-Baselines' dictionary
 _FLAT = ("obs", "acts", "dones")  # of `imitation`'s Transitions
@@ -48,12 +49,17 @@ class ExpertDataset:
             raise UserError("ExpertDataset: expert_path or traj_data, one of the two expected")
         if not randomize:
             raise UserError("ExpertDataset: randomize=False given, but pairs are always drawn at random")
-        if traj_limitation == 0 or traj_limitation < -1:
-            raise UserError(f"ExpertDataset: traj_limitation: {traj_limitation} given, -1 or at least 1 expected")
-        if train_fraction is not None and not 0 < train_fraction < 1:
-            raise UserError(f"ExpertDataset: train_fraction: {train_fraction} given, a number between 0 and 1 expected")
-        if batch_size is not None and batch_size < 1:
-            raise UserError(f"ExpertDataset: batch_size: {batch_size} given, at least 1 expected")
+        if traj_limitation != -1:
+            traj_limitation = typed.whole("ExpertDataset: traj_limitation (-1 for all)", traj_limitation)
+        if train_fraction is not None and not (
+            isinstance(train_fraction, (float, np.floating)) and 0 < train_fraction < 1
+        ):
+            raise UserError(
+                f"ExpertDataset: train_fraction: {train_fraction!r:.60} given, a number between 0 and 1 expected"
+            )
+        if batch_size is not None:
+            batch_size = typed.whole("ExpertDataset: batch_size", batch_size)
+        subsample = typed.whole("ExpertDataset: subsample", subsample)
         self.train_fraction, self.batch_size = train_fraction, batch_size
         held = demonstrations_of(traj_data if expert_path is None else expert_path)
         limited = 0 < traj_limitation < held.trajectories_held
@@ -101,7 +107,7 @@ def _file(path: str | Path) -> Path:
 def _of_mapping(given: Mapping[str, Any], name: str) -> Demonstrations:
     if all(key in given for key in _STARTS):
         check_spelling(given, name)
-        starts = np.asarray(given["episode_starts"]).ravel().astype(bool)
+        starts = _flags(given["episode_starts"], f"{name}: episode_starts")
         ends = np.append(starts[1:], True) if len(starts) else starts
         return Demonstrations.from_arrays(
             given["obs"], _labels(given["actions"]), rewards=_flat(given.get("rewards")), episode_ends=ends
@@ -122,6 +128,12 @@ def _labels(actions: Any) -> np.ndarray:
     return values[:, 0] if values.ndim == 2 and values.shape[1] == 1 and values.dtype.kind in "iu" else values
 
 
+def _flags(values: Any, where: str) -> np.ndarray:
+    """[N] bool of flags, or of numbers that are 0 or 1. Raises UserError for others, such as texts."""
+    found = np.asarray(values).ravel()
+    return arrays.flags(found, len(found), where)
+
+
 def _flat(values: Any) -> np.ndarray | None:
     return None if values is None else np.asarray(values).ravel()
 
@@ -133,7 +145,7 @@ def _of_transitions(given: Any) -> Demonstrations:
         _unwrapped(given.obs),
         np.asarray(given.acts),
         next_observations=None if following is None else _unwrapped(following),
-        episode_ends=np.asarray(given.dones, bool),
+        episode_ends=_flags(given.dones, "dones"),
         rewards=getattr(given, "rews", None),
     )
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import dataclasses
+import math
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -37,6 +39,8 @@ from trpo_gail.runs import checkpoint, opening, start
 from trpo_gail.runs.console import View
 from trpo_gail.runs.preparing import in_rows, prepare, same_everywhere
 from trpo_gail.sampling.rollout import never
+from trpo_gail.spaces import alike
+from trpo_gail.system import typed
 from trpo_gail.system.stopping import StopRequest
 
 L = TypeVar("L", bound="LearningModel")
@@ -113,6 +117,8 @@ class LearningModel(Model):
         workers = self.workers
         with workers.guarded(), threads(workers):
             asked = self.config
+            if self._content is not None and self._source is not None:
+                workers.together(lambda: self._check_env(self._source))
             if self._content is not None:  # what `auto` became stays
                 asked = dataclasses.replace(asked, backend=self._setting.backend, actions=self._setting.actions)
             setting, self._expert, self._env = workers.together(
@@ -120,15 +126,29 @@ class LearningModel(Model):
             )
             workers.together(lambda: same_everywhere(self._expert, workers))
             self._setting, self.spec = setting, self._env.spec
-            self._learner = self._made(self._first_policy() if self._content is None else None)
             if self._content is not None:
-                checkpoint.put(self._content, self._learner)
+                # The policy is the one that was handed out, with what was changed in it since.
+                state = self._state()
+                self._learner = self._made(self._policy)
+                checkpoint.put(state, self._learner)
                 self._look_where_environments_are()
-            elif self.config.init_policy == start.CLONE:
+            else:
+                self._learner = self._made(self._first_policy())
+            if self._content is None and self.config.init_policy == start.CLONE:
                 assert self._expert is not None
                 start.clone(self.config, self._learner, self._expert, never, workers)
         self._content = None
         self._moved()
+
+    def _check_env(self, source: Any) -> None:
+        """Raise UserError if a loaded model is given another environment than it learned in, as far as a spec says."""
+        found = self._fitting(self.config, source)
+        limits = self.spec.max_episode_steps, found.max_episode_steps
+        if limits[0] != limits[1]:
+            raise UserError(f"env: it has a time limit of {limits[1]} steps, {limits[0]} expected as the model's had")
+        if self.spec.executed_space != found.executed_space:
+            then, here = map(alike.shown, (self.spec.executed_space, found.executed_space))
+            raise UserError(f"env: actions of {here}, expected {then} as the model's had")
 
     def _look_where_environments_are(self) -> None:
         """Warn if a replay has not brought them back to where they were. A collective."""
@@ -169,9 +189,17 @@ class LearningModel(Model):
             return int(self._content["learner"]["progress"]["steps"]) - self._offset
         return self._learner.progress.steps - self._offset
 
+    @property
+    def num_episodes(self) -> int:
+        if self._content is not None:
+            return int(self._content["learner"]["progress"]["episodes"])
+        return self._learner.progress.episodes
+
     def _state(self) -> dict[str, Any]:
         if self._content is not None:
-            return self._content
+            learner = self._content["learner"]
+            policy = {name: value.clone() for name, value in self._policy.state_dict().items()}
+            return self._content | {"learner": learner | {"policy": policy}}
         return checkpoint.content_of(self._learner, self.config, self.spec, self.workers)
 
     def _extra(self) -> dict[str, Any]:
@@ -217,18 +245,23 @@ class LearningModel(Model):
         seconds for one that takes no step (0: they wait for ever). Raises UserError, and RunError for what fails; steps
         that a call did not come to are not added to the next one.
         """
-        for name, value in (("total_timesteps", total_timesteps), ("log_interval", log_interval)):
-            if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
-                raise UserError(f"{name}: {value!r:.60} given, a whole number of at least 1 expected")
+        typed.whole("total_timesteps", total_timesteps)
+        typed.whole("log_interval", log_interval)
+        if self._learns:
+            raise UserError(
+                "learn: the model is learning already, and this call comes from a callback or another thread"
+            )
         hooks = callbacks.of(callback)
         self.logger.print_every(log_interval if self.verbose else 0)
         with self.workers.guarded(rank_timeout):
             if reset_num_timesteps:
                 self._offset = self.learner.progress.steps
             self._target, whole = self._target + int(total_timesteps), False
+            self._learns = True
             try:
                 whole = self._learn(hooks, int(total_timesteps), tb_log_name or type(self).__name__, progress_bar)
             finally:
+                self._learns = False
                 if not whole:  # what was left of this call is not made up for by the next
                     self._target = self.learner.progress.steps
         return self
@@ -258,8 +291,9 @@ class LearningModel(Model):
         learner, before = self.learner, self.config
         self.config = dataclasses.replace(before, steps=self._target)
         if self.config.steps != before.steps and _looks_at_end(self.config):
-            made = self._made()
-            made.load_state_dict(learner.state_dict())
+            state = copy.deepcopy(learner.state_dict())
+            made = self._made(learner.policy)  # the same module, which may have been handed out
+            made.load_state_dict(state)
             self._learner = made
             self._look_where_environments_are()
 
@@ -277,8 +311,11 @@ class LearningModel(Model):
         every `val_interval` passes (a tenth of them). A Gaussian's spread stays at least as large as a new policy's.
         Raises UserError.
         """
-        if n_epochs < 1:
-            raise UserError(f"n_epochs: {n_epochs} given, at least 1 expected")
+        typed.whole("n_epochs", n_epochs)
+        if val_interval is not None:
+            typed.whole("val_interval", val_interval)
+        if not isinstance(learning_rate, (int, float, np.number)) or not 0 < learning_rate < math.inf:
+            raise UserError(f"learning_rate: {learning_rate!r:.60} given, a number above 0 expected")
         learner, workers = self.learner, self.workers
         if learner.progress.iteration:
             raise UserError(
@@ -340,7 +377,7 @@ class LearningModel(Model):
     @in_words
     def reward_train(self) -> Rewarding:
         """(obs, act, next_obs, done) -> what training pays now, without the environment's reward and entropy bonus."""
-        return rewards.of_training(self.learner, self.config, self.spec)
+        return rewards.of_training(lambda: self.learner.adversary, self.config, self.spec)
 
     @property
     @in_words
@@ -352,7 +389,7 @@ class LearningModel(Model):
     @in_words
     def discriminator(self) -> DiscriminatorView:
         """What tells expert and learner apart: `logit_expert`, `prob_expert` and the network."""
-        return DiscriminatorView(self.learner, self.config, self.spec)
+        return DiscriminatorView(lambda: self.learner.adversary, self.config, self.spec)
 
 
 def _drawn() -> int:

@@ -32,7 +32,7 @@ from trpo_gail.runs.evaluate import FINAL, PERIODIC, Acting, Evaluator, check_fi
 from trpo_gail.runs.setting import Setting
 from trpo_gail.seeding import EVAL_NOISE, stream
 from trpo_gail.spaces.spec import EnvSpec
-from trpo_gail.system import whole_file
+from trpo_gail.system import typed, whole_file
 
 M = TypeVar("M", bound="Model")
 _MODEL = {"class", "given", "setting", "demonstrations"}  # what a model's file holds beside a checkpoint
@@ -74,6 +74,7 @@ class Model(ABC):
         self._acting: Acting | None = None
         self._rng: np.random.Generator | None = None  # of actions that are not deterministic
         self._dataset: Held | None = None
+        self._learns = False  # just now
 
     # ---- the policy --------------------------------------------------------------------------------------------------
 
@@ -85,6 +86,11 @@ class Model(ABC):
     @property
     def num_timesteps(self) -> int:
         """Environment steps that it has learned from."""
+        return 0
+
+    @property
+    def num_episodes(self) -> int:
+        """Episodes that ended while it learned, over all ranks and environments."""
         return 0
 
     @property
@@ -103,7 +109,7 @@ class Model(ABC):
 
     @in_words
     def predict(
-        self, observation: Any, state: None = None, episode_start: Any = None, deterministic: bool = False
+        self, observation: Any, state: Any = None, episode_start: Any = None, deterministic: bool = False
     ) -> tuple[np.ndarray, None]:
         """The action for an observation, or actions for a batch [n, ...], in the environment's own structure; and None.
 
@@ -133,8 +139,7 @@ class Model(ABC):
         The starts are always the same, by the seed; `periodic` ones are others. `env` is another environment of the same
         spaces, by an id, an object or a function. Raises UserError.
         """
-        if n_episodes < 1:
-            raise UserError(f"n_episodes: {n_episodes} given, at least 1 expected")
+        n_episodes = typed.whole("n_episodes", n_episodes)
         actor = self.policy.actor()
         pulse = self.workers.pulse
         with self.workers.guarded(), threads(self.workers, self.policy), pulse.during("evaluation"):
@@ -167,6 +172,12 @@ class Model(ABC):
                 f"env: this model's environment {self.spec.id!r} was given as an object, which no file holds: "
                 f"{type(self).__name__}.load(path, env=...) expected"
             )
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        raise UserError(
+            f"{type(self).__name__}: a model has environments and threads, which cannot be copied or pickled: "
+            "save(path), and load(path) where it is needed, expected"
+        )
 
     # ---- files -------------------------------------------------------------------------------------------------------
 
@@ -269,7 +280,10 @@ def _unpacked(content: torch.Tensor, file: Path) -> Held:
 
 def _file(path: str | Path) -> Path:
     """The path with an ending, and whatever the working directory becomes. Raises UserError."""
-    found = whole_file.named("path", path).absolute()
+    named = whole_file.named("path", path)
+    if not named.name or named.name == ".." or str(path).endswith("/"):
+        raise UserError(f"path: {str(path)!r:.60} given, the name of a file expected")
+    found = named.absolute()
     return found if found.suffix else found.with_suffix(".zip")
 
 

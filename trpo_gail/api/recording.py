@@ -19,8 +19,9 @@ from trpo_gail.parallel import Workers
 from trpo_gail.runs.evaluate import Acting
 from trpo_gail.runs.record import episodes_of
 from trpo_gail.sampling.rollout import Actor
+from trpo_gail.spaces import alike
 from trpo_gail.spaces.spec import ActionView, EnvSpec
-from trpo_gail.system import whole_file, working_folder
+from trpo_gail.system import typed, whole_file, working_folder
 
 MOST_ENVS = 10  # that play together
 _HARMLESS = ("VecMonitor", "VecCheckNan")  # wrappers of vector environments that leave observations as they are
@@ -44,10 +45,8 @@ def generate_expert_traj(
     the observations is for the model alone: the episodes hold the environment's. `deterministic` actions are the default,
     since they are the better expert. Raises UserError.
     """
-    if n_episodes < 1:
-        raise UserError(f"n_episodes: {n_episodes} given, at least 1 expected")
-    if n_timesteps < 0:
-        raise UserError(f"n_timesteps: {n_timesteps} given, at least 0 expected")
+    n_episodes, seed = typed.whole("n_episodes", n_episodes), typed.whole("seed", seed, 0)
+    typed.whole("n_timesteps", n_timesteps, 0)
     if not callable(model) and not hasattr(model, "predict"):
         raise UserError(f"model: {type(model).__name__} given, expected a function or an object that has predict")
     workers = Workers.world()
@@ -127,6 +126,7 @@ def _unwrapped(env: Any) -> tuple[Any, Callable[[Any], Any]]:
 def _actor(model: Any, spec: EnvSpec, seen: Callable[[Any], Any], deterministic: bool) -> tuple[Actor, ActionView]:
     """What plays, and the view of its actions."""
     if isinstance(model, Model):
+        _check_same_actions(model, spec)
         return Acting(model.policy.actor(), model.spec), model.spec.action_view
     if not hasattr(model, "predict"):
         return FunctionPolicy(model, getattr(model, "__name__", "a function")).for_env(spec), "raw"
@@ -136,6 +136,18 @@ def _actor(model: Any, spec: EnvSpec, seen: Callable[[Any], Any], deterministic:
         return found[0] if isinstance(found, tuple) else found
 
     return FunctionPolicy(act, f"{type(model).__name__}.predict").for_env(spec), "executed"
+
+
+def _check_same_actions(model: Model, spec: EnvSpec) -> None:
+    """Raise UserError if a model cannot play in an environment as it learned to: the units of its actions are its own
+    environment's."""
+    own = model.spec
+    if alike.columns(spec) != alike.columns(own):
+        here, there = alike.shown(spec.observation_space), alike.shown(own.observation_space)
+        raise UserError(f"env: observation_space {here}, expected {there} as the model has")
+    if spec.executed_space != own.executed_space:
+        here, there = alike.shown(spec.executed_space), alike.shown(own.executed_space)
+        raise UserError(f"env: action_space {here}, expected {there} as the model has")
 
 
 def _write(path: Path, made: Demonstrations) -> None:

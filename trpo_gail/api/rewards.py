@@ -19,17 +19,17 @@ from trpo_gail.learner import Learner
 from trpo_gail.spaces import given
 from trpo_gail.spaces.spec import EnvSpec
 
-Rewarding = Callable[[Any, Any, Any, Any], np.ndarray]  # (obs, act, next_obs, done) -> reward, or rewards [n]
+Rewarding = Callable[..., np.ndarray]  # (obs, act, next_obs, done) -> reward, or rewards [n]
 
 
-def of_training(learner: Learner, config: Config, spec: EnvSpec) -> Rewarding:
-    """What training pays, by the adversary as it is whenever the function is called; with absorbing states, without what an
-    end is worth. Raises UserError if it learns none."""
+def of_training(adversary: Callable[[], Any], config: Config, spec: EnvSpec) -> Rewarding:
+    """What training pays, by the model's `adversary` as it is whenever the function is called; with absorbing states, without
+    what an end is worth. Raises UserError if it learns none."""
     refuse_unlearned(config, "reward_train")
-    adversary: Any = learner.adversary
-    pays = adversary.training_pays if isinstance(adversary, Discriminator) else adversary.pays
 
     def reward(obs: Any, act: Any, next_obs: Any = None, done: Any = None) -> np.ndarray:
+        now = adversary()
+        pays = now.training_pays if isinstance(now, Discriminator) else now.pays
         return by_rows(pays, spec, obs, act, next_obs, _flags(done, spec, obs))
 
     return reward
@@ -47,23 +47,23 @@ def to_keep(learner: Learner, config: Config, spec: EnvSpec, expert: Demonstrati
 class DiscriminatorView:
     """A discriminator from outside; it follows the training. D is the probability that a step is the expert's."""
 
-    def __init__(self, learner: Learner, config: Config, spec: EnvSpec) -> None:
-        """Raises UserError if the adversary is no discriminator."""
-        if not isinstance(learner.adversary, Discriminator):
+    def __init__(self, adversary: Callable[[], Any], config: Config, spec: EnvSpec) -> None:
+        """`adversary` gives the model's, of now. Raises UserError if it is no discriminator."""
+        if not isinstance(adversary(), Discriminator):
             raise UserError(f"discriminator: adversary {config.adversary!r} has none, 'gail' or 'airl' expected")
-        self._adversary, self._spec = learner.adversary, spec
+        self._adversary, self._spec = adversary, spec
 
     @property
     def network(self) -> Any:
         """The torch module: normalised inputs -> logits."""
-        return self._adversary.network
+        return self._adversary().network
 
     def logit_expert(self, obs: Any, act: Any, next_obs: Any = None, done: Any = None) -> np.ndarray:
         """log D - log(1 - D) of one step, or [n] of a batch, in the environment's own structure: high for the expert's.
 
         `next_obs` and `done` are needed if the discriminator looks at them. Raises UserError for other shapes.
         """
-        return by_rows(self._adversary.logits, self._spec, obs, act, next_obs, _flags(done, self._spec, obs))
+        return by_rows(self._adversary().logits, self._spec, obs, act, next_obs, _flags(done, self._spec, obs))
 
     def prob_expert(self, obs: Any, act: Any, next_obs: Any = None, done: Any = None) -> np.ndarray:
         """D itself, likewise."""

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from trpo_gail.algorithm import train
-from trpo_gail.api.callbacks import BaseCallback
+from trpo_gail.api.callbacks import BaseCallback, goes_on
 from trpo_gail.api.folder import Folder
 from trpo_gail.api.logger import tensorboard
 from trpo_gail.api.model import Model, caution
@@ -78,7 +78,7 @@ class Session:
         record = dict(row)
         try:
             with workers.pulse.during("callback"):
-                goes_on = self.hooks.after(model, record) is not False
+                more = goes_on(self.hooks.after(model, record))
         except BaseException as error:
             # The iteration is done, whatever a callback makes of it. The other ranks may be elsewhere.
             try:
@@ -97,7 +97,7 @@ class Session:
         for text in self._stuck.look(row):
             caution(workers, text)
         asked = self.stop.agreed(workers)
-        refused = workers.max(float(not goes_on)) > 0
+        refused = workers.max(float(not more)) > 0
         return asked or ("callback" if refused else None)
 
     def _write(self, row: Record, record: Record) -> None:

@@ -57,13 +57,30 @@ def config_of(
     for name, value in top.items():
         _check(name, value, leaves(Config)[name])
     base = preset(preset_name, env, **{name: _plain(value) for name, value in top.items()})
-    named = dict(_of_policy(policy, kwargs)) | dict(_sizes(given.pop("hidden_size", None)))
+    named: dict[str, Any] = {}
+    words: dict[str, str] = {}  # by path, the keyword that gave it
+    for word, pairs in (
+        ("policy_kwargs", _of_policy(policy, kwargs)),
+        ("hidden_size", _sizes(given.pop("hidden_size", None))),
+    ):
+        for path, value in pairs:
+            _once(words, path, word)
+            named[path] = value
+    words = {path: word for path, word in words.items() if word != "hidden_size"}  # of which a network may have its own
     for name, value in _flat(given):
         path = path_of(Config, name, base.generator)
+        _once(words, path, name)
         named[path] = _value(name, value, leaves(Config)[path])
     made = changed(base, named | {"eval_every": 0})  # evaluations are a callback's
     _refuse_idle(made, {path for path in named if path not in _of_sections(given)})
     return made
+
+
+def _once(words: dict[str, str], path: str, word: str) -> None:
+    """Note which keyword gives a field. Raises UserError if another one does already."""
+    if path in words and words[path] != word:
+        raise UserError(f"{word}: given, but {words[path]} gives the same field")
+    words[path] = word
 
 
 def _refuse_idle(config: Config, paths: set[str]) -> None:
@@ -157,7 +174,9 @@ def _plain(value: Any) -> Any:
     """Numbers of NumPy as Python's, lists as tuples."""
     if isinstance(value, np.generic):
         return value.item()
-    if isinstance(value, (list, np.ndarray)):
+    if isinstance(value, np.ndarray) and value.ndim == 0:
+        return value.item()
+    if isinstance(value, (list, tuple, np.ndarray)):
         return tuple(_plain(item) for item in value)
     return value
 
@@ -166,7 +185,7 @@ def _sizes(size: Any) -> Iterator[tuple[str, Any]]:
     """Units of both hidden layers of policy and critic, or of each layer."""
     if size is None:
         return
-    sizes = (size, size) if isinstance(size, int) else _plain(size)
+    sizes = (int(size), int(size)) if isinstance(size, (int, np.integer)) else _plain(size)
     for path in ("policy.hidden_sizes", "critic.hidden_sizes"):
         _check("hidden_size", sizes, leaves(Config)[path])
         yield path, sizes
@@ -176,10 +195,12 @@ def _of_policy(policy: Any, kwargs: Mapping[str, Any] | None) -> Iterator[tuple[
     """What `policy` and `policy_kwargs` of Stable-Baselines say about the networks. Raises UserError."""
     if callable(policy) or (isinstance(policy, str) and ":" in policy):
         yield "policy.network", _value("policy", policy, leaves(Config)["policy.network"])
-    elif policy not in POLICIES:
+    elif not isinstance(policy, str) or policy not in POLICIES:
         raise UserError(
             f"policy: {policy!r:.60} given, one of {', '.join(POLICIES)} or a class of torch modules expected"
         )
+    if kwargs is not None and not isinstance(kwargs, Mapping):
+        raise UserError(f"policy_kwargs: {kwargs!r:.60} given, a mapping expected")
     for name, value in (kwargs or {}).items():
         if name == "net_arch":
             yield from _architecture(value)

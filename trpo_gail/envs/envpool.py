@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -10,7 +11,7 @@ import numpy as np
 
 from trpo_gail.envs.failures import described
 from trpo_gail.envs.tasks import paper
-from trpo_gail.errors import UserError
+from trpo_gail.errors import RunError, UserError
 from trpo_gail.spaces import layout
 from trpo_gail.spaces.layout import Layout
 from trpo_gail.success import said_by_each
@@ -35,7 +36,7 @@ class EnvPool:
     def __init__(self, env_id: str, num_envs: int, kwargs: Mapping[str, Any], threads: int) -> None:
         self.num_envs = num_envs
         self._id, self._variant, self._threads = env_id, paper.envpool_variant(env_id), max(1, min(threads, num_envs))
-        self._kwargs = dict(kwargs)
+        self._kwargs, self._process = dict(kwargs), os.getpid()
         self._pool = self._make(list(range(num_envs)))
         self.max_episode_steps = getattr(self._pool.spec.config, "max_episode_steps", None)
         self.observation_space = self._variant.observation_space or self._pool.observation_space
@@ -68,7 +69,16 @@ class EnvPool:
         except (TypeError, ValueError, KeyError, AssertionError, RuntimeError) as error:
             raise UserError(f"environment {self._id!r} (envpool) with {self._kwargs}: {described(error)}") from error
 
+    def _check_process(self) -> None:
+        """Raise RunError in a forked process: EnvPool's threads are not there, and a step would wait for ever."""
+        if os.getpid() != self._process:
+            raise RunError(
+                f"environment {self._id!r} (envpool): it was made before this process was forked, and does not run here: "
+                "make it, or load the model, in this process, or take --backend gymnasium"
+            )
+
     def restart(self, seeds: Sequence[int]) -> np.ndarray:
+        self._check_process()
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             self._pool.close()
@@ -81,6 +91,7 @@ class EnvPool:
         return self._observed(first, began=np.ones(self.num_envs, bool))
 
     def step(self, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        self._check_process()
         actions = actions.astype(self._action_dtype)
         if self._variant.clamp:
             actions = actions.clip(self.action_space.low, self.action_space.high)
@@ -142,4 +153,5 @@ class EnvPool:
         return observation, reward, terminated, truncated
 
     def close(self) -> None:
-        self._pool.close()
+        if os.getpid() == self._process:
+            self._pool.close()

@@ -175,12 +175,12 @@ def _single(env: Any) -> Factories:
     if not isinstance(env, gymnasium.Env):
         raise UserError(f"env: expected environments of gymnasium, found {type(env).__name__}")
     try:
-        copy.deepcopy(env)
+        own = copy.deepcopy(env)  # of now: what becomes of the object is its owner's business
     except Exception as error:  # of any library
         made = Factories(named.of_env(env), [lambda: _Borrowed(env)], most=1)
         made.why = f"{made.reference.name} cannot be copied ({shortened(repr(error), 80)})"
         return made
-    return Factories(named.of_env(env), [lambda: copy.deepcopy(env)])
+    return Factories(named.of_env(env), [lambda: copy.deepcopy(own)])
 
 
 def _vector(env: Any) -> Source:

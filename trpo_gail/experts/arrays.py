@@ -45,8 +45,8 @@ def demonstrations(given: Mapping[str, Any], path: str | Path = "arrays") -> Dem
     if "rewards" in held:
         held["rewards"] = _column(held["rewards"])
     for name in ("terminals", "timeouts"):
-        flags = held.get(name, np.zeros(len(observations), bool))
-        held[name] = _flags(flags, len(observations), f"{path}: dataset '{name}'")
+        given_flags = held.get(name, np.zeros(len(observations), bool))
+        held[name] = flags(given_flags, len(observations), f"{path}: dataset '{name}'")
     facts: dict[str, Any] = {name: known[name] for name in ("subsample", "unfinished") if name in known}
     if not {"steps", "episode_lengths"} & set(held):
         held["episode_lengths"], held["steps"], facts["unfinished"] = _episodes(held["terminals"] | held["timeouts"])
@@ -89,6 +89,8 @@ def array(values: Any, where: str) -> np.ndarray:
         return _records(values, where)
     if isinstance(values, (list, tuple)) and _has_texts(values):
         raise UserError(f"{where}: expected numbers, found texts")
+    if isinstance(values, np.ma.MaskedArray) and np.ma.getmaskarray(values).any():
+        raise UserError(f"{where}: expected numbers, found masked ones, which would count as what is below the mask")
     try:
         found = np.asarray(values)
     except ValueError as error:  # rows of several lengths
@@ -146,7 +148,7 @@ def _labels(actions: np.ndarray) -> np.ndarray:
     return _column(actions) if actions.dtype.kind in numbers.INTEGERS else actions
 
 
-def _flags(values: np.ndarray, rows: int, where: str) -> np.ndarray:
+def flags(values: np.ndarray, rows: int, where: str) -> np.ndarray:
     """[N] bool of booleans, or of numbers that are 0 or 1."""
     values = _column(values)
     numbers.check_kind(values.dtype, values.shape, where, "biuf", "0 or 1 [rows]", (1,))

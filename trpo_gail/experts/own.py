@@ -94,6 +94,13 @@ class Demonstrations(Held):
     @classmethod
     def _of(cls, held: Held) -> Demonstrations:
         held = replace(checked(held, _HERE), path=_HERE)
+        # Copies, whatever becomes of the caller's arrays: the digest and the returns are of these numbers.
+        own: dict[str, Any] = {
+            field.name: values.copy()
+            for field in fields(Held)
+            if isinstance(values := getattr(held, field.name), np.ndarray)
+        }
+        held = replace(held, **own)
         return _public(replace(held, sha256=content_sha256(held)))
 
     def save(self, path: str | Path, format: str = "native") -> None:

@@ -172,7 +172,8 @@ def _ends(held: Mapping[str, list[np.ndarray]], lengths: np.ndarray) -> dict[str
     last[np.cumsum(lengths) - 1] = True
     terminals = np.zeros_like(last)
     if held["terminals"]:
-        terminals[last] = [bool(np.any(said.reshape(-1)[-1:] != 0)) for said in held["terminals"]]
+        said = [flags.reshape(-1)[-1:] for flags in held["terminals"]]
+        terminals[last] = [bool(arrays.flags(flag, len(flag), "terminal").any()) for flag in said]
     return {"terminals": terminals, "timeouts": last & ~terminals}
 
 

@@ -90,8 +90,13 @@ class VectorRewardWrapper(VectorWrapper):
         return followers
 
 
-def _check_spaces(observation: Space, action: Space, function: RewardFunction) -> None:
+def _check_spaces(observation: Space, action: Space, function: object) -> None:
     """Bounds and digits of observations may differ, as they do between libraries; shapes and labels may not."""
+    if not isinstance(function, RewardFunction):
+        what = getattr(function, "__qualname__", None) or type(function).__name__
+        raise UserError(
+            f"reward_function: {what} given, a RewardFunction expected: model.reward_test, or one of a file"
+        )
     learned = function.spec
     try:
         found = [(part.path, part.shape, part.labels, part.starts) for part in Layout.of(observation).parts]

@@ -83,6 +83,8 @@ def _found(given: Any, path: tuple[str | int, ...], name: str) -> Any:
 
 
 def _array(given: Any, name: str) -> np.ndarray:
+    if isinstance(given, np.ma.MaskedArray) and np.ma.getmaskarray(given).any():
+        raise UserError(f"{name}: masked numbers given, numbers expected")
     try:
         values = np.asarray(given)
     except (ValueError, TypeError, RuntimeError) as error:  # ragged lists; tensors that are elsewhere

@@ -53,7 +53,7 @@ class Part:
 
     def encode(self, values: np.ndarray) -> np.ndarray:
         """Columns [N, size] of the environment's values [N, *shape]. Raises ValueError for what is no label, and no bit."""
-        flat = values.reshape(len(values), -1)
+        flat = values.reshape(len(values), math.prod(values.shape[1:]))
         if not self.labels:
             if self.kind == "onehot" and (wrong := (flat != 0) & (flat != 1)).any():
                 raise ValueError(f"{flat[wrong][0]} is no bit")

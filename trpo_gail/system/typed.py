@@ -7,6 +7,8 @@ import sys
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
+import numpy as np
+
 from trpo_gail.errors import UserError
 
 _WORDS = {
@@ -19,6 +21,13 @@ def check(value: object, hint: Any, where: str) -> None:
     """Raise UserError, beginning with `where`, for a value that is not of a type."""
     if not fits(value, hint):
         raise UserError(f"{where}: {words(hint)} expected, found {_wrong(value, hint)}")
+
+
+def whole(name: str, value: object, least: int = 1) -> int:
+    """A whole number that a caller gives as `name`, Python's or NumPy's. Raises UserError for anything else."""
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, np.integer)) or value < least:
+        raise UserError(f"{name}: {value!r:.60} given, a whole number of at least {least} expected")
+    return int(value)
 
 
 def _wrong(value: object, hint: Any) -> str:

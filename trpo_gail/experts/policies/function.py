@@ -39,7 +39,7 @@ class FunctionPolicy:
         except Exception as error:
             raise UserError(f"--policy {self.description}: raised {shortened(repr(error), 120)}") from error
         if self.spec is not None and self._is_own(actions):
-            return self.spec.executed.inward(actions.astype(np.int64) if self.spec.executed.whole else actions)
+            return self._inward(actions)
         if self.spec is not None and not self.spec.executed.whole and actions.dtype.kind in "iub":
             actions = actions.astype(np.float64)  # whole numbers where the environment takes floats
         if actions.dtype.kind == "f" and actions.ndim == 1:  # numbers of one dimension
@@ -51,6 +51,16 @@ class FunctionPolicy:
                 f"--policy {self.description}: expected actions that are an integer or [A] floats, found {found}"
             )
         return actions.reshape(-1).astype(np.int64) if whole else actions.astype(np.float64)
+
+    def _inward(self, actions: np.ndarray) -> np.ndarray:
+        """Rows of the environment's own actions. Raises UserError for labels that it does not have."""
+        assert self.spec is not None
+        kind = self.spec.executed
+        rows = kind.inward(actions.astype(np.int64) if kind.whole else actions)
+        if kind.whole and (wrong := (rows < 0) | (rows >= np.asarray(kind.labels if kind.shape else kind.size))).any():
+            found, space = actions.reshape(rows.shape)[wrong][0], self.spec.executed_space
+            raise UserError(f"--policy {self.description}: {found} is no label of {space}")
+        return rows
 
     def _seen(self, rows: np.ndarray) -> Iterator[Any]:
         """Each observation, in the environment's own structure if that is known."""
