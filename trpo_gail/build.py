@@ -25,9 +25,13 @@ from trpo_gail.spaces.spec import EnvSpec
 
 def make_policy(config: Config, spec: EnvSpec) -> Policy:
     """A new policy network, on the CPU."""
-    return place(
-        Policy.of(config.policy, spec, initial(config.seed, 0)), torch.device("cpu"), getattr(torch, config.dtype)
-    )
+    with torch.random.fork_rng(devices=[]):  # torch's layers draw numbers that are overwritten: the caller's stay his
+        return _policy(config, spec)
+
+
+def _policy(config: Config, spec: EnvSpec) -> Policy:
+    made = Policy.of(config.policy, spec, initial(config.seed, 0))
+    return place(made, torch.device("cpu"), getattr(torch, config.dtype))
 
 
 def make_learner(
@@ -38,8 +42,13 @@ def make_learner(
     `policy` is used in place of the one that the config describes. With `init_policy` its observation statistics are
     its own, and stay.
     """
+    with torch.random.fork_rng(devices=[]):  # as above
+        return _made(config, env, expert, workers, policy or _policy(config, env.spec))
+
+
+def _made(config: Config, env: VectorEnv, expert: Transitions | None, workers: Workers, own: Policy) -> Learner:
     device, dtype = workers.device(config.device), getattr(torch, config.dtype)
-    policy = place(policy or make_policy(config, env.spec), device, dtype)
+    policy = place(own, device, dtype)
     value = place(ValueNetwork(config.critic, env.spec, initial(config.seed, 1), config.policy.encoder), device, dtype)
     if config.normalise_from_expert and expert is not None:
         rows = torch.as_tensor(expert.observations, device=device)
@@ -68,5 +77,6 @@ def make_adversary(
 ) -> Adversary:
     """The part that computes the reward. A collective."""
     build = choices.find(choices.ADVERSARIES, config.adversary).load()
-    made: Adversary = build(config, AdversaryParts(spec, expert, policy, workers))
+    with torch.random.fork_rng(devices=[]):  # as above
+        made: Adversary = build(config, AdversaryParts(spec, expert, policy, workers))
     return made

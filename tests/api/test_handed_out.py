@@ -70,6 +70,25 @@ def test_what_was_handed_out_follows_the_training(more: dict[str, Any]) -> None:
     assert policy is model.policy
 
 
+def test_a_policy_that_is_held_may_be_changed_at_any_time() -> None:
+    model = TRPO("MlpPolicy", "Pendulum-v1", num_envs=2, timesteps_per_batch=64, seed=0)
+    policy, seen = model.policy, np.ones(3, np.float32)
+    before = model.predict(seen, deterministic=True)[0]
+    with torch.no_grad():
+        for values in policy.parameters():
+            values.add_(0.5)
+    assert (model.predict(seen, deterministic=True)[0] != before).all()
+
+
+def test_nobody_elses_random_numbers_are_used(tmp_path: Path) -> None:
+    torch.manual_seed(3)
+    before = torch.random.get_rng_state()
+    model = gail().learn(300)
+    model.save(tmp_path / "model")
+    assert model.reward_test is not None and GAIL.load(tmp_path / "model").learn(300)
+    assert torch.equal(torch.random.get_rng_state(), before)
+
+
 def test_a_schedule_starts_from_the_same_policy_whatever_was_handed_out() -> None:
     models = [PPO("MlpPolicy", "CartPole-v1", seed=0, num_envs=4, timesteps_per_batch=256, ppo__schedule="linear")
               for _ in range(2)]  # fmt: skip
@@ -245,6 +264,11 @@ def test_learn_within_learn_is_refused() -> None:
         (lambda: gail().pretrain(val_interval=-1), "val_interval: -1 given, a whole number of at least 1 expected"),
         (lambda: BC("MlpPolicy", "CartPole-v0", EXPERT, seed=1.5), "seed: 1.5 given, a whole number of at least 0"),  # type: ignore[arg-type]
         (lambda: trpo_gail.ExpertDataset(EXPERT, traj_limitation=float("nan")), "ExpertDataset: traj_limitation (-1 for"),  # type: ignore[arg-type]
+        (lambda: trpo_gail.run(None), "config: None given, a trpo_gail.Config expected"),  # type: ignore[arg-type]
+        (lambda: trpo_gail.load_policy(None), "run: None given, the name of a run folder expected"),  # type: ignore[arg-type]
+        (lambda: trpo_gail.RewardFunction.load(5), "path: 5 given, the name of a file expected"),  # type: ignore[arg-type]
+        (lambda: trpo_gail.load(5), "demonstrations: 5 given, the name of a file or folder expected"),  # type: ignore[arg-type]
+        (lambda: Demonstrations.from_trajectories(None), "demonstrations: NoneType given, a list of episodes expected"),  # type: ignore[arg-type]
         (lambda: gail().save("/"), "path: '/' given, the name of a file expected"),
         (lambda: gail().save("."), "path: '.' given, the name of a file expected"),
     ],

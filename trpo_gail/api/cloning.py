@@ -100,7 +100,10 @@ class BC(Model):
 
     @property
     def policy(self) -> Policy:
-        self._moved()  # whoever holds it may change it
+        self._moved()
+        return self._policy
+
+    def _held_policy(self) -> Policy:
         return self._policy
 
     @in_words
@@ -121,6 +124,7 @@ class BC(Model):
         """
         expert, workers = self._pairs(), self.workers
         config = self._of_length(total_timesteps, n_epochs, len(expert.actions))
+        typed.whole("log_interval", log_interval)
         self.logger.print_every(log_interval if self.verbose else 0)
         policy = make_policy(self.config, self.spec)
         records: list[Record] = []

@@ -72,6 +72,7 @@ class Model(ABC):
         self._content: dict[str, Any] | None = None  # of the file that it was loaded from, until it is used
         self._packed: torch.Tensor | None = None
         self._acting: Acting | None = None
+        self._acted_by: tuple[int, ...] = ()  # the policy's versions then
         self._rng: np.random.Generator | None = None  # of actions that are not deterministic
         self._dataset: Held | None = None
         self._learns = False  # just now
@@ -120,9 +121,19 @@ class Model(ABC):
             raise UserError(f"state: {state!r:.60} given, None expected: the policy keeps no state")
         if self._rng is None:
             self._rng = stream(self.seed, EVAL_NOISE)
-        if self._acting is None:
-            self._acting = Acting(self.policy.actor(), self.spec, self._rng)
+        versions = self._versions()
+        if self._acting is None or versions != self._acted_by:
+            self._acting, self._acted_by = Acting(self.policy.actor(), self.spec, self._rng), versions
         return self._acting.predict(observation, deterministic), None
+
+    def _versions(self) -> tuple[int, ...]:
+        """How often each part of the policy was written to: whoever holds it may change it."""
+        held = self._held_policy()
+        return tuple(values._version for values in (*held.parameters(), *held.buffers()))
+
+    @abstractmethod
+    def _held_policy(self) -> Policy:
+        """The policy, without a look at whether it was changed."""
 
     def _moved(self) -> None:
         """The policy has changed."""

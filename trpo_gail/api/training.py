@@ -9,6 +9,7 @@ from typing import Any
 from trpo_gail.api.datasets import demonstrations_of
 from trpo_gail.api.words import in_words
 from trpo_gail.config.tree import Config
+from trpo_gail.errors import UserError
 from trpo_gail.hangs import LIMIT_S
 from trpo_gail.parallel import Workers
 from trpo_gail.runs import training
@@ -36,6 +37,8 @@ def train(
     one that is open already; without it `quiet` makes one. A rank that the others have waited for during `rank_timeout`
     seconds ends all of them; 0 lets them wait. `track` names a tracker, wandb or trackio, that gets the metrics, too.
     """
+    if not isinstance(config, Config):
+        raise UserError(f"config: {config!r:.60} given, a trpo_gail.Config expected")
     workers = workers or Workers.world()
     held = None if expert is None else workers.together(lambda: demonstrations_of(expert, "expert"))
     return training.run(config, out, resume, quiet, workers, view, expert=held, rank_timeout=rank_timeout, track=track)

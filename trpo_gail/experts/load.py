@@ -14,6 +14,7 @@ from trpo_gail.experts.data import Demonstrations
 from trpo_gail.experts.files import damage, foreign, hdf5, npz
 from trpo_gail.experts.formats import FORMATS, Format
 from trpo_gail.experts.trajectories import CALLED
+from trpo_gail.system import whole_file
 
 
 def load(
@@ -32,7 +33,7 @@ def load(
     if isinstance(source, Demonstrations):
         name = source.path or "demonstrations"
         return replace(checked(source, name), path=name).select(trajectories, subsample)
-    return read(source).select(trajectories, subsample)
+    return read(whole_file.named("demonstrations", source, "file or folder")).select(trajectories, subsample)
 
 
 def read(path: str | Path) -> Demonstrations:

@@ -5,7 +5,7 @@ N rows, E episodes, O observation size, A action size.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
@@ -83,6 +83,8 @@ class Demonstrations(Held):
 
         Raises UserError, naming the episode, for what is missing or malformed.
         """
+        if isinstance(episodes, (str, Mapping)) or not isinstance(episodes, Iterable):
+            raise UserError(f"{_HERE}: {type(episodes).__name__} given, a list of episodes expected")
         read = [trajectories.of(one, f"{_HERE}: 'episode {i}'") for i, one in enumerate(episodes)]
         return cls._of(trajectories.joined(read, _HERE, known=origin))
 

@@ -28,6 +28,7 @@ from trpo_gail.runs import checkpoint
 from trpo_gail.sampling.transitions import Transitions
 from trpo_gail.spaces import given
 from trpo_gail.spaces.spec import EnvSpec
+from trpo_gail.system import whole_file
 
 FORMAT = 1
 KIND = "reward file"
@@ -62,7 +63,8 @@ class RewardFunction:
         `normalised` keeps what `--discriminator.reward_normalise` did to the reward, with the run's last statistics;
         without it the reward is as of a run without that flag.
         """
-        return cls(checkpoint.read_sealed(Path(path), KIND), Path(path), normalised)
+        file = whole_file.named("path", path)
+        return cls(checkpoint.read_sealed(file, KIND), file, normalised)
 
     @property
     def env_id(self) -> str:

@@ -42,7 +42,7 @@ from trpo_gail.spaces import alike, given
 from trpo_gail.spaces.actions import Actions
 from trpo_gail.spaces.spec import EnvSpec
 from trpo_gail.success import rule_of
-from trpo_gail.system import torch_settings, working_folder
+from trpo_gail.system import torch_settings, whole_file, working_folder
 from trpo_gail.system.memory import give_back
 from trpo_gail.system.terminal import warn
 
@@ -212,7 +212,7 @@ def load_policy(run: str | Path, which: str = "last") -> LoadedPolicy:
 
     Raises UserError if the folder holds none, or a damaged one.
     """
-    policy, config, spec, path = read_policy(run, which)
+    policy, config, spec, path = read_policy(whole_file.named("run", run, "run folder"), which)
     return LoadedPolicy(policy.actor(), config, spec, path)
 
 
