@@ -194,8 +194,9 @@ class Model(ABC):
 
     @in_words
     def save(self, path: str | Path) -> None:
-        """Write all of it to one file, `.zip` if the name has no ending: `load` gives a model that goes on exactly. A
-        collective; rank 0 writes. Raises UserError if it cannot be written."""
+        """Write all of it to one file, `.zip` if the name has no ending: `load` gives a model that learns on exactly. (Only
+        the draws of `predict`, on which no learning depends, begin anew.) A collective; rank 0 writes. Raises UserError if it
+        cannot be written."""
         with self.workers.guarded(), self.workers.pulse.during("saving"):
             out = self.workers.together(lambda: _file(path))
             content = self._state()
