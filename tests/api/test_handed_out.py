@@ -196,7 +196,7 @@ def test_a_loaded_model_is_given_no_other_environment(tmp_path: Path) -> None:
     TRPO("MlpPolicy", "Pendulum-v1", num_envs=2, timesteps_per_batch=64).save(tmp_path / "model")
     for env, line in (
         (gymnasium.make("CartPole-v1"), "env: observation_space "),
-        (Wide(gymnasium.make("Pendulum-v1")), "env: actions of Box"),
+        (Wide(gymnasium.make("Pendulum-v1")), "env: action_space Box"),
         (gymnasium.make("Pendulum-v1", max_episode_steps=50), "env: it has a time limit of 50 steps, 200 expected"),
     ):
         model = TRPO.load(tmp_path / "model", env=env)

@@ -21,6 +21,7 @@ from pages import charts, check_alone
 from trpo_gail.cli import main
 from trpo_gail.commands import compare
 from trpo_gail.commands.parsing import parse
+from trpo_gail.runs.run_folder import read_metrics
 from trpo_gail.studies import runner, store
 from trpo_gail.studies.comparison import results
 from trpo_gail.studies.comparison.plan import Cell, load
@@ -132,7 +133,7 @@ def test_a_larger_batch_has_no_more_evaluations(batch: int, tmp_path: Path) -> N
         rows.append(f"{at // batch},{at},{1.0 if at >= due else ''},1.0")
         due = (at // every + 1) * every if at >= due else due
     (tmp_path / "metrics.csv").write_text("\n".join(["iteration,steps,eval_return_mean,wall_s", *rows]) + "\n")
-    assert len(results.curve(tmp_path, steps, every)["steps"]) == 2
+    assert len(results.curve(tmp_path, read_metrics(tmp_path), steps, every)["steps"]) == 2
 
 
 def test_a_task_may_have_flags_of_its_own(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import torch
 from trpo_gail import cloning
 from trpo_gail.api.datasets import demonstrations_of
 from trpo_gail.api.model import Model, caution, threads
-from trpo_gail.api.settings import POLICIES, checked
+from trpo_gail.api.settings import POLICIES, both_layers, checked
 from trpo_gail.api.words import in_words
 from trpo_gail.build import make_policy
 from trpo_gail.config.files import from_dict
@@ -61,8 +61,7 @@ class BC(Model):
         workers = Workers.world()
         name = self._prepare(env, workers, verbose, None)
         if hidden_size is not None:
-            alone = isinstance(hidden_size, (int, np.integer))
-            fields["hidden_sizes"] = (hidden_size, hidden_size) if alone else hidden_size
+            fields["hidden_sizes"] = both_layers(hidden_size)
         given = dict(checked(CloningConfig, field, value) for field, value in fields.items())
         drawn = int(np.random.SeedSequence().generate_state(1)[0] >> 1)
         given["seed"] = workers.share(drawn if seed is None else typed.whole("seed", seed, 0))

@@ -117,9 +117,10 @@ class LearningModel(Model):
         workers = self.workers
         with workers.guarded(), threads(workers):
             asked = self.config
-            if self._content is not None and self._source is not None:
-                workers.together(lambda: self._check_env(self._source))
-            if self._content is not None:  # what `auto` became stays
+            if self._content is not None:
+                if self._source is not None:
+                    workers.together(lambda: self._check_env(self._source))
+                # What `auto` became stays.
                 asked = dataclasses.replace(asked, backend=self._setting.backend, actions=self._setting.actions)
             setting, self._expert, self._env = workers.together(
                 lambda: prepare(asked, None, workers, self._dataset, self._source)
@@ -134,21 +135,19 @@ class LearningModel(Model):
                 self._look_where_environments_are()
             else:
                 self._learner = self._made(self._first_policy())
-            if self._content is None and self.config.init_policy == start.CLONE:
-                assert self._expert is not None
-                start.clone(self.config, self._learner, self._expert, never, workers)
+                if self.config.init_policy == start.CLONE:
+                    assert self._expert is not None
+                    start.clone(self.config, self._learner, self._expert, never, workers)
         self._content = None
         self._moved()
 
     def _check_env(self, source: Any) -> None:
         """Raise UserError if a loaded model is given another environment than it learned in, as far as a spec says."""
         found = self._fitting(self.config, source)
+        alike.check_same(found, self.spec, "env")
         limits = self.spec.max_episode_steps, found.max_episode_steps
         if limits[0] != limits[1]:
             raise UserError(f"env: it has a time limit of {limits[1]} steps, {limits[0]} expected as the model's had")
-        if self.spec.executed_space != found.executed_space:
-            then, here = map(alike.shown, (self.spec.executed_space, found.executed_space))
-            raise UserError(f"env: actions of {here}, expected {then} as the model's had")
 
     def _look_where_environments_are(self) -> None:
         """Warn if a replay has not brought them back to where they were. A collective."""

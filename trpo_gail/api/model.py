@@ -172,10 +172,9 @@ class Model(ABC):
 
     def _fitting(self, config: Config, source: Source | None) -> EnvSpec:
         """The spec of another environment. Raises UserError if the policy does not fit it."""
-        made = vector.make(config.env, 1, config.backend, source=source, **config.env_settings)
-        made.close()
-        check_fits(made.spec, self.spec, "env")
-        return made.spec.viewed(self.spec.action_view)
+        found = vector.spec_of(config.env, config.backend, source=source, **config.env_settings)
+        check_fits(found, self.spec, "env")
+        return found.viewed(self.spec.action_view)
 
     def _require_env(self) -> None:
         if self._source is None and self._content is not None and self._content["model"]["given"]:

@@ -126,7 +126,7 @@ def _unwrapped(env: Any) -> tuple[Any, Callable[[Any], Any]]:
 def _actor(model: Any, spec: EnvSpec, seen: Callable[[Any], Any], deterministic: bool) -> tuple[Actor, ActionView]:
     """What plays, and the view of its actions."""
     if isinstance(model, Model):
-        _check_same_actions(model, spec)
+        alike.check_same(spec, model.spec, "env")
         return Acting(model.policy.actor(), model.spec), model.spec.action_view
     if not hasattr(model, "predict"):
         return FunctionPolicy(model, getattr(model, "__name__", "a function")).for_env(spec), "raw"
@@ -136,18 +136,6 @@ def _actor(model: Any, spec: EnvSpec, seen: Callable[[Any], Any], deterministic:
         return found[0] if isinstance(found, tuple) else found
 
     return FunctionPolicy(act, f"{type(model).__name__}.predict").for_env(spec), "executed"
-
-
-def _check_same_actions(model: Model, spec: EnvSpec) -> None:
-    """Raise UserError if a model cannot play in an environment as it learned to: the units of its actions are its own
-    environment's."""
-    own = model.spec
-    if alike.columns(spec) != alike.columns(own):
-        here, there = alike.shown(spec.observation_space), alike.shown(own.observation_space)
-        raise UserError(f"env: observation_space {here}, expected {there} as the model has")
-    if spec.executed_space != own.executed_space:
-        here, there = alike.shown(spec.executed_space), alike.shown(own.executed_space)
-        raise UserError(f"env: action_space {here}, expected {there} as the model has")
 
 
 def _write(path: Path, made: Demonstrations) -> None:

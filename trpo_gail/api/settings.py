@@ -185,10 +185,15 @@ def _sizes(size: Any) -> Iterator[tuple[str, Any]]:
     """Units of both hidden layers of policy and critic, or of each layer."""
     if size is None:
         return
-    sizes = (int(size), int(size)) if isinstance(size, (int, np.integer)) else _plain(size)
+    sizes = both_layers(size)
     for path in ("policy.hidden_sizes", "critic.hidden_sizes"):
         _check("hidden_size", sizes, leaves(Config)[path])
         yield path, sizes
+
+
+def both_layers(size: Any) -> Any:
+    """Units of two hidden layers, by one number or by one for each layer."""
+    return (size, size) if isinstance(size := _plain(size), int) else size
 
 
 def _of_policy(policy: Any, kwargs: Mapping[str, Any] | None) -> Iterator[tuple[str, Any]]:

@@ -52,7 +52,8 @@ class _Arguments:
     """Flags of `train` for all contestants on one environment, "ENV: FLAGS". The flag is given once for each
     environment."""
     seeds: tuple[int, ...] = (5,)
-    """Number N of seeds, which are 0 to N-1; or, if several numbers are given, the seeds themselves."""
+    """Number N of seeds, which are 0 to N-1; or, if several numbers are given, the seeds themselves. More seeds than before
+    add runs to a comparison."""
     steps: tuple[int, ...] = (1_000_000,)
     """Environment steps of each run: one number for all environments, or one each."""
     trajectories: tuple[int, ...] = ()
@@ -278,9 +279,8 @@ def _check_fits(data: Demonstrations, env: str, given: _Arguments, flags: tuple[
     from trpo_gail.experts.rows import as_rows
 
     config = _settings(f"--env {env}", given, flags, task)
-    made = vector.make(env, 1, config.backend, **config.env_settings)
-    made.close()
-    fit.check(as_rows(data, made.spec), made.spec, config.dtype)
+    spec = vector.spec_of(env, config.backend, **config.env_settings)
+    fit.check(as_rows(data, spec), spec, config.dtype)
 
 
 def _each(flag: str, values: Sequence[int], count: int) -> list[int]:

@@ -87,8 +87,7 @@ def of_env(env: gymnasium.Env) -> Reference:
     name = spec.id if module.partition(".")[0] in _KNOWN else f"{module}:{spec.id}"
     if spec.additional_wrappers:
         return Reference(spec.id, spec.id, f"{spec.id} is wrapped in {spec.additional_wrappers[-1].name}")
-    alike = spec.max_episode_steps == known.max_episode_steps and _equal(_arguments(spec), _arguments(known))
-    if not alike:
+    if spec.max_episode_steps != known.max_episode_steps or not _equal(_arguments(spec), _arguments(known)):
         return Reference(spec.id, spec.id, f"{spec.id} has other arguments than it is registered with")
     return Reference(name, spec.id)
 

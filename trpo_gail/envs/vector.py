@@ -128,6 +128,13 @@ def make(
     return _Environments(made, spec)
 
 
+def spec_of(env_id: str, *arguments: Any, **keywords: Any) -> EnvSpec:
+    """The spec of an environment, as `make` takes it, which is closed again. Raises UserError."""
+    made = make(env_id, 1, *arguments, **keywords)
+    made.close()
+    return made.spec
+
+
 def _check_named(spec: EnvSpec) -> None:
     """Raise UserError if a part that is named to be an image, or none, cannot be."""
     if both := set(spec.images) & set(spec.numbers):

@@ -198,11 +198,10 @@ class LoadedPolicy(Acting):
     def in_env(self, env: str) -> LoadedPolicy:
         """The same for another environment of the same spaces. Raises UserError."""
         config = dataclasses.replace(self.config, env=env, env_kwargs="{}", backend="auto")
-        made = vector.make(env, 1, **config.env_settings)
-        made.close()
-        check_fits(made.spec, self.spec, f"--env {env}")
+        found = vector.spec_of(env, **config.env_settings)
+        check_fits(found, self.spec, f"--env {env}")
         spec = dataclasses.replace(
-            self.spec, id=env, kwargs={}, backend=made.spec.backend, max_episode_steps=made.spec.max_episode_steps
+            self.spec, id=env, kwargs={}, backend=found.backend, max_episode_steps=found.max_episode_steps
         )
         return LoadedPolicy(self._actor, config, spec, self.path)
 

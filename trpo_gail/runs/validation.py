@@ -35,9 +35,7 @@ HALF = 0.5
 def against(held: Demonstrations, env_id: str, kwargs: Mapping[str, Any]) -> list[Finding]:
     """Findings of the file beside the environment. Raises UserError for an environment that cannot be made."""
     config = Config(env_id, env_kwargs=json.dumps(dict(kwargs)))
-    env = vector.make(env_id, 1, kwargs=kwargs)
-    spec = env.spec
-    env.close()
+    spec = vector.spec_of(env_id, kwargs=kwargs)
     try:
         rows = as_rows(held, spec)
         fit.check(rows, spec)

@@ -161,6 +161,11 @@ class Labels:
         return actions.reshape(len(actions), self.draws).astype(np.int64) - self._starts
 
 
+def unknown(kind: Actions, rows: np.ndarray) -> np.ndarray:
+    """Which numbers of rows of labels, in their shape, are none of the space's."""
+    return (rows < 0) | (rows >= np.asarray(kind.labels if kind.shape else kind.size))
+
+
 def one_hot(codes: np.ndarray, labels: Sequence[int]) -> np.ndarray:
     """[B, sum of the labels] float64 for codes [B, K], each below its number of labels."""
     out = np.zeros((len(codes), sum(labels)))

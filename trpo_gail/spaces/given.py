@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from trpo_gail.errors import UserError, listed, shortened
+from trpo_gail.spaces.actions import unknown
 from trpo_gail.spaces.layout import Layout, at
 from trpo_gail.spaces.spec import EnvSpec
 
@@ -35,8 +36,7 @@ def acted(spec: EnvSpec, given: Any, name: str = "action") -> tuple[np.ndarray, 
         rows = kind.inward(values if values.dtype.kind == "f" else values.astype(np.float64))
         return spec.action_scaling.normalised(rows) if spec.action_scaling else rows, single
     rows = kind.inward(as_dtype(values, np.dtype(np.int64), name))
-    wrong = (rows < 0) | (rows >= np.asarray(kind.labels if kind.shape else kind.size))
-    if wrong.any():
+    if (wrong := unknown(kind, rows)).any():
         where = wrong.reshape(values.shape)
         raise UserError(f"{name}: {values[where][0]} is no label of {spec.executed_space}")
     return rows, single

@@ -14,6 +14,7 @@ import numpy as np
 
 from trpo_gail.errors import UserError, shortened
 from trpo_gail.sampling.rollout import Actor, Noise
+from trpo_gail.spaces.actions import unknown
 from trpo_gail.spaces.spec import EnvSpec
 
 
@@ -57,7 +58,7 @@ class FunctionPolicy:
         assert self.spec is not None
         kind = self.spec.executed
         rows = kind.inward(actions.astype(np.int64) if kind.whole else actions)
-        if kind.whole and (wrong := (rows < 0) | (rows >= np.asarray(kind.labels if kind.shape else kind.size))).any():
+        if kind.whole and (wrong := unknown(kind, rows)).any():
             found, space = actions.reshape(rows.shape)[wrong][0], self.spec.executed_space
             raise UserError(f"--policy {self.description}: {found} is no label of {space}")
         return rows

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -19,6 +19,7 @@ from trpo_gail.studies.results import checked, harvesting, is_finite, measured
 from trpo_gail.studies.store import Record
 
 CURVE = ("steps", "return_mean", "wall_s")
+Rows = Sequence[Mapping[str, float | None]]  # of metrics.csv
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,37 +79,38 @@ def harvest(run: Path, cell: Cell, plan: Plan, command: Sequence[str], peak_memo
                     f"{run}: made with --{name} {made[name]}, {value} by the plan; does another comparison keep its runs "
                     "there? (--runs)"
                 )
+        rows = read_metrics(run)
         result = Result(
             setup=plan.setup(cell),
             contestant=cell.contestant,
             env=cell.env,
             seed=cell.seed,
-            curve=curve(run, task.steps, task.eval_every),
+            curve=curve(run, rows, task.steps, task.eval_every),
             command=list(command),
-            d_updates=_updates(run),
+            d_updates=_updates(rows),
             **measured(summary, config["sessions"], peak_memory_mb),
         )
     return checked(result, run)
 
 
-def _updates(run: Path) -> float | None:
-    """The discriminator's updates, by metrics.csv; None if it does not count them."""
-    counts = [row["d_updates"] for row in read_metrics(run) if row.get("d_updates") is not None]
-    return sum(count or 0.0 for count in counts) if counts else None
+def _updates(rows: Rows) -> float | None:
+    """The discriminator's updates; None if the run does not count them."""
+    counts = [count for row in rows if (count := row.get("d_updates")) is not None]
+    return sum(counts) if counts else None
 
 
-def curve(run: Path, steps: int, every: int) -> dict[str, list[float]]:
-    """A run's periodic evaluations. Raises UserError if there is none.
+def curve(run: Path, rows: Rows, steps: int, every: int) -> dict[str, list[float]]:
+    """The periodic evaluations in a run's rows of metrics. Raises UserError if there is none.
 
     Left out is one of a last, larger batch that passes a multiple of `every` beyond `steps`: with smaller batches there is
     none.
     """
-    evaluated = [row for row in read_metrics(run) if row.get("eval_return_mean") is not None]
-    rows = [row for row in evaluated if (row["steps"] or 0) // every <= steps // every]
-    if not rows:
+    evaluated = [row for row in rows if row.get("eval_return_mean") is not None]
+    kept = [row for row in evaluated if (row["steps"] or 0) // every <= steps // every]
+    if not kept:
         raise UserError(f"{run}: metrics.csv: periodic evaluations (eval_return_mean) expected, none found")
     return {
-        "steps": [int(row["steps"] or 0) for row in rows],
-        "return_mean": [round(row["eval_return_mean"] or 0.0, 6) for row in rows],
-        "wall_s": [round(row["wall_s"] or 0.0, 3) for row in rows],
+        "steps": [int(row["steps"] or 0) for row in kept],
+        "return_mean": [round(row["eval_return_mean"] or 0.0, 6) for row in kept],
+        "wall_s": [round(row["wall_s"] or 0.0, 3) for row in kept],
     }
