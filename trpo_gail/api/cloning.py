@@ -102,9 +102,6 @@ class BC(Model):
         self._moved()
         return self._policy
 
-    def _held_policy(self) -> Policy:
-        return self._policy
-
     @in_words
     def learn(
         self,

@@ -179,9 +179,6 @@ class LearningModel(Model):
     @property
     def policy(self) -> Policy:
         self._moved()
-        return self._held_policy()
-
-    def _held_policy(self) -> Policy:
         return self._policy if self._content is not None else self._learner.policy
 
     @property

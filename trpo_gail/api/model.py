@@ -72,7 +72,8 @@ class Model(ABC):
         self._content: dict[str, Any] | None = None  # of the file that it was loaded from, until it is used
         self._packed: torch.Tensor | None = None
         self._acting: Acting | None = None
-        self._acted_by: tuple[int, ...] = ()  # the policy's versions then
+        self._watched: list[torch.Tensor] = []  # the policy's parts, which whoever holds it may write to
+        self._acted_by: list[int] = []  # how often each had been written to when `_acting` was made
         self._rng: np.random.Generator | None = None  # of actions that are not deterministic
         self._dataset: Held | None = None
         self._learns = False  # just now
@@ -121,19 +122,12 @@ class Model(ABC):
             raise UserError(f"state: {state!r:.60} given, None expected: the policy keeps no state")
         if self._rng is None:
             self._rng = stream(self.seed, EVAL_NOISE)
-        versions = self._versions()
-        if self._acting is None or versions != self._acted_by:
-            self._acting, self._acted_by = Acting(self.policy.actor(), self.spec, self._rng), versions
+        if self._acting is None or self._acted_by != [values._version for values in self._watched]:
+            policy = self.policy
+            self._watched = [*policy.parameters(), *policy.buffers()]
+            self._acted_by = [values._version for values in self._watched]
+            self._acting = Acting(policy.actor(), self.spec, self._rng)
         return self._acting.predict(observation, deterministic), None
-
-    def _versions(self) -> tuple[int, ...]:
-        """How often each part of the policy was written to: whoever holds it may change it."""
-        held = self._held_policy()
-        return tuple(values._version for values in (*held.parameters(), *held.buffers()))
-
-    @abstractmethod
-    def _held_policy(self) -> Policy:
-        """The policy, without a look at whether it was changed."""
 
     def _moved(self) -> None:
         """The policy has changed."""
