@@ -31,6 +31,15 @@ step() {
     "$@" || failed+=("$name")
 }
 
+if [[ ! $quick ]]; then
+    # Beside all else, since their ranks wait asleep much of the time. By files, whose tests share what they have trained.
+    under_mpirun=(pytest -n 2 --dist loadfile -m "not long" tests/mpi)
+    output=$(mktemp)
+    "${under_mpirun[@]}" >"$output" 2>&1 &
+    beside=$!
+    trap 'kill "$beside" 2>/dev/null; rm -f "$output"' EXIT
+fi
+
 step lint ruff check --output-format concise .
 step format ruff format --check .
 if [[ $quick ]]; then
@@ -41,8 +50,9 @@ if [[ $quick ]]; then
 else
     step types mypy
     step "unit tests" pytest -n 2 --dist worksteal -m "not long" --ignore=tests/mpi tests
-    # By files, whose tests share what they have trained. Two at a time: ranks wait asleep, and some of them for seconds.
-    step "tests under mpirun" pytest -n 2 --dist loadfile -m "not long" tests/mpi
+    echo "== tests under mpirun: ${under_mpirun[*]}"
+    wait "$beside" || failed+=("tests under mpirun")
+    cat "$output"
 fi
 
 if ((${#failed[@]})); then
