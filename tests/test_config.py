@@ -5,8 +5,10 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from trpo_gail.config.files import from_dict, to_dict
@@ -292,3 +294,31 @@ def test_presets() -> None:
     }  # fmt: skip
     flat = flatten(theirs)
     assert {name: flat[name] for name in expected} == expected
+
+
+WRONG: Any = 3
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"steps": "4000"}, "--steps: a whole number expected, found '4000'"),
+        ({"num_envs": True}, "--num_envs: a whole number expected, found True"),
+        ({"gamma": None}, "--gamma: a finite number expected, found None"),
+        ({"expert": 3}, "--expert: a text or null expected, found 3"),
+        ({"policy": 64}, "policy: 64 given, a PolicyConfig expected"),
+        ({"policy": CriticConfig()}, r"policy: CriticConfig\(.*, a PolicyConfig expected"),
+        ({"policy": PolicyConfig(network=WRONG)}, "--policy.network: a text or null expected, found 3"),
+    ],
+)
+def test_a_value_of_another_type_is_refused_by_the_name_of_its_flag(given: dict[str, Any], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        Config("CartPole-v0", **given)
+
+
+def test_numbers_of_numpy_lists_and_paths_are_taken() -> None:
+    sizes: Any = [np.int64(8), 4]
+    given: dict[str, Any] = {"expert": Path("a/b.h5"), "steps": np.int64(4000), "normalise_from_expert": np.False_}
+    made = Config("CartPole-v0", gamma=np.float64(0.5), policy=PolicyConfig(hidden_sizes=sizes), **given)
+    same = Config("CartPole-v0", "a/b.h5", gamma=0.5, steps=4000, normalise_from_expert=False)
+    assert json.dumps(to_dict(made)) == json.dumps(to_dict(dataclasses.replace(same, policy=PolicyConfig((8, 4)))))

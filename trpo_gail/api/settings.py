@@ -13,8 +13,6 @@ from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from typing import Any
 
-import numpy as np
-
 from trpo_gail.api.words import in_words
 from trpo_gail.config import idle
 from trpo_gail.config.leaves import Leaf, flatten, leaves
@@ -56,7 +54,7 @@ def config_of(
     _check("preset", preset_name, leaves(Config)["preset"])
     for name, value in top.items():
         _check(name, value, leaves(Config)[name])
-    base = preset(preset_name, env, **{name: _plain(value) for name, value in top.items()})
+    base = preset(preset_name, env, **{name: typed.plain(value) for name, value in top.items()})
     named: dict[str, Any] = {}
     words: dict[str, str] = {}  # by path, the keyword that gave it
     for word, pairs in (
@@ -150,7 +148,7 @@ def _value(name: str, value: Any, leaf: Leaf) -> Any:
             return json.dumps(dict(value))
         except (TypeError, ValueError) as error:
             raise UserError(f"{name}: {error}: expected what JSON can hold, or env as a function") from error
-    value = _named(name, value) if leaf.name == "network" and callable(value) else _plain(value)
+    value = _named(name, value) if leaf.name == "network" and callable(value) else typed.plain(value)
     _check(name, value, leaf)
     return value
 
@@ -167,18 +165,7 @@ def _named(name: str, made: Any) -> str:
 
 
 def _check(name: str, value: Any, leaf: Leaf) -> None:
-    typed.check(_plain(value), leaf.hint, name)
-
-
-def _plain(value: Any) -> Any:
-    """Numbers of NumPy as Python's, lists as tuples."""
-    if isinstance(value, np.generic):
-        return value.item()
-    if isinstance(value, np.ndarray) and value.ndim == 0:
-        return value.item()
-    if isinstance(value, (list, tuple, np.ndarray)):
-        return tuple(_plain(item) for item in value)
-    return value
+    typed.check(typed.plain(value), leaf.hint, name)
 
 
 def _sizes(size: Any) -> Iterator[tuple[str, Any]]:
@@ -193,7 +180,7 @@ def _sizes(size: Any) -> Iterator[tuple[str, Any]]:
 
 def both_layers(size: Any) -> Any:
     """Units of two hidden layers, by one number or by one for each layer."""
-    return (size, size) if isinstance(size := _plain(size), int) else size
+    return (size, size) if isinstance(size := typed.plain(size), int) else size
 
 
 def _of_policy(policy: Any, kwargs: Mapping[str, Any] | None) -> Iterator[tuple[str, Any]]:

@@ -10,11 +10,13 @@ from trpo_gail.config import idle
 from trpo_gail.config.leaves import REQUIRED, flatten, leaves
 from trpo_gail.config.marks import Range
 from trpo_gail.errors import UserError
+from trpo_gail.system import typed
 
 
 def ranges(tree: Any) -> None:
-    """Raise UserError, which names the flag, for a value that is not finite or not in the range beside its field."""
-    values(tree.__class__, flatten(tree))
+    """Raise UserError, which names the flag, for a value that is not of its field's type, not finite, or out of the range
+    beside its field."""
+    values(type(tree), flatten(tree))
 
 
 def values(cls: type, flat: Mapping[str, Any]) -> None:
@@ -23,6 +25,8 @@ def values(cls: type, flat: Mapping[str, Any]) -> None:
         value = flat.get(path)
         if isinstance(value, float) and not math.isfinite(value):
             raise UserError(f"--{path}: {value} is not a finite number")
+        if path in flat:
+            typed.check(value, leaf.hint, f"--{path}")
         if value == "" != leaf.default and leaf.default is not REQUIRED and not leaf.marks:
             raise UserError(
                 f"--{path}: an empty text given, as of a shell's variable that is not set; a value expected"

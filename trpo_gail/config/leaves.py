@@ -17,6 +17,8 @@ from types import NoneType, UnionType
 from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 
 from trpo_gail.config.marks import Short, Unprefixed
+from trpo_gail.errors import UserError
+from trpo_gail.system import typed
 
 REQUIRED: Any = dataclasses.MISSING
 
@@ -86,6 +88,26 @@ def flatten(tree: Any, prefix: str = "") -> dict[str, Any]:
         else:
             flat[prefix + field.name] = value
     return flat
+
+
+def make_plain(tree: Any) -> None:
+    """Make Python's own types of what a caller gave for a frozen tree: of NumPy's numbers, lists and paths. Raises UserError
+    for a section that is none."""
+    kinds = _kinds(tree.__class__)
+    for field in dataclasses.fields(tree):
+        value, kind = getattr(tree, field.name), kinds[field.name]
+        if not dataclasses.is_dataclass(kind):
+            object.__setattr__(tree, field.name, typed.plain(value))
+        elif not isinstance(value, kind):  # type: ignore[arg-type]
+            raise UserError(f"{field.name}: {value!r:.60} given, a {kind.__name__} expected")  # type: ignore[union-attr]
+        else:
+            make_plain(value)
+
+
+@functools.cache
+def _kinds(cls: Any) -> dict[str, Any]:
+    """The types of a dataclass's fields, without marks."""
+    return {name: _unmarked(hint)[0] for name, hint in get_type_hints(cls, include_extras=True).items()}
 
 
 def build(cls: type, values: Mapping[str, Any], prefix: str = "") -> Any:

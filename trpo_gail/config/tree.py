@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
 from trpo_gail.config import check, choices
+from trpo_gail.config.leaves import make_plain
 from trpo_gail.config.marks import (
     AtLeast,
     Count,
@@ -412,6 +413,7 @@ class Config:
     """Iterations (20) or minutes (5m) between checkpoints."""
 
     def __post_init__(self) -> None:
+        make_plain(self)
         check.training(self)
 
     @property
@@ -509,6 +511,7 @@ class CloningConfig:
     None takes the environment's word, success or is_success in the info of the episode's last step."""
 
     def __post_init__(self) -> None:
+        make_plain(self)
         check.ranges(self)
 
     def run_config(self) -> Config:

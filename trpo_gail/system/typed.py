@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import sys
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
@@ -28,6 +29,15 @@ def whole(name: str, value: object, least: int = 1) -> int:
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, np.integer)) or value < least:
         raise UserError(f"{name}: {value!r:.60} given, a whole number of at least {least} expected")
     return int(value)
+
+
+def plain(value: Any) -> Any:
+    """Numbers of NumPy as Python's, lists as tuples, paths as texts."""
+    if isinstance(value, np.generic) or (isinstance(value, np.ndarray) and value.ndim == 0):
+        return value.item()
+    if isinstance(value, (list, tuple, np.ndarray)):
+        return tuple(plain(item) for item in value)
+    return os.fspath(value) if isinstance(value, os.PathLike) else value
 
 
 def _wrong(value: object, hint: Any) -> str:
