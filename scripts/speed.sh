@@ -13,13 +13,13 @@ cd "$(dirname "$0")/.."
 out=${OUT:-results/speed} peers=${PEERS:-../peers} parts=${PARTS:-bench peers to_expert}
 mkdir -p "$out"
 
-# make FILE WORDS ...: run the words with --json, unless the file is there.
+# make FILE WORDS ...: run the words with --json, unless the file is there; what they print stands beside it as text.
 make() {
     local file=$out/$1
     shift
     if [[ ! -s $file ]]; then
         echo "speed.sh: $file: $*" >&2
-        "$@" --json "$file"
+        "$@" --json "$file" | tee "${file%.json}.txt"
     fi
 }
 
