@@ -12,15 +12,17 @@ A map, in the order of a first reading:
     sampling/        from environments to rows
     spaces/          observations and actions as rows; the spec of an environment
     parallel.py      the ranks of mpirun, as a value passed down
-    finite.py        errors that name the first non-finite number
-    seeding.py       random streams;  scores.py scaled scores;  magnitudes.py limits on numbers;  records.py types
+    finite.py        errors that name the first non-finite number;  hangs.py those of a rank that hangs
+    seeding.py       random streams;  scores.py scaled scores;  success.py which episodes succeed
+    magnitudes.py    limits on numbers;  records.py types
     envs/            vector environments and their faults;  tasks/ our own task and the paper's
     experts/         demonstrations: formats, checks, the one container;  policies/ other people's policies
     cloning.py       behavioural cloning, the baseline without an environment
     exports/         a run's learned reward and its policy, each in one file for use elsewhere
     api/             models from Python: GAIL, TRPO, PPO, BC, their callbacks
     runs/            a run on disk: training, cloning, checkpoints, metrics, evaluation, recording
-    studies/         many runs side by side: comparisons, the paper's experiments, the benchmark
+    studies/         many runs side by side: comparisons, the paper's experiments
+    bench/           measurements of speed and memory
     reports/         pictures and pages of runs
     config/          the tree of settings, its checks, presets, choices and flags
     commands/        one file per command;  cli.py the command line

@@ -51,7 +51,7 @@ class _ConvertArguments:
     out: Annotated[str, Positional("OUT")]
     """File to write; it must not exist."""
     to: str = "native"
-    """Format to write, by the name of its module."""
+    """Format to write: native, paper, d4rl, minari, stable_baselines or datasets_folder."""
 
 
 @dataclass(frozen=True)

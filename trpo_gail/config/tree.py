@@ -108,7 +108,8 @@ class PPOConfig:
     learning_rate: Positive = 1e-3
     """Adam's step size."""
     schedule: Literal["constant", "linear"] = "constant"
-    """The step size stays, or falls to 0 by the end of --steps. A --resume with more --steps lifts it to the longer line."""
+    """The step size stays, or falls to 0 by the end of --steps. After a --resume with more --steps,
+    the rate follows the line for the new total."""
     objective: Literal["clip", "kl-penalty"] = "clip"
     """The clipped surrogate, or the surrogate less kl_coeff times KL(old || new)."""
     clip_range: Positive = 0.2
@@ -249,11 +250,11 @@ class DiscriminatorConfig:
 
     reward: Literal["auto", "-log(1-D)", "log(D)", "logit", "fairl", "amp"] = "auto"
     """-log(1-D), never negative, rewards staying alive; log(D), never positive, suits tasks that end on success; logit is
-    their sum, log(D) - log(1-D), of either sign; fairl is -logit exp(logit); amp is 1 - (1-D)^2. auto
-    takes logit with absorbing states if most of the demonstrations end by termination (before the time limit, if the file
-    does not say how), log(D) in their place without absorbing states or a time limit, and -log(1-D) if not; always logit for
-    airl, wasserstein and absorbing. The linear rewards of fem and gtal, and the constant one,
-    have the sign of the last two."""
+    their sum, log(D) - log(1-D), of either sign; fairl is -logit exp(logit); amp is 1 - (1-D)^2. With
+    auto, demonstrations decide. If most of them end by termination (before the time limit, if the file does not say how),
+    it takes logit with absorbing states, or log(D) if these are off or there is no time limit. Otherwise it takes
+    -log(1-D). For airl, wasserstein and absorbing it always takes logit. The rewards of fem, gtal and constant take their
+    sign from log(D) or -log(1-D)."""
     reward_normalise: Literal["none", "scale", "standardise"] = "none"
     """Divide the reward by its running standard deviation (scale), after subtracting its running mean (standardise). The
     latter takes away the sign that --discriminator.reward was chosen for, so it suits tasks of one fixed length."""
@@ -382,9 +383,9 @@ class Config:
     normalise_from_expert: bool = False
     """Start the normalisers of all networks from the demonstrations; a policy of --init_policy keeps its own."""
     init_policy: str | None = None
-    """Start from a policy that has learnt: bc clones the demonstrations first (--cloning.*); a run folder gives its last
-    policy, a file in its checkpoints/ that one. Flags of the policy's network that are not given follow that run. The
-    critic starts anew, since its values are of another reward."""
+    """Start from a policy that has learnt: bc clones the demonstrations first (--cloning.*); of a run folder, the last
+    policy is taken; of a file in its checkpoints/, that policy. Flags of the policy's network that are not given follow
+    that run. The critic starts anew, since its values are of another reward."""
     warmup_iterations: Annotated[int, AtLeast(0)] = 0
     """In so many iterations at the start, adversary and critic learn, and the policy stays as it is."""
 
