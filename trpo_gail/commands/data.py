@@ -225,6 +225,8 @@ def _plot(given: _PlotArguments) -> None:
     from trpo_gail.experts import load
     from trpo_gail.reports.data_plots import histograms
 
+    if Path(given.out).suffix.lower() != ".png":
+        raise UserError(f"{given.out}: a name that ends in .png expected, since a file of this name is overwritten")
     picture = histograms(load.read(given.file))
     try:
         whole_file.write(Path(given.out), picture)

@@ -93,11 +93,28 @@ def array(values: Any, where: str) -> np.ndarray:
         raise UserError(f"{where}: expected numbers, found masked ones, which would count as what is below the mask")
     try:
         found = np.asarray(values)
-    except ValueError as error:  # rows of several lengths
+    except (
+        ValueError,
+        RuntimeError,
+        TypeError,
+    ) as error:  # rows of several lengths; a tensor that takes part in autograd
+        if isinstance(error, RuntimeError):
+            raise UserError(f"{where}: expected an array, found {type(values).__name__}: {error}") from error
+        if parts := _tuples(values):
+            return _records(parts, where)
         raise UserError(f"{where}: expected an array, found {type(values).__name__} of several shapes") from error
     if found.dtype.names is not None:
         return _records({name: found[name] for name in found.dtype.names}, where)
     return found
+
+
+def _tuples(values: Any) -> dict[str, list[Any]] | None:
+    """A list for each part, of a tuple for each step, as a Tuple space's environment gives them; None of anything else."""
+    if not isinstance(values, (list, tuple)) or not values or not all(isinstance(step, tuple) for step in values):
+        return None
+    if len({len(step) for step in values}) > 1:
+        return None
+    return {str(i): [step[i] for step in values] for i in range(len(values[0]))}
 
 
 def _has_texts(values: Sequence[Any]) -> bool:
@@ -145,6 +162,8 @@ def _column(values: np.ndarray) -> np.ndarray:
 
 
 def _labels(actions: np.ndarray) -> np.ndarray:
+    if actions.dtype.kind == "b":
+        actions = actions.astype(np.int64)
     return _column(actions) if actions.dtype.kind in numbers.INTEGERS else actions
 
 

@@ -15,8 +15,6 @@ from trpo_gail.errors import UserError
 from trpo_gail.experts import arrays, structured
 from trpo_gail.experts.trajectories import CALLED
 
-LENGTHS = ("lengths", "lens", "traj_lengths", "episode_lengths", "len")
-
 
 def is_batch(found: Mapping[str, Any]) -> bool:
     """Whether values by the names of `Demonstrations` are those of several episodes, as far as their shapes tell."""
@@ -31,7 +29,10 @@ def is_batch(found: Mapping[str, Any]) -> bool:
     if isinstance(rewards, np.ndarray) and rewards.ndim >= 2 and rewards.size > len(rewards):
         return bool(rewards.shape[:2] == actions.shape[:2])
     steps = actions.shape[1] if actions.ndim >= 2 else 0
-    return actions.ndim == 3 and len(actions) == len(observations) and observations.shape[1] - steps in (0, 1)
+    each = [found[name] for name in ("rewards", "terminals", "timeouts") if isinstance(found.get(name), np.ndarray)]
+    labels = actions.ndim == 2 and actions.dtype.kind in "iu" and not any(values.ndim == 1 for values in each)
+    alike = len(actions) == len(observations) and observations.shape[1] - steps in (0, 1)
+    return alike and (actions.ndim == 3 or labels)
 
 
 def part(value: Any) -> Any:

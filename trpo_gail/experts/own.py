@@ -54,8 +54,8 @@ class Demonstrations(Held):
 
         Raises UserError, naming the array, for what is missing or malformed.
         """
-        seen = arrays.array(observations, f"{_HERE}: dataset 'observations'")
-        acted = np.zeros((len(seen), 0), np.float32) if actions is None else _columns(np.asarray(actions))
+        seen = _rows(observations, "observations", actions)
+        acted = np.zeros((len(seen), 0), np.float32) if actions is None else _columns(_rows(actions, "actions"))
         lengths, unfinished = _lengths(episode_ends, episode_lengths, terminals, timeouts, len(acted))
         given = {
             "observations": seen,
@@ -128,6 +128,16 @@ def load(
 
 def _public(held: Held) -> Demonstrations:
     return Demonstrations(**{field.name: getattr(held, field.name) for field in fields(Held)})
+
+
+def _rows(values: Any, name: str, actions: Any = None) -> np.ndarray:
+    """[N, ...]. A tuple of as many rows as there are actions, as `zip(*pairs)` makes it, is no Tuple space's arrays."""
+    if isinstance(values, tuple) and len(values) and hasattr(actions, "__len__") and len(values) == len(actions):
+        values = list(values)
+    found = arrays.array(values, f"{_HERE}: dataset '{name}'")
+    if not found.ndim:
+        raise UserError(f"{_HERE}: dataset '{name}': expected rows, found {values!r:.60}")
+    return found
 
 
 def _columns(actions: np.ndarray) -> np.ndarray:

@@ -35,7 +35,7 @@ def as_rows(data: Demonstrations, spec: EnvSpec) -> Demonstrations:
             if rows is not values:
                 changes[name] = rows
     acted = _actions(data.actions, spec)
-    if acted is not data.actions and not np.array_equal(acted, data.actions):
+    if acted.dtype.kind != data.actions.dtype.kind or not np.array_equal(acted, data.actions):
         changes["actions"] = acted
     if notes := _left_out(data.observations, spec.observations):
         changes["notes"] = (*data.notes, notes)
@@ -127,7 +127,7 @@ def _columns(values: np.ndarray, part: Part, where: str, env_id: str) -> np.ndar
     if shaped is None:
         expected, found = list(part.shape), list(values.shape[1:])
         raise UserError(f"{where}: expected rows of shape {expected} as the environment {env_id!r} has, found {found}")
-    if part.dtype == np.uint8 and values.dtype.kind == "f":
+    if part.dtype == np.uint8 and values.dtype.kind in "fiu":
         shaped = _pixels(shaped, where)
     known = np.isfinite(structured.columns(shaped)).all(axis=1)
     out = np.full((len(shaped), part.size), np.nan) if not known.all() else None
@@ -150,7 +150,7 @@ def _shaped(values: np.ndarray, part: Part) -> np.ndarray | None:
 
 
 def _pixels(values: np.ndarray, where: str) -> np.ndarray:
-    """Floats that are pixels, as they are. Raises UserError for others: nobody can know their scale."""
+    """Numbers that are pixels, as they are. Raises UserError for others: nobody can know their scale."""
     known = values[np.isfinite(values)]
     if ((known < 0) | (known > 255) | (known != np.round(known))).any():
         raise UserError(f"{where}: expected whole numbers from 0 to 255 as the environment has, found others")

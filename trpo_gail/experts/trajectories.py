@@ -35,8 +35,9 @@ CALLED: dict[str, tuple[str, ...]] = {
     ),
 }
 LED_TO = "next."  # LeRobot and TorchRL write it before the name of what a step led to
+OPPOSITE = ("not_done", "not_dones")  # 0 where an episode ends
 # All names of each field. Of rewards and flags, next.done is the step's own, whatever done is.
-NAMES: dict[str, tuple[str, ...]] = CALLED | {
+_SPELT: dict[str, tuple[str, ...]] = CALLED | {
     field: (*(LED_TO + name for name in CALLED[of]), *CALLED[field])
     for field, of in (
         ("rewards", "rewards"),
@@ -45,6 +46,23 @@ NAMES: dict[str, tuple[str, ...]] = CALLED | {
         ("next_observations", "observations"),
     )
 }
+_EITHER = tuple(name for name in _SPELT["terminals"] if name.endswith(("done", "dones")))
+ENDS = ("terminals", "timeouts", "ended", "going_on")
+# The same, but `ended` is what says of either kind of end that it is one, and `going_on` its opposite: see `with_ends`.
+NAMES: dict[str, tuple[str, ...]] = _SPELT | {
+    "terminals": tuple(name for name in _SPELT["terminals"] if name not in _EITHER),
+    "ended": _EITHER,
+    "going_on": OPPOSITE,
+}
+# What arrays beside flat rows may be called that say where episodes end, and what names the episode of a row.
+LENGTHS = ("episode_lengths", "lengths", "lens", "traj_lengths", "traj_lens", "path_lengths", "len")
+BEHIND = ("episode_ends", "ends", "traj_ends")
+STARTS = ("episode_starts", "starts", "traj_starts")
+MARKS = (*LENGTHS, *BEHIND, *STARTS)
+EPISODES = (
+    "episode", "episodes", "episode_id", "episode_index", "episode_idx", "episode_number", "episode_num", "eps_id", "ep",
+    "traj", "traj_id", "trajectory", "trajectory_id", "trajectory_index", "episode_ids", "traj_ids", "trajectory_ids",
+)  # fmt: skip
 _REQUIRED = ("observations", "actions")
 _FLAGS = ("terminals", "timeouts")
 _ALIKE = 0.82  # a key this similar to a field's name was meant for it; next_acts and next_states are 0.8
@@ -52,6 +70,11 @@ _ALIKE = 0.82  # a key this similar to a field's name was meant for it; next_act
 
 def named(given: Mapping[str, Any]) -> dict[str, Any]:
     """The values of an episode, or of one step, by the names of `Demonstrations`; other keys are left out."""
+    return with_ends(picked(given))
+
+
+def picked(given: Mapping[str, Any]) -> dict[str, Any]:
+    """The values that are given, by the fields of `NAMES`."""
     found = {}
     for field, names in NAMES.items():
         name = next((name for name in names if given.get(name) is not None), None)
@@ -60,13 +83,58 @@ def named(given: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
+def with_ends(given: Mapping[str, Any]) -> dict[str, Any]:
+    """The same with `terminals` and `timeouts` in place of `ended` and `going_on`.
+
+    `ended` alone is taken for a termination, since nothing tells it from a time limit. Beside time limits it is a
+    termination where it is not one of them, and beside terminations a time limit where it is not one of them.
+    """
+    found = dict(given)
+    ended, going_on = found.pop("ended", None), found.pop("going_on", None)
+    if ended is None and going_on is not None:
+        ended = np.asarray(going_on) == 0
+    if ended is None:
+        return found
+    terminals, timeouts = found.get("terminals"), found.get("timeouts")
+    if terminals is None:
+        found["terminals"] = ended if timeouts is None else _unless(ended, timeouts)
+    else:
+        limits = _unless(ended, terminals)
+        found["timeouts"] = limits if timeouts is None else _unless(limits, timeouts, either=True)
+    return found
+
+
+def _unless(flags: Any, others: Any, either: bool = False) -> Any:
+    """Flags that are set where the others are not, or where one of the two is. An episode's one value is of its last step.
+    Flags that are malformed stay as they are, and are refused later."""
+    try:
+        a, b = np.asarray(flags), np.asarray(others)
+    except ValueError:  # episodes of several lengths
+        a, b = np.zeros(0, object), np.zeros(0, object)
+    if isinstance(flags, (list, tuple)) and isinstance(others, (list, tuple)) and "O" in (a.dtype.kind, b.dtype.kind):
+        alike = len(flags) == len(others)
+        return [_unless(*pair, either) for pair in zip(flags, others, strict=True)] if alike else flags
+    if not _are_flags(a) or not _are_flags(b):
+        return flags
+    if not a.ndim or not b.ndim:
+        a, b = a.reshape(-1)[-1], b.reshape(-1)[-1]
+    if a.size != b.size:
+        return flags
+    a, b = a != 0, b.reshape(a.shape) != 0
+    return a | b if either else a & ~b
+
+
+def _are_flags(values: np.ndarray) -> bool:
+    return values.dtype.kind in "biuf" and bool(values.size) and bool(((values == 0) | (values == 1)).all())
+
+
 def check_spelling(keys: Iterable[Any], where: str | Path) -> None:
     """Raise UserError, which begins with `where`, for a key that seems to be a misspelt name of a field.
 
     Other keys are welcome, such as reward_std beside rewards: only a field that no key names can have been meant.
     """
     given = {key for key in keys if isinstance(key, str)}
-    lacking = [name for field, names in NAMES.items() if not given & set(names) for name in CALLED[field]]
+    lacking = [name for field, names in _SPELT.items() if not given & set(names) for name in CALLED[field]]
     longer = tuple(f"{name}_" for name in lacking)
     for key in sorted(given.difference(*NAMES.values())):
         near = get_close_matches(key.lower(), lacking, 1, _ALIKE)
@@ -127,7 +195,10 @@ def joined(
         if parts and field not in _FLAGS
     }
     finals = whole.pop("final", None)
-    ends = _ends(held, lengths)
+    ends, within = _ends(held, lengths)
+    if within:
+        of_all = f"within {within} of {len(lengths)} episodes" if len(lengths) > 1 else "within the episode"
+        notes += (f"flags end something {of_all}, where rows go on: such flags are left out",)
     steps = np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths)
     facts = {**whole, **ends, "final_observations": finals, "steps": steps, "episode_lengths": lengths}
     return replace(arrays.demonstrations(facts | dict(known or {}), path), notes=notes, says_ends=bool(ends))
@@ -164,17 +235,22 @@ def _concatenated(parts: list[np.ndarray], names: Sequence[str], field: str, pat
     return structured.concatenated(parts)
 
 
-def _ends(held: Mapping[str, list[np.ndarray]], lengths: np.ndarray) -> dict[str, np.ndarray]:
-    """`terminals` and `timeouts` [N], set in the last rows alone; empty if the episodes say nothing of their ends."""
+def _ends(held: Mapping[str, list[np.ndarray]], lengths: np.ndarray) -> tuple[dict[str, np.ndarray], int]:
+    """`terminals` and `timeouts` [N], set in the last rows alone, nothing if the episodes say nothing of their ends; and of
+    how many episodes flags are set in other rows."""
     if not any(held[field] for field in _FLAGS):
-        return {}
+        return {}, 0
+    within = np.zeros(len(lengths), bool)
+    for field in _FLAGS:
+        for i, flags in enumerate(held[field]):
+            within[i] |= bool((flags.reshape(-1)[:-1] != 0).any())
     last = np.zeros(int(lengths.sum()), bool)
     last[np.cumsum(lengths) - 1] = True
     terminals = np.zeros_like(last)
     if held["terminals"]:
         said = [flags.reshape(-1)[-1:] for flags in held["terminals"]]
         terminals[last] = [bool(arrays.flags(flag, len(flag), "terminal").any()) for flag in said]
-    return {"terminals": terminals, "timeouts": last & ~terminals}
+    return {"terminals": terminals, "timeouts": last & ~terminals}, int(within.sum())
 
 
 D = TypeVar("D", bound=Demonstrations)

@@ -31,4 +31,7 @@ def read(path: Path) -> np.ndarray:
         column = npz.Column(stream, where, apart.most_bytes(path))
         if not column.shape and not column.dtype.hasobject:
             raise UserError(f"{where}: expected rows, found one value")
-        return column.whole()
+        values = column.whole()
+        if behind := len(stream.read()):
+            raise UserError(f"{where}: {behind} bytes follow behind it, expected one array in a file")
+        return values

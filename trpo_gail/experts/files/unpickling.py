@@ -33,14 +33,19 @@ def is_pickle(start: bytes) -> bool:
 
 
 def load(path: Path) -> Any:
-    """What the pickle in a file holds. Raises UserError as `loads` does."""
-    return loads(path.read_bytes(), str(path), apart.most_bytes(path))
+    """What the pickle in a file holds; of several, one behind the other, a list. Raises UserError as `loads` does."""
+    return loads(path.read_bytes(), str(path), apart.most_bytes(path), every=True)
 
 
-def loads(content: bytes, where: str, most: int = _MOST) -> Any:
-    """What a pickle holds. Raises UserError, which begins with `where`, if it is damaged, or makes over `most` bytes."""
+def loads(content: bytes, where: str, most: int = _MOST, every: bool = False) -> Any:
+    """What a pickle holds; with `every`, a list of what is in several, one behind the other. Raises UserError, which begins
+    with `where`, if it is damaged, or makes over `most` bytes."""
     try:
-        return Machine(content, most, WITH_TENSORS).load()
+        machine = Machine(content, most, WITH_TENSORS)
+        found = [machine.load()]
+        while every and machine.at < len(content):
+            found.append(machine.load())
+        return found[0] if len(found) == 1 else found
     except Exception as error:  # a damaged pickle raises whatever the instruction that is hit raises
         if _JOBLIB in content:
             do = "pickle.dump(joblib.load(FILE), open(OUT, 'wb')) makes a pickle"

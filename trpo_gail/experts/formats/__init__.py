@@ -17,6 +17,7 @@ from trpo_gail.experts.formats import (
     imitation,
     json_lines,
     lerobot,
+    marked_rows,
     minari,
     native,
     paper,
@@ -57,6 +58,7 @@ FORMATS: list[Format] = [
     imitation,
     baselines,
     array_files,  # batches of episodes have names as transitions have
+    marked_rows,
     transitions,
     pickles,
     torch_buffers,

@@ -15,17 +15,12 @@ import numpy as np
 
 from trpo_gail.errors import UserError, listed
 from trpo_gail.experts import trajectories
-from trpo_gail.experts.arrays import check_behind, demonstrations
+from trpo_gail.experts.arrays import demonstrations
 from trpo_gail.experts.data import Demonstrations
 from trpo_gail.experts.files import npz, numpy_files
-from trpo_gail.experts.formats import columns, sidecar, transitions, trees
+from trpo_gail.experts.formats import columns, marks, sidecar, transitions, trees
 
 NAME = "NumPy arrays (.npz or .npy)"
-
-LENGTHS = ("episode_lengths", "lengths", "lens", "traj_lengths", "traj_lens", "path_lengths")
-ENDS = ("episode_ends", "ends", "traj_ends")
-STARTS = ("episode_starts", "starts", "traj_starts")
-_MARKS = (*LENGTHS, *ENDS, *STARTS)
 
 Arrays = Mapping[str, np.ndarray]
 
@@ -54,25 +49,17 @@ def read(path: Path) -> Demonstrations:
             arrays = {name: archive.whole(name) for name in names if _is_wanted(name)}
     if any(values.dtype.hasobject for values in arrays.values()):
         return _of_objects(arrays, path)
-    marks = {name.lower(): values for name, values in arrays.items() if name.lower() in _MARKS}
-    arrays = {name: values for name, values in arrays.items() if name.lower() not in _MARKS}
+    said, arrays = marks.apart(arrays)
     fields = _fields(arrays)
     if {"observations", "actions"} <= fields.keys():
-        if not set(marks) - set(LENGTHS) and _is_batch(fields):
-            return _batches(fields, _lengths(marks, path) if set(marks) & set(LENGTHS) else None, path)
-        if (
-            not marks
-            and "next_observations" not in fields
-            and len(fields["observations"]) == len(fields["actions"]) + 1
-        ):
+        if not set(said) - set(trajectories.LENGTHS) and _is_batch(fields):
+            return _batches(fields, marks.lengths(said, path, 0), path)
+        if not said and "next_observations" not in fields and len(fields["observations"]) == len(fields["actions"]) + 1:
             return trajectories.joined([fields], path)
     led_to = any(name.lower().startswith(trajectories.LED_TO) for name in arrays)  # columns knows what these are
-    if not marks and not led_to and transitions.are_here(arrays):
+    if not said and not led_to and transitions.are_here(arrays):
         return transitions.demonstrations({name: arrays[name] for name in transitions.wanted_of(arrays)}, path)
-    rows = max((len(values) for values in arrays.values() if values.ndim), default=0)
-    if (lengths := _lengths(marks, path, rows)) is not None:
-        arrays = _with_episodes(arrays, lengths, rows, path)
-    return columns.read(arrays, path)
+    return marks.read(said, arrays, path)
 
 
 def _of_objects(tree: Any, path: Path) -> Demonstrations:
@@ -91,8 +78,8 @@ def _is_wanted(name: str) -> bool:
     low = name.lower()
     return (
         columns.field(low) is not None
-        or low in transitions.OPPOSITE
-        or low in (*_MARKS, *columns.EPISODES, *columns.STEPS)
+        or low in trajectories.OPPOSITE
+        or low in (*trajectories.MARKS, *trajectories.EPISODES, *columns.STEPS)
     )
 
 
@@ -198,39 +185,3 @@ def _column(values: np.ndarray, name: str) -> np.ndarray:
     if name in ("rewards", "terminals", "timeouts") and values.ndim == 2 and values.shape[1] == 1:
         return values[:, 0]
     return values[:, None] if name == "actions" and values.ndim == 1 and values.dtype.kind == "f" else values
-
-
-# --- Flat arrays --------------------------------------------------------------------------------------------------
-
-
-def _lengths(marks: Arrays, path: Path, rows: int = 0) -> np.ndarray | None:
-    """Steps [E] of the episodes, of their lengths, their ends (one behind each) or their starts; None if none says it."""
-    for name, values in marks.items():
-        if values.ndim != 1 or values.dtype.kind not in "biuf" or (values != np.round(values)).any():
-            raise UserError(
-                f"{path}: {name}: expected whole numbers [episodes], found {values.dtype} {list(values.shape)}"
-            )
-        if name in LENGTHS:
-            return values.astype(np.int64)
-        flags = len(values) == rows and bool(((values == 0) | (values == 1)).all())
-        if name in ENDS:
-            behind = np.flatnonzero(values) + 1 if flags else values.astype(np.int64)
-            if not flags:
-                check_behind(behind, rows, f"{path}: {name}")
-            return np.diff(behind, prepend=0) if len(behind) and behind[-1] == rows else np.diff(np.r_[0, behind, rows])
-        first = np.flatnonzero(values) if flags else values.astype(np.int64)
-        if not len(first) or first[0] != 0:
-            raise UserError(f"{path}: {name}: expected the first episode to start at row 0, found {listed(first[:1])}")
-        return np.diff(np.r_[first, rows])
-    return None
-
-
-def _with_episodes(arrays: Arrays, lengths: np.ndarray, rows: int, path: Path) -> Arrays:
-    """With a column that names the episode of each row."""
-    if not 0 < len(lengths) <= rows or lengths.min() < 1 or sum(lengths.tolist()) != rows:
-        raise UserError(
-            f"{path}: the lengths of episodes: expected 1 or more that add up to {rows} rows, found "
-            f"{listed(lengths.tolist())}, in all {sum(lengths.tolist())}"
-        )
-    others = {name: values for name, values in arrays.items() if name.lower() not in columns.EPISODES}
-    return others | {"episode": np.repeat(np.arange(len(lengths)), lengths)}

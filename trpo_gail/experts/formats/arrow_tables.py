@@ -47,7 +47,7 @@ def of_table(table: Table, path: Path, known: Mapping[str, Any] | None = None) -
     if not table.rows:
         raise UserError(f"{path}: expected at least 1 row, found 0")
     lists = {name: column for name, column in table.columns.items() if column.lengths is not None}
-    named = trajectories.named(lists)
+    named = trajectories.picked(lists)
     if {"observations", "actions"} <= named.keys():
         observed, acted = named["observations"].lengths, named["actions"].lengths
         surely = named["observations"].values.ndim > 1 or "infos" in table.skipped
@@ -61,7 +61,7 @@ def _rows(table: Table, path: Path) -> dict[str, np.ndarray]:
     found, others = {}, list(table.skipped)
     for name, column in table.columns.items():
         values = column.rows
-        if values is None or (column.is_text and name.lower() not in columns.EPISODES):
+        if values is None or (column.is_text and name.lower() not in trajectories.EPISODES):
             others.append(name)
         else:
             found[name] = values
@@ -73,9 +73,9 @@ def _rows(table: Table, path: Path) -> dict[str, np.ndarray]:
 
 def _of_episodes(table: Table, path: Path, known: Mapping[str, Any] | None) -> Demonstrations:
     columns.check_names(table.columns, path)
-    found = trajectories.named(dict(table.columns))
+    found = trajectories.picked(dict(table.columns))
     cells = {name: _cells(column) for name, column in found.items()}
-    episodes = [{name: values[i] for name, values in cells.items()} for i in range(table.rows)]
+    episodes = [trajectories.with_ends({name: values[i] for name, values in cells.items()}) for i in range(table.rows)]
     try:
         return trajectories.joined(episodes, path, known=known)
     except UserError as error:

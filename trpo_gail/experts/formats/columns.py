@@ -21,12 +21,8 @@ from trpo_gail.experts.arrays import demonstrations
 from trpo_gail.experts.data import Demonstrations
 from trpo_gail.experts.formats import transitions
 from trpo_gail.experts.formats.d4rl import mark_breaks
-from trpo_gail.experts.trajectories import LED_TO, NAMES, check_spelling
+from trpo_gail.experts.trajectories import EPISODES, LED_TO, NAMES, check_spelling
 
-EPISODES = (
-    "episode", "episodes", "episode_id", "episode_index", "episode_idx", "episode_number", "episode_num", "eps_id", "ep",
-    "traj", "traj_id", "trajectory", "trajectory_id", "trajectory_index",
-)  # fmt: skip
 STEPS = ("step", "steps", "timestep", "timesteps", "time_step", "t", "frame_index", "step_id", "step_index", "time")
 EXPECTED = "columns called obs_0, obs_1, ..., action_0, ... (or observation, action), and episode, done, step or reward"
 
@@ -57,8 +53,8 @@ def read(columns: Mapping[str, np.ndarray], path: str | Path, known: Mapping[str
     _check_rows(found, path)
     fields = _shaped(found.fields)
     if found.episode is not None:
-        order, lengths = _by_episode(found.episode)
-        return _split({name: values[order] for name, values in fields.items()}, lengths, path, known)
+        order, lengths, notes = _by_episode(found.episode, found.step, path)
+        return _split({name: values[order] for name, values in fields.items()}, lengths, path, known, notes)
     again = _begins_again(found.step)
     if "terminals" in fields or "timeouts" in fields:
         notes = mark_breaks(fields) or _mark(fields, again)
@@ -76,7 +72,12 @@ def grouped(columns: Mapping[str, np.ndarray], path: str | Path) -> Grouped:
     for name, values in columns.items():
         plain = name.strip().lower()
         if (place := _place(plain)) is not None:
-            members.setdefault(place.field, {}).setdefault(place.name, {}).setdefault(place.part, values)
+            parts = members.setdefault(place.field, {}).setdefault(place.name, {})
+            if place.part in parts:
+                raise UserError(
+                    f"{path}: column '{name:.60}': another one is called so, too, but for the way it is written"
+                )
+            parts[place.part] = values
         elif plain in EPISODES or plain in STEPS:
             marks.setdefault("episode" if plain in EPISODES else "step", values)
         else:
@@ -88,11 +89,24 @@ def grouped(columns: Mapping[str, np.ndarray], path: str | Path) -> Grouped:
     fields = {}
     for field, called in members.items():
         name = min(called, key=_NAMES[field].index)  # the first name counts
+        _check_split(called, field, path)
         others += [other for other in called if other != name]
         fields[field] = _array(called[name], f"{path}: {field}")
         if name in LABELS:
             fields[field] = _labels(fields[field], f"{path}: {name}")
-    return Grouped(fields, marks.get("episode"), marks.get("step"), tuple(others))
+    return Grouped(trajectories.with_ends(fields), marks.get("episode"), marks.get("step"), tuple(others))
+
+
+def _check_split(called: Mapping[str, Mapping[Any, np.ndarray]], field: str, path: str | Path) -> None:
+    """Raise UserError if columns of one array seem to go by several names: obs_0, observation_1."""
+    numbered = [(name, set(parts)) for name, parts in called.items() if all(isinstance(part, int) for part in parts)]
+    for i, (name, parts) in enumerate(numbered):
+        for other, more in numbered[i + 1 :]:
+            if not parts & more:
+                raise UserError(
+                    f"{path}: columns of {field} are called both {name}_{min(parts)} and {other}_{min(more)}: expected one "
+                    "name for all of them"
+                )
 
 
 def _check_rows(found: Grouped, path: str | Path) -> None:
@@ -127,7 +141,7 @@ def whole(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Arrays that are not columns of one, by the names of `Demonstrations`; the first name that is there counts."""
     plain = {name.strip().lower(): values for name, values in arrays.items()}
     first = {field: next((name for name in names if name in plain), None) for field, names in _NAMES.items()}
-    return {field: plain[name] for field, name in first.items() if name is not None}
+    return trajectories.with_ends({field: plain[name] for field, name in first.items() if name is not None})
 
 
 def field(name: str) -> str | None:
@@ -205,13 +219,46 @@ def _shaped(fields: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
 # --- Episodes -----------------------------------------------------------------------------------------------------
 
 
-def _by_episode(names: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(order [N], lengths [E]) that put the rows of each episode together; episodes in the order of their first rows."""
-    _, first, which = np.unique(structured.columns(names)[:, 0], return_index=True, return_inverse=True)
+def _by_episode(
+    names: np.ndarray, step: np.ndarray | None, path: str | Path
+) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
+    """(order [N], lengths [E], notes) that put the rows of each episode together; episodes in the order of their first
+    rows. Rows of one name are in the order of their step; if steps come twice, the name is of several episodes."""
+    values = structured.columns(names)[:, 0]
+    empty = (
+        np.isnan(values) if values.dtype.kind == "f" else values == "" if values.dtype.kind == "U" else values != values
+    )
+    if empty.any():
+        raise UserError(
+            f"{path}: episode: expected a name or a number in each row, row {int(np.argmax(empty))} has none"
+        )
+    _, first, which = np.unique(values, return_index=True, return_inverse=True)
     rank = np.empty(len(first), np.int64)
     rank[np.argsort(first)] = np.arange(len(first))
     which = rank[which.reshape(-1)]
-    return np.argsort(which, kind="stable"), np.bincount(which)
+    order, lengths = np.argsort(which, kind="stable"), np.bincount(which)
+    if step is None or step.ndim != 1 or step.dtype.kind not in "iuf" or not np.isfinite(step).all():
+        return order, lengths, ()
+    return _by_step(order, lengths, step)
+
+
+def _by_step(
+    order: np.ndarray, lengths: np.ndarray, step: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
+    parts, found, moved, several = [], [], 0, 0
+    for rows in np.split(order, np.cumsum(lengths)[:-1]):
+        again = np.flatnonzero(np.diff(step[rows]) <= 0) + 1
+        if len(again) and len(np.unique(step[rows])) == len(rows):
+            rows, again, moved = rows[np.argsort(step[rows])], again[:0], moved + 1
+        elif 2 * len(again) > len(rows):
+            again = again[:0]  # it counts something else
+        several += bool(len(again))
+        parts.append(rows)
+        found.append(np.diff(np.r_[again, len(rows)], prepend=0))
+    notes = [f"rows of {moved} episodes were put in the order of their step"] if moved else []
+    if several:
+        notes.append(f"{several} names are of several episodes each, told apart where the step begins again")
+    return np.concatenate(parts), np.concatenate(found), tuple(notes)
 
 
 def _begins_again(step: np.ndarray | None) -> np.ndarray | None:

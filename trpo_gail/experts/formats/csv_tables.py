@@ -11,13 +11,13 @@ from trpo_gail.errors import UserError, listed
 from trpo_gail.experts.data import Demonstrations
 from trpo_gail.experts.files import text_tables
 from trpo_gail.experts.formats import columns, numbered, sidecar
-from trpo_gail.experts.trajectories import NAMES
+from trpo_gail.experts.trajectories import EPISODES, NAMES
 
 NAME = "CSV"
 
 _ENDS = (".csv", ".tsv", ".txt", ".dat")
 _MOST_FILES = 100_000
-_FIELDS = {name: name for names in NAMES.values() for name in names} | {name: name for name in columns.EPISODES}
+_FIELDS = {name: name for names in NAMES.values() for name in names} | {name: name for name in EPISODES}
 
 
 def holds(path: Path) -> bool:
@@ -64,7 +64,7 @@ def _columns(path: Path) -> dict[str, np.ndarray]:
         if columns.is_field(names[i]):
             raise UserError(f"{path}: column '{names[i]:.60}': expected numbers, found texts")
     read = enumerate(zip(names, table.columns, strict=True))
-    return {name: values for i, (name, values) in read if i not in table.texts or name.lower() in columns.EPISODES}
+    return {name: values for i, (name, values) in read if i not in table.texts or name.lower() in EPISODES}
 
 
 def _array(path: Path) -> np.ndarray:

@@ -43,13 +43,16 @@ _DATASETS = {
 }
 _D3RLPY = "episode_terminals"  # its ends of episodes, by termination or not, in place of timeouts
 _OPTIONAL = ("rewards", "timeouts", "next_observations")
+# What says of ends, or of episodes, by other names than D4RL's.
+_OTHERS = {name for field in trajectories.ENDS for name in trajectories.NAMES[field]} - {"terminals", "timeouts"}
+_OTHERS |= {*trajectories.MARKS, *trajectories.EPISODES}
 
 
 def holds(path: Path) -> bool:
     """Whether it is a flat file that does not number the steps of its episodes."""
-    found = dict.fromkeys(hdf5.names(path), True)
-    otherwise = "terminals" not in found and "terminals" in trajectories.named(found)  # `dones`: see transitions.py
-    return "observations" in found and not otherwise and not native.holds(path)
+    found = set(hdf5.names(path))
+    others = found & _OTHERS  # as transitions.py and marked_rows.py read them
+    return "observations" in found and not others and not native.holds(path)
 
 
 def read(path: Path) -> Demonstrations:
@@ -75,7 +78,8 @@ def pieces(path: Path) -> Iterator[Demonstrations]:
 def write(path: Path, held: Demonstrations) -> None:
     """Write a file, with next observations if those of the last rows are known, and where it comes from as attributes.
 
-    An episode whose end is not known is said to end at a time limit. Raises UserError for rows that are subsampled.
+    An episode whose end is not known is said to end at a time limit. Flags within an episode, after which it goes on, are
+    left out, since the layout ends an episode at each. Raises UserError for rows that are subsampled.
     """
     with writing(path) as append:
         append(held)
@@ -189,14 +193,15 @@ def _written(held: Demonstrations, path: Path) -> dict[str, np.ndarray | None]:
     if held.subsample != 1:
         raise UserError(f"{path}: D4RL's layout holds whole episodes, found one row in {held.subsample}")
     last = np.cumsum(held.episode_lengths[: held.finished]) - 1
-    timeouts = held.timeouts.copy()
-    timeouts[last] |= ~held.terminals[last]
+    terminals, timeouts = np.zeros_like(held.terminals), np.zeros_like(held.timeouts)
+    terminals[last] = held.terminals[last]
+    timeouts[last] = held.timeouts[last] | ~held.terminals[last]
     known = held.next_observations is not None or held.final_observations is not None
     return {
         "observations": held.observations,
         "actions": held.actions,
         "rewards": held.rewards,
-        "terminals": held.terminals,
+        "terminals": terminals,
         "timeouts": timeouts,
         "next_observations": held.following() if known else None,
     }

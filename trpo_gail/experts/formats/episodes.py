@@ -149,12 +149,13 @@ def _columns(file: h5py.File, path: Path, member: Member) -> dict[str, Rows]:
     for field, names in NAMES.items():
         place = next((place for place in map(member, names) if place is not None), None)
         if place is not None:
-            expected = _FLAGS if field in ("terminals", "timeouts") else FIELDS[field]
+            expected = FIELDS.get(field, _FLAGS) if field not in ("terminals", "timeouts") else _FLAGS
             if field == "rewards":
                 expected = ("fiu", "[rows]", (1, 2))
             name = "/".join([place[0].name.strip("/"), place[1]]).lstrip("/")
             found[field] = hdf5.columns(file, path, name, *expected)
-    return found
+    flags = {field: found.pop(field)[:] for field in trajectories.ENDS if field in found}
+    return found | trajectories.with_ends(flags)
 
 
 def _provenance(file: h5py.File) -> dict[str, Any]:

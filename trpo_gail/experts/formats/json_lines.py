@@ -189,7 +189,7 @@ def _kind(value: Mapping[str, Any]) -> str:
     if value.get("type") in _BATCHES:
         return "batch"
     named = {columns.field(name): held for name, held in value.items()}
-    for name in ("rewards", "terminals", "timeouts"):
+    for name in ("rewards", *trajectories.ENDS):
         if name in named and not (name != "rewards" and isinstance(named.get("rewards"), list)):
             return "episode" if isinstance(named[name], list) else "step"
     acted, seen = named.get("actions"), named.get("observations")
@@ -206,7 +206,7 @@ def _depth(value: Any) -> int:
 
 
 def _is_wanted(name: str) -> bool:
-    return columns.field(name) is not None or name.lower() in columns.EPISODES + columns.STEPS
+    return columns.field(name) is not None or name.lower() in trajectories.EPISODES + columns.STEPS
 
 
 def _columns(batch: Mapping[str, Any], where: str) -> Columns:
@@ -219,7 +219,11 @@ def _columns(batch: Mapping[str, Any], where: str) -> Columns:
             packed = "packed as a pickle" if len(values) > 100 else "a text"
             hint = "; write it with RLlib's output_config {'compress_columns': []}" if len(values) > 100 else ""
             raise UserError(f"{where}: '{name:.60}': expected a list of numbers, found {packed}{hint}")
-        if name.lower() in columns.EPISODES and isinstance(values, list) and any(isinstance(v, str) for v in values):
+        if (
+            name.lower() in trajectories.EPISODES
+            and isinstance(values, list)
+            and any(isinstance(v, str) for v in values)
+        ):
             found[name] = np.array([_number(value) for value in values])
         else:
             found[name] = arrays.array(values, f"{where}, '{name:.60}'")

@@ -40,8 +40,9 @@ _WRITTEN = (
 
 
 def holds(path: Path) -> bool:
-    """Whether it numbers the steps of its episodes or states their lengths, as no other layout does."""
-    return bool({"steps", "episode_lengths"} & hdf5.names(path))
+    """Whether it numbers the steps of its episodes, or has both flags and the lengths, as no other layout does."""
+    names = hdf5.names(path)
+    return "steps" in names or {"episode_lengths", "terminals", "timeouts"} <= names
 
 
 def read(path: Path) -> Demonstrations:

@@ -23,7 +23,6 @@ NAME = "transitions"
 
 _FLAGS = ("terminals", "timeouts")
 _ANY = (1, 2, 3, 4)
-OPPOSITE = ("not_done", "not_dones")  # 0 where an episode ends
 _UNSAID = "where its episodes end is not said: all rows are taken for one episode"
 
 
@@ -43,15 +42,14 @@ def read(path: Path) -> Demonstrations:
 
 def are_here(names: Iterable[str]) -> bool:
     """Whether observations and actions are among the names, and what tells where episodes end."""
-    found = dict.fromkeys(names, True)
-    named = trajectories.named(found).keys() | ({"terminals"} if {*OPPOSITE} & found.keys() else set())
-    return {"observations", "actions"} <= named and bool({"next_observations", *_FLAGS} & named)
+    found = trajectories.picked(dict.fromkeys(names, True)).keys()
+    ends = {"next_observations", *_FLAGS, "ended", "going_on"}
+    return {"observations", "actions"} <= found and bool(ends & found)
 
 
 def wanted_of(names: Iterable[str]) -> list[str]:
     """Those that are read, in order."""
-    found = {name: name for name in names}
-    return sorted({*trajectories.named(found).values(), *(name for name in OPPOSITE if name in found)})
+    return sorted(trajectories.picked({name: name for name in names}).values())
 
 
 def demonstrations(
@@ -62,7 +60,7 @@ def demonstrations(
     Without flags, and without breaks that the next observations show, all rows are one episode. Raises UserError as
     `arrays.demonstrations` does.
     """
-    found = {name: arrays.array(values, f"{path}: {name}") for name, values in _named(given).items()}
+    found = {name: arrays.array(values, f"{path}: {name}") for name, values in trajectories.named(given).items()}
     for name, values in found.items():
         if name in _FLAGS and values.ndim == 2 and values.shape[1] == 1:
             found[name] = values[:, 0]
@@ -81,11 +79,3 @@ def _are_rows(found: Mapping[str, np.ndarray]) -> bool:
     numbers = all(values.ndim and set(structured.kinds(values)) <= set("biuf") for values in found.values())
     flags = not any(structured.is_structured(found[name]) for name in _FLAGS if name in found)
     return {"observations", "actions"} <= found.keys() and numbers and flags
-
-
-def _named(given: Mapping[str, Any]) -> dict[str, Any]:
-    found = trajectories.named(given)
-    opposite = next((given[name] for name in OPPOSITE if given.get(name) is not None), None)
-    if "terminals" not in found and opposite is not None:
-        found["terminals"] = np.asarray(opposite) == 0
-    return found

@@ -17,7 +17,7 @@ from trpo_gail.errors import UserError, listed, shortened
 from trpo_gail.experts import arrays, batches, trajectories
 from trpo_gail.experts.data import Demonstrations
 from trpo_gail.experts.files.unpickling import Record, attributes
-from trpo_gail.experts.formats import tianshou, transitions
+from trpo_gail.experts.formats import marks, tianshou, transitions
 
 _DEEPEST = 4
 _FUNCTION = "a function that uses them is recorded by trpo-gail record --policy module:function"
@@ -26,6 +26,7 @@ _ORDERS = {
     3: ("observations", "actions", "rewards"),
     4: ("observations", "actions", "rewards", "next_observations"),
     5: ("observations", "actions", "rewards", "next_observations", "terminals"),
+    6: ("observations", "actions", "rewards", "next_observations", "terminals", "timeouts"),
 }
 _OTHER_ORDER = ("observations", "next_observations", "actions", "rewards", "terminals")  # TD3's
 
@@ -77,7 +78,7 @@ def _of_mapping(held: Mapping[Any, Any], path: str | Path, depth: int) -> Demons
     found = _named(held)
     if _is_data(found):
         trajectories.check_spelling(held, path)
-        return _of_arrays(found, next((held[name] for name in batches.LENGTHS if name in held), None), path)
+        return _of_arrays(found, _marks(held, path), path)
     within = {str(key): opened(value) for key, value in held.items()}
     episodes = {key: value for key, value in within.items() if isinstance(value, Mapping) and _is_data(_named(value))}
     if len(episodes) > 1:
@@ -93,31 +94,30 @@ def _of_mapping(held: Mapping[Any, Any], path: str | Path, depth: int) -> Demons
     return next(iter(there.values()), None)
 
 
-def _of_arrays(found: dict[str, Any], lengths: Any, path: str | Path) -> Demonstrations:
+def _marks(held: Mapping[Any, Any], path: str | Path) -> dict[str, np.ndarray]:
+    """What says where episodes end, or which episode a row is of."""
+    names = (*trajectories.MARKS, *trajectories.EPISODES)
+    said = {str(name).lower(): value for name, value in held.items() if str(name).lower() in names}
+    return {
+        name: arrays.array(value, f"{path}: {name}")
+        for name, value in said.items()
+        if isinstance(value, (list, tuple, np.ndarray)) and np.ndim(value)
+    }
+
+
+def _of_arrays(found: dict[str, Any], said: dict[str, np.ndarray], path: str | Path) -> Demonstrations:
     """Of values by the names of `Demonstrations`: a batch of episodes, one episode, or transitions."""
     if batches.is_batch(found):
+        lengths = next((said[name] for name in trajectories.LENGTHS if name in said), None)
         return trajectories.joined(batches.split(found, path, lengths), path)
     held = {name: arrays.array(values, f"{path}: {name}") for name, values in found.items()}
     rows = len(held["actions"]) if held["actions"].ndim else 0
     observations = held["observations"]
     if rows and observations.ndim and len(observations) == rows + 1:
         return trajectories.joined([held], path, ["the episode"])
-    if rows and lengths is not None and sum(stated := _whole(lengths, path)) == rows:
-        return trajectories.joined(_cut(held, stated), path)
+    if rows and said:
+        return marks.read(*marks.apart(said | held), path)
     return transitions.demonstrations(held, path)
-
-
-def _whole(lengths: Any, path: str | Path) -> list[int]:
-    values = arrays.array(lengths, f"{path}: lengths")
-    good = values.ndim == 1 and values.dtype.kind in "iu" and (values > 0).all()
-    return [int(n) for n in values] if good else []
-
-
-def _cut(found: Mapping[str, np.ndarray], lengths: list[int]) -> list[dict[str, np.ndarray]]:
-    """Episodes of these lengths, of rows one after the other."""
-    after = np.cumsum(lengths)
-    spans = [slice(int(end) - length, int(end)) for end, length in zip(after, lengths, strict=True)]
-    return [{name: values[span] for name, values in found.items() if values.ndim} for span in spans]
 
 
 # --- Lists --------------------------------------------------------------------------------------------------------
@@ -193,14 +193,16 @@ def _is_value(part: Any) -> bool:
 
 def _of_tuples(items: Sequence[Any], order: tuple[str, ...], path: str | Path) -> Demonstrations:
     """Of steps, or of episodes if both the first's observations and its actions have a row each step."""
-    observations, actions, *_ = (dict(zip(order, items[0], strict=True))[name] for name in ("observations", "actions"))
+    first = dict(zip(order, opened(items[0]), strict=True))
+    observations, actions = first["observations"], first["actions"]
     steps = len(np.atleast_1d(actions))
     if np.ndim(observations) >= 2 and np.ndim(actions) >= 1 and len(observations) - steps in (0, 1):
         episodes = [dict(zip(order, _opened_to((list, tuple), item, i, path))) for i, item in enumerate(items)]  # noqa: B905
         return trajectories.joined(episodes, path)
     columns = _tuple_columns(items, order, path)
     done = arrays.array(columns.get("terminals", False), f"{path}: terminals")
-    if done.dtype.kind == "f" and done.mean() > 0.5:
+    most = done.mean() if done.dtype.kind in "biuf" else 0.0
+    if most > 0.5 and (most < 1.0 or done.dtype.kind == "f"):
         note = "most of the last items of the steps are 1: taken for masks, which are 0 where an episode ends"
         return transitions.demonstrations({**columns, "terminals": done == 0}, path, notes=(note,))
     return transitions.demonstrations(columns, path)

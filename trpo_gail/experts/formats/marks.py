@@ -1,0 +1,97 @@
+"""Where the episodes of flat arrays end, if arrays beside them say it: by lengths, ends or starts of episodes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from trpo_gail.errors import UserError, listed
+from trpo_gail.experts.arrays import check_behind
+from trpo_gail.experts.data import Demonstrations
+from trpo_gail.experts.formats import columns
+from trpo_gail.experts.trajectories import BEHIND, EPISODES, LENGTHS, MARKS
+
+Arrays = Mapping[str, np.ndarray]
+
+
+def are_in(names: Iterable[str]) -> bool:
+    """Whether arrays of these names say where episodes end, or which episode a row is of."""
+    return any(name.lower() in (*MARKS, *EPISODES) for name in names)
+
+
+def apart(arrays: Arrays) -> tuple[Arrays, Arrays]:
+    """(those that say where episodes end, by their names in small letters; all others)."""
+    said = {name.lower(): values for name, values in arrays.items() if name.lower() in MARKS}
+    return said, {name: values for name, values in arrays.items() if name.lower() not in MARKS}
+
+
+def read(said: Arrays, arrays: Arrays, path: str | Path) -> Demonstrations:
+    """Demonstrations of rows [N, ...] by any of their names, which end where `said` says, or else as `columns.read` does."""
+    rows = max((len(values) for values in arrays.values() if values.ndim), default=0)
+    found = lengths(said, path, rows)
+    if found is None:
+        return columns.read(arrays, path)
+    held = columns.read(_with_episodes(arrays, found, rows, path), path)
+    if not any(_rows_behind(said[name], rows) for name in BEHIND if name in said):
+        return held
+    goes_on = held.timeouts.copy()
+    goes_on[-1:] = False
+    return replace(held, timeouts=goes_on, unfinished=True)
+
+
+def lengths(said: Arrays, path: str | Path, rows: int) -> np.ndarray | None:
+    """Steps [E] of the episodes, of their lengths, their ends (one behind each) or their starts; None if none says it.
+
+    Rows behind the last end are an episode of their own. Raises UserError for arrays that contradict each other.
+    """
+    found = {name: _lengths(name, values, path, rows) for name, values in said.items()}
+    first = next(iter(found), None)
+    for name, values in found.items():
+        if first is not None and not np.array_equal(values, found[first]):
+            raise UserError(
+                f"{path}: {first} says that episodes are of {listed(found[first].tolist())} rows, and {name} of "
+                f"{listed(values.tolist())}"
+            )
+    return None if first is None else found[first]
+
+
+def _rows_behind(ends: np.ndarray, rows: int) -> bool:
+    """Whether rows follow behind the last end."""
+    last = ends.reshape(-1)[-1:]
+    return not last.any() if _are_flags(ends, rows) else bool((last < rows).all())
+
+
+def _are_flags(values: np.ndarray, rows: int) -> bool:
+    return values.size == rows and bool(((values == 0) | (values == 1)).all())
+
+
+def _lengths(name: str, values: np.ndarray, path: str | Path, rows: int) -> np.ndarray:
+    values = values.reshape(-1) if values.ndim == 2 and values.shape[1] == 1 else values
+    if values.ndim != 1 or values.dtype.kind not in "biuf" or (values != np.round(values)).any():
+        raise UserError(f"{path}: {name}: expected whole numbers [episodes], found {values.dtype} {list(values.shape)}")
+    if name in LENGTHS:
+        return values.astype(np.int64)
+    flags = _are_flags(values, rows)
+    if name in BEHIND:
+        behind = np.flatnonzero(values) + 1 if flags else values.astype(np.int64)
+        if not flags:
+            check_behind(behind, rows, f"{path}: {name}")
+        return np.diff(behind, prepend=0) if len(behind) and behind[-1] == rows else np.diff(np.r_[0, behind, rows])
+    first = np.flatnonzero(values) if flags else values.astype(np.int64)
+    if not len(first) or first[0] != 0:
+        raise UserError(f"{path}: {name}: expected the first episode to start at row 0, found {listed(first[:1])}")
+    return np.diff(np.r_[first, rows])
+
+
+def _with_episodes(arrays: Arrays, found: np.ndarray, rows: int, path: str | Path) -> Arrays:
+    """With a column that names the episode of each row."""
+    if not 0 < len(found) <= rows or found.min() < 1 or sum(found.tolist()) != rows:
+        raise UserError(
+            f"{path}: the lengths of episodes: expected 1 or more that add up to {rows} rows, found "
+            f"{listed(found.tolist())}, in all {sum(found.tolist())}"
+        )
+    others = {name: values for name, values in arrays.items() if name.lower() not in EPISODES}
+    return others | {"episode": np.repeat(np.arange(len(found)), found)}
