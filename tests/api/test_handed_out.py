@@ -154,7 +154,7 @@ def test_two_names_of_one_field_are_refused(given: dict[str, Any], line: str) ->
     ],
 )
 def test_what_is_no_flag_is_refused(given: Any) -> None:
-    with pytest.raises(UserError, match=r"(episode_starts|terminal): expected (numbers )?0 or 1"):
+    with pytest.raises(UserError, match=r"(episode_starts|terminals?): expected (numbers )?0 or 1"):
         gail(expert=given)
 
 

@@ -150,3 +150,11 @@ def test_what_is_suggested_can_be_installed() -> None:
     assert len(files) > 100
     for path in files:
         assert not re.search(r"pip install '?trpo_gail", path.read_text()), path
+
+
+def test_a_plot_overwrites_no_demonstrations(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    shutil.copy(EXPERT, tmp_path / "mine.h5")
+    before = (tmp_path / "mine.h5").read_bytes()
+    assert main(["data", "plot", str(tmp_path / "mine.h5"), str(tmp_path / "mine.h5")]) == 2
+    assert "a name that ends in .png expected" in capsys.readouterr().err
+    assert (tmp_path / "mine.h5").read_bytes() == before

@@ -4,18 +4,31 @@ from __future__ import annotations
 
 import json
 import pickle
+from collections import deque
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import h5py
 import numpy as np
 import pytest
 
 import trpo_gail
+from trpo_gail.envs import vector
 from trpo_gail.errors import UserError
-from trpo_gail.experts import facts
+from trpo_gail.experts import facts, rows
 from trpo_gail.experts.load import read
+
+
+class Step(NamedTuple):
+    """As replay memories hold it."""
+
+    state: np.ndarray
+    action: int
+    reward: float
+    next_state: np.ndarray
+    done: bool
+
 
 N = 16
 EPISODE = np.repeat([0, 1, 2], [5, 7, 4])
@@ -149,7 +162,7 @@ def test_a_name_that_comes_again_is_of_another_episode(tmp_path: Path) -> None:
     twice = {k: np.concatenate([v, v]) for k, v in (ROWS | {"episode": EPISODE, "step": STEP}).items()}
     held = read(npz(tmp_path, twice))
     assert sorted(held.episode_lengths.tolist()) == [4, 4, 5, 5, 7, 7]
-    assert any("3 names are of several episodes" in note for note in held.notes)
+    assert any("steps begin again under 3 of 3 names" in note for note in held.notes)
 
 
 @pytest.mark.parametrize("names", [np.where(EPISODE == 1, np.nan, EPISODE), np.where(EPISODE == 1, "", "a")])
@@ -276,3 +289,167 @@ def test_a_tuple_spaces_observations_step_by_step() -> None:
 def test_bits_are_labels() -> None:
     held = trpo_gail.Demonstrations.from_arrays(ROWS["obs"], ROWS["actions"] == 1, episode_ends=LAST)
     assert held.actions.tolist() == ROWS["actions"].tolist()
+
+
+@pytest.mark.parametrize(
+    ("given", "endings"),
+    [
+        ({"observations": ROWS["obs"], "episode_lengths": [5, 7, 4]}, [facts.UNSAID] * 3),
+        ({"obs": ROWS["obs"], "dones": LAST}, [facts.TERMINAL] * 3),
+        ({"obs": ROWS["obs"], "episode_starts": STEP == 0}, [facts.UNSAID] * 3),
+        (
+            {"obs": ROWS["obs"], "episode_starts": STEP == 0, "terminals": FIRST},
+            [facts.TERMINAL, facts.LIMIT, facts.LIMIT],
+        ),
+        (
+            {"observations": ROWS["obs"], "dones": LAST, "truncated": LAST & ~FIRST},
+            [facts.TERMINAL, facts.LIMIT, facts.LIMIT],
+        ),
+    ],
+)
+def test_a_mapping_of_arrays_goes_by_the_names_of_files(given: dict[str, Any], endings: list[int]) -> None:
+    held = trpo_gail.ExpertDataset(traj_data={"actions": ROWS["actions"], **given}, verbose=0).demonstrations
+    assert held.episode_lengths.tolist() == [5, 7, 4] and held.endings.tolist() == endings
+
+
+def test_stable_baselines_file_that_says_how_episodes_end(tmp_path: Path) -> None:
+    rows = {name: ROWS[name] for name in ("obs", "actions", "rewards")}
+    held = read(npz(tmp_path, rows | {"episode_starts": STEP == 0, "terminals": FIRST, "episode_returns": np.zeros(3)}))
+    assert held.episode_lengths.tolist() == [5, 7, 4]
+    assert held.endings.tolist() == [facts.TERMINAL, facts.LIMIT, facts.LIMIT]
+
+
+@pytest.mark.parametrize(
+    "origin", [{"env_id": 3}, {"policy": 5}, {"seed": "abc"}, {"deterministic": "no"}, {"env_kwargs": "x"}]
+)
+def test_where_it_comes_from_is_of_its_type(origin: dict[str, Any]) -> None:
+    with pytest.raises(UserError, match=f"'{next(iter(origin))}': .* expected, found"):
+        trpo_gail.Demonstrations.from_arrays(ROWS["obs"], ROWS["actions"], episode_ends=LAST, **origin)
+
+
+@pytest.mark.parametrize("name", [None, 3, "", "a\0.h5"])
+def test_what_names_no_file_is_not_written(name: Any) -> None:
+    held = trpo_gail.Demonstrations.from_arrays(ROWS["obs"], ROWS["actions"], episode_ends=LAST)
+    with pytest.raises(UserError, match=r"path: .* given, the name of a file expected"):
+        held.save(name)
+
+
+@pytest.mark.parametrize(
+    ("given", "name"), [((2.5,), "trajectories"), (("2",), "trajectories"), ((2, 1.5), "subsample")]
+)
+def test_a_selection_is_by_whole_numbers(given: Any, name: str) -> None:
+    held = trpo_gail.Demonstrations.from_arrays(ROWS["obs"], ROWS["actions"], episode_ends=LAST)
+    with pytest.raises(UserError, match=f"{name}: .* given, a whole number"):
+        held.select(*given)
+
+
+def test_observations_alone_are_not_imitations_layout(tmp_path: Path) -> None:
+    held = trpo_gail.Demonstrations.from_arrays(ROWS["obs"], episode_ends=LAST)
+    with pytest.raises(UserError, match="imitation's layout holds actions"):
+        held.save(tmp_path / "x", "datasets_folder")
+
+
+def test_a_bad_flag_names_file_episode_and_row(tmp_path: Path) -> None:
+    rows = ROWS | {"episode": EPISODE, "terminal": np.where(LAST & (EPISODE == 1), 4, 0)}
+    with pytest.raises(UserError, match=r"x\.npz: 'episode 1', terminals: expected 0 or 1, found 4 in row 6"):
+        read(npz(tmp_path, rows))
+
+
+@pytest.mark.parametrize("write", PLAIN)
+def test_flags_that_are_never_set_leave_episodes_to_their_names(write: Writer, tmp_path: Path) -> None:
+    rows = {"observations" if name == "obs" else name: values for name, values in ROWS.items()}
+    held = read(write(tmp_path, rows | {"episode": EPISODE, "dones": np.zeros(N)}))
+    assert held.episode_lengths.tolist() == [5, 7, 4] and held.endings.tolist() == [facts.LIMIT] * 3
+
+
+@pytest.mark.parametrize(("length", "said"), [(5, False), (6, True)])
+def test_episodes_longer_than_the_environments_limit_are_noted(length: int, said: bool) -> None:
+    spec = vector.spec_of("CartPole-v0", max_episode_steps=5)
+    held = trpo_gail.Demonstrations.from_arrays(np.zeros((length, 4)), np.zeros(length, int), episode_ends=[length])
+    notes = rows.as_rows(rows.as_rows(held, spec), spec).notes
+    assert [note.startswith("1 of 1 episodes are longer than the 5 steps") for note in notes] == [True] * said
+
+
+def test_rows_behind_a_flag_that_stays_set_are_padding(tmp_path: Path) -> None:
+    lengths, steps = np.array([5, 7, 4]), np.arange(7)
+    done = steps >= lengths[:, None] - 1
+    batch = {
+        "observations": np.ones((3, 7, 2)),
+        "actions": np.zeros((3, 7), int),
+        "rewards": np.ones((3, 7)),
+        "dones": done,
+    }
+    held = read(npz(tmp_path, batch))
+    assert held.episode_lengths.tolist() == [5, 7, 4] and "left out as padding" in held.notes[0]
+
+
+# --- Arrays of every order ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("shape", [(16, 3), (16, 2, 3)])
+def test_arrays_by_columns_are_read_as_they_are(shape: tuple[int, ...], tmp_path: Path) -> None:
+    """As `x.T` is saved, and as MATLAB writes."""
+    seen = np.asfortranarray(np.arange(float(np.prod(shape))).reshape(shape))
+    held = read(npz(tmp_path, ROWS | {"obs": seen, "dones": LAST}))
+    assert np.array_equal(held.observations, seen)
+    (tmp_path / "folder").mkdir()
+    for name, values in {"obs": seen, "actions": ROWS["actions"], "dones": LAST}.items():
+        np.save(tmp_path / "folder" / f"{name}.npy", values)
+    assert np.array_equal(read(tmp_path / "folder").observations, seen)
+
+
+@pytest.mark.parametrize("write", [npz, pickled])
+def test_a_vector_of_one_environment_is_no_batch_of_episodes(write: Writer, tmp_path: Path) -> None:
+    held = read(write(tmp_path, {name: values[:, None] for name, values in (ROWS | {"dones": LAST}).items()}))
+    assert held.episode_lengths.tolist() == [5, 7, 4] and np.array_equal(held.observations, ROWS["obs"])
+
+
+def test_parts_of_a_tuple_come_in_the_order_of_their_numbers() -> None:
+    steps = [tuple(np.full(1 + part % 2, 100.0 * i + part) for part in range(12)) for i in range(3)]
+    held = trpo_gail.Demonstrations.from_arrays(steps, [0, 1, 0], episode_ends=[3])
+    assert held.observations.dtype.names == tuple(str(part) for part in range(12))
+
+
+@pytest.mark.parametrize("third", [False, True])
+def test_where_next_observations_stand_is_told_by_the_rows(third: bool, tmp_path: Path) -> None:
+    seen, acted = np.arange(17.0)[:, None] + [0, 0.5], -np.arange(16.0)[:, None] - [0, 0.5]
+    steps = []
+    for i in range(N):
+        middle = (acted[i], seen[i + 1]) if third else (seen[i + 1], acted[i])
+        steps.append((seen[i], *middle, 1.0, bool(LAST[i])))
+    (tmp_path / "x.pkl").write_bytes(pickle.dumps(steps))
+    assert np.array_equal(read(tmp_path / "x.pkl").actions, acted)
+
+
+@pytest.mark.parametrize("name", ["reward", "next_obs", "next_states"])
+def test_a_flat_file_with_terminals_may_have_other_names(name: str, tmp_path: Path) -> None:
+    values = ROWS["rewards"] if name == "reward" else ROWS["obs"] + 3
+    rows = {key: value for key, value in ROWS.items() if key != "rewards"} | {"terminals": LAST, name: values}
+    held = read(hdf5(tmp_path, rows))
+    assert held.episode_lengths.tolist() == [5, 7, 4]
+    assert (held.rewards is not None) == (name == "reward") != (held.next_observations is not None)
+
+
+def test_a_misspelt_dataset_beside_terminals_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"'time_outs': unexpected here, did you mean timeouts\?"):
+        read(hdf5(tmp_path, ROWS | {"terminals": FIRST, "time_outs": LAST}))
+
+
+def test_names_of_episodes_count_within_their_file(tmp_path: Path) -> None:
+    (tmp_path / "x").mkdir()
+    for i in range(3):
+        (tmp_path / "x" / f"ep_{i}.csv").write_text("traj,obs_0,action_0\n0,1.5,.5\n0,2.5,.5\n")
+    assert read(tmp_path / "x").episode_lengths.tolist() == [2, 2, 2]
+
+
+def test_observations_that_are_left_out_are_named(tmp_path: Path) -> None:
+    (tmp_path / "x.csv").write_text("obs_0,obs_1,obs_vel,action,done\n1,2,3,0,0\n1,2,3,1,1\n")
+    assert "columns that are left out: obs_vel" in read(tmp_path / "x.csv").notes
+
+
+def test_steps_of_a_class_of_the_users_own(tmp_path: Path) -> None:
+    steps = [
+        Step(ROWS["obs"][i], int(ROWS["actions"][i]), float(i), ROWS["obs"][i] + 3, bool(LAST[i])) for i in range(N)
+    ]
+    (tmp_path / "x.pkl").write_bytes(pickle.dumps(deque(steps)))
+    assert read(tmp_path / "x.pkl").episode_lengths.tolist() == [5, 7, 4]

@@ -94,8 +94,10 @@ def test_parts_are_matched_by_name(expert: Any, tmp_path: Path) -> None:
         run(parts | {"camera": np.moveaxis(parts["camera"], 1, -1)}, "last")
     with pytest.raises(UserError, match=r"part 'mode': 2 is no label"):
         run(parts | {"mode": parts["mode"] + 1}, "label")
-    with pytest.raises(UserError, match=r"part 'camera': expected whole numbers from 0 to 255"):
-        run(parts | {"camera": parts["camera"] / 255}, "scaled")
+    camera = parts["camera"].astype(np.int64)
+    for wrong in (camera / 255, camera - 300, camera + 256):
+        with pytest.raises(UserError, match=r"part 'camera': expected whole numbers from 0 to 255"):
+            run(parts | {"camera": wrong}, "scaled")
     with pytest.raises(UserError, match=r"expected rows of shape \[\d+\] as the environment"):
         run(parts["speed"], "plain")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +12,19 @@ import numpy as np
 from trpo_gail.errors import UserError, listed, shortened
 from trpo_gail.experts import arrays, catalogue, describe
 from trpo_gail.experts.data import Demonstrations as Held
+from trpo_gail.experts.facts import Provenance
+from trpo_gail.experts.formats import trees
 from trpo_gail.experts.own import Demonstrations, load
-from trpo_gail.experts.trajectories import check_spelling, of_unknown_kind
+from trpo_gail.experts.trajectories import ENDS, NAMES, check_spelling, of_unknown_kind
 from trpo_gail.system import typed
 
 _STARTS = ("obs", "actions", "episode_starts")  # of Stable-Baselines' dictionary
 _FLAT = ("obs", "acts", "dones")  # of `imitation`'s Transitions
+_ENDS = {"episode_ends", "episode_lengths", "terminals", "timeouts"}
+_OF_ARRAYS = {
+    *_ENDS, "observations", "actions", "rewards", "next_observations", "final_observations",
+    *(f.name for f in fields(Provenance)),
+}  # fmt: skip
 _EXPECTED = (
     "expected an ExpertDataset, Demonstrations, the path of a file, a list of episodes, a mapping of arrays, or a pair "
     "(observations, actions)"
@@ -105,15 +113,20 @@ def _file(path: str | Path) -> Path:
 
 
 def _of_mapping(given: Mapping[str, Any], name: str) -> Demonstrations:
-    if all(key in given for key in _STARTS):
+    more = {name for field in ENDS for name in NAMES[field]}
+    if all(key in given for key in _STARTS) and not more & given.keys():
         check_spelling(given, name)
         starts = _flags(given["episode_starts"], f"{name}: episode_starts")
         ends = np.append(starts[1:], True) if len(starts) else starts
         return Demonstrations.from_arrays(
             given["obs"], _labels(given["actions"]), rewards=_flat(given.get("rewards")), episode_ends=ends
         )
-    if "observations" in given and "episode_ends" in given:
+    if "steps" in given:
+        return load(given)
+    if "observations" in given and given.keys() <= _OF_ARRAYS and _ENDS & given.keys():
         return Demonstrations.from_arrays(**given)
+    if (held := trees.demonstrations(dict(given), name)) is not None:
+        return Demonstrations.of(held)
     if "observations" in given:
         return load(given)
     raise UserError(

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 import numpy as np
 
@@ -17,6 +17,7 @@ from trpo_gail.experts import numbers, structured
 from trpo_gail.experts.check import FIELDS, check_length
 from trpo_gail.experts.data import Demonstrations
 from trpo_gail.experts.facts import Provenance
+from trpo_gail.system import typed
 
 _ORIGIN = tuple(f.name for f in fields(Provenance))
 _NAMES = (*FIELDS, "subsample", "unfinished", *_ORIGIN)
@@ -183,4 +184,11 @@ def _provenance(known: Mapping[str, Any], path: str | Path) -> Provenance:
     facts = {name: known[name] for name in _ORIGIN if name in known}
     if (view := facts.get("action_view")) not in (None, "raw", "executed"):
         raise UserError(f"{path}: 'action_view': expected 'raw' or 'executed', found {view!r:.60}")
-    return Provenance(**facts)
+    stated = Provenance(**{name: typed.plain(value) for name, value in facts.items()})
+    hints = get_type_hints(Provenance)
+    for name, value in ((name, getattr(stated, name)) for name in facts):
+        if "Mapping" not in str(hints[name]):
+            typed.check(value, hints[name], f"{path}: '{name}'")
+        elif not isinstance(value, Mapping):
+            raise UserError(f"{path}: '{name}': a mapping expected, found {value!r:.60}")
+    return stated

@@ -35,6 +35,19 @@ def is_batch(found: Mapping[str, Any]) -> bool:
     return alike and (actions.ndim == 3 or labels)
 
 
+def of_one_environment(found: Mapping[str, Any]) -> dict[str, np.ndarray] | None:
+    """Rows [N, ...] of a vector of one environment, whose arrays are [N, 1, ...]; None if flags do not show that: episodes
+    of one step each would all have ended."""
+    flags = [found[name] for name in ("terminals", "timeouts") if name in found]
+    values = [*flags, *(found[name] for name in ("observations", "actions", "rewards") if name in found)]
+    alike = all(isinstance(each, np.ndarray) and each.ndim >= 2 and each.shape[1] == 1 for each in values)
+    if not flags or not alike or len(found["actions"]) < 2:
+        return None
+    if np.any([np.asarray(each).reshape(len(each), -1) != 0 for each in flags], axis=0).all():
+        return None
+    return {name: each[:, 0] for name, each in found.items() if isinstance(each, np.ndarray) and each.ndim >= 2}
+
+
 def part(value: Any) -> Any:
     """The first part of an observation of several."""
     while isinstance(value, Mapping) and value:

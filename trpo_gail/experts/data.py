@@ -6,6 +6,7 @@ Legend of shapes: N rows, E episodes, O observation size, A action size.
 from __future__ import annotations
 
 import hashlib
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
@@ -18,6 +19,7 @@ from trpo_gail.experts import structured
 from trpo_gail.experts.facts import LEFT_OUT, LIMIT, PART, TERMINAL, UNSAID, Ends, Provenance, Whole
 from trpo_gail.experts.subsampling import paper_rows
 from trpo_gail.spaces.spec import ActionView
+from trpo_gail.system import typed
 
 if TYPE_CHECKING:
     from trpo_gail.sampling.transitions import Transitions
@@ -181,6 +183,8 @@ class Demonstrations:
         """
         total = self.trajectories
         kept = total if trajectories is None else trajectories
+        for name, value in (("trajectories", kept), ("subsample", subsample)):
+            typed.whole(f"{self.path}: {name}", value, least=-sys.maxsize)
         if subsample < 1:
             raise UserError(f"{self.path}: subsample: expected at least 1, found {subsample}")
         if not 1 <= kept <= total:

@@ -71,7 +71,7 @@ class Demonstrations(Held):
             steps = np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths)
             given |= {"episode_lengths": lengths, "steps": steps, "unfinished": unfinished}
         says = terminals is not None or timeouts is not None
-        return cls._of(replace(arrays.demonstrations(given, _HERE), says_ends=says))
+        return cls.of(replace(arrays.demonstrations(given, _HERE), says_ends=says))
 
     @classmethod
     def from_trajectories(cls, episodes: Sequence[Any], **origin: Any) -> Demonstrations:
@@ -86,7 +86,7 @@ class Demonstrations(Held):
         if isinstance(episodes, (str, Mapping)) or not isinstance(episodes, Iterable):
             raise UserError(f"{_HERE}: {type(episodes).__name__} given, a list of episodes expected")
         read = [trajectories.of(one, f"{_HERE}: 'episode {i}'") for i, one in enumerate(episodes)]
-        return cls._of(trajectories.joined(read, _HERE, known=origin))
+        return cls.of(trajectories.joined(read, _HERE, known=origin))
 
     @classmethod
     def load(cls, source: str | Path | Held | Mapping[str, Any]) -> Demonstrations:
@@ -94,7 +94,8 @@ class Demonstrations(Held):
         return load(source)
 
     @classmethod
-    def _of(cls, held: Held) -> Demonstrations:
+    def of(cls, held: Held) -> Demonstrations:
+        """The same, looked at, with arrays of its own. Raises UserError for what is malformed."""
         held = replace(checked(held, _HERE), path=_HERE)
         # Copies, whatever becomes of the caller's arrays: the digest and the returns are of these numbers.
         own: dict[str, Any] = {

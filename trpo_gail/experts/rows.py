@@ -37,12 +37,24 @@ def as_rows(data: Demonstrations, spec: EnvSpec) -> Demonstrations:
     acted = _actions(data.actions, spec)
     if acted.dtype.kind != data.actions.dtype.kind or not np.array_equal(acted, data.actions):
         changes["actions"] = acted
-    if notes := _left_out(data.observations, spec.observations):
-        changes["notes"] = (*data.notes, notes)
+    notes = [text for text in (_left_out(data.observations, spec.observations), _too_long(data, spec)) if text]
+    if new := [text for text in notes if text not in data.notes]:
+        changes["notes"] = (*data.notes, *new)
     if (endings := _by_length(data, spec)) is not None:
         changes["whole"] = replace(data.facts, ends=Ends.of(endings, by_length=True))
         changes["episode_endings"] = np.append(endings, data.endings[data.finished :])
     return replace(data, **changes) if changes else data
+
+
+def _too_long(data: Demonstrations, spec: EnvSpec) -> str | None:
+    """What to say of episodes that the environment would have cut before: they may be several that were taken for one."""
+    lengths, limit = data.episode_lengths, spec.max_episode_steps
+    if limit is None or not (count := int((lengths > limit).sum())):
+        return None
+    return (
+        f"{count} of {len(lengths)} episodes are longer than the {limit} steps after which the environment {spec.id!r} ends "
+        f"them, the longest {lengths.max()}: are several taken for one?"
+    )
 
 
 def _by_length(data: Demonstrations, spec: EnvSpec) -> np.ndarray | None:

@@ -14,6 +14,7 @@ from trpo_gail.experts.check import checked
 from trpo_gail.experts.data import Demonstrations
 from trpo_gail.experts.formats import FORMATS, native
 from trpo_gail.experts.streams import Append
+from trpo_gail.system import whole_file
 
 
 def save(path: str | Path, demonstrations: Demonstrations, to: str = "native") -> None:
@@ -24,7 +25,7 @@ def save(path: str | Path, demonstrations: Demonstrations, to: str = "native") -
     """
     writing = writer(to)
     checked(demonstrations, path)
-    with writing(Path(path)) as append:
+    with writing(whole_file.named("path", path)) as append:
         append(demonstrations)
 
 

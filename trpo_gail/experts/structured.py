@@ -16,16 +16,22 @@ from trpo_gail.errors import listed
 
 
 def packed(parts: Mapping[str, np.ndarray]) -> np.ndarray:
-    """[N] records of arrays [N, ...] by their names, which may be records themselves, in the order of their names.
+    """[N] records of arrays [N, ...] by their names, which may be records themselves, in the order of their names, of
+    which those that are numbers, as a tuple's are, come in the order of these.
 
     The arrays are copied.
     """
-    parts = {name: parts[name] for name in sorted(parts)}
+    parts = {name: parts[name] for name in sorted(parts, key=_by_number)}
     dtype = np.dtype([(name, values.dtype, values.shape[1:]) for name, values in parts.items()])
     out = np.empty(len(next(iter(parts.values()))), dtype)
     for name, values in parts.items():
         out[name] = values
     return out
+
+
+def _by_number(name: str) -> tuple[bool, int, str]:
+    number = name.isdecimal() and name.isascii()
+    return not number, len(name) if number else 0, name
 
 
 def concatenated(arrays: Sequence[np.ndarray]) -> np.ndarray:

@@ -186,7 +186,7 @@ def joined(
     for field, parts in held.items():
         if parts and len(parts) < len(read):
             without = next(name for name, episode in zip(names, read, strict=True) if field not in episode)
-            what = "an observation after its last action" if field == "final" else field
+            what = "observation after its last action" if field == "final" else field
             raise UserError(f"{path}: '{without}' has no {what}, expected it of each episode or of no episode")
     lengths = np.array([len(episode["actions"]) for episode in read])
     whole: dict[str, Any] = {
@@ -195,7 +195,7 @@ def joined(
         if parts and field not in _FLAGS
     }
     finals = whole.pop("final", None)
-    ends, within = _ends(held, lengths)
+    ends, within = _ends(held, lengths, [f"{path}: '{name}', terminals" for name in names])
     if within:
         of_all = f"within {within} of {len(lengths)} episodes" if len(lengths) > 1 else "within the episode"
         notes += (f"flags end something {of_all}, where rows go on: such flags are left out",)
@@ -235,7 +235,9 @@ def _concatenated(parts: list[np.ndarray], names: Sequence[str], field: str, pat
     return structured.concatenated(parts)
 
 
-def _ends(held: Mapping[str, list[np.ndarray]], lengths: np.ndarray) -> tuple[dict[str, np.ndarray], int]:
+def _ends(
+    held: Mapping[str, list[np.ndarray]], lengths: np.ndarray, where: Sequence[str]
+) -> tuple[dict[str, np.ndarray], int]:
     """`terminals` and `timeouts` [N], set in the last rows alone, nothing if the episodes say nothing of their ends; and of
     how many episodes flags are set in other rows."""
     if not any(held[field] for field in _FLAGS):
@@ -248,8 +250,9 @@ def _ends(held: Mapping[str, list[np.ndarray]], lengths: np.ndarray) -> tuple[di
     last[np.cumsum(lengths) - 1] = True
     terminals = np.zeros_like(last)
     if held["terminals"]:
-        said = [flags.reshape(-1)[-1:] for flags in held["terminals"]]
-        terminals[last] = [bool(arrays.flags(flag, len(flag), "terminal").any()) for flag in said]
+        said = [flags.reshape(-1) for flags in held["terminals"]]
+        found = [arrays.flags(flags, len(flags), place) for flags, place in zip(said, where, strict=True)]
+        terminals[last] = [bool(flags[-1:].any()) for flags in found]
     return {"terminals": terminals, "timeouts": last & ~terminals}, int(within.sum())
 
 

@@ -107,7 +107,7 @@ class Column:
                 f"{where}: {claimed >> 20} MB unpacked, expected at most {most >> 20} MB ({apart.EXPANSION})"
             )
         if by_columns and len(self.shape) > 1:  # it has no rows that could be read
-            self._whole = self._values(self.shape[0]).reshape(self.shape, order="F")
+            self._whole = self._values(self.shape[0]).reshape(-1).reshape(self.shape, order="F")
 
     def make_numbers(self) -> None:
         """Numbers of objects that are all numbers, or rows of one shape. Raises UserError for others."""

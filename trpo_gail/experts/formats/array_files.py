@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from trpo_gail.errors import UserError, listed
-from trpo_gail.experts import trajectories
+from trpo_gail.experts import batches, trajectories
 from trpo_gail.experts.arrays import demonstrations
 from trpo_gail.experts.data import Demonstrations
 from trpo_gail.experts.files import npz, numpy_files
@@ -52,12 +52,15 @@ def read(path: Path) -> Demonstrations:
     said, arrays = marks.apart(arrays)
     fields = _fields(arrays)
     if {"observations", "actions"} <= fields.keys():
+        if not said and _is_batch(fields) and (rows := batches.of_one_environment(fields)) is not None:
+            return transitions.demonstrations({name: _column(values, name) for name, values in rows.items()}, path)
         if not set(said) - set(trajectories.LENGTHS) and _is_batch(fields):
             return _batches(fields, marks.lengths(said, path, 0), path)
         if not said and "next_observations" not in fields and len(fields["observations"]) == len(fields["actions"]) + 1:
             return trajectories.joined([fields], path)
     led_to = any(name.lower().startswith(trajectories.LED_TO) for name in arrays)  # columns knows what these are
-    if not said and not led_to and transitions.are_here(arrays):
+    by_name = any(name.lower() in trajectories.EPISODES for name in arrays)
+    if not said and not led_to and not by_name and transitions.are_here(arrays):
         return transitions.demonstrations({name: arrays[name] for name in transitions.wanted_of(arrays)}, path)
     return marks.read(said, arrays, path)
 
@@ -144,9 +147,16 @@ def _batches(fields: dict[str, np.ndarray], lengths: np.ndarray | None, path: Pa
         lengths = np.array([_filled(fields["actions"][i]) for i in range(count)])
     if len(lengths) != count or lengths.min() < 1 or lengths.max() > steps:
         raise UserError(f"{path}: lengths: expected {count} of 1 to {steps}, found {listed(lengths.tolist())}")
-    flags = [name for name in ("terminals", "timeouts") if name in fields]
-    if flags and any((fields[name][i, : lengths[i] - 1] != 0).any() for name in flags for i in range(count)):
-        return _with_ends(fields, lengths, path)
+    flags = [
+        fields[name].reshape(count, steps, -1)[..., 0] != 0 for name in ("terminals", "timeouts") if name in fields
+    ]
+    ended = [np.any([values[i, : lengths[i]] for values in flags], axis=0) for i in range(count)] if flags else []
+    notes: tuple[str, ...] = ()
+    if any(values[:-1].any() for values in ended):
+        if not all((values[1:] >= values[:-1]).all() for values in ended):
+            return _with_ends(fields, lengths, path)
+        lengths = np.array([int(np.argmax(values)) + 1 if values.any() else len(values) for values in ended])
+        notes = ("flags stay set behind the first end of a sequence: these rows are left out as padding",)
     more = fields["observations"].shape[1] - steps
     episodes = [
         {
@@ -155,7 +165,7 @@ def _batches(fields: dict[str, np.ndarray], lengths: np.ndarray | None, path: Pa
         }
         for i in range(count)
     ]
-    return trajectories.joined(episodes, path)
+    return trajectories.joined(episodes, path, notes=notes)
 
 
 def _with_ends(fields: Arrays, lengths: np.ndarray, path: Path) -> Demonstrations:

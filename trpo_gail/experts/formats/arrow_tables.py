@@ -14,7 +14,7 @@ from trpo_gail.experts import trajectories
 from trpo_gail.experts.data import Demonstrations
 from trpo_gail.experts.files import arrow
 from trpo_gail.experts.files.arrow import Table
-from trpo_gail.experts.formats import columns
+from trpo_gail.experts.formats import columns, numbered
 
 NAME = "a table (Parquet or Arrow)"
 
@@ -39,7 +39,7 @@ def read(path: Path) -> Demonstrations:
 
 def _parquet(folder: Path) -> list[Path]:
     """As a dataset of the HuggingFace Hub comes: in the folder, or in its `data`."""
-    return sorted(folder.glob("*.parquet")) or sorted(folder.glob("data/*.parquet"))
+    return numbered.ordered(folder.glob("*.parquet")) or numbered.ordered(folder.glob("data/*.parquet"))
 
 
 def of_table(table: Table, path: Path, known: Mapping[str, Any] | None = None) -> Demonstrations:

@@ -30,6 +30,7 @@ LABELS = ("label", "labels")  # actions that are integers, however they are writ
 
 _NAMES = NAMES | {"actions": (*NAMES["actions"], *LABELS)}
 _FIELD = {name: field for field, names in _NAMES.items() for name in names}
+_SEEN = tuple(f"{name}_" for field in ("observations", "actions") for name in NAMES[field])
 _LONGEST = 200  # letters of a name: looking for a number in it takes the square of its length
 _NUMBERED = re.compile(r"(.*?)[\s._\-\[(:]*(\d{1,9})[\])]?")
 
@@ -50,6 +51,12 @@ def read(columns: Mapping[str, np.ndarray], path: str | Path, known: Mapping[str
     Raises UserError if no column is called observations or actions, and as `trajectories.joined` does.
     """
     found = grouped(columns, path)
+    held = _read(found, path, known)
+    seen = [name for name in found.others if name.strip().lower().startswith(_SEEN)]
+    return replace(held, notes=(*held.notes, f"columns that are left out: {listed(seen)}")) if seen else held
+
+
+def _read(found: Grouped, path: str | Path, known: Mapping[str, Any] | None) -> Demonstrations:
     _check_rows(found, path)
     fields = _shaped(found.fields)
     if found.episode is not None:
@@ -255,9 +262,10 @@ def _by_step(
         several += bool(len(again))
         parts.append(rows)
         found.append(np.diff(np.r_[again, len(rows)], prepend=0))
-    notes = [f"rows of {moved} episodes were put in the order of their step"] if moved else []
+    notes = [f"rows were put in the order of their step, in {moved} of {len(lengths)} episodes"] if moved else []
     if several:
-        notes.append(f"{several} names are of several episodes each, told apart where the step begins again")
+        of_all = f"{several} of {len(lengths)} names of episodes"
+        notes.append(f"steps begin again under {of_all}: taken for further episodes")
     return np.concatenate(parts), np.concatenate(found), tuple(notes)
 
 

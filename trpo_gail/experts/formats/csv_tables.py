@@ -42,8 +42,16 @@ def read(path: Path) -> Demonstrations:
             )
     joined = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
     lengths = [len(next(iter(part.values()))) for part in parts]
-    held = columns.read(joined | {"episode": np.repeat(np.arange(len(parts)), lengths)}, path)
-    return replace(held, notes=(*held.notes, f"{len(parts)} files, one an episode, in the order of their numbers"))
+    file_of = np.repeat(np.arange(len(parts)), lengths)
+    if (own := next((name for name in joined if name.strip().lower() in EPISODES), None)) is None:
+        held, note = columns.read(joined | {"episode": file_of}, path), f"{len(parts)} files, one an episode"
+    else:  # a name counts within its file
+        ids = np.array([f"{i} {name}" for i, name in zip(file_of, joined.pop(own), strict=True)])
+        held, note = (
+            columns.read(joined | {"episode": ids}, path),
+            f"{len(parts)} files, of the episodes that they name",
+        )
+    return replace(held, notes=(*held.notes, f"{note}, in the order of their numbers"))
 
 
 def _columns(path: Path) -> dict[str, np.ndarray]:

@@ -43,15 +43,15 @@ _DATASETS = {
 }
 _D3RLPY = "episode_terminals"  # its ends of episodes, by termination or not, in place of timeouts
 _OPTIONAL = ("rewards", "timeouts", "next_observations")
-# What says of ends, or of episodes, by other names than D4RL's.
-_OTHERS = {name for field in trajectories.ENDS for name in trajectories.NAMES[field]} - {"terminals", "timeouts"}
+# Other names than D4RL's of the same, and what names episodes.
+_OTHERS = {name for names in trajectories.NAMES.values() for name in names} - _DATASETS.keys()
 _OTHERS |= {*trajectories.MARKS, *trajectories.EPISODES}
 
 
 def holds(path: Path) -> bool:
     """Whether it is a flat file that does not number the steps of its episodes."""
     found = set(hdf5.names(path))
-    others = found & _OTHERS  # as transitions.py and marked_rows.py read them
+    others = found & _OTHERS  # transitions.py and marked_rows.py read these
     return "observations" in found and not others and not native.holds(path)
 
 
@@ -100,6 +100,7 @@ def writing(path: Path) -> Iterator[Append]:
 
 
 def _columns(file: h5py.File, path: Path) -> dict[str, Rows]:
+    trajectories.check_spelling(file, path)
     called = {name: name for name in _DATASETS}
     if "timeouts" not in file and _D3RLPY in file:
         called["timeouts"] = _D3RLPY

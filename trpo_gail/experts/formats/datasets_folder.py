@@ -66,6 +66,8 @@ def write(path: Path, held: Demonstrations) -> None:
     not known, the last observation stands there again, and `trpo_gail.json` says so. Raises UserError for rows that are
     subsampled, and for observations of several parts, which `imitation` cannot save.
     """
+    if not held.has_actions:
+        raise UserError(f"{path}: imitation's layout holds actions, found none")
     if held.subsample != 1 or structured.is_structured(held.observations):
         what = "whole episodes, found subsampled ones" if held.subsample != 1 else "one array, found several parts"
         raise UserError(f"{path}: imitation's layout holds {what}")

@@ -19,6 +19,7 @@ from trpo_gail.experts.check import FIELDS, check_length
 from trpo_gail.experts.data import Demonstrations
 from trpo_gail.experts.files import npz
 from trpo_gail.experts.streams import Append, cut_rows, gathering, row_bytes
+from trpo_gail.experts.trajectories import ENDS, NAMES
 
 NAME = "Stable-Baselines"
 
@@ -29,11 +30,13 @@ _ARRAYS = {
     "episode_starts": ("biuf", "0 or 1 [rows]", _COLUMNS),
     "rewards": ("fiu", "[rows]", _COLUMNS),
 }
+_MORE = {f"{name}.npy" for field in ENDS for name in NAMES[field]}  # read by array_files.py
 
 
 def holds(path: Path) -> bool:
-    """Whether it is a NumPy archive with observations and starts of episodes."""
-    return {"obs.npy", "episode_starts.npy"} <= npz.members(path).keys()
+    """Whether it is a NumPy archive with observations and starts of episodes, and nothing that says more of their ends."""
+    found = npz.members(path).keys()
+    return {"obs.npy", "episode_starts.npy"} <= found and not _MORE & found
 
 
 def read(path: Path) -> Demonstrations:

@@ -8,6 +8,7 @@ Containers around them are looked into.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,8 @@ _ORDERS = {
     5: ("observations", "actions", "rewards", "next_observations", "terminals"),
     6: ("observations", "actions", "rewards", "next_observations", "terminals", "timeouts"),
 }
-_OTHER_ORDER = ("observations", "next_observations", "actions", "rewards", "terminals")  # TD3's
+_NEXT_SECOND = ("observations", "next_observations", "actions", "rewards", "terminals")  # TD3's
+_NEXT_THIRD = ("observations", "actions", "next_observations", "rewards", "terminals")
 
 
 def demonstrations(tree: Any, path: str | Path) -> Demonstrations | None:
@@ -97,7 +99,7 @@ def _of_mapping(held: Mapping[Any, Any], path: str | Path, depth: int) -> Demons
 def _marks(held: Mapping[Any, Any], path: str | Path) -> dict[str, np.ndarray]:
     """What says where episodes end, or which episode a row is of."""
     names = (*trajectories.MARKS, *trajectories.EPISODES)
-    said = {str(name).lower(): value for name, value in held.items() if str(name).lower() in names}
+    said = {str(name).lower(): opened(value) for name, value in held.items() if str(name).lower() in names}
     return {
         name: arrays.array(value, f"{path}: {name}")
         for name, value in said.items()
@@ -107,6 +109,8 @@ def _marks(held: Mapping[Any, Any], path: str | Path) -> dict[str, np.ndarray]:
 
 def _of_arrays(found: dict[str, Any], said: dict[str, np.ndarray], path: str | Path) -> Demonstrations:
     """Of values by the names of `Demonstrations`: a batch of episodes, one episode, or transitions."""
+    if batches.is_batch(found) and (rows_of := batches.of_one_environment(found)) is not None:
+        return transitions.demonstrations(rows_of, path)
     if batches.is_batch(found):
         lengths = next((said[name] for name in trajectories.LENGTHS if name in said), None)
         return trajectories.joined(batches.split(found, path, lengths), path)
@@ -136,7 +140,7 @@ def _of_list(items: Sequence[Any], path: str | Path, depth: int) -> Demonstratio
         if found is not None:
             return transitions.demonstrations(found, path)
         return _found(first, path, depth + 1) if len(items) == 1 and depth < _DEEPEST else None
-    if (order := _order(first)) is not None:
+    if (order := _order(first, items)) is not None:
         return _of_tuples(items, order, path)
     return _of_lists(items, path, depth)
 
@@ -149,7 +153,7 @@ def _of_lists(items: Sequence[Any], path: str | Path, depth: int) -> Demonstrati
         steps = [[_opened_to(Mapping, step, i, path) for i, step in enumerate(episode)] for episode in episodes]
         trajectories.check_spelling(first, path)
         return trajectories.joined([_columns(episode, path) for episode in steps], path)
-    if isinstance(first, (list, tuple)) and (order := _order(first)) is not None:
+    if isinstance(first, (list, tuple)) and (order := _order(first, episodes[0])) is not None:
         return trajectories.joined([_tuple_columns(episode, order, path) for episode in episodes], path)
     return _found(episodes[0], path, depth + 1) if len(episodes) == 1 and depth < _DEEPEST else None
 
@@ -173,15 +177,26 @@ def _columns(steps: Sequence[Mapping[str, Any]], path: str | Path) -> dict[str, 
 # --- Tuples -------------------------------------------------------------------------------------------------------
 
 
-def _order(item: Sequence[Any]) -> tuple[str, ...] | None:
-    """What the items of a tuple are, if it is one of an observation, an action and so on."""
+def _order(item: Sequence[Any], steps: Sequence[Any]) -> tuple[str, ...] | None:
+    """What the items of a tuple are, if it is one of an observation, an action and so on; `steps` are such tuples."""
     if len(item) not in _ORDERS or not all(_is_value(part) for part in item) or not np.ndim(item[0]):
         return None
-    if len(item) == 5 and np.ndim(item[3]) == 0 and np.shape(item[1]) == np.shape(item[0]):
-        return _OTHER_ORDER
+    if len(item) == 5 and np.ndim(item[3]) == 0 and np.ndim(item[0]):
+        second, third = (np.shape(item[k]) == np.shape(item[0]) for k in (1, 2))
+        if second and third:
+            return _NEXT_THIRD if _follow(steps, 2) > _follow(steps, 1) else _NEXT_SECOND
+        if second or third:
+            return _NEXT_SECOND if second else _NEXT_THIRD
     if len(item) >= 4 and np.shape(item[3]) != np.shape(item[0]):
         return None
     return _ORDERS[len(item)]
+
+
+def _follow(steps: Sequence[Any], place: int) -> int:
+    """In how many of the first steps this item is the next step's observation."""
+    first = [opened(step) for step in steps[:100]]
+    pairs = [(a, b) for a, b in pairwise(first) if isinstance(a, (list, tuple)) and isinstance(b, (list, tuple))]
+    return sum(len(a) == len(b) == 5 and np.array_equal(a[place], b[0]) for a, b in pairs)
 
 
 def _is_value(part: Any) -> bool:
