@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -83,3 +84,10 @@ def test_the_table_says_what_is_written() -> None:
     assert writer("native") is native.writing
     with pytest.raises(UserError, match="--to nothing: expected a format that is written: native"):
         writer("nothing")
+
+
+def test_raw_and_executed_actions_are_not_put_together(demonstrations: Demonstrations) -> None:
+    views: tuple[Any, ...] = ("raw", "executed")
+    both = [replace(demonstrations, provenance=replace(demonstrations.provenance, action_view=view)) for view in views]
+    with pytest.raises(UserError, match=r"'action_view': expected 'raw' as .* has, found 'executed'"):
+        editing.merge(both)

@@ -108,6 +108,7 @@ def merged(sources: Sequence[Source]) -> Iterator[Demonstrations]:
             if not structured.alike(found, expected) or structured.kinds(found) != structured.kinds(expected):
                 said = f"rows of {structured.row(expected)} as {heads[0].path} has"
                 raise UserError(f"{held.path}: '{name}': expected {said}, found {structured.row(found)}")
+    _check_views(heads)
     names = dict.fromkeys((*ROWS, *(name for held in heads for name in _of_episodes(held))))
     dtypes = {name: _dtype(heads, name) for name in names}
     facts: dict[str, Any] = {
@@ -128,6 +129,18 @@ def merged(sources: Sequence[Source]) -> Iterator[Demonstrations]:
             if piece.says_ends and not facts["says_ends"]:  # one of the others does not, so that lengths judge all
                 arrays["timeouts"] = np.zeros_like(piece.timeouts)  # they would be parts there
             yield replace(piece, **facts, **arrays)
+
+
+def _check_views(heads: Sequence[Demonstrations]) -> None:
+    """Raise UserError for raw and executed actions together: a learner of both would be shown one of the two wrongly."""
+    stated = [held for held in heads if held.provenance.action_view is not None]
+    for held in stated:
+        expected, found = stated[0].provenance.action_view, held.provenance.action_view
+        if found != expected:
+            raise UserError(
+                f"{held.path}: 'action_view': expected {expected!r} as {stated[0].path} has, found {found!r}: these are "
+                "different numbers"
+            )
 
 
 def _head(source: Source) -> Demonstrations:
