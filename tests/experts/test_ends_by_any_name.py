@@ -453,3 +453,25 @@ def test_steps_of_a_class_of_the_users_own(tmp_path: Path) -> None:
     ]
     (tmp_path / "x.pkl").write_bytes(pickle.dumps(deque(steps)))
     assert read(tmp_path / "x.pkl").episode_lengths.tolist() == [5, 7, 4]
+
+
+# --- Steps or episodes --------------------------------------------------------------------------------------------
+
+
+def test_a_reward_alone_is_that_of_a_step(tmp_path: Path) -> None:
+    """Four frames are no steps, though an action has as many parts."""
+    steps = [
+        (np.zeros((4, 8, 8), np.uint8), np.array([0, 1, 0, 1]), 1.0, np.zeros((4, 8, 8), np.uint8), i == 5)
+        for i in range(6)
+    ]
+    (tmp_path / "x.pkl").write_bytes(pickle.dumps(steps))
+    held = read(tmp_path / "x.pkl")
+    assert held.observations.shape == (6, 4, 8, 8) and held.actions.shape == (6, 4)
+
+
+@pytest.mark.parametrize("lengths", [(3, 3), (3, 2)])
+@pytest.mark.parametrize("more", [0, 1])
+def test_episodes_of_labels_alone(lengths: tuple[int, ...], more: int, tmp_path: Path) -> None:
+    episodes = [{"obs": list(range(n + more)), "acts": [1] * n} for n in lengths]
+    (tmp_path / "x.pkl").write_bytes(pickle.dumps(episodes))
+    assert read(tmp_path / "x.pkl").episode_lengths.tolist() == list(lengths)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import subprocess
 import sys
@@ -190,6 +191,25 @@ def test_a_failure_leaves_no_file(tmp_path: Path) -> None:
             raise UserError("half way")
     assert [file.name for file in tmp_path.iterdir()] == ["a.h5"]
     assert (tmp_path / "a.h5").read_text() == "before"
+
+
+@pytest.mark.parametrize("name", ["minari", "datasets_folder"])
+def test_a_folder_is_written_whole_or_not_at_all(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(path: Path, content: bytes) -> None:
+        if path.suffix == ".json":
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+        path.write_bytes(content)
+
+    monkeypatch.setattr("trpo_gail.system.whole_file.write", full)
+    with pytest.raises(UserError, match="mine: cannot be written: No space left on device"):
+        save(tmp_path / "mine", several(), name)
+    assert list(tmp_path.iterdir()) == []
+    monkeypatch.undo()
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "note.txt").write_text("stays")
+    save(tmp_path / "mine", several(), name)
+    assert load.read(tmp_path / "mine").trajectories == several().trajectories
+    assert (tmp_path / "mine" / "note.txt").read_text() == "stays" and len(list(tmp_path.iterdir())) == 1
 
 
 def test_a_full_disk_is_an_error_and_no_crash(tmp_path: Path) -> None:

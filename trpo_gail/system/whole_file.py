@@ -56,6 +56,33 @@ def replacing(path: Path) -> Iterator[Path]:
         raise
 
 
+@contextlib.contextmanager
+def replacing_folder(path: Path) -> Iterator[Path]:
+    """A folder that the block fills, whose files become those of `path` at the block's end: others there stay.
+
+    If the block fails, nothing is left of it, and `path` is unchanged. Raises OSError, with the name of `path`.
+    """
+    made, above = beside(path), path.parent
+    try:
+        above.mkdir(parents=True, exist_ok=True)
+        made.mkdir()
+        yield made
+        if not path.exists():
+            made.rename(path)
+        for file in sorted(made.rglob("*")) if made.exists() else []:
+            target = path / file.relative_to(made)
+            if file.is_dir():
+                target.mkdir(exist_ok=True)
+            else:
+                os.replace(file, target)
+        with contextlib.suppress(OSError):  # as above
+            flush(above)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror or str(error), str(path)) from error
+    finally:
+        shutil.rmtree(made, ignore_errors=True)
+
+
 def named(flag: str, given: object, what: str = "file") -> Path:
     """The path that a user gives. Raises UserError for what names nothing, such as an empty variable of the shell."""
     with contextlib.suppress(UnicodeEncodeError):

@@ -21,8 +21,8 @@ _left: dict[int, int] = {}  # of what the disk took when it was asked, by a file
 
 
 @contextmanager
-def writing(path: str | Path) -> Iterator[h5py.File]:
-    """An empty file, which is at `path` after the block.
+def writing(path: str | Path, called: str | Path | None = None) -> Iterator[h5py.File]:
+    """An empty file, which is at `path` after the block; messages call it `called`.
 
     Atomic: `path` is what it was, or complete. A missing folder and a full disk are a UserError.
     """
@@ -33,7 +33,7 @@ def writing(path: str | Path) -> Iterator[h5py.File]:
             _require_space(file, _MORE)
     except OSError as error:
         reason = os.strerror(error.errno) if error.errno else error.strerror
-        raise UserError(f"{path}: cannot be written: {reason}") from error
+        raise UserError(f"{called or path}: cannot be written: {reason}") from error
 
 
 def put(group: h5py.Group, name: str, values: Rows, **options: Any) -> None:

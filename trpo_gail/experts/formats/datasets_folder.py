@@ -92,10 +92,10 @@ def write(path: Path, held: Demonstrations) -> None:
     }
     texts = {_INFO: info, _OURS: ours, _STATE: state}
     try:
-        path.mkdir(parents=True, exist_ok=True)
-        whole_file.write(path / _DATA, content)
-        for name, value in texts.items():
-            whole_file.write(path / name, json.dumps(value, indent=2, sort_keys=True).encode())
+        with whole_file.replacing_folder(path) as folder:
+            whole_file.write(folder / _DATA, content)
+            for name, value in texts.items():
+                whole_file.write(folder / name, json.dumps(value, indent=2, sort_keys=True).encode())
     except OSError as error:
         raise UserError(f"{path}: cannot be written: {error.strerror}") from error
 

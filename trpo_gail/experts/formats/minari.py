@@ -87,34 +87,34 @@ def write(path: Path, held: Demonstrations) -> None:
 @contextmanager
 def writing(path: Path) -> Iterator[Append]:
     """The same of episodes that are appended in pieces."""
-    folder = path / "data"
     with gathering(path, lambda piece: _written(piece, path)) as gathered:
         yield gathered.append
         try:
-            folder.mkdir(parents=True, exist_ok=True)
+            with whole_file.replacing_folder(path) as folder:
+                (folder / "data").mkdir()
+                _write_into(folder / "data", gathered.columns, gathered.facts.provenance, path)
         except OSError as error:
             raise UserError(f"{path}: cannot be written: {error.strerror}") from error
-        columns = gathered.columns
-        lengths, finals = columns["episode_lengths"][:], columns.get("final_observations")
-        ends = np.append(0, np.cumsum(lengths))
-        with hdf5_writing.writing(folder / _MAIN) as file:
-            for i, length in enumerate(lengths.tolist()):
-                rows = slice(int(ends[i]), int(ends[i + 1]))
-                group = file.create_group(f"episode_{i}")
-                for name in _FIELDS:
-                    values = columns[name][rows]
-                    if name == "observations":
-                        last = values[-1:] if finals is None else structured.cast(finals[i : i + 1], values.dtype)
-                        values = structured.concatenated([values, last])
-                    put(group, name, minari_spaces.renamed(values))
-                group.attrs["id"], group.attrs["total_steps"] = i, length
-                if finals is None:
-                    group.attrs[_REPEATED] = 1
-        text = json.dumps(_metadata(columns, lengths, gathered.facts.provenance, path), indent=1)
-        try:
-            whole_file.write(folder / _METADATA, text.encode())
-        except OSError as error:
-            raise UserError(f"{path}: cannot be written: {error.strerror}") from error
+
+
+def _write_into(folder: Path, columns: Mapping[str, Rows], provenance: Provenance, path: Path) -> None:
+    lengths, finals = columns["episode_lengths"][:], columns.get("final_observations")
+    ends = np.append(0, np.cumsum(lengths))
+    with hdf5_writing.writing(folder / _MAIN, called=path) as file:
+        for i, length in enumerate(lengths.tolist()):
+            rows = slice(int(ends[i]), int(ends[i + 1]))
+            group = file.create_group(f"episode_{i}")
+            for name in _FIELDS:
+                values = columns[name][rows]
+                if name == "observations":
+                    last = values[-1:] if finals is None else structured.cast(finals[i : i + 1], values.dtype)
+                    values = structured.concatenated([values, last])
+                put(group, name, minari_spaces.renamed(values))
+            group.attrs["id"], group.attrs["total_steps"] = i, length
+            if finals is None:
+                group.attrs[_REPEATED] = 1
+    text = json.dumps(_metadata(columns, lengths, provenance, path), indent=1)
+    whole_file.write(folder / _METADATA, text.encode())
 
 
 # --- Reading ------------------------------------------------------------------------------------------------------

@@ -211,7 +211,9 @@ def _of_tuples(items: Sequence[Any], order: tuple[str, ...], path: str | Path) -
     first = dict(zip(order, opened(items[0]), strict=True))
     observations, actions = first["observations"], first["actions"]
     steps = len(np.atleast_1d(actions))
-    if np.ndim(observations) >= 2 and np.ndim(actions) >= 1 and len(observations) - steps in (0, 1):
+    rewards = first.get("rewards")
+    one = rewards is not None and not np.ndim(rewards)  # a reward alone: a step, whatever the shapes are
+    if not one and np.ndim(observations) >= 2 and np.ndim(actions) >= 1 and len(observations) - steps in (0, 1):
         episodes = [dict(zip(order, _opened_to((list, tuple), item, i, path))) for i, item in enumerate(items)]  # noqa: B905
         return trajectories.joined(episodes, path)
     columns = _tuple_columns(items, order, path)
@@ -280,9 +282,16 @@ def _is_step(found: Mapping[str, Any]) -> bool:
             return True
         if len(rewards) > 1:
             return False
+    if observed == acted == 1 and _are_labels(found["observations"]) and _are_labels(found["actions"]):
+        return len(found["observations"]) - len(found["actions"]) not in (0, 1)  # else labels, step after step
     if observed < 2 or not acted:
         return True
     return len(batches.part(found["observations"])) - len(found["actions"]) not in (0, 1)
+
+
+def _are_labels(values: Any) -> bool:
+    """Whether these are several whole numbers."""
+    return not isinstance(values, Mapping) and len(values) > 1 and np.asarray(values).dtype.kind in "iu"
 
 
 # --- What to say of a tree without demonstrations -----------------------------------------------------------------
