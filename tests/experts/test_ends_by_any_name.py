@@ -475,3 +475,29 @@ def test_episodes_of_labels_alone(lengths: tuple[int, ...], more: int, tmp_path:
     episodes = [{"obs": list(range(n + more)), "acts": [1] * n} for n in lengths]
     (tmp_path / "x.pkl").write_bytes(pickle.dumps(episodes))
     assert read(tmp_path / "x.pkl").episode_lengths.tolist() == list(lengths)
+
+
+@pytest.mark.parametrize("write", EVERY)
+def test_one_number_an_action_is_a_column(write: Writer, tmp_path: Path) -> None:
+    held = read(write(tmp_path, ROWS | {"actions": np.linspace(0.0, 1.0, N), "terminals": FIRST, "dones": LAST}))
+    assert held.actions.shape == (N, 1) and held.episode_lengths.tolist() == [5, 7, 4]
+
+
+def test_one_number_an_action_in_episodes_and_in_d4rls_layout(tmp_path: Path) -> None:
+    episodes = [{"obs": np.zeros((n, 3)), "acts": np.linspace(0.0, 1.0, n)} for n in (5, 7)]
+    (tmp_path / "x.pkl").write_bytes(pickle.dumps(episodes))
+    assert read(tmp_path / "x.pkl").actions.shape == (12, 1)
+    held = read(hdf5(tmp_path, ROWS | {"actions": np.linspace(0.0, 1.0, N), "terminals": LAST}))
+    assert held.actions.shape == (N, 1)
+
+
+def test_half_an_archive_is_said_to_be_cut_short(tmp_path: Path) -> None:
+    path = npz(tmp_path, ROWS | {"dones": LAST})
+    path.write_bytes(path.read_bytes()[:-200])
+    with pytest.raises(UserError, match=r"x\.npz: not an HDF5 file but a zip archive that is cut short or broken"):
+        read(path)
+
+
+def test_an_empty_name_is_no_folder() -> None:
+    with pytest.raises(UserError, match="demonstrations: '' given, the name of a file or folder expected"):
+        read("")

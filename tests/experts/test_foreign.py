@@ -67,7 +67,7 @@ KINDS = {
     "bzip2": (bz2.compress(WHOLE), "a bzip2 archive; unpack it first"),
     "xz": (lzma.compress(WHOLE), "an xz archive; unpack it first"),
     "zip": (zipped("demos.h5"), "a zip archive; unpack it first"),
-    "damaged zip": (zipped("demos.h5")[:20], "a zip archive; unpack it first"),
+    "broken zip": (zipped("demos.h5")[:20], "a zip archive that is cut short or broken"),
     "tar": (tarred(), "a tar archive; unpack it first"),
     "ROS": (b"#ROSBAG V2.0\n", "a bag of ROS, which is not read; docs/expert_data.md (Files that are not read) says how"),
     "ROS 2": (b"SQLite format 3\x00", "an SQLite database, as bags of ROS 2 are, which is not read; docs/expert_data.md"),

@@ -163,6 +163,8 @@ def _column(values: np.ndarray) -> np.ndarray:
 
 
 def _labels(actions: np.ndarray) -> np.ndarray:
+    if actions.dtype.kind == "f" and actions.ndim == 1:
+        return actions[:, None]
     if actions.dtype.kind == "b":
         actions = actions.astype(np.int64)
     return _column(actions) if actions.dtype.kind in numbers.INTEGERS else actions

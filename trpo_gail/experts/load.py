@@ -38,7 +38,7 @@ def load(
 
 def read(path: str | Path) -> Demonstrations:
     """Everything that a file holds, checked. Raises UserError as `load` does."""
-    path = catalogue.located(path)
+    path = catalogue.located(whole_file.named("demonstrations", path, "file or folder"))
     form = _format(path)
     with damage.told(form.NAME, path):
         held = checked(form.read(Path(path)), path)
@@ -50,7 +50,7 @@ def pieces(path: str | Path) -> Iterator[Demonstrations]:
 
     A piece's `unfinished` is of its own last episode. Raises UserError when a piece is malformed, after those before it.
     """
-    path = catalogue.located(path)
+    path = catalogue.located(whole_file.named("demonstrations", path, "file or folder"))
     form: Any = _format(path)
     rows = 0
     with damage.told(form.NAME, path):

@@ -151,22 +151,24 @@ def _masked_crc32c(content: bytes) -> int:
 
 def policy(path: str | Path) -> str | None:
     """What a file is if its members are a policy's. None if they are not, or are objects of which that is not known."""
-    names = set(_members(path))
+    names = set(_members(path) or ())
     if "policy.pth" in names:
         return "a policy of Stable-Baselines3"
     return "a linear policy (.npz)" if names & {"M.npy", "weights.npy", "W.npy"} else None
 
 
-def _members(path: str | Path) -> list[str]:
+def _members(path: str | Path) -> list[str] | None:
+    """Names in a zip archive; None if it cannot be opened."""
     try:
         with zipfile.ZipFile(path) as archive:
             return archive.namelist()
     except (OSError, ValueError, NotImplementedError, zipfile.BadZipFile):
-        return []
+        return None
 
 
 def _zipped(path: str | Path) -> str:
-    names = _members(path)
+    if (names := _members(path)) is None:
+        return "a zip archive that is cut short or broken"
     if motion("\n".join(names).encode("utf-8", "replace")):
         return _CLIP
     return next((what for end, what in _ZIPPED if any(n.endswith(end) for n in names)), f"a zip archive; {_UNPACK}")
