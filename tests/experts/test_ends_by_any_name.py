@@ -501,3 +501,12 @@ def test_half_an_archive_is_said_to_be_cut_short(tmp_path: Path) -> None:
 def test_an_empty_name_is_no_folder() -> None:
     with pytest.raises(UserError, match="demonstrations: '' given, the name of a file or folder expected"):
         read("")
+
+
+@pytest.mark.parametrize("write", [npz, pickled])
+def test_bits_are_observations(write: Writer, tmp_path: Path) -> None:
+    bits = ROWS["obs"] % 2 == 0
+    held = read(write(tmp_path, ROWS | {"obs": bits, "next_obs": ~bits, "dones": LAST}))
+    assert held.observations.dtype == np.int8 and np.array_equal(held.observations, bits)
+    own = trpo_gail.Demonstrations.from_arrays(bits, ROWS["actions"], episode_ends=LAST)
+    assert np.array_equal(own.observations, bits)

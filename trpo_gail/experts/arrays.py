@@ -39,6 +39,9 @@ def demonstrations(given: Mapping[str, Any], path: str | Path = "arrays") -> Dem
     for name in ("observations", "actions"):
         if name not in held:
             raise UserError(f"{path}: dataset '{name}' is missing, expected {FIELDS[name][1]}; found {listed(held)}")
+    for name in ("observations", "next_observations", "final_observations"):
+        if name in held and held[name].dtype.kind == "b":  # bits, as a MultiBinary space has them
+            held[name] = held[name].astype(np.int8)
     observations, where = held["observations"], f"{path}: dataset 'observations'"
     if not structured.is_structured(observations):
         numbers.check_kind(observations.dtype, observations.shape, where, *FIELDS["observations"])
