@@ -15,6 +15,7 @@ import tarfile
 import venv
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -90,7 +91,8 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in ("setup.cfg", "pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, folder)
     with tarfile.open(build("sdist", folder, folder)) as archive:
-        archive.extractall(folder / "unpacked", filter="data")
+        only_data: dict[str, Any] = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}  # not in 3.11.2
+        archive.extractall(folder / "unpacked", **only_data)
     (source,) = (folder / "unpacked").iterdir()
     return build("wheel", source, folder)
 
