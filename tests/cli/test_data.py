@@ -158,3 +158,11 @@ def test_a_plot_overwrites_no_demonstrations(tmp_path: Path, capsys: pytest.Capt
     assert main(["data", "plot", str(tmp_path / "mine.h5"), str(tmp_path / "mine.h5")]) == 2
     assert "a name that ends in .png expected" in capsys.readouterr().err
     assert (tmp_path / "mine.h5").read_bytes() == before
+
+
+def test_a_link_that_leads_nowhere_is_no_new_name(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "out.h5").symlink_to(tmp_path / "elsewhere.h5")
+    for out, said in ((str(tmp_path / "out.h5"), "exists"), ("", "OUT: '' given, the name of a file expected")):
+        assert main(["data", "convert", str(EXPERT), out]) == 2
+        assert said in capsys.readouterr().err
+    assert not (tmp_path / "elsewhere.h5").exists()

@@ -4,6 +4,7 @@ repository."""
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -263,9 +264,10 @@ def _save(out: str, pieces: Iterator[Demonstrations], to: str = "native") -> Non
 
 
 def _new(out: str) -> Path:
-    if Path(out).exists():
+    path = whole_file.named("OUT", out)
+    if os.path.lexists(path):  # also a link that leads nowhere, behind which a file would appear
         raise UserError(f"{out}: exists; remove it or choose another name")
-    return Path(out)
+    return path
 
 
 _WORK: dict[str, tuple[type, Callable[[Any], int | None]]] = {
