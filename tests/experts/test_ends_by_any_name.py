@@ -165,6 +165,13 @@ def test_a_name_that_comes_again_is_of_another_episode(tmp_path: Path) -> None:
     assert any("steps begin again under 3 of 3 names" in note for note in held.notes)
 
 
+@pytest.mark.parametrize("step", [STEP // 2, -STEP, np.zeros(N, int), np.array([0, 2, 1] * 6)[:N]])
+def test_a_step_that_counts_something_else_changes_nothing(step: np.ndarray, tmp_path: Path) -> None:
+    """A clock that is coarse, or runs down, and a column that is no step."""
+    held = read(npz(tmp_path, ROWS | {"episode": EPISODE, "time": step}))
+    assert held.episode_lengths.tolist() == [5, 7, 4] and np.array_equal(held.observations, ROWS["obs"])
+
+
 @pytest.mark.parametrize("names", [np.where(EPISODE == 1, np.nan, EPISODE), np.where(EPISODE == 1, "", "a")])
 def test_a_row_without_a_name_is_refused(names: np.ndarray, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"x\.npz: episode: .* row 5 has none"):

@@ -31,6 +31,7 @@ LABELS = ("label", "labels")  # actions that are integers, however they are writ
 _NAMES = NAMES | {"actions": (*NAMES["actions"], *LABELS)}
 _FIELD = {name: field for field, names in _NAMES.items() for name in names}
 _SEEN = tuple(f"{name}_" for field in ("observations", "actions") for name in NAMES[field])
+_FEW = 3  # rows that may be in any order by chance
 _LONGEST = 200  # letters of a name: looking for a number in it takes the square of its length
 _NUMBERED = re.compile(r"(.*?)[\s._\-\[(:]*(\d{1,9})[\])]?")
 
@@ -254,14 +255,17 @@ def _by_step(
 ) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
     parts, found, moved, several = [], [], 0, 0
     for rows in np.split(order, np.cumsum(lengths)[:-1]):
-        again = np.flatnonzero(np.diff(step[rows]) <= 0) + 1
-        if len(again) and len(np.unique(step[rows])) == len(rows):
-            rows, again, moved = rows[np.argsort(step[rows])], again[:0], moved + 1
-        elif 2 * len(again) > len(rows):
-            again = again[:0]  # it counts something else
-        several += bool(len(again))
+        steps = step[rows]
+        down = np.flatnonzero(np.diff(steps) < 0) + 1
+        if len(down) and len(np.unique(steps)) == len(steps):
+            if len(steps) <= _FEW or len(down) < len(steps) - 1:  # else it counts down
+                rows, moved = rows[np.argsort(steps)], moved + 1
+            down = down[:0]
+        elif (steps[down] > steps.min()).any():
+            down = down[:0]  # it does not begin again, so it counts something else
+        several += bool(len(down))
         parts.append(rows)
-        found.append(np.diff(np.r_[again, len(rows)], prepend=0))
+        found.append(np.diff(np.r_[down, len(rows)], prepend=0))
     notes = [f"rows were put in the order of their step, in {moved} of {len(lengths)} episodes"] if moved else []
     if several:
         of_all = f"{several} of {len(lengths)} names of episodes"
