@@ -97,13 +97,9 @@ def array(values: Any, where: str) -> np.ndarray:
         raise UserError(f"{where}: expected numbers, found masked ones, which would count as what is below the mask")
     try:
         found = np.asarray(values)
-    except (
-        ValueError,
-        RuntimeError,
-        TypeError,
-    ) as error:  # rows of several lengths; a tensor that takes part in autograd
-        if isinstance(error, RuntimeError):
-            raise UserError(f"{where}: expected an array, found {type(values).__name__}: {error}") from error
+    except RuntimeError as error:  # a tensor that takes part in autograd
+        raise UserError(f"{where}: expected an array, found {type(values).__name__}: {error}") from error
+    except (ValueError, TypeError) as error:  # rows of several lengths
         if parts := _tuples(values):
             return _records(parts, where)
         raise UserError(f"{where}: expected an array, found {type(values).__name__} of several shapes") from error
@@ -191,9 +187,6 @@ def _provenance(known: Mapping[str, Any], path: str | Path) -> Provenance:
         raise UserError(f"{path}: 'action_view': expected 'raw' or 'executed', found {view!r:.60}")
     stated = Provenance(**{name: typed.plain(value) for name, value in facts.items()})
     hints = get_type_hints(Provenance)
-    for name, value in ((name, getattr(stated, name)) for name in facts):
-        if "Mapping" not in str(hints[name]):
-            typed.check(value, hints[name], f"{path}: '{name}'")
-        elif not isinstance(value, Mapping):
-            raise UserError(f"{path}: '{name}': a mapping expected, found {value!r:.60}")
+    for name in facts:
+        typed.check(getattr(stated, name), hints[name], f"{path}: '{name}'")
     return stated

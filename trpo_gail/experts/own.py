@@ -55,7 +55,7 @@ class Demonstrations(Held):
         Raises UserError, naming the array, for what is missing or malformed.
         """
         seen = _rows(observations, "observations", actions)
-        acted = np.zeros((len(seen), 0), np.float32) if actions is None else _columns(_rows(actions, "actions"))
+        acted = np.zeros((len(seen), 0), np.float32) if actions is None else _rows(actions, "actions")
         lengths, unfinished = _lengths(episode_ends, episode_lengths, terminals, timeouts, len(acted))
         given = {
             "observations": seen,
@@ -139,11 +139,6 @@ def _rows(values: Any, name: str, actions: Any = None) -> np.ndarray:
     if not found.ndim:
         raise UserError(f"{_HERE}: dataset '{name}': expected rows, found {values!r:.60}")
     return found
-
-
-def _columns(actions: np.ndarray) -> np.ndarray:
-    """Floats [N] are one column; others as they are."""
-    return actions[:, None] if actions.ndim == 1 and actions.dtype.kind == "f" else actions
 
 
 def _lengths(ends: Any, lengths: Any, terminals: Any, timeouts: Any, rows: int) -> tuple[np.ndarray | None, bool]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import sys
+from collections.abc import Mapping
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
@@ -77,8 +78,8 @@ def fits(value: Any, hint: Any) -> bool:
         return value in inner
     if origin in (list, tuple):
         return isinstance(value, (list, tuple)) and all(fits(item, inner[0]) for item in value)
-    if origin is dict:
-        return isinstance(value, dict) and all(fits(k, inner[0]) and fits(v, inner[1]) for k, v in value.items())
+    if origin in (dict, Mapping):
+        return isinstance(value, origin) and all(fits(k, inner[0]) and fits(v, inner[1]) for k, v in value.items())
     if hint in (int, float) and isinstance(value, (int, float)):
         whole = isinstance(value, int) and not isinstance(value, bool)
         return whole if hint is int else (whole or isinstance(value, float)) and abs(value) <= sys.float_info.max
@@ -94,6 +95,6 @@ def words(hint: Any) -> str:
         return f"one of {', '.join(map(str, inner))}"
     if origin in (list, tuple):
         return f"a list of {words(inner[0]).partition(' ')[2]}s"
-    if origin is dict:
-        return f"an object whose values are each {words(inner[1])}"
+    if origin in (dict, Mapping):
+        return "an object" if inner[1] is Any else f"an object whose values are each {words(inner[1])}"
     return _WORDS.get(hint, "something else")

@@ -216,11 +216,9 @@ def _array(parts: Mapping[Any, np.ndarray], where: str) -> np.ndarray:
 def _shaped(fields: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     """With floats of one column as [N, 1]; integers of one are labels [N]."""
     shaped = dict(fields)
-    for name in ("observations", "next_observations", "actions"):
+    for name in ("observations", "next_observations"):
         if name in shaped and shaped[name].ndim == 1 and shaped[name].dtype.kind == "f":
             shaped[name] = shaped[name][:, None]
-    if shaped["actions"].dtype.kind == "b":
-        shaped["actions"] = shaped["actions"].astype(np.int64)
     return shaped
 
 
