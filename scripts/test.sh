@@ -37,7 +37,8 @@ if [[ ! $quick ]]; then
     output=$(mktemp)
     "${under_mpirun[@]}" >"$output" 2>&1 &
     beside=$!
-    trap 'kill "$beside" 2>/dev/null; rm -f "$output"' EXIT
+    # `|| true`: what has ended cannot be killed, and a trap that fails would make the whole script fail.
+    trap 'kill "$beside" 2>/dev/null || true; rm -f "$output"' EXIT
 fi
 
 step lint ruff check --output-format concise .

@@ -27,7 +27,7 @@ PAINTED = ("bench", "comparison", "reports", "reproduction", "studies")
 @pytest.fixture(autouse=True)
 def _blank_pictures(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     if request.path.parent.name not in PAINTED:
-        monkeypatch.setattr("trpo_gail.reports.style.png", pictures.blank)
+        pictures.blank_from_here(monkeypatch)
 
 
 @pytest.fixture

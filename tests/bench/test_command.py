@@ -125,7 +125,7 @@ def test_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         (["start", "--ranks", "0"], "--ranks: 0 given, different numbers from 1 on expected"),
         (["start", "--repeats", "0"], "--repeats: 0 given, at least 1 expected"),
         (["memory", "--iterations", "0"], "--iterations: 0 given, at least 1 expected"),
-        (["memory", "NoSuchTask-v0"], "NoSuchTask"),
+        pytest.param(["memory", "NoSuchTask-v0"], "NoSuchTask", marks=pytest.mark.long),
         (["scaling", "--ranks", "1"], "--ranks: 1 given, a number above 1 expected"),
         (["update", "--widths", "0"], "--widths: 0 given, at least 1 expected"),
         (["data", "--gigabytes", "0"], "--gigabytes: 0 given, more than 0 expected"),

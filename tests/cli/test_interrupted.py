@@ -15,7 +15,6 @@ from disk import full_disk
 from run_files import check_trained_alike, checkpoints, metrics, resume
 
 from trpo_gail.cli import main
-from trpo_gail.reports import style
 from trpo_gail.runs import cloning as cloning_run
 from trpo_gail.runs import run_folder
 from trpo_gail.runs.evaluate import Evaluator
@@ -29,12 +28,6 @@ LONG = (
 
 class Killed(BaseException):
     """Stands in for a signal that ends the process at once: nothing of ours takes it for an error."""
-
-
-@pytest.fixture(autouse=True)
-def _undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Pictures are laid out, but not painted, which takes time."""
-    monkeypatch.setattr(style, "png", lambda figure: b"picture")
 
 
 @pytest.fixture(scope="module")

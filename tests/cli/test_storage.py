@@ -19,7 +19,6 @@ from run_files import check_trained_alike, checkpoints, metrics, resume
 
 from trpo_gail.cli import main
 from trpo_gail.errors import UserError
-from trpo_gail.reports import style
 from trpo_gail.runs.run_folder import RunFolder
 from trpo_gail.system import whole_file
 
@@ -27,11 +26,6 @@ from trpo_gail.system import whole_file
 LONG = (
     "--steps", "10000", "--iterations", "6", "--eval_every", "110", "--eval_episodes", "2", "--save_every", "3", "--quiet",
 )  # fmt: skip
-
-
-@pytest.fixture(autouse=True)
-def _undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(style, "png", lambda figure: b"picture")
 
 
 @pytest.fixture(scope="module")

@@ -39,7 +39,7 @@ KEPT: dict[str, tuple[str, ...]] = {
     "datasets_folder": (*ROWS, *ENDS, "rewards", "final_observations"),
 }
 
-EXAMPLES = int(os.environ.get("TRPO_GAIL_EXAMPLES", "8"))  # for each format; results/data had many more
+EXAMPLES = int(os.environ.get("TRPO_GAIL_EXAMPLES", "5"))  # for each format; results/data had many more
 DTYPES = ["float32", "float64", "int64", "uint8"]
 
 

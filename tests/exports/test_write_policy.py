@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 from gymnasium.spaces import Box, Dict
+from repeats import every
 from runs import SPACES, make_run, toy_envs
 from torch import Tensor
 
@@ -32,7 +33,7 @@ CASES = [
 ]
 
 
-@pytest.mark.parametrize(("kind", "given"), CASES)
+@pytest.mark.parametrize(("kind", "given"), every(2, CASES))
 def test_torchscript_and_onnx(kind: str, given: dict[str, Any], tmp_path: Path) -> None:
     """Also from observations that were not compared when it was written, and one at a time."""
     folder = make_run(tmp_path / "run", kind, **given)

@@ -40,9 +40,19 @@ PICTURES = [
 
 
 @pytest.fixture
-def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+def unpainted(monkeypatch: pytest.MonkeyPatch) -> None:
     """Pictures are laid out, but not painted, which takes the most time; other tests paint them."""
     monkeypatch.setattr(style, "png", lambda figure: b"")
+
+
+@pytest.fixture
+def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pictures are not even laid out, where a test is of words and numbers."""
+
+    def drawn(name: str, draw: Any, alt: str, caption: str = "", chart: Any = None) -> Figure:
+        return Figure(name, b"", alt, caption, None, chart)
+
+    monkeypatch.setattr(Figure, "drawn", drawn)
 
 
 def pictures(sections: list[Section]) -> list[str]:
@@ -62,7 +72,7 @@ def text(sections: list[Section], title: str) -> str:
 # ---- runs that are whole ---------------------------------------------------------------------------------------------
 
 
-@pytest.mark.usefixtures("undrawn")
+@pytest.mark.usefixtures("unpainted")
 def test_a_run_has_every_section_and_picture(cartpole: Path) -> None:
     sections = report(load([cartpole]), 2)
     assert [section.title for section in sections] == SECTIONS
@@ -155,7 +165,7 @@ def test_several_runs_have_a_row_each_and_a_picture_per_environment(
     check_alone((tmp_path / "report.html").read_text())
 
 
-@pytest.mark.usefixtures("undrawn")
+@pytest.mark.usefixtures("unpainted")
 def test_two_dimensions_are_drawn_as_paths(point_nav: Path) -> None:
     (section,) = (s for s in report(load([point_nav]), 2) if s.title.startswith("States"))
     assert "trajectories" in section.parts[0].alt
@@ -184,7 +194,7 @@ def test_a_run_that_was_cut_short_is_reported_as_far_as_it_went(copy: Path) -> N
     assert "Without a last evaluation" in text(sections, "Returns")
 
 
-@pytest.mark.usefixtures("undrawn")
+@pytest.mark.usefixtures("unpainted")
 def test_a_run_that_has_just_begun_is_reported(copy: Path) -> None:
     for name in ("summary.json", "metrics.csv", "learning_curve.png"):
         (copy / name).unlink()
@@ -208,7 +218,7 @@ def test_the_expert_of_several_runs_is_one_if_they_agree(point_nav: Path) -> Non
     assert [_own_expert(one, 0, None) for one in (run, other, silent)] == [own, 0.25, None]
 
 
-@pytest.mark.usefixtures("undrawn")
+@pytest.mark.usefixtures("unpainted")
 def test_without_the_experts_file_the_learner_is_shown_alone(
     copy: Path, change: Callable[[Callable[[dict[str, Any]], Any]], None]
 ) -> None:
@@ -221,7 +231,7 @@ def test_without_the_experts_file_the_learner_is_shown_alone(
     assert table(sections, "Returns")[0]["expert"] == 200.0  # the summary's
 
 
-@pytest.mark.usefixtures("undrawn")
+@pytest.mark.usefixtures("unpainted")
 def test_an_old_run_lacks_columns_and_settings(
     copy: Path, change: Callable[[Callable[[dict[str, Any]], Any]], None]
 ) -> None:
@@ -331,7 +341,7 @@ def test_a_row_that_is_damaged_is_left_out_and_that_is_said(copy: Path, capsys: 
     )
 
 
-@pytest.mark.usefixtures("undrawn")
+@pytest.mark.usefixtures("unpainted")
 @pytest.mark.parametrize("value", ["", "nan", "-inf", "1e308"])
 def test_what_cannot_be_drawn_is_a_gap(value: str, copy: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with open(copy / "metrics.csv", newline="") as file:

@@ -29,7 +29,11 @@ print(os.environ["MPLBACKEND"], matplotlib.rcParams["backend"])
 
 @pytest.mark.parametrize(
     ("name", "becomes"),
-    [("module://matplotlib_inline.backend_inline", None), ("no such thing", None), ("svg", "svg")],
+    [
+        ("module://matplotlib_inline.backend_inline", None),
+        pytest.param("no such thing", None, marks=pytest.mark.long),
+        ("svg", "svg"),
+    ],
 )
 def test_any_backend_may_be_asked_for(name: str, becomes: str | None) -> None:
     """A notebook's is named in what it starts, and need not be installed there; the user's own figures have it still."""
