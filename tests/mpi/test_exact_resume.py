@@ -25,6 +25,8 @@ CASES = (
     "CartPole-v0,envpool,steps,1,float32,run",  # begins with the policy of the first of these
 )
 OTHER_RANKS = ("CartPole-v0,envpool,steps,1,float32", "Hopper-v4,envpool,steps,1,float64", CASES[-3])
+SUCCESSES = next(case for case in CASES if "PointNav" in case)
+SHORT = {CASES[0], SUCCESSES, *OTHER_RANKS}  # of one rank, those that the other tests need anyhow
 SAVED = 3  # the iteration that is resumed
 DAMAGED = f"iteration_{SAVED + 1:07d}.pt"
 
@@ -38,13 +40,21 @@ class Runs(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def runs(tmp_path_factory: pytest.TempPathFactory) -> Callable[[int, int, str], Runs]:
+def cases(request: pytest.FixtureRequest) -> dict[int, list[str]]:
+    """By number of ranks, those that this session's tests ask for, in their order."""
+    given = [item.callspec.params for item in request.session.items if hasattr(item, "callspec")]
+    asked = {(params["ranks"], params["case"]) for params in given if params.keys() == {"ranks", "case"}}
+    return {ranks: [case for case in CASES if case in SHORT or (ranks, case) in asked] for ranks in (1, 2)}
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory, cases: dict[int, list[str]]) -> Callable[[int, int, str], Runs]:
     """A case's runs on so many ranks, resumed on so many."""
 
     @cache
     def whole(ranks: int) -> Path:
         folder = tmp_path_factory.mktemp(f"whole{ranks}")
-        work(folder, ranks, "worker_resume.py", "whole", str(folder / "runs"), *CASES)
+        work(folder, ranks, "worker_resume.py", "whole", str(folder / "runs"), *cases[ranks])
         return folder / "runs"
 
     @cache
@@ -52,7 +62,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Callable[[int, int, str], 
         """The same, killed late: metrics and events of more iterations than the checkpoint's, and half a row."""
         folder = tmp_path_factory.mktemp(f"died{ranks}") / "runs"
         shutil.copytree(whole(ranks), folder)
-        for case in CASES:
+        for case in cases[ranks]:
             for path in checkpoints(folder / case):
                 if path.stem != f"iteration_{SAVED:07d}":
                     path.unlink()
@@ -66,7 +76,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Callable[[int, int, str], 
         """All that are resumed on so many ranks, in one start: RANKS/CASE."""
         folder, paths = tmp_path_factory.mktemp(f"resumed{on}"), []
         for ranks in (1, 2):
-            for case in CASES if ranks == on else OTHER_RANKS:
+            for case in cases[ranks] if ranks == on else OTHER_RANKS:
                 paths.append(folder / str(ranks) / case)
                 shutil.copytree(died(ranks) / case, paths[-1])
                 (paths[-1] / "checkpoints" / DAMAGED).write_bytes(b"torn")  # all ranks go on from the one before
@@ -76,8 +86,13 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Callable[[int, int, str], 
     return lambda ranks, on, case: Runs(whole(ranks) / case, died(ranks) / case, resumed(on) / str(ranks) / case)
 
 
-@pytest.mark.parametrize("case", CASES)
-@pytest.mark.parametrize("ranks", [1, 2])
+@pytest.mark.parametrize(
+    ("ranks", "case"),
+    [
+        *((2, case) for case in CASES),
+        *(pytest.param(1, case, marks=[pytest.mark.long] * (case not in SHORT)) for case in CASES),
+    ],
+)
 def test_resumed_on_as_many_ranks(ranks: int, case: str, runs: Callable[[int, int, str], Runs]) -> None:
     whole, died, resumed = runs(ranks, ranks, case)
     rows = metrics(whole)
@@ -104,7 +119,7 @@ def test_resumed_on_as_many_ranks(ranks: int, case: str, runs: Callable[[int, in
 
 def test_successes_are_those_of_all_ranks(runs: Callable[[int, int, str], Runs]) -> None:
     """The first iterations, before rounding has led the policies apart."""
-    one, two = (runs(ranks, ranks, next(case for case in CASES if "PointNav" in case)).whole for ranks in (1, 2))
+    one, two = (runs(ranks, ranks, SUCCESSES).whole for ranks in (1, 2))
     pairs = list(zip(metrics(one), metrics(two), strict=True))[:2]
     assert [a["success_rate"] for a, _ in pairs] == [b["success_rate"] for _, b in pairs]
     firsts = [(run / "episodes.csv").read_text().split("\n2,")[0] for run in (one, two)]

@@ -127,7 +127,7 @@ def test_a_rank_that_hangs_as_it_reads_what_is_resumed_ends_the_job(tmp_path: Pa
 @pytest.mark.parametrize(
     ("what", "says"),
     [
-        ("learn", r"in phase 'sample': no step for \d+ s, at faulty_envs.py"),
+        pytest.param("learn", r"in phase 'sample': no step for \d+ s, at faulty_envs.py", marks=pytest.mark.long),
         pytest.param(
             "evaluate", r"in phase 'evaluation': no step for \d+ s, at faulty_envs.py", marks=pytest.mark.long
         ),
@@ -178,11 +178,12 @@ def test_a_rank_that_never_comes_to_the_start_of_mpi(asked: bool, tmp_path: Path
     assert "trpo-gail: MPI does not start: rank 0 on " in job.err and not job.left()
 
 
-@pytest.mark.parametrize("how", ["thread", "exit"])
+@pytest.mark.parametrize("how", ["thread", pytest.param("exit", marks=pytest.mark.long)])
 def test_a_rank_that_python_does_not_end(how: str, tmp_path: Path) -> None:
     check_late(tmp_path, how)
 
 
+@pytest.mark.long
 def test_a_process_alone_that_python_does_not_end(tmp_path: Path) -> None:
     check_late(tmp_path, "thread", ranks=None)
 
