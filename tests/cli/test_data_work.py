@@ -10,6 +10,7 @@ import h5py
 import numpy as np
 import pytest
 
+import trpo_gail
 from trpo_gail.cli import main
 from trpo_gail.experts.load import read
 from trpo_gail.experts.save import save
@@ -80,3 +81,21 @@ def test_plot_without_rewards(tmp_path: Path) -> None:
         del file["rewards"], file["episode_returns"]
         assert np.asarray(file["observations"]).ndim == 2
     assert main(["data", "plot", str(tmp_path / "x.h5"), str(tmp_path / "p.png")]) == 0
+
+
+def test_what_a_new_file_does_not_say_is_warned_of(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A guess about the source, and what was left out."""
+    rows = "\n".join(f"{x},{x + 1},0" for x in range(9))
+    (tmp_path / "x.csv").write_text(f"obs_0,obs_1,action\n{rows}\n")
+    assert main(["data", "convert", str(tmp_path / "x.csv"), str(tmp_path / "x.h5")]) == 0
+    err = capsys.readouterr().err.splitlines()
+    assert [line for line in err if "no column marks the episodes" in line and line.startswith("warning: ")]
+    merged = str(tmp_path / "m.h5")
+    one = [str(tmp_path / f"{number}.h5") for number in (0, 1)]
+    for number, env in enumerate(("A-v0", "B-v0")):
+        trpo_gail.Demonstrations.from_arrays(
+            np.zeros((4, 2)), np.zeros(4, np.int64), episode_lengths=[4], env_id=env
+        ).save(one[number])
+    capsys.readouterr()
+    assert main(["data", "merge", merged, *one]) == 0
+    assert "of several environments: A-v0, B-v0\n" in capsys.readouterr().err

@@ -68,6 +68,18 @@ def test_what_only_one_file_has_is_left_out(first: int, demonstrations: Demonstr
     older = replace(demonstrations, final_observations=None)
     whole = editing.merge([last, older] if first else [older, last])
     assert whole.final_observations is None and whole.trajectories == 6
+    assert whole.notes == ("not in all sources, and so left out: final_observations",)
+
+
+def test_what_sources_disagree_in_is_noted(demonstrations: Demonstrations) -> None:
+    def of(env: str | None, says_ends: bool = True) -> Demonstrations:
+        provenance = replace(demonstrations.provenance, env_id=env)
+        return replace(demonstrations, provenance=provenance, says_ends=says_ends, path=f"{env}.h5")
+
+    assert editing.merge([of("A-v0"), of("A-v0"), of(None)]).notes == ()
+    assert editing.merge([of("A-v0"), of(None), of("B-v0")]).notes == ("of several environments: A-v0, B-v0",)
+    silent = "how episodes end is left out, since B-v0.h5 does not say it"
+    assert editing.merge([of("B-v0"), of("B-v0", says_ends=False)]).notes == (silent,)
 
 
 def test_files_that_do_not_go_together(demonstrations: Demonstrations) -> None:

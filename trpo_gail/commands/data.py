@@ -255,12 +255,17 @@ def _list(_: _ListArguments) -> None:
 
 
 def _save(out: str, pieces: Iterator[Demonstrations], to: str = "native") -> None:
+    """Write them, print what the new file holds, and warn of what its readers noted, which the file does not say."""
     from trpo_gail.experts.save import writer
 
+    notes = dict[str, None]()
     with writer(to)(_new(out)) as append:
         for piece in pieces:
+            notes |= dict.fromkeys(f"{piece.path}: {note}" for note in piece.notes)
             append(piece)
     print_info(out)
+    for note in notes:
+        warn(note)
 
 
 def _new(out: str) -> Path:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from trpo_gail.errors import UserError
+from trpo_gail.errors import UserError, listed
 from trpo_gail.experts import structured
 from trpo_gail.experts.data import ROWS, Demonstrations
 from trpo_gail.experts.facts import Provenance
@@ -98,8 +98,8 @@ def merge(sources: Sequence[Demonstrations]) -> Demonstrations:
 def merged(sources: Sequence[Source]) -> Iterator[Demonstrations]:
     """All episodes of the sources in pieces, one source after the other; of their origin what they agree on.
 
-    What not all have (rewards, next observations) is left out. Raises UserError for sources of other columns than the
-    first, and for an unfinished episode anywhere but at the end.
+    What not all have (rewards, next observations) is left out, and that is noted, as are several environments. Raises
+    UserError for sources of other columns than the first, and for an unfinished episode anywhere but at the end.
     """
     heads = [_head(source) for source in sources]
     for held in heads:
@@ -118,6 +118,7 @@ def merged(sources: Sequence[Source]) -> Iterator[Demonstrations]:
         "format": heads[0].format,
         "whole": None,
     }
+    notes = _departures(heads, [name for name, dtype in dtypes.items() if dtype is None])
     for source in sources:
         for piece in source():
             if piece.unfinished and source is not sources[-1]:
@@ -128,7 +129,20 @@ def merged(sources: Sequence[Source]) -> Iterator[Demonstrations]:
             arrays: dict[str, Any] = {name: _as(getattr(piece, name), dtype) for name, dtype in dtypes.items()}
             if piece.says_ends and not facts["says_ends"]:  # one of the others does not, so that lengths judge all
                 arrays["timeouts"] = np.zeros_like(piece.timeouts)  # they would be parts there
-            yield replace(piece, **facts, **arrays)
+            yield replace(piece, **facts, **arrays, notes=(*piece.notes, *notes))
+
+
+def _departures(heads: Sequence[Demonstrations], lacking: Sequence[str]) -> list[str]:
+    """What a person should know of sources that are put together; `lacking` are the fields that not all have."""
+    notes = []
+    if len(ids := dict.fromkeys(held.env_id for held in heads if held.env_id is not None)) > 1:
+        notes.append(f"of several environments: {listed(ids)}")
+    if lost := [name for name in lacking if any(getattr(held, name) is not None for held in heads)]:
+        notes.append(f"not in all sources, and so left out: {listed(lost)}")
+    if len({held.says_ends for held in heads}) > 1:
+        silent = next(held.path for held in heads if not held.says_ends)
+        notes.append(f"how episodes end is left out, since {silent or 'one source'} does not say it")
+    return notes
 
 
 def _check_views(heads: Sequence[Demonstrations]) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from trpo_gail.errors import UserError, listed
-from trpo_gail.experts import arrays, catalogue
+from trpo_gail.experts import arrays, catalogue, file_folders
 from trpo_gail.experts.check import FIELDS, checked
 from trpo_gail.experts.data import Demonstrations
 from trpo_gail.experts.files import damage, foreign, hdf5, npz
@@ -68,7 +68,7 @@ def _format(path: str | Path) -> Format:
     catalogue.require(path)
     if not Path(path).is_dir():
         hdf5.require_file(path)
-    form = next((form for form in FORMATS if form.holds(Path(path))), None)
+    form = next((form for form in (*FORMATS, file_folders) if form.holds(Path(path))), None)
     if form is None:
         raise UserError(f"{path}: {_refusal(path)}")
     return form

@@ -63,6 +63,10 @@ EPISODES = (
     "episode", "episodes", "episode_id", "episode_index", "episode_idx", "episode_number", "episode_num", "eps_id", "ep",
     "traj", "traj_id", "trajectory", "trajectory_id", "trajectory_index", "episode_ids", "traj_ids", "trajectory_ids",
 )  # fmt: skip
+# What a reader says if nothing tells episodes apart.
+NO_ENDS = "where its episodes end is not said: all rows are taken for one episode"
+NO_BREAK = "no column marks the episodes (episode, step or done), and no break shows: taken for one, unfinished"
+_STEP_MARKS = ("is_first", "is_last", "is_terminal")  # of RLDS and Dreamer
 _REQUIRED = ("observations", "actions")
 _FLAGS = ("terminals", "timeouts")
 _ALIKE = 0.82  # a key this similar to a field's name was meant for it; next_acts and next_states are 0.8
@@ -134,6 +138,11 @@ def check_spelling(keys: Iterable[Any], where: str | Path) -> None:
     Other keys are welcome, such as reward_std beside rewards: only a field that no key names can have been meant.
     """
     given = {key for key in keys if isinstance(key, str)}
+    if (marks := sorted(given.intersection(_STEP_MARKS))) and not given & {name for f in ENDS for name in NAMES[f]}:
+        raise UserError(
+            f"{where}: '{marks[0]}': steps as of RLDS or Dreamer, where an action may be of the observation before: put each "
+            "action beside the observation on which it was taken, and call the ends terminated and truncated"
+        )
     lacking = [name for field, names in _SPELT.items() if not given & set(names) for name in CALLED[field]]
     longer = tuple(f"{name}_" for name in lacking)
     for key in sorted(given.difference(*NAMES.values())):

@@ -47,7 +47,7 @@ def _episodes(found: Mapping[str, Any], path: Path) -> tuple[list[dict[str, Any]
     found = {field: _rows(values, f"{path}: array '{_NAMES[field]}'") for field, values in found.items()}
     padded = all(isinstance(values, np.ndarray) for values in found.values())
     if padded and found["observations"].ndim < 3 and found["actions"].ndim < 3:
-        return [dict(found)], ("where its episodes end is not said: all rows are taken for one episode",)
+        return [dict(found)], (trajectories.NO_ENDS,)
     made = batches.split(found, path)
     if not padded or any(len(episode["actions"]) == 0 for episode in made):
         return made, ()

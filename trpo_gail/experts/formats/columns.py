@@ -324,8 +324,7 @@ def _unmarked(fields: dict[str, np.ndarray], path: str | Path, known: Mapping[st
         lengths = _lengths(np.flatnonzero(found), rows)
         note = f"no column marks the episodes: {len(lengths)} were told apart by breaks in the observations, a guess"
         return _split(fields, lengths, path, known, (note,))
-    note = "no column marks the episodes (episode, step or done), and no break shows: taken for one, unfinished"
-    return replace(demonstrations(fields | dict(known or {}), path), notes=(note,))
+    return replace(demonstrations(fields | dict(known or {}), path), notes=(trajectories.NO_BREAK,))
 
 
 def _choices(actions: np.ndarray) -> np.ndarray:

@@ -23,7 +23,6 @@ NAME = "transitions"
 
 _FLAGS = ("terminals", "timeouts")
 _ANY = (1, 2, 3, 4)
-_UNSAID = "where its episodes end is not said: all rows are taken for one episode"
 
 
 def holds(path: Path) -> bool:
@@ -70,7 +69,7 @@ def demonstrations(
     if not said:  # where episodes end is known, but not how; nor whether the last one is finished
         unknown = np.zeros(len(held.observations), bool)
         held = replace(held, timeouts=unknown, unfinished=False, says_ends=False)
-        notes += () if breaks else (_UNSAID,)
+        notes += () if breaks else (trajectories.NO_ENDS,)
     return replace(held, notes=notes + breaks)
 
 
