@@ -28,6 +28,23 @@ def test_validate(capsys: pytest.CaptureFixture[str]) -> None:
     assert report["valid"] is False and "expected rows of shape [6]" in report["errors"][0]["text"]
 
 
+@pytest.mark.parametrize("content", [None, b"\x89HDF\r\n\x1a\n and no more"])
+def test_a_program_gets_a_report_of_what_cannot_be_read(
+    content: bytes | None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "x.h5"
+    if content is not None:
+        file.write_bytes(content)
+    assert main(["data", "validate", POLE, "--json"]) == 0
+    good = json.loads(capsys.readouterr().out)
+    assert main(["data", "validate", str(file), "--json"]) == 2
+    told = capsys.readouterr()
+    report = json.loads(told.out)
+    assert report.keys() == good.keys() and report["file"] == str(file) and report["valid"] is False
+    assert told.err == f"trpo-gail: {report['errors'][0]['text']}\n" and str(file) in told.err
+    assert main(["data", "validate", str(file)]) == 2 and capsys.readouterr().out == ""
+
+
 def test_select_merge_convert_head_plot(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     good, two, whole, same = (str(tmp_path / name) for name in ("good.h5", "two.h5", "whole.h5", "same.h5"))
     assert main(["data", "select", NAV, good, "--min_return", "0"]) == 0

@@ -119,7 +119,11 @@ def test_it_is_trained_on_and_resumed_until_it_changes(tmp_path: Path, capsys: p
     folder.mkdir()
     rng = np.random.default_rng(0)
     for number in range(3):
-        labels: Episode = {"observations": rng.normal(size=(20, 4)), "actions": rng.integers(0, 2, 20), "dones": ends(20)}
+        labels: Episode = {
+            "observations": rng.normal(size=(20, 4)),
+            "actions": rng.integers(0, 2, 20),
+            "dones": ends(20),
+        }
         np.savez(folder / f"{number}.npz", **labels)
     run = str(tmp_path / "run")
     small = ["--num_envs", "2", "--timesteps_per_batch", "64", "--eval_every", "0", "--final_episodes", "1", "--quiet"]

@@ -65,6 +65,7 @@ KINDS = {
     "taken for UTF-8": (WHOLE.decode("utf-8", "replace").encode(), "what a transfer as text has left of one; copy it"),
     "gzip": (gzip.compress(WHOLE), "a gzip archive; unpack it first"),
     "bzip2": (bz2.compress(WHOLE), "a bzip2 archive; unpack it first"),
+    "utf-16": ("obs_0,action\n1,2\n".encode("utf-16"), "a text in UTF-16, which is not read; save it as UTF-8"),
     "xz": (lzma.compress(WHOLE), "an xz archive; unpack it first"),
     "zip": (zipped("demos.h5"), "a zip archive; unpack it first"),
     "broken zip": (zipped("demos.h5")[:20], "a zip archive that is cut short or broken"),

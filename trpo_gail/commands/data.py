@@ -155,7 +155,12 @@ def _validate(given: _ValidateArguments) -> int:
     from trpo_gail.experts import load
     from trpo_gail.experts.checks import validate
 
-    held = load.read(given.file)
+    try:
+        held = load.read(given.file)
+    except UserError as error:
+        if given.json:  # for a program, which gets a report of every file
+            print(json.dumps(validate.refused(given.file, str(error)), indent=2))
+        raise
     found = validate.findings(held)
     if given.env is not None:
         from trpo_gail.runs import validation

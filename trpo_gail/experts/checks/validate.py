@@ -60,6 +60,13 @@ def as_json(held: Demonstrations, found: list[Finding]) -> dict[str, Any]:
     return {"file": held.path, "sha256": held.sha256, "format": held.format, "valid": not listed["errors"], **listed}
 
 
+def refused(path: str, why: str) -> dict[str, Any]:
+    """The same of what could not be read."""
+    errors = [_plain(Finding("error", "reading", why))]
+    unknown = {"sha256": None, "format": None}
+    return {"file": path, **unknown, "valid": False, "errors": errors, "warnings": [], "facts": []}
+
+
 def _plain(finding: Finding) -> dict[str, str]:
     return {name: value for name, value in dataclasses.asdict(finding).items() if name != "level"}
 

@@ -35,6 +35,7 @@ _BEGINNINGS: tuple[tuple[bytes, str], ...] = (
     (b"/annex/objects/", "a git-annex pointer to one; git annex get, in its repository, fetches the file itself"),
     (b"\x89HDF", _TEXT),
     (b"\xef\xbf\xbdHDF", _TEXT),
+    *((mark, "a text in UTF-16, which is not read; save it as UTF-8") for mark in (b"\xff\xfe", b"\xfe\xff")),
     (b"\x93NUMPY", f"a NumPy array (.npy), {_UNREAD}"),
     (b"PAR1", f"a Parquet table, {_UNREAD}"),
     (b"\x1f\x8b", f"a gzip archive; {_UNPACK}"),
