@@ -25,6 +25,7 @@ from trpo_gail.errors import UserError
 from trpo_gail.runs.run_folder import read_json
 
 ROOT = Path(__file__).parents[1]
+MOST = 40  # characters of a curve
 BLOCKS = "▁▂▃▄▅▆▇█"
 OWN = ("--seed", "--out")  # flags of one run, with a value
 WIDTH = 118
@@ -41,7 +42,7 @@ the two. The first table has one line for each folder of runs, the sections belo
 - The bar is 95 % of the expert; if its return is negative, 95 % of the way to it from a random policy's. *Reached* is
   the median over seeds of the first periodic evaluation at or above the bar, in steps and in seconds; *never* if half
   of the seeds did not get there. *Held*: the last three evaluations are at or above it, in so many seeds.
-- *Curve*: the evaluations, the median over seeds, from a random policy (▁) to the bar (█).
+- *Curve*: the evaluations, of many every second or so, the median over seeds, from a random policy (▁) to the bar (█).
 - *Settings* says whether the command does the same today, or had *earlier* defaults. The sections name the settings
   that are others now. *Automatic* is a default that goes by what the run sees (`trpo-gail train --help` says how).
 
@@ -105,9 +106,11 @@ def pairs(config: dict[str, Any]) -> str:
 
 
 def curve(rows: list[dict[str, Any]]) -> str:
-    """The evaluations of all seeds, one character each."""
+    """The evaluations of all seeds, one character each; of more than `MOST` every second, third or so, to the last."""
     low, high = rows[0]["random_return_mean"], rows[0]["bar"]
     middle = [median(values) for values in zip(*(r["evaluations"] for r in rows), strict=False)]
+    step = -(-len(middle) // MOST)
+    middle = middle[::-1][::step][::-1]
     shares = [min(max((value - low) / (high - low), 0.0), 1.0) for value in middle]
     return "".join(BLOCKS[int(share * (len(BLOCKS) - 1))] for share in shares)
 
@@ -117,13 +120,22 @@ def section(name: str, content: dict[str, Any], rows: list[dict[str, Any]], move
     session = content["sessions"][0]
     seeds, ranks = " ".join(str(r["seed"]) for r in rows), session["ranks"]
     returns = [r["return_mean"] for r in rows]
-    lines = ["", f"`{name}`, seeds {seeds}, {ranks} rank{'s' if ranks > 1 else ''}:", "", "```text"]
+    lines = [
+        "",
+        f"`{name}`, {'seeds' if len(rows) > 1 else 'seed'} {seeds}, {ranks} {'ranks' if ranks > 1 else 'rank'}:",
+    ]
+    lines += ["", "```text"]
     lines += [*wrapped(["trpo-gail", *words(session["command"])]), "```", ""]
     lines.append(
-        f"The last policy returns {median(returns):.4g} in the median over seeds, {min(returns):.4g} in the worst; each is "
-        f"the mean of {rows[0]['episodes']} episodes."
+        f"The last policy returns {number(median(returns))} in the median over seeds, {number(min(returns))} in the worst; "
+        f"each is the mean of {rows[0]['episodes']} episodes."
     )
     return [*lines, "", moved] if moved else lines
+
+
+def number(value: float) -> str:
+    """Four digits, or all of a large number's before the point."""
+    return f"{value:.4g}" if abs(value) < 1e4 else f"{value:.0f}"
 
 
 def words(command: list[str]) -> list[str]:
