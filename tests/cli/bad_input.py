@@ -90,6 +90,8 @@ def write_files(folder: Path) -> None:
     """The files that `files` names."""
     (folder / "text.h5").write_text("once upon a time\n")
     (folder / "empty.h5").touch()
+    (folder / "folder").mkdir()
+    (folder / "folder" / "notes.md").touch()
     (folder / "pointer.h5").write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n")
     with h5py.File(folder / "minari.h5", "w") as file:
         for i in range(1000):
@@ -112,7 +114,7 @@ def files(folder: Path) -> dict[str, Bad]:
 
     return {
         "no such file": train("absent.h5", "no such file"),
-        "a folder": train("", "a folder of no format that is read, expected one that docs/expert_data.md names"),
+        "a folder": train("folder", "a folder of no format that is read, expected one that docs/expert_data.md names"),
         "not HDF5": train("text.h5", "of no format that is read"),
         "empty file": train("empty.h5", "an empty file"),
         "Git LFS pointer": train("pointer.h5", "a Git LFS pointer & git lfs pull"),

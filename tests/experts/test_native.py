@@ -231,8 +231,17 @@ def test_a_file_that_is_not_hdf5(tmp_path: Path) -> None:
             load(tmp_path / name)
     with pytest.raises(UserError, match=r"nowhere\.h5: no such file"):
         load(tmp_path / "nowhere.h5")
-    with pytest.raises(UserError, match=r"a folder of no format that is read, .* it holds empty.h5, text.h5"):
+    with pytest.raises(UserError, match=r"empty\.h5: an empty file"):
         load(tmp_path)
+    (tmp_path / "inner").mkdir()
+    (tmp_path / "empty.h5").rename(tmp_path / "inner.txt")
+    (tmp_path / "text.h5").rename(tmp_path / "text.md")
+    with pytest.raises(
+        UserError, match=r"a folder of no format that is read, .* it holds inner\.txt, inner/, text\.md"
+    ):
+        load(tmp_path)
+    with pytest.raises(UserError, match=r"inner: an empty folder$"):
+        load(tmp_path / "inner")
 
 
 @pytest.mark.parametrize("share", [0.1, 0.5, 0.95])

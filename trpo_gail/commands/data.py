@@ -157,17 +157,17 @@ def _validate(given: _ValidateArguments) -> int:
 
     try:
         held = load.read(given.file)
-    except UserError as error:
+        found = validate.findings(held)
+        if given.env is not None:
+            from trpo_gail.runs import validation
+
+            kwargs = Config("", env_kwargs=given.env_kwargs).env_arguments
+            with kept_for_json(given.json):
+                found += validation.against(held, given.env, kwargs)
+    except (UserError, OSError) as error:
         if given.json:  # for a program, which gets a report of every file
             print(json.dumps(validate.refused(given.file, str(error)), indent=2))
         raise
-    found = validate.findings(held)
-    if given.env is not None:
-        from trpo_gail.runs import validation
-
-        kwargs = Config("", env_kwargs=given.env_kwargs).env_arguments
-        with kept_for_json(given.json):
-            found += validation.against(held, given.env, kwargs)
     report = validate.as_json(held, found)
     if given.json:
         print(json.dumps(report, indent=2))
@@ -188,7 +188,7 @@ def _merge(given: _MergeArguments) -> None:
 
     if not given.sources:
         raise UserError("data merge: no IN given, at least 1 expected (trpo-gail data merge --help)")
-    _save(given.out, editing.merged([partial(load.pieces, source) for source in given.sources]))
+    _save(given.out, editing.merged([partial(load.pieces, source) for source in given.sources]), merged=True)
 
 
 def _select(given: _SelectArguments) -> None:
@@ -259,14 +259,14 @@ def _list(_: _ListArguments) -> None:
         print(f"{name:<24} data fetch: {file['bytes'] / 1e6:5.2f} MB   {own}".rstrip())
 
 
-def _save(out: str, pieces: Iterator[Demonstrations], to: str = "native") -> None:
+def _save(out: str, pieces: Iterator[Demonstrations], to: str = "native", merged: bool = False) -> None:
     """Write them, print what the new file holds, and warn of what its readers noted, which the file does not say."""
     from trpo_gail.experts.save import writer
 
     notes = dict[str, None]()
     with writer(to)(_new(out)) as append:
         for piece in pieces:
-            notes |= dict.fromkeys(f"{piece.path}: {note}" for note in piece.notes)
+            notes |= dict.fromkeys(note if merged else f"{piece.path}: {note}" for note in piece.notes)
             append(piece)
     print_info(out)
     for note in notes:

@@ -96,7 +96,8 @@ def merge(sources: Sequence[Demonstrations]) -> Demonstrations:
 
 
 def merged(sources: Sequence[Source]) -> Iterator[Demonstrations]:
-    """All episodes of the sources in pieces, one source after the other; of their origin what they agree on.
+    """All episodes of the sources in pieces, one source after the other; of their origin what they agree on. Notes on a
+    source begin with its path.
 
     What not all have (rewards, next observations) is left out, and that is noted, as are several environments. Raises
     UserError for sources of other columns than the first, and for an unfinished episode anywhere but at the end.
@@ -129,7 +130,9 @@ def merged(sources: Sequence[Source]) -> Iterator[Demonstrations]:
             arrays: dict[str, Any] = {name: _as(getattr(piece, name), dtype) for name, dtype in dtypes.items()}
             if piece.says_ends and not facts["says_ends"]:  # one of the others does not, so that lengths judge all
                 arrays["timeouts"] = np.zeros_like(piece.timeouts)  # they would be parts there
-            yield replace(piece, **facts, **arrays, notes=(*piece.notes, *notes))
+                arrays["terminals"] = np.zeros_like(piece.terminals)
+            told = [f"{piece.path}: {note}" if piece.path else note for note in piece.notes]
+            yield replace(piece, **facts, **arrays, notes=(*told, *notes))
 
 
 def _departures(heads: Sequence[Demonstrations], lacking: Sequence[str]) -> list[str]:

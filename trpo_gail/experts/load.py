@@ -7,13 +7,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from trpo_gail.errors import UserError, listed
-from trpo_gail.experts import arrays, catalogue, file_folders
-from trpo_gail.experts.check import FIELDS, checked
+from trpo_gail.errors import UserError
+from trpo_gail.experts import arrays, catalogue, file_folders, refusal
+from trpo_gail.experts.check import checked
 from trpo_gail.experts.data import Demonstrations
-from trpo_gail.experts.files import damage, foreign, hdf5, npz
+from trpo_gail.experts.files import damage, hdf5
 from trpo_gail.experts.formats import FORMATS, Format
-from trpo_gail.experts.trajectories import CALLED
 from trpo_gail.system import whole_file
 
 
@@ -66,32 +65,11 @@ def pieces(path: str | Path) -> Iterator[Demonstrations]:
 
 def _format(path: str | Path) -> Format:
     catalogue.require(path)
+    if refusal.is_run(Path(path)):  # its metrics are a table, too
+        raise UserError(f"{path}: {refusal.why(Path(path))}")
     if not Path(path).is_dir():
         hdf5.require_file(path)
     form = next((form for form in (*FORMATS, file_folders) if form.holds(Path(path))), None)
     if form is None:
-        raise UserError(f"{path}: {_refusal(path)}")
+        raise UserError(f"{path}: {refusal.why(Path(path))}")
     return form
-
-
-def _refusal(path: str | Path) -> str:
-    """What a file is that no format holds, and what to do. Raises UserError itself if it is no HDF5 file."""
-    if Path(path).is_dir():
-        if known := foreign.folder(Path(path)):
-            return known
-        inside = listed(sorted(member.name for member in Path(path).iterdir()))
-        return f"a folder of no format that is read, expected one that docs/expert_data.md names; it holds {inside}"
-    record = f"record some with: trpo-gail record ENV --policy {path} --episodes N --out FILE.h5"
-    if (policy := foreign.policy(path)) is not None:
-        return f"{policy}, expected demonstrations; {record}"
-    if (foreign.kind(path) or "").startswith(foreign.NUMPY):
-        called = (f"{field} ({', '.join(CALLED[field][1:])})" for field in ("observations", "actions"))
-        return f"{foreign.NUMPY} of {listed(npz.names(Path(path)))}; expected arrays called {' and '.join(called)}"
-    if not hdf5.is_one(path) and foreign.kind(path) is None:
-        return "of no format that is read; docs/expert_data.md names those that are"
-    with hdf5.reading(path) as file:
-        if "snapshots" in file:
-            return f"a policy file (network snapshots), expected demonstrations; {record}"
-        wanted = FIELDS["observations"][1]
-        missing = f"dataset 'observations' is missing, expected {wanted}; the file holds {listed(hdf5.members(file))}"
-        return foreign.layout(file) or missing

@@ -66,7 +66,7 @@ EPISODES = (
 # What a reader says if nothing tells episodes apart.
 NO_ENDS = "where its episodes end is not said: all rows are taken for one episode"
 NO_BREAK = "no column marks the episodes (episode, step or done), and no break shows: taken for one, unfinished"
-_STEP_MARKS = ("is_first", "is_last", "is_terminal")  # of RLDS and Dreamer
+STEP_MARKS = ("is_first", "is_last", "is_terminal")  # of RLDS and Dreamer
 _REQUIRED = ("observations", "actions")
 _FLAGS = ("terminals", "timeouts")
 _ALIKE = 0.82  # a key this similar to a field's name was meant for it; next_acts and next_states are 0.8
@@ -138,17 +138,25 @@ def check_spelling(keys: Iterable[Any], where: str | Path) -> None:
     Other keys are welcome, such as reward_std beside rewards: only a field that no key names can have been meant.
     """
     given = {key for key in keys if isinstance(key, str)}
-    if (marks := sorted(given.intersection(_STEP_MARKS))) and not given & {name for f in ENDS for name in NAMES[f]}:
-        raise UserError(
-            f"{where}: '{marks[0]}': steps as of RLDS or Dreamer, where an action may be of the observation before: put each "
-            "action beside the observation on which it was taken, and call the ends terminated and truncated"
-        )
+    check_step_marks(given, where)
     lacking = [name for field, names in _SPELT.items() if not given & set(names) for name in CALLED[field]]
     longer = tuple(f"{name}_" for name in lacking)
     for key in sorted(given.difference(*NAMES.values())):
         near = get_close_matches(key.lower(), lacking, 1, _ALIKE)
         if near and not key.startswith(longer):
             raise UserError(f"{where}: '{key}': unexpected here, did you mean {near[0]}?")
+
+
+def check_step_marks(keys: Iterable[str], where: str | Path) -> None:
+    """Raise UserError, which begins with `where`, for marks of RLDS's and Dreamer's steps, unless other keys say where
+    episodes end; these may be fields, too."""
+    given = set(keys)
+    marks, ends = sorted(given.intersection(STEP_MARKS)), {*ENDS, *(name for field in ENDS for name in NAMES[field])}
+    if marks and not given & ends:
+        raise UserError(
+            f"{where}: '{marks[0]}': steps as of RLDS or Dreamer, where an action may belong to the observation before: put "
+            "each action beside the observation on which it was taken, and call the ends terminated and truncated"
+        )
 
 
 def of(episode: Any, where: str) -> dict[str, Any]:

@@ -143,6 +143,9 @@ class Column:
         self.dtype = numbers.good_dtype(stored)
 
     def __getitem__(self, rows: slice) -> np.ndarray:
+        """One value if there are no rows."""
+        if not self.shape:
+            return numbers.good(np.asarray(self._group[self._name][()]), self._where)
         start, stop, _ = rows.indices(self.shape[0])
         values = _read(self._group[self._name], self._stored, self._where, start, stop)
         return numbers.good(values, self._where, start)

@@ -62,7 +62,15 @@ class Archive:
         return found
 
     def whole(self, name: str) -> np.ndarray:
-        """An array in full, of numbers or objects. Raises UserError if it is missing, damaged, or claims too much."""
+        """An array in full, of numbers or objects; [] of objects may be one value. Raises UserError if it is missing,
+        damaged, without rows, or claims too much."""
+        found = self._column(name, "an array")
+        if not found.shape and not found.dtype.hasobject:
+            raise UserError(f"{found.where}: expected rows, found one value")
+        return found.whole()
+
+    def value(self, name: str) -> np.ndarray:
+        """The same, which may be one number, too."""
         return self._column(name, "an array").whole()
 
     def start(self, name: str) -> bytes:
@@ -116,10 +124,10 @@ class Column:
             self.shape, self.dtype = self._whole.shape, self._whole.dtype
 
     def whole(self) -> np.ndarray:
-        """The array in full; of objects one value, too."""
-        if self._whole is None and not self.shape:
-            raise UserError(f"{self.where}: expected rows, found one value")
-        return self[:] if self.shape else np.asarray(self._whole)
+        """The array in full, or its one value [] if it has no rows."""
+        if self.shape:
+            return self[:]
+        return np.asarray(self._values(1)[0] if self._whole is None else self._whole)
 
     def __getitem__(self, rows: slice) -> np.ndarray:
         start, stop, _ = rows.indices(self.shape[0])

@@ -24,6 +24,12 @@ NAME = "NumPy arrays (.npz or .npy)"
 
 Arrays = Mapping[str, np.ndarray]
 
+_OF_ROWS = (*trajectories.MARKS, *trajectories.EPISODES, *columns.STEPS)
+_DUMMY = (
+    "row 0 has an action and a reward of 0, as in files of Dreamer and DrQ-v2, where an action belongs to the observation "
+    "before: if so, put each action beside the observation on which it was taken"
+)
+
 
 def holds(path: Path) -> bool:
     """Whether it is an array of numbers, or an archive or folder of arrays with observations and actions."""
@@ -35,20 +41,33 @@ def holds(path: Path) -> bool:
 
 def read(path: Path) -> Demonstrations:
     """All episodes. Raises UserError for a bare array whose columns nothing names, and for arrays that disagree."""
-    arrays: Arrays
+    arrays, names = _arrays(path)
+    if any(values.dtype.hasobject for values in arrays.values()):
+        return _of_objects(arrays, path)
+    held = _of_arrays(arrays, path)
+    return replace(held, notes=(*held.notes, _DUMMY)) if _begins_with_a_dummy(held, names) else held
+
+
+def _arrays(path: Path) -> tuple[Arrays, list[str]]:
+    """(those that are wanted, the names of all)"""
     if path.is_dir():
         files = _files(path)
         columns.check_names(files, path)
-        arrays = {name: numpy_files.read(file) for name, file in files.items() if _is_wanted(name)}
-    elif numpy_files.holds(path):
+        return {name: numpy_files.read(file) for name, file in files.items() if _is_wanted(name)}, list(files)
+    if numpy_files.holds(path):
         arrays = _by_columns(numpy_files.read(path), path)
-    else:
-        names = npz.names(path)
-        columns.check_names(names, path)
-        with npz.reading(path) as archive:
-            arrays = {name: archive.whole(name) for name in names if _is_wanted(name)}
-    if any(values.dtype.hasobject for values in arrays.values()):
-        return _of_objects(arrays, path)
+        return arrays, list(arrays)
+    names = npz.names(path)
+    columns.check_names(names, path)
+    with npz.reading(path) as archive:
+        return {name: archive.value(name) for name in names if _is_wanted(name)}, names
+
+
+def _of_arrays(arrays: Arrays, path: Path) -> Demonstrations:
+    # One value names no row: the length or the number of the only episode.
+    arrays = {name: values for name, values in arrays.items() if values.ndim or name.lower() not in _OF_ROWS}
+    if (episode := _one_episode(arrays)) is not None:
+        return trajectories.joined([episode], path, ["the episode"])
     said, arrays = marks.apart(arrays)
     fields = _fields(arrays)
     if {"observations", "actions"} <= fields.keys():
@@ -63,6 +82,23 @@ def read(path: Path) -> Demonstrations:
     if not said and not led_to and not by_name and transitions.are_here(arrays):
         return transitions.demonstrations({name: arrays[name] for name in transitions.wanted_of(arrays)}, path)
     return marks.read(said, arrays, path)
+
+
+def _one_episode(arrays: Arrays) -> dict[str, np.ndarray] | None:
+    """The fields of an episode of whose end one value says how it is; None if there is no such value."""
+    fields = columns.whole(arrays)
+    flags = [name for name in ("terminals", "timeouts") if name in fields and not fields[name].ndim]
+    if not flags or not {"observations", "actions"} <= fields.keys():
+        return None
+    return {name: values for name, values in fields.items() if values.ndim or name in flags}
+
+
+def _begins_with_a_dummy(held: Demonstrations, names: list[str]) -> bool:
+    """Whether files of Dreamer and DrQ-v2 look so: discounts in place of flags, and nothing done or paid in row 0."""
+    ends = {columns.field(name) for name in names} & set(trajectories.ENDS)
+    if "discount" not in names or ends or held.rewards is None or not held.has_actions:
+        return False
+    return not held.rewards[0] and not np.asarray(held.actions[0]).any()
 
 
 def _of_objects(tree: Any, path: Path) -> Demonstrations:

@@ -27,7 +27,7 @@ from trpo_gail.experts.trajectories import NAMES
 
 NAME = "a group per episode (robomimic, Isaac Lab and others)"
 
-_FLAGS = ("biuf", "0 or 1 [rows]", (1, 2))
+_FLAGS = ("biuf", "0 or 1 [rows], or one value", (0, 1, 2))
 _MOST_PARTS = 200
 
 # Where an episode's dataset of a name is: its group and its name there; None if it is not.
@@ -154,8 +154,19 @@ def _columns(file: h5py.File, path: Path, member: Member) -> dict[str, Rows]:
                 expected = ("fiu", "[rows]", (1, 2))
             name = "/".join([place[0].name.strip("/"), place[1]]).lstrip("/")
             found[field] = hdf5.columns(file, path, name, *expected)
-    flags = {field: found.pop(field)[:] for field in trajectories.ENDS if field in found}
-    return found | trajectories.with_ends(flags)
+    trajectories.check_step_marks({*found, *(mark for mark in trajectories.STEP_MARKS if member(mark))}, path)
+    flags = {field: found.pop(field) for field in trajectories.ENDS if field in found}
+    rows = found["actions"].shape[0]
+    return found | trajectories.with_ends({field: _flags(column, rows, field) for field, column in flags.items()})
+
+
+def _flags(column: Rows, rows: int, field: str) -> np.ndarray:
+    """One value is of the last row."""
+    if column.shape:
+        return column[:]
+    flags = np.full(rows, field == "going_on")
+    flags[-1:] = bool(column[:])
+    return flags
 
 
 def _provenance(file: h5py.File) -> dict[str, Any]:

@@ -6,6 +6,7 @@ PyTorch itself does not open them (`torch_tensors`), and nothing in them is run.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from trpo_gail.errors import UserError
@@ -14,6 +15,8 @@ from trpo_gail.experts.files import apart, torch_tensors, unpickling
 from trpo_gail.experts.formats import trees
 
 NAME = "PyTorch"
+
+_CHECKPOINT = {"format", "iteration", "config", "spec", "learner"}  # what `runs.checkpoint` writes
 
 
 def holds(path: Path) -> bool:
@@ -25,6 +28,11 @@ def read(path: Path) -> Demonstrations:
     """The demonstrations in it. Raises UserError, which says what is there, if there are none."""
     tree = torch_tensors.load(path)
     unpickling.check_size(tree, apart.most_bytes(path), str(path))
+    if isinstance(tree, Mapping) and tree.keys() >= _CHECKPOINT:
+        raise UserError(
+            f"{path}: a checkpoint of trpo_gail, expected demonstrations; record some with: trpo-gail record ENV "
+            "--policy RUN --episodes N --out FILE.h5"
+        )
     held = trees.demonstrations(tree, path)
     if held is None:
         raise UserError(f"{path}: {torch_tensors.CALLED} with {trees.refused(tree, path)}")

@@ -117,7 +117,8 @@ def _of_arrays(found: dict[str, Any], said: dict[str, np.ndarray], path: str | P
     held = {name: arrays.array(values, f"{path}: {name}") for name, values in found.items()}
     rows = len(held["actions"]) if held["actions"].ndim else 0
     observations = held["observations"]
-    if rows and observations.ndim and len(observations) == rows + 1:
+    one_end = any(not held[name].ndim for name in ("terminals", "timeouts") if name in held)
+    if rows and (one_end or (observations.ndim and len(observations) == rows + 1)):
         return trajectories.joined([held], path, ["the episode"])
     if rows and said:
         return marks.read(*marks.apart(said | held), path)
