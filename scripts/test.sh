@@ -20,6 +20,8 @@ cd "$root"
 # Parallelism comes from processes alone: pytest's workers, or the ranks of a test.
 export OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 export MPLBACKEND=Agg
+# Hundreds of processes are started; without caches each would compile the package anew.
+unset PYTHONDONTWRITEBYTECODE
 # In tests with several threads, idle threads sleep, as they do in a run; on a busy machine they would spin otherwise.
 export OMP_WAIT_POLICY=PASSIVE
 
@@ -32,8 +34,8 @@ step() {
 }
 
 if [[ ! $quick ]]; then
-    # Beside all else, since their ranks wait asleep much of the time. By files, whose tests share what they have trained.
-    under_mpirun=(pytest -n 2 --dist loadfile -m "not long" tests/mpi)
+    # Beside all else, since their ranks wait asleep much of the time.
+    under_mpirun=(pytest -m "not long" tests/mpi)
     output=$(mktemp)
     "${under_mpirun[@]}" >"$output" 2>&1 &
     beside=$!
@@ -45,7 +47,7 @@ step lint ruff check --output-format concise .
 step format ruff format --check .
 if [[ $quick ]]; then
     step types mypy trpo_gail
-    step "quick tests" pytest -q -n 2 --dist worksteal -m "not slow" \
+    step "quick tests" pytest -q -n 2 --dist worksteal -m "not slow and not long" \
         tests/{adversaries,config,experts,generators,networks,sampling,spaces,studies} \
         tests/test_{config,critic,errors,finite,layers,paper_iteration,policy,scores,whole_file}.py
 else

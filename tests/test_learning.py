@@ -73,6 +73,7 @@ def test_ppo_learns_cartpole_from_twenty_pairs() -> None:
     assert all(0 < row["kl"] < 0.1 and row["epochs"] == config.ppo.n_epochs for row in rows)
 
 
+@pytest.mark.long
 def test_ppo_learns_with_all_of_its_options() -> None:
     options = PPOConfig(
         objective="kl-penalty", schedule="linear", target_kl=0.05, normalise_advantages="minibatch", entcoeff=1e-3,
@@ -85,6 +86,7 @@ def test_ppo_learns_with_all_of_its_options() -> None:
     assert rows[-1]["learning_rate"] < 0.1 * options.learning_rate and rows[-1]["kl_coeff"] != options.kl_coeff
 
 
+@pytest.mark.long
 def test_trpo_learns_cartpole_from_the_environments_reward() -> None:
     config = changed(CARTPOLE, {"adversary": "env_reward"})
     learner, rows = trained(config)

@@ -137,6 +137,7 @@ print(trpo_gail.__file__, trpo_gail.__version__, origin("nobody's"), load_grid()
 """
 
 
+@pytest.mark.long
 def test_the_wheel_finds_its_data(environment: Path, tmp_path: Path) -> None:
     """The digests of the paper's experts, its grid, and its results."""
     file, *found = run(environment / "python", "-c", DATA, cwd=tmp_path).split()

@@ -209,7 +209,7 @@ def test_starts_take_turns(starts: list[int]) -> None:
     assert found["rows"][0] == {"what": "--help", "ranks": 1, "seconds": 4.0, "all": [1.0, 4.0, 7.0]}
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_start_that_fails_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(start, "ENV", "NoSuchTask-v0")
     with pytest.raises(UserError, match=r"^bench: training on 1 rank\(s\) failed: .*NoSuchTask"):

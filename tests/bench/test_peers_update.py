@@ -83,7 +83,7 @@ def test_networks_of_other_sizes_are_refused(rows: Path) -> None:
         ours_trpo.loaded(str(rows), H + 1)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_it_runs_as_a_program_of_its_own(rows: Path) -> None:
     task = Task(Path("no/such"), "Hopper-v4", "x", Pairs(rows, rows), 1.0, 1.0, 1, 1, Terms(units=H))
     job = task.job(Contestant(ALONE, 1), 0, None, rows=B, rows_file=str(rows))

@@ -217,7 +217,7 @@ def test_the_step_size_falls_with_the_runs_steps() -> None:
     assert same_bits(parameters(policy), before)  # nothing is left
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_penaltys_weight_steers_the_kl() -> None:
     assert [adapted(1.0, kl, 0.01) for kl in (0.0, 0.0066, 0.0067, 0.0149, 0.0151, 9.0)] == [0.5, 0.5, 1, 1, 2, 2]
     assert [adapted(1.0, math.nan, 0.01), adapted(1e6, 1.0, 0.01), adapted(1e-6, 0.0, 0.01)] == [1.0, 1e6, 1e-6]

@@ -54,6 +54,7 @@ def test_every_point_of_a_save_is_there() -> None:
     assert all(callable(getattr(owner, name)) for owner, name in found.values())
 
 
+@pytest.mark.long
 def test_a_resume_that_loses_a_stream_fails(whole: dict[str, Any], tmp_path: Path) -> None:
     trial = replace(Trial.draw(52), turn=8)  # killed once there are checkpoints
     outcome = chaos.attempt(trial, PYTHON, tmp_path.resolve(), whole, PATIENCE, forget="sampler/batches")

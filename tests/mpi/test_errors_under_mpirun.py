@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from bad_input import EXPERT, NEVER, files, flags, runs, tiny_run, write_files
 from launch import HERE, PROGRAM, start, work
+from repeats import every
 from run_files import checkpoints, metrics
 
 NAMES = [*files(Path()), *flags(Path()), *runs(Path(), Path())]
@@ -87,7 +88,9 @@ def several_papers(folder: Path) -> tuple[list[str], str]:
     return line, "trpo-gail: paper run: started as 2 processes; start it alone"
 
 
-@pytest.mark.parametrize("mistake", [few_environments, not_hdf5, unknown_flag, several_compare, several_papers])
+@pytest.mark.parametrize(
+    "mistake", every(2, [few_environments, not_hdf5, unknown_flag, several_papers, several_compare])
+)
 def test_the_program_itself(mistake: Any, folder: Path) -> None:
     line, says = mistake(folder)
     job = start(folder / mistake.__name__, 2, PROGRAM, *line)

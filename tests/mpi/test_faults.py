@@ -98,7 +98,7 @@ def test_a_signal_to_all_or_to_one(run: Run) -> None:
     ("what", "says"),
     [
         ("1 hang", r"rank 1 on \S+ hangs in phase 'sample': no step for \d+ s, at faulty_envs.py, line \d+"),
-        ("1 SIGSTOP", r"rank 1 on \S+ hangs in phase '\w+': silent for \d+ s"),
+        pytest.param("1 SIGSTOP", r"rank 1 on \S+ hangs in phase '\w+': silent for \d+ s", marks=pytest.mark.long),
         pytest.param("0 SIGSTOP", r"rank 0 on \S+ hangs in phase '\w+': silent for \d+ s", marks=pytest.mark.long),
     ],
 )
@@ -116,6 +116,7 @@ def test_a_rank_that_hangs_is_named_and_ends_the_job(what: str, says: str, run: 
     run.check_last_checkpoint()
 
 
+@pytest.mark.long
 def test_a_rank_that_hangs_as_it_reads_what_is_resumed_ends_the_job(tmp_path: Path) -> None:
     job = start(tmp_path, 2, sys.executable, str(HERE / "worker_stuck.py"))
     assert job.wait(PATIENCE) not in (0, 2)
@@ -188,5 +189,6 @@ def test_a_process_alone_that_python_does_not_end(tmp_path: Path) -> None:
     check_late(tmp_path, "thread", ranks=None)
 
 
+@pytest.mark.long
 def test_a_rank_that_is_stopped_at_the_end(tmp_path: Path) -> None:
     check_stopped_late(tmp_path)
