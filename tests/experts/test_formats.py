@@ -137,7 +137,7 @@ def test_whatever_a_reader_raises_is_one_line_of_the_file(
         def read(self, path: Path) -> Demonstrations:
             raise error
 
-    monkeypatch.setattr("trpo_gail.experts.load.FORMATS", (Odd(),))
+    monkeypatch.setattr("trpo_gail.experts.formats.FORMATS", (Odd(),))
     for how in (read, lambda p: list(pieces(p))):
         with pytest.raises(UserError, match=rf"x\.npz: taken for odd, but damaged .*{type(error).__name__}"):
             how(path)

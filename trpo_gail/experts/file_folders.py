@@ -14,7 +14,7 @@ from trpo_gail.experts import editing, refusal, structured
 from trpo_gail.experts.check import checked
 from trpo_gail.experts.data import Demonstrations
 from trpo_gail.experts.files import damage, foreign, hdf5
-from trpo_gail.experts.formats import FORMATS, numbered
+from trpo_gail.experts.formats import holding, numbered
 from trpo_gail.experts.trajectories import NO_BREAK, NO_ENDS
 
 NAME = "a folder of files"
@@ -73,7 +73,7 @@ def _files(folder: Path) -> list[Path]:
 
 def _read(file: Path) -> Demonstrations:
     hdf5.require_file(file)
-    form = next((form for form in FORMATS if form.holds(file)), None)
+    form = holding(file)
     if form is None:
         raise UserError(f"{file}: {refusal.why(file)}")
     with damage.told(form.NAME, file):

@@ -12,7 +12,7 @@ from trpo_gail.experts import arrays, catalogue, file_folders, refusal
 from trpo_gail.experts.check import checked
 from trpo_gail.experts.data import Demonstrations
 from trpo_gail.experts.files import damage, hdf5
-from trpo_gail.experts.formats import FORMATS, Format
+from trpo_gail.experts.formats import Format, holding
 from trpo_gail.system import whole_file
 
 
@@ -69,7 +69,7 @@ def _format(path: str | Path) -> Format:
         raise UserError(f"{path}: {refusal.why(Path(path))}")
     if not Path(path).is_dir():
         hdf5.require_file(path)
-    form = next((form for form in (*FORMATS, file_folders) if form.holds(Path(path))), None)
+    form = holding(Path(path)) or (file_folders if file_folders.holds(Path(path)) else None)
     if form is None:
         raise UserError(f"{path}: {refusal.why(Path(path))}")
     return form

@@ -68,3 +68,8 @@ FORMATS: list[Format] = [
     json_lines,
     csv_tables,
 ]
+
+
+def holding(path: Path) -> Format | None:
+    """The format that reads a file or folder; None if no format holds it."""
+    return next((form for form in FORMATS if form.holds(path)), None)

@@ -64,6 +64,7 @@ def _arrays(path: Path) -> tuple[Arrays, list[str]]:
 
 
 def _of_arrays(arrays: Arrays, path: Path) -> Demonstrations:
+    """By their names and shapes: one episode, a batch of episodes, transitions, or rows of a table."""
     # One value names no row: the length or the number of the only episode.
     arrays = {name: values for name, values in arrays.items() if values.ndim or name.lower() not in _OF_ROWS}
     if (episode := _one_episode(arrays)) is not None:
