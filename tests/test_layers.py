@@ -58,16 +58,18 @@ LAZY = {
 }
 
 
+def module(path: Path) -> str:
+    """A file's name within the package; "" is the package's own."""
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+FILES = {module(path): path for path in sorted(ROOT.rglob("*.py"))}
+
+
+@cache
 def sources() -> dict[str, ast.Module]:
-    """Every module's name within the package ("" is the package's own), and its tree."""
-    found = {}
-    for path in sorted(ROOT.rglob("*.py")):
-        parts = path.relative_to(ROOT).with_suffix("").parts
-        found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = ast.parse(path.read_text())
-    return found
-
-
-SOURCES = sources()
+    return {name: ast.parse(path.read_text()) for name, path in FILES.items()}
 
 
 def imports(tree: ast.AST) -> Iterator[tuple[str, ast.stmt]]:
@@ -85,7 +87,7 @@ def own(name: str) -> str | None:
     package, *parts = name.split(".")
     if package != "trpo_gail":
         return None
-    while ".".join(parts) not in SOURCES:
+    while ".".join(parts) not in FILES:
         parts.pop()
     return ".".join(parts)
 
@@ -96,7 +98,10 @@ def running(tree: ast.Module) -> ast.Module:
     return ast.Module([node for node in tree.body if node not in checked], [])
 
 
-GRAPH = {module: {m for name, _ in imports(tree) if (m := own(name))} for module, tree in SOURCES.items() if module}
+@cache
+def graph() -> dict[str, set[str]]:
+    """Of each module, those that it imports."""
+    return {name: {m for i, _ in imports(tree) if (m := own(i))} for name, tree in sources().items() if name}
 
 
 def layer(module: str) -> int:
@@ -109,25 +114,25 @@ def layer(module: str) -> int:
     pytest.fail(f"trpo_gail.{module} has no layer: add it to LAYERS in {Path(__file__).name}")
 
 
-@pytest.mark.parametrize("module", [name for name in SOURCES if name])
+@pytest.mark.parametrize("module", [name for name in FILES if name])
 def test_imports_go_downward_only(module: str) -> None:
-    upward = sorted(m for m in GRAPH[module] if layer(m) < layer(module))
+    upward = sorted(m for m in graph()[module] if layer(m) < layer(module))
     assert not upward, f"trpo_gail.{module} imports from above it: {upward}"
 
 
 def test_no_module_imports_itself_by_a_detour() -> None:
-    list(TopologicalSorter(GRAPH).static_order())  # raises CycleError
+    list(TopologicalSorter(graph()).static_order())  # raises CycleError
 
 
 def test_the_package_itself_imports_nothing() -> None:
-    assert [name for name, _ in imports(running(SOURCES[""])) if own(name) is not None] == []
+    assert [name for name, _ in imports(running(sources()[""])) if own(name) is not None] == []
 
 
 @cache
 def imported() -> list[tuple[str, str, bool]]:
     """All of the package's imports: the module, what it imports, whether within a function."""
     found = []
-    for module, tree in SOURCES.items():
+    for module, tree in sources().items():
         within = {id(n) for f in ast.walk(tree) if isinstance(f, ast.FunctionDef) for n in ast.walk(f)}
         found += [(module, name, id(node) in within) for name, node in imports(tree)]
     return found
@@ -152,7 +157,7 @@ def test_the_parser_of_imports_sees_them_all() -> None:
     assert names == ["a.b", "trpo_gail.algorithm", "trpo_gail.runs.run_folder.RunFolder"]
     assert [own(name) for name in names] == [None, "algorithm", "runs.run_folder"]
     assert layer("sampling.batch") > layer("learner") > layer("runs.record") > layer("studies.runner") > layer("cli")
-    assert "sampling.batch" in GRAPH["critic"] and "runs.evaluate" in GRAPH["commands.evaluate"]
+    assert "sampling.batch" in graph()["critic"] and "runs.evaluate" in graph()["commands.evaluate"]
 
 
 # ---- what an import costs --------------------------------------------------------------------------------------------
@@ -181,7 +186,7 @@ def test_the_command_lines_help_needs_neither_torch_nor_mpi(code: str) -> None:
 
 @pytest.mark.slow
 def test_importing_everything_starts_no_mpi() -> None:
-    found = imported_by("import " + ", ".join(f"trpo_gail.{name}" for name in SOURCES if name))
+    found = imported_by("import " + ", ".join(f"trpo_gail.{name}" for name in FILES if name))
     assert "torch" in found and found & {"mpi4py", "matplotlib", "envpool", "tensorboard"} == set()
 
 

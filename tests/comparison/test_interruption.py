@@ -13,8 +13,7 @@ from types import SimpleNamespace
 from typing import Any, BinaryIO
 
 import pytest
-import torch._dynamo  # as Adam does: what is loaded here the runs need not load again
-import torch.utils.tensorboard  # noqa: F401
+import torch.utils.tensorboard  # noqa: F401  (what is loaded here the forks need not load again)
 from test_compare import EXPERT, tables
 
 import trpo_gail.reports.run_report

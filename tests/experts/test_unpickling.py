@@ -10,6 +10,7 @@ import pickle
 import struct
 import time
 import tracemalloc
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -213,25 +214,28 @@ def repeated(start: bytes, step: bytes, times: int, end: bytes = b"") -> bytes:
 
 # Programs that would make far more of themselves than there is; each takes its share, and no more.
 SWELLING = {
-    "lists": repeated(b"", b"]", 10**7),
-    "dicts": repeated(b"", b"}", 10**7),
-    "records": repeated(b"cos\nsystem\nq\x00", b"h\x00)R", 10**7),
-    "the memo": repeated(b"N", b"\x94", 10**7),
-    "a distant memo": program(b"N", b"".join(b"r" + struct.pack("<I", 2**32 - 1 - i) for i in range(2 * 10**6))),
-    "copies of a text": repeated(
+    "lists": lambda: repeated(b"", b"]", 10**7),
+    "dicts": lambda: repeated(b"", b"}", 10**7),
+    "records": lambda: repeated(b"cos\nsystem\nq\x00", b"h\x00)R", 10**7),
+    "the memo": lambda: repeated(b"N", b"\x94", 10**7),
+    "a distant memo": lambda: program(
+        b"N", b"".join(b"r" + struct.pack("<I", 2**32 - 1 - i) for i in range(2 * 10**6))
+    ),
+    "copies of a text": lambda: repeated(
         b"X\x00\x00\x10\x00" + b"a" * 2**20 + b"q\x00c_codecs\nencode\nq\x01", b"h\x01h\x00\x85R", 10**5
     ),
-    "copies of a list": repeated(
+    "copies of a list": lambda: repeated(
         b"](" + b"N" * 10**5 + b"eq\x00cbuiltins\nset\nq\x01", b"h\x01h\x00\x85R", 10**5
     ),
-    "names": program(b"".join(b"cos\n%x\n" % i for i in range(10**6))),
-    "scalars": repeated(b"cnumpy\ndtype\nq\x00\x8c\x02f4q\x01", b"h\x00h\x01\x85R", 10**6),
+    "names": lambda: program(b"".join(b"cos\n%x\n" % i for i in range(10**6))),
+    "scalars": lambda: repeated(b"cnumpy\ndtype\nq\x00\x8c\x02f4q\x01", b"h\x00h\x01\x85R", 10**6),
 }  # fmt: skip
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("content", SWELLING.values(), ids=SWELLING)
-def test_a_budget_bounds_time_and_memory(content: bytes) -> None:
+@pytest.mark.parametrize("made", SWELLING.values(), ids=SWELLING)
+def test_a_budget_bounds_time_and_memory(made: Callable[[], bytes]) -> None:
+    content = made()
     began = time.process_time()
     with pytest.raises(UserError, match="it makes more than 16 MB of its content"):
         loads(content, "x", 16 << 20)
