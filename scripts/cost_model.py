@@ -15,9 +15,9 @@ the discriminator's updates):
 
 E(R) is the expected largest of R standard normal numbers, so w is the relative spread of the ranks' work. All are found by
 least squares; points of `--held_out` ranks, or of `--held_out_rows` in a batch on the most ranks, are left out and only
-compared. Points of more ranks than cores are not used, since such ranks wait for a core. With `--latency_us` and
-`--gigabytes_s`, alpha and beta are those of a network, if that is slower than this machine's memory; they are assumptions,
-not measurements.
+compared. So are those of more ranks than cores, R ranks on C of them: there a core does the work of R / C ranks, one after
+the other, so T = (sampling + updates) R / C + communication. With `--latency_us` and `--gigabytes_s`, alpha and beta are
+those of a network, if that is slower than this machine's memory; they are assumptions, not measurements.
 """
 
 from __future__ import annotations
@@ -108,7 +108,7 @@ class Measured:
 
     points: list[Point]
     sums: list[Sum]
-    crowded: int = 0  # points of more ranks than cores, which are left out
+    crowded: Sequence[tuple[Point, int]] = ()  # points of more ranks than cores, which no fit sees, and the cores
 
 
 @dataclass(frozen=True)
@@ -219,14 +219,22 @@ def _squares(rows: Sequence[tuple[float, ...]], values: Sequence[float]) -> tupl
 
 def check(model: Model, points: Iterable[Point]) -> list[dict[str, float]]:
     """Measured and predicted seconds of points, and the relative error."""
+    return [_compared(point, model.seconds(point)) for point in points]
+
+
+def check_crowded(model: Model, crowded: Iterable[tuple[Point, int]]) -> list[dict[str, float]]:
+    """The same of points with fewer cores than ranks. While a rank waits, another one works on its core."""
     rows = []
-    for point in points:
-        predicted = model.seconds(point)
-        error = predicted / point.total - 1.0
-        rows.append(
-            {"ranks": point.ranks, "rows": point.rows, "measured": point.total, "predicted": predicted, "error": error}
-        )
+    for point, cores in crowded:
+        parts = model.parts(point)
+        own = (parts["sampling"] + parts["updates"]) * point.ranks / cores
+        rows.append(_compared(point, own + parts["communication"]))
     return rows
+
+
+def _compared(point: Point, predicted: float) -> dict[str, float]:
+    error = predicted / point.total - 1.0
+    return {"ranks": point.ranks, "rows": point.rows, "measured": point.total, "predicted": predicted, "error": error}
 
 
 def extended(model: Model, one: Point, several: Point, weak: bool) -> list[dict[str, float]]:
@@ -250,8 +258,8 @@ def strongest(rows: Sequence[dict[str, float]]) -> int:
 
 
 def read(paths: Sequence[Path]) -> Measured:
-    """What the files hold, without what more ranks than cores did. Raises UserError."""
-    points, sums, crowded = list[Point](), list[Sum](), 0
+    """What the files hold. Raises UserError."""
+    points, sums, crowded = list[Point](), list[Sum](), list[tuple[Point, int]]()
     first: tuple[Any, ...] = ()
     for path in paths:
         try:
@@ -270,7 +278,7 @@ def read(paths: Sequence[Path]) -> Measured:
             )
         here, cores = [Point.of(point, str(path)) for point in found["points"]], found["cores"]
         points += [point for point in here if point.ranks <= cores]
-        crowded += sum(point.ranks > cores for point in here)
+        crowded += [(point, cores) for point in here if point.ranks > cores]
         of_ranks = [of for of in found["messages"] if of["ranks"] <= cores]
         sums += [(of["ranks"], one["bytes"], 1e-6 * one["us"]) for of in of_ranks for one in of["sums"]]
     return Measured(points, sums, crowded)
@@ -304,10 +312,10 @@ def result(measured: Measured, given: argparse.Namespace) -> dict[str, Any]:
     cluster = model.on_network(given.latency_us, given.gigabytes_s) if networked else model
     return {
         "model": dataclasses.asdict(model),
-        "crowded": measured.crowded,
         "ranks_of_sums": sorted({ranks for ranks, *_ in used.sums}),
         "fitted": check(model, used.points),
         "held_out": check(model, held_out),
+        "crowded": check_crowded(model, measured.crowded),
         "network": {"latency_us": given.latency_us, "gigabytes_s": given.gigabytes_s} if networked else None,
         "strong": extended(cluster, one, several, weak=False),
         "weak": extended(cluster, one, several, weak=True),
@@ -326,13 +334,12 @@ def _pair(points: Sequence[Point]) -> tuple[Point, Point]:
 
 def lines(found: dict[str, Any]) -> Iterable[str]:
     """What the terminal shows."""
-    if found["crowded"]:
-        yield f"left out: {found['crowded']} points of more ranks than cores"
     yield ", ".join(f"{name} {value:.4g}" for name, value in found["model"].items())
-    for title in ("fitted", "held_out"):
-        if found[title]:
-            yield f"\n{title.replace('_', ' ')}: seconds of an iteration"
-            yield from table(list(found[title][0]), [list(row.values()) for row in found[title]])
+    titles = {"fitted": "fitted", "held_out": "held out", "crowded": "held out, more ranks than cores"}
+    for key, title in titles.items():
+        if found[key]:
+            yield f"\n{title}: seconds of an iteration"
+            yield from table(list(found[key][0]), [list(row.values()) for row in found[key]])
     for title in ("strong", "weak"):
         yield f"\n{title} scaling" + ("" if found["network"] is None else f", network {found['network']}")
         yield from table(list(found[title][0]), [list(row.values()) for row in found[title]])

@@ -42,12 +42,12 @@ bench() {
     make weak.json trpo-gail bench scaling Hopper-v4 --ranks 2 --repeats 15
     # shellcheck disable=SC2086
     make model.json trpo-gail bench scaling Hopper-v4 $batches
-    make extended.json python scripts/cost_model.py "$out/model.json" --held_out_rows 8192 --latency_us 2
     make memory_short.json trpo-gail bench memory Humanoid-v4 --preset paper --iterations 1
     make memory_long.json trpo-gail bench memory Humanoid-v4 --preset paper --iterations 1 --flags="$falls"
     # MPICH's ranks spin while they wait, unless they are told to sleep; that matters if ranks share cores.
     make spinning.json trpo-gail bench scaling Hopper-v4 --ranks 4 8 --repeats 3
     make asleep.json asleep trpo-gail bench scaling Hopper-v4 --ranks 4 8 --repeats 3
+    make extended.json python scripts/cost_model.py "$out"/{model,asleep}.json --held_out_rows 8192 --latency_us 2
     if [[ ! -s $out/batched_seeds.txt ]]; then
         python scripts/batched_seeds.py | tee "$out/batched_seeds.part"
         mv "$out/batched_seeds.part" "$out/batched_seeds.txt"

@@ -136,8 +136,15 @@ def _scaling(held: dict[str, Found]) -> Iterator[str]:
 def _model(held: dict[str, Found]) -> Iterator[str]:
     one = held.get("extended", {})
     rows = [
-        [kind, row["ranks"], row["rows"], row["measured"], row["predicted"], f"{100 * row['error']:+.1f} %"]
-        for kind in ("fitted", "held_out")
+        [
+            kind.replace("_", " "),
+            row["ranks"],
+            row["rows"],
+            row["measured"],
+            row["predicted"],
+            f"{100 * row['error']:+.1f} %",
+        ]
+        for kind in ("fitted", "held_out", "crowded")
         for row in one.get(kind, ())
     ]
     header = ["point", "ranks", "rows", "measured, s", "predicted, s", "error"]

@@ -167,11 +167,16 @@ def test_from_a_file_to_tables(tmp_path: Path) -> None:
     measured = read(tmp_path, [*POINTS, point(4, 2048)])
     for there, here in zip(measured.points, [*POINTS, point(4, 2048)], strict=True):
         assert dataclasses.asdict(there) == pytest.approx(dataclasses.asdict(here))
-    assert measured.crowded == 0
+    assert measured.crowded == []
     found = cost_model.result(measured, given(held_out=4, latency_us=2.0))
     assert found["held_out"][0]["error"] == pytest.approx(0.0, abs=1e-6) and len(found["fitted"]) == len(POINTS)
     said = "\n".join(cost_model.lines(found))
-    assert "held out" in said and "1,024" in said and "left out" not in said and "see --latency_us" not in said
+    assert (
+        "held out" in said
+        and "1,024" in said
+        and "more ranks than cores" not in said
+        and "see --latency_us" not in said
+    )
     assert "strong scaling is fastest with" in said and "it ends at 16, one for each environment" in said
 
 
@@ -188,14 +193,24 @@ def test_rows_of_a_batch_are_held_out_on_the_most_ranks(tmp_path: Path) -> None:
     assert (1, 8192) in [(row["ranks"], row["rows"]) for row in found["fitted"]] and len(found["fitted"]) == 7
 
 
-def test_more_ranks_than_cores_are_not_used(tmp_path: Path) -> None:
+def test_more_ranks_than_cores_are_compared_only(tmp_path: Path) -> None:
     measured = read(tmp_path, grid((2048, 8192), (2, 4, 8)), cores=2)
-    assert {point.ranks for point in measured.points} == {1, 2} and measured.crowded == 8
-    assert {ranks for ranks, *_ in measured.sums} == {2}
-    said = list(cost_model.lines(cost_model.result(measured, given())))
-    assert said[0] == "left out: 8 points of more ranks than cores" and "see --latency_us" in "".join(said)
+    assert {point.ranks for point in measured.points} == {1, 2} and {ranks for ranks, *_ in measured.sums} == {2}
+    assert [(point.ranks, cores) for point, cores in measured.crowded] == [(4, 2), (4, 2), (8, 2), (8, 2)] * 2
+    found = cost_model.result(measured, given())
+    assert len(found["fitted"]) == 6 and len(found["crowded"]) == 8
+    said = "\n".join(cost_model.lines(found))
+    assert "held out, more ranks than cores" in said and "see --latency_us" in said
     with pytest.raises(UserError, match="--held_out: 4 given, but no point that is used"):
         cost_model.result(measured, given(held_out=4))
+
+
+def test_ranks_that_share_a_core_work_one_after_the_other() -> None:
+    alone = point(8, 2048)
+    parts = TRUE.parts(alone)
+    shared = 4 * (parts["sampling"] + parts["updates"]) + parts["communication"]
+    (row,) = cost_model.check_crowded(TRUE, [(dataclasses.replace(alone, total=2 * shared), 2)])
+    assert row["predicted"] == pytest.approx(shared) and row["error"] == pytest.approx(-0.5)
 
 
 @pytest.mark.parametrize(
