@@ -134,18 +134,11 @@ def _scaling(held: dict[str, Found]) -> Iterator[str]:
 
 
 def _model(held: dict[str, Found]) -> Iterator[str]:
-    one = held.get("extended", {})
+    kinds = {"fitted": "fitted", "held_out": "held out", "crowded": "more ranks than cores"}
     rows = [
-        [
-            kind.replace("_", " "),
-            row["ranks"],
-            row["rows"],
-            row["measured"],
-            row["predicted"],
-            f"{100 * row['error']:+.1f} %",
-        ]
-        for kind in ("fitted", "held_out", "crowded")
-        for row in one.get(kind, ())
+        [what, row["ranks"], row["rows"], row["measured"], row["predicted"], f"{100 * row['error']:+.1f} %"]
+        for kind, what in kinds.items()
+        for row in held.get("extended", {}).get(kind, ())
     ]
     header = ["point", "ranks", "rows", "measured, s", "predicted, s", "error"]
     yield from markdown("The cost model: seconds of an iteration of Hopper-v4", header, rows)
