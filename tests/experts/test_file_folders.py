@@ -329,3 +329,12 @@ def test_a_run_and_its_checkpoints_are_no_demonstrations(tmp_path: Path) -> None
         read(run)
     with pytest.raises(UserError, match=r"\.pt: a checkpoint of trpo_gail, expected demonstrations; record some with"):
         read(run / "checkpoints")
+
+
+@pytest.mark.parametrize("settings", ['{"lr": 1e-3}', '{"config": {"lr": 1e-3}}', "[1]", "no JSON"])
+def test_demonstrations_beside_settings_and_metrics_of_another_program_are_read(settings: str, tmp_path: Path) -> None:
+    for number in range(2):
+        np.savez(tmp_path / f"{number}.npz", **episode(number, 4))
+    (tmp_path / "config.json").write_text(settings)
+    (tmp_path / "metrics.csv").write_text("epoch,loss\n1,0.5\n")
+    assert len(read(tmp_path).episode_lengths) == 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 from trpo_gail.errors import listed
@@ -18,8 +19,15 @@ def why(path: Path) -> str:
 
 
 def is_run(path: Path) -> bool:
-    """Whether it is a run folder of this project."""
-    return (path / "config.json").is_file() and (path / "metrics.csv").is_file()
+    """Whether it is a run folder of this project. A folder of demonstrations may have files of the same names."""
+    settings = path / "config.json"
+    if not settings.is_file() or not (path / "metrics.csv").is_file():
+        return False
+    try:
+        held = json.loads(settings.read_text())["config"]
+    except (OSError, ValueError, TypeError, LookupError, RecursionError):
+        return False
+    return isinstance(held, dict) and {"env", "expert"} <= held.keys()
 
 
 def _folder(path: Path) -> str:
