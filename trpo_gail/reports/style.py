@@ -154,8 +154,11 @@ def wrapped(text: str, width: int) -> str:
 
 def png(figure: Any, dpi: int | None = None) -> bytes:
     """The picture as a file's content; the same figure gives the same bytes."""
+    dpi = dpi or (NARROW_DPI if _for_phones.get() else DPI)
+    figure.set_dpi(dpi)
+    # `savefig` would lay it out by a first drawing that is thrown away.
+    figure.get_layout_engine().execute(figure)
+    figure.set_layout_engine("none")
     file = io.BytesIO()
-    figure.savefig(
-        file, format="png", dpi=dpi or (NARROW_DPI if _for_phones.get() else DPI), metadata={"Software": None}
-    )
+    figure.savefig(file, format="png", dpi=dpi, metadata={"Software": None})
     return file.getvalue()
