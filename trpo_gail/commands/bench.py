@@ -68,7 +68,8 @@ class _Overview:
     env: Annotated[str, Positional("ENV")] = "Hopper-v4"
     """Environment id."""
     expert: str | None = None
-    """File of demonstrations; None takes what `bench throughput` takes."""
+    """File of demonstrations; None takes expert_data/ENV.h5, or what comes with the package, or else episodes of random
+    actions."""
     preset: PresetName = "default"
     """Set of defaults to train with; an iteration of `paper` takes seconds, so it needs longer measurements."""
     seconds: float = 20.0
@@ -84,7 +85,8 @@ class _Overview:
 @dataclass(frozen=True)
 class _Throughput(_Output, _Turns, _Task):
     ranks: tuple[int, ...] = (1,)
-    """Numbers of ranks, each on a core of its own; the environments are shared out among them."""
+    """Numbers of ranks, each on one core; more than there are cores share these. The environments are shared out among the
+    ranks."""
 
 
 @dataclass(frozen=True)

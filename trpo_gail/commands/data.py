@@ -86,7 +86,7 @@ class _SelectArguments:
     max_length: int | None = None
     """Keep episodes of at most this many steps."""
     episodes: tuple[int, ...] = ()
-    """Keep these episodes, by their numbers from 0; None keeps all that the other flags accept."""
+    """Keep these episodes, by their numbers from 0; without it all that the other flags accept."""
 
 
 @dataclass(frozen=True)
@@ -94,8 +94,8 @@ class _FetchArguments:
     names: Annotated[tuple[str, ...], Positional("NAME ...")]
     """Names of `trpo-gail data list`."""
     from_: str | None = None
-    """Folder or URL that holds the files, such as expert_data of a copy of the repository; None takes the repository
-    itself."""
+    """Folder or URL that holds the files, such as expert_data of a copy of the repository; None takes the address in the
+    package's metadata. This version has no address there, so the flag is needed."""
     to: str = "expert_data"
     """Folder for the files."""
 

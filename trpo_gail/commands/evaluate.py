@@ -26,11 +26,13 @@ class _EvaluateArguments:
     """Sample actions instead of taking the likeliest."""
     which: Annotated[Which, Unprefixed()] = field(default_factory=Which)
     env: str | None = None
-    """Another environment of the same spaces, as `train` takes it; None takes the run's. A run from Python may need one."""
+    """Another environment of the same spaces, by its id, as module:Id or as module:name; None takes the run's. A run from
+    Python may need one."""
     seed: int = 0
     """Seed of the initial states."""
     success: Annotated[str, SuccessRule()] | None = None
-    """When an episode is a success, as `train --success` says; None takes the run's rule, or the environment's word."""
+    """When an episode is a success: return>=200, length<50, terminated or truncated, or several joined by "and"; None takes
+    the run's rule, or the environment's word."""
     video: str | None = None
     """Film one deterministic episode, too, and write it to this file (FILE.mp4 or FILE.gif); None films nothing."""
     json: bool = False

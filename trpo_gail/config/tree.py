@@ -167,7 +167,8 @@ class CriticConfig:
     observation_clip: Positive | None = 10.0
     """Limit on the magnitude of observations, once they are standardised if they are; None switches the limit off."""
     network: Annotated[str, Outside()] | None = None
-    """A network of your own in place of the MLP, as --policy.network, with one output."""
+    """A network of your own in place of the MLP: module:name of a torch module's class, or of a function, that is called
+    with the number of inputs and 1; it maps [B, inputs] to [B, 1]."""
 
 
 @dataclass(frozen=True)
@@ -181,7 +182,8 @@ class DiscriminatorConfig:
     activation: Literal["tanh", "relu", "leaky-relu", "elu"] = "tanh"
     """Function behind each hidden layer."""
     network: Annotated[str, Outside()] | None = None
-    """A network of your own in place of the MLP, as --policy.network; of Discrete actions it has an output for each."""
+    """A network of your own in place of the MLP: module:name of a torch module's class, or of a function, that is called
+    with the numbers of inputs and outputs. It has one output, or one for each of Discrete actions."""
     inputs: Annotated[tuple[str, ...], Names("state", "action", "next_state", "done")] = ("state", "action")
     """What D sees of a transition: any of state, action, next_state and done (that the episode ended by termination).
     Without action, demonstrations need no actions."""

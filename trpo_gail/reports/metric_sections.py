@@ -73,9 +73,11 @@ def discriminator(runs: Sequence[RunData]) -> Section:
         "Loss: mean cross-entropy on the learner's pairs plus that on the expert's, nats; 2 ln 2 where D cannot tell "
         "them apart. Accuracy: the share of each side's pairs that D takes for what they are. A good run: D is right about "
         "nearly all pairs at first; then the policy catches up, accuracies fall towards 0.5 to 0.8, entropy rises towards "
-        "ln 2 = 0.69, and both sides' logits draw together. A bad one: both accuracies stay near 1 and entropy near 0 to "
-        "the end (D is too far ahead: fewer updates, smaller steps or a gradient penalty slow it), or both accuracies are "
-        "at 0.5 while returns are low (D sees too little to tell them apart, or is too slow)."
+        "ln 2 = 0.69, and both sides' logits draw together. With a gradient penalty, which is the default, accuracies may "
+        "stay above 0.9 in a good run: look at the rank correlation and the returns. A bad one: without a penalty, both "
+        "accuracies stay near 1 and entropy near 0 to the end (D is too far ahead: fewer updates, smaller steps or a "
+        "penalty slow it), or both accuracies are at 0.5 while returns are low (D sees too little to tell them apart, or is "
+        "too slow)."
     )
 
     def chance(run: RunData) -> float:
