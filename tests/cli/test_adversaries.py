@@ -79,3 +79,14 @@ def test_one_from_outside_trains_and_resumes_and_is_not_needed_to_evaluate(
     assert main(["evaluate", str(out), "--episodes", "1"]) == 0
     assert main(["train", "--out", str(out), "--resume", "--iterations", "4"]) == 2
     assert "--adversary: their_adversary:build: No module named 'their_adversary'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("actions", ["raw", "executed"])
+def test_airl_warns_of_a_spread_that_costs_nothing(
+    actions: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    line = tiny_run(tmp_path / "run", "--adversary", "airl", "--actions", actions)
+    line[line.index("CartPole-v0")] = "Pendulum-v1"
+    line[line.index(EXPERT)] = str(Path(EXPERT).with_name("Pendulum-v1.h5"))
+    assert main(line) == 0
+    assert ("the spread may grow without limit: --actions executed" in capsys.readouterr().err) == (actions == "raw")

@@ -45,6 +45,11 @@ def cautions(config: Config, spec: EnvSpec, expert: Demonstrations | None, task:
         reward = rewards.chosen(config, expert.ends, limit) if _has_form(config) else None
         yield from of_demonstrations.of_run(expert, task, reward)
         yield from spec.observations.codes(expert.observations)
+    if config.adversary == "airl" and spec.action_view == "raw" and spec.actions.bounds is not None:
+        yield (
+            "--adversary airl pays for a wide spread, and raw actions beyond a bound are executed as the bound, so the spread "
+            "may grow without limit: --actions executed takes all that is beyond a bound for one action"
+        )
 
 
 def strayed(sampler: Sampler) -> list[str]:
