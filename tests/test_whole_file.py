@@ -121,7 +121,7 @@ def test_nobody_else_replaces_a_file() -> None:
         if by_hand.search(line) and file.name != "whole_file.py"
     }
     known = (
-        "open(_lock_path(experiment, cell)",
+        'runner.py: lock = open(path, "w")',
         'open(path / ".lock"',
         "os.replace(other, other.with_name",
         "buffering=0",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import fcntl
 import json
 import os
 import re
@@ -24,7 +25,7 @@ from trpo_gail.commands.parsing import parse
 from trpo_gail.runs.run_folder import read_metrics
 from trpo_gail.studies import runner, store
 from trpo_gail.studies.comparison import results
-from trpo_gail.studies.comparison.plan import Cell, load
+from trpo_gail.studies.comparison.plan import Cell, Plan, keep, load
 
 EXPERT = Path(__file__).parents[2] / "expert_data" / "CartPole-v0.h5"
 FAKE = (sys.executable, str(Path(__file__).with_name("fake_run.py")))
@@ -267,6 +268,72 @@ def test_a_run_of_another_plan_is_not_taken_for_this_ones(
     assert not store.path(out, HALF.name).exists()
 
 
+def test_a_run_of_another_number_of_ranks_is_not_taken_for_this_ones(
+    done: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "runs").mkdir()
+    shutil.copytree(done / "runs" / HALF.name, tmp_path / "runs" / HALF.name)
+    file = tmp_path / "runs" / HALF.name / "summary.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"ranks": 2}))
+    assert run(tmp_path / "out", "--runs", str(tmp_path / "runs")) == 1
+    assert "its last session had 2 rank(s), 1 by the plan" in capsys.readouterr().out
+    assert not store.path(tmp_path / "out", HALF.name).exists()
+
+
+def test_runs_that_began_with_different_policies_are_not_put_together(
+    done: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copy(done / "plan.json", tmp_path)
+    shutil.copytree(done / "cells", tmp_path / "cells")
+    for seed in (0, 1):
+        file = store.path(tmp_path, Cell("CartPole-v0", "small", seed).name)
+        file.write_text(json.dumps(json.loads(file.read_text()) | {"init_policy_sha256": f"{seed}"}))
+    assert "field 'init_policy_sha256': another policy to begin with than in" in refused(
+        capsys, "report", "--out", str(tmp_path)
+    )
+
+
+def test_an_expert_that_is_hardly_better_than_random_is_told_of(
+    done: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copy(done / "plan.json", tmp_path)
+    shutil.copytree(done / "cells", tmp_path / "cells")
+    for cell in load(done).cells():
+        file = store.path(tmp_path, cell.name)
+        file.write_text(json.dumps(json.loads(file.read_text()) | {"random_return_mean": 199.0}))
+    assert main(["compare", "report", "--out", str(tmp_path)]) == 0
+    says = "CartPole-v0: its demonstrations return 200 and random actions 199, which hardly differ"
+    assert says in capsys.readouterr().err and says in (tmp_path / "index.html").read_text()
+
+
+def test_seeds_that_another_runner_has_added_are_in_the_tables(
+    done: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "out"
+    real = runner.Runner.run
+
+    def grown(self: Any) -> Any:
+        outcome = real(self)
+        monkeypatch.setattr(runner.Runner, "run", real)
+        assert run(out, "--seeds", "3") == 0  # while the other one works
+        return outcome
+
+    monkeypatch.setattr(runner.Runner, "run", grown)
+    assert run(out) == 0
+    assert {row["seed"] for row in table(out / "runs.csv")} == {"0", "1", "2"}
+
+
+def test_a_folder_in_which_another_comparison_begins_is_taken(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    keep(plan_of(out), out)
+    (out / "runs").mkdir()
+    with open(out / "runs" / f"{HALF.name}.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        assert "holds another comparison" in refused(capsys, *words(out, "--flags=--gamma 0.9"))
+
+
 def test_the_report_alone(done: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for name in ("plan.json", "cells"):  # what is kept under version control is enough
         source = done / name
@@ -342,7 +409,7 @@ def test_more_seeds_of_the_same_comparison_are_added(done: Path, tmp_path: Path)
 
 def test_a_comparison_of_which_nothing_has_begun_makes_room(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "out"
-    for cell in load_plan(out):
+    for cell in plan_of(out).cells():
         (out / "runs").mkdir(parents=True, exist_ok=True)
         (out / "runs" / f"{cell.name}.order").write_text("fail")
     assert run(out, "--seeds", "1", "--flags=--gamma 0.9") == 1  # all of them fail
@@ -352,9 +419,9 @@ def test_a_comparison_of_which_nothing_has_begun_makes_room(tmp_path: Path, caps
     assert "holds another comparison" in refused(capsys, *words(out, "--flags=--gamma 0.9"))
 
 
-def load_plan(out: Path) -> list[Cell]:
-    """The cells of the comparison that `words` gives."""
-    return compare._plan(parse(compare._Arguments, words(out), "compare")).cells()
+def plan_of(out: Path) -> Plan:
+    """The comparison that `words` gives."""
+    return compare._plan(parse(compare._Arguments, words(out), "compare"))
 
 
 def test_demonstrations_of_another_environment_are_refused_before_anything_runs(

@@ -127,7 +127,7 @@ def test_a_closed_window_keeps_what_is_finished(tmp_path: Path, hands: Callable[
 
 def test_it_waits_for_a_key(tmp_path: Path, hands: Callable[..., None]) -> None:
     hands([("nothing", "")] * 5 + [("down", "d"), ("nothing", "")] * 40)
-    keys = '{"a": 0, "d": 2, "up+left": 3, "": null}'
+    keys = '{"A": 0, "d": 2, "up+left": 3, "": null}'
     held = play("FrozenLake-v1", 1, tmp_path / "x.h5", keys=keys, fps=1000, env_kwargs={"is_slippery": False},
                 max_episode_steps=4)  # fmt: skip
     assert held.actions.tolist() == [2] * 4 and held.observations.dtype.kind == "i" and held.timeouts.sum() == 1

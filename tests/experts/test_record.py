@@ -192,6 +192,8 @@ def test_the_file_says_how_it_was_made(tmp_path: Path, toys: None, doubling: Non
     [
         ({"episodes": 0}, "--episodes: expected at least 1, found 0"),
         ({"num_envs": 0}, "--num_envs: expected at least 1, found 0"),
+        ({"seed": -1}, r"--seed: expected a number from 0 to 2\^63 - 1, found -1"),
+        ({"seed": 2**63}, r"--seed: expected a number from 0 to 2\^63 - 1, found 9223372036854775808"),
         ({"subsample": 0}, "--subsample: expected at least 1, found 0"),
         ({"env_id": "NoSuch-v0"}, "NoSuch"),
         ({"out": "nowhere/x.h5"}, r"--out .*nowhere/x\.h5: the folder .*nowhere does not exist"),

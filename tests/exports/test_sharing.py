@@ -27,6 +27,7 @@ from trpo_gail.errors import UserError
 from trpo_gail.exports import safetensors, shared
 from trpo_gail.exports.pull import pull
 from trpo_gail.exports.push import push
+from trpo_gail.reports.run_data import load
 from trpo_gail.runs import checkpoint
 from trpo_gail.runs.evaluate import read_policy
 
@@ -129,6 +130,35 @@ def test_the_best_policy_and_clones(run: Path, tmp_path: Path) -> None:
     assert "# Behavioural cloning on CartPole-v0" in text and "trpo-gail clone CartPole-v0 --expert CartPole-v0" in text
     assert pull(str(tmp_path / "shared"), tmp_path / "pulled") == []
     assert main(["evaluate", str(tmp_path / "pulled"), "--episodes", "1"]) == 0
+
+
+def test_the_best_policy_is_the_best_wherever_it_goes_on_to(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its return is that by which it was chosen, not the last policy's, which is not there."""
+    monkeypatch.chdir(tmp_path)
+    best = json.loads((run / "summary.json").read_text())["best_return"]
+    for which in ("best", "last"):
+        push(run, f"./{which}", which)
+        pull(f"./{which}", f"{which}_pulled")
+        push(f"{which}_pulled", f"./{which}_again")
+        for name in (shared.CARD, shared.CONFIG, shared.POLICY, "summary.json"):
+            assert Path(f"{which}_again", name).read_bytes() == Path(which, name).read_bytes(), name
+    summary = json.loads(Path("best", "summary.json").read_text())
+    assert summary["return_mean"] == best and not {"returns", "lengths", "episodes"} & summary.keys()
+    assert load(["best_pulled"])[0].summary["return_mean"] == best
+    push("best_pulled", "./asked", "best")
+    with pytest.raises(UserError, match="no best checkpoint of a run here"):
+        push("last_pulled", "./none", "best")
+
+
+def test_the_working_folder_is_not_taken_away(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "here" / "below").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "here" / "below")
+    for target in (".", "..", str(tmp_path / "here")):
+        with pytest.raises(UserError, match="the working folder, or one that holds it, is not replaced"):
+            push(run, target)
+    assert list((tmp_path / "here").iterdir()) == [tmp_path / "here" / "below"]
 
 
 # ---- the card, and what is private -----------------------------------------------------------------------------------

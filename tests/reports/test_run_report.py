@@ -10,17 +10,20 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from pages import charts, check_alone
 from repeats import every
 
 from trpo_gail.cli import main
-from trpo_gail.errors import UserError
-from trpo_gail.reports import style
+from trpo_gail.errors import RunError, UserError
+from trpo_gail.reports import state_section, style
 from trpo_gail.reports.metric_sections import NOT_RECORDED
 from trpo_gail.reports.page import Figure, Section, Table
 from trpo_gail.reports.run_data import load
 from trpo_gail.reports.run_report import _expert_means, _own_expert, report, save_learning_curve
+from trpo_gail.reports.state_section import States, states_section
+from trpo_gail.reports.visits import Visits
 from trpo_gail.runs.run_folder import read_metrics
 
 SECTIONS = [
@@ -277,6 +280,8 @@ def test_a_users_mistakes_are_one_line(cartpole: Path, tmp_path: Path, capsys: p
         ([str(cartpole), str(cartpole)], "given twice"),
         ([str(cartpole), "--episodes", "0"], "--episodes: 0 given"),
         ([str(cartpole), "--out", str(tmp_path)], f"--out {tmp_path}: a folder"),
+        ([str(cartpole), "--out", str(tmp_path / "no" / "x.html")], "x.html: the folder"),
+        ([str(cartpole), "--png", str(cartpole / "summary.json")], "summary.json: a file, a folder expected"),
     ):
         assert main(["report", *line]) == 2
         told = capsys.readouterr().err
@@ -393,3 +398,27 @@ def test_a_run_without_anything_yet_is_reported(copy: Path, capsys: pytest.Captu
         assert main(["report", str(copy), "--episodes", "1"]) == 0
         err = capsys.readouterr().err
         assert "no last checkpoint of a run here" in err and err.count("\n") == 1
+
+
+# ---- states ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_runs_whose_observations_differ_in_size_have_a_picture_each(cartpole: Path) -> None:
+    """As by the arguments of one environment."""
+    run = load([cartpole])[0]
+    sides = {place: Visits([np.zeros((3, size))], None, True) for place, size in enumerate((3, 2, 3))}
+    found = pictures([states_section([run] * 3, States(learners=sides))])
+    assert [name for name in found if name.startswith("states")] == ["states_CartPole_v0", "states_CartPole_v0_2"]
+
+
+def test_a_policy_that_cannot_be_rolled_out_is_noted(
+    cartpole: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fails(*given: object) -> Visits:
+        raise RunError("the environment gave an observation that is not finite")
+
+    monkeypatch.setattr(state_section, "of_learner", fails)
+    found = state_section.look_at_states(load([cartpole]), 1)
+    assert not found.learners and "no episodes of its policy, for the environment gave an" in found.missing[0]
+    assert "the environment gave an observation" in capsys.readouterr().err

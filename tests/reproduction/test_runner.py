@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import fcntl
 import json
 import os
@@ -136,11 +137,24 @@ def test_a_clone_under_way_elsewhere_is_not_thrown_away(places: Places, capsys: 
     assert (folder / "config.json").exists()
 
 
-def test_a_run_that_ended_without_a_runner_is_harvested(places: Places) -> None:
+def test_a_run_that_ended_without_a_runner_is_harvested(places: Places, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(places, [FIRST]).done == 1
     store.path(places.results, FIRST.name).unlink()
+    capsys.readouterr()
     assert run(places, [FIRST]).done == 1
     assert len(calls(places)) == 1
+    assert f"its run folder {places.run(FIRST)} was finished before; move that away to run" in capsys.readouterr().out
+
+
+def test_a_disk_without_locks_is_named(
+    places: Places, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def no_locks(*given: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", no_locks)
+    assert run(places) == Outcome(done=8)
+    assert capsys.readouterr().err.count(f"{places.runs}: its file system has no locks") == 1
 
 
 def test_a_run_that_ended_with_other_flags_is_not_taken_for_this_one(

@@ -161,6 +161,8 @@ def test_the_commands_on_a_folder_of_results(tmp_path: Path, capsys: pytest.Capt
     nowhere = tmp_path / "none" / "figure.png"
     assert main(["paper", "figure", "--results", str(tmp_path), "--out", str(nowhere)]) == 2
     assert capsys.readouterr().err == f"trpo-gail: --out {nowhere}: the folder {nowhere.parent} does not exist\n"
+    assert main(["paper", "figure", "--results", str(tmp_path), "--out", str(tmp_path / "figure.jpg")]) == 2
+    assert "figure.jpg: FILE.png expected" in capsys.readouterr().err
 
 
 def test_a_part_of_the_table_keeps_the_verdicts_of_the_whole(
@@ -197,6 +199,16 @@ def test_a_table_is_written_whole(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert capsys.readouterr().err == (
         f"trpo-gail: --out {tmp_path}/nowhere/table.csv: the folder {tmp_path}/nowhere does not exist\n"
     )
+
+
+def test_results_of_different_demonstrations_are_not_put_together(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for seed in (0, 1):
+        write(tmp_path, dataclasses.replace(result(Cell(*HOPPER, seed), [1.0]), expert_return_mean=3500.0 + seed))
+    assert main(["paper", "table", "--results", str(tmp_path)]) == 2
+    said = capsys.readouterr().err
+    assert "field 'expert_return_mean': 3501 found, 3500 in " in said and "different demonstrations" in said
 
 
 def test_no_results(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -109,19 +109,19 @@ def _compare(given: _Arguments, program: Sequence[str] = ()) -> int:
     given = replace(given, expert=tuple(str(catalogue.located(source)) for source in given.expert))
     plan = _plan(given)
     from trpo_gail.studies.comparison.experiment import ComparisonExperiment
-    from trpo_gail.studies.comparison.plan import check_folder, keep
-    from trpo_gail.studies.runner import Runner
+    from trpo_gail.studies.comparison.plan import check_folder, keep, load
+    from trpo_gail.studies.runner import Runner, busy
 
     out = whole_file.named("--out", given.out, "folder")
     experts = {env: Path(expert) for env, expert in zip(given.env, given.expert, strict=True)}
     experiment = ComparisonExperiment(plan, experts, out, Path(given.runs or f"runs/compare/{out.resolve().name}"))
-    check_folder(plan, out, experiment.runs)
+    check_folder(plan, out, experiment.runs, busy(experiment.runs))
     runner = Runner(experiment, plan.cells(), given.jobs, given.ranks, program)
     keep(plan, out)  # after whatever could be wrong with it
     outcome = runner.run()
     print(outcome)
     if not outcome.stopped and outcome.done:
-        _write(plan, out)
+        _write(load(out), out)  # another runner may have added seeds
     return 1 if outcome.failed else 0
 
 
@@ -135,7 +135,7 @@ def _write(plan: Plan, out: Path) -> int:
     if not (results := read_all(out, plan)):
         raise UserError(f"--out {out}: no run of the comparison has a result")
     found = analyse(plan, results)
-    for said in (*found.unscaled, *unequal(plan, found.results)):
+    for said in (*found.unscaled, *found.doubtful, *unequal(plan, found.results)):
         print(said, file=sys.stderr)
     write_tables(found, out)
     print(write_page(found, out))

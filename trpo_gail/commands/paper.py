@@ -168,6 +168,8 @@ def _figure(arguments: list[str]) -> int:
     from trpo_gail.studies.reproduction.figure import paper_figure
 
     path = _in_a_folder(given.out) if given.out else Path(given.results, "figure1.png")
+    if path.suffix.lower() != ".png":
+        raise UserError(f"--out {path}: FILE.png expected")
     rows, scales = _rows(Path(given.results))
     paper_figure(load_grid(), rows, scales, path)
     print(path)

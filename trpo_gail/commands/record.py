@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from trpo_gail.commands.data import print_info
 from trpo_gail.commands.parsing import by_rank_0, parse
-from trpo_gail.config.marks import Positional
+from trpo_gail.config.marks import AtLeast, Positional
 from trpo_gail.config.tree import Config
 from trpo_gail.errors import UserError
 from trpo_gail.system.terminal import streams, warn
@@ -61,7 +61,7 @@ class _RecordArguments:
     """With --policy human: keys and their actions, as a JSON object, such as {"left": 0, "right": 1, "": 0}. up+left
     stands for two keys, "" for no key; if its action is null, the environment waits for a key. None takes the
     environment's own keys, or the arrows for two or three actions."""
-    fps: int | None = None
+    fps: Annotated[int, AtLeast(1)] | None = None
     """With --policy human: steps per second; None takes the environment's own speed."""
     subsample: int = 1
     """Store every K-th row, from a random offset as in the paper; lengths and returns stay those of whole episodes."""
@@ -109,7 +109,7 @@ def _play(given: _RecordArguments, kwargs: dict[str, Any]) -> None:
 
     idle = ("deterministic", "noise", "snapshot", "num_envs", "backend", "actions", "subsample")
     _refuse(given, idle, "is not expected with --policy human")
-    check_request(given.episodes, 1, 1, 0.0, Path(given.out), False)
+    check_request(given.episodes, 1, 1, 0.0, Path(given.out), False, given.seed)
     play(
         given.env, given.episodes, given.out, keys=given.keys, fps=given.fps, seed=given.seed, env_kwargs=kwargs,
         max_episode_steps=given.max_episode_steps, min_return=given.min_return, warn=warn,

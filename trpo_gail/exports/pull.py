@@ -51,7 +51,7 @@ def _make(folder: Path, out: Path, source: str) -> list[str]:
         for name in _KEPT:
             if (folder / name).is_file():
                 shutil.copyfile(folder / name, part / name)
-        (part / shared.CONFIG).write_bytes(shared.dumped(held | {"pulled": True}))
+        (part / shared.CONFIG).write_bytes(shared.dumped(held))
         at = checkpoint.iteration_path(part, content["iteration"])
         at.parent.mkdir()
         checkpoint.write_sealed(at, content, "checkpoint")

@@ -8,14 +8,18 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from trpo_gail.errors import UserError
 from trpo_gail.exports import hub, shared
 from trpo_gail.exports.card import card
 from trpo_gail.runs.run_folder import read_json
+from trpo_gail.scores import scaled_score
 from trpo_gail.system.whole_file import beside
 
 _FILMS = (".mp4", ".gif")
+# Of the last evaluation, which is the last policy's.
+_OF_LAST = ("returns", "return_std", "lengths", "length_mean", "success_rate", "successes", "episodes")
 
 
 def push(
@@ -54,6 +58,8 @@ def _files(run: Path, target: str, which: str, video: str | None) -> dict[str, b
     with _errors(run):
         if (run / "summary.json").exists():
             summary = shared.cleaned(read_json(run / "summary.json"), [])
+            if config["policy"]["which"] == "best":
+                summary = _of_best(summary)
             files["summary.json"] = shared.dumped(summary)
         for name in shared.COPIED[1:]:
             if (run / name).is_file():
@@ -62,6 +68,15 @@ def _files(run: Path, target: str, which: str, video: str | None) -> dict[str, b
             files[f"replay{film.suffix}"] = film.read_bytes()
     source = target if target.startswith(hub.PREFIX) else "FOLDER"
     return {shared.CARD: card(config, summary, set(files), source).encode()} | files
+
+
+def _of_best(summary: dict[str, Any]) -> dict[str, Any]:
+    """A summary whose return is that by which the best policy was chosen: the last policy, of which it tells, is not
+    shared."""
+    best = summary.get("best_return")
+    score = scaled_score(best, summary.get("expert_return_mean"), summary.get("random_return_mean"))
+    kept = {name: value for name, value in summary.items() if name not in _OF_LAST}
+    return kept | {"return_mean": best, "return_std": None, "scaled_score": score}
 
 
 def _film(run: Path, video: str | None) -> Path | None:
@@ -78,6 +93,10 @@ def _film(run: Path, video: str | None) -> Path | None:
 
 def _check_folder(folder: Path, force: bool) -> None:
     if folder.is_dir():
+        if Path.cwd().is_relative_to(folder.resolve()):  # a rename would take it from under whoever is in it
+            raise UserError(
+                f"{folder}: the working folder, or one that holds it, is not replaced; another place expected"
+            )
         shared.check_place([path.name for path in folder.iterdir()], str(folder), force)
     elif folder.exists() or folder.is_symlink():
         raise UserError(f"{folder}: exists, a folder expected")

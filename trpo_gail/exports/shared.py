@@ -40,7 +40,9 @@ _ABSOLUTE = re.compile(r"(?<![\w.:/~])(?:~[\w.-]*)?/(?:[^/\"'\s,:;]+/)*([^/\"'\s
 def config_and_policy(run: Path, which: str) -> tuple[dict[str, Any], bytes]:
     """The content of config.json and policy.safetensors. Raises UserError if the folder is no run, or holds no policy."""
     held = read_json(run / CONFIG, config=dict, setting=dict, sessions=list)
-    path = checkpoint.best_path(run) if which == "best" else checkpoint.last_path(run)
+    pulled = held.get("pulled")  # which policy it was that is here as the last one
+    best = which == "best" and pulled != "best"
+    path = checkpoint.best_path(run) if best else checkpoint.last_path(run)
     if path is None or not path.exists():
         raise UserError(f"{run}: no {which} checkpoint of a run here (a run folder holds checkpoints/*.pt)")
     state = checkpoint.read_of_run(run, path)
@@ -56,7 +58,7 @@ def config_and_policy(run: Path, which: str) -> tuple[dict[str, Any], bytes]:
         "setting": cleaned(held["setting"], paths),
         "sessions": [{name: each[name] for name in _SESSION if name in each} for each in sessions],
         "policy": {
-            "which": which,
+            "which": pulled if pulled in ("best", "last") else which,
             "iteration": state["iteration"],
             "clip": state["clip"],
             "spec": _without(spec, "spec", tensors),
@@ -116,6 +118,7 @@ def run_of(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
         raise UserError(f"{folder / POLICY}: cannot be read: {error.strerror}") from error
     policy = held.pop("policy")
     try:
+        held["pulled"] = "best" if policy.get("which") == "best" else "last"
         typed.check(policy["iteration"], int, f"{file}: field 'policy.iteration'")
         content = {
             "format": held["format"],

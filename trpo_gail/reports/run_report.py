@@ -19,6 +19,7 @@ from trpo_gail.reports.state_section import States, look_at_states, same_start_s
 from trpo_gail.reports.visits import Visits
 from trpo_gail.runs.console import View
 from trpo_gail.scores import scaled_score
+from trpo_gail.system import whole_file
 
 PHASES = {
     "sample_s": "sampling", "reward_s": "rewards, advantages", "generator_s": "policy", "critic_s": "critic",
@@ -38,6 +39,9 @@ def write_report(paths: Sequence[str], out: str | None, pictures: str | None, ep
     path = Path(out) if out else (runs[0].path if len(runs) == 1 else Path()) / "report.html"
     if path.is_dir():
         raise UserError(f"--out {path}: a folder, the HTML file to write expected")
+    whole_file.check("--out", path)
+    if pictures and Path(pictures).exists() and not Path(pictures).is_dir():
+        raise UserError(f"--png {pictures}: a file, a folder expected")
     title = f"{runs[0].env}: {runs[0].label}" if len(runs) == 1 else f"{len(runs)} runs"
     sections = report(runs, episodes)
     page.write(path, title, "", sections)

@@ -44,7 +44,7 @@ def look_at_states(runs: Sequence[RunData], episodes: int) -> States:
             states.missing.append(f"{run.label}: no expert to compare with, for {error}.")
         try:
             states.learners[place] = of_learner(run, episodes, expert is None or expert.stochastic)
-        except UserError as error:
+        except (UserError, RunError) as error:
             states.missing.append(f"{run.label}: no episodes of its policy, for {error}.")
             warn(states.missing[-1])
     return states
@@ -52,13 +52,16 @@ def look_at_states(runs: Sequence[RunData], episodes: int) -> States:
 
 def states_section(runs: Sequence[RunData], states: States) -> Section:
     """A picture for each environment and expert, and how far apart the sides are."""
-    groups: dict[tuple[str, int | None], list[int]] = {}
-    for place in states.learners:
-        expert = states.experts.get(place)
-        groups.setdefault((runs[place].env, None if expert is None else id(expert)), []).append(place)
+    groups: dict[tuple[str, int, int | None], list[int]] = {}
+    for place, learner in states.learners.items():
+        expert, size = (
+            states.experts.get(place),
+            learner.rows.shape[1],
+        )  # arguments of an environment may change the size
+        groups.setdefault((runs[place].env, size, None if expert is None else id(expert)), []).append(place)
     parts: list[Table | Figure] = []
     drawn: list[str] = []
-    for (env, _), places in groups.items():
+    for (env, *_), places in groups.items():
         drawn.append(env)
         parts.append(_picture(runs, states, places, drawn.count(env)))
         parts += _actions(runs, states, places, drawn.count(env))

@@ -47,8 +47,8 @@ def cautions(config: Config, spec: EnvSpec, expert: Demonstrations | None, task:
         yield from spec.observations.codes(expert.observations)
     if config.adversary == "airl" and spec.action_view == "raw" and spec.actions.bounds is not None:
         yield (
-            "--adversary airl pays for a wide spread, and raw actions beyond a bound are executed as the bound, so the spread "
-            "may grow without limit: --actions executed takes all that is beyond a bound for one action"
+            "--adversary airl pays for a wide spread, and raw actions beyond a bound are executed as the bound, so "
+            "the spread may grow without limit: --actions executed takes all that is beyond a bound for one action"
         )
 
 

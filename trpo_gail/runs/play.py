@@ -287,7 +287,7 @@ def _code(name: str) -> int:
     import pygame
 
     if len(name) == 1:
-        return ord(name)
+        return ord(name.lower())  # a key has one code, with shift or without
     try:
         pygame.init()  # names of keys are known to a running pygame alone
         return int(pygame.key.key_code(name))

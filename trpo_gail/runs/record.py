@@ -76,7 +76,7 @@ def record(
     Raises UserError for a policy that does not fit the environment, an `out` that exists (unless `overwrite`) or cannot
     be written, and all that `make`, `load_actor` and `save` raise.
     """
-    check_request(episodes, num_envs, subsample, noise, Path(out), overwrite)
+    check_request(episodes, num_envs, subsample, noise, Path(out), overwrite, seed)
     out = Path(out).absolute()  # an environment may change the working directory
     if str(policy_path) == greedy.NAME:
         greedy.refuse_another_course(env_kwargs or {})
@@ -149,8 +149,12 @@ def episodes_of(
     return replace(made, path=f"episodes of {policy}")
 
 
-def check_request(episodes: int, num_envs: int, subsample: int, noise: float, out: Path, overwrite: bool) -> None:
+def check_request(
+    episodes: int, num_envs: int, subsample: int, noise: float, out: Path, overwrite: bool, seed: int
+) -> None:
     """Before the work, not after it."""
+    if not 0 <= seed < 2**63:  # a file of HDF5 holds no larger one
+        raise UserError(f"--seed: expected a number from 0 to 2^63 - 1, found {seed}")
     if not 0.0 <= noise < math.inf:
         raise UserError(f"--noise: expected a number of at least 0, found {noise}")
     if episodes < 1:

@@ -17,6 +17,7 @@ import time
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, Generic, TextIO
 
@@ -31,6 +32,7 @@ from trpo_gail.studies.view import Forecast, GridView
 from trpo_gail.system import typed
 from trpo_gail.system.launcher import unlaunched_environment
 from trpo_gail.system.stopping import StopRequest
+from trpo_gail.system.terminal import warn
 
 TAIL = 5  # lines of a failed cell's log that are shown
 POLL_S = 0.2
@@ -153,7 +155,7 @@ class Runner(Generic[CellT]):
 
     def _start(self, cell: CellT) -> None:
         """Begin or resume a cell, unless another runner has it or nothing is left to do."""
-        claim = _claim(self._experiment, cell)
+        claim = _claim(_lock_path(self._experiment, cell))
         if claim is None:
             self._outcome.elsewhere += 1
             self._view.line(f"{cell.name}: another runner has it")
@@ -176,6 +178,9 @@ class Runner(Generic[CellT]):
         if finished(run):  # a runner died between its end and its result
             if not _made_by(run, self._experiment.command(cell)):
                 raise UserError(f"{run} was finished by another command line; move it away to run the cell anew")
+            self._view.line(
+                f"{cell.name}: its run folder {run} was finished before; move that away to run the cell anew"
+            )
             self._finish(cell, None)
             return None
         return self._launch(cell, run, claim)
@@ -247,9 +252,18 @@ class Runner(Generic[CellT]):
 
 def is_claimed(experiment: Experiment[CellT], cell: CellT) -> bool:
     """Whether a runner has the cell now."""
-    if not _lock_path(experiment, cell).exists():
+    return _is_held(_lock_path(experiment, cell))
+
+
+def busy(runs: Path) -> bool:
+    """Whether a runner has any cell whose run folder is in this folder."""
+    return any(_is_held(lock) for lock in runs.glob("*.lock"))
+
+
+def _is_held(lock: Path) -> bool:
+    if not lock.exists():
         return False
-    claim = _claim(experiment, cell)
+    claim = _claim(lock)
     if claim:
         claim.close()
     return claim is None
@@ -283,20 +297,30 @@ def _lock_path(experiment: Experiment[CellT], cell: CellT) -> Path:
     return experiment.runs / f"{cell.name}.lock"
 
 
-def _claim(experiment: Experiment[CellT], cell: CellT) -> TextIO | None:
-    """The cell's lock, or None if another runner has it; the system takes it back however its holders end."""
-    lock = open(_lock_path(experiment, cell), "w")  # noqa: SIM115 - held open while the cell runs
+def _claim(path: Path) -> TextIO | None:
+    """A cell's lock, or None if another runner has it; the system takes it back however its holders end."""
+    lock = open(path, "w")  # noqa: SIM115 - held open while the cell runs
     for _ in range(CLAIM_TRIES):  # `status` holds it for an instant
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             time.sleep(CLAIM_PAUSE_S)
         except OSError:
-            return lock  # a filesystem without locks: there, selections of cells keep runners apart (`paper --shard`)
+            _warn_unlocked(path.parent)
+            return lock
         else:
             return lock
     lock.close()
     return None
+
+
+@cache
+def _warn_unlocked(folder: Path) -> None:
+    """Once a folder."""
+    warn(
+        f"{folder}: its file system has no locks, so that several runners would take the same cells: start one at a time, or "
+        "give each its own (`paper run --shard`)"
+    )
 
 
 def _environment() -> dict[str, str]:

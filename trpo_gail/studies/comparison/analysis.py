@@ -12,7 +12,7 @@ from itertools import combinations
 import numpy as np
 
 from trpo_gail.errors import UserError
-from trpo_gail.scores import scaled_score
+from trpo_gail.scores import hardly_differ, scaled_score
 from trpo_gail.studies.comparison.plan import Cell, Plan, Task
 from trpo_gail.studies.comparison.results import Result
 from trpo_gail.studies.statistics import (
@@ -138,6 +138,16 @@ class Analysis:
 
     def of(self, contestant: str, env: str) -> list[Result]:
         return [r for r in self.results if (r.contestant, r.env) == (contestant, env)]
+
+    @property
+    def doubtful(self) -> list[str]:
+        """A sentence on each task whose expert returns hardly more than random actions."""
+        return [
+            f"{env}: its demonstrations return {scale.expert:g} and random actions {scale.random:g}, which hardly differ, so "
+            "that its scores say little"
+            for env, scale in self.scales.items()
+            if hardly_differ(scale.expert, scale.random, 0.0, 1)
+        ]
 
     @property
     def shared(self) -> list[str]:

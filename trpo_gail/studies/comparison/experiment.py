@@ -50,7 +50,7 @@ class ComparisonExperiment(Experiment[Cell]):
         return self._experts[cell.env]
 
     def harvest(self, cell: Cell, peak_memory_mb: float | None) -> Result:
-        # Where this machine keeps its files is nobody's business: the command is kept with their names alone.
+        # Where this machine keeps its demonstrations is nobody's business: they are kept by their names alone.
         ranks = ["mpirun", "-n", str(self._plan.ranks)] if self._plan.ranks > 1 else []
         command = [*ranks, "trpo-gail", *self._words(cell, self._plan.task(cell.env).expert)]
         return results.harvest(self.runs / cell.name, cell, self._plan, command, peak_memory_mb)

@@ -47,6 +47,7 @@ def _lead(found: Analysis) -> str:
         f"{len(plan.contestants)} contestants on {tasks}, {len(plan.seeds)} seeds each: {len(plan.cells())} runs.",
         f"Without a result, and in no number here: {len(found.missing)}." if found.missing else "",
         *(f"Left out, {said}." for said in found.unscaled),
+        *(f"{said}." for said in found.doubtful),
         "All have the same demonstrations, the same number of environment steps to go, and the same evaluations.",
         _updates(found),
         "Terms tells of other departures from equal terms." if any(c.notes for c in plan.contestants) else "",
@@ -66,12 +67,9 @@ def _updates(found: Analysis) -> str:
 
 
 def _over(found: Analysis) -> str:
-    """Which tasks "all tasks" stands for, where that is not all."""
-    shared = found.shared
-    if len(shared) == len(found.plan.tasks):
-        return ""
-    left_out = ", ".join(task.env for task in found.plan.tasks if task.env not in shared)
-    return f"Numbers over all tasks leave out {left_out}: not every contestant has a result there."
+    """Which tasks "all tasks" stands for, where that is not all that have scores."""
+    left_out = ", ".join(env for env in found.scales if env not in found.shared)
+    return f"Numbers over all tasks leave out {left_out}: not every contestant has a result there." if left_out else ""
 
 
 # ---- results ---------------------------------------------------------------------------------------------------------

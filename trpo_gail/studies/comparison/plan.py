@@ -134,9 +134,9 @@ def check_names(contestants: Sequence[str], envs: Sequence[str]) -> None:
                 )
 
 
-def check_folder(plan: Plan, out: Path, runs: Path) -> None:
-    """Raise UserError if a folder holds another comparison, of which there is a result or a run. More seeds of the same one
-    are welcome."""
+def check_folder(plan: Plan, out: Path, runs: Path, busy: bool = False) -> None:
+    """Raise UserError if a folder holds another comparison, of which there is a result or a run, or is `busy`: a runner has a
+    cell of it. More seeds of the same one are welcome."""
     file = out / "plan.json"
     if not file.exists():
         return
@@ -144,7 +144,7 @@ def check_folder(plan: Plan, out: Path, runs: Path) -> None:
     seeds = there.get("seeds")
     grows = isinstance(seeds, list) and all(seed in content["seeds"] for seed in seeds)
     found = difference(there | {"seeds": content["seeds"]} if grows else there, content)
-    if found and (store.read_all(out) or any(runs.glob("*/config.json"))):
+    if found and (busy or store.read_all(out) or any(runs.glob("*/config.json"))):
         raise UserError(f"--out: {file} holds another comparison ({found}); name another folder for this one")
 
 

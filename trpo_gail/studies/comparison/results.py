@@ -35,6 +35,7 @@ class Result(results.Result):
     eval_s: float
     env_steps_per_s: float
     d_updates: float | None = None  # of the discriminator in all, if the run counted them, as one that may rest does
+    init_policy_sha256: str | None = None  # of the checkpoint that the run began with, if it did
 
     @property
     def cell(self) -> Cell:
@@ -59,9 +60,21 @@ def read(record: Record, plan: Plan, cell: Cell) -> Result:
 
 
 def read_all(folder: Path, plan: Plan) -> list[Result]:
-    """Those of the plan's cells that have a result, in the plan's order. Raises UserError for one that cannot be used."""
-    found = [(cell, store.find(folder, cell.name)) for cell in plan.cells()]
-    return [read(record, plan, cell) for cell, record in found if record]
+    """Those of the plan's cells that have a result, in the plan's order. Raises UserError for one that cannot be used, and
+    if a contestant's runs on a task began with different policies."""
+    found = [(cell, record) for cell in plan.cells() if (record := store.find(folder, cell.name))]
+    begun: dict[tuple[str, str], tuple[str, str | None]] = {}
+    kept = []
+    for cell, record in found:
+        result = read(record, plan, cell)
+        source, first = begun.setdefault((cell.contestant, cell.env), (record.source, result.init_policy_sha256))
+        if result.init_policy_sha256 != first:
+            raise UserError(
+                f"{record.source}: field 'init_policy_sha256': another policy to begin with than in {source}: the one that "
+                "--init_policy names was replaced between the runs"
+            )
+        kept.append(result)
+    return kept
 
 
 def harvest(run: Path, cell: Cell, plan: Plan, command: Sequence[str], peak_memory_mb: float | None) -> Result:
@@ -79,6 +92,11 @@ def harvest(run: Path, cell: Cell, plan: Plan, command: Sequence[str], peak_memo
                     f"{run}: made with --{name} {made[name]}, {value} by the plan; does another comparison keep its runs "
                     "there? (--runs)"
                 )
+        if summary["ranks"] != plan.ranks:
+            raise UserError(
+                f"{run}: its last session had {summary['ranks']} rank(s), {plan.ranks} by the plan; does another comparison "
+                "keep its runs there? (--runs)"
+            )
         rows = read_metrics(run)
         result = Result(
             setup=plan.setup(cell),
@@ -88,6 +106,7 @@ def harvest(run: Path, cell: Cell, plan: Plan, command: Sequence[str], peak_memo
             curve=curve(run, rows, task.steps, task.eval_every),
             command=list(command),
             d_updates=_updates(rows),
+            init_policy_sha256=config["setting"].get("init_policy_sha256"),
             **measured(summary, config["sessions"], peak_memory_mb),
         )
     return checked(result, run)

@@ -14,7 +14,7 @@ from trpo_gail.studies.statistics import t_interval
 from trpo_gail.system import whole_file
 
 SWEEP = "reacher"  # (b) is the task on which the weight of the causal entropy varies
-LOWEST, HIGHEST = -0.3, 1.25  # scaled; what is lower is marked at the edge
+LOWEST, HIGHEST = -0.3, 1.25  # scaled; what is lower or higher is marked at the edge
 PNG_DPI = 150
 DODGE = 0.02  # of a panel's width: algorithms stand side by side, so that intervals do not cover each other
 # Colours that the colour-blind tell apart (Okabe & Ito), and a marker each. As in the paper, λ = 0.1 is left out.
@@ -91,9 +91,10 @@ def _draw(axes: Any, sizes: Sequence[int], line: Line, shift: float, colour: str
     else:
         axes.plot(x, y, lw=1.0, ls=(0, (4, 2)), markerfacecolor="white", zorder=2, **look)
     for at, score in zip(x, y, strict=True):
-        if score < LOWEST:  # marker 7 points down, its tip on the axis
+        if score < LOWEST or score > HIGHEST:  # marker 7 points down, 6 up, each with its tip on the edge
+            edge, arrow = (LOWEST, 7) if score < LOWEST else (HIGHEST, 6)
             fill = colour if ours else "white"
-            axes.plot([at], [LOWEST], color=colour, mfc=fill, marker=7, ms=7, ls="", clip_on=False, zorder=4)
+            axes.plot([at], [edge], color=colour, mfc=fill, marker=arrow, ms=7, ls="", clip_on=False, zorder=4)
 
 
 def _legend(grid: Grid) -> list[Any]:

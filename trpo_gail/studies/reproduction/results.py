@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,7 +44,7 @@ def read(record: Record, grid: Grid) -> Result:
     if version != grid.version or isinstance(version, bool):
         raise UserError(
             f"{source}: made with version {version} of the grid, and this is version {grid.version}; "
-            "remove this result to run the cell again, or name another --results folder"
+            "remove this result and its run folder to run the cell again, or name another --results folder"
         )
     result = results.build(Result, record)
     for name in ("expert_return_mean", "random_return_mean"):
@@ -58,7 +59,17 @@ def read(record: Record, grid: Grid) -> Result:
 def read_all(folder: Path, grid: Grid) -> list[Result]:
     """Every result in a folder, in the order of the grid. Raises UserError for one that cannot be used."""
     order = {group: k for k, group in enumerate(grid.groups())}
-    found = [read(record, grid) for record in store.read_all(folder)]
+    records = store.read_all(folder)
+    found = [read(record, grid) for record in records]
+    shown: dict[tuple[str, int], tuple[str, float]] = {}
+    for result, record in zip(found, records, strict=True):
+        if (mean := result.expert_return_mean) is not None:
+            source, first = shown.setdefault((result.task, result.trajectories), (record.source, mean))
+            if not math.isclose(mean, first, rel_tol=results.MEAN_TOLERANCE):
+                raise UserError(
+                    f"{record.source}: field 'expert_return_mean': {mean:g} found, {first:g} in {source}: they are of "
+                    "different demonstrations (--expert_data), which no table can put together"
+                )
     return sorted(found, key=lambda result: (order[result.cell.group], result.seed))
 
 
