@@ -15,9 +15,11 @@ import json
 import statistics
 import sys
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from trpo_gail import GAIL
+from trpo_gail.errors import RunError, UserError
 
 DEFAULTS = {"d_step": 16, "d_stepsize": 3e-3, "discriminator.gradient_penalty": 3.0, "max_kl": 0.01}
 TUNING, REPORT = 0, 100  # the first seed of each kind
@@ -57,7 +59,7 @@ def tune(given: argparse.Namespace) -> tuple[dict[str, Any], float]:
     sampler, pruner = optuna.samplers.TPESampler(seed=0), optuna.pruners.MedianPruner()
     study = optuna.create_study(direction="maximize", sampler=sampler, pruner=pruner)
     study.enqueue_trial(DEFAULTS)  # the first trial: the search begins where we are
-    study.optimize(objective, n_trials=given.trials)
+    study.optimize(objective, n_trials=given.trials, catch=(RunError,))  # flags by which a training breaks off
     return study.best_params, study.best_value
 
 
@@ -72,7 +74,13 @@ def arguments(words: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--tuning-seeds", type=int, default=3, help="trainings of a trial")
     parser.add_argument("--report-seeds", type=int, default=5, help="trainings of the report, of each kind")
     parser.add_argument("--out", help="file for the best flags, for trpo-gail train --config")
-    return parser.parse_args(words)
+    given = parser.parse_args(words)
+    for name in ("trials", "steps", "episodes", "tuning_seeds", "report_seeds"):
+        if getattr(given, name) < 1:
+            parser.error(f"--{name.replace('_', '-')}: {getattr(given, name)} given, at least 1 expected")
+    if given.out and not Path(given.out).absolute().parent.is_dir():  # before hours of training
+        parser.error(f"--out {given.out}: the folder does not exist")
+    return given
 
 
 def main(words: Sequence[str] | None = None) -> dict[str, Any]:
@@ -82,7 +90,15 @@ def main(words: Sequence[str] | None = None) -> dict[str, Any]:
         import optuna  # noqa: F401 - before hours of training
     except ModuleNotFoundError:
         sys.exit("tune.py: optuna is not installed: pip install optuna")
-    best, chosen = tune(given)
+    try:
+        return report(given, *tune(given))
+    except UserError as error:
+        sys.exit(f"tune.py: {error}")
+
+
+def report(given: argparse.Namespace, best: dict[str, Any], chosen: float) -> dict[str, Any]:
+    """Print and write the best flags, and what they come to on other seeds; returns it."""
+    print(json.dumps(best))
     if given.out:
         with open(given.out, "w") as file:
             json.dump(best, file, indent=2)
@@ -94,7 +110,6 @@ def main(words: Sequence[str] | None = None) -> dict[str, Any]:
         found[name] = returns
         spread = statistics.stdev(returns) if len(returns) > 1 else 0.0
         print(f"{f'{name}, on {len(returns)} other seeds':<36}{statistics.fmean(returns):10.1f} ± {spread:.1f}")
-    print(json.dumps(best))
     return found
 
 

@@ -6,6 +6,7 @@ import json
 import os
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -169,6 +170,18 @@ def test_pictures_and_speeds_that_make_no_film_are_named(
     with pytest.raises(UserError, match=f"'Paper/CartPole-v0': {line}"):
         record_video(run, tmp_path / "film.gif", "last", 0)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_picture_that_stands_still_too_long_for_a_gif_is_said(tmp_path: Path) -> None:
+    still = [np.zeros((4, 4, 3), np.uint8)] * 70
+    video._write_gif(tmp_path / "short.gif", iter(still[:60]), fps=0.1)
+    with pytest.raises(UserError, match=r"stands still for longer than GIF can hold \(655 s\): FILE.mp4 expected"):
+        video._write_gif(tmp_path / "long.gif", iter(still), fps=0.1)
+
+
+def test_a_speed_may_be_numpys(run: Path) -> None:
+    env = SimpleNamespace(metadata={"render_fps": np.int64(10)})
+    assert video._speed(env, "x") == 10.0  # type: ignore[arg-type]
 
 
 def test_a_film_that_fails_takes_no_evaluation_along(

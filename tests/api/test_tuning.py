@@ -50,6 +50,22 @@ def test_without_optuna_one_line_says_so(tune: dict[str, Any], monkeypatch: pyte
         tune["main"](["CartPole-v0", EXPERT])
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--report-seeds", "0"], "--report-seeds: 0 given, at least 1 expected"),
+        (["--tuning-seeds", "0"], "--tuning-seeds: 0 given, at least 1 expected"),
+        (["--out", "nowhere/tuned.json"], "--out nowhere/tuned.json: the folder does not exist"),
+    ],
+)
+def test_a_mistake_is_told_before_hours_of_training(
+    words: list[str], said: str, tune: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        tune["main"](["CartPole-v0", EXPERT, *words])
+    assert said in capsys.readouterr().err
+
+
 @pytest.mark.slow
 def test_a_small_search(tune: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("optuna", reason="optuna is not installed")

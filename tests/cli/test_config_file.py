@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from collections.abc import Callable
@@ -196,6 +197,7 @@ def test_yaml_is_read_as_it_looks(write: Write) -> None:
         ("discriminator: &a\n  discriminator: *a", "Circular reference detected, YAML expected"),
         ("steps: " + "9" * 5000, "digits"),
         ("[" * 5000, "recursion"),
+        ("!!map [1]", "line 1: a mapping, YAML expected"),
     ],
 )
 def test_a_mistake_in_yaml_is_one_line(write: Write, text: str, said: str) -> None:
@@ -265,6 +267,28 @@ def test_demonstrations_are_found_from_another_folder_and_in_a_moved_run(write: 
     copy.touch()
     moved = run_file(Config("Hopper-v4"), setting={"expert": "/gone/run/checkpoints/expert.h5"})
     assert config(write(moved)).expert == str(copy)
+
+
+def test_the_runs_own_demonstrations_come_before_others_of_the_same_name(
+    write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "elsewhere").mkdir()
+    for name, content in (("here.h5", b"other"), ("elsewhere/here.h5", b"own")):
+        Path(name).write_bytes(content)
+    setting = {"expert": str(tmp_path / "elsewhere" / "here.h5"), "expert_sha256": hashlib.sha256(b"own").hexdigest()}
+    held = run_file(Config("Hopper-v4", expert="here.h5"), setting=setting)
+    assert config(write(held)).expert == setting["expert"] and capsys.readouterr().err == ""
+    Path("elsewhere/here.h5").unlink()
+    assert config(write(held)).expert == "here.h5"
+    assert "here.h5 is not the file that the run had: its SHA-256 differs" in capsys.readouterr().err
+
+
+def test_an_environment_that_python_gave_is_not_taken_for_the_id(write: Write) -> None:
+    file = write(run_file(Config("CartPole-v1"), setting={"env_lacks": "CartPole-v1 is wrapped in Twice"}))
+    with pytest.raises(UserError, match=r"no name makes the run's environment, .*\(CartPole-v1 is wrapped in Twice\)"):
+        config(file)
+    assert config(file, "Hopper-v4").env == "Hopper-v4"
 
 
 @pytest.mark.parametrize(

@@ -141,6 +141,42 @@ def test_rows_from_before_it_was_tracked_are_sent(tmp_path: Path, stand_in: Stan
     assert stand_in.iterations == [1, 2, 3]
 
 
+def test_rows_of_a_session_without_it_are_sent(tmp_path: Path, stand_in: StandIn) -> None:
+    path = tmp_path / "run"
+    session(path, stand_in.__name__, 0, 1, 2)
+    folder = RunFolder.open(path)
+    folder.cut(2)
+    for iteration in (3, 4):
+        folder.log(row(iteration))
+    folder.close()
+    session(path, stand_in.__name__, 4, 5)
+    assert stand_in.iterations == [1, 2, 3, 4, 5]
+
+
+@pytest.mark.parametrize("call", ["init", "log"])
+def test_rows_that_it_missed_as_it_failed_are_sent_later(tmp_path: Path, stand_in: StandIn, call: str) -> None:
+    stand_in.fails = call
+    session(tmp_path / "run", stand_in.__name__, 0, 1, 2)
+    stand_in.fails = None
+    session(tmp_path / "run", stand_in.__name__, 2, 3)
+    assert stand_in.iterations == [1, 2, 3]
+
+
+def test_a_session_that_was_killed_had_sent_its_rows(tmp_path: Path, stand_in: StandIn) -> None:
+    path = tmp_path / "run"
+    folder = RunFolder.create(path)
+    folder.write_json("config.json", {})
+    folder.track(stand_in.__name__, {})
+    for iteration in (1, 2):
+        folder.log(row(iteration))
+    assert set(json.loads((path / "track.json").read_text())) == {"id"}
+    left = (path / "track.json").read_text()
+    folder.close()
+    (path / "track.json").write_text(left)
+    session(path, stand_in.__name__, 2, 3)
+    assert stand_in.iterations == [1, 2, 3]
+
+
 @pytest.mark.parametrize("damaged", ["", "{", "[]", "{}", '{"id": 3}', '{"id": "../x"}'])
 def test_an_id_that_cannot_be_read_becomes_a_new_one(tmp_path: Path, stand_in: StandIn, damaged: str) -> None:
     path = tmp_path / "run"

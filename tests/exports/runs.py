@@ -38,6 +38,8 @@ SPACES: dict[str, tuple[Space, Space]] = {
     "labels": (Discrete(4, start=2), MultiDiscrete([3, 2], start=[1, -1])),
     "robot": (ROBOT, Box(-2, 2, (2,), np.float32)),
     "picture": (Box(0, 255, (6, 6, 3), np.uint8), Discrete(2)),
+    "switches": (Box(0, 1, (3,), np.bool_), Discrete(2)),
+    "counts": (Box(0, 1000, (3,), np.uint16), Discrete(2)),
 }
 
 

@@ -100,5 +100,10 @@ def test_the_command_line_trains_on_it(
     rows = read_metrics(out)
     assert len(rows) == 2 and all(row["reward_mean"] != 0 and "d_loss" not in row for row in rows)
     assert main(["train", *NAV[:1], "--resume", "--out", str(out), "--iterations", "3", "--quiet"]) == 0
+    moved = str(tmp_path / "moved.pt")
+    Path(file).rename(moved)
+    assert main(["train", "--resume", "--out", str(out), "--iterations", "4", "--quiet"]) == 2
+    assert "r.pt: no such file, a reward file of trpo_gail expected" in capsys.readouterr().err
+    assert main(["train", *NAV[:1], "--resume", "--out", str(out), "--reward_file", moved, "--iterations", "4"]) == 0
     assert main(["train", *NAV, *SHORT, "--reward_file", file, "--out", str(tmp_path / "x")]) == 2
     assert "--reward_file" in capsys.readouterr().err

@@ -222,7 +222,7 @@ def test_a_damaged_file_is_noticed(box: Path, reward: RewardFunction, tmp_path: 
     (tmp_path / "other.pt").write_bytes(data)
     with pytest.raises(UserError, match="not a reward file of trpo_gail, or damaged"):
         RewardFunction.load(tmp_path / "other.pt")
-    with pytest.raises(UserError, match="No such file"):
+    with pytest.raises(UserError, match="no such file"):
         RewardFunction.load(tmp_path / "none.pt")
 
 

@@ -26,7 +26,7 @@ from trpo_gail.spaces.spec import EnvSpec
 pytestmark = pytest.mark.filterwarnings("ignore:.torch.jit.load. is deprecated:DeprecationWarning")
 
 CASES = [
-    *((kind, {}) for kind in SPACES),
+    *((kind, {}) for kind in SPACES if kind != "counts"),
     ("scaled", {"actions": "executed", "policy.init_log_std": 1.0}),
     ("box", {"actions": "executed", "action_scaling": False, "policy.observation_clip": None, "dtype": "float64"}),
     ("robot", {"policy.normalise_observations": False}),
@@ -120,6 +120,16 @@ def test_what_onnxruntime_cannot_run(tmp_path: Path) -> None:
     assert export_policy(folder, tmp_path / "policy.pt") == 0.0
     with pytest.raises(UserError, match=r"onnxruntime cannot run this policy .*write FILE.pt"):
         export_policy(folder, tmp_path / "policy.onnx")
+
+
+def test_what_torch_cannot_write(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("onnx")
+    pytest.importorskip("onnxruntime")
+    folder = make_run(tmp_path / "run", "counts")
+    assert export_policy(folder, tmp_path / "policy.pt") == 0.0
+    with pytest.raises(UserError, match=r"torch writes no policy of uint16 observations so; write FILE.pt"):
+        export_policy(folder, tmp_path / "policy.onnx")
+    assert capfd.readouterr().out == "" and not (tmp_path / "policy.onnx").exists()
 
 
 def test_the_best_policy(box: Path, tmp_path: Path) -> None:

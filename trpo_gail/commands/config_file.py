@@ -33,13 +33,14 @@ def with_file(cls: type, given: Given) -> Given:
     if {"config", "sessions"} <= held.keys():
         if "preset" in given.values:
             raise UserError(f"{given.typed['preset']}: given, but --config {file} is a run's, and has every setting")
-        return Given(given.values, given.typed, _of_run(cls, held, file))
+        return Given(given.values, given.typed, _of_run(cls, held, file, "env" in given.values))
     below = flag_file.given(cls, held, file)
     return Given(below.values | given.values, below.typed | given.typed)
 
 
-def _of_run(cls: type, held: Mapping[str, Any], file: str) -> dict[str, Any]:
-    """The settings of a run, by path. Raises UserError if the run is of another kind than the command makes, or damaged."""
+def _of_run(cls: type, held: Mapping[str, Any], file: str, other_env: bool) -> dict[str, Any]:
+    """The settings of a run, by path. Raises UserError if the run is of another kind than the command makes, or damaged, and
+    if no name makes its environment, unless the command names another one."""
     from trpo_gail.runs.run_folder import kind_of
 
     kind, wanted = kind_of(held, Path(file)), "training" if "adversary" in leaves(cls) else "cloning"
@@ -47,16 +48,29 @@ def _of_run(cls: type, held: Mapping[str, Any], file: str) -> dict[str, Any]:
         raise UserError(f"--config {file}: a run of {kind}, but a run of {wanted} expected")
     tree, section = (Config, "config") if kind == "training" else (CloningConfig, "cloning")
     flat = flatten(from_dict(tree, held.get(section), f"--config {file}"))
-    setting = held.get("setting")
-    found = setting.get("expert") if isinstance(setting, dict) else None
-    return flat | {"expert": _demonstrations(flat["expert"], found, Path(file).parent)}
+    setting = held["setting"] if isinstance(held.get("setting"), dict) else {}
+    if setting.get("env_lacks") and not other_env:
+        raise UserError(
+            f"--config {file}: no name makes the run's environment, which Python gave ({setting['env_lacks']}): an ENV is "
+            "needed, an id or a function of a module"
+        )
+    return flat | {"expert": _demonstrations(flat["expert"], setting, file)}
 
 
-def _demonstrations(named: str | None, found: Any, folder: Path) -> str | None:
+def _demonstrations(named: str | None, setting: Mapping[str, Any], file: str) -> str | None:
     """A run's demonstrations: by the name that they were given, or where the run found them, or its own copy of those that
-    came from Python."""
+    came from Python. Warns if what is there has another content than the run's."""
+    from trpo_gail.experts.files import hdf5
     from trpo_gail.runs.run_folder import EXPERT
+    from trpo_gail.system.terminal import warn
 
-    found = found if isinstance(found, str) else None
-    own = str(folder / EXPERT) if found and Path(found).match(EXPERT) else None
-    return next((path for path in (named, found, own) if path and Path(path).exists()), named or found)
+    found = setting["expert"] if isinstance(setting.get("expert"), str) else None
+    own = str(Path(file).parent / EXPERT) if found and Path(found).match(EXPERT) else None
+    there = [path for path in (named, found, own) if path and Path(path).exists()]
+    recorded = setting.get("expert_sha256")
+    if not there or not isinstance(recorded, str):
+        return there[0] if there else named or found
+    same = next((path for path in there if hdf5.sha256(path) == recorded), None)
+    if same is None:
+        warn(f"--config {file}: {there[0]} is not the file that the run had: its SHA-256 differs")
+    return same or there[0]

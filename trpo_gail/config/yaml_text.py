@@ -54,6 +54,8 @@ def _loader() -> Any:
         yaml_implicit_resolvers: dict[Any, Any] = {}  # noqa: RUF012 - a name of pyyaml's
 
         def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
+            if not isinstance(node, yaml.MappingNode):  # !!map [1]
+                raise yaml.MarkedYAMLError(problem="a mapping", problem_mark=node.start_mark)
             seen: list[Any] = []
             for key, _ in node.value:
                 if key.value in seen:

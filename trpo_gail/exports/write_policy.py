@@ -100,7 +100,9 @@ def _observations(spec: EnvSpec, mean: np.ndarray, std: np.ndarray) -> np.ndarra
             rows[:, columns] = _pixels(spaces[part.path], rng)
         else:
             rows[:, columns] = mean[columns] + 2.0 * std[columns] * rng.standard_normal((ROWS, part.size))
-            if part.dtype.kind not in "f":
+            if part.dtype.kind == "b":
+                rows[:, columns] = rng.integers(0, 2, (ROWS, part.size))
+            elif part.dtype.kind != "f":
                 info = np.iinfo(part.dtype)
                 rows[:, columns] = np.clip(np.round(rows[:, columns]), max(info.min, -1e6), min(info.max, 1e6))
     return layout.flatten(layout.unflatten(rows.astype(layout.dtype)))  # with the digits that each part has
@@ -157,9 +159,15 @@ def _of_torchscript(content: bytes) -> Run:
 # ---- ONNX ------------------------------------------------------------------------------------------------------------
 
 
+_NOT_IN_ONNX = (torch.uint16, torch.uint32, torch.uint64)  # of torch's exporter
+
+
 def _onnx(network: nn.Module, rows: Tensor, facts: dict[str, str]) -> bytes:
     onnx = _imported("onnx")
     _imported("onnxruntime")
+    if rows.dtype in _NOT_IN_ONNX:
+        kind = str(rows.dtype).removeprefix("torch.")
+        raise UserError(f"--policy FILE.onnx: torch writes no policy of {kind} observations so; write FILE.pt")
     with tempfile.TemporaryDirectory() as folder, torch.enable_grad():
         file = Path(folder) / "policy.onnx"
         torch.onnx.export(

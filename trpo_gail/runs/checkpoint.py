@@ -144,6 +144,8 @@ def read_sealed(path: Path, what: str) -> Any:
         data = path.read_bytes()
         sealed.check(data)
         return torch.load(BytesIO(data), map_location="cpu", weights_only=True)
+    except FileNotFoundError as error:
+        raise UserError(f"{path}: no such file, a {what} of trpo_gail expected") from error
     except OSError as error:
         kind = Damaged if isinstance(error, IsADirectoryError) else UserError
         raise kind(f"{path}: not a {what} of trpo_gail ({error.strerror})") from error
@@ -229,7 +231,7 @@ def put(content: dict[str, Any], learner: Learner) -> None:
 def _check_same_run(saved: Config, config: Config, path: Path) -> None:
     """Raise UserError if the run's config.json contradicts its checkpoint."""
     before, now = flatten(saved), flatten(config)
-    for name in before.keys() - {"expert", "steps", "iterations", "device"}:  # these may change
+    for name in before.keys() - {"expert", "reward_file", "steps", "iterations", "device"}:  # these may change
         if before[name] != now[name] and not (name == "env" and same_task(before[name], now[name])):
             raise UserError(
                 f"{path}: saved with --{name} {before[name]}, but the run's config.json says {now[name]}: is one of them "

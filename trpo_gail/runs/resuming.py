@@ -87,8 +87,8 @@ def _goes_on_after_a_save(path: Path) -> bool:
 
 
 def check_resume(saved: Config, given: Config, path: Path) -> None:
-    """Only --steps and --iterations may differ from the run's own, and only grow; the expert's file may have been moved,
-    the run to a machine with another --device, and the environment's id to another module.
+    """Only --steps and --iterations may differ from the run's own, and only grow; the expert's file and that of a reward may
+    have been moved, the run to a machine with another --device, and the environment's id to another module.
 
     Raises UserError otherwise.
     """
@@ -96,6 +96,8 @@ def check_resume(saved: Config, given: Config, path: Path) -> None:
     del now["device"]
     if None not in (saved.expert, given.expert):
         del now["expert"]  # `prepare` compares what the files hold
+    if None not in (saved.reward_file, given.reward_file):
+        del now["reward_file"]  # as a checkpoint's state is loaded, the contents are compared
     for name, value in now.items():
         if name == "steps" or (name == "iterations" and None not in (value, before[name])):
             if value < before[name]:

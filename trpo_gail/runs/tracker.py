@@ -23,7 +23,7 @@ from trpo_gail.system.terminal import warn
 
 Library = Literal["wandb", "trackio"]
 PROJECT = "trpo_gail"
-FILE = "track.json"  # the run's id, in its folder: a resume goes on under it
+FILE = "track.json"  # in the run's folder: its id, under which a resume goes on, and the last iteration that was sent
 
 
 def check(library: str | None) -> None:
@@ -37,11 +37,12 @@ class Tracker:
     """One session of a run in a tracker."""
 
     def __init__(self, library: str, folder: Path, config: Mapping[str, Any], logged: int) -> None:
-        """`logged`: the last iteration that earlier sessions have logged; what they had tracked is not sent again."""
+        """`logged`: the last iteration that earlier sessions have logged; what they had tracked is not sent again. A session
+        that did not close its tracker, since it was killed, had tracked all of it."""
         self._library, self._folder, self._given_up = library, folder, False
         self._module: Any = None
         self.about = ""
-        self._sent = logged if (folder / FILE).exists() else 0
+        self._identity, self._sent = _known(folder / FILE, logged)
         self._attempt(lambda: self._begin(config))
 
     def write(self, row: Mapping[str, float | int | None]) -> None:
@@ -49,6 +50,8 @@ class Tracker:
         if (row["iteration"] or 0) > self._sent:
             shown = {name: value for name, value in row.items() if name != "steps" and not BELOW.fullmatch(name)}
             self._log(shown, row.get("steps"))
+            if not self._given_up:
+                self._sent = int(row["iteration"] or 0)
 
     def conclude(self, summary: Mapping[str, Any]) -> None:
         """The returns and scores of a run's summary."""
@@ -59,6 +62,7 @@ class Tracker:
         """Nothing is written after."""
         if self._module is not None:
             self._attempt(self._finish)
+        self._attempt(self._keep_sent)
 
     def _attempt(self, action: Callable[[], None]) -> None:
         """Until something goes wrong for the first time."""
@@ -68,10 +72,12 @@ class Tracker:
             action()
         except Exception as error:
             self._given_up = True
+            with contextlib.suppress(OSError):
+                self._keep_sent()
             warn(f"{self._folder}: {self._library} no longer tracks the run, which goes on without: {error}")
 
     def _begin(self, config: Mapping[str, Any]) -> None:
-        identity = _identity(self._folder)
+        identity = self._identity
         project, own = PROJECT, {}
         if self._library == "wandb":
             project = os.environ.get("WANDB_PROJECT", PROJECT)
@@ -86,26 +92,32 @@ class Tracker:
         with _without_banners():
             module.init(project=project, name=name, config=dict(config), resume="allow", **own)
         self._module = module
+        self._keep({"id": identity})
         self.about = f"tracked by {self._library} as {name} in the project {project}"
 
     def _log(self, values: Mapping[str, Any], step: Any) -> None:
         numbers = {name: value for name, value in values.items() if isinstance(value, int | float)}
         self._attempt(lambda: self._module.log(numbers, step=int(step)))
 
+    def _keep_sent(self) -> None:
+        self._keep({"id": self._identity, "sent": self._sent})
+
+    def _keep(self, content: dict[str, Any]) -> None:
+        whole_file.write(self._folder / FILE, json.dumps(content).encode() + b"\n")
+
     def _finish(self) -> None:
         with _without_banners():
             self._module.finish()
 
 
-def _identity(folder: Path) -> str:
-    """The run's id; a new one if it has none, or if nobody can read it."""
-    with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
-        found = json.loads((folder / FILE).read_bytes())["id"]
-        if isinstance(found, str) and found.isalnum():
-            return found
-    made = uuid.uuid4().hex[:8]
-    whole_file.write(folder / FILE, json.dumps({"id": made}).encode() + b"\n")
-    return made
+def _known(file: Path, logged: int) -> tuple[str, int]:
+    """The run's id, a new one if it has none or if nobody can read it; and the last iteration that was sent."""
+    with contextlib.suppress(OSError, ValueError, TypeError, KeyError, AttributeError):
+        found = json.loads(file.read_bytes())
+        sent = found.get("sent", logged)
+        if isinstance(found["id"], str) and found["id"].isalnum() and isinstance(sent, int):
+            return found["id"], min(sent, logged)
+    return uuid.uuid4().hex[:8], 0
 
 
 @contextlib.contextmanager

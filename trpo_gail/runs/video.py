@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -68,7 +69,7 @@ def record_video(run: str | Path, path: Path, which: str, seed: int, env_id: str
 def _speed(env: gymnasium.Env, env_id: str) -> float:
     """Steps in a second of the environment's time, as it says. Raises UserError for what is no speed."""
     said = (env.metadata or {}).get("render_fps") or MOST_FPS
-    if isinstance(said, (int, float)) and 0 < said < 1e6:
+    if isinstance(said, (int, float, np.integer, np.floating)) and 0 < said < 1e6:
         return float(said)
     raise UserError(f"--video: environment {env_id!r}: render_fps: expected a number above 0, found {said!r:.40}")
 
@@ -146,7 +147,12 @@ def _write_gif(path: Path, frames: Iterator[np.ndarray], fps: float) -> None:
 
     first, *others = (Image.fromarray(frame).quantize(64) for frame in frames)
     duration = max(20, round(100 / fps) * 10)  # ms; the format counts hundredths, and browsers slow down below two
-    first.save(path, format="GIF", save_all=True, append_images=others, duration=duration, loop=0)
+    try:
+        first.save(path, format="GIF", save_all=True, append_images=others, duration=duration, loop=0)
+    except (OverflowError, struct.error) as error:  # of pictures that are alike one is written, for as long as all
+        raise UserError(
+            "--video: a picture stands still for longer than GIF can hold (655 s): FILE.mp4 expected"
+        ) from error
 
 
 def _write_mp4(path: Path, frames: Iterator[np.ndarray], fps: float) -> None:
