@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from trpo_gail import algorithm
+from trpo_gail.parallel import Workers
 from trpo_gail.system import memory
 from trpo_gail.system.memory import bound_ucx, give_back, share_one_heap
 
@@ -51,6 +53,19 @@ def test_cycles_are_collected_every_few_minutes(monkeypatch: pytest.MonkeyPatch)
         assert time.monotonic() - memory._collected < 60.0
     finally:
         gc.enable()
+
+
+def test_free_pages_are_given_back_after_a_long_phase(monkeypatch: pytest.MonkeyPatch) -> None:
+    trims: list[str] = []
+    clock = algorithm.Clock(Workers())
+    monkeypatch.setattr(algorithm, "give_back_pages", lambda: trims.append("trimmed"))
+    with clock("sample"):
+        pass
+    assert trims == []
+    monkeypatch.setattr(algorithm, "LONG_S", 0.0)
+    with clock("critic"):
+        pass
+    assert trims == ["trimmed"] and set(clock.seconds) == {"sample_s", "critic_s"}
 
 
 def test_free_pages_are_given_back_at_times(monkeypatch: pytest.MonkeyPatch) -> None:

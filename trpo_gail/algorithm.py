@@ -26,6 +26,11 @@ from trpo_gail.sampling.transitions import Transitions, to_rollout
 from trpo_gail.scores import rank_correlation
 from trpo_gail.seeding import MINIBATCH, stream
 from trpo_gail.system import torch_settings
+from trpo_gail.system.memory import give_back_pages
+
+LONG_S = (
+    0.5  # a phase that takes longer leaves many free pages, and next to it the milliseconds to give them back are few
+)
 
 
 class Clock:
@@ -40,6 +45,8 @@ class Clock:
         start = time.perf_counter()
         with self._pulse.during(phase):
             yield
+        if time.perf_counter() - start > LONG_S:
+            give_back_pages()
         self.seconds[f"{phase}_s"] += time.perf_counter() - start
 
     @contextmanager

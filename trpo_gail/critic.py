@@ -70,9 +70,7 @@ class Critic:
     def batch(self, rollout: Rollout, reward: np.ndarray, rows: Rows) -> Batch:
         """Advantages by GAE on `reward` [T, N], standardised over the valid rows of all ranks; `rows` numbers these."""
         like = self.adam.flat.vector
-        frames = self.network.normaliser.is_idle
-        observations = observation_tensor(rollout.observations, like.dtype, like.device, frames)
-        times = self._times(rollout)
+        observations, times = self._observations(rollout), self._times(rollout)
         value = self._values(observations, times)
         finite.numbers("value of the critic", value)
         mine = torch.as_tensor(rollout.valid.T, device=like.device)
@@ -90,9 +88,15 @@ class Critic:
             """Make one pass of the fit early; returns the new critic's advantages [B]. Targets stay."""
             self._fit = self._fit or self._begin(batch)
             self._pass(batch, self._fit, rng)
-            return self._standardised(rollout, reward, self._values(observations, times), rows.total)
+            value = self._values(self._observations(rollout), times)  # made again: to keep them takes memory
+            return self._standardised(rollout, reward, value, rows.total)
 
         return dataclasses.replace(batch, readvantage=readvantage)
+
+    def _observations(self, rollout: Rollout) -> Tensor:
+        """[T + 1, N, O] in the network's dtype."""
+        like = self.adam.flat.vector
+        return observation_tensor(rollout.observations, like.dtype, like.device, self.network.normaliser.is_idle)
 
     def _tensor(self, array: np.ndarray) -> Tensor:
         like = self.adam.flat.vector

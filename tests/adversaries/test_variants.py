@@ -350,7 +350,7 @@ def test_replay_takes_its_share_from_the_last_iterations() -> None:
     config = config_of({"replay_iterations": 2, "replay_share": 0.5, "normalise": "none", "input_clip": None}, d_step=2)
     adversary, met = made(config), []
     step = adversary._updater.step
-    adversary._updater.step = lambda ours, *rest: met.append(ours.z[:, 0].clone()) or step(ours, *rest)
+    adversary._updater.step = lambda both, *rest: met.append(both.sides()[0].z[:, 0].clone()) or step(both, *rest)
     for k in range(4):
         rollout = toys.rollout(["." * 400] * 3, observations=3, actions=2, seed=k)
         named = dataclasses.replace(rollout, observations=np.full_like(rollout.observations, float(k)))
@@ -409,7 +409,9 @@ def test_both_sides_are_absorbed_for_their_share_of_the_time() -> None:
     adversary = made(config_of({"absorbing": True, "normalise": "none", "input_clip": None}, d_step=1))
     met: list[Any] = []
     step = adversary._updater.step
-    adversary._updater.step = lambda ours, theirs, *rest: met.append((ours.z, theirs.z)) or step(ours, theirs, *rest)
+    adversary._updater.step = lambda both, *rest: (
+        met.append(tuple(side.z for side in both.sides())) or step(both, *rest)
+    )
     seen = toys.seen(toys.rollout(["........T_" * 100] * 3, observations=3, actions=2))
     adversary.fit(seen, np.random.default_rng(0))
     ours, theirs = (z[:, -1] for z in met[0])

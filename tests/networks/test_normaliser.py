@@ -8,6 +8,7 @@ import torch
 import toys
 
 from trpo_gail.config.tree import CriticConfig
+from trpo_gail.networks import normaliser as normaliser_module
 from trpo_gail.networks.normaliser import Normaliser, sums
 from trpo_gail.networks.value import ValueNetwork
 
@@ -40,6 +41,40 @@ def test_weight_counts_rows_as_often(rng: np.random.Generator) -> None:
     torch.testing.assert_close(sums(x, 2.5), 2.5 * sums(x))
     torch.testing.assert_close(sums(x, 2.0), sums(torch.cat([x, x])))
     assert sums(x).shape == (7,) and sums(x.float()).dtype == torch.float64
+
+
+@pytest.mark.parametrize("size", [0, 1, 2, 15, 16, 17, 32, 33, 40])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_sums_of_some_columns_at_a_time_are_those_of_all(
+    size: int, dtype: torch.dtype, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    x = torch.as_tensor(100.0 * rng.standard_normal((500, size + 1))).to(dtype)
+    for rows in (x[:, 1:].contiguous(), x[:, 1:]):
+        monkeypatch.setattr(normaliser_module, "AT_A_TIME", 10**9)
+        together = sums(rows)
+        monkeypatch.setattr(normaliser_module, "AT_A_TIME", 1)
+        assert torch.equal(sums(rows), together)
+
+
+def test_in_place_it_does_the_same(rng: np.random.Generator) -> None:
+    x = torch.as_tensor(5.0 * rng.standard_normal((50, 4)))
+    for clip, exempt in [
+        (None, None),
+        (1.0, None),
+        (1.0, np.array([True, False, False, True])),
+        (1.0, np.ones(4, bool)),
+    ]:
+        normaliser = Normaliser(4, clip, exempt=exempt)
+        if not normaliser.is_idle:
+            normaliser.add(normaliser.sums(x[:30]))
+        before, z = x.clone(), normaliser(x)
+        assert torch.equal(x, before)
+        own = x.clone()
+        assert normaliser.apply_(own) is own and torch.equal(own, z)
+        if exempt is not None:
+            assert torch.equal(z[:, exempt], x[:, exempt]) and z[:, exempt].abs().max() > 1.0
+        if clip is not None and not normaliser.is_idle:
+            assert z[:, ~exempt if exempt is not None else slice(None)].abs().max() == 1.0
 
 
 def test_the_identity_until_it_has_seen_something() -> None:

@@ -52,6 +52,19 @@ def steps(num_envs: int, length: int) -> tuple[Rollout, Episodes]:
     return collect_steps(env, Position.start(env, range(num_envs)), Still(), np.zeros((length, num_envs, 1)))
 
 
+def test_more_rows_than_there_is_room_for_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    def rollout() -> Rollout:
+        env = script(2)
+        return collect_episodes(env, Still(), [0, 1], no_noise(Still(), 2), np.full(2, 9), np.full(2, 11))[0]
+
+    roomy = rollout()
+    monkeypatch.setattr(rollouts, "GROWTH", 1)
+    tight = rollout()
+    assert len(roomy.rewards) > 30
+    for name, values in vars(roomy).items():
+        np.testing.assert_array_equal(getattr(tight, name), values, err_msg=name)
+
+
 # ---- a fixed horizon -------------------------------------------------------------------------------------------------
 
 

@@ -212,7 +212,7 @@ def build(config: Config, parts: Parts) -> AIRL:
     expert = known(parts.expert, network.inputs, parts.workers, ends_alone)
     form = rewards.chosen(config, expert.ends, parts.spec.max_episode_steps)
     made = AIRL(
-        config.discriminator, config.d_step, network, View.of(parts.spec, expert), expert, parts.workers,
+        config.discriminator, config.d_step, network, View.of(parts.spec, expert, wide=False), expert, parts.workers,
         form=form, run_steps=config.expected_steps,
     )  # fmt: skip
     begun(made, expert, config, parts)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import reduce
 from operator import add
 
@@ -34,6 +34,16 @@ class Columns:
     def device(self) -> torch.device:
         return self.blocks[0].device
 
+    @property
+    def dtype(self) -> torch.dtype:
+        """Of rows that are put together."""
+        return reduce(torch.promote_types, (block.dtype for block in self.blocks))
+
+    @property
+    def size(self) -> int:
+        """I."""
+        return sum(block.shape[1] for block in self.blocks)
+
     def followed_by(self, *others: Columns) -> Columns:
         """These rows, then those of others; itself without others."""
         if not others:
@@ -56,9 +66,9 @@ class Columns:
         """`Normaliser.sums` of all rows."""
         return reduce(add, (normaliser.sums(rows, weight) for rows in self.chunks()))
 
-    def normalised(self, normaliser: Normaliser) -> Callable[[Tensor], Tensor]:
-        """A function from numbers of rows to these, normalised [b, I]."""
-        if self._whole:
-            z = normaliser(self.blocks[0])
-            return lambda index: z[index]
-        return lambda index: normaliser(self.rows(index))
+    def copy_rows(self, index: Tensor, into: Tensor) -> None:
+        """Write the rows of these numbers into [b, I]."""
+        if self._whole and into.dtype == self.blocks[0].dtype:
+            torch.index_select(self.blocks[0], 0, index, out=into)
+        else:
+            into.copy_(self.rows(index))

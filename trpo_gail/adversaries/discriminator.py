@@ -26,10 +26,11 @@ from trpo_gail.adversaries.network import DiscriminatorNetwork
 from trpo_gail.adversaries.pay import Pay
 from trpo_gail.adversaries.replay import Past, Replay
 from trpo_gail.adversaries.rewards import FORMS
-from trpo_gail.adversaries.update import Rows, Update, Updater, settled
+from trpo_gail.adversaries.update import Joined, Update, Updater, settled
 from trpo_gail.adversaries.view import View
 from trpo_gail.config.tree import Config, DiscriminatorConfig
 from trpo_gail.errors import UserError
+from trpo_gail.networks.normaliser import Normaliser
 from trpo_gail.networks.placing import initial, place, share
 from trpo_gail.optim.adam import FlatAdam
 from trpo_gail.parallel import Workers
@@ -190,17 +191,13 @@ class Discriminator:
         self._steps += steps
 
     def _sides(self, ours: Columns, acted: Tensor, learner: Transitions, absorbing: bool) -> tuple[_Side, _Side]:
-        """Normalised rows of both sides by their numbers; the absorbing state is behind the others of each."""
+        """Both sides; the absorbing state is behind the other rows of each."""
         expert, expert_acted = self._expert, self._expert_actions
         if absorbing:
             one, none = self._absorbed(), expert_acted[:1] * 0
             ours, expert = ours.followed_by(one), expert.followed_by(one)
             acted, expert_acted = torch.cat([acted, none]), torch.cat([expert_acted, none])
-        normaliser = self.network.normaliser
-        return (
-            _Side(ours.normalised(normaliser), acted, self._offset_of_learner(learner)),
-            _Side(expert.normalised(normaliser), expert_acted, self._offset_of_expert),
-        )
+        return _Side(ours, acted, self._offset_of_learner(learner)), _Side(expert, expert_acted, self._offset_of_expert)
 
     def _offset_of_learner(self, learner: Transitions) -> Callable[[np.ndarray], Tensor | None]:
         """A function from numbers of rows to what is subtracted from their outputs [b]; None for nothing."""
@@ -214,8 +211,7 @@ class Discriminator:
         """Take the updates; means over all rows of all of them."""
         made: list[Update] = []
         for draw in drawn:
-            ours, theirs = sides[0].rows(draw.learner), sides[1].rows(draw.expert)
-            made.append(self._updater.step(ours, theirs, draw, rng))
+            made.append(self._updater.step(_joined(sides, draw, self.network.normaliser), draw, rng))
         taken = sum(update.taken for update in made)
         outputs = [update.outputs[: update.learners] for update in made]
         learners = sum(map(len, outputs))
@@ -261,16 +257,26 @@ class Discriminator:
 
 @dataclass(frozen=True)
 class _Side:
-    """Rows of one side by their numbers: normalised inputs, actions [B] or [B, A], what is subtracted from outputs."""
+    """Rows of one side: inputs, actions [B] or [B, A], what is subtracted from the outputs of rows of some numbers."""
 
-    z: Callable[[Tensor], Tensor]
+    columns: Columns
     actions: Tensor
     offset: Callable[[np.ndarray], Tensor | None]
 
-    def rows(self, numbers: np.ndarray) -> Rows:
-        """The rows of an update."""
-        index = torch.from_numpy(numbers).to(self.actions.device)
-        return Rows(self.z(index), self.actions[index], self.offset(numbers))
+
+def _joined(sides: tuple[_Side, _Side], draw: Draw, normaliser: Normaliser) -> Joined:
+    """The rows of an update, normalised. Each input is there once, since there may be many."""
+    ours, theirs = (side.columns for side in sides)
+    numbers = [torch.from_numpy(drawn).to(ours.device) for drawn in (draw.learner, draw.expert)]
+    learners = len(numbers[0])
+    dtype = torch.promote_types(ours.dtype, theirs.dtype)
+    z = torch.empty((learners + len(numbers[1]), ours.size), dtype=dtype, device=ours.device)
+    ours.copy_rows(numbers[0], z[:learners])
+    theirs.copy_rows(numbers[1], z[learners:])
+    actions = torch.cat([side.actions[index] for side, index in zip(sides, numbers, strict=True)])
+    offsets = [side.offset(drawn) for side, drawn in zip(sides, (draw.learner, draw.expert), strict=True)]
+    known = [offset for offset in offsets if offset is not None]
+    return Joined(normaliser.apply_(z), actions, torch.cat(known) if len(known) == 2 else None, learners)
 
 
 def known(expert: Transitions, inputs: Inputs, workers: Workers, ends_alone: bool = False) -> Transitions:
@@ -312,7 +318,7 @@ def build(config: Config, parts: Parts) -> Discriminator:
     network = placed(DiscriminatorNetwork(d, parts.spec, initial(config.seed, 2), config.policy.encoder), config, parts)
     expert = known(parts.expert, network.inputs, parts.workers, ends_alone=absorbing is not None)
     made = Discriminator(
-        d, config.d_step, network, View.of(parts.spec, expert), expert, parts.workers,
+        d, config.d_step, network, View.of(parts.spec, expert, wide=False), expert, parts.workers,
         form=rewards.chosen(config, expert.ends, parts.spec.max_episode_steps), run_steps=config.expected_steps,
         absorbing=absorbing,
     )  # fmt: skip

@@ -6,7 +6,6 @@ spectral norms, dropout, or a penalty on another network, autograd computes it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -27,12 +26,10 @@ LEAST = 1e-12  # added to the square of a gradient's length, whose root has no d
 
 @dataclass(frozen=True)
 class Rows:
-    """This rank's rows of one side: normalised inputs [b, I], actions [b] or [b, A], and what is subtracted from the
-    output of the network [b], if anything is."""
+    """This rank's rows of one side: normalised inputs [b, I], actions [b] or [b, A]."""
 
     z: Tensor
     actions: Tensor
-    offset: Tensor | None = None
 
 
 def settled(config: DiscriminatorConfig, network: DiscriminatorNetwork) -> DiscriminatorConfig:
@@ -63,25 +60,23 @@ class Updater:
         penalised = bool(self._penalty_weight) and not isinstance(network.net, MLP)
         self._by_autograd = bool(penalised or config.spectral_norm or config.dropout)
 
-    def step(self, ours: Rows, theirs: Rows, draw: Draw, rng: np.random.Generator) -> Update:
-        """One step of Adam, unless D rests. A collective; `rng` is the same on all ranks."""
+    def step(self, both: Joined, draw: Draw, rng: np.random.Generator) -> Update:
+        """One step of Adam on rows of both sides, unless D rests. A collective; `rng` is the same on all ranks."""
         if self._config.rest_above is not None:
-            look = self._look(ours, theirs)
+            look = self._look(both)
             totals = measures.sums(self._loss, look.outputs, look.learners)
             if measures.accuracy(self._workers.sum_tensor(totals)) > self._config.rest_above:
                 return look
-        mixed = self._mixture(ours, theirs, draw, rng)
         take = self._autograd if self._by_autograd else self._by_hand
-        return take(_Joined.of([ours, theirs]), mixed, draw, rng)
+        return take(both, self._mixture(both, draw, rng), draw, rng)
 
     @torch.no_grad()
-    def _look(self, ours: Rows, theirs: Rows) -> Update:
+    def _look(self, both: Joined) -> Update:
         """What D makes of the rows, without a step."""
-        both = _Joined.of([ours, theirs])
         nothing = torch.zeros((), dtype=torch.float64, device=both.z.device)
-        return Update(self._outputs(self._network.net(both.z), both), len(ours.z), nothing, nothing, taken=False)
+        return Update(self._outputs(self._network.net(both.z), both), both.learners, nothing, nothing, taken=False)
 
-    def _outputs(self, out: Tensor, rows: _Joined) -> Tensor:
+    def _outputs(self, out: Tensor, rows: Joined) -> Tensor:
         x = self._network.inputs.choose(out, rows.actions)
         return x if rows.offset is None else x - rows.offset
 
@@ -101,10 +96,10 @@ class Updater:
             slope[learners:] *= count / experts
         return slope
 
-    def _with(self, both: _Joined, mixed: _Mixture | None) -> _Joined:
+    def _with(self, both: Joined, mixed: _Mixture | None) -> Joined:
         return both if mixed is None else both.and_(mixed.rows, self._network)
 
-    def _by_hand(self, both: _Joined, mixed: _Mixture | None, draw: Draw, rng: np.random.Generator) -> Update:
+    def _by_hand(self, both: Joined, mixed: _Mixture | None, draw: Draw, rng: np.random.Generator) -> Update:
         rows, outputs = self._with(both, mixed), []
 
         def slope(out: Tensor) -> Tensor:
@@ -124,7 +119,7 @@ class Updater:
         self._adam.step(rows.z, slope, draw.counts[0], penalise)
         return Update(outputs[0], both.learners, self._gradient_norm(), penalties[-1] / draw.counts[0])
 
-    def _autograd(self, both: _Joined, mixed: _Mixture | None, draw: Draw, rng: np.random.Generator) -> Update:
+    def _autograd(self, both: Joined, mixed: _Mixture | None, draw: Draw, rng: np.random.Generator) -> Update:
         rows = self._with(both, mixed)
         with self._network.learning(), torch.enable_grad():
             sides = [*zip(draw.places, draw.counts, strict=True)]
@@ -149,7 +144,7 @@ class Updater:
 
     # ---- the gradient penalty: the mean of (|gradient of the output by the inputs| - target)^2 ------------------------
 
-    def _penalised(self, both: _Joined, draw: Draw, rng: np.random.Generator) -> tuple[_Joined, float] | None:
+    def _penalised(self, both: Joined, draw: Draw, rng: np.random.Generator) -> tuple[Joined, float] | None:
         """This rank's points of the penalty, and the weight of each, so that the sum over them becomes a mean over the
         learner's rows of all ranks (Gulrajani et al. 2017, eq. 3); None without a penalty."""
         if not self._penalty_weight:
@@ -160,10 +155,10 @@ class Updater:
             shares = torch.from_numpy(rng.random(draw.counts[0])[draw.places[0]]).to(both.z.device)
             return _mixed(ours, theirs, shares, self._network), 1.0
         if self._config.gradient_penalty_at == "expert":
-            return _Joined(theirs.z, theirs.actions, None, 0), draw.counts[0] / draw.counts[1]
+            return Joined(theirs.z, theirs.actions, None, 0), draw.counts[0] / draw.counts[1]
         return both, draw.counts[0] / sum(draw.counts)
 
-    def _penalty(self, weighted: tuple[_Joined, float]) -> Tensor:
+    def _penalty(self, weighted: tuple[Joined, float]) -> Tensor:
         """The sum over this rank's points, for autograd."""
         points, weight = weighted
         z = points.z.to(self._adam.flat.vector.dtype).detach().requires_grad_()
@@ -171,7 +166,7 @@ class Updater:
         (slopes,) = torch.autograd.grad(out.sum(), z, create_graph=True)
         return weight * (self._off(_lengths(slopes)) ** 2).sum()
 
-    def _add_penalty(self, weighted: tuple[_Joined, float], into: list[Tensor]) -> Tensor:
+    def _add_penalty(self, weighted: tuple[Joined, float], into: list[Tensor]) -> Tensor:
         """The same sum by hand; adds its gradient, times the penalty's weight."""
         points, weight = weighted
         net = self._network.net
@@ -190,11 +185,12 @@ class Updater:
         off = lengths - self._config.gradient_penalty_target
         return off.clamp(min=0.0) if self._config.gradient_penalty_sides == "above" else off
 
-    def _mixture(self, ours: Rows, theirs: Rows, draw: Draw, rng: np.random.Generator) -> _Mixture | None:
+    def _mixture(self, both: Joined, draw: Draw, rng: np.random.Generator) -> _Mixture | None:
         """Mixtures of the rows of both sides, if the config asks for them (Zhang et al. 2018)."""
         alpha = self._config.mixup
         if not alpha:
             return None
+        ours, theirs = both.sides()
         shares = torch.from_numpy(rng.beta(alpha, alpha, draw.counts[0])[draw.places[0]]).to(ours.z.device)
         rows = _mixed(ours, theirs, shares, self._network)
         return _Mixture(rows, shares, self._config.adversary_entcoeff, self._config.logit_penalty)
@@ -217,46 +213,39 @@ class Update:
 
 
 @dataclass(frozen=True)
-class _Joined:
-    """Rows of both sides, the learner's first."""
+class Joined:
+    """This rank's rows of both sides, the learner's first: normalised inputs [b, I], actions [b] or [b, A], and what is
+    subtracted from the network's outputs [b], if anything is."""
 
     z: Tensor
     actions: Tensor
     offset: Tensor | None
     learners: int
 
-    @classmethod
-    def of(cls, sides: Sequence[Rows]) -> _Joined:
-        ours, theirs = sides
-        offset = None
-        if ours.offset is not None and theirs.offset is not None:
-            offset = torch.cat([ours.offset, theirs.offset])
-        return cls(torch.cat([ours.z, theirs.z]), torch.cat([ours.actions, theirs.actions]), offset, len(ours.z))
-
     def sides(self) -> tuple[Rows, Rows]:
         mine, others = slice(None, self.learners), slice(self.learners, None)
         return Rows(self.z[mine], self.actions[mine]), Rows(self.z[others], self.actions[others])
 
-    def and_(self, other: _Joined, network: DiscriminatorNetwork) -> _Joined:
+    def and_(self, other: Joined, network: DiscriminatorNetwork) -> Joined:
         """These rows, then mixtures."""
         actions = torch.cat([network.inputs.mixable(self.actions, other.z), other.actions])
-        return _Joined(torch.cat([self.z.to(other.z.dtype), other.z]), actions, None, self.learners)
+        return Joined(torch.cat([self.z.to(other.z.dtype), other.z]), actions, None, self.learners)
 
 
-def _mixed(ours: Rows, theirs: Rows, shares: Tensor, network: DiscriminatorNetwork) -> _Joined:
+def _mixed(ours: Rows, theirs: Rows, shares: Tensor, network: DiscriminatorNetwork) -> Joined:
     """Row by row, `shares` [b] of the expert's and the rest of the learner's."""
     dtype = next(network.parameters()).dtype
     part = shares.to(dtype)[:, None]
     a, b = (network.inputs.mixable(side.actions, part) for side in (ours, theirs))
     z = part * theirs.z.to(dtype) + (1.0 - part) * ours.z.to(dtype)
-    return _Joined(z, part * b + (1.0 - part) * a, None, len(z))
+    return Joined(z, part * b + (1.0 - part) * a, None, len(z))
 
 
 @dataclass(frozen=True)
 class _Mixture:
     """Mixed rows, and the expert's share of each [b]."""
 
-    rows: _Joined
+    rows: Joined
     shares: Tensor
     entcoeff: float
     logit_penalty: float

@@ -17,14 +17,15 @@ class View:
     observations: np.dtype  # the expert's: otherwise the rounding of a constant feature would tell the sides apart
     actions: np.dtype
     spec: EnvSpec
+    wide: bool = True  # whether floats become float64: if not, they keep their dtype, and whoever takes them converts
 
     @classmethod
-    def of(cls, spec: EnvSpec, expert: Transitions) -> View:
+    def of(cls, spec: EnvSpec, expert: Transitions, wide: bool = True) -> View:
         """The view of demonstrations in an environment."""
-        return cls(expert.observations.dtype, expert.actions.dtype, spec)
+        return cls(expert.observations.dtype, expert.actions.dtype, spec, wide)
 
     def rows(self, learner: Transitions) -> tuple[np.ndarray, np.ndarray]:
-        """The learner's observations [B, O] float64 and actions [B, A] or [B]."""
+        """The learner's observations [B, O] and actions [B, A] or [B]."""
         return self.states(learner.observations), rounded(self.spec.shown(learner.actions), self.actions)
 
     def of_expert(self, expert: Transitions) -> tuple[np.ndarray, np.ndarray]:
@@ -35,7 +36,8 @@ class View:
         """The learner's observations, or its next ones: [B, O] float64, or uint8 on both sides."""
         if observations.dtype == self.observations == np.uint8:
             return observations  # exact, in an eighth of the memory
-        return rounded(observations, self.observations).astype(np.float64)
+        seen = rounded(observations, self.observations)
+        return seen if seen.dtype.kind == "f" and not self.wide else seen.astype(np.float64)
 
 
 def rounded(values: np.ndarray, kept: np.dtype) -> np.ndarray:

@@ -6,6 +6,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+AT_A_TIME = 1_000_000  # numbers that are summed
+TOGETHER = 16  # columns that torch sums in one way, unless the last stands alone: a split between them changes no bit
+
 
 class Normaliser(nn.Module):
     """z = (x - mean) / (std + 1e-6), computed over all data ever passed to `add` (Ho & Ermon's `Standardizer`).
@@ -74,15 +77,30 @@ class Normaliser(nn.Module):
         if self.is_idle:
             return x
         shift, scale = self.shift_and_scale(x.dtype)
-        z = (x - shift) / scale
+        return self._clipped_((x - shift).div_(scale))
+
+    def apply_(self, x: Tensor) -> Tensor:
+        """The same in place."""
+        if self.is_idle:
+            return x
+        shift, scale = self.shift_and_scale(x.dtype)
+        return self._clipped_(x.sub_(shift).div_(scale))
+
+    def _clipped_(self, z: Tensor) -> Tensor:
         if self.clip is None:
             return z
-        z = z.clamp_(-self.clip, self.clip)
-        return z if self.exempt is None else torch.where(torch.from_numpy(self.exempt).to(x.device), x, z)
+        if self.exempt is None:
+            return z.clamp_(-self.clip, self.clip)
+        limit = torch.from_numpy(np.where(self.exempt, np.inf, self.clip)).to(z)
+        return z.clamp_(-limit, limit)
 
 
 def sums(x: Tensor, weight: float = 1.0) -> Tensor:
     """(count, sum x, sum x^2) of rows [B, size], each times `weight`: float64 [1 + 2 * size]."""
-    x = x.double()
     count = torch.tensor([float(len(x))], dtype=torch.float64, device=x.device)
-    return weight * torch.cat([count, x.sum(0), (x * x).sum(0)])
+    # Some columns at a time, since all of them in float64, and their squares, may take more memory than all else.
+    some = TOGETHER * max(1, AT_A_TIME // (TOGETHER * max(1, len(x))))
+    starts = range(0, max(1, x.shape[1] - 1), some)
+    parts = (part.double() for part in x.tensor_split(tuple(starts)[1:], 1))
+    moments = [(part.sum(0), (part * part).sum(0)) for part in parts]
+    return weight * torch.cat([count, *(first for first, _ in moments), *(second for _, second in moments)])

@@ -17,6 +17,7 @@ from trpo_gail.seeding import stream
 from trpo_gail.success import Rule, rate
 
 Noise = Literal["normal", "gumbel", "uniform"]
+GROWTH = 256  # steps for which there is room behind those that a rollout is known to need
 
 
 class Actor(Protocol):
@@ -115,7 +116,7 @@ class Episodes:
 
 def collect_steps(env: VectorEnv, position: Position, actor: Actor, noise: np.ndarray) -> tuple[Rollout, Episodes]:
     """Step every environment len(noise) times, and move `position` on. noise: [T, N, K]."""
-    rows = _Rows()
+    rows = _Rows(len(noise))
     for t in range(len(noise)):
         rows.add(*_step(env, position, actor.act(position.observation, noise[t])))
     return rows.finish(position.observation, np.ones((len(noise), env.num_envs), bool))
@@ -146,7 +147,7 @@ def collect_episodes(
     True, GivenUp is raised.
     """
     position = Position.start(env, seeds)
-    rows, active = _Rows(), []
+    rows, active = _Rows(int(steps.max(initial=0)) + GROWTH), []
     have_steps, have_episodes = np.zeros(env.num_envs, np.int64), np.zeros(env.num_envs, np.int64)
     open_ = (have_steps < steps) | (have_episodes < episodes)
     t = 0
@@ -215,19 +216,37 @@ def _step(env: VectorEnv, position: Position, actions: np.ndarray) -> _Step:
 
 
 class _Rows:
-    """Collects rows one by one, and stacks them at the end."""
+    """Collects rows one by one, each column in one array that grows in place.
 
-    def __init__(self) -> None:
-        self._rows: list[_Step] = []
+    Rows that are kept apart and stacked at the end take two or three times as much: for a time they are there twice, and
+    small arrays that stay lie scattered over the memory that each step takes for its observations.
+    """
+
+    def __init__(self, expected: int) -> None:
+        """`expected`: for how many rows there is room at first."""
+        self._columns: list[np.ndarray] = []
+        self._expected, self._count = expected, 0
 
     def add(self, *row: np.ndarray) -> None:
-        self._rows.append(row)
+        """Add what `_step` returns."""
+        if not self._columns:
+            self._columns = [np.empty((self._expected + 1, *values.shape), values.dtype) for values in row]
+        elif self._count == len(self._columns[0]):
+            self._resize(self._count + GROWTH)
+        for column, values in zip(self._columns, row, strict=True):
+            column[self._count] = values
+        self._count += 1
+
+    def _resize(self, rows: int) -> None:
+        for column in self._columns:
+            column.resize((rows, *column.shape[1:]), refcheck=False)  # nobody else has seen it
 
     def finish(self, last: np.ndarray, active: np.ndarray) -> tuple[Rollout, Episodes]:
-        observation, action, reward, terminated, truncated, valid, step, ret, success = (
-            np.stack(column) for column in zip(*self._rows, strict=True)
-        )
-        observations = np.concatenate([observation, last[None]])
+        """The rollout, behind whose rows `last` was observed, and its episodes."""
+        self._resize(self._count + 1)
+        observations, *others = self._columns
+        observations[-1] = last
+        action, reward, terminated, truncated, valid, step, ret, success = (column[:-1] for column in others)
         rollout = Rollout(observations, action, reward, terminated, truncated, valid & active, step)
         env, t = np.nonzero((rollout.done & rollout.valid).T)
         return rollout, Episodes(ret[t, env], step[t, env] + 1, terminated[t, env], success[t, env])

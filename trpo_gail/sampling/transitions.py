@@ -52,7 +52,8 @@ def of(
     each, if they are known."""
 
     def flat(arrays: Iterable[np.ndarray]) -> np.ndarray:
-        return np.concatenate([*arrays]).swapaxes(0, 1)[valid]
+        parts = [*arrays]
+        return (parts[0] if len(parts) == 1 else np.concatenate(parts)).swapaxes(0, 1)[valid]
 
     def joined(parts: Sequence[np.ndarray | None]) -> np.ndarray | None:
         known = [values for values in parts if values is not None]

@@ -40,8 +40,7 @@ def bound_ucx() -> None:
 
 
 def give_back() -> None:
-    """Return free pages to the system; to be called after work that made and dropped a lot, such as an evaluation. Other C
-    libraries are left to themselves.
+    """Return free pages to the system; to be called after work that made and dropped a lot, such as an evaluation.
 
     Every few minutes, reference cycles are collected before. `torch.save` leaves one each time, and Python by itself waits
     until the objects of such cycles are a quarter of all old ones, of which imports alone leave 300,000.
@@ -50,10 +49,15 @@ def give_back() -> None:
     if time.monotonic() - _collected > COLLECT_S:
         gc.collect()
         _collected = time.monotonic()
+    give_back_pages()
+    _given_back = time.monotonic()
+
+
+def give_back_pages() -> None:
+    """Return free pages to the system, and do nothing else. Other C libraries are left to themselves."""
     trim = _of_glibc("malloc_trim")
     if trim is not None:
         trim(0)
-    _given_back = time.monotonic()
 
 
 def give_back_at_times() -> None:
