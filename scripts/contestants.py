@@ -253,7 +253,8 @@ def ours_to_expert(task: Task, who: Contestant, seed: int) -> Found:
         flags = words(task.settings(who.name) | limits)
         command = [sys.executable, "-m", "trpo_gail", "train", task.env, *flags, "--out", str(out), "--quiet"]
         launched = [*mpirun(who.cores), *_on_cores(who.cores), *command]
-        process = subprocess.Popen(launched, env=unlaunched_environment() | ONE_THREAD)
+        # mpirun's own lines must not stand above the table.
+        process = subprocess.Popen(launched, env=unlaunched_environment() | ONE_THREAD, stdout=sys.stderr)
         try:
             while True:
                 rows = metrics_file.read(out / "metrics.csv").numbers() if (out / "metrics.csv").exists() else []

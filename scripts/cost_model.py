@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Fit the cost model of docs/speed.md to measurements of `trpo-gail bench scaling`, check it, and extend it.
+"""Fit the cost model of docs/scaling.md to measurements of `trpo-gail bench scaling`, check it, and extend it.
 
     trpo-gail bench scaling Hopper-v4 --ranks 2 --batches 2048 8192 32768 --json scaling.json
     python scripts/cost_model.py scaling.json [MORE.json ...] [--held_out 4 | --held_out_rows 8192] [--latency_us 2]

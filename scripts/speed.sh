@@ -3,10 +3,10 @@
 #
 #   scripts/speed.sh                        into results/speed, with the peers' environments in ../peers
 #   OUT=mine/speed PEERS=~/peers scripts/speed.sh
-#   PARTS="bench peers" scripts/speed.sh    all but the seconds to the expert, which take many hours
+#   PARTS="bench peers" scripts/speed.sh    all but the seconds to the expert
 #
 # A file that is there is not made again, so the command can be repeated after an interruption. With two cores, `bench`
-# takes an hour and a half, `peers` as long, `to_expert` one to many hours.
+# takes an hour and a half, `peers` and `to_expert` 40 minutes each.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -57,7 +57,12 @@ bench() {
 of_peers() {
     python scripts/bench_peers.py make "$peers"
     make update.json python scripts/bench_peers.py update "$peers" --rows 50000
-    make rates.json python scripts/bench_peers.py rates "$peers"
+    make rates.json python scripts/bench_peers.py rates "$peers" --repeats 3
+}
+
+to_expert() {
+    python scripts/bench_peers.py to_expert "$peers" --rates "$out/rates.json" --only ours "imitation TRPO" \
+        --json "$out/to_expert.json" | tee "$out/to_expert.txt"
 }
 
 for part in $parts; do
@@ -65,7 +70,7 @@ for part in $parts; do
         bench) bench ;;
         peers) of_peers ;;
         # It goes on where its file ends.
-        to_expert) python scripts/bench_peers.py to_expert "$peers" --rates "$out/rates.json" --json "$out/to_expert.json" ;;
+        to_expert) to_expert ;;
         *) echo "speed.sh: PARTS: '$part' given, bench, peers or to_expert expected" >&2 && exit 2 ;;
     esac
 done

@@ -16,6 +16,8 @@ Found = dict[str, Any]
 
 PHASES = ("sample", "reward", "generator", "critic", "adversary", "other")
 TRAININGS = ("hopper", "halfcheetah", "walker2d", "cartpole", "pointnav", "paper")
+# The part whose ratio to its products, measured on Hopper's sizes, is taken for a phase.
+PRODUCTS = {"generator": "TRPO update", "critic": "critic pass", "adversary": "discriminator update"}
 LINE_SEARCH = "line search"  # a difference of times, which says little by itself
 
 
@@ -83,6 +85,24 @@ def _phases(held: dict[str, Found]) -> Iterator[str]:
             )
     header = ["task", "preset", "ranks", "simulator", "rest of sampling", *PHASES[1:], "in collectives"]
     yield from markdown("Where the time goes: microseconds of training for each step", header, rows)
+
+
+def _ceiling(held: dict[str, Found]) -> Iterator[str]:
+    """What one core could reach if sampling were the simulator alone, and updates their products with float64 sums."""
+    small = [row for row in held.get("parts", {"parts": []})["parts"] if row["width"] == 64]
+    least = min((row["rows"] for row in small), default=0)
+    of = {row["part"]: row["ratio_float64_sums"] for row in small if row["rows"] == least}
+    rows = []
+    for task in TRAININGS:
+        one = held.get(f"throughput_{task}")
+        if one and of and one["preset"] == "default":
+            at = one["ranks"][0]
+            took = {name: phase["us_per_step"] for name, phase in at["phases"].items()}
+            products = sum(took[phase] / of[part] for phase, part in PRODUCTS.items())
+            simulator = at["simulator_us_per_step"]
+            rows.append([one["env"], f"{at['ratio']:.3f}", f"{simulator / (simulator + products):.3f}"])
+    header = ["task", "training / raw stepping", "if updates were their products, and sampling the simulator alone"]
+    yield from markdown("What one core could reach, default preset", header, rows)
 
 
 def _parts(held: dict[str, Found]) -> Iterator[str]:
@@ -195,7 +215,7 @@ def _update(held: dict[str, Found]) -> Iterator[str]:
 
 
 TABLES: tuple[Callable[[dict[str, Found]], Iterator[str]], ...] = (
-    _training, _phases, _parts, _start, _memory, _scaling, _model, _extended, _rates, _to_expert, _update,
+    _training, _phases, _ceiling, _parts, _start, _memory, _scaling, _model, _extended, _rates, _to_expert, _update,
 )  # fmt: skip
 
 if __name__ == "__main__":
