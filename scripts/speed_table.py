@@ -114,7 +114,7 @@ def _parts(held: dict[str, Found]) -> Iterator[str]:
                 for row in one["parts"]
                 if row["part"] != LINE_SEARCH
             ]
-            header = ["width", "rows", "part", "ms", "of its products", "of these with float64 sums"]
+            header = ["width", "rows", "part", "ms", "times its products alone", "times these with float64 sums"]
             yield from markdown(f"Parts of an update, preset {one['preset']}", header, rows)
             yield ""
 
@@ -186,7 +186,7 @@ def _rates(held: dict[str, Found]) -> Iterator[str]:
         [row["name"], row["cores"], row["threads"], row["steps_s"], row.get("ours_times")]
         for row in held.get("rates", {}).get("rates", ())
     ]
-    header = ["", "cores", "threads of a process", "steps/s", "ours is faster by"]
+    header = ["", "cores", "threads of a process", "steps/s", "ours is faster by (median of turns)"]
     yield from markdown("Steps of training a second, Hopper-v4", header, rows)
 
 

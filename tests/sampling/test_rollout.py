@@ -65,6 +65,20 @@ def test_more_rows_than_there_is_room_for_are_kept(monkeypatch: pytest.MonkeyPat
         np.testing.assert_array_equal(getattr(tight, name), values, err_msg=name)
 
 
+def test_rows_that_need_another_dtype_than_the_first_keep_their_values() -> None:
+    """Of a lent environment, say, whose resets are whole numbers, or whose successes are first known and then not."""
+    rows = rollouts._Rows(1)
+    known, unknown = np.array([True, False]), np.full(2, np.nan)
+    for t, success in enumerate([known, unknown, known]):
+        observation = np.zeros((2, 1), np.int64) if t == 0 else np.full((2, 1), 0.5 * t, np.float32)
+        no, yes, whole, number = np.zeros(2, bool), np.ones(2, bool), np.zeros(2, np.int64), np.zeros(2)
+        rows.add(observation, np.zeros((2, 1), np.float32), number, yes, no, yes, whole, number, success)
+    rollout, episodes = rows.finish(np.full((2, 1), 0.1), np.ones((3, 2), bool))
+    assert rollout.observations.dtype == np.float64 and rollout.actions.dtype == np.float32
+    np.testing.assert_array_equal(rollout.observations[:, 0, 0], [0.0, 0.5, 1.0, 0.1])
+    np.testing.assert_array_equal(episodes.successes, [1.0, np.nan, 1.0, 0.0, np.nan, 0.0])
+
+
 # ---- a fixed horizon -------------------------------------------------------------------------------------------------
 
 

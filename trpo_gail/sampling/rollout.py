@@ -233,9 +233,16 @@ class _Rows:
             self._columns = [np.empty((self._expected + 1, *values.shape), values.dtype) for values in row]
         elif self._count == len(self._columns[0]):
             self._resize(self._count + GROWTH)
-        for column, values in zip(self._columns, row, strict=True):
-            column[self._count] = values
+        for which, values in enumerate(row):
+            self._put(which, values)
         self._count += 1
+
+    def _put(self, which: int, values: np.ndarray) -> None:
+        """Write the next row of a column, in a dtype that holds all its rows: steps may have another one than resets."""
+        kept = self._columns[which].dtype
+        if values.dtype != kept and (both := np.result_type(values.dtype, kept)) != kept:
+            self._columns[which] = self._columns[which].astype(both)
+        self._columns[which][self._count] = values
 
     def _resize(self, rows: int) -> None:
         for column in self._columns:
@@ -244,8 +251,8 @@ class _Rows:
     def finish(self, last: np.ndarray, active: np.ndarray) -> tuple[Rollout, Episodes]:
         """The rollout, behind whose rows `last` was observed, and its episodes."""
         self._resize(self._count + 1)
+        self._put(0, last)
         observations, *others = self._columns
-        observations[-1] = last
         action, reward, terminated, truncated, valid, step, ret, success = (column[:-1] for column in others)
         rollout = Rollout(observations, action, reward, terminated, truncated, valid & active, step)
         env, t = np.nonzero((rollout.done & rollout.valid).T)
