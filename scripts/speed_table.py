@@ -5,6 +5,7 @@ Each table has a title line in bold, and needs its files; tables of files that a
 
 from __future__ import annotations
 
+import csv
 import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -12,18 +13,25 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from cost_model import Load, Model
+
 Found = dict[str, Any]
 
 PHASES = ("sample", "reward", "generator", "critic", "adversary", "other")
 TRAININGS = ("hopper", "halfcheetah", "walker2d", "cartpole", "pointnav", "paper")
 # The part whose ratio to its products, measured on Hopper's sizes, is taken for a phase.
 PRODUCTS = {"generator": "TRPO update", "critic": "critic pass", "adversary": "discriminator update"}
+BATCH_RANKS = (1, 4, 8, 16, 64)
 LINE_SEARCH = "line search"  # a difference of times, which says little by itself
 
 
 def tables(folder: Path) -> str:
     """All tables whose files are there."""
-    held = {path.stem: json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))}
+    held: dict[str, Any] = {path.stem: json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))}
+    compared = folder / "batches" / "comparison.csv"
+    if compared.exists():
+        with open(compared, newline="") as file:
+            held["batches"] = {"rows": [*csv.DictReader(file)]}
     made = ("\n".join(make(held)).strip() for make in TABLES)
     return "\n\n".join(table for table in made if table)
 
@@ -178,6 +186,48 @@ def _extended(held: dict[str, Found]) -> Iterator[str]:
         yield ""
 
 
+def _batches(held: dict[str, Found]) -> Iterator[str]:
+    compared = [row for row in held.get("batches", {"rows": []})["rows"] if row["env"] != "all"]
+    names, tasks = (list(dict.fromkeys(row[key] for row in compared)) for key in ("contestant", "env"))
+    by = {(row["contestant"], row["env"]): row for row in compared}
+    rows = []
+    for name in names:
+        for task in tasks:
+            row = by[name, task]
+            steps = int(row["steps_to_95_median"]) if row["steps_to_95_median"] else None
+            reached = f"{row['reached_95']} of {row['runs']}"
+            rows.append([name, task, steps, reached, row["held_95"], f"{float(row['score_iqm']):.3f}"])
+    header = ["batch", "task", "steps to 95 % of the expert", "reached", "held", "score at the end"]
+    yield from markdown("Learning with larger batches", header, rows)
+
+
+def _batches_time(held: dict[str, Found]) -> Iterator[str]:
+    """The model's seconds of an iteration, times the iterations that were measured."""
+    rows = []
+    if "batches" in held and "extended" in held and "weak" in held:
+        one = next(point for point in held["weak"]["points"] if point["kind"] == "strong")
+        model = Model(**held["extended"]["model"]).on_network(**held["extended"]["network"])
+        for row in held["batches"]["rows"]:
+            if row["env"] == held["weak"]["env"] and row["steps_to_95_median"]:
+                rows.append([row["contestant"], *_predicted(model, one, row)])
+    header = ["batch", *(f"{ranks} rank(s)" for ranks in BATCH_RANKS)]
+    yield from markdown("Predicted seconds to 95 % of the expert, Hopper-v4", header, rows)
+
+
+def _predicted(model: Model, one: Found, row: dict[str, str]) -> Iterator[float | None]:
+    """By number of ranks; None for more ranks than environments."""
+    batch, *how = row["contestant"].split("_")
+    times = int(batch) // one["timesteps_per_batch"]
+    # `small` keeps the size of minibatches, else their number stays.
+    small = one["small_updates"] * (times if "small" in how else 1)
+    messages = one["messages"] + small - one["small_updates"]  # each ends in one sum
+    summed, envs = one["summed_bytes"] * small / one["small_updates"], one["num_envs"] * times
+    for ranks in BATCH_RANKS:
+        load = Load(ranks, envs, int(batch), small, messages, summed)
+        seconds = model.seconds(load) * int(row["steps_to_95_median"]) / int(batch)
+        yield seconds if ranks <= envs else None
+
+
 # --- Other libraries ----------------------------------------------------------------------------------------------
 
 
@@ -215,7 +265,8 @@ def _update(held: dict[str, Found]) -> Iterator[str]:
 
 
 TABLES: tuple[Callable[[dict[str, Found]], Iterator[str]], ...] = (
-    _training, _phases, _ceiling, _parts, _start, _memory, _scaling, _model, _extended, _rates, _to_expert, _update,
+    _training, _phases, _ceiling, _parts, _start, _memory, _scaling, _model, _extended, _batches, _batches_time, _rates,
+    _to_expert, _update,
 )  # fmt: skip
 
 if __name__ == "__main__":
