@@ -30,7 +30,6 @@ from trpo_gail.adversaries.update import Joined, Update, Updater, settled
 from trpo_gail.adversaries.view import View
 from trpo_gail.config.tree import Config, DiscriminatorConfig
 from trpo_gail.errors import UserError
-from trpo_gail.networks.normaliser import Normaliser
 from trpo_gail.networks.placing import initial, place, share
 from trpo_gail.optim.adam import FlatAdam
 from trpo_gail.parallel import Workers
@@ -210,8 +209,10 @@ class Discriminator:
     def _updates(self, sides: tuple[_Side, _Side], drawn: Iterable[Draw], rng: np.random.Generator) -> Stats:
         """Take the updates; means over all rows of all of them."""
         made: list[Update] = []
+        dtype = torch.promote_types(*(side.columns.dtype for side in sides))
+        normalise = self.network.normaliser.in_place(dtype)
         for draw in drawn:
-            made.append(self._updater.step(_joined(sides, draw, self.network.normaliser), draw, rng))
+            made.append(self._updater.step(_joined(sides, draw, dtype, normalise), draw, rng))
         taken = sum(update.taken for update in made)
         outputs = [update.outputs[: update.learners] for update in made]
         learners = sum(map(len, outputs))
@@ -264,19 +265,20 @@ class _Side:
     offset: Callable[[np.ndarray], Tensor | None]
 
 
-def _joined(sides: tuple[_Side, _Side], draw: Draw, normaliser: Normaliser) -> Joined:
-    """The rows of an update, normalised. Each input is there once, since there may be many."""
+def _joined(
+    sides: tuple[_Side, _Side], draw: Draw, dtype: torch.dtype, normalise: Callable[[Tensor], Tensor]
+) -> Joined:
+    """The rows of an update, normalised in place. Each input is there once, since there may be many."""
     ours, theirs = (side.columns for side in sides)
     numbers = [torch.from_numpy(drawn).to(ours.device) for drawn in (draw.learner, draw.expert)]
     learners = len(numbers[0])
-    dtype = torch.promote_types(ours.dtype, theirs.dtype)
     z = torch.empty((learners + len(numbers[1]), ours.size), dtype=dtype, device=ours.device)
     ours.copy_rows(numbers[0], z[:learners])
     theirs.copy_rows(numbers[1], z[learners:])
     actions = torch.cat([side.actions[index] for side, index in zip(sides, numbers, strict=True)])
     offsets = [side.offset(drawn) for side, drawn in zip(sides, (draw.learner, draw.expert), strict=True)]
     known = [offset for offset in offsets if offset is not None]
-    return Joined(normaliser.apply_(z), actions, torch.cat(known) if len(known) == 2 else None, learners)
+    return Joined(normalise(z), actions, torch.cat(known) if len(known) == 2 else None, learners)
 
 
 def known(expert: Transitions, inputs: Inputs, workers: Workers, ends_alone: bool = False) -> Transitions:

@@ -135,6 +135,9 @@ class LinearisedMLP:
         """Sums over rows are taken in the dtype of `into`. A float64 sum of float32 rows, rounded to float32 again, is
         nearly always exact; so it does not depend on which rank holds which rows."""
         most = row_chunk(delta)
+        if len(delta) <= most:
+            self._pullback(self._hidden, delta, into)
+            return
         for start in range(0, len(delta), most):
             rows = slice(start, start + most)
             self._pullback([h[rows] for h in self._hidden], delta[rows], into)
@@ -173,8 +176,9 @@ class LinearisedMLP:
             across = through(bent if across is None else across + bent, hidden[k + 1])
             along = through(along, hidden[k + 1])
             _add(into[2 * k], along, moved[k])
-            _add(into[2 * k], across, hidden[k])
-            into[2 * k + 1].add_(across.to(into[2 * k + 1].dtype).sum(0))
+            rows = across.to(into[2 * k].dtype)
+            _add(into[2 * k], rows, hidden[k])
+            into[2 * k + 1].add_(rows.sum(0))
             along, across = along @ weights[k], across @ weights[k]
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -79,12 +81,12 @@ class Normaliser(nn.Module):
         shift, scale = self.shift_and_scale(x.dtype)
         return self._clipped_((x - shift).div_(scale))
 
-    def apply_(self, x: Tensor) -> Tensor:
-        """The same in place."""
+    def in_place(self, dtype: torch.dtype) -> Callable[[Tensor], Tensor]:
+        """A function that does the same to rows of this dtype, in place, by the statistics that are there now."""
         if self.is_idle:
-            return x
-        shift, scale = self.shift_and_scale(x.dtype)
-        return self._clipped_(x.sub_(shift).div_(scale))
+            return lambda x: x
+        shift, scale = self.shift_and_scale(dtype)
+        return lambda x: self._clipped_(x.sub_(shift).div_(scale))
 
     def _clipped_(self, z: Tensor) -> Tensor:
         if self.clip is None:
