@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# All numbers of docs/speed.md and docs/scaling.md, on a machine that does nothing else meanwhile:
+# All numbers of docs/speed.md and docs/scaling.md but those of learning with larger batches (scripts/batches.sh), on a
+# machine that does nothing else meanwhile:
 #
 #   scripts/speed.sh                        into results/speed, with the peers' environments in ../peers
 #   OUT=mine/speed PEERS=~/peers scripts/speed.sh

@@ -28,9 +28,8 @@ from trpo_gail.seeding import MINIBATCH, stream
 from trpo_gail.system import torch_settings
 from trpo_gail.system.memory import give_back_pages
 
-LONG_S = (
-    0.5  # a phase that takes longer leaves many free pages, and next to it the milliseconds to give them back are few
-)
+# A phase that takes longer leaves many free pages; next to it, the milliseconds to give them back are few.
+LONG_S = 0.5
 
 
 class Clock:

@@ -33,7 +33,8 @@ class View:
         return self.states(expert.observations), expert.actions
 
     def states(self, observations: np.ndarray) -> np.ndarray:
-        """The learner's observations, or its next ones: [B, O] float64, or uint8 on both sides."""
+        """The learner's observations, or its next ones, [B, O]: uint8 if both sides are; else float64, but floats that
+        need not become `wide` as they are."""
         if observations.dtype == self.observations == np.uint8:
             return observations  # exact, in an eighth of the memory
         seen = rounded(observations, self.observations)
