@@ -264,7 +264,7 @@ def test_mixing_numbers_are_drawn_one_a_row() -> None:
     from trpo_gail.adversaries.update import Rows, _mixed
 
     adversary = made(config_of({}))
-    ours, theirs = (Rows(torch.full((6, 5), x).double(), torch.zeros(6, 2).double()) for x in (0.0, 1.0))
+    ours, theirs = (Rows(torch.full((6, 5), x).double(), None) for x in (0.0, 1.0))
     shares = torch.rand(6, generator=torch.Generator().manual_seed(0)).double()
     points = _mixed(ours, theirs, shares, adversary.network).z
     torch.testing.assert_close(points, shares[:, None].expand(6, 5))

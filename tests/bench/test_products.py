@@ -43,7 +43,6 @@ def test_the_penalty_goes_to_the_inputs_and_through_that_again() -> None:
         LAYERS,  # the outputs
         LAYERS,  # back to the inputs
         I * H + H * H,  # the change of the hidden units as the inputs move
-        H * O + H * H,  # the slopes at the hidden units
         H * H,  # and what they do to the layer before
         LAYERS + I * H + H * H,  # the sums: a weight of a hidden layer acts twice
     ]

@@ -117,8 +117,10 @@ def test_slopes_and_their_pullback_are_autograds(
             else [torch.zeros_like(p) for p in parameters]
         )
     here, into = net.linearise(x), [torch.zeros_like(p) for p in parameters]
-    torch.testing.assert_close(here.to_inputs(delta), expected.detach())
-    here.pullback_slopes(delta, v, into)
+    slopes = here.to_inputs(delta)
+    torch.testing.assert_close(slopes.by_inputs(), expected.detach())
+    torch.testing.assert_close(slopes.by_inputs(2), expected[:, :2].detach())
+    slopes.pullback(v, into)
     torch.testing.assert_close(into, list(by))
 
 

@@ -7,7 +7,7 @@ D. Losses and rewards are computed from logits only.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -196,7 +196,11 @@ class Discriminator:
             one, none = self._absorbed(), expert_acted[:1] * 0
             ours, expert = ours.followed_by(one), expert.followed_by(one)
             acted, expert_acted = torch.cat([acted, none]), torch.cat([expert_acted, none])
-        return _Side(ours, acted, self._offset_of_learner(learner)), _Side(expert, expert_acted, self._offset_of_expert)
+        labels = (acted, expert_acted) if self.network.inputs.needs_labels else (None, None)
+        return (
+            _Side(ours, labels[0], self._offset_of_learner(learner)),
+            _Side(expert, labels[1], self._offset_of_expert),
+        )
 
     def _offset_of_learner(self, learner: Transitions) -> Callable[[np.ndarray], Tensor | None]:
         """A function from numbers of rows to what is subtracted from their outputs [b]; None for nothing."""
@@ -258,10 +262,11 @@ class Discriminator:
 
 @dataclass(frozen=True)
 class _Side:
-    """Rows of one side: inputs, actions [B] or [B, A], what is subtracted from the outputs of rows of some numbers."""
+    """Rows of one side: inputs; actions [B] if these choose among outputs; what is subtracted from the outputs of rows of
+    some numbers."""
 
     columns: Columns
-    actions: Tensor
+    labels: Tensor | None
     offset: Callable[[np.ndarray], Tensor | None]
 
 
@@ -275,10 +280,15 @@ def _joined(
     z = torch.empty((learners + len(numbers[1]), ours.size), dtype=dtype, device=ours.device)
     ours.copy_rows(numbers[0], z[:learners])
     theirs.copy_rows(numbers[1], z[learners:])
-    actions = torch.cat([side.actions[index] for side, index in zip(sides, numbers, strict=True)])
+    labels = [side.labels[index] for side, index in zip(sides, numbers, strict=True) if side.labels is not None]
     offsets = [side.offset(drawn) for side, drawn in zip(sides, (draw.learner, draw.expert), strict=True)]
     known = [offset for offset in offsets if offset is not None]
-    return Joined(normalise(z), actions, torch.cat(known) if len(known) == 2 else None, learners)
+    return Joined(normalise(z), _both(labels), _both(known), learners)
+
+
+def _both(parts: Sequence[Tensor]) -> Tensor | None:
+    """Rows of both sides, if both have what is asked for."""
+    return torch.cat(list(parts)) if len(parts) == 2 else None
 
 
 def known(expert: Transitions, inputs: Inputs, workers: Workers, ends_alone: bool = False) -> Transitions:

@@ -42,6 +42,11 @@ class Inputs:
         self.outputs = spec.actions.size if self._chosen else 1  # K
 
     @property
+    def needs_labels(self) -> bool:
+        """Whether actions choose among the network's outputs."""
+        return self._chosen
+
+    @property
     def needs_next(self) -> bool:
         """Whether next observations are seen."""
         return self._next
@@ -123,25 +128,26 @@ class Inputs:
         found += [np.zeros((1, size)) for size in (self._acted, int(self._done)) if size]
         return [*found, np.ones((1, self._marks))] if self._marks else found
 
-    def choose(self, out: Tensor, actions: Tensor) -> Tensor:
-        """A logit [B] from the network's output [B, K], for labels [B] or weights of labels [B, K]."""
+    def choose(self, out: Tensor, actions: Tensor | None) -> Tensor:
+        """A logit [B] from the network's output [B, K], for labels [B] or weights of labels [B, K]; None where actions
+        do not choose."""
         if not self._chosen:
             return out[:, 0]
+        assert actions is not None
         return (out * actions).sum(1) if actions.dim() == 2 else out.gather(1, actions[:, None])[:, 0]
 
-    def choose_back(self, slope: Tensor, out: Tensor, actions: Tensor) -> Tensor:
+    def choose_back(self, slope: Tensor, out: Tensor, actions: Tensor | None) -> Tensor:
         """The transpose of `choose`: from one number per row [B] to the network's output [B, K]."""
         if not self._chosen:
             return slope[:, None]
+        assert actions is not None
         if actions.dim() == 2:
             return slope[:, None] * actions
         return torch.zeros_like(out).scatter_(1, actions[:, None], slope[:, None])
 
-    def mixable(self, actions: Tensor, like: Tensor) -> Tensor:
-        """Actions of which mixtures can be made: weights of labels [B, K], or anything if none is chosen by."""
-        if not self._chosen:
-            return torch.zeros(len(actions), 1).to(like)
-        return torch.nn.functional.one_hot(actions, self.outputs).to(like)
+    def mixable(self, labels: Tensor, like: Tensor) -> Tensor:
+        """What mixtures can be made of: weights [B, K] of labels [B]."""
+        return torch.nn.functional.one_hot(labels, self.outputs).to(like)
 
 
 def _without(spec: EnvSpec, ignore: Collection[str]) -> tuple[Layout, slice | np.ndarray]:

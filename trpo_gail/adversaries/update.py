@@ -26,10 +26,10 @@ LEAST = 1e-12  # added to the square of a gradient's length, whose root has no d
 
 @dataclass(frozen=True)
 class Rows:
-    """This rank's rows of one side: normalised inputs [b, I], actions [b] or [b, A]."""
+    """This rank's rows of one side: normalised inputs [b, I], and the actions [b] if these choose among outputs."""
 
     z: Tensor
-    actions: Tensor
+    labels: Tensor | None
 
 
 def settled(config: DiscriminatorConfig, network: DiscriminatorNetwork) -> DiscriminatorConfig:
@@ -77,7 +77,7 @@ class Updater:
         return Update(self._outputs(self._network.net(both.z), both), both.learners, nothing, nothing, taken=False)
 
     def _outputs(self, out: Tensor, rows: Joined) -> Tensor:
-        x = self._network.inputs.choose(out, rows.actions)
+        x = self._network.inputs.choose(out, rows.labels)
         return x if rows.offset is None else x - rows.offset
 
     # ---- the loss ----------------------------------------------------------------------------------------------------
@@ -107,7 +107,7 @@ class Updater:
             plain = x[: len(both.z)]
             outputs.append(plain)
             by_output = self._slope(plain, both.learners, draw) if mixed is None else mixed.slope(x, len(both.z))
-            return self._network.inputs.choose_back(by_output, out, rows.actions)
+            return self._network.inputs.choose_back(by_output, out, rows.labels)
 
         points = self._penalised(both, draw, rng)
         penalties = [torch.zeros((), dtype=torch.float64, device=both.z.device)]
@@ -155,14 +155,14 @@ class Updater:
             shares = torch.from_numpy(rng.random(draw.counts[0])[draw.places[0]]).to(both.z.device)
             return _mixed(ours, theirs, shares, self._network), 1.0
         if self._config.gradient_penalty_at == "expert":
-            return Joined(theirs.z, theirs.actions, None, 0), draw.counts[0] / draw.counts[1]
+            return Joined(theirs.z, theirs.labels, None, 0), draw.counts[0] / draw.counts[1]
         return both, draw.counts[0] / sum(draw.counts)
 
     def _penalty(self, weighted: tuple[Joined, float]) -> Tensor:
         """The sum over this rank's points, for autograd."""
         points, weight = weighted
         z = points.z.to(self._adam.flat.vector.dtype).detach().requires_grad_()
-        out = self._network.inputs.choose(self._network.net(z), points.actions)
+        out = self._network.inputs.choose(self._network.net(z), points.labels)
         (slopes,) = torch.autograd.grad(out.sum(), z, create_graph=True)
         return weight * (self._off(_lengths(slopes)) ** 2).sum()
 
@@ -172,12 +172,12 @@ class Updater:
         net = self._network.net
         assert isinstance(net, MLP)
         here = net.linearise(points.z.to(self._adam.flat.vector.dtype))
-        one = self._network.inputs.choose_back(torch.ones_like(here.output[:, 0]), here.output, points.actions)
-        slopes = here.to_inputs(one)
+        one = self._network.inputs.choose_back(torch.ones_like(here.output[:, 0]), here.output, points.labels)
+        derivative = here.to_inputs(one)
+        slopes = derivative.by_inputs()
         lengths = _lengths(slopes)
         off = self._off(lengths)
-        by_slope = (2.0 * weight * self._penalty_weight * off / lengths)[:, None] * slopes
-        here.pullback_slopes(one, by_slope, into)
+        derivative.pullback((2.0 * weight * self._penalty_weight * off / lengths)[:, None] * slopes, into)
         return weight * (off.double() ** 2).sum()
 
     def _off(self, lengths: Tensor) -> Tensor:
@@ -214,31 +214,38 @@ class Update:
 
 @dataclass(frozen=True)
 class Joined:
-    """This rank's rows of both sides, the learner's first: normalised inputs [b, I], actions [b] or [b, A], and what is
-    subtracted from the network's outputs [b], if anything is."""
+    """This rank's rows of both sides, the learner's first: normalised inputs [b, I]; if actions choose among outputs, labels
+    [b] or weights of labels [b, K]; and what is subtracted from the network's outputs [b], if anything is."""
 
     z: Tensor
-    actions: Tensor
+    labels: Tensor | None
     offset: Tensor | None
     learners: int
 
     def sides(self) -> tuple[Rows, Rows]:
         mine, others = slice(None, self.learners), slice(self.learners, None)
-        return Rows(self.z[mine], self.actions[mine]), Rows(self.z[others], self.actions[others])
+        ours, theirs = (None, None) if self.labels is None else (self.labels[mine], self.labels[others])
+        return Rows(self.z[mine], ours), Rows(self.z[others], theirs)
 
     def and_(self, other: Joined, network: DiscriminatorNetwork) -> Joined:
         """These rows, then mixtures."""
-        actions = torch.cat([network.inputs.mixable(self.actions, other.z), other.actions])
-        return Joined(torch.cat([self.z.to(other.z.dtype), other.z]), actions, None, self.learners)
+        labels = other.labels
+        if self.labels is not None and labels is not None:
+            labels = torch.cat([network.inputs.mixable(self.labels, other.z), labels])
+        return Joined(torch.cat([self.z.to(other.z.dtype), other.z]), labels, None, self.learners)
 
 
 def _mixed(ours: Rows, theirs: Rows, shares: Tensor, network: DiscriminatorNetwork) -> Joined:
     """Row by row, `shares` [b] of the expert's and the rest of the learner's."""
     dtype = next(network.parameters()).dtype
     part = shares.to(dtype)[:, None]
-    a, b = (network.inputs.mixable(side.actions, part) for side in (ours, theirs))
-    z = part * theirs.z.to(dtype) + (1.0 - part) * ours.z.to(dtype)
-    return Joined(z, part * b + (1.0 - part) * a, None, len(z))
+    rest = 1.0 - part
+    labels = None
+    if ours.labels is not None and theirs.labels is not None:
+        a, b = (network.inputs.mixable(side, part) for side in (ours.labels, theirs.labels))
+        labels = part * b + rest * a
+    z = part * theirs.z.to(dtype) + rest * ours.z.to(dtype)
+    return Joined(z, labels, None, len(z))
 
 
 @dataclass(frozen=True)

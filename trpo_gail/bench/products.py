@@ -64,7 +64,7 @@ def fisher(sizes: Sizes, rows: int) -> list[Product]:
 def penalty(sizes: Sizes, rows: int) -> list[Product]:
     """The gradient penalty: forward, back to the inputs, and through that again to the weights."""
     to_inputs = [Product(rows, o, i) for i, o in pairwise(sizes)]
-    again = [*forward(sizes[:-1], rows), *_back(sizes, rows), *_back(sizes[:-1], rows)]
+    again = [*forward(sizes[:-1], rows), *_back(sizes[:-1], rows)]
     sums = [Product(rows, o, i, sums=True) for i, o in pairwise(sizes)]
     return forward(sizes, rows) + to_inputs + again + sums + sums[:-1]
 

@@ -143,7 +143,7 @@ class _Activations:
 
     def pullback(self, delta: Tensor, images: list[list[Tensor]], head: list[Tensor]) -> None:
         self.head.pullback(delta, head)
-        back = self._net.scale * self.head.to_inputs(delta, self._net.features)
+        back = self._net.scale * self.head.to_inputs(delta).by_inputs(self._net.features)
         parts = back.split([here.output.shape[1] for here in self.images], 1)
         for here, part, into in zip(self.images, parts, images, strict=True):
             here.pullback(part, into)

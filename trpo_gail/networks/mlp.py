@@ -115,7 +115,7 @@ class LinearisedMLP:
 
     def __init__(self, layers: list[nn.Linear], hidden: list[Tensor], activation: Activation) -> None:
         self._weights, self._hidden = [layer.weight for layer in layers], hidden
-        self._through, self._bend = activation.through, activation.bend
+        self._activation, self._through = activation, activation.through
         self.output = linear(hidden[-1], self._weights[-1], layers[-1].bias)
 
     @torch.no_grad()
@@ -143,11 +143,9 @@ class LinearisedMLP:
             self._pullback([h[rows] for h in self._hidden], delta[rows], into)
 
     @torch.no_grad()
-    def to_inputs(self, delta: Tensor, count: int | None = None) -> Tensor:
-        """The derivative [B, count] of delta . output with respect to the first inputs, or to all, for delta [B, K]."""
-        for k in reversed(range(1, len(self._weights))):
-            delta = self._through(delta @ self._weights[k], self._hidden[k])
-        return delta @ self._weights[0][:, :count]
+    def to_inputs(self, delta: Tensor) -> InputSlopes:
+        """The derivative of delta . output with respect to the inputs, for delta [B, K]."""
+        return InputSlopes(self._weights, self._hidden, self._activation, delta)
 
     def _pullback(self, hidden: list[Tensor], delta: Tensor, into: list[Tensor]) -> None:
         for k in reversed(range(len(self._weights))):
@@ -157,29 +155,49 @@ class LinearisedMLP:
             if k > 0:
                 delta = self._through(delta @ self._weights[k], hidden[k])
 
-    @torch.no_grad()
-    def pullback_slopes(self, delta: Tensor, v: Tensor, into: list[Tensor]) -> None:
-        """Add the gradient of v . to_inputs(delta), summed over rows, for v [B, I]: one tensor per parameter, in order.
 
-        v . to_inputs(delta) is the change of delta . output as the inputs move along v. Its backward pass goes over that
-        of the outputs, too, on which the derivative of each activation depends.
+class InputSlopes:
+    """The derivative of delta . output with respect to an MLP's inputs, at B rows, and its own gradient."""
+
+    def __init__(self, weights: list[Tensor], hidden: list[Tensor], activation: Activation, delta: Tensor) -> None:
+        """`hidden` are `MLP.activations`, delta [B, K]."""
+        self._weights, self._hidden, self._delta = weights, hidden, delta
+        self._through, self._bend = activation.through, activation.bend
+        # By each activation's results, and by what goes into it, from the last activation on; delta is by the outputs.
+        self._behind: list[Tensor] = []
+        self._before = [delta]
+        for weight, h in zip(weights[:0:-1], hidden[:0:-1], strict=True):
+            self._behind.append(self._before[-1] @ weight)
+            self._before.append(self._through(self._behind[-1].clone(), h))
+
+    @torch.no_grad()
+    def by_inputs(self, count: int | None = None) -> Tensor:
+        """[B, count] for the first inputs, or for all."""
+        return self._before[-1] @ self._weights[0][:, :count]
+
+    @torch.no_grad()
+    def pullback(self, v: Tensor, into: list[Tensor]) -> None:
+        """Add the gradient of v . by_inputs(), summed over rows, for v [B, I]: one tensor per parameter, in order.
+
+        v . by_inputs() is the change of delta . output as the inputs move along v. Its backward pass goes over that of
+        the outputs, too, on which the derivative of each activation depends.
         """
-        through, weights, hidden = self._through, self._weights, self._hidden
         steps, moved = [], [v]  # of the sums before each activation, and of what comes behind it
-        for k, weight in enumerate(weights[:-1]):
+        for k, weight in enumerate(self._weights[:-1]):
             steps.append(moved[k] @ weight.T)
-            moved.append(through(steps[k].clone(), hidden[k + 1]))
-        _add(into[2 * len(steps)], delta, moved[-1])
-        along, across = delta @ weights[-1], None  # by `moved`, and by `hidden`
-        for k in reversed(range(len(steps))):
-            bent = self._bend(hidden[k + 1]) * steps[k] * along
-            across = through(bent if across is None else across + bent, hidden[k + 1])
-            along = through(along, hidden[k + 1])
-            _add(into[2 * k], along, moved[k])
+            moved.append(self._through(steps[k].clone(), self._hidden[k + 1]))
+        _add(into[2 * len(steps)], self._delta, moved[-1])
+        across = None  # the gradient by `_hidden`
+        for k, behind, before in zip(reversed(range(len(steps))), self._behind, self._before[1:], strict=True):
+            h = self._hidden[k + 1]
+            bent = self._bend(h).mul_(steps[k]).mul_(behind)
+            across = self._through(bent if across is None else across.add_(bent), h)
+            _add(into[2 * k], before, moved[k])
             rows = across.to(into[2 * k].dtype)
-            _add(into[2 * k], rows, hidden[k])
+            _add(into[2 * k], rows, self._hidden[k])
             into[2 * k + 1].add_(rows.sum(0))
-            along, across = along @ weights[k], across @ weights[k]
+            if k > 0:
+                across = across @ self._weights[k]
 
 
 def _add(into: Tensor, left: Tensor, right: Tensor) -> None:
