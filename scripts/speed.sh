@@ -31,7 +31,7 @@ asleep() {
 bench() {
     local batches="--ranks 2 --batches 2048 8192 32768 --seconds 20 --repeats 3"
     local falls="--env_kwargs '{\"terminate_when_unhealthy\": false}'"
-    make parts.json trpo-gail bench update --batches 2048 50000 --widths 64 256
+    make parts.json trpo-gail bench update --batches 2048 50000 --widths 64 100 256
     make parts_paper.json trpo-gail bench update --preset paper --batches 50000 --widths 100
     make start.json trpo-gail bench start
     make throughput_hopper.json trpo-gail bench throughput Hopper-v4 --ranks 1 2

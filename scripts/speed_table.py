@@ -21,6 +21,7 @@ PHASES = ("sample", "reward", "generator", "critic", "adversary", "other")
 TRAININGS = ("hopper", "halfcheetah", "walker2d", "cartpole", "pointnav", "paper")
 # The part whose ratio to its products, measured on Hopper's sizes, is taken for a phase.
 PRODUCTS = {"generator": "TRPO update", "critic": "critic pass", "adversary": "discriminator update"}
+WIDTHS = {"TRPO update": 64, "critic pass": 64, "discriminator update": 100}  # those of the default preset
 BATCH_RANKS = (1, 4, 8, 16, 64)
 LINE_SEARCH = "line search"  # a difference of times, which says little by itself
 
@@ -97,13 +98,17 @@ def _phases(held: dict[str, Found]) -> Iterator[str]:
 
 def _ceiling(held: dict[str, Found]) -> Iterator[str]:
     """What one core could reach if sampling were the simulator alone, and updates their products with float64 sums."""
-    small = [row for row in held.get("parts", {"parts": []})["parts"] if row["width"] == 64]
-    least = min((row["rows"] for row in small), default=0)
-    of = {row["part"]: row["ratio_float64_sums"] for row in small if row["rows"] == least}
+    parts = held.get("parts", {"parts": []})["parts"]
+    least = min((row["rows"] for row in parts), default=0)
+    of = {
+        row["part"]: row["ratio_float64_sums"]
+        for row in parts
+        if (row["rows"], row["width"]) == (least, WIDTHS.get(row["part"]))
+    }
     rows = []
     for task in TRAININGS:
         one = held.get(f"throughput_{task}")
-        if one and of and one["preset"] == "default":
+        if one and len(of) == len(WIDTHS) and one["preset"] == "default":
             at = one["ranks"][0]
             took = {name: phase["us_per_step"] for name, phase in at["phases"].items()}
             products = sum(took[phase] / of[part] for phase, part in PRODUCTS.items())

@@ -73,7 +73,6 @@ def test_shares_of_phases_add_up_to_one() -> None:
     assert sum(phase["share"] for phase in found.values()) == pytest.approx(1.0)
     assert found["sample"]["share"] == pytest.approx(0.5)
     assert found["sample"]["us_per_step"] == pytest.approx(1e6 * 5.0 / 2000)
-    assert found["critic"]["collectives"] == pytest.approx(0.125 / 10.0)
     assert sum(phase["us_per_step"] for phase in found.values()) == pytest.approx(1e6 * 10.0 / 2000)
 
 
@@ -85,6 +84,7 @@ def test_shares_are_medians_that_one_disturbed_turn_does_not_move() -> None:
 def test_shares_are_the_mean_over_ranks() -> None:
     found = throughput.shares([run(rank(2.0), rank(4.0))])
     assert found["sample"]["share"] == pytest.approx(0.3)
+    assert found["critic"]["collectives"] == pytest.approx(0.125 / 10.0)
 
 
 def test_sampling_limits_only_by_what_is_beyond_the_simulator() -> None:
@@ -110,6 +110,18 @@ def measurements(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int, int]]:
     for module in (throughput, scaling, memory, overview):
         monkeypatch.setattr(module, "measured", measured)
     return asked
+
+
+def test_numbers_of_ranks_take_turns(measurements: list[Any]) -> None:
+    found = throughput.throughput(CONFIG, [1, 2], 1.0, 2)
+    assert measurements == [("raw", 1, 8), ("training", 1, 8), ("raw", 2, 8), ("training", 2, 8)] * 2
+    assert [one["ranks"] for one in found["ranks"]] == [1, 2]
+    assert found["ranks"][0]["raw"] == [400.0, 100.0] and found["ranks"][1]["raw"] == [400.0, 400.0]
+
+
+def test_one_rank_spends_nothing_in_collectives() -> None:
+    found = throughput.shares([run(rank())])
+    assert {phase["collectives"] for phase in found.values()} == {0.0}
 
 
 def test_throughput_is_of_medians_and_paired_ratios(measurements: list[Any]) -> None:
@@ -241,7 +253,7 @@ def test_a_measurement_in_this_process_keeps_to_one_core_and_gives_the_others_ba
 def all_found(measurements: list[Any], starts: list[int]) -> Iterator[dict[str, Any]]:
     more = dataclasses.replace(CONFIG, expert=None)
     part: dict[str, Any] = {"width": 64, "rows": 2048, "operations": 1, "ms": 2.0, "products_ms": 1.0, "ratio": 2.0}
-    part |= {"part": "critic pass", "products_float64_sums_ms": 1.5, "ratio_float64_sums": 1.3}
+    part |= {"part": "critic pass", "products_float64_sums_ms": 1.5, "ratio_float64_sums": 1.3, "all_ms": [2.0]}
     conversion = {
         "from": "native",
         "to": "d4rl",
@@ -261,7 +273,7 @@ def all_found(measurements: list[Any], starts: list[int]) -> Iterator[dict[str, 
             {"bench": "update", "preset": "paper", "observations": 4, "actions": 1, "repeats": 1, **jobs.machine(),
              "parts": [part, part | {"part": "TRPO update"}, part | {"width": 128}]},
             {"bench": "data", **jobs.machine(), "repeats": 1, "loading": loading, "converted_bytes": 100,
-             "conversions": [conversion]},
+             "conversions": [conversion, conversion | {"megabytes_s": None, "ratio": None}]},
         ]
     )  # fmt: skip
 

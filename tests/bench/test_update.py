@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+from typing import Any
 
 import pytest
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from trpo_gail.bench import update as module
+from trpo_gail.bench.products import operations
 from trpo_gail.bench.toys import toy
 from trpo_gail.bench.update import update
 from trpo_gail.config.presets import preset
@@ -44,6 +47,50 @@ def test_every_part_has_its_times(name: str, critic: str) -> None:
     taken, rest = divmod(products, of["Fisher product"])
     assert rest == 0 and 1 <= taken <= preset(name, "Toy").trpo.cg_iters  # type: ignore[arg-type]
     assert found["observations"] == 5 and found["preset"] == name and "versions" in found
+
+
+class _Products(TorchDispatchMode):
+    """Additions and multiplications of all matrix products that torch is asked for."""
+
+    operations = 0
+
+    def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        name = function.overloadpacket.__name__
+        if name in ("mm", "addmm", "addmm_"):
+            left, right = args[-2:]
+            self.operations += 2 * left.shape[0] * left.shape[1] * right.shape[1]
+        return function(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        ("default", {}), ("paper", {}), ("default", {"critic.clip_range_vf": 0.2}),
+        ("default", {"discriminator.gradient_penalty_at": "both"}), ("default", {"discriminator.mixup": 0.2}),
+        ("default", {"discriminator.gradient_penalty_at": "expert"}),
+    ],
+)  # fmt: skip
+def test_the_products_that_are_counted_are_those_that_are_made(name: str, change: dict[str, Any]) -> None:
+    config = preset(name, "Toy", **change)  # type: ignore[arg-type]
+    for part, of in module.parts(toy(module.of_width(config, 8, 96), 5, 2)).items():
+        of.before()
+        with _Products() as made:
+            of.call()
+        searched = part in ("TRPO update", "critic step")  # a line search may look at more than one step
+        forward = 2 * 96 * (5 * 8 + 8 * 8 + 8 * (1 if part == "critic step" else 2)) if searched else 0
+        more = made.operations - operations(of.passes)
+        assert more == 0 or (searched and more > 0 and more % forward == 0), (part, more)
+
+
+def test_each_fit_is_timed_from_the_same_networks() -> None:
+    made = toy(module.of_width(Config("Toy"), 8, 64), 5, 2)
+    for name, net in (("critic pass", made.learner.critic), ("discriminator update", made.learner.adversary)):
+        part, taken = module.parts(made)[name], []
+        for _ in range(2):
+            part.before()
+            part.call()
+            taken.append(net.adam.flat.vector.clone())  # type: ignore[attr-defined, union-attr]
+        assert taken[0].equal(taken[1])
 
 
 def test_the_whole_update_is_timed_from_the_same_policy() -> None:
@@ -91,6 +138,7 @@ def test_products_are_done_once_before_they_are_timed(monkeypatch: pytest.Monkey
         ({}, ([64], [8], (5, 2), 0), "--repeats: 0 given"),
         ({}, ([8], [8], (5, 2), 1), "--batches: 8 given, at least 16 expected"),
         ({"generator": "ppo"}, ([64], [8], (5, 2), 1), "--flags: ppo and gail given"),
+        ({"discriminator.rest_above": 0.8}, ([64], [8], (5, 2), 1), "--flags: --discriminator.rest_above given"),
     ],
 )
 def test_mistakes_are_one_line(change: dict, arguments: tuple, says: str) -> None:

@@ -11,6 +11,7 @@ import os
 import sys
 import time
 from collections import defaultdict
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -24,7 +25,8 @@ from trpo_gail.parallel import Workers, cores
 from trpo_gail.system.memory import share_one_heap
 
 Found = dict[str, Any]
-BLOCK = 64  # steps between two looks at the clock
+BLOCK = 64  # steps between two looks at the clock, if they are fast
+LOOK_S = 0.02  # the least between two looks
 DRAWN = 1024  # steps of random actions, which are drawn before the clock starts
 SUMS = {1: 200, 1 << 10: 200, 1 << 14: 60, 1 << 17: 20}  # how many, by the numbers in a message
 
@@ -62,19 +64,29 @@ def raw(config: Config, seconds: float, workers: Workers) -> Found:
     observations = env.restart(range(num_envs))
     actor, rng, steps = RandomActor(env.spec.actions), np.random.default_rng(0), 0
     actions = [actor.act(observations, noise) for noise in rng.random((DRAWN, num_envs, actor.noise_size))]
-    for t in range(BLOCK):
-        env.step(actions[t])
+    block = _warm(lambda t: env.step(actions[t]), seconds)
     workers.gather(None)
     start, rows = time.perf_counter(), 0
     valid = np.ones(num_envs, bool)
     while (passed := time.perf_counter() - start) < seconds or not rows:
-        for t in range(rows, rows + BLOCK):
+        for t in range(rows, rows + block):
             _, _, terminated, truncated = env.step(actions[t % DRAWN])
             steps += int(valid.sum())
             valid = ~(terminated | truncated)
-        rows += BLOCK
+        rows += block
     env.close()
     return {"steps_s": float(workers.sum(np.array([steps / passed]))[0])}
+
+
+def _warm(step: Callable[[int], Any], seconds: float) -> int:
+    """Step until the simulator is warm, `seconds` at most if it is slow; how many steps to take between two looks at the
+    clock."""
+    start = time.perf_counter()
+    for t in range(BLOCK):
+        step(t)
+        if (passed := time.perf_counter() - start) > seconds:
+            break
+    return max(1, min(BLOCK, round(LOOK_S * (t + 1) / passed)))
 
 
 def training(config: Config, seconds: float, iterations: int, workers: TimedWorkers) -> Found:

@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from trpo_gail.bench.jobs import Found, last_line, machine
+from trpo_gail.bench.jobs import Found, last_line, machine, tell
 from trpo_gail.errors import UserError
 from trpo_gail.experts.data import Demonstrations
 from trpo_gail.experts.formats import native
@@ -28,6 +28,8 @@ from trpo_gail.experts.formats import native
 EPISODES, STEPS = 1000, 1000  # of the file that is loaded
 _ROW = 83  # bytes of a row in the native file
 LOADED = EPISODES * STEPS * _ROW  # bytes of that file
+DISK = 7  # times the converted file: what is there while the last conversions are made
+LEAST = 0.2  # of the seconds to start that a conversion must take beside these, for a rate to mean anything
 PIECE = 10  # episodes that are made at once: what is written at once takes less than a second, in which a signal waits
 # What is converted into what, one after the other; each reads what one before has written.
 CONVERSIONS = (
@@ -50,9 +52,11 @@ def bench_data(gigabytes: float, repeats: int, folder: str | None, episodes: int
         raise UserError(f"--repeats: {repeats} given, at least 1 expected")
     try:
         free = shutil.disk_usage(folder or tempfile.gettempdir()).free
-        if free < 5e9 * gigabytes + LOADED:
+        needed = DISK * 1e9 * gigabytes + LOADED
+        if free < needed:
             raise UserError(
-                f"--gigabytes: {gigabytes:g} given, five times that is needed, and {free / 1e9:.3g} are free"
+                f"--gigabytes: {gigabytes:g} given, which needs {needed / 1e9:.3g} GB in the folder, and {free / 1e9:.3g} GB "
+                "are free"
             )
         with tempfile.TemporaryDirectory(dir=folder) as name:
             loading = _loading(Path(name), repeats, episodes)
@@ -94,6 +98,7 @@ def _written(path: Path, episodes: int) -> Path:
 
 
 def _loading(folder: Path, repeats: int, episodes: int) -> Found:
+    tell("loading")
     path = _written(folder / "load.h5", episodes)
     seconds: dict[str, list[float]] = {"read": [], "load": []}
     for _ in range(repeats):
@@ -106,6 +111,8 @@ def _loading(folder: Path, repeats: int, episodes: int) -> Found:
         "bytes": size,
         "h5py_s": median(seconds["read"]),
         "load_s": median(seconds["load"]),
+        "h5py_all": seconds["read"],
+        "load_all": seconds["load"],
         "ratio": median(read / load for read, load in zip(seconds["read"], seconds["load"], strict=True)),
     }
 
@@ -115,20 +122,21 @@ def _converting(folder: Path, gigabytes: float) -> Found:
     size = files["native"].stat().st_size
     short, rows = _written(folder / "short", 1), []
     for source, to in CONVERSIONS:
+        tell(f"converting {source} to {to}")
         out = folder / (to if to not in files else "again")
         copy_s = _seconds("copy", files["native"])
         start_s = converted(short, folder / "short_again", "native")[1]
         (folder / "short_again").unlink()
         megabytes, taken = converted(files[source], out, to)
-        own = max(taken - start_s, 1e-9)
+        own = taken - start_s if taken - start_s > LEAST * start_s else None
         rows.append(
             {
                 "from": source,
                 "to": to,
                 "seconds": taken,
                 "start_s": start_s,
-                "megabytes_s": size / 1e6 / own,
-                "ratio": copy_s / own,
+                "megabytes_s": own and size / 1e6 / own,
+                "ratio": own and copy_s / own,
                 "peak_mib": megabytes,
             }
         )

@@ -8,6 +8,7 @@ import math
 import os
 import platform
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -54,14 +55,23 @@ def last_line(command: Sequence[str], what: str, mark: str = "") -> str:
     return printed[-1].partition(mark)[2] if mark else printed[-1]
 
 
+OURS = re.compile(r"^trpo_gail\.errors\.\w+: ")  # what a user need not see of an error's last line
 ERROR = re.compile(r"[\w.]*(Error|Exception): ")  # how the last line of a traceback begins
 
 
 def what_failed(what: str, stderr: str, code: int) -> UserError:
     """The error of a process that failed, in one line."""
     said = [line for line in stderr.strip().splitlines() if line.strip()]
-    wrong = next((line for line in reversed(said) if ERROR.match(line)), said[-1] if said else f"exit code {code}")
-    return UserError(f"bench: {what} failed: {wrong.removeprefix('trpo_gail.errors.UserError: ')}")
+    wrong = next((line for line in reversed(said) if ERROR.match(line)), said[-1] if said else _ended(code))
+    return UserError(f"bench: {what} failed: {OURS.sub('', wrong)}")
+
+
+def _ended(code: int) -> str:
+    """How a process ended that said nothing."""
+    try:
+        return f"ended by {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+    except ValueError:  # a number that is no signal's
+        return f"exit code {code}"
 
 
 @contextmanager
@@ -117,11 +127,17 @@ def check(
     mpirun(max(ranks))  # is there, before the work and not in the middle of it
 
 
+def tell(what: str) -> None:
+    """Print what is measured now, on stderr: all of it may take minutes."""
+    print(f"bench: {what}", file=sys.stderr, flush=True)
+
+
 def in_turn(repeats: int, measurements: dict[str, Callable[[], Any]]) -> dict[str, list[Any]]:
     """Results by name, `repeats` of each. They take turns, so that a machine whose speed drifts favours none."""
     found: dict[str, list[Any]] = {name: [] for name in measurements}
-    for _ in range(repeats):
+    for turn in range(repeats):
         for name, measure in measurements.items():
+            tell(f"{name}, turn {turn + 1} of {repeats}")
             found[name].append(measure())
     return found
 
@@ -138,7 +154,7 @@ def about(config: Config) -> Found:
         "preset": config.preset,
         "num_envs": config.num_envs,
         "timesteps_per_batch": config.timesteps_per_batch,
-        "demonstrations": config.expert or "random actions",
+        "demonstrations": (config.expert or "random actions") if config.imitates else None,
         **machine(),
     }
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 
-from trpo_gail.bench.jobs import Found, about, check, measured
+from trpo_gail.bench.jobs import Found, about, check, measured, tell
 from trpo_gail.config.tree import Config
 from trpo_gail.errors import UserError
 
@@ -24,6 +24,7 @@ def memory(config: Config, ranks: Sequence[int], batches: Sequence[int], iterati
 
 
 def _row(config: Config, ranks: int, iterations: int) -> Found:
+    tell(f"batches of {config.timesteps_per_batch} steps on {ranks} rank(s)")
     run = measured("training", config, ranks, iterations=iterations)
     peaks = [rank["resident_mib"] for rank in run["ranks"]]
     return {

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from itertools import pairwise
 from typing import Any
 
 from trpo_gail.bench.jobs import Found
@@ -64,26 +65,35 @@ def _update(found: Found) -> Any:
 
 
 def _scaling(found: Found) -> Any:
-    """Rates against ranks, and the shares of communication and of waiting."""
+    """Rates against ranks, and the shares of communication and of waiting: a line for each kind and batch."""
     figure, (rates, shares) = style.grid(2, 2, 3.1)
-    for k, kind in enumerate(("strong", "weak")):
-        shown = [point for point in found["points"] if point["kind"] in (kind, "one")]
-        batches = list(dict.fromkeys(point["timesteps_per_batch"] for point in shown if point["kind"] == "one"))
-        first = shown[: len(shown) // len(batches)]
-        look = style.line_look(k) | {"marker": "os"[k], "ms": 5}
-        rates.plot([p["ranks"] for p in first], [p["times_one"] for p in first], label=kind, **look)
-        shares.plot([p["ranks"] for p in first], [100 * p["communication_share"] for p in first], **look)
-        shares.plot([p["ranks"] for p in first], [100 * p["waiting_share"] for p in first], alpha=0.45, **look)
-    most = max(point["ranks"] for point in found["points"])
+    for k, (name, shown) in enumerate(_lines_of_scaling(found["points"])):
+        look = style.line_look(k) | {"marker": "os"[k % 2], "ms": 5}
+        ranks = [point["ranks"] for point in shown]
+        rates.plot(ranks, [point["times_one"] for point in shown], label=name, **look)
+        shares.plot(ranks, [100 * point["communication_share"] for point in shown], **look)
+        shares.plot(ranks, [100 * point["waiting_share"] for point in shown], alpha=0.45, **look)
+    numbers = sorted({point["ranks"] for point in found["points"]})
+    most = numbers[-1]
     rates.plot([1, most], [1, most], color=style.REFERENCE, ls=":", lw=1.1)
     rates.set_ylabel("steps a second / one rank's", fontsize=9)
     shares.set_ylabel("% of an iteration", fontsize=9)
-    style.title(rates, "rate (dotted: as many times)")
+    style.title(rates, f"{found['env']}: rate (dotted: as many times)")
     style.title(shares, "communication, and paler waiting")
     for axes in (rates, shares):
         axes.set_xlabel("ranks", fontsize=9)
+        axes.set_xticks(numbers)
     rates.legend(fontsize=8, frameon=False)
     return figure
+
+
+def _lines_of_scaling(points: Sequence[Found]) -> Iterator[tuple[str, list[Found]]]:
+    """Names, and the points of each: those of a batch follow its point of one rank."""
+    starts = [place for place, point in enumerate(points) if point["kind"] == "one"]
+    for start, end in pairwise([*starts, len(points)]):
+        one, *more = points[start:end]
+        for kind in ("strong", "weak"):
+            yield f"{kind}, {one['timesteps_per_batch']:,} rows", [one, *(p for p in more if p["kind"] == kind)]
 
 
 def _memory(found: Found) -> Any:
@@ -104,7 +114,7 @@ def _start(found: Found) -> Any:
 
 def _data(found: Found) -> Any:
     figure, (axes,) = style.grid(1, 1, 3.1)
-    rows = found["conversions"]
+    rows = [row for row in found["conversions"] if row["ratio"] is not None]
     names = ["load", *(f"{row['from']} to {row['to']}" for row in rows)]
     ratios = [found["loading"]["ratio"], *(row["ratio"] for row in rows)]
     _bars(axes, names, ratios, "rate / that of h5py, reading or copying the same")

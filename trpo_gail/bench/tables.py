@@ -16,9 +16,13 @@ def lines(found: Found) -> Iterator[str]:
     if "env" in found:
         yield (
             f"{found['env']}, preset {found['preset']}, {found['num_envs']} environments, batches of "
-            f"{_batches(found)} steps, expert rows of {found['demonstrations']}"
+            f"{_batches(found)} steps, {_expert(found)}"
         )
     yield from LINES[found["bench"]](found)
+
+
+def _expert(found: Found) -> str:
+    return f"expert rows of {found['demonstrations']}" if found["demonstrations"] else "without an expert"
 
 
 def _batches(found: Found) -> str:
@@ -28,11 +32,14 @@ def _batches(found: Found) -> str:
     return ", ".join(map(str, sizes or [found["timesteps_per_batch"]]))
 
 
+TOO_SHORT = "too short"  # to tell
+
+
 def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> Iterator[str]:
     """Columns, the numbers to the right."""
     cells = [[_text(cell) for cell in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(header, *cells, strict=True)]
-    right = [all(isinstance(row[k], int | float) for row in rows) for k in range(len(header))]
+    right = [all(isinstance(row[k], int | float | None) for row in rows) for k in range(len(header))]
     for line in [list(header), *cells]:
         placed = zip(line, widths, right, strict=True)
         yield "  ".join(
@@ -41,6 +48,8 @@ def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> Iterator[s
 
 
 def _text(cell: object) -> str:
+    if cell is None:
+        return TOO_SHORT
     if isinstance(cell, float):
         return f"{cell:,.0f}" if abs(cell) >= 1000 else f"{cell:.3g}"
     return f"{cell:,}" if isinstance(cell, int) else str(cell)
@@ -65,7 +74,7 @@ def _throughput(found: Found) -> Iterator[str]:
                 for name, phase in row["phases"].items()
             ],
         )
-        yield f"the simulator alone takes {row['simulator_us_per_step']:.3g} us a step"
+        yield f"the simulator alone takes {_text(row['simulator_us_per_step'])} us a step"
 
 
 def _update(found: Found) -> Iterator[str]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from statistics import median
 
 from trpo_gail.bench.jobs import Found, about, check, in_turn, measured, ratio
@@ -14,21 +15,19 @@ PHASES = ("sample", "reward", "generator", "critic", "adversary")
 def throughput(config: Config, ranks: Sequence[int], seconds: float, repeats: int) -> Found:
     """Measure on each number of ranks; prints nothing. Raises UserError."""
     check(config, ranks, seconds, repeats)
-    found = [_on(config, number, seconds, repeats) for number in ranks]
+    measurements: dict[str, Callable[[], Found]] = {}
+    for number in ranks:
+        measurements[f"raw {number}"] = partial(measured, "raw", config, number, seconds)
+        measurements[f"training {number}"] = partial(measured, "training", config, number, seconds)
+    runs = in_turn(repeats, measurements)
+    found = [_on(number, runs[f"raw {number}"], runs[f"training {number}"]) for number in ranks]
     return {"bench": "throughput", **about(config), "repeats": repeats, "seconds": seconds, "ranks": found}
 
 
-def _on(config: Config, ranks: int, seconds: float, repeats: int) -> Found:
-    runs = in_turn(
-        repeats,
-        {
-            "raw": lambda: measured("raw", config, ranks, seconds)["steps_s"],
-            "training": lambda: measured("training", config, ranks, seconds),
-        },
-    )
-    raw, trained = runs["raw"], [run["steps_s"] for run in runs["training"]]
+def _on(ranks: int, stepped: Sequence[Found], runs: Sequence[Found]) -> Found:
+    raw, trained = ([run["steps_s"] for run in some] for some in (stepped, runs))
     simulator = 1e6 / median(raw)
-    phases = shares(runs["training"])
+    phases = shares(runs)
     return {
         "ranks": ranks,
         "raw_steps_s": median(raw),
@@ -63,7 +62,8 @@ def _shares(run: Found) -> dict[str, Found]:
     return {
         name: {
             "share": spent / seconds,
-            "collectives": max(0.0, spent - own[name]) / seconds,
+            # One rank waits for nobody; what is left between its two clocks is noise.
+            "collectives": max(0.0, spent - own[name]) / seconds if len(ranks) > 1 else 0.0,
             "us_per_step": 1e6 * spent / run["steps"],
         }
         for name, spent in wall.items()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Sequence
+from copy import deepcopy
 from dataclasses import dataclass
 from statistics import median
 from typing import Any, cast
@@ -13,10 +14,10 @@ import torch
 
 from trpo_gail.adversaries.discriminator import Discriminator
 from trpo_gail.bench import counted, products
-from trpo_gail.bench.jobs import Found, machine, on_one_core
+from trpo_gail.bench.jobs import Found, machine, on_one_core, tell
 from trpo_gail.bench.products import Operands, Pass, clocked, runner, sizes_of
 from trpo_gail.bench.toys import Toy, toy
-from trpo_gail.config.tree import Config, CriticConfig
+from trpo_gail.config.tree import Config, CriticConfig, DiscriminatorConfig
 from trpo_gail.errors import UserError, shortened
 from trpo_gail.generators.trpo import TRPO
 from trpo_gail.networks.mlp import MLP
@@ -48,6 +49,7 @@ def update(
     with on_one_core():
         for width in widths:
             for batch in batches:
+                tell(f"{width} units, {batch} rows")
                 made = _toy(of_width(config, width, batch), width, sizes)
                 rows += [{"width": width, "rows": made.rows.total, **row} for row in _measured(made, repeats)]
     about = {"preset": config.preset, "observations": sizes[0], "actions": sizes[1], "repeats": repeats, **machine()}
@@ -73,19 +75,31 @@ def _check(config: Config, batches: Sequence[int], widths: Sequence[int], sizes:
     ):  # fmt: skip
         if not values or min(values) < 1:
             raise UserError(f"--{flag}: {' '.join(map(str, values)) or 'nothing'} given, at least 1 expected")
+        if len(set(values)) < len(values):
+            raise UserError(f"--{flag}: {' '.join(map(str, values))} given, different numbers expected")
     if (config.generator, config.adversary) != ("trpo", "gail"):
         raise UserError(
             f"--flags: {config.generator} and {config.adversary} given, the parts of trpo and gail are timed"
         )
-    d = config.discriminator
-    if d.d_batch_size is not None or d.expert_batch_size is not None:
-        raise UserError(
-            "--flags: a size of the discriminator's batches given, by which its rows are not counted here: expected without"
-        )
+    if uncounted := _uncounted(config):
+        raise UserError(f"--flags: {uncounted} given, whose work is not counted here: expected without")
     if min(batches) < config.num_envs:
         raise UserError(
             f"--batches: {min(batches)} given, at least {config.num_envs} expected, a row of each of --num_envs"
         )
+
+
+def _uncounted(config: Config) -> str | None:
+    """What makes an update do other work than is counted below."""
+    d, simple = config.discriminator, DiscriminatorConfig()
+    changed = [
+        name
+        for name in ("d_batch_size", "expert_batch_size", "rest_above", "dropout", "spectral_norm")
+        if getattr(d, name) != getattr(simple, name)
+    ]
+    if changed:
+        return f"--discriminator.{changed[0]}"
+    return None if config.dtype == "float32" else f"--dtype {config.dtype}"
 
 
 def of_width(config: Config, width: int, rows: int) -> Config:
@@ -129,6 +143,7 @@ def _row(name: str, part: Part, times: Sequence[tuple[float, float, float]]) -> 
     return {
         "part": name,
         "ms": median(own for own, _, _ in times),
+        "all_ms": [own for own, _, _ in times],
         "products_ms": median(single for _, single, _ in times),
         "products_float64_sums_ms": median(double for _, _, double in times),
         "ratio": median(own / single for own, single, _ in times),
@@ -186,8 +201,9 @@ def _of_policy(made: Toy) -> dict[str, Part]:
     trpo, policy, cfg, count = made.learner.generator, made.learner.policy, made.config.trpo, made.rows.total
     assert isinstance(trpo, TRPO)
     sizes, vector = _sizes(policy.net), trpo.flat.vector
+    some = max(1, count // cfg.fvp_subsample) if cfg.fvp_draw else count  # rows that are drawn are one fewer at times
     with torch.no_grad():
-        z = policy.normaliser(made.batch.observations)[:: cfg.fvp_subsample]
+        z = policy.normaliser(made.batch.observations)[:: cfg.fvp_subsample][:some]
     start, product, v = vector.clone(), fisher_product(policy, trpo.flat, z), torch.randn_like(vector)
     gradient = products.forward(sizes, count) + products.backward(sizes, count)
     set_up, fisher = products.forward(sizes, len(z)), products.fisher(sizes, len(z))
@@ -201,14 +217,21 @@ def _of_policy(made: Toy) -> dict[str, Part]:
 
 
 def _of_critic(made: Toy) -> Part:
-    """A pass of Adam over the batch, with its share of what a fit does once; or the whole natural-gradient step."""
+    """A pass of Adam over the batch, with its share of what a fit does once; or the whole natural-gradient step. Each fit
+    begins with the same critic."""
     critic, cfg, count = made.learner.critic, made.config.critic, made.rows.total
-    sizes = _sizes(critic.network.net)
+    sizes, start = _sizes(critic.network.net), deepcopy(critic.state_dict())
+    judged = products.forward(sizes, count)  # the variance that it explains, before the fit
     if cfg.fit == "natural-gradient":
-        return Part(lambda: critic.fit(made.batch, _rng()), _natural(cfg, sizes, count))
-    minibatches = _parts(count, max(1, round(count / cfg.vf_batch_size)))
-    once = [products.forward(sizes, rows) + products.backward(sizes, rows) for rows in minibatches]
-    return Part(lambda: critic.fit(made.batch, _rng()), cfg.vf_iters * once, cfg.vf_iters)
+        passes, updates = [judged, *_natural(cfg, sizes, count)], 1
+    else:
+        minibatches = _parts(count, max(1, round(count / cfg.vf_batch_size)))
+        once = [products.forward(sizes, rows) + products.backward(sizes, rows) for rows in minibatches]
+        old = [] if cfg.clip_range_vf is None else [judged]  # values that changes are limited by
+        passes, updates = [judged, *old, *cfg.vf_iters * once], cfg.vf_iters
+    return Part(
+        lambda: critic.fit(made.batch, _rng()), passes, updates, before=lambda: critic.load_state_dict(deepcopy(start))
+    )
 
 
 def _natural(cfg: CriticConfig, sizes: Sequence[int], count: int) -> list[Pass]:
@@ -219,15 +242,20 @@ def _natural(cfg: CriticConfig, sizes: Sequence[int], count: int) -> list[Pass]:
 
 
 def _of_discriminator(made: Toy) -> Part:
-    """An update, with its share of what a fit does once."""
+    """An update, with its share of what a fit does once. Each fit begins with the same discriminator."""
     adversary = cast("Discriminator", made.learner.adversary)
-    sizes, taken = _sizes(adversary.network.net), made.config.d_step
+    sizes, taken, cfg = _sizes(adversary.network.net), made.config.d_step, adversary.config
+    start = deepcopy(adversary.state_dict())
     found: list[Pass] = []
     for rows in _parts(made.rows.total, taken):  # of the learner, and as many of the expert
-        found.append(products.forward(sizes, 2 * rows) + products.backward(sizes, 2 * rows))
-        if adversary.config.gradient_penalty:
-            found.append(products.penalty(sizes, rows))
-    return Part(lambda: adversary.fit(made.seen, _rng()), found, taken)
+        seen = 3 * rows if cfg.mixup else 2 * rows
+        found.append(products.forward(sizes, seen) + products.backward(sizes, seen))
+        if cfg.gradient_penalty:
+            found.append(products.penalty(sizes, 2 * rows if cfg.gradient_penalty_at == "both" else rows))
+    return Part(
+        lambda: adversary.fit(made.seen, _rng()), found, taken,
+        before=lambda: adversary.load_state_dict(deepcopy(start)),
+    )  # fmt: skip
 
 
 def _parts(count: int, number: int) -> list[int]:

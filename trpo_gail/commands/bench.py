@@ -14,6 +14,7 @@ import json
 import shlex
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -50,7 +51,8 @@ class _Task:
     preset: PresetName = "default"
     """Set of defaults to train with; an iteration of `paper` takes seconds, so it needs longer measurements."""
     flags: str = ""
-    """More flags of `train`, such as --flags="--num_envs 8 --d_step 4"."""
+    """More flags of `train`, such as --flags="--num_envs 8 --d_step 4". Steps, evaluations and outputs have no effect, also
+    those that a --config file names."""
 
 
 @dataclass(frozen=True)
@@ -136,7 +138,7 @@ class _Update(_Output):
 @dataclass(frozen=True)
 class _Data(_Output):
     gigabytes: float = 0.05
-    """Size of the file that is converted, in 10^9 bytes; five times that is needed on the disk, and 0.1 GB more."""
+    """Size of the file that is converted, in 10^9 bytes; seven times that is needed on the disk, and 0.1 GB more."""
     repeats: int = 5
     """Number of measurements of loading and of reading, which take turns; medians and ratios are printed."""
     folder: str | None = None
@@ -158,12 +160,21 @@ def run(arguments: list[str], workers: list[Workers]) -> int:
     """Measure, and print the medians."""
     name = f"bench {arguments[0]}" if arguments else ""
     if name not in FLAGS:
+        _check_name(arguments)
         return _overview(parse(_Overview, arguments, "bench"))
     given: Any = parse(FLAGS[name], arguments[1:], name)
     _check_outputs(given)
     alone(name, hasattr(given, "ranks"))
     _show(_MEASUREMENTS[name](given), given)
     return 0
+
+
+def _check_name(arguments: list[str]) -> None:
+    """Raise UserError for what looks like a mistyped subcommand, and would be taken for an environment."""
+    names = [name.split()[1] for name in FLAGS if " " in name]
+    meant = get_close_matches(arguments[0], names, 1, 0.75) if arguments else []
+    if meant and arguments[0].isalpha():
+        raise UserError(f"bench: {arguments[0]!r} is no subcommand: did you mean {meant[0]!r}?")
 
 
 def _check_outputs(output: _Output) -> None:
@@ -206,13 +217,21 @@ def _of(task: _Task) -> Config:
     return _config(task.env, task.expert, task.preset, task.flags)
 
 
-def _config(env: str, expert: str | None, preset: PresetName, flags: str) -> Config:
+def _sized(task: _Task, batches: tuple[int, ...]) -> Config:
+    """The same; with batches, which decide, a size among the flags is refused."""
+    more = ("timesteps_per_batch",) if batches else ()
+    return _config(task.env, task.expert, task.preset, task.flags, IGNORED + more)
+
+
+def _config(
+    env: str, expert: str | None, preset: PresetName, flags: str, ignored: tuple[str, ...] | None = None
+) -> Config:
     """What `train` would make of these, with four trajectories of a file, every 20th row, as in the paper; of a smaller file
     with all of them, and with every row if so few would leave none."""
     from trpo_gail.bench.jobs import demonstrations
 
     file = demonstrations(env, expert)
-    config = _parsed([env, *(["--expert", file] if file else []), "--preset", preset], flags)
+    config = _parsed([env, *(["--expert", file] if file else []), "--preset", preset], flags, ignored or IGNORED)
     if file is None or config.trajectories is not None or config.subsample != 1 or not config.imitates:
         return config
     trajectories, subsample = _first_of(file, 4, 20)
@@ -242,7 +261,16 @@ IGNORED = (
 )  # fmt: skip
 
 
-def _parsed(words: list[str], flags: str, ignored: tuple[str, ...] = IGNORED) -> Config:
+# And by `update`, which has sizes of its own and no environment.
+IGNORED_BY_UPDATE = (
+    "device", "trajectories", "subsample", "expert", "timesteps_per_batch", "backend", "env_kwargs", "actions",
+    "action_scaling", "max_episode_steps", "sampling", "restart_every", "g_step", "warmup_iterations", "init_policy",
+    "success", "fixed_horizon", "task_weight", "task_weight_end", "policy.hidden_sizes", "critic.hidden_sizes",
+    "discriminator.hidden_sizes", "discriminator.hidden_size_adversary",
+)  # fmt: skip
+
+
+def _parsed(words: list[str], flags: str, ignored: tuple[str, ...]) -> Config:
     """Raises UserError also for flags that would have no effect."""
     try:
         more = shlex.split(flags)
@@ -263,21 +291,20 @@ def _throughput(given: _Throughput) -> Found:
 def _update(given: _Update) -> Found:
     from trpo_gail.bench.update import update
 
-    more = ("device", "trajectories", "subsample", "expert", "policy.hidden_sizes", "critic.hidden_sizes")
-    config = _parsed(["Toy", "--preset", given.preset], given.flags, IGNORED + more)
+    config = _parsed(["Toy", "--preset", given.preset], given.flags, IGNORED + IGNORED_BY_UPDATE)
     return update(config, given.batches, given.widths, (given.observations, given.actions), given.repeats)
 
 
 def _scaling(given: _Scaling) -> Found:
     from trpo_gail.bench.scaling import scaling
 
-    return scaling(_of(given), given.ranks, given.seconds, given.repeats, given.batches)
+    return scaling(_sized(given, given.batches), given.ranks, given.seconds, given.repeats, given.batches)
 
 
 def _memory(given: _Memory) -> Found:
     from trpo_gail.bench.memory import memory
 
-    return memory(_of(given), given.ranks, given.batches, given.iterations)
+    return memory(_sized(given, given.batches), given.ranks, given.batches, given.iterations)
 
 
 def _start(given: _Start) -> Found:
