@@ -95,7 +95,9 @@ def test_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert found["loading"]["ratio"] == pytest.approx(found["loading"]["h5py_s"] / found["loading"]["load_s"])
     for row, (source, to) in zip(found["conversions"], CONVERSIONS[:2], strict=True):
         assert (row["from"], row["to"]) == (source, to) and row["seconds"] > 0 and row["peak_mib"] > 10
-        told = row["seconds"] - row["start_s"] > LEAST * row["start_s"]  # so short a conversion has no rate, or hardly one
+        told = (
+            row["seconds"] - row["start_s"] > LEAST * row["start_s"]
+        )  # so short a conversion has no rate, or hardly one
         assert (row["ratio"] is not None) == (row["megabytes_s"] is not None) == told
     assert list(tmp_path.iterdir()) == []
 

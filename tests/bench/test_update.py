@@ -89,7 +89,7 @@ def test_each_fit_is_timed_from_the_same_networks() -> None:
         for _ in range(2):
             part.before()
             part.call()
-            taken.append(net.adam.flat.vector.clone())  # type: ignore[attr-defined, union-attr]
+            taken.append(net.adam.flat.vector.clone())
         assert taken[0].equal(taken[1])
 
 
