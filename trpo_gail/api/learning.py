@@ -118,8 +118,7 @@ class LearningModel(Model):
         with workers.guarded(), threads(workers):
             asked = self.config
             if self._content is not None:
-                if self._source is not None:
-                    workers.together(lambda: self._check_env(self._source))
+                workers.together(lambda: self._check_env(self._source))
                 # What `auto` became stays.
                 asked = dataclasses.replace(asked, backend=self._setting.backend, actions=self._setting.actions)
             setting, self._expert, self._env = workers.together(

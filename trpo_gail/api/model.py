@@ -28,9 +28,10 @@ from trpo_gail.networks.threads import that_pay
 from trpo_gail.parallel import Workers
 from trpo_gail.policies.policy import Policy
 from trpo_gail.runs import checkpoint
-from trpo_gail.runs.evaluate import FINAL, PERIODIC, Acting, Evaluator, check_fits
+from trpo_gail.runs.evaluate import FINAL, PERIODIC, Acting, Evaluator
 from trpo_gail.runs.setting import Setting
 from trpo_gail.seeding import EVAL_NOISE, stream
+from trpo_gail.spaces import alike
 from trpo_gail.spaces.spec import EnvSpec
 from trpo_gail.system import typed, whole_file
 
@@ -167,7 +168,7 @@ class Model(ABC):
     def _fitting(self, config: Config, source: Source | None) -> EnvSpec:
         """The spec of another environment. Raises UserError if the policy does not fit it."""
         found = vector.spec_of(config.env, config.backend, source=source, **config.env_settings)
-        check_fits(found, self.spec, "env")
+        alike.check_fits(found, self.spec, "env")
         return found.viewed(self.spec.action_view)
 
     def _require_env(self) -> None:

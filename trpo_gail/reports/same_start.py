@@ -17,6 +17,7 @@ from trpo_gail.reports.visits import demonstrations
 from trpo_gail.runs.evaluate import load_in_env
 from trpo_gail.sampling.rollout import Actor, Episodes, Noise, Rollout, collect_episodes, no_noise
 from trpo_gail.seeding import RECORD_RESET, reset_seeds
+from trpo_gail.spaces.alike import check_fits
 from trpo_gail.success import Rule, rule_of
 from trpo_gail.system import working_folder
 
@@ -63,6 +64,7 @@ def pairs(run: RunData) -> list[Pair]:
     backend: vector.Backend = "envpool" if origin.backend == "envpool" else "gymnasium"
     env = vector.make(config.env, len(numbers), backend, **{**config.env_settings, "scale": False})
     try:
+        check_fits(env.spec, spec, f"environment {config.env!r}")
         seeds = reset_seeds(origin.seed, RECORD_RESET, 0, numbers)
         alike = _alike(env.restart(seeds), held)
         if not alike.any():

@@ -251,7 +251,7 @@ def _check_same_environment(saved: EnvSpec, now: EnvSpec, path: Path) -> None:
         shown = [getattr(spec, attribute) for spec in (saved, now)]
         before, after = (of(spec) for spec in (saved, now)) if of else shown
         if before != after:
-            then, here = map(alike.shown, shown)
+            then, here = alike.contrast(*shown)
             raise UserError(
                 f"{path}: the environment {now.id!r} has {what} than when the run began: {then}, now {here}"
             )

@@ -47,6 +47,7 @@ from trpo_gail.system.memory import give_back
 from trpo_gail.system.terminal import warn
 
 MOST_ENVS = 64  # of one evaluation, over all ranks
+SNAPSHOTS = ("last", "best")
 PERIODIC, FINAL, RANDOM = range(3)  # streams: an evaluation meets the same starts as the others of its kind
 
 
@@ -104,6 +105,9 @@ class Evaluator:
             **{**cfg.env_settings, **units},
         )
         try:
+            alike.check_fits(
+                env.spec, self.spec, f"environment {cfg.env!r}"
+            )  # its class may have changed since training
             parts = [envs[start : start + env.num_envs] for start in range(0, len(envs), env.num_envs)]
             return [self._together(env, part, episodes, actor, stream, stochastic) for part in parts]
         finally:
@@ -199,7 +203,7 @@ class LoadedPolicy(Acting):
         """The same for another environment of the same spaces. Raises UserError."""
         config = dataclasses.replace(self.config, env=env, env_kwargs="{}", backend="auto")
         found = vector.spec_of(env, **config.env_settings)
-        check_fits(found, self.spec, f"--env {env}")
+        alike.check_fits(found, self.spec, f"--env {env}")
         spec = dataclasses.replace(
             self.spec, id=env, kwargs={}, backend=found.backend, max_episode_steps=found.max_episode_steps
         )
@@ -239,21 +243,11 @@ def _lacks(file: Path) -> Any:
     return None
 
 
-def check_fits(found: EnvSpec, wanted: EnvSpec, whose: str) -> None:
-    """Raise UserError unless a policy for the spec `wanted` can act in the environment of `found`."""
-    for name, kind in (("observation_space", alike.columns), ("executed_space", _acts)):
-        if kind(found) != kind(wanted):
-            here, there = (alike.shown(getattr(spec, name)) for spec in (found, wanted))
-            raise UserError(f"{whose}: {name.replace('executed', 'action')} {here}, expected {there} as the model has")
-
-
-def _acts(spec: EnvSpec) -> tuple[Any, ...]:
-    return *alike.acts(spec), spec.action_scaling is None
-
-
 def read_policy(run: str | Path, which: str = "last") -> tuple[Policy, Config, EnvSpec, Path]:
     """The policy as a module, with its config, the spec that training saw, and the checkpoint's path; as `load_policy`."""
     folder = Path(run)
+    if which not in SNAPSHOTS:
+        raise UserError(f"which: {which!r:.40} given, {' or '.join(map(repr, SNAPSHOTS))} expected")
     if folder.is_file():
         raise UserError(f"{run}: is a file: expected {_meant(folder)}")
     last = checkpoint.last_path(folder)

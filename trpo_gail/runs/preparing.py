@@ -54,6 +54,8 @@ def prepare(
     expert, source = None, demonstrations_file(config, resumed, before) if given is None else given
     if source is None and config.imitates:
         raise UserError(f"--expert: a file of demonstrations is needed ({_where(config.env)})")
+    if resumed and given is None and source is not None:
+        _require(source, resumed)
     if source is not None:  # who does not imitate is only compared with it
         expert = load(source, config.trajectories, config.subsample)
         if recorded and expert.sha256 != recorded["expert_sha256"]:
@@ -67,6 +69,8 @@ def prepare(
     env = _environments(config, backend, workers, envs)
     if expert is not None:
         expert = _acted(as_rows(expert, env.spec), config, env.spec)
+        if recorded:  # of a new run `_setting` checks it
+            fit.check(expert, env.spec, config.dtype)
     if config.init_policy == start.CLONE:
         start.check_demonstrations(expert)
     setting = Setting(**recorded) if recorded else _setting(config, expert, env, backend)
@@ -90,14 +94,19 @@ def demonstrations_of(folder: Path, config: Config, spec: EnvSpec, moved: str | 
     recorded = saved_setting(folder)
     source = catalogue.located(moved) if moved else demonstrations_file(config, folder, recorded)
     assert source is not None, "a run that imitates has demonstrations"
-    if not Path(source).exists():
-        raise UserError(
-            f"{source}: no such file, the demonstrations of {folder} expected (--expert says where they are)"
-        )
+    _require(source, folder)
     expert = load(source, config.trajectories, config.subsample)
     if expert.sha256 != recorded.expert_sha256:
         raise UserError(f"{source}: not the file that {folder} was made with (its SHA-256 differs)")
     return in_rows(expert, config, spec)
+
+
+def _require(source: str | Path, folder: Path) -> None:
+    """Raise UserError if a run's demonstrations are gone, or elsewhere."""
+    if not Path(source).exists():
+        raise UserError(
+            f"{source}: no such file, the demonstrations of {folder} expected (--expert says where they are)"
+        )
 
 
 def look_once(path: str | None, workers: Workers) -> None:

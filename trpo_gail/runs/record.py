@@ -27,6 +27,7 @@ from trpo_gail.experts.subsampling import paper_offsets, paper_rows
 from trpo_gail.runs.experts import load_actor
 from trpo_gail.sampling.rollout import Actor, BlockedNoise, Rollout, collect_episodes, no_noise
 from trpo_gail.seeding import RECORD_NOISE, RECORD_RESET, reset_seeds
+from trpo_gail.spaces import alike
 from trpo_gail.spaces.as_json import space_to_json
 from trpo_gail.spaces.layout import Layout
 from trpo_gail.spaces.spec import ActionView, EnvSpec
@@ -190,6 +191,8 @@ def _check_fit(actor: Actor, spec: EnvSpec, path: str | Path) -> None:
         found = getattr(actor, name, wanted)
         if found != wanted:
             raise UserError(f"{path}: {name}: expected {wanted} as the environment {spec.id!r} has, found {found}")
+    if own := getattr(actor, "own_spec", None):
+        alike.check_fits(spec, own, f"environment {spec.id!r}")
 
 
 def _other_task(actor: Actor, env_id: str, kwargs: dict[str, Any], path: str | Path) -> str | None:

@@ -99,10 +99,10 @@ def _checkpoint(run: str) -> Path:
 
 def _check_spaces(path: Path, theirs: EnvSpec, ours: EnvSpec) -> None:
     if alike.columns(theirs) != alike.columns(ours):
-        pair = [alike.shown(spec.observation_space) for spec in (theirs, ours)]
+        pair = alike.contrast(theirs.observation_space, ours.observation_space)
         raise UserError(f"--init_policy: {path}: a policy for observations {pair[0]}, but {ours.id} has {pair[1]}")
     if alike.acts(theirs) != alike.acts(ours):
-        pair = [alike.shown(spec.executed_space) for spec in (theirs, ours)]
+        pair = alike.contrast(theirs.executed_space, ours.executed_space)
         raise UserError(f"--init_policy: {path}: a policy for actions {pair[0]}, but {ours.id} has {pair[1]}")
     if (theirs.action_scaling is None) != (ours.action_scaling is None):
         units, flag = (

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from gymnasium.spaces import Dict, Tuple
+
 from trpo_gail.errors import UserError, shortened
+from trpo_gail.spaces.layout import leaves
 from trpo_gail.spaces.spec import EnvSpec
 
 
@@ -18,14 +21,41 @@ def acts(spec: EnvSpec) -> tuple[Any, ...]:
     return type(spec.action_space), spec.actions.shape, spec.actions.labels
 
 
+def check_fits(found: EnvSpec, wanted: EnvSpec, whose: str) -> None:
+    """Raise UserError, beginning with `whose`, unless a policy for the spec `wanted` can act in the environment of
+    `found`."""
+    for name, kind in (("observation_space", columns), ("executed_space", _acts)):
+        if kind(found) != kind(wanted):
+            here, there = contrast(*(getattr(spec, name) for spec in (found, wanted)))
+            raise UserError(f"{whose}: {name.replace('executed', 'action')} {here}, expected {there} as the model has")
+
+
+def _acts(spec: EnvSpec) -> tuple[Any, ...]:
+    return *acts(spec), spec.action_scaling is None
+
+
 def check_same(found: EnvSpec, own: EnvSpec, whose: str) -> None:
     """Raise UserError, beginning with `whose`, unless an environment shows what a model's own shows, and takes its actions
     within the same bounds, by which the policy's units are converted."""
     seen, done = columns(found) == columns(own), found.executed_space == own.executed_space
     for name, same in (("observation_space", seen), ("executed_space", done)):
         if not same:
-            here, there = (shown(getattr(spec, name)) for spec in (found, own))
+            here, there = contrast(*(getattr(spec, name) for spec in (found, own)))
             raise UserError(f"{whose}: {name.replace('executed', 'action')} {here}, expected {there} as the model has")
+
+
+def contrast(here: Any, there: Any) -> tuple[str, str]:
+    """Two spaces that differ, as a message shows them: of many parts the names, or the first that differs."""
+    if not any(isinstance(space, (Dict, Tuple)) for space in (here, there)):
+        return shown(here), shown(there)
+    parts = [{".".join(map(str, path)): leaf for path, leaf in leaves(space)} for space in (here, there)]
+    if list(parts[0]) != list(parts[1]):
+        one, other = (shortened(f"of {', '.join(names)}", 60) if any(names) else "of one array" for names in parts)
+        return one, other
+    differing = next((name for name in parts[0] if parts[0][name] != parts[1][name]), None)
+    if differing is None:  # not in what makes columns
+        return shown(here), shown(there)
+    return f"with {differing} {shown(parts[0][differing])}", shown(parts[1][differing])
 
 
 def shown(space: object) -> str:
