@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from gymnasium.spaces import Box, Discrete
+from gymnasium.spaces import Box, Dict, Discrete, MultiBinary
 
 from trpo_gail.errors import UserError
 from trpo_gail.experts.checks import fit
@@ -98,3 +98,30 @@ def test_a_float32_bound_is_not_outside_a_float64_one() -> None:
 def test_whole_numbers_are_outside_bounds_without_rounding() -> None:
     actions = np.array([[0, 1], [2, -1]])
     assert fit.outside(actions, np.zeros(2), np.ones(2)).tolist() == [[False, False], [True, True]]
+
+
+CODED = EnvSpec(
+    "Toy-v0", "gymnasium", {}, Dict({"pose": Box(-9, 9, (2,)), "wind": Discrete(3), "bits": MultiBinary(2)}), NARROW
+)
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "message"),
+    [
+        (
+            6,
+            1.0,
+            r"columns 4 to 6: expected one-hot codes of 'wind', 0 but for a 1 at the label, .*, found 0 1 1 in row 2",
+        ),
+        (5, 0.0, r"columns 4 to 6: .*found 0 0 0 in row 2"),
+        (5, 0.5, r"columns 4 to 6: .*found 0 0.5 0 in row 2"),
+        (0, 2.0, r"columns 0 to 1: expected bits of 'bits', 0 or 1, .*, found 2 0 in row 2"),
+    ],
+)
+def test_columns_of_codes_hold_codes(native: Path, column: int, value: float, message: str) -> None:
+    rows = np.tile([1.0, 0.0, 3.5, -2.0, 0.0, 1.0, 0.0], (9, 1))
+    data = replace(load(native), observations=rows)
+    fit.check(data, CODED)
+    rows[2, column] = value
+    with pytest.raises(UserError, match=rf"demos\.h5: dataset 'observations': {message}"):
+        fit.check(data, CODED)

@@ -66,6 +66,16 @@ class Part:
         np.put_along_axis(out, first + codes, 1.0, axis=1)
         return out
 
+    def uncoded(self, columns: np.ndarray) -> np.ndarray:
+        """Rows [N] bool of columns [N, size] that `encode` cannot have made: no codes where these are expected."""
+        if self.kind != "onehot":
+            return np.zeros(len(columns), bool)
+        ones = columns == 1
+        wrong = ~(ones | (columns == 0)).all(1)
+        for group in np.split(ones, np.cumsum(self.labels)[:-1], axis=1) if self.labels else ():
+            wrong |= group.sum(1) != 1
+        return wrong
+
     def decode(self, columns: np.ndarray) -> np.ndarray:
         """The inverse of `encode`."""
         if not self.labels:

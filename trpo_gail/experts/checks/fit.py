@@ -31,6 +31,7 @@ def check(data: Demonstrations, spec: EnvSpec, dtype: str = "float64") -> None:
     if found != expected:
         why = _explained(data, spec)
         raise UserError(f"{where} 'observations': expected rows of shape {expected} {env}, found {found}{why}")
+    _check_codes(data.observations, spec, where, env)
     if not data.has_actions:
         return
     actions = spec.actions
@@ -39,6 +40,21 @@ def check(data: Demonstrations, spec: EnvSpec, dtype: str = "float64") -> None:
     elif data.actions.shape[1:] != actions.shape:
         kind = f"{data.actions.dtype} {list(data.actions.shape[1:])}"
         raise UserError(f"{where} 'actions': expected rows of {actions.size} floats {env}, found {kind}")
+
+
+def _check_codes(rows: np.ndarray, spec: EnvSpec, where: str, env: str) -> None:
+    """Columns of Discrete, MultiDiscrete and MultiBinary parts are their codes: files may have these columns elsewhere."""
+    for part in spec.observations.parts:
+        columns = rows[:, part.columns]
+        if (wrong := part.uncoded(columns)).any():
+            first = int(np.argmax(wrong))
+            shown = shortened(" ".join(f"{value:.4g}" for value in columns[first]), 60)
+            of = f" of '{part.name}'" if part.name else ""
+            what = f"one-hot codes{of}, 0 but for a 1 at the label," if part.labels else f"bits{of}, 0 or 1,"
+            raise UserError(
+                f"{where} 'observations': columns {part.columns.start} to {part.columns.stop - 1}: expected {what} {env}, "
+                f"found {shown} in row {first}"
+            )
 
 
 def _check_labels(found: np.ndarray, actions: Actions, where: str, env: str) -> None:
