@@ -273,3 +273,35 @@ def test_mutated_files_are_one_line_or_data(tmp_path: Path) -> None:
             read(path)
         except UserError as error:
             assert str(error).startswith(str(tmp_path)), error  # noqa: PT017
+
+
+NEWEST_FIRST = "episode,step,obs_0,action,terminal\n" + "".join(
+    f"{episode},{step},{step}.5,0.5,{int(step == 5)}\n" for episode in (0, 1) for step in reversed(range(6))
+)
+
+
+def test_rows_whose_newest_come_first_are_put_in_order(tmp_path: Path) -> None:
+    """The flag on the first row of each episode shows that the step does not count what is left."""
+    held = load(written(tmp_path, NEWEST_FIRST))
+    assert held.observations[:, 0].tolist() == [step + 0.5 for step in range(6)] * 2
+    assert np.flatnonzero(held.terminals).tolist() == [5, 11]
+    assert any("in the order of their step, in 2 of 2 episodes" in note for note in held.notes)
+
+
+def test_a_step_that_counts_what_is_left_keeps_its_rows(tmp_path: Path) -> None:
+    left = NEWEST_FIRST.replace(",1\n", ",x\n").replace("0,0.5,0.5,0", "0,0.5,0.5,1").replace(",x\n", ",0\n")
+    held = load(written(tmp_path, left))
+    assert held.observations[:, 0].tolist() == [step + 0.5 for step in reversed(range(6))] * 2
+    assert np.flatnonzero(held.terminals).tolist() == [5, 11] and not held.notes
+    without = "\n".join(line.rpartition(",")[0] for line in left.splitlines())
+    held = load(written(tmp_path, without, "without.csv"))
+    assert held.observations[0, 0] == 5.5
+    assert any("steps go down in 2 of 2 episodes: taken for the time that is left" in note for note in held.notes)
+
+
+def test_newest_first_without_names_of_episodes_is_refused(tmp_path: Path) -> None:
+    text = "\n".join(line.partition(",")[2] for line in NEWEST_FIRST.splitlines())
+    with pytest.raises(
+        UserError, match=r"x\.csv: step: goes down from each row that a flag ends, so the newest rows come"
+    ):
+        load(written(tmp_path, text))

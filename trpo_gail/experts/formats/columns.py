@@ -61,9 +61,10 @@ def _read(found: Grouped, path: str | Path, known: Mapping[str, Any] | None) -> 
     _check_rows(found, path)
     fields = _shaped(found.fields)
     if found.episode is not None:
-        order, lengths, notes = _by_episode(found.episode, found.step, path)
+        order, lengths, notes = _by_episode(found.episode, found.step, _flagged(fields), path)
         return _split({name: values[order] for name, values in fields.items()}, lengths, path, known, notes)
     again = _begins_again(found.step)
+    _check_time(found.step, _flagged(fields), path)
     if "terminals" in fields or "timeouts" in fields:
         notes = mark_breaks(fields) or _mark(fields, again)
         return replace(demonstrations(fields | dict(known or {}), path), notes=notes)
@@ -225,11 +226,37 @@ def _shaped(fields: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
 # --- Episodes -----------------------------------------------------------------------------------------------------
 
 
+def _flagged(fields: Mapping[str, np.ndarray]) -> np.ndarray | None:
+    """Rows [N] bool that a flag ends; None if there are no flags."""
+    flags = [fields[name] for name in ("terminals", "timeouts") if name in fields]
+    if not flags or any(values.ndim == 0 or values.dtype.kind not in "biuf" for values in flags):
+        return None
+    return np.any([values.reshape(len(values), -1).any(1) for values in flags], axis=0)
+
+
+def _counts(step: np.ndarray | None) -> bool:
+    return step is not None and step.ndim == 1 and step.dtype.kind in "iuf" and bool(np.isfinite(step).all())
+
+
+def _check_time(step: np.ndarray | None, ends: np.ndarray | None, path: str | Path) -> None:
+    """Raise UserError for rows without names of episodes whose newest come first: the step goes down from each end."""
+    if step is None or not _counts(step) or ends is None or not ends.any():
+        return
+    wide = step.astype(np.float64)
+    falls, begins = np.diff(wide) < 0, np.r_[True, np.diff(wide) > 0]
+    if 2 * falls.sum() > len(falls) > _FEW and begins[ends].all() and not ends[-1]:
+        raise UserError(
+            f"{path}: step: goes down from each row that a flag ends, so the newest rows come first: expected rows in the "
+            "order of time, or a column that names the episode"
+        )
+
+
 def _by_episode(
-    names: np.ndarray, step: np.ndarray | None, path: str | Path
+    names: np.ndarray, step: np.ndarray | None, ends: np.ndarray | None, path: str | Path
 ) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
     """(order [N], lengths [E], notes) that put the rows of each episode together; episodes in the order of their first
-    rows. Rows of one name are in the order of their step; if steps come twice, the name is of several episodes."""
+    rows. Rows of one name are in the order of their step; if steps come twice, the name is of several episodes. `ends` are
+    the rows [N] bool that a flag ends."""
     values = structured.columns(names)[:, 0]
     empty = (
         np.isnan(values) if values.dtype.kind == "f" else values == "" if values.dtype.kind == "U" else values != values
@@ -243,21 +270,24 @@ def _by_episode(
     rank[np.argsort(first)] = np.arange(len(first))
     which = rank[which.reshape(-1)]
     order, lengths = np.argsort(which, kind="stable"), np.bincount(which)
-    if step is None or step.ndim != 1 or step.dtype.kind not in "iuf" or not np.isfinite(step).all():
+    if step is None or not _counts(step):
         return order, lengths, ()
-    return _by_step(order, lengths, step)
+    return _by_step(order, lengths, step, ends)
 
 
 def _by_step(
-    order: np.ndarray, lengths: np.ndarray, step: np.ndarray
+    order: np.ndarray, lengths: np.ndarray, step: np.ndarray, ends: np.ndarray | None
 ) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
-    parts, found, moved, several = [], [], 0, 0
+    parts, found, moved, several, left = [], [], 0, 0, 0
     for rows in np.split(order, np.cumsum(lengths)[:-1]):
         steps = step[rows]
         down = np.flatnonzero(np.diff(steps) < 0) + 1
         if len(down) and len(np.unique(steps)) == len(steps):
-            if len(steps) <= _FEW or len(down) < len(steps) - 1:  # else it counts down
+            flags = None if ends is None else ends[rows]
+            if len(steps) <= _FEW or len(down) < len(steps) - 1 or _newest_first(flags):
                 rows, moved = rows[np.argsort(steps)], moved + 1
+            else:  # it counts down
+                left += flags is None or not flags[-1]
             down = down[:0]
         elif (steps[down] > steps.min()).any():
             down = down[:0]  # it does not begin again, so it counts something else
@@ -265,10 +295,18 @@ def _by_step(
         parts.append(rows)
         found.append(np.diff(np.r_[down, len(rows)], prepend=0))
     notes = [f"rows were put in the order of their step, in {moved} of {len(lengths)} episodes"] if moved else []
+    if left:
+        of_all = f"{left} of {len(lengths)} episodes"
+        notes.append(f"steps go down in {of_all}: taken for the time that is left, so the rows stay as they are")
     if several:
         of_all = f"{several} of {len(lengths)} names of episodes"
         notes.append(f"steps begin again under {of_all}: taken for further episodes")
     return np.concatenate(parts), np.concatenate(found), tuple(notes)
+
+
+def _newest_first(flags: np.ndarray | None) -> bool:
+    """Whether the first row of an episode is the one that a flag ends."""
+    return flags is not None and bool(flags[0] and not flags[1:].any())
 
 
 def _begins_again(step: np.ndarray | None) -> np.ndarray | None:
