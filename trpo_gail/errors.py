@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-MOST = 240  # characters of a message: three lines of a screen
+MOST = 320  # characters of a message: four lines of a screen
 
 
 class UserError(ValueError):

@@ -61,7 +61,7 @@ def test_a_damaged_run_folder_is_used_or_refused_in_one_line(
     errors = [line for line in told if not line.startswith("warning: ")]
     assert (code, len(errors)) in ((0, 0), (2, 1)), (file, how, told)
     assert all(line.startswith("trpo-gail: ") and str(damaged) in line for line in errors), (file, how, told)
-    assert max(map(len, told), default=0) < 240 + 3 * len(str(damaged)), "the line is too long for a terminal"
+    assert max(map(len, told), default=0) < 320 + 3 * len(str(damaged)), "the line is too long for a terminal"
 
 
 @pytest.mark.parametrize("name", ["summary.json", "learning_curve.png", "metrics.csv"])
