@@ -126,3 +126,14 @@ def test_a_model_does_not_learn_on(change: str, expert: Path, monkeypatch: pytes
 def test_a_snapshot_that_is_none_is_refused(run: Path) -> None:
     with pytest.raises(UserError, match="which: 'bset' given, 'last' or 'best' expected"):
         load_policy(run, which="bset")
+
+
+def test_a_run_goes_on_with_demonstrations_that_moved(
+    run: Path, expert: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    moved = expert.rename(expert.with_name("moved.h5"))
+    words = ["train", "--out", str(run), "--resume", "--iterations", "2", "--quiet"]
+    capsys.readouterr()
+    assert main(words) == 2
+    assert "expert.h5: no such file, the demonstrations of" in (err := capsys.readouterr().err) and err.count("\n") == 1
+    assert main([*words, "--expert", str(moved)]) == 0

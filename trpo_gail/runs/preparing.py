@@ -54,7 +54,7 @@ def prepare(
     expert, source = None, demonstrations_file(config, resumed, before) if given is None else given
     if source is None and config.imitates:
         raise UserError(f"--expert: a file of demonstrations is needed ({_where(config.env)})")
-    if resumed and given is None and source is not None:
+    if resumed and isinstance(source, str | Path):
         _require(source, resumed)
     if source is not None:  # who does not imitate is only compared with it
         expert = load(source, config.trajectories, config.subsample)
