@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +11,10 @@ from pathlib import Path
 import gymnasium
 import numpy as np
 import pytest
-from gymnasium.spaces import Box
+from gymnasium.spaces import Box, Dict, Discrete, Space, Tuple
+
+sys.path.append(str(Path(__file__).parents[1] / "envs"))
+import toy_envs
 
 import trpo_gail
 from trpo_gail.errors import UserError
@@ -332,32 +336,26 @@ def test_labels_that_are_0_are_no_padding() -> None:
 
 def test_starts_that_no_reset_comes_near() -> None:
     rng = np.random.default_rng(1)
-    resets, both = rng.uniform([2.0, -0.1], [3.0, 0.1], (50, 2)), np.ones(2, bool)
-    observations = np.zeros((120, 2))
-    observations[made().steps == 0] = rng.uniform([2.0, -0.1], [3.0, 0.1], (6, 2))
-    held = made(observations=observations)
-    assert starts.elsewhere(held, resets, both) is None
-    turned = replace(held, observations=observations[:, ::-1])
-    text = starts.elsewhere(turned, resets, both)
+    resets, firsts = rng.uniform([2.0, -0.1], [3.0, 0.1], (50, 2)), rng.uniform([2.0, -0.1], [3.0, 0.1], (6, 2))
+    assert starts.elsewhere(firsts, resets) is None
+    turned = firsts[:, ::-1]
+    text = starts.elsewhere(turned, resets)
     assert text is not None and "of 6 of 6 episodes are none that 50 resets come near, in columns 0, 1" in text
-    assert starts.elsewhere(turned, resets, ~both) is None, "columns that are no numbers"
-    few = replace(turned, observations=np.where(held.episode_of[:, None] < 2, turned.observations, observations))
-    assert starts.elsewhere(few, resets, both) is None, "two of six may be chance"
-    near = replace(held, observations=observations + 0.15)
-    assert starts.elsewhere(near, resets, both) is None, "another version's noise"
+    few = np.where(np.arange(6)[:, None] < 2, turned, firsts)
+    assert starts.elsewhere(few, resets) is None, "two of six may be chance"
+    assert starts.elsewhere(firsts + 0.15, resets) is None, "another version's noise"
 
 
 def test_observations_out_of_the_space() -> None:
-    held, every = made(), np.ones(3, bool)
+    seen = made().observations
     low, high, resets = np.array([-np.inf, -9.0, -9.0]), np.array([np.inf, 9.0, 9.0]), np.zeros((5, 3))
-    assert starts.out_of_space(held, low, high, resets, every) is None
-    wide = replace(held, observations=10 * held.observations)
-    text = starts.out_of_space(wide, low, high, resets, every)
+    assert starts.out_of_space(seen, low, high, resets) is None
+    text = starts.out_of_space(10 * seen, low, high, resets)
     assert text is not None and "in columns 1, 2 (column 1 is" in text and "its bounds are -9 to 9)" in text
-    assert starts.out_of_space(wide, low, high, resets + 10.0, every) is None, "the environment leaves them, too"
+    assert starts.out_of_space(10 * seen, low, high, resets + 10.0) is None, "the environment leaves them, too"
     # What EnvPool states of LunarLander, for numbers of either sign without bounds.
     tiny, large = np.full(3, np.finfo(np.float32).tiny), np.full(3, np.finfo(np.float32).max)
-    assert starts.out_of_space(wide, tiny, large, resets, every) is None
+    assert starts.out_of_space(10 * seen, tiny, large, resets) is None
 
 
 def test_actions_far_out_of_bounds_that_nothing_explains() -> None:
@@ -413,3 +411,25 @@ def test_what_an_environment_shows_of_them(
     warned = {f.check: f.text for f in found if f.level == "warning" and f.check != "replay"}
     assert check is None or words in warned.get(check, "nothing"), warned
     assert check is not None or not warned
+
+
+@pytest.mark.parametrize("names", [("pose", "wind"), ("0", "1")], ids=["Dict", "Tuple"])
+def test_each_part_of_observations_is_compared_with_its_own_bounds(names: tuple[str, str]) -> None:
+    """Labels and pictures have bounds, too, but no columns whose order or units may be wrong."""
+    pose, wind = names
+    inner: list[Space] = [Box(-1.0, 1.0, (3,)), Discrete(3)]
+    space = Tuple(inner) if pose == "0" else Dict(dict(zip(names, inner, strict=True)))
+    rng = np.random.default_rng(0)
+    seen = {pose: rng.uniform(-1, 1, (15, 3)), wind: rng.integers(0, 3, 15)}
+
+    def warned(pose_in: np.ndarray) -> dict[str, str]:
+        held = trpo_gail.Demonstrations.from_arrays(
+            {**seen, pose: pose_in}, rng.uniform(-1, 1, (15, 1)), episode_lengths=[5, 5, 5]
+        )
+        found = validation.against(held, toy_envs.env_id(space, Box(-1.0, 1.0, (1,))), {})
+        return {f.check: f.text for f in found if f.level == "warning"}
+
+    assert warned(seen[pose]) == {}
+    told = warned(seen[pose] * [1, 1, 57.3])
+    assert f"observations '{pose}' leave the bounds of the environment's space in columns 2 (" in told["observations"]
+    assert f"the first observations '{pose}' of" in warned(seen[pose] + [4, 0, 0])["starts"]

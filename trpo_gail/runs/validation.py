@@ -23,6 +23,7 @@ from trpo_gail.experts.rows import as_rows
 from trpo_gail.parallel import Workers
 from trpo_gail.runs.evaluate import RANDOM, Evaluator
 from trpo_gail.seeding import EVAL_RESET, reset_seeds
+from trpo_gail.spaces.layout import leaves
 from trpo_gail.spaces.spec import EnvSpec
 from trpo_gail.system import working_folder
 
@@ -78,14 +79,17 @@ def _resets(env_id: str, kwargs: Mapping[str, Any]) -> np.ndarray:
 
 
 def _observed(held: Demonstrations, spec: EnvSpec, resets: np.ndarray) -> Iterator[Finding]:
-    numbers = spec.observations.columns("vector")
-    if text := starts.elsewhere(held, resets, numbers):
-        yield Finding("warning", "starts", text)
-    space = spec.observation_space
-    if isinstance(space, Box) and (
-        text := starts.out_of_space(held, space.low.ravel(), space.high.ravel(), resets, numbers)
-    ):
-        yield Finding("warning", "observations", text)
+    """Of each part that is a vector: only there are columns by themselves of a meaning, and bounds."""
+    for part, (_, space) in zip(spec.observations.parts, leaves(spec.observation_space), strict=True):
+        if part.kind != "vector":
+            continue
+        seen, after = held.observations[:, part.columns], resets[:, part.columns]
+        if text := starts.elsewhere(seen[held.steps == 0], after, part.name):
+            yield Finding("warning", "starts", text)
+        if isinstance(space, Box) and (
+            text := starts.out_of_space(seen, space.low.ravel(), space.high.ravel(), after, part.name)
+        ):
+            yield Finding("warning", "observations", text)
 
 
 def _replayed(held: Demonstrations, env_id: str, kwargs: Mapping[str, Any]) -> Iterator[Finding]:
