@@ -23,6 +23,7 @@ from trpo_gail.experts.checks.replay import replay
 from trpo_gail.experts.data import Demonstrations
 from trpo_gail.experts.facts import Provenance
 from trpo_gail.experts.load import load, read
+from trpo_gail.experts.rows import as_rows
 from trpo_gail.experts.save import save
 from trpo_gail.experts.subsampling import paper_rows
 from trpo_gail.runs import validation
@@ -269,6 +270,20 @@ def test_beside_its_environment(tmp_path: Path) -> None:
     assert [f.level for f in wrong] == ["error"] and "expected rows of shape [3]" in wrong[0].text
     turned = validation.against(replace(held, actions=1 - held.actions), "CartPole-v1", {})
     assert "replay" in [f.check for f in turned if f.level == "warning"]
+
+
+def test_what_a_training_notes_of_them_beside_its_environment_is_told() -> None:
+    """Parts that the environment lacks, and episodes longer than its time limit."""
+    name = toy_envs.env_id(space := Dict({"pose": Box(-1.0, 1.0, (3,))}), Box(-1.0, 1.0, (1,)))
+    rng = np.random.default_rng(0)
+    seen = {part: rng.uniform(-1, 1, (220, 3)) for part in ("pose", "gps")}
+    held = trpo_gail.Demonstrations.from_arrays(seen, rng.uniform(-1, 1, (220, 1)), episode_lengths=[101, 100, 19])
+    found = validation.against(held, name, {})
+    noted = as_rows(held, EnvSpec(name, "gymnasium", {}, space, Box(-1.0, 1.0, (1,)), max_episode_steps=100)).notes
+    assert (
+        "parts gps of observations are left out" in noted[0] and "1 of 3 episodes are longer than the 100" in noted[1]
+    )
+    assert [f.text for f in found if f.level == "warning" and f.check == "environment"] == list(noted)
 
 
 def test_what_the_reader_decided_is_a_fact(demonstrations: Demonstrations) -> None:

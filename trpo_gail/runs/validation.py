@@ -45,6 +45,7 @@ def against(held: Demonstrations, env_id: str, kwargs: Mapping[str, Any]) -> lis
     found = [Finding("fact", "environment", f"observations and actions fit the spaces of {env_id}")]
     if other := fit.other_environment(held, env_id):
         found.append(Finding("warning", "environment", other))
+    found += [Finding("warning", "environment", note) for note in rows.notes if note not in held.notes]
     found += _bounds(rows, spec.action_space)
     found += _observed(rows, spec, _resets(env_id, kwargs))
     found += _replayed(rows, env_id, kwargs)
