@@ -263,6 +263,45 @@ def test_what_is_wrong_with_one_is_one_line(name: str, content: bytes, says: str
     assert says in str(told.value) and "\n" not in str(told.value)
 
 
+ROWS = [f"{i},1,0,{int(i == 3)}" for i in range(4)]
+TABLES: dict[str, str] = {
+    "a.csv": "\n".join(["obs_0,obs_1,action,done", *ROWS]),
+    "a.jsonl": "\n".join(json.dumps({"obs": [1.0, 2.0], "action": 0, "done": i == 3}) for i in range(4)),
+}
+
+
+@pytest.mark.parametrize("reading", [read, lambda path: list(pieces(path))], ids=["at once", "in pieces"])
+@pytest.mark.parametrize(
+    ("table", "other", "says"),
+    [
+        ("a.csv", "b.pkl", "found b.pkl beside CSV: move"),
+        ("a.csv", "b.h5", "found b.h5 beside CSV: move"),
+        ("a.jsonl", "b.npz", "found b.npz beside JSON"),
+        ("a.jsonl", "a.csv", "found CSV beside JSON"),
+    ],
+)
+def test_a_table_and_another_kind_are_refused(
+    table: str, other: str, says: str, reading: Callable[[Path], Any], tmp_path: Path
+) -> None:
+    """Either alone is read; together one of them would be left out without a word."""
+    (tmp_path / table).write_text(TABLES[table])
+    reading(tmp_path)
+    if other in TABLES:
+        (tmp_path / other).write_text(TABLES[other])
+    else:
+        WRITERS[Path(other).suffix](tmp_path / other, episode(0, 4))
+    with pytest.raises(UserError, match=f"files of one kind expected, {says}"):
+        reading(tmp_path)
+
+
+def test_files_that_say_which_array_they_are_may_lie_beside_others(tmp_path: Path) -> None:
+    rows = episode(0, 4, dones=ends(4))
+    for name, values in rows.items():
+        np.savetxt(tmp_path / f"{name}.csv", values, delimiter=",")
+    (tmp_path / "policy.pkl").write_bytes(pickle.dumps(3))
+    assert read(tmp_path).observations.shape == (4, 2)
+
+
 def test_files_of_other_columns_or_environments_are_refused(tmp_path: Path) -> None:
     np.savez(tmp_path / "0.npz", **episode(0, 4, dones=ends(4)))
     one = episode(1, 4, dones=ends(4))

@@ -14,7 +14,7 @@ from trpo_gail.experts import editing, refusal, structured
 from trpo_gail.experts.check import checked
 from trpo_gail.experts.data import Demonstrations
 from trpo_gail.experts.files import damage, foreign, hdf5
-from trpo_gail.experts.formats import holding, numbered
+from trpo_gail.experts.formats import Format, arrow_tables, csv_tables, holding, json_lines, numbered
 from trpo_gail.experts.trajectories import NO_BREAK, NO_ENDS
 
 NAME = "a folder of files"
@@ -27,7 +27,9 @@ _KINDS = {
     ".h5": (".h5", ".hdf5", ".hdf", ".he5"),
 }
 _KIND_OF = {end: kind for kind, ends in _KINDS.items() for end in ends}
+_TABLES = (arrow_tables, json_lines, csv_tables)  # read from a folder by the ends of their names
 _MOST_FILES = 100_000
+_MOVE = "move what is no demonstration to another folder"
 
 
 def holds(path: Path) -> bool:
@@ -81,6 +83,20 @@ def _read(file: Path) -> Demonstrations:
     return replace(held, path=str(file), format=form.NAME)
 
 
+def check_beside(folder: Path, form: Format) -> None:
+    """Raise UserError for a folder of tables with files of another kind, which the table's format leaves out.
+
+    A file for each array says by its name what it is, and so do the folders of libraries.
+    """
+    if not folder.is_dir() or form not in _TABLES or (form is csv_tables and csv_tables.apart(folder)):
+        return
+    others = [file.name for file in _files(folder)]
+    if form is not csv_tables and csv_tables.holds(folder):
+        others.append(csv_tables.NAME)
+    if others:
+        raise UserError(f"{folder}: files of one kind expected, found {listed(others)} beside {form.NAME}: {_MOVE}")
+
+
 # --- What belongs together ----------------------------------------------------------------------------------------
 
 
@@ -90,9 +106,7 @@ def _check_kinds(files: Sequence[Path], folder: Path) -> None:
         kinds.setdefault(_KIND_OF[file.suffix.lower()], []).append(file.name)
     if len(kinds) > 1:
         found = ", ".join(f"{len(names)} {kind} ({listed(names[:2])})" for kind, names in kinds.items())
-        raise UserError(
-            f"{folder}: files of one kind expected, found {found}: move what is no demonstration to another folder"
-        )
+        raise UserError(f"{folder}: files of one kind expected, found {found}: {_MOVE}")
     if len(files) > _MOST_FILES:
         raise UserError(f"{folder}: at most {_MOST_FILES} files expected, found {len(files)}")
 

@@ -72,4 +72,5 @@ def _format(path: str | Path) -> Format:
     form = holding(Path(path)) or (file_folders if file_folders.holds(Path(path)) else None)
     if form is None:
         raise UserError(f"{path}: {refusal.why(Path(path))}")
+    file_folders.check_beside(Path(path), form)
     return form

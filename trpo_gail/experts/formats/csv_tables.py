@@ -24,14 +24,14 @@ def holds(path: Path) -> bool:
     """Whether it is a text file of numbers in columns, or a folder of such."""
     if not path.is_dir():
         return text_tables.start(path) is not None
-    return bool(_apart(path)) or bool(_episodes(path))
+    return bool(apart(path)) or bool(_episodes(path))
 
 
 def read(path: Path) -> Demonstrations:
     """All rows. Raises UserError for columns without names, and as `columns.read` and `text_tables.read` do."""
     if not path.is_dir():
         return columns.read(_columns(path), path)
-    if files := _apart(path):
+    if files := apart(path):
         return columns.read({name: _array(file) for name, file in files.items()}, path)
     files_of = _episodes(path)
     parts = [_columns(file) for file in files_of]
@@ -99,7 +99,7 @@ def _files(folder: Path) -> list[Path]:
     return numbered.ordered(found)[:_MOST_FILES]
 
 
-def _apart(folder: Path) -> dict[str, Path]:
+def apart(folder: Path) -> dict[str, Path]:
     """A file for each array by its name, if there are observations and actions among them."""
     found = {file.stem.lower(): file for file in _files(folder) if file.stem.lower() in _FIELDS}
     wanted = [any(name in found for name in NAMES[field]) for field in ("observations", "actions")]
