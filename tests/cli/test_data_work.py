@@ -68,6 +68,15 @@ def test_select_merge_convert_head_plot(tmp_path: Path, capsys: pytest.CaptureFi
     [
         (f"convert {POLE} {POLE}", "exists; remove it or choose another name"),
         (f"convert {POLE} new.h5 --to nothing", "expected a format that is written: native"),
+        (
+            f"convert {POLE} o.csv",
+            "o.csv: the format native is HDF5, expected a name that ends in .h5; no format that is",
+        ),
+        (f"convert {POLE} o.NPZ", "expected a name that ends in .h5; data convert --to stable_baselines writes .npz"),
+        (f"convert {POLE} o.h5 --to stable_baselines", "ends in .npz; data convert --to native writes .h5"),
+        (f"convert {POLE} o.npz --to minari", "is a folder, expected a name without such an end; data convert --to"),
+        (f"merge o.pkl {POLE}", "o.pkl: the format native is HDF5"),
+        (f"select {POLE} o.jsonl", "o.jsonl: the format native is HDF5"),
         (f"select {POLE} new.h5 --min_return 1e9", "none of its 50 episodes is selected"),
         (f"select {POLE} new.h5 --episodes 50", "expected numbers from 0 to 49, found 50"),
         ("merge new.h5", "no IN given, at least 1 expected"),
@@ -82,6 +91,12 @@ def test_mistakes(
     assert main(["data", *line.split()]) == 2
     err = capsys.readouterr().err
     assert said in err and err.count("\n") == 1 and list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("name", "to"), [("a.hdf5", "d4rl"), ("a", "native"), ("a.v1", "paper"), ("a.v0", "minari")])
+def test_names_that_say_nothing_else_are_free(name: str, to: str, tmp_path: Path) -> None:
+    assert main(["data", "convert", POLE, str(tmp_path / name), "--to", to]) == 0
+    assert read(tmp_path / name).trajectories == 50
 
 
 @pytest.mark.parametrize("name", ["validate", "convert", "merge", "head", "select", "plot"])

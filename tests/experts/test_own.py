@@ -173,6 +173,9 @@ def test_what_is_saved_is_read_again(tmp_path: Path) -> None:
         np.testing.assert_array_equal(getattr(again, name), getattr(held, name))
     with pytest.raises(UserError, match="expected a format that is written"):
         held.save(tmp_path / "x", "tarot")
+    with pytest.raises(UserError, match=r"the format native is HDF5, expected a name that ends in \.h5"):
+        held.save(tmp_path / "x.npz")
+    assert [file.name for file in tmp_path.iterdir()] == ["x.h5"]
 
 
 def cartpole(seed: int) -> trpo_gail.Demonstrations:

@@ -261,10 +261,11 @@ def _list(_: _ListArguments) -> None:
 
 def _save(out: str, pieces: Iterator[Demonstrations], to: str = "native", merged: bool = False) -> None:
     """Write them, print what the new file holds, and warn of what its readers noted, which the file does not say."""
-    from trpo_gail.experts.save import writer
+    from trpo_gail.experts.save import check_ending, writer
 
-    notes = dict[str, None]()
-    with writer(to)(_new(out)) as append:
+    notes, writing, path = dict[str, None](), writer(to), _new(out)
+    check_ending(path, to)
+    with writing(path) as append:
         for piece in pieces:
             notes |= dict.fromkeys(note if merged else f"{piece.path}: {note}" for note in piece.notes)
             append(piece)

@@ -22,7 +22,7 @@ from trpo_gail.experts.facts import Provenance
 from trpo_gail.experts.policies import greedy
 from trpo_gail.experts.policies.noisy import Noisy
 from trpo_gail.experts.rows import check_names
-from trpo_gail.experts.save import save
+from trpo_gail.experts.save import check_ending, save
 from trpo_gail.experts.subsampling import paper_offsets, paper_rows
 from trpo_gail.runs.experts import load_actor
 from trpo_gail.sampling.rollout import Actor, BlockedNoise, Rollout, collect_episodes, no_noise
@@ -165,6 +165,7 @@ def check_request(
     if subsample < 1:
         raise UserError(f"--subsample: expected at least 1, found {subsample}")
     whole_file.check("--out", out)
+    check_ending(out)
     if out.exists() and not overwrite:
         raise UserError(f"--out {out}: the file exists; remove it or choose another name")
 
