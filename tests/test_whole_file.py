@@ -53,6 +53,24 @@ def test_a_folder_that_is_not_there_is_an_error_of_the_path(tmp_path: Path) -> N
     assert error.value.filename == str(path)
 
 
+@pytest.mark.parametrize("name", [".", "..", "/", "folder"])
+def test_a_folder_is_an_error_of_the_path_whatever_it_is_called(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "here" / "folder").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "here")
+    with pytest.raises(IsADirectoryError) as error:
+        whole_file.write(Path(name), b"")
+    assert error.value.filename == name and sorted(tmp_path.rglob("*")) == [tmp_path / "here", Path.cwd() / "folder"]
+
+
+def test_the_current_folder_is_filled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with whole_file.replacing_folder(Path(".")) as part:
+        (part / "file").write_text("inside")
+    assert alone(tmp_path / "file") and (tmp_path / "file").read_text() == "inside"
+
+
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
 def test_a_block_that_fails_leaves_what_was_there(path: Path, error: type[BaseException]) -> None:
     def fail() -> None:

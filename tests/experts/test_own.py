@@ -176,6 +176,9 @@ def test_what_is_saved_is_read_again(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"the format native is HDF5, expected a name that ends in \.h5"):
         held.save(tmp_path / "x.npz")
     assert [file.name for file in tmp_path.iterdir()] == ["x.h5"]
+    for folder in (".", tmp_path):  # the current folder's name is empty for pathlib
+        with pytest.raises(UserError, match="cannot be written: Is a directory"):
+            held.save(folder)
 
 
 def cartpole(seed: int) -> trpo_gail.Demonstrations:

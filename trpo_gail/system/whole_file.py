@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import secrets
@@ -34,7 +35,9 @@ def replacing(path: Path) -> Iterator[Path]:
     the file behind it is replaced; a device or a pipe, such as /dev/stdout, gets the content. Raises OSError, with the
     name of `path`.
     """
-    if path.exists() and not path.is_file() and not path.is_dir():
+    if path.is_dir():  # whose name may be none, as of "."
+        raise _is_folder(path)
+    if path.exists() and not path.is_file():
         with tempfile.TemporaryDirectory() as folder, open(path, "wb") as stream:
             yield Path(folder) / "content"
             with open(Path(folder) / "content", "rb") as content:
@@ -62,7 +65,8 @@ def replacing_folder(path: Path) -> Iterator[Path]:
 
     If the block fails, nothing is left of it, and `path` is unchanged. Raises OSError, with the name of `path`.
     """
-    made, above = beside(path), path.parent
+    named = path.absolute()  # the current folder has no name of its own
+    made, above = beside(named), named.parent
     try:
         above.mkdir(parents=True, exist_ok=True)
         made.mkdir()
@@ -103,7 +107,13 @@ def check(flag: str, path: Path) -> None:
 
 def beside(path: Path) -> Path:
     """A hidden name in the same folder, new at each call, since several processes may write one file at once."""
+    if not path.name:  # the root, which is in no folder
+        raise _is_folder(path)
     return path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+
+
+def _is_folder(path: Path) -> IsADirectoryError:
+    return IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
 
 
 def make_folder(path: Path) -> None:
