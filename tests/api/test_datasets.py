@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,11 @@ from typing import Any
 import numpy as np
 import pytest
 import toys
+from gymnasium.spaces import Box, Dict, Discrete
 from small import EXPERT, gail
+
+sys.path.append(str(Path(__file__).parents[1] / "envs"))
+import toy_envs
 
 from trpo_gail import BC, GAIL, Demonstrations, ExpertDataset, UserError, generate_expert_traj, load
 from trpo_gail.api.datasets import demonstrations_of
@@ -182,6 +187,29 @@ def test_recorded_episodes_have_stable_baselines_arrays(tmp_path: Path) -> None:
     generate_expert_traj(lambda o: [0.0], tmp_path / "script.h5", env="Script-v0", n_episodes=2)
     native = load(tmp_path / "script.h5")
     assert native.terminals.tolist() == [False, False, True] * 2 and native.env_id == "Script-v0"
+
+
+def test_a_file_that_cannot_be_written_is_refused_before_an_episode(tmp_path: Path) -> None:
+    """Observations of parts do not fit Stable-Baselines' layout; the native one has them."""
+    name = toy_envs.env_id(Dict({"pose": Box(-1.0, 1.0, (3,)), "wind": Discrete(3)}), Box(-1.0, 1.0, (1,)))
+    seen: list[Any] = []
+
+    def play(observation: Any) -> list[float]:
+        seen.append(observation)
+        return [0.5]
+
+    for path in (tmp_path / "x", tmp_path / "x.npz"):
+        with pytest.raises(UserError, match=r"has the parts pose, wind: a path that ends in \.h5 holds them"):
+            generate_expert_traj(play, path, env=name, n_episodes=2)
+    for path, said in (
+        (tmp_path / "no" / "x", "folder .*no does not exist"),
+        (Path("."), "a folder, expected the name"),
+    ):
+        with pytest.raises(UserError, match=f"save_path .*{said}"):
+            generate_expert_traj(play, path, env=name, n_episodes=2)
+    assert not seen and not list(tmp_path.iterdir())
+    found = generate_expert_traj(play, tmp_path / "x.h5", env=name, n_episodes=2)
+    assert load(tmp_path / "x.h5").trajectories == 2 and len(seen) == len(found["actions"])
 
 
 def test_a_model_is_shown_what_it_was_trained_on_and_the_file_what_the_environment_gives() -> None:

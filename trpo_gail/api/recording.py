@@ -10,7 +10,7 @@ import numpy as np
 
 from trpo_gail.api.model import Model
 from trpo_gail.envs import sources, vector
-from trpo_gail.errors import UserError
+from trpo_gail.errors import UserError, listed
 from trpo_gail.experts import structured
 from trpo_gail.experts.data import Demonstrations
 from trpo_gail.experts.policies.function import FunctionPolicy
@@ -50,7 +50,9 @@ def generate_expert_traj(
     if not callable(model) and not hasattr(model, "predict"):
         raise UserError(f"model: {type(model).__name__} given, expected a function or an object that has predict")
     workers = Workers.world()
-    out = workers.together(lambda: None if save_path is None else whole_file.named("save_path", save_path))
+    out = workers.together(lambda: _file(save_path, workers.main))
+    if isinstance(model, Model):
+        _check_layout(out, model.spec)  # before it learns
     if n_timesteps:
         if not hasattr(model, "learn"):
             raise UserError(f"n_timesteps: {n_timesteps} given, but {type(model).__name__} has no method learn")
@@ -59,9 +61,9 @@ def generate_expert_traj(
     def record() -> dict[str, np.ndarray] | None:
         if not workers.main:
             return None
-        made = _recorded(model, env, n_episodes, deterministic, seed)
+        made = _recorded(model, env, n_episodes, deterministic, seed, out)
         if out is not None:
-            _write(out, made)
+            save(out, made, "native" if _is_native(out) else "stable_baselines")
         return _arrays(made)
 
     found = workers.share(workers.together(record))
@@ -70,7 +72,7 @@ def generate_expert_traj(
 
 
 @working_folder.kept()
-def _recorded(model: Any, env: Any, episodes: int, deterministic: bool, seed: int) -> Demonstrations:
+def _recorded(model: Any, env: Any, episodes: int, deterministic: bool, seed: int, out: Path | None) -> Demonstrations:
     env_id, source, seen = _environment(model, env)
     settings: dict[str, Any] = {"source": source}
     if env is None and isinstance(model, Model):
@@ -78,6 +80,7 @@ def _recorded(model: Any, env: Any, episodes: int, deterministic: bool, seed: in
         settings |= own | {"scale": False}  # it gives actions in the environment's units
     made = vector.make_together(env_id, min(episodes, MOST_ENVS), **settings)
     try:
+        _check_layout(out, made.spec)
         actor, view = _actor(model, made.spec, seen, deterministic)
         name = type(model).__name__ if hasattr(model, "predict") else getattr(model, "__name__", "a function")
         return episodes_of(made, actor, episodes, seed=seed, deterministic=deterministic, action_view=view, policy=name)
@@ -138,12 +141,31 @@ def _actor(model: Any, spec: EnvSpec, seen: Callable[[Any], Any], deterministic:
     return FunctionPolicy(act, f"{type(model).__name__}.predict").for_env(spec), "executed"
 
 
-def _write(path: Path, made: Demonstrations) -> None:
-    """Raises UserError."""
-    if path.suffix == ".h5":
-        save(path, made)
-    else:
-        save(path if path.suffix == ".npz" else path.with_name(f"{path.name}.npz"), made, "stable_baselines")
+def _file(path: Any, writes: bool) -> Path | None:
+    """The file that is written for a `save_path`; None for none. Raises UserError, on the rank that writes it and before
+    the work, if it cannot be."""
+    if path is None:
+        return None
+    file = whole_file.named("save_path", path)
+    if file.name and not (_is_native(file) or file.suffix == ".npz"):
+        file = file.with_name(f"{file.name}.npz")
+    if writes:
+        whole_file.check("save_path", file)
+    return file
+
+
+def _is_native(file: Path) -> bool:
+    return file.suffix == ".h5"
+
+
+def _check_layout(file: Path | None, spec: EnvSpec) -> None:
+    """Raise UserError if the file's layout cannot hold the environment's observations."""
+    parts = [part.name for part in spec.observations.parts if part.path]
+    if file is not None and parts and not _is_native(file):
+        raise UserError(
+            f"save_path: {file}: Stable-Baselines' layout holds one array of observations, but the environment "
+            f"{spec.id!r} has the parts {listed(parts)}: a path that ends in .h5 holds them"
+        )
 
 
 def _arrays(made: Demonstrations) -> dict[str, Any]:
