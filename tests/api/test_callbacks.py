@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 from pathlib import Path
 from typing import Any
@@ -130,6 +131,64 @@ def test_wrong_callbacks_are_refused(make: Any, line: str) -> None:
 
 
 # ---- with a model ----------------------------------------------------------------------------------------------------
+
+
+class Ported(BaseCallback):
+    """As it stands in a script for Stable-Baselines3."""
+
+    def __init__(self, verbose: int = 0) -> None:
+        super().__init__(verbose)
+
+    def _on_step(self) -> bool:
+        return False
+
+
+class Foreign:
+    """Not of our class, as one of Stable-Baselines3 itself."""
+
+    def _on_step(self) -> bool:
+        return False
+
+
+class Evaluating(EvalCallback):
+    def _on_step(self) -> bool:
+        return False
+
+
+class Adapted(Ported):
+    def after(self, model: Any, record: Record) -> object:
+        return self._on_step()
+
+
+@pytest.mark.parametrize(
+    "wrap", [lambda one: one, lambda one: [one], lambda one: EvalCallback(callback_on_new_best=one)]
+)
+@pytest.mark.parametrize("made", [Ported, Foreign, Evaluating])
+def test_a_method_that_is_never_called_is_refused(made: Any, wrap: Any) -> None:
+    said = f"callback: {made.__name__} has _on_step, which is never called here: define after(self, model, record), "
+    with pytest.raises(UserError, match=re.escape(said)):
+        callbacks.of(wrap(made()))
+
+
+@pytest.mark.parametrize(
+    ("hook", "instead"),
+    [
+        ("_init_callback", "define on_start(self, model)"),
+        ("_on_training_start", "define on_start(self, model)"),
+        ("_on_rollout_start", "define after("),
+        ("_on_rollout_end", "define after("),
+        ("_on_training_end", "write it behind learn"),
+        ("on_step", "define after("),
+    ],
+)
+def test_so_are_all_others_of_stable_baselines(hook: str, instead: str) -> None:
+    made = type("Mine", (BaseCallback,), {hook: lambda self: None})
+    with pytest.raises(UserError, match=re.escape(f"callback: Mine has {hook}, which is never called here: {instead}")):
+        callbacks.of(made())
+
+
+def test_a_method_that_calls_the_other_makes_it_welcome() -> None:
+    assert Adapted(verbose=1).verbose == 1 and run(Model(), Adapted()) == 1
 
 
 def test_a_function_gets_each_record_and_can_stop(tmp_path: Path) -> None:

@@ -24,8 +24,28 @@ if TYPE_CHECKING:
 Function = Callable[[Any, Record], object]
 
 
+# Methods of Stable-Baselines' callbacks, none of which is called here, and which of ours to define instead.
+_HOOKS = {
+    "_on_step": "after", "on_step": "after", "_on_event": "after",
+    "_on_rollout_start": "after", "on_rollout_start": "after", "_on_rollout_end": "after", "on_rollout_end": "after",
+    "_init_callback": "on_start", "_on_training_start": "on_start", "on_training_start": "on_start",
+    "_on_training_end": None, "on_training_end": None,
+}  # fmt: skip
+_INSTEAD = {
+    "on_start": "define on_start(self, model), called before the first iteration",
+    "after": "define after(self, model, record), called after each iteration",
+    None: "write it behind learn(...)",
+}
+
+
 class BaseCallback:
     """Does nothing; its methods are there to be replaced."""
+
+    verbose = 0
+
+    def __init__(self, verbose: int = 0) -> None:
+        """`verbose` is for the callback itself, as in Stable-Baselines."""
+        self.verbose = verbose
 
     def on_start(self, model: Model) -> None:
         """Called before the first iteration of a `learn`."""
@@ -75,6 +95,8 @@ def of(given: Any) -> BaseCallback:
     """A callback from what `learn` takes. Raises UserError for anything else."""
     if given is None:
         return CallbackList([])
+    if isinstance(given, BaseCallback) or not callable(given):
+        _refuse_other_hooks(type(given))
     if isinstance(given, BaseCallback):
         return given
     if isinstance(given, Sequence) and not isinstance(given, str):
@@ -84,6 +106,16 @@ def of(given: Any) -> BaseCallback:
     if callable(given):
         return _Called(given)
     raise UserError(f"callback: {given!r:.60} given, a function of (model, record) or a callback expected")
+
+
+def _refuse_other_hooks(cls: type) -> None:
+    """Raise UserError for a class with a method of Stable-Baselines' callbacks, which would never be called. Beside it, or
+    in a class made of it, there may be the method that is called here, and calls it."""
+    made = cls.__mro__
+    for hook, ours in _HOOKS.items():
+        at = next((place for place, each in enumerate(made) if hook in vars(each)), None)
+        if at is not None and not any(ours in vars(each) for each in made[: at + 1]):
+            raise UserError(f"callback: {cls.__name__} has {hook}, which is never called here: {_INSTEAD[ours]}")
 
 
 class _Every(BaseCallback):
