@@ -25,7 +25,9 @@ from trpo_gail import (
     UserError,
 )
 from trpo_gail.api import callbacks
+from trpo_gail.api.logger import Logger
 from trpo_gail.api.model import Evaluation
+from trpo_gail.parallel import Workers
 from trpo_gail.records import Record
 
 
@@ -128,6 +130,18 @@ def test_wrong_callbacks_are_refused(make: Any, line: str) -> None:
     with pytest.raises(UserError) as caught:
         make()
     assert str(caught.value) == line
+
+
+def test_a_column_that_no_record_has_is_refused() -> None:
+    """Names differ between iterations: what one of them lacks is None."""
+    logger = Logger(Workers())
+    assert logger.column("kl") == [], "nothing is known yet"
+    for record in ({"kl": 0.1, "steps": 8.0}, {"steps": 16.0}):
+        logger.add(record)  # type: ignore[arg-type]
+    assert logger.column("kl") == [0.1, None]
+    with pytest.raises(UserError) as caught:
+        logger.column("klx")
+    assert str(caught.value) == "logger.column: 'klx' given, expected one of kl, steps; did you mean kl?"
 
 
 # ---- with a model ----------------------------------------------------------------------------------------------------

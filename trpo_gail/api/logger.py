@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from difflib import get_close_matches
 from pathlib import Path
 
+from trpo_gail.errors import UserError, listed
 from trpo_gail.parallel import Workers
 from trpo_gail.records import Record
 from trpo_gail.runs.events import Events
@@ -43,7 +45,13 @@ class Logger:
         return self.records[-1] if self.records else {}
 
     def column(self, name: str) -> list[float | None]:
-        """One number of all records."""
+        """One number of all records; None where a record lacks it. Raises UserError for a name that no record has."""
+        known = dict.fromkeys(key for record in self.records for key in record)
+        if known and name not in known:
+            near = get_close_matches(str(name), known, 1)
+            meant = f"; did you mean {near[0]}?" if near else ""
+            columns = listed(sorted(known), len(known))
+            raise UserError(f"logger.column: {name!r:.60} given, expected one of {columns}{meant}")
         return [record.get(name) for record in self.records]
 
     def add_sink(self, sink: Sink) -> None:
