@@ -9,9 +9,10 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import gymnasium
 import numpy as np
 import pytest
-import toys  # noqa: F401 - registers its environments
+import toys
 
 from trpo_gail.cli import main
 from trpo_gail.envs.one_by_one import make_one
@@ -126,6 +127,53 @@ def test_a_class_without_a_mode_of_drawing_is_told_what_it_needs() -> None:
     line = r"'toys:Script-v0' cannot be drawn: its class takes no `render_mode`.*__init__\(self, render_mode=None\) expected"
     with pytest.raises(UserError, match=line), video._drawing("toys:Script-v0"):
         make_one("toys:Script-v0", {}, None, render_mode="rgb_array")
+
+
+class Blind(gymnasium.Env):
+    """What it shows is all there is of it: no `render`."""
+
+    metadata = {"render_modes": ["rgb_array"]}  # noqa: RUF012 - as gymnasium has it
+
+    def __init__(self, render_mode: str | None = None) -> None:
+        self.render_mode, self._env = render_mode, toys.Script()
+        self.observation_space, self.action_space = self._env.observation_space, self._env.action_space
+
+    def reset(self, **given: Any) -> Any:
+        return self._env.reset(**given)
+
+    def step(self, action: Any) -> Any:
+        return self._env.step(action)
+
+
+class Unwritten(Blind):
+    def render(self) -> None:
+        raise NotImplementedError
+
+
+class Silent(Blind):
+    def render(self) -> None:
+        raise AssertionError
+
+
+@pytest.mark.parametrize(
+    ("made", "line"),
+    [
+        (Blind, "cannot be drawn: its class Blind has no method `render`, of which"),
+        (Unwritten, "cannot be drawn: `render` of Unwritten raises NotImplementedError for render_mode='rgb_array'"),
+        (Silent, r"cannot be drawn: AssertionError \(classic control"),
+    ],
+)
+def test_why_nothing_is_drawn_is_said(
+    made: type[Blind], line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(toys, "Drawn", made, raising=False)
+    gymnasium.register("Drawn-v0", entry_point="toys:Drawn", max_episode_steps=9)
+    try:
+        assert main(["expert", "Drawn-v0", "--out", str(tmp_path / "run"), *TINY]) == 0
+        with pytest.raises(UserError, match=line):
+            record_video(tmp_path / "run", tmp_path / "film.gif", "last", 0)
+    finally:
+        del gymnasium.registry["Drawn-v0"]
 
 
 def test_an_environment_that_has_no_picture_is_said(tmp_path: Path) -> None:

@@ -100,11 +100,22 @@ def _drawing(env_id: str) -> Iterator[None]:
                 f"--video: environment {env_id!r} cannot be drawn: its class takes no `render_mode`, which gymnasium asks "
                 "for: def __init__(self, render_mode=None) expected, and a method `render`"
             ) from error
+        said = shortened(str(error), 80) or type(error).__name__
         raise UserError(
-            f"--video: environment {env_id!r} cannot be drawn: {shortened(str(error), 80)} (classic control needs "
+            f"--video: environment {env_id!r} cannot be drawn: {said} (classic control needs "
             "pip install 'gymnasium[classic-control]'; MuJoCo without a screen MUJOCO_GL=egl and libegl1, or "
             "MUJOCO_GL=osmesa and libosmesa6)"
         ) from error
+
+
+def _unwritten(env: gymnasium.Env) -> str:
+    """Why drawing is not implemented: the method of gymnasium's own class raises that, too."""
+    own = type(env.unwrapped)
+    if getattr(own, "render", None) in (None, gymnasium.Env.render):
+        return (
+            f"its class {own.__name__} has no method `render`, of which a picture uint8 [height, width, 3] is expected"
+        )
+    return f"`render` of {own.__name__} raises NotImplementedError for render_mode='rgb_array'"
 
 
 class _Episode:
@@ -128,9 +139,12 @@ class _Episode:
         yield self._frame()
 
     def _frame(self) -> np.ndarray:
-        with _drawing(self._policy.env_id):
-            frame: Any = self._env.render()
         who = f"--video: environment {self._policy.env_id!r}"
+        with _drawing(self._policy.env_id):
+            try:
+                frame: Any = self._env.render()
+            except NotImplementedError as error:
+                raise UserError(f"{who} cannot be drawn: {_unwritten(self._env)}") from error
         if not isinstance(frame, np.ndarray):
             raise UserError(f"{who} draws no pictures (rgb_array)")
         if frame.dtype != np.uint8 or frame.ndim != 3 or frame.shape[2] != 3 or not frame.size:
