@@ -136,6 +136,10 @@ def test_an_observation_of_another_structure_is_refused(tmp_path: Path) -> None:
         loaded.predict({"a": np.zeros(2)})
     with pytest.raises(ValueError, match=r"observation 'a' of shape \(3,\), \(2,\) or \(n, 2\) expected"):
         loaded.predict({"a": np.zeros(3), "b": (0, np.zeros((1, 2)))})
+    with pytest.raises(UserError, match=r"^observation 'b.0': 7 is no label$"):
+        loaded.predict({"a": np.zeros(2), "b": (7, np.zeros((1, 2)))})
+    with pytest.raises(UserError, match=r"^observation 'a': nan in 1 of 2 numbers$"):
+        loaded.predict({"a": np.array([0.0, np.nan]), "b": (0, np.zeros((1, 2)))})
 
 
 @pytest.mark.parametrize("action", ACTIONS)

@@ -178,7 +178,7 @@ class Acting:
         layout = self.spec.observations
         parts, single = given.observed(layout, observation)
         # Of an observation that is not finite the action would be NaN, in silence.
-        columns = [part.encode(given.finite(x, "observation")) for part, x in zip(layout.parts, parts, strict=True)]
+        columns = [given.encoded(part, x, "observation") for part, x in zip(layout.parts, parts, strict=True)]
         return np.concatenate(columns, axis=1), single
 
 

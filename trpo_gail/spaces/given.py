@@ -9,7 +9,7 @@ import numpy as np
 
 from trpo_gail.errors import UserError, listed, shortened
 from trpo_gail.spaces.actions import unknown
-from trpo_gail.spaces.layout import Layout, at
+from trpo_gail.spaces.layout import Layout, Part, at
 from trpo_gail.spaces.spec import EnvSpec
 
 
@@ -19,7 +19,7 @@ def observed(layout: Layout, given: Any, name: str = "observation") -> tuple[lis
     Raises UserError for another structure or another shape, beginning with `name`.
     """
     parts = [_array(_found(given, part.path, name), name) for part in layout.parts]
-    names = [f"{name} {part.name!r}" if part.name else name for part in layout.parts]
+    names = [_called(part, name) for part in layout.parts]
     single = _single(parts, [part.shape for part in layout.parts], names)
     return [x[None] if single else x for x in parts], single
 
@@ -47,13 +47,26 @@ def rows_of(layout: Layout, parts: Sequence[np.ndarray], name: str) -> np.ndarra
     float32 numbers gives the same. Raises UserError for numbers that are not finite, or that a part cannot hold."""
     columns = []
     for part, values in zip(layout.parts, parts, strict=True):
-        called = f"{name} {part.name!r}" if part.name else name
+        called = _called(part, name)
         kept = as_dtype(finite(values, called), part.dtype, called)
-        try:
-            columns.append(part.encode(kept).astype(layout.dtype, copy=False))
-        except ValueError as error:
-            raise UserError(f"{called}: {error}") from error
+        columns.append(encoded(part, kept, name).astype(layout.dtype, copy=False))
     return np.concatenate(columns, axis=1)
+
+
+def encoded(part: Part, values: np.ndarray, name: str) -> np.ndarray:
+    """The columns of a part of observations. Raises UserError, naming it, for numbers that are not finite, and for what is
+    no label or no bit of its space."""
+    called = _called(part, name)
+    try:
+        return part.encode(finite(values, called))
+    except UserError:
+        raise
+    except ValueError as error:
+        raise UserError(f"{called}: {error}") from error
+
+
+def _called(part: Part, name: str) -> str:
+    return f"{name} {part.name!r}" if part.name else name
 
 
 def as_dtype(values: np.ndarray, dtype: np.dtype, name: str) -> np.ndarray:
