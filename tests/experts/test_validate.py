@@ -17,6 +17,7 @@ sys.path.append(str(Path(__file__).parents[1] / "envs"))
 import toy_envs
 
 import trpo_gail
+from trpo_gail.envs import vector
 from trpo_gail.errors import UserError
 from trpo_gail.experts.checks import cautions, fit, padding, starts, validate
 from trpo_gail.experts.checks.replay import replay
@@ -117,7 +118,8 @@ def test_labels_as_floats_and_labels_out_of_range() -> None:
     nothing = Provenance()
     one(made(actions=labels[:, None].astype(float), provenance=nothing), "whole numbers: for a Discrete space")
     assert told(made(actions=labels, provenance=nothing)) == []
-    one(made(actions=labels - 1, provenance=nothing), "expected labels from 0 on, found -1", "error")
+    text = one(made(actions=labels - 1, provenance=nothing), "labels, expected from 0 on, found -1", "error")
+    assert text.endswith("write a Box's as floats [rows, action size]")
     two = Provenance(action_space={"type": "Discrete", "n": 2})
     one(made(actions=labels, provenance=two), "expected labels below 2 as 'action_space' says, found 2", "error")
 
@@ -284,6 +286,24 @@ def test_what_a_training_notes_of_them_beside_its_environment_is_told() -> None:
         "parts gps of observations are left out" in noted[0] and "1 of 3 episodes are longer than the 100" in noted[1]
     )
     assert [f.text for f in found if f.level == "warning" and f.check == "environment"] == list(noted)
+
+
+@pytest.mark.parametrize(("dtype", "wrong"), [(np.int64, True), (np.bool_, True), (np.float32, False)])
+def test_labels_are_no_actions_of_a_box(dtype: type, wrong: bool, tmp_path: Path) -> None:
+    """A training takes them for floats and warns; but in a table of text a float needs no point."""
+    name = toy_envs.env_id(Box(-1.0, 1.0, (3,)), Box(-1.0, 1.0, (2,)))
+    rng = np.random.default_rng(0)
+    acts = rng.integers(0, 2, (20, 2))
+    held = trpo_gail.Demonstrations.from_arrays(
+        rng.uniform(-1, 1, (20, 3)), acts.astype(dtype), episode_lengths=[10, 10]
+    )
+    said = "'actions': expected rows of 2 floats as the environment"
+    spec = vector.spec_of(name)
+    assert [said in note for note in as_rows(held, spec).notes] == [True] * wrong
+    found = validation.against(held, name, {})
+    errors = [f.text for f in found if f.level == "error"]
+    assert [text.startswith(said) and "found integers or booleans [2]" in text for text in errors] == [True] * wrong
+    assert not as_rows(replace(held, format="CSV"), spec).notes
 
 
 def test_what_the_reader_decided_is_a_fact(demonstrations: Demonstrations) -> None:

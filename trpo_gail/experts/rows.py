@@ -14,7 +14,8 @@ from trpo_gail.errors import UserError, listed
 from trpo_gail.experts import arrays, facts, structured
 from trpo_gail.experts.data import Demonstrations
 from trpo_gail.experts.facts import Ends
-from trpo_gail.experts.numbers import FLAGS, INTEGERS
+from trpo_gail.experts.formats import csv_tables, json_lines
+from trpo_gail.experts.numbers import FLAGS
 from trpo_gail.spaces.layout import Layout, Part
 from trpo_gail.spaces.spec import EnvSpec
 
@@ -37,7 +38,8 @@ def as_rows(data: Demonstrations, spec: EnvSpec) -> Demonstrations:
     acted = _actions(data.actions, spec)
     if acted.dtype.kind != data.actions.dtype.kind or not np.array_equal(acted, data.actions):
         changes["actions"] = acted
-    notes = [text for text in (_left_out(data.observations, spec.observations), _too_long(data, spec)) if text]
+    told = (_left_out(data.observations, spec.observations), labels_for_floats(data, spec), _too_long(data, spec))
+    notes = [text for text in told if text]
     if new := [text for text in notes if text not in data.notes]:
         changes["notes"] = (*data.notes, *new)
     if (endings := _by_length(data, spec)) is not None:
@@ -188,6 +190,19 @@ def _left_out(values: np.ndarray, layout: Layout) -> str | None:
 
 # --- Actions ------------------------------------------------------------------------------------------------------
 
+_TEXTS = (csv_tables.NAME, json_lines.NAME)  # whose whole numbers may be floats: they need no point
+
+
+def labels_for_floats(data: Demonstrations, spec: EnvSpec) -> str | None:
+    """What to say of integers, or of booleans, which readers make integers, where an environment has floats."""
+    if spec.actions.whole or data.actions.dtype.kind not in FLAGS or not data.has_actions or data.format in _TEXTS:
+        return None
+    shape = list(data.actions.shape[1:])
+    return (
+        f"'actions': expected rows of {spec.actions.size} floats as the environment {spec.id!r} has, found integers or "
+        f"booleans {shape}, which are taken for floats: labels of another space?"
+    )
+
 
 def _actions(values: np.ndarray, spec: EnvSpec) -> np.ndarray:
     """Rows if the values have the shape and the kind of the environment's actions; else as they are.
@@ -203,6 +218,6 @@ def _actions(values: np.ndarray, spec: EnvSpec) -> np.ndarray:
         if (values != np.round(values)).any():
             return values
         values = values.astype(np.int64)
-    elif not actions.whole and values.dtype.kind in INTEGERS + FLAGS:
+    elif not actions.whole and values.dtype.kind in FLAGS:
         values = values.astype(np.float64)
     return actions.inward(values)

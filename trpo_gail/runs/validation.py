@@ -19,7 +19,7 @@ from trpo_gail.experts.checks import fit, starts
 from trpo_gail.experts.checks.replay import replay
 from trpo_gail.experts.checks.validate import Finding
 from trpo_gail.experts.data import Demonstrations
-from trpo_gail.experts.rows import as_rows
+from trpo_gail.experts.rows import as_rows, labels_for_floats
 from trpo_gail.parallel import Workers
 from trpo_gail.runs.evaluate import RANDOM, Evaluator
 from trpo_gail.seeding import EVAL_RESET, reset_seeds
@@ -42,10 +42,15 @@ def against(held: Demonstrations, env_id: str, kwargs: Mapping[str, Any]) -> lis
         fit.check(rows, spec)
     except UserError as error:
         return [Finding("error", "environment", str(error).removeprefix(f"{held.path}: "))]
-    found = [Finding("fact", "environment", f"observations and actions fit the spaces of {env_id}")]
+    found = [Finding("fact", "environment", f"the shapes of observations and actions fit the spaces of {env_id}")]
     if other := fit.other_environment(held, env_id):
         found.append(Finding("warning", "environment", other))
-    found += [Finding("warning", "environment", note) for note in rows.notes if note not in held.notes]
+    labels = labels_for_floats(held, spec)
+    found += [
+        Finding("error" if note == labels else "warning", "environment", note)
+        for note in rows.notes
+        if note not in held.notes
+    ]
     found += _bounds(rows, spec.action_space)
     found += _observed(rows, spec, _resets(env_id, kwargs))
     found += _replayed(rows, env_id, kwargs)

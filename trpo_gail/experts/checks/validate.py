@@ -129,7 +129,12 @@ def _actions(held: Demonstrations) -> Iterator[Finding]:
         labels = np.unique(held.actions)
         yield Finding("fact", "actions", f"discrete actions {listed_numbers(labels)}")
         if labels[0] < min(_first_label(space), 0):
-            yield Finding("error", "actions", f"'actions': expected labels from 0 on, found {labels[0]}")
+            yield Finding(
+                "error",
+                "actions",
+                f"'actions': integers are labels, expected from 0 on, found {labels[0]}: write a Box's as floats "
+                "[rows, action size]",
+            )
         if isinstance(n := space.get("n"), int) and labels[-1] >= n + _first_label(space):
             yield Finding(
                 "error", "actions", f"'actions': expected labels below {n} as 'action_space' says, found {labels[-1]}"
