@@ -99,7 +99,10 @@ def test_a_folder_that_holds_anything_else_is_left_alone(name: str, tmp_path: Pa
     (path / "a.part").write_text("whose?")
     before = sorted(path.rglob("*"))
     assert not is_unbegun(path)
-    with pytest.raises(UserError, match="exists already"):
+    said = (
+        "--resume goes on" if name == "config.json" else r"a folder that is no run's \(it has no config.json\); a new"
+    )
+    with pytest.raises(UserError, match=f"exists already[;,] {said}"):
         RunFolder.create(path)
     assert sorted(path.rglob("*")) == before
 
@@ -108,7 +111,8 @@ def test_a_folder_that_holds_anything_else_is_left_alone(name: str, tmp_path: Pa
 def test_what_is_no_folder_is_left_alone(kind: str, tmp_path: Path) -> None:
     path = tmp_path / "run"
     path.write_text("mine") if kind == "file" else path.symlink_to(tmp_path / "nowhere")
-    with pytest.raises(UserError, match="exists already"):
+    said = "a file" if kind == "file" else "a link that leads nowhere"
+    with pytest.raises(UserError, match=f"exists already, {said}; a new folder expected"):
         RunFolder.create(path)
     assert path.is_symlink() or path.read_text() == "mine"
 

@@ -236,8 +236,15 @@ def test_a_run_folder_is_written_when_it_is_asked_for(tmp_path: Path) -> None:
     assert np.array_equal(policy.predict(x), model.predict(x, deterministic=True)[0])
     lines = (tmp_path / "run" / "metrics.csv").read_text().splitlines()
     assert len(lines) == 1 + model.learner.progress.iteration
-    with pytest.raises(UserError, match="exists already"):
+    with pytest.raises(UserError, match="exists already: another one begins a run"):
         gail(run_folder=tmp_path / "run").learn(300)
+    (tmp_path / "file").touch()
+    for path, said in (
+        (tmp_path / "file", "a file"),
+        (tmp_path, "a folder that is no run's .*; run folders in it: run"),
+    ):
+        with pytest.raises(UserError, match=f"run_folder: .*exists already, {said}: a new folder expected"):
+            gail(run_folder=path).learn(300)
     export_reward(tmp_path / "run", tmp_path / "reward.pt")
 
 

@@ -16,7 +16,7 @@ from trpo_gail.parallel import Workers
 from trpo_gail.records import EVAL_SUCCESS, Record
 from trpo_gail.runs import checkpoint
 from trpo_gail.runs.interval import SaveInterval
-from trpo_gail.runs.run_folder import FORMAT, RunFolder, is_taken, provenance, read_json
+from trpo_gail.runs.run_folder import FORMAT, RunFolder, is_taken, no_run, provenance, read_json
 from trpo_gail.runs.setting import Setting
 from trpo_gail.runs.training import kept
 from trpo_gail.spaces.spec import EnvSpec
@@ -48,6 +48,8 @@ class Folder:
 
     def _begin(self, learner: Learner, config: Config, setting: Setting, expert: Demonstrations | None) -> None:
         if not self._begun and is_taken(self.path):
+            if said := no_run(self.path):
+                raise UserError(f"run_folder: {self.named} {said}: a new folder expected")
             raise UserError(
                 f"run_folder: {self.named} exists already: another one begins a run; `trpo-gail train --out {self.named} "
                 "--resume` goes on with this one"

@@ -27,7 +27,7 @@ from trpo_gail.runs.closing import closing_lines
 from trpo_gail.runs.console import View
 from trpo_gail.runs.evaluate import Evaluator, final_scores
 from trpo_gail.runs.preparing import prepare, sent
-from trpo_gail.runs.run_folder import FORMAT, RunFolder, default_path, is_unbegun, provenance
+from trpo_gail.runs.run_folder import FORMAT, RunFolder, default_path, is_taken, no_run, provenance
 from trpo_gail.runs.setting import Setting
 from trpo_gail.spaces.spec import EnvSpec
 from trpo_gail.system import whole_file
@@ -79,8 +79,8 @@ def _prepare(
     config: CloningConfig, path: Path, workers: Workers, held: Demonstrations | None
 ) -> tuple[Demonstrations, _Run]:
     """Check everything that can be the user's mistake, before any folder is made."""
-    if path.exists() and not is_unbegun(path):
-        raise UserError(f"--out {path}: exists already, a new folder expected")
+    if is_taken(path):
+        raise UserError(f"--out {path}: {no_run(path) or 'exists already, a run'}; a new folder expected")
     run_config = dataclasses.replace(config.run_config(), num_envs=workers.size)
     setting, expert, env = prepare(dataclasses.replace(run_config, eval_every=0), None, workers, held)
     env.close()

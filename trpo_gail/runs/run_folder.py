@@ -204,6 +204,14 @@ def is_taken(path: Path) -> bool:
     return (path.exists() or path.is_symlink()) and not is_unbegun(path)
 
 
+def no_run(path: Path) -> str:
+    """What is at a path where no run may begin, if it is no run folder; empty for one."""
+    if path.is_dir():
+        begun = (path / "config.json").is_file()
+        return "" if begun else f"exists already, a folder that is no run's (it has no config.json){inside(path)}"
+    return "exists already, a file" if path.exists() else "exists already, a link that leads nowhere"
+
+
 def inside(path: Path) -> str:
     """What an error adds of a folder that is no run folder, but holds some; nothing if it holds none."""
     found = sorted(file.parent.name for file in path.glob("*/config.json"))
@@ -213,6 +221,8 @@ def inside(path: Path) -> str:
 def _check_new(path: Path) -> None:
     """Raise UserError unless a run may begin in this folder."""
     if is_taken(path):
+        if said := no_run(path):
+            raise UserError(f"--out {path}: {said}; a new folder expected")
         raise UserError(f"--out {path}: exists already; --resume goes on with it, another --out starts anew")
 
 
