@@ -12,7 +12,11 @@ from typing import Any
 import pytest
 from small import EXPERT
 
+from trpo_gail.api import settings, words
 from trpo_gail.cli import main
+from trpo_gail.config import others
+from trpo_gail.config.tree import Config
+from trpo_gail.errors import UserError
 
 ROOT = Path(__file__).parents[2]
 sys.path.append(str(ROOT / "scripts"))
@@ -51,6 +55,25 @@ def test_every_row_of_the_list_has_its_answer() -> None:
         pytest.skip("the list is not beside this checkout")
     answered = [name for row in ROWS for name in row["listed"]]
     assert sorted(answered) == sorted(names) and len(names) == 117
+
+
+# Of these the row's flags say no more than a keyword that is one here, and "actor" or "type" may mean anything.
+ANYTHING = {"actor", "critic", "type", "hidden_size", "max_steps"}
+
+
+@pytest.mark.parametrize("row", with_("flags"))
+def test_a_name_of_theirs_is_told_its_own_here(row: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:
+    """As a keyword, and as a flag: each name of the row that is neither is answered by one of the row's flags."""
+    last = {word.rpartition(".")[2].lstrip("-") for word in row["flags"].split() if word.startswith("--")}
+    for name in re.findall(r"`([a-z_]+)`", row["row"]):
+        try:
+            settings.path_of(Config, name, "trpo")
+        except UserError as error:
+            said = words.in_python(str(error))
+            assert name in ANYTHING or ("unexpected here" in said and last & set(re.split(r"\W+|__", said))), said
+        if name in others.NAMES:
+            assert main(["train", "CartPole-v0", f"--{name}", "3"]) == 2
+            assert f"Unrecognized options: --{name}, 3; here it is {others.NAMES[name]} (" in capsys.readouterr().err
 
 
 def test_a_row_is_run_or_says_why_not() -> None:

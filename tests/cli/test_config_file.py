@@ -94,6 +94,7 @@ def test_expert_takes_a_file_over_its_own_defaults(write: Write) -> None:
 @pytest.mark.parametrize(
     ("held", "said"),
     [
+        ({"cg_max_steps": 3}, "field 'cg_max_steps': no flag has this name; here it is cg_iters"),
         ({"d_stp": 3}, "field 'd_stp': no flag has this name; did you mean d_step?"),
         ({"discriminator": {"gradient_penality": 3}}, "did you mean discriminator.gradient_penalty"),
         ({"gradient_penalty": 3}, "did you mean discriminator.gradient_penalty?"),

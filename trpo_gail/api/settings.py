@@ -14,7 +14,7 @@ from difflib import get_close_matches
 from typing import Any
 
 from trpo_gail.api.words import in_words
-from trpo_gail.config import idle
+from trpo_gail.config import idle, others
 from trpo_gail.config.leaves import Leaf, flatten, leaves
 from trpo_gail.config.presets import changed, preset
 from trpo_gail.config.tree import CloningConfig, Config
@@ -106,6 +106,8 @@ def path_of(cls: type, name: str, own: str = "") -> str:
             return found
     if short := next((leaf.path for leaf in known.values() if leaf.short and leaf.name == name), None):
         return short
+    if cls is Config and (said := others.NAMES.get(name)):
+        raise UserError(f"{name}: unexpected here, {said} expected")
     alike = [leaf.path for leaf in known.values() if leaf.name == name]
     if len(alike) == 1:
         return alike[0]

@@ -10,7 +10,7 @@ from pathlib import Path
 from types import NoneType
 from typing import Any
 
-from trpo_gail.config import yaml_text
+from trpo_gail.config import others, yaml_text
 from trpo_gail.config.flags import Flag, flags
 from trpo_gail.config.marks import JsonObject
 from trpo_gail.config.reading import Given, alike
@@ -89,6 +89,8 @@ class _Reader:
     def _unknown(self, path: str) -> str:
         near = [known for known in self._flags if known.endswith(f".{path}")] or alike(path, self._flags)
         meant = f"; did you mean {' or '.join(near)}?" if near else ""
+        if said := others.meant(path, {f"--{known}" for known in self._flags}):
+            meant = f"; here it is {said.replace('--', '')}"
         return f"{self.source}: field {path!r}: no flag has this name{meant}"
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from difflib import SequenceMatcher
 from typing import Any
 
+from trpo_gail.config import others
 from trpo_gail.config.flags import Flag, flags
 from trpo_gail.config.leaves import REQUIRED
 from trpo_gail.errors import UserError
@@ -114,10 +115,13 @@ def _spelt(name: str) -> str:
 def _unrecognised(words: list[str], made: list[Flag]) -> str:
     """What is unknown, with the flags that may have been meant."""
     wrong = _spelt(next((word.partition("=")[0] for word in words if word.startswith("-")), ""))
+    told = f"Unrecognized options: {', '.join(words)}"
+    if said := others.meant(wrong[2:], {name for flag in made for name in flag.names}):
+        return f"{told}; here it is {said}"
     best = [max([*flag.names, *flag.opposites], key=_likeness(wrong)) for flag in made if flag.names]
     whole = best if "." in wrong else [name for name in best if "." not in name]  # by all of it, or by its last name
     near = alike(wrong, whole) or _by_last_names(wrong, best)
-    return f"Unrecognized options: {', '.join(words)}" + (f"; did you mean {' or '.join(near)}?" if near else "")
+    return told + (f"; did you mean {' or '.join(near)}?" if near else "")
 
 
 def _by_last_names(wrong: str, names: Iterable[str]) -> list[str]:
