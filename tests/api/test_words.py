@@ -14,6 +14,7 @@ import trpo_gail
 from trpo_gail import GAIL, TRPO, UserError
 from trpo_gail.api.words import in_python
 from trpo_gail.cli import main
+from trpo_gail.runs.experts import load_actor
 
 SMALL: dict[str, Any] = {"num_envs": 2, "timesteps_per_batch": 64, "backend": "gymnasium", "hidden_size": 4}
 EPISODES = [
@@ -108,9 +109,12 @@ def test_what_is_confused_is_told_apart(tmp_path: Path, monkeypatch: pytest.Monk
     model.save("model")
     with pytest.raises(UserError, match=r"^run: a folder, a file that save wrote expected; load_policy\(RUN\) is for"):
         TRPO.load("run")
-    with pytest.raises(UserError, match=r"^model.zip: is a file: expected a run folder; .* is for GAIL\.load\(FILE\)$"):
+    with pytest.raises(UserError, match=r"^model.zip: is a file: expected a run folder; .* is for TRPO\.load\(FILE\)$"):
         trpo_gail.load_policy("model.zip")
     file = next(Path("run/checkpoints").glob("*.pt"))
+    line = r"^model.zip: a model that TRPO.save wrote: generate_expert_traj\(TRPO.load\('model.zip'\), 'OUT.h5'\) records it"
+    with pytest.raises(UserError, match=line):
+        load_actor("model.zip", "CartPole-v1")
     with pytest.raises(UserError, match=r"^run/checkpoints/.*: is a file: expected its run folder, run$"):
         trpo_gail.load_policy(file)
     with pytest.raises(UserError, match=r"^observation: nan in 1 of 4 numbers$"):

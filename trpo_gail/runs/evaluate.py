@@ -272,7 +272,16 @@ def _meant(file: Path) -> str:
     if file.suffix == ".pt" and file.parent.name == "checkpoints":
         best = ", and --snapshot best, or load_policy(run, 'best')" if file.name == "best.pt" else ""
         return f"its run folder, {file.parent.parent}{best}"
-    return "a run folder" + ("; a model that save wrote is for GAIL.load(FILE)" if file.suffix == ".zip" else "")
+    kind = saved_model(file)
+    return "a run folder" + (f"; a model that save wrote is for {kind}.load(FILE)" if kind else "")
+
+
+def saved_model(file: Path) -> str | None:
+    """The class of the model that `save` wrote to a file, as GAIL; None of any other file."""
+    with contextlib.suppress(UserError, OSError):
+        held = checkpoint.read(file).get("model")
+        return str(held.get("class")) if isinstance(held, dict) else None
+    return None
 
 
 def _why_no_best(folder: Path, last: Path) -> str:

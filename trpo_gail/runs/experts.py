@@ -7,7 +7,7 @@ from pathlib import Path
 from trpo_gail.errors import UserError
 from trpo_gail.experts.files import damage, foreign
 from trpo_gail.experts.policies import KINDS, function, greedy, paper_policy
-from trpo_gail.runs.evaluate import load_policy
+from trpo_gail.runs.evaluate import load_policy, saved_model
 from trpo_gail.sampling.rollout import Actor
 
 _EXPECTED = "a run folder, a policy file, module:function or 'greedy'"
@@ -33,6 +33,11 @@ def load_actor(path: str | Path, env_id: str, snapshot: str | None = None) -> Ac
             with damage.told(kind.NAME, path):
                 return kind.read(Path(path))
         if (foreign.kind(path) or "").startswith(foreign.TORCH):
+            if own := saved_model(Path(path)):
+                raise UserError(
+                    f"{path}: a model that {own}.save wrote: generate_expert_traj({own}.load({str(path)!r}), 'OUT.h5') "
+                    "records it from Python"
+                )
             raise UserError(
                 f"{path}: weights of PyTorch, of a network that the file does not describe: not read; a function that uses "
                 "them is recorded by --policy module:function"
