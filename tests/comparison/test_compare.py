@@ -470,6 +470,7 @@ def test_a_task_without_a_scale_is_left_out(done: Path, tmp_path: Path, capsys: 
         (["--contestant", "x: --max_kl -1"], "--contestant x: --trpo.max_kl: -1.0 given, more than 0 expected"),
         (["--flags=--seed 3"], "--flags: --seed is the same for all"),
         (["--generators", "ppo"], "'ppo' given twice"),
+        (["--generators", "trpo", "ppo"], "with commas: --generators trpo,ppo"),
         (["--generators", "dqn"], "--contestant dqn: --generator: 'dqn' given, "),
         (["--expert", "a.h5", "b.h5"], "--expert: 2 given, one for each of 1 environments expected"),
         (["--expert"], "--expert: 0 given, one for each of 1 environments expected"),

@@ -10,7 +10,7 @@ import pytest
 
 from trpo_gail.config.help_page import page
 from trpo_gail.config.leaves import build, flatten, leaves, sections, texts
-from trpo_gail.config.marks import AtLeast, OncePerItem, OneOf, Positional, Short, Unprefixed
+from trpo_gail.config.marks import AtLeast, Commas, OncePerItem, OneOf, Positional, Short, Unprefixed
 from trpo_gail.config.reading import Given, complete, read
 from trpo_gail.errors import UserError
 
@@ -52,6 +52,8 @@ class Arguments:
     """A remark; the flag is given once for each."""
     out: str | None = None
     """File to write; None writes none."""
+    guests: Annotated[str, Commas()] = ""
+    """Who comes."""
 
 
 def given(line: str) -> dict[str, Any]:
@@ -102,6 +104,8 @@ def test_flags_may_be_the_value_of_a_flag() -> None:
         ("--eggs --size small", "Missing value for argument '--eggs'. Expected 1 value"),
         ("--note", "Missing value for argument '--note'. Expected 1 value"),
         ("--oven.fan=no", "--oven.fan: 'no' given, but it takes no value: --oven.fan, --oven.no_fan"),
+        ("--guests a b", "--guests: a b given, expected in one word, with commas: --guests a,b"),
+        ("--guests a, b --eggs 3", "--guests: a, b given, expected in one word, with commas: --guests a,b"),
         ("tart pie", "Unrecognized options: pie"),
         ("--egs 3", "Unrecognized options: --egs, 3; did you mean --eggs?"),
         ("--hea=3", "Unrecognized options: --hea=3; did you mean --heat?"),
@@ -115,6 +119,10 @@ def test_what_is_wrong_is_said_in_one_line(line: str, says: str) -> None:
     with pytest.raises(UserError) as caught:
         given(line)
     assert str(caught.value) == says
+
+
+def test_items_with_commas_are_one_word() -> None:
+    assert given("--guests a,b") == given("--guests=a,b") == {"guests": "a,b"}
 
 
 def test_what_is_missing_is_named() -> None:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from trpo_gail.commands.parsing import alone, file_errors, parse
 from trpo_gail.commands.train import parse_flags
-from trpo_gail.config.marks import OncePerItem
+from trpo_gail.config.marks import Commas, OncePerItem
 from trpo_gail.config.tree import Config
 from trpo_gail.errors import UserError
 from trpo_gail.system import whole_file
@@ -41,7 +41,7 @@ class _Arguments:
     """A file of demonstrations, or a name of `trpo-gail data list`, for each of them, in their order."""
     out: str
     """Folder of the plan, the results, the tables and the page (index.html)."""
-    generators: str = ""
+    generators: Annotated[str, Commas()] = ""
     """Contestants that differ in their generators alone, such as trpo,ppo."""
     contestant: Annotated[tuple[str, ...], OncePerItem()] = ()
     """A contestant, "NAME: FLAGS" with flags of `train`, such as "big: --trpo.max_kl 0.02". The flag is given once

@@ -9,7 +9,7 @@ from types import NoneType
 from typing import Any, Literal, get_args, get_origin
 
 from trpo_gail.config.leaves import Leaf, leaves, texts
-from trpo_gail.config.marks import Names, OncePerItem, OneOf, Positional
+from trpo_gail.config.marks import Commas, Names, OncePerItem, OneOf, Positional
 from trpo_gail.errors import UserError
 
 
@@ -59,6 +59,10 @@ class Flag:
     @property
     def once_per_item(self) -> bool:
         return any(isinstance(mark, OncePerItem) for mark in self.leaf.marks)
+
+    @property
+    def commas(self) -> bool:
+        return any(isinstance(mark, Commas) for mark in self.leaf.marks)
 
     @property
     def names(self) -> list[str]:

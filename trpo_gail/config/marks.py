@@ -177,5 +177,10 @@ class Unprefixed:
 
 
 @dataclass(frozen=True)
+class Commas:
+    """Of a text: its items stand in one word, with commas between them."""
+
+
+@dataclass(frozen=True)
 class OncePerItem:
     """Of a tuple: the flag is given once for each item."""

@@ -80,12 +80,15 @@ class _Reader:
                 )
             self._set(flag, name, _spelt(name) in flag.names)
         else:
-            most = None if flag.many and not flag.once_per_item else 1
+            most = None if flag.commas or (flag.many and not flag.once_per_item) else 1
             self._keep(flag, name, [text] if equals else self._values(most))
 
     def _keep(self, flag: Flag, typed: str, words: list[str]) -> None:
         if not words and (flag.once_per_item or not flag.many):
             raise UserError(f"Missing value for argument {typed!r}. Expected 1 value")
+        if flag.commas and len(words) > 1:
+            one = ",".join(word.strip(",") for word in words)
+            raise UserError(f"{typed}: {' '.join(words)} given, expected in one word, with commas: {typed} {one}")
         value = flag.value(typed, words)
         before = self.given.values.get(flag.leaf.path, ()) if flag.once_per_item else ()
         self._set(flag, typed, (*before, *value) if before else value)
