@@ -47,7 +47,7 @@ class Logger:
     def column(self, name: str) -> list[float | None]:
         """One number of all records; None where a record lacks it. Raises UserError for a name that no record has."""
         known = dict.fromkeys(key for record in self.records for key in record)
-        if known and name not in known:
+        if known and name not in known and name not in {shown for shown, *_ in _SHOWN}:  # which some records lack
             near = get_close_matches(str(name), known, 1)
             meant = f"; did you mean {near[0]}?" if near else ""
             columns = listed(sorted(known), len(known))

@@ -38,7 +38,7 @@ def as_rows(data: Demonstrations, spec: EnvSpec) -> Demonstrations:
     acted = _actions(data.actions, spec)
     if acted.dtype.kind != data.actions.dtype.kind or not np.array_equal(acted, data.actions):
         changes["actions"] = acted
-    told = (_left_out(data.observations, spec.observations), labels_for_floats(data, spec), _too_long(data, spec))
+    told = (_left_out(data.observations, spec.observations), _labels_for_floats(data, spec), _too_long(data, spec))
     notes = [text for text in told if text]
     if new := [text for text in notes if text not in data.notes]:
         changes["notes"] = (*data.notes, *new)
@@ -193,7 +193,7 @@ def _left_out(values: np.ndarray, layout: Layout) -> str | None:
 _TEXTS = (csv_tables.NAME, json_lines.NAME)  # whose whole numbers may be floats: they need no point
 
 
-def labels_for_floats(data: Demonstrations, spec: EnvSpec) -> str | None:
+def _labels_for_floats(data: Demonstrations, spec: EnvSpec) -> str | None:
     """What to say of integers, or of booleans, which readers make integers, where an environment has floats."""
     if spec.actions.whole or data.actions.dtype.kind not in FLAGS or not data.has_actions or data.format in _TEXTS:
         return None

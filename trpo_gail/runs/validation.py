@@ -19,7 +19,7 @@ from trpo_gail.experts.checks import fit, starts
 from trpo_gail.experts.checks.replay import replay
 from trpo_gail.experts.checks.validate import Finding
 from trpo_gail.experts.data import Demonstrations
-from trpo_gail.experts.rows import as_rows, labels_for_floats
+from trpo_gail.experts.rows import as_rows
 from trpo_gail.parallel import Workers
 from trpo_gail.runs.evaluate import RANDOM, Evaluator
 from trpo_gail.seeding import EVAL_RESET, reset_seeds
@@ -45,12 +45,7 @@ def against(held: Demonstrations, env_id: str, kwargs: Mapping[str, Any]) -> lis
     found = [Finding("fact", "environment", f"the shapes of observations and actions fit the spaces of {env_id}")]
     if other := fit.other_environment(held, env_id):
         found.append(Finding("warning", "environment", other))
-    labels = labels_for_floats(held, spec)
-    found += [
-        Finding("error" if note == labels else "warning", "environment", note)
-        for note in rows.notes
-        if note not in held.notes
-    ]
+    found += [Finding("warning", "environment", note) for note in rows.notes if note not in held.notes]
     found += _bounds(rows, spec.action_space)
     found += _observed(rows, spec, _resets(env_id, kwargs))
     found += _replayed(rows, env_id, kwargs)
