@@ -69,8 +69,7 @@ def prepare(
     env = _environments(config, backend, workers, envs)
     if expert is not None:
         expert = _acted(as_rows(expert, env.spec), config, env.spec)
-        if recorded:  # of a new run `_setting` checks it
-            fit.check(expert, env.spec, config.dtype)
+        fit.check(expert, env.spec, config.dtype)
     if config.init_policy == start.CLONE:
         start.check_demonstrations(expert)
     setting = Setting(**recorded) if recorded else _setting(config, expert, env, backend)
@@ -226,6 +225,5 @@ def _setting(config: Config, expert: Demonstrations | None, env: VectorEnv, back
     if expert is None:
         # A policy trained on the environment's reward is an expert to be: raw, as the paper's were.
         return Setting(backend, override or "raw", "without demonstrations", None, None)
-    fit.check(expert, env.spec, config.dtype)
     actions, reason = fit.action_view(expert, env.spec.executed_space, override)
     return Setting(backend, actions, reason, str(Path(expert.path).absolute()), expert.sha256)

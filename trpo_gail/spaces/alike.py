@@ -24,10 +24,7 @@ def acts(spec: EnvSpec) -> tuple[Any, ...]:
 def check_fits(found: EnvSpec, wanted: EnvSpec, whose: str) -> None:
     """Raise UserError, beginning with `whose`, unless a policy for the spec `wanted` can act in the environment of
     `found`."""
-    for name, kind in (("observation_space", columns), ("executed_space", _acts)):
-        if kind(found) != kind(wanted):
-            here, there = contrast(*(getattr(spec, name) for spec in (found, wanted)))
-            raise UserError(f"{whose}: {name.replace('executed', 'action')} {here}, expected {there} as the model has")
+    _check(found, wanted, whose, _acts(found) == _acts(wanted))
 
 
 def _acts(spec: EnvSpec) -> tuple[Any, ...]:
@@ -37,8 +34,11 @@ def _acts(spec: EnvSpec) -> tuple[Any, ...]:
 def check_same(found: EnvSpec, own: EnvSpec, whose: str) -> None:
     """Raise UserError, beginning with `whose`, unless an environment shows what a model's own shows, and takes its actions
     within the same bounds, by which the policy's units are converted."""
-    seen, done = columns(found) == columns(own), found.executed_space == own.executed_space
-    for name, same in (("observation_space", seen), ("executed_space", done)):
+    _check(found, own, whose, found.executed_space == own.executed_space)
+
+
+def _check(found: EnvSpec, own: EnvSpec, whose: str, same_actions: bool) -> None:
+    for name, same in (("observation_space", columns(found) == columns(own)), ("executed_space", same_actions)):
         if not same:
             here, there = contrast(*(getattr(spec, name) for spec in (found, own)))
             raise UserError(f"{whose}: {name.replace('executed', 'action')} {here}, expected {there} as the model has")
