@@ -213,25 +213,19 @@ def _overview(given: _Overview) -> int:
     return 0
 
 
-def _of(task: _Task) -> Config:
-    return _config(task.env, task.expert, task.preset, task.flags)
-
-
-def _sized(task: _Task, batches: tuple[int, ...]) -> Config:
-    """The same; with batches, which decide, a size among the flags is refused."""
+def _of(task: _Task, batches: tuple[int, ...] = ()) -> Config:
+    """With batches, which decide, a size among the flags is refused."""
     more = ("timesteps_per_batch",) if batches else ()
-    return _config(task.env, task.expert, task.preset, task.flags, IGNORED + more)
+    return _config(task.env, task.expert, task.preset, task.flags, more)
 
 
-def _config(
-    env: str, expert: str | None, preset: PresetName, flags: str, ignored: tuple[str, ...] | None = None
-) -> Config:
+def _config(env: str, expert: str | None, preset: PresetName, flags: str, ignored: tuple[str, ...] = ()) -> Config:
     """What `train` would make of these, with four trajectories of a file, every 20th row, as in the paper; of a smaller file
     with all of them, and with every row if so few would leave none."""
     from trpo_gail.bench.jobs import demonstrations
 
     file = demonstrations(env, expert)
-    config = _parsed([env, *(["--expert", file] if file else []), "--preset", preset], flags, ignored or IGNORED)
+    config = _parsed([env, *(["--expert", file] if file else []), "--preset", preset], flags, ignored)
     if file is None or config.trajectories is not None or config.subsample != 1 or not config.imitates:
         return config
     trajectories, subsample = _first_of(file, 4, 20)
@@ -271,11 +265,11 @@ IGNORED_BY_UPDATE = (
 
 
 def _parsed(words: list[str], flags: str, ignored: tuple[str, ...]) -> Config:
-    """Raises UserError also for flags that would have no effect."""
+    """Raises UserError also for flags that would have no effect: those of all measurements, and `ignored` ones."""
     try:
         more = shlex.split(flags)
         for name in read(TrainArguments, more).values:
-            if name in ignored:
+            if name in IGNORED + ignored:
                 raise UserError(f"--{name} has no effect here")
         return parse_flags([*words, *more]).config
     except (UserError, ValueError) as error:
@@ -291,20 +285,20 @@ def _throughput(given: _Throughput) -> Found:
 def _update(given: _Update) -> Found:
     from trpo_gail.bench.update import update
 
-    config = _parsed(["Toy", "--preset", given.preset], given.flags, IGNORED + IGNORED_BY_UPDATE)
+    config = _parsed(["Toy", "--preset", given.preset], given.flags, IGNORED_BY_UPDATE)
     return update(config, given.batches, given.widths, (given.observations, given.actions), given.repeats)
 
 
 def _scaling(given: _Scaling) -> Found:
     from trpo_gail.bench.scaling import scaling
 
-    return scaling(_sized(given, given.batches), given.ranks, given.seconds, given.repeats, given.batches)
+    return scaling(_of(given, given.batches), given.ranks, given.seconds, given.repeats, given.batches)
 
 
 def _memory(given: _Memory) -> Found:
     from trpo_gail.bench.memory import memory
 
-    return memory(_sized(given, given.batches), given.ranks, given.batches, given.iterations)
+    return memory(_of(given, given.batches), given.ranks, given.batches, given.iterations)
 
 
 def _start(given: _Start) -> Found:
