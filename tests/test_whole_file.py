@@ -178,6 +178,12 @@ def test_a_pipe_gets_the_content_and_stays(tmp_path: Path) -> None:
     assert got == [b"content"] and not (tmp_path / "pipe").is_file()
 
 
+def test_a_device_that_is_full_is_an_error_of_the_path() -> None:
+    with pytest.raises(OSError, match="No space left on device") as found:
+        whole_file.write(Path("/dev/full"), b"content")
+    assert found.value.filename == "/dev/full"
+
+
 @pytest.mark.parametrize(
     ("name", "says"), [(".", "a folder, expected the name of a file"), ("no/x", "the folder no does not exist")]
 )

@@ -38,25 +38,33 @@ def replacing(path: Path) -> Iterator[Path]:
     if path.is_dir():  # whose name may be none, as of "."
         raise _is_folder(path)
     if path.exists() and not path.is_file():
-        with tempfile.TemporaryDirectory() as folder, open(path, "wb") as stream:
+        with _naming(path), tempfile.TemporaryDirectory() as folder, open(path, "wb") as stream:
             yield Path(folder) / "content"
             with open(Path(folder) / "content", "rb") as content:
                 shutil.copyfileobj(content, stream)
         return
     target = path.resolve() if path.is_symlink() else path
     part = beside(target)
+    with _naming(path):
+        try:
+            yield part
+            flush(part)
+            os.replace(part, target)
+            with contextlib.suppress(OSError):  # not every file system flushes a folder
+                flush(target.parent)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                part.unlink(missing_ok=True)
+            raise
+
+
+@contextlib.contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    """An OSError of the block tells the name of `path`."""
     try:
-        yield part
-        flush(part)
-        os.replace(part, target)
-        with contextlib.suppress(OSError):  # not every file system flushes a folder
-            flush(target.parent)
-    except BaseException as error:
-        with contextlib.suppress(OSError):
-            part.unlink(missing_ok=True)
-        if isinstance(error, OSError):
-            raise OSError(error.errno, error.strerror or str(error), str(path)) from error
-        raise
+        yield
+    except OSError as error:
+        raise OSError(error.errno, error.strerror or str(error), str(path)) from error
 
 
 @contextlib.contextmanager
@@ -68,21 +76,20 @@ def replacing_folder(path: Path) -> Iterator[Path]:
     named = path.absolute()  # the current folder has no name of its own
     made, above = beside(named), named.parent
     try:
-        above.mkdir(parents=True, exist_ok=True)
-        made.mkdir()
-        yield made
-        if not path.exists():
-            made.rename(path)
-        for file in sorted(made.rglob("*")) if made.exists() else []:
-            target = path / file.relative_to(made)
-            if file.is_dir():
-                target.mkdir(exist_ok=True)
-            else:
-                os.replace(file, target)
-        with contextlib.suppress(OSError):  # as above
-            flush(above)
-    except OSError as error:
-        raise OSError(error.errno, error.strerror or str(error), str(path)) from error
+        with _naming(path):
+            above.mkdir(parents=True, exist_ok=True)
+            made.mkdir()
+            yield made
+            if not path.exists():
+                made.rename(path)
+            for file in sorted(made.rglob("*")) if made.exists() else []:
+                target = path / file.relative_to(made)
+                if file.is_dir():
+                    target.mkdir(exist_ok=True)
+                else:
+                    os.replace(file, target)
+            with contextlib.suppress(OSError):  # as above
+                flush(above)
     finally:
         shutil.rmtree(made, ignore_errors=True)
 
@@ -130,8 +137,7 @@ def flush(path: Path) -> None:
     with the name of `path`."""
     handle = os.open(path, os.O_RDONLY)
     try:
-        os.fsync(handle)
-    except OSError as error:
-        raise OSError(error.errno, error.strerror or str(error), str(path)) from error
+        with _naming(path):
+            os.fsync(handle)
     finally:
         os.close(handle)
