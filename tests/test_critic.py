@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 from typing import Any
 
 import numpy as np
@@ -18,10 +19,10 @@ from trpo_gail.parallel import Workers
 from trpo_gail.sampling.batch import Batch, Rows
 
 
-def critic(**config: Any) -> Critic:
+def critic(dtype: torch.dtype = torch.float64, **config: Any) -> Critic:
     base = Config("toys:any", critic=CriticConfig(hidden_sizes=(), vf_batch_size=50), gamma=0.99, lam=0.95)
     cfg = changed(base, {f"critic.{name}": value for name, value in config.items()})
-    network = ValueNetwork(cfg.critic, toys.spec(2), torch.Generator().manual_seed(0)).double()
+    network = ValueNetwork(cfg.critic, toys.spec(2), torch.Generator().manual_seed(0)).to(dtype)
     return Critic(cfg, network, None, Workers())
 
 
@@ -57,6 +58,18 @@ def test_explained_variance_is_of_the_values_before_the_fit(noise: float, rng: n
     loss = copy.deepcopy(made).fit(rows, np.random.default_rng(0))["vf_loss"]
     assert loss == pytest.approx(float((error**2).mean()), rel=1e-9)
     assert expected > 0.999 if noise == 0 else 0.3 < expected < 0.8
+
+
+def test_explained_variance_is_right_in_float32_where_returns_are_far_from_0(rng: np.random.Generator) -> None:
+    rows = batch(noise=1.0)
+    narrow = dataclasses.replace(
+        rows, observations=rows.observations.float(), times=rows.times.float(), targets=rows.targets.float() + 10_000
+    )
+    made = critic(torch.float32, vf_iters=20, vf_stepsize=5e-2)
+    made.fit(narrow, rng)
+    error = narrow.targets.double() - made.network.value(narrow.observations, narrow.times).detach().double()
+    expected = 1 - float(error.var(correction=0) / narrow.targets.double().var(correction=0))
+    assert explained(made, narrow) == pytest.approx(expected, abs=1e-3)
 
 
 def test_targets_that_are_all_the_same_are_explained_by_nothing(rng: np.random.Generator) -> None:

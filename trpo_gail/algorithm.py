@@ -8,6 +8,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -55,72 +56,98 @@ class Clock:
             yield
 
 
+@dataclass
+class _Step:
+    """One generator step."""
+
+    rollout: Rollout
+    seen: Transitions
+    batch: Batch
+    task_weight: float
+    ended: np.ndarray  # [4, E] of the episodes that ended: learned and true return, length, success
+    row: Record
+
+
 def iteration(learner: Learner, config: Config, workers: Workers) -> Record:
     """g_step generator steps, each on a fresh batch, then d_step discriminator updates on all their rows. In the warm-up
     the policy rests, with its observation statistics: nothing of it changes.
 
     Raises RunError for the first non-finite number.
     """
-    progress, clock, steps = learner.progress, Clock(workers), list[Record]()
-    rollouts, batches = list[tuple[Rollout, Transitions]](), list[Batch]()
-    ended = list[np.ndarray]()
+    progress, clock = learner.progress, Clock(workers)
     rng = stream(config.seed, MINIBATCH, progress.iteration)
     learner.sampler.begin_iteration(progress.iteration)
     rests = progress.iteration < config.warmup_iterations or config.generator == "none"
-
-    for _ in range(config.g_step):
-        with clock("sample"), torch_settings.kept():
-            rollout, episodes = learner.sampler.collect(learner.policy.actor())  # tau ~ pi_theta
-        with clock.learning("reward"):
-            rows = number_rows(int(rollout.valid.sum()), workers)
-            seen = _seen(learner, config, rollout, rows)
-            reward = _paid(learner, config, rollout, seen, config.causal_entcoeff)  # r(s, a) from D_w
-            batch = learner.critic.batch(rollout, reward, rows)  # A by GAE(gamma, lambda)
-        with clock.learning("generator"):  # theta -> theta'
-            stats = learner.generator.rest(batch) if rests else learner.generator.step(batch, rng)
-            stats = checked("policy", stats, learner.policy, learner.generator)
-        if not config.critic.after_adversary:
-            with clock.learning("critic"):
-                stats |= checked("critic", learner.critic.fit(batch, rng), learner.critic)
-        if not rests:
-            # Not before the step: there the ratio must be 1 and the KL 0.
-            learner.policy.normaliser.add(workers.sum_tensor(learner.policy.normaliser.sums(batch.observations)))
-            checked("normaliser of the policy", {}, learner.policy.normaliser)
-        if config.fixed_horizon:
-            _refuse_other_lengths(episodes, learner, workers)
-        rollouts.append((rollout, seen))
-        batches.append(batch)
-        paid = learner.sampler.paid.finish(rollout, reward)
-        ended.append(np.stack([paid, episodes.returns, episodes.lengths, episodes.successes]))
-        steps.append({**_sampling_stats(learner, rollout, episodes, reward, batch, workers), **stats})
+    steps = [_generator_step(learner, config, workers, clock, rng, rests) for _ in range(config.g_step)]
 
     with clock.learning("adversary"):  # w -> w'
-        stats = learner.adversary.fit(_together(rollouts, workers), rng)
+        stats = learner.adversary.fit(_together(steps, workers), rng)
         adversary_stats = checked("adversary", stats, learner.adversary)
 
     if config.critic.after_adversary:  # the original's order; targets are of the new reward, without the entropy bonus
+        again = getattr(learner.adversary, "reward_again", learner.adversary.reward)
         with clock.learning("critic"):
-            for (rollout, seen), batch, row in zip(rollouts, batches, steps, strict=True):
-                reward = _paid(learner, config, rollout, seen, 0.0)
-                retargeted = learner.critic.retarget(batch, rollout, reward)
-                row |= checked("critic", learner.critic.fit(retargeted, rng), learner.critic)
+            for step in steps:
+                reward = _paid(step.rollout, step.seen, again(step.seen), step.task_weight, 0.0)
+                retargeted = learner.critic.retarget(step.batch, step.rollout, reward)
+                step.row |= checked("critic", learner.critic.fit(retargeted, rng), learner.critic)
 
     progress.iteration += 1
     progress.wall_s += sum(clock.seconds.values())
-    counters: Record = {
+    learner.ended = _of_all([step.ended for step in steps], workers)
+    counters = _counters(progress) | ({"warmup": int(rests)} if config.warmup_iterations else {})
+    mean = _mean([step.row for step in steps])
+    return {**counters, **mean, **_of_episodes(learner.ended), **adversary_stats, **clock.seconds}
+
+
+def _generator_step(
+    learner: Learner, config: Config, workers: Workers, clock: Clock, rng: np.random.Generator, rests: bool
+) -> _Step:
+    """Sample a batch, pay for it, and improve the policy, and the critic if its turn is now."""
+    with clock("sample"), torch_settings.kept():
+        rollout, episodes = learner.sampler.collect(learner.policy.actor())  # tau ~ pi_theta
+    with clock.learning("reward"):
+        rows = number_rows(int(rollout.valid.sum()), workers)
+        seen = _seen(learner, config, rollout, rows)
+        weight = task_weight(config, learner.progress.steps)
+        reward = _paid(
+            rollout, seen, learner.adversary.reward(seen), weight, config.causal_entcoeff
+        )  # r(s, a) from D_w
+        batch = learner.critic.batch(rollout, reward, rows)  # A by GAE(gamma, lambda)
+    with clock.learning("generator"):  # theta -> theta'
+        stats = learner.generator.rest(batch) if rests else learner.generator.step(batch, rng)
+        stats = checked("policy", stats, learner.policy, learner.generator)
+    if not config.critic.after_adversary:
+        with clock.learning("critic"):
+            stats |= checked("critic", learner.critic.fit(batch, rng), learner.critic)
+    if not rests:
+        # Not before the step: there the ratio must be 1 and the KL 0.
+        learner.policy.normaliser.add(workers.sum_tensor(learner.policy.normaliser.sums(batch.observations)))
+        checked("normaliser of the policy", {}, learner.policy.normaliser)
+    if config.fixed_horizon:
+        _refuse_other_lengths(episodes, learner, workers)
+    paid = learner.sampler.paid.finish(rollout, reward)
+    ended = np.stack([paid, episodes.returns, episodes.lengths, episodes.successes])
+    row = {**_sampling_stats(learner, rollout, episodes, reward, batch, workers), **stats}
+    return _Step(rollout, seen, batch, weight, ended, row)
+
+
+def _counters(progress: Progress) -> Record:
+    return {
         "iteration": progress.iteration,
         "steps": progress.steps,
         "episodes": progress.episodes,
         "idle_rows": progress.idle_rows,
         "cut_episodes": progress.cut_episodes,
     }
-    if config.warmup_iterations:
-        counters["warmup"] = int(rests)
-    learner.ended = _of_all(ended, workers)
-    of_episodes: Record = {"reward_rank_correlation": _agreement(learner.ended[:2])}
-    if (share := success.rate(learner.ended[3])) is not None:
-        of_episodes[SUCCESS] = share
-    return {**counters, **_mean(steps), **of_episodes, **adversary_stats, **clock.seconds}
+
+
+def _of_episodes(ended: np.ndarray) -> Record:
+    """What is known of the episodes [4, E] that ended on all ranks."""
+    found: Record = {"reward_rank_correlation": _agreement(ended[:2])}
+    if (share := success.rate(ended[3])) is not None:
+        found[SUCCESS] = share
+    return found
 
 
 def _seen(learner: Learner, config: Config, rollout: Rollout, rows: Rows) -> Transitions:
@@ -132,14 +159,15 @@ def _seen(learner: Learner, config: Config, rollout: Rollout, rows: Rows) -> Tra
     return learner.policy.judged(seen, plain, bounds)
 
 
-def _paid(learner: Learner, config: Config, rollout: Rollout, seen: Transitions, causal_entcoeff: float) -> np.ndarray:
-    """The adversary's reward [T, N], with the environment's own if that has a weight; 0 in rows that are no
+def _paid(
+    rollout: Rollout, seen: Transitions, reward: np.ndarray, task_weight: float, causal_entcoeff: float
+) -> np.ndarray:
+    """The adversary's reward [B] as [T, N], with the environment's own if that has a weight; 0 in rows that are no
     transitions."""
-    reward = learner.adversary.reward(seen)
     finite.numbers("reward of the adversary", reward)
-    if weight := task_weight(config, learner.progress.steps):
+    if task_weight:
         assert seen.env_rewards is not None
-        reward = reward + weight * seen.env_rewards
+        reward = reward + task_weight * seen.env_rewards
     if causal_entcoeff:  # the gradient of the causal entropy is that of a reward -log pi (lemma A.1)
         assert seen.log_prob is not None
         reward = reward - causal_entcoeff * seen.log_prob
@@ -164,14 +192,14 @@ def task_weight(config: Config, steps: int) -> float:
     return config.task_weight + (end - config.task_weight) * done
 
 
-def _together(rollouts: list[tuple[Rollout, Transitions]], workers: Workers) -> Transitions:
+def _together(steps: list[_Step], workers: Workers) -> Transitions:
     """All transitions of an iteration, those of each environment in order of time. A collective."""
-    if len(rollouts) == 1:
-        return rollouts[0][1]
-    parts = [seen for _, seen in rollouts]
+    if len(steps) == 1:
+        return steps[0].seen
+    parts = [step.seen for step in steps]
     rows = number_rows(sum(map(len, parts)), workers)
     log_probs, clipped = [seen.log_prob for seen in parts], [seen.clipped_log_prob for seen in parts]
-    return transitions.of([rollout for rollout, _ in rollouts], rows, log_probs, clipped)
+    return transitions.of([step.rollout for step in steps], rows, log_probs, clipped)
 
 
 def _sampling_stats(

@@ -208,9 +208,10 @@ class Critic:
     @torch.no_grad()
     def _explained_variance(self, batch: Batch) -> Stats:
         """1 - Var[target - V] / Var[target], and the mean of (target - V)^2, in units of returns: before the fit."""
-        error = batch.targets - self.network.value(batch.observations, batch.times)
-        local = torch.stack([x.sum() for x in (error, error**2, batch.targets, batch.targets**2)])
-        e, ee, y, yy = (self.workers.sum_tensor(local.double()) / batch.rows.total).tolist()
+        error = (batch.targets - self.network.value(batch.observations, batch.times)).double()
+        targets = batch.targets.double()  # before they are squared: a variance is small beside the square of a mean
+        local = torch.stack([x.sum() for x in (error, error**2, targets, targets**2)])
+        e, ee, y, yy = (self.workers.sum_tensor(local) / batch.rows.total).tolist()
         variance = yy - y * y
         return {"explained_variance": 1.0 - (ee - e * e) / variance if variance > 0 else 0.0, "vf_loss": ee}
 

@@ -50,6 +50,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "mixup and dropout": {"mixup": 1.0, "dropout": 0.5},
     "positive-unlabelled": {"positive_prior": 0.3},
     "expert's batches": {"expert_batch_size": 7},
+    "expert's batches of one": {"expert_batch_size": 1},
     "replay": {"replay_iterations": 2},
     "resting": {"rest_above": 0.5},
     "inputs": {"inputs": ALL},

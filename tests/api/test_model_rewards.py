@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from small import EXPERT, gail
 
 from trpo_gail import GAIL, TRPO, UserError
@@ -21,6 +22,9 @@ def test_the_reward_of_gail_is_a_function_of_its_logit() -> None:
     assert np.allclose(model.discriminator.prob_expert(OBS, ACTS), 1 / (1 + np.exp(-logit)))
     assert np.allclose(model.reward_train(OBS, ACTS, NEXT, DONE), np.log1p(np.exp(logit)))
     assert np.array_equal(model.reward_test(OBS, ACTS, NEXT, DONE), model.reward_train(OBS, ACTS, NEXT, DONE))
+    network = model.discriminator.network
+    outputs = network(network.normaliser(torch.as_tensor(OBS))).detach().numpy()
+    assert np.allclose(outputs[np.arange(6), ACTS], logit, atol=1e-6)  # one for each label
     one = model.discriminator.logit_expert(OBS[0], ACTS[0])
     assert one.shape == () and np.isclose(one, logit[0])
 

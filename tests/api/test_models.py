@@ -148,6 +148,16 @@ def test_saving_and_evaluating_change_nothing(tmp_path: Path) -> None:
     assert GAIL.load(best).learner.progress.steps >= 1500
 
 
+def test_what_a_callback_saved_learns_for_as_long_as_it_is_asked_to(tmp_path: Path) -> None:
+    """The end of the call during which it was saved is forgotten."""
+    gail().learn(2000, callback=CheckpointCallback(500, tmp_path))
+    first = min(tmp_path.iterdir(), key=lambda path: path.stat().st_mtime)
+    model = GAIL.load(first)
+    before = model.learner.progress.steps
+    each = model.config.steps_per_iteration
+    assert before < 1000 <= 2000 - each and model.learn(each).learner.progress.steps < before + 2 * each
+
+
 def test_a_loaded_model_that_is_saved_again_is_the_same_file(tmp_path: Path) -> None:
     gail().learn(300).save(tmp_path / "one")
     GAIL.load(tmp_path / "one").save(tmp_path / "two")

@@ -114,6 +114,12 @@ def test_a_score_on_a_short_scale_is_told_to_say_little(std: float, said: bool) 
     assert [("hardly differ" in text) for text in told[score + 1 :]] == [True] * said
 
 
+@pytest.mark.parametrize(("random", "said"), [(0.25, "25.0%"), (0.0, "0.0%"), (None, "unknown")])
+def test_a_success_rate_of_random_actions_that_is_unknown_is_said_to_be(random: float | None, said: str) -> None:
+    rates = {"random_return_std": 5.0, "success_rate": 1.0, "random_success_rate": random}
+    assert closing_lines(SUMMARY | rates)[1] == f"success rate    100.0% (random {said})"
+
+
 def test_a_run_on_a_short_scale_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The toy's return depends on its starts alone, so that an expert is no better than random."""
     path = tmp_path / "demos.h5"

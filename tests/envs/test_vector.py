@@ -231,6 +231,18 @@ def test_restarting_with_the_same_seeds_repeats_the_streams_exactly(backend: vec
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
+def test_a_restart_forgets_what_the_next_step_was_to_do(backend: vector.Backend) -> None:
+    """As after a batch that broke off before its first step."""
+    env = vector.make("CartPole-v0", 3, backend)
+    once = trajectory(env, [7, 8, 9])
+    env.restart([7, 8, 9])
+    env.cut(np.array([True, False, False]))
+    env.rest(np.array([False, True, False]))
+    np.testing.assert_array_equal(once, trajectory(env, [7, 8, 9]))
+    env.close()
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
 def test_an_environment_does_not_depend_on_its_neighbours(backend: vector.Backend) -> None:
     together, apart = vector.make("CartPole-v0", 3, backend), vector.make("CartPole-v0", 1, backend)
     np.testing.assert_array_equal(trajectory(together, [7, 8, 9])[:, 2:], trajectory(apart, [9]))

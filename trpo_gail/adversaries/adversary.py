@@ -24,7 +24,11 @@ class Adversary(Protocol):
     needs_clipped_log_prob: bool  # and `learner.clipped_log_prob`, where actions are clipped; as the other if left out
 
     def reward(self, learner: Transitions) -> np.ndarray:
-        """The reward of each transition, [B] float64. The adversary does not change between two calls of `fit`."""
+        """The reward of each transition, [B] float64.
+
+        What the adversary has learned does not change here; the shift of FEM and GTAL and statistics of rewards may. With
+        `critic.after_adversary`, it is asked again after `fit`, of the same transitions: by `reward_again`, if it has that.
+        """
         ...
 
     def fit(self, learner: Transitions, rng: np.random.Generator) -> Stats:

@@ -94,9 +94,16 @@ class Discriminator:
 
     def reward(self, learner: Transitions) -> np.ndarray:
         """[B] float64, by one forward pass."""
+        return self._reward(learner, self._pay.see)
+
+    def reward_again(self, learner: Transitions) -> np.ndarray:
+        """See `Adversary`: the statistics of rewards have seen these transitions."""
+        return self._reward(learner, lambda earned: None)
+
+    def _reward(self, learner: Transitions, see: Callable[[np.ndarray], None]) -> np.ndarray:
         columns, actions = self._tensors(learner, self._view.rows(learner))
         earned = self._earned(self._paid_for(columns, actions, learner))
-        self._pay.see(earned)
+        see(earned)
         paid = self._pay(earned)
         if self._absorbing:
             paid = paid + self._absorbing.paid(learner, float(self._pay(self._of_absorbing())[0]))

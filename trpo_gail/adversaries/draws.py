@@ -79,7 +79,7 @@ def _draw(
     theirs = positions
     if config.expert_batch_size is not None:
         drawn = rng.integers(0, experts, config.expert_batch_size)
-        theirs = np.asarray(workers.block(len(drawn)))
+        theirs = np.asarray(workers.block(len(drawn)), np.int64)  # also where a rank gets none
     chosen = drawn[theirs]
     if absorbed is not None:
         ours, others = absorbed

@@ -62,6 +62,11 @@ class DiscriminatorNetwork(nn.Module):
         )
         self._limits: list[nn.Module] = []  # the spectral norms
 
+    def forward(self, z: Tensor) -> Tensor:
+        """Outputs [B, K] of normalised inputs [B, I]."""
+        out: Tensor = self.net(z)
+        return out
+
     def _made(self, config: DiscriminatorConfig, encoder: str, rng: torch.Generator) -> nn.Module:
         layout = self.inputs.observed
         extra = self.inputs.size - layout.size

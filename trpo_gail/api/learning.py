@@ -166,6 +166,8 @@ class LearningModel(Model):
         self._folder, self._policy = None, self._loaded_policy()
         assert self._content is not None
         self._offset, self._target = self._content["model"]["offset"], self._content["model"]["target"]
+        # A callback may have saved it: what was left of that call is not made up for by the next.
+        self._target = min(self._target, int(self._content["learner"]["progress"]["steps"]))
 
     @property
     @in_words

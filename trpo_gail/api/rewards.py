@@ -55,7 +55,8 @@ class DiscriminatorView:
 
     @property
     def network(self) -> Any:
-        """The torch module: normalised inputs -> logits."""
+        """The torch module: normalised inputs [B, I] -> outputs [B, K], one for each action of a Discrete space, else one.
+        They are logits, if the loss is GAIL's; AIRL's are f."""
         return self._adversary().network
 
     def logit_expert(self, obs: Any, act: Any, next_obs: Any = None, done: Any = None) -> np.ndarray:

@@ -86,7 +86,7 @@ class EnvPool:
             # A new pool's first reset builds its spaces, which also prints warnings.
             first = self._layout.flatten(self._pool.reset()[0])
         self._ended[:] = False
-        self._resting = None
+        self._cut = self._resting = None
         self._zeros = np.zeros_like(first)
         return self._observed(first, began=np.ones(self.num_envs, bool))
 

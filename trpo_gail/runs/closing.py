@@ -26,7 +26,10 @@ def closing_lines(summary: dict[str, Any]) -> list[str]:
         f"scaled score    {number(summary['scaled_score'])} (0 random, 1 expert)",
     ]
     if (share := summary.get("success_rate")) is not None:
-        lines.insert(1, f"success rate    {share:.1%} (random {summary['random_success_rate'] or 0.0:.1%})")
+        by_chance = summary["random_success_rate"]
+        lines.insert(
+            1, f"success rate    {share:.1%} (random {'unknown' if by_chance is None else f'{by_chance:.1%}'})"
+        )
     spread = summary["random_return_std"], summary["episodes"]
     if hardly_differ(summary["expert_return_mean"], summary["random_return_mean"], *spread):
         lines.append("                expert and random return hardly differ, so that the score says little")
