@@ -18,6 +18,7 @@ from test_variants import batches, learned
 
 from trpo_gail import algorithm
 from trpo_gail.adversaries.airl import AIRL
+from trpo_gail.adversaries.discriminator import Discriminator
 from trpo_gail.build import make_adversary
 from trpo_gail.config.tree import Config
 from trpo_gail.errors import UserError
@@ -98,11 +99,17 @@ def test_a_saved_one_goes_on_bit_for_bit() -> None:
     assert torch.equal(first.adam.flat.vector, again.adam.flat.vector)
 
 
+def shaped(adversary: AIRL, seen: Transitions) -> np.ndarray:
+    """f [B]: the shaped reward."""
+    columns, actions = adversary._tensors(seen, adversary._view.rows(seen))
+    return Discriminator._outputs(adversary, columns, actions, None).double().numpy()
+
+
 def test_the_reward_is_f_less_log_pi_and_f_is_shaped_by_potentials() -> None:
     adversary = made(config_of(gamma=0.9, **PAPERS))
     learned(adversary, batches(False))
     seen = dataclasses.replace(toys.seen(batches(False)[0]), log_prob=np.linspace(-3, -1, 19))
-    f, g = adversary.reward_train(seen), adversary.reward_test(seen)
+    f, g = shaped(adversary, seen), adversary.pays(seen)
     np.testing.assert_allclose(adversary.reward(seen), f - seen.log_prob, rtol=1e-12)
     net, normaliser = adversary.network.net, adversary.network.normaliser
     assert net.h is not None
@@ -125,7 +132,7 @@ def test_the_entropy_weighs_less_in_the_reward_but_not_in_the_judgement(weight: 
     given: dict[str, Any] = {"airl.entropy_weight": weight}
     whole, less = made(config_of(**PAPERS)), made(config_of(**given))
     for adversary in (whole, less):
-        f = adversary.reward_train(seen)
+        f = shaped(adversary, seen)
         paid = adversary.reward(seen)
         np.testing.assert_allclose(paid, f - (weight if adversary is less else 1.0) * log_prob, rtol=1e-12)
         adversary.fit(seen, np.random.default_rng(0))
@@ -138,7 +145,7 @@ def test_other_forms_of_reward_are_of_d() -> None:
     log_prob = np.linspace(-3, -1, 19)
     seen = dataclasses.replace(toys.seen(batches(False)[0]), log_prob=log_prob)
     adversary = made(config_of({"reward": "-log(1-D)"}))
-    np.testing.assert_allclose(adversary.reward(seen), np.logaddexp(0, adversary.reward_train(seen) - log_prob))
+    np.testing.assert_allclose(adversary.reward(seen), np.logaddexp(0, shaped(adversary, seen) - log_prob))
 
 
 def test_the_expert_is_judged_by_the_policy_that_acted() -> None:
@@ -175,7 +182,7 @@ def test_clipped_actions_are_judged_as_they_were_executed() -> None:
     assert seen.log_prob is None
     executed = np.clip(seen.actions, *bounds)
     assert (executed != seen.actions).any()
-    expected = adversary.reward_train(seen) - policy.log_prob(seen.observations, executed, bounds)
+    expected = shaped(adversary, seen) - policy.log_prob(seen.observations, executed, bounds)
     np.testing.assert_allclose(adversary.reward(seen), expected, rtol=1e-9)
     with torch.no_grad():  # as with critic.after_adversary: the policy has moved, and was not the one that acted
         for p in policy.parameters():
@@ -214,8 +221,8 @@ def test_the_reward_to_keep_asks_for_no_next_observation_that_it_does_not_see() 
 
     adversary = made(config_of())
     seen = toys.seen(batches(False)[0])
-    expected = adversary.reward_test(seen)
-    np.testing.assert_array_equal(adversary.reward_test(dataclasses.replace(seen, successors=none)), expected)
+    expected = adversary.pays(seen)
+    np.testing.assert_array_equal(adversary.pays(dataclasses.replace(seen, successors=none)), expected)
 
 
 @pytest.mark.parametrize(
@@ -279,9 +286,9 @@ def test_a_known_reward_is_recovered_up_to_a_constant() -> None:
             adversary.reward(pairs)
             adversary.fit(pairs, np.random.default_rng(k))
     one = dataclasses.replace(pairs, observations=codes[states])
-    g = adversary.reward_test(one)[::2]
+    g = adversary.pays(one)[::2]
     np.testing.assert_allclose(g - g.mean(), REWARD - REWARD.mean(), atol=0.04)
-    np.testing.assert_allclose(adversary.reward_train(pairs), log_pi[states, actions], atol=0.06)
+    np.testing.assert_allclose(shaped(adversary, pairs), log_pi[states, actions], atol=0.06)
 
 
 def test_images_and_labels_go_through() -> None:

@@ -34,6 +34,8 @@ from trpo_gail.policies.policy import Policy
 from trpo_gail.sampling.transitions import Transitions
 from trpo_gail.spaces.spec import EnvSpec
 
+SHAPING = ("state", "next_state", "done")  # what gamma (1 - done) h(s') - h(s) looks at
+
 
 class Shaped(nn.Module):
     """g(x) + gamma (1 - done) h(s') - h(s) for inputs z [B, I], of which each reads its columns: [B, K]."""
@@ -44,7 +46,9 @@ class Shaped(nn.Module):
         super().__init__()
         self.g, self.h, self._gamma = g, h, gamma
         self.register_buffer("_of_g", inputs.columns_of(of_g), persistent=False)
-        self._state, self._next, self._done = inputs.places
+        if h is not None:
+            places = inputs.places
+            self._state, self._next, self._done = (places[name] for name in SHAPING)
 
     def forward(self, z: Tensor, kept: Sequence[Tensor] = ()) -> Tensor:
         """`kept` are factors of g's hidden units."""
@@ -55,7 +59,7 @@ class Shaped(nn.Module):
 
     def discount(self, z: Tensor) -> Tensor:
         """gamma, or 0 where nothing follows: [B, 1]."""
-        return self._gamma * (1.0 - z[:, self._done, None])
+        return self._gamma * (1.0 - z[:, self._done])
 
     def parts(self, z: Tensor) -> list[Tensor]:
         """What g and, if there is one, h of the next state and of the state read: [B, .] each."""
@@ -102,7 +106,7 @@ class ShapedNetwork(DiscriminatorNetwork):
     def __init__(self, config: Config, spec: EnvSpec, rng: torch.Generator) -> None:
         d = config.discriminator
         self._config, self._spec = config, spec
-        shaping = ("state", "next_state", "done") if config.airl.shaping else ()
+        shaping = SHAPING if config.airl.shaping else ()
         super().__init__(d, spec, rng, config.policy.encoder, Inputs(spec, {*d.inputs, *shaping}, d.ignore))
 
     def _made(self, config: object, encoder: str, rng: torch.Generator) -> nn.Module:
@@ -184,24 +188,16 @@ class AIRL(Discriminator):
 
     # ---- the reward to keep ------------------------------------------------------------------------------------------
 
-    def reward_train(self, side: Transitions) -> np.ndarray:
-        """f [B] float64 of transitions: the shaped reward."""
-        columns, actions = self._tensors(side, self._view.rows(side))
-        return super()._outputs(columns, actions, None).double().cpu().numpy()
-
     @torch.no_grad()
-    def reward_test(self, side: Transitions) -> np.ndarray:
-        """g [B] float64 of transitions: the reward without shaping, which is for other policies and dynamics."""
-        if "next_state" not in self.config.inputs:  # only h looks at the next observations, and it is not asked
-            side = dataclasses.replace(side, successors=lambda: side.observations)
-        columns, actions = self._tensors(side, self._view.rows(side))
-        net = self.network.net
-        out = torch.cat([net.g(net.parts(self.network.normaliser(rows))[0]) for rows in columns.chunks()])
-        return self.network.inputs.choose(out, actions).double().cpu().numpy()
-
     def pays(self, rows: Transitions) -> np.ndarray:
-        """See `adversary.Learned`: g, which is the reward for other policies."""
-        return self.reward_test(rows)
+        """See `adversary.Learned`: g, the reward without shaping, which is for other policies and dynamics."""
+        if "next_state" not in self.config.inputs:  # only h looks at the next observations, and it is not asked
+            states = rows.observations
+            rows = dataclasses.replace(rows, successors=lambda: states)
+        columns, actions = self._tensors(rows, self._view.rows(rows))
+        net = self.network.net
+        out = torch.cat([net.g(net.parts(self.network.normaliser(part))[0]) for part in columns.chunks()])
+        return self.network.inputs.choose(out, actions).double().cpu().numpy()
 
 
 def build(config: Config, parts: Parts) -> AIRL:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -14,13 +15,14 @@ from trpo_gail.spaces.layout import Layout
 from trpo_gail.spaces.spec import EnvSpec
 
 OURS = ("state", "action")  # the paper's
+_STATES = ("state", "next_state")
 
 
 class Inputs:
-    """What is seen of a transition, in this order: state, next state, action, done. B rows, I inputs, K outputs.
+    """What is seen of a transition, in the order of `blocks`. B rows, I inputs, K outputs.
 
     A Discrete action is no input but chooses one of the outputs, one per label, as in the paper; any other stands
-    beside the state. With `absorbing`, each state has one more column behind them, which is 1 in the absorbing state.
+    beside the state. With `absorbing`, each state has one more column, which is 1 in the absorbing state.
     """
 
     def __init__(
@@ -28,17 +30,18 @@ class Inputs:
     ) -> None:
         """Raises UserError for parts to ignore that the environment does not have."""
         state, self._columns = _without(spec, ignore)
-        self._state, self._next, self._done = "state" in seen, "next_state" in seen, "done" in seen
-        self._actions = spec.actions if "action" in seen else None
-        self._chosen = isinstance(self._actions, Label)
-        self._marks = absorbing * (self._state + self._next)
-        empty = Layout((), state.dtype)
-        self._size_of_state = state.size
-        self.observed = state if self._state else empty  # of the columns that are observations'
-        if self._next:
+        actions = spec.actions if "action" in seen else None
+        self._chosen = isinstance(actions, Label)
+        self._encode = None if actions is None else actions.encode
+        states = [name for name in _STATES if name in seen]
+        sizes = dict.fromkeys(states, state.size)
+        sizes["action"] = 0 if actions is None or self._chosen else actions.inputs
+        sizes |= {"done": int("done" in seen), "marks": len(states) if absorbing else 0}
+        self.blocks = {name: size for name, size in sizes.items() if size or name in states}  # columns of each
+        self.observed = state if "state" in states else Layout((), state.dtype)  # of the columns that are observations'
+        if self.needs_next:
             self.observed = self.observed.beside(state, "next")
-        self._acted = self._actions.inputs if self._actions is not None and not self._chosen else 0
-        self.size = self.observed.size + self._acted + self._done + self._marks  # I
+        self.size = sum(self.blocks.values())  # I
         self.outputs = spec.actions.size if self._chosen else 1  # K
 
     @property
@@ -49,42 +52,30 @@ class Inputs:
     @property
     def needs_next(self) -> bool:
         """Whether next observations are seen."""
-        return self._next
-
-    @property
-    def needs_actions(self) -> bool:
-        """Whether actions are seen."""
-        return self._actions is not None
+        return "next_state" in self.blocks
 
     @property
     def exempt(self) -> np.ndarray:
         """The inputs [I] bool that must not be standardised: pixels, codes, bits, ends and marks."""
-        return np.concatenate(
-            [self.observed.exempt, np.zeros(self._acted, bool), np.ones(self._done + self._marks, bool)]
-        )
+        behind = [np.full(self.blocks[name], name != "action") for name in self.blocks if name not in _STATES]
+        return np.concatenate([self.observed.exempt, *behind])
+
+    @property
+    def places(self) -> dict[str, slice]:
+        """Columns of each block."""
+        ends = np.cumsum([0, *self.blocks.values()]).tolist()
+        return {name: slice(*place) for name, place in zip(self.blocks, pairwise(ends), strict=True)}
 
     @property
     def twins(self) -> tuple[slice, slice] | None:
         """Columns of the state and of the next state, if both are seen."""
-        return self.places[:2] if self._state and self._next else None
-
-    @property
-    def places(self) -> tuple[slice, slice, int]:
-        """Columns of the state and of the next state, and the one of done, if all three are seen."""
-        size = self.observed.size // 2
-        return slice(0, size), slice(size, 2 * size), 2 * size + self._acted
+        places = self.places
+        return (places["state"], places["next_state"]) if places.keys() >= set(_STATES) else None
 
     def columns_of(self, fewer: Inputs) -> Tensor:
         """Where the inputs of `fewer`, which sees less of the same transitions, are among these: int64."""
-        parts = [(self._state, fewer._state, self._size_of_state), (self._next, fewer._next, self._size_of_state)]
-        parts += [(True, fewer._acted > 0, self._acted), (self._done, fewer._done, 1)]
-        found: list[int] = []
-        column = 0
-        for held, wanted, size in parts:
-            if wanted:
-                found += range(column, column + size)
-            column += size if held else 0
-        return torch.tensor(found, dtype=torch.int64)
+        every, places = torch.arange(self.size), self.places
+        return torch.cat([every[:0], *(every[places[name]] for name in fewer.blocks)])
 
     def features(
         self,
@@ -93,40 +84,44 @@ class Inputs:
         following: np.ndarray | None = None,
         terminated: np.ndarray | None = None,
     ) -> list[np.ndarray]:
-        """Columns of the input, [B, .] each, [B, I] together, of rows [B, ...]; the last two may be None if nothing of
-        them is seen. The state that follows a termination is the absorbing one, if there is such a state."""
-        found = [observations[:, self._columns]] if self._state else []
-        if self._next:
-            assert following is not None
-            seen = following[:, self._columns]
-            found.append(self._gone(seen, terminated))
-        if self._acted:
-            assert self._actions is not None
-            found.append(self._actions.encode(actions))
-        if self._done:
+        """The blocks [B, .], [B, I] together, of rows [B, ...]; the last two may be None if nothing of them is seen. The
+        state that follows a termination is the absorbing one, if there is such a state."""
+
+        def made(name: str) -> np.ndarray:
+            if name == "state":
+                return observations[:, self._columns]
+            if name == "next_state":
+                assert following is not None
+                return self._gone(following[:, self._columns], terminated)
+            if name == "action":
+                assert self._encode is not None
+                return self._encode(actions)
+            if name == "marks":
+                return self._marked(len(observations), terminated)
             assert terminated is not None
-            found.append(terminated[:, None].astype(np.float64))
-        if self._marks:
-            found.append(self._marked(len(observations), terminated))
-        return found
+            return terminated[:, None].astype(np.float64)
+
+        return [made(name) for name in self.blocks]
 
     def _gone(self, seen: np.ndarray, terminated: np.ndarray | None) -> np.ndarray:
-        if not self._marks or terminated is None:
+        if "marks" not in self.blocks or terminated is None:
             return seen
         return np.where(terminated[:, None], np.zeros((), seen.dtype), seen)
 
     def _marked(self, rows: int, terminated: np.ndarray | None) -> np.ndarray:
-        marks = np.zeros((rows, self._marks))
-        if self._next and terminated is not None:
+        marks = np.zeros((rows, self.blocks["marks"]))
+        if self.needs_next and terminated is not None:
             marks[:, -1] = terminated
         return marks
 
     def absorbed(self, dtype: np.dtype) -> list[np.ndarray]:
         """The input of a step within the absorbing state, in the blocks [1, .] of `features`: zeros, no action, and marks
         of 1."""
-        found = [np.zeros((1, self._size_of_state), dtype) for _ in range(self._state + self._next)]
-        found += [np.zeros((1, size)) for size in (self._acted, int(self._done)) if size]
-        return [*found, np.ones((1, self._marks))] if self._marks else found
+        of_states = [np.zeros((1, size), dtype) for name, size in self.blocks.items() if name in _STATES]
+        others = [
+            np.full((1, size), float(name == "marks")) for name, size in self.blocks.items() if name not in _STATES
+        ]
+        return of_states + others
 
     def choose(self, out: Tensor, actions: Tensor | None) -> Tensor:
         """A logit [B] from the network's output [B, K], for labels [B] or weights of labels [B, K]; None where actions
