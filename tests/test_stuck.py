@@ -15,8 +15,8 @@ from trpo_gail.parallel import Workers
 from trpo_gail.runs import training
 from trpo_gail.runs.stuck import Stuck
 
-TRPO = {"step_accepted": 0.0, "backtracks": 10.0, "gradient_norm": 0.3, "reward_mean": 0.7}
-PPO = {"updates": 0.0, "gradient_norm": 0.0, "reward_mean": 0.7}
+TRPO = {"step_accepted": 0.0, "backtracks": 10.0, "gradient_norm": 0.3, "reward_mean": 0.7, "reward_std": 0.1}
+PPO = {"updates": 0.0, "gradient_norm": 0.0, "reward_mean": 0.7, "reward_std": 0.1}
 RESULTS = Path(__file__).parents[1] / "results"
 
 
@@ -68,7 +68,7 @@ REASONS = {
     ),
     "nothing paid": (
         Config("any"),
-        TRPO | {"step_accepted": 1.0, "reward_mean": 0.0},
+        TRPO | {"step_accepted": 1.0, "reward_mean": 0.0, "reward_std": 0.0},
         "the discriminator paid exactly 0 for every step",
     ),
 }  # fmt: skip
@@ -91,8 +91,9 @@ FINE = {
     ),
     "an environment that pays nothing yet": (
         Config("any", adversary="env_reward"),
-        TRPO | {"step_accepted": 1.0, "reward_mean": 0.0},
+        TRPO | {"step_accepted": 1.0, "reward_mean": 0.0, "reward_std": 0.0},
     ),
+    "rewards of both signs": (Config("any"), TRPO | {"step_accepted": 1.0, "reward_mean": 0.0}),
 }  # fmt: skip
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
 
-MOST = 16  # recordings that are kept
+T = TypeVar("T")
+
+MOST = 16  # recordings that are kept, and as many kinds of calls that were met once
 
 
 class Recorded:
@@ -23,7 +25,8 @@ class Recorded:
         self._function = function
         self._stream: torch.cuda.Stream | None = None
         self._pool: Any = None
-        self._made: dict[Hashable, _Recording | None] = {}
+        self._met: dict[Hashable, None] = {}  # called once
+        self._made: dict[Hashable, _Recording] = {}
 
     def __call__(self, number: int, *tensors: Tensor) -> None:
         """Call the function."""
@@ -31,16 +34,13 @@ class Recorded:
             self._function(number, *tensors)
             return
         key = (number, *(tensor.shape for tensor in tensors))
-        if key not in self._made:
+        if key not in self._made and key not in self._met:
             self._first(number, tensors)
-            self._made[key] = None
+            _keep(self._met, key, None)
             return
-        recording = self._made[key]
-        if recording is None:
-            recording = self._made[key] = self._record(number, tensors)
-            while len(self._made) > MOST:
-                self._made.pop(next(iter(self._made)))
-        recording.replay(tensors)
+        if key not in self._made:
+            _keep(self._made, key, self._record(number, tensors))
+        self._made[key].replay(tensors)
 
     def _first(self, number: int, tensors: tuple[Tensor, ...]) -> None:
         """A plain call, which makes what is made at first use; beside the other work, as a recording must be made."""
@@ -66,8 +66,16 @@ class Recorded:
 
     def forget(self) -> None:
         """Drop all recordings."""
+        self._met.clear()
         self._made.clear()
         self._pool = None
+
+
+def _keep(table: dict[Hashable, T], key: Hashable, value: T) -> None:
+    """Add to a table of the last MOST."""
+    table[key] = value
+    if len(table) > MOST:
+        del table[next(iter(table))]
 
 
 class _Recording:

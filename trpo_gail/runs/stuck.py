@@ -46,8 +46,8 @@ class Stuck:
         return _refused("critic", "critic.natural_gradient", step, row, "vf_")
 
     def _adversary(self, row: AnyRecord) -> str | None:
-        """Its rewards have one sign: where their mean is 0, each of them is."""
-        if self.config.adversary != "gail" or self.config.causal_entcoeff or row["reward_mean"] != 0:
+        """Every reward is 0: their mean alone may be, if they are of both signs or standardised."""
+        if self.config.adversary != "gail" or self.config.causal_entcoeff or row["reward_mean"] or row["reward_std"]:
             return None
         return (
             "the discriminator paid exactly 0 for every step, so the policy learns nothing: it is too sure; "
