@@ -15,8 +15,9 @@ import pytest
 from disk import full_disk
 
 from trpo_gail.errors import UserError
+from trpo_gail.parallel import Workers
 from trpo_gail.runs import events, run_folder
-from trpo_gail.runs.run_folder import RunFolder, default_path, is_unbegun, kind_of, provenance, read_json, read_metrics
+from trpo_gail.runs.run_folder import RunFolder, default_path, is_unbegun, kind_of, read_json, read_metrics, session_of
 
 
 def row(iteration: int) -> dict[str, float | int | None]:
@@ -457,9 +458,10 @@ def test_default_paths_never_meet(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert default_path("toys:Script-v0", 3) == Path("runs/toys_Script-v0-seed3-now-2")
 
 
-def test_provenance_says_what_ran_without_paths() -> None:
-    what = provenance(2, 1, ["a"])
-    assert what["versions"]["torch"] and what["ranks"] == 2 and what["hosts"] == ["a"]
+def test_a_session_says_what_ran_without_paths() -> None:
+    what = session_of(Workers(), "cpu", 7)
+    assert what["versions"]["torch"] and what["ranks"] == 1 and len(what["hosts"]) == 1
+    assert (what["device"], what["from_iteration"]) == ("cpu", 7)
     assert "/" not in what["command"][0]
     assert math.isfinite(len(json.dumps(what)))
 

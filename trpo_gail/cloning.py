@@ -20,6 +20,11 @@ from trpo_gail.sampling.batch import action_tensor
 from trpo_gail.seeding import CLONING, stream
 
 
+def steps_per_pass(pairs: int, train_share: float, batch_size: int) -> int:
+    """Steps of Adam for one pass over the pairs to learn from."""
+    return max(1, int(train_share * pairs) // batch_size)
+
+
 def clone(
     policy: Policy,
     observations: np.ndarray,

@@ -18,6 +18,11 @@ def stream_seed(seed: int, purpose: int, *where: int) -> int:
     return int(np.random.SeedSequence([seed, purpose, *where]).generate_state(1)[0] >> 1)
 
 
+def drawn() -> int:
+    """A seed from the system."""
+    return int(np.random.SeedSequence().generate_state(1)[0] >> 1)
+
+
 def stream(seed: int, purpose: int, *where: int) -> np.random.Generator:
     """A new numpy generator for one stream."""
     return np.random.Generator(np.random.SFC64(np.random.SeedSequence([seed, purpose, *where])))

@@ -6,10 +6,9 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
-from trpo_gail import cloning
+from trpo_gail import cloning, seeding
 from trpo_gail.api.datasets import demonstrations_of
 from trpo_gail.api.model import Model, caution, threads
 from trpo_gail.api.settings import POLICIES, both_layers, checked
@@ -63,8 +62,7 @@ class BC(Model):
         if hidden_size is not None:
             fields["hidden_sizes"] = both_layers(hidden_size)
         given = dict(checked(CloningConfig, field, value) for field, value in fields.items())
-        drawn = int(np.random.SeedSequence().generate_state(1)[0] >> 1)
-        given["seed"] = workers.share(drawn if seed is None else typed.whole("seed", seed, 0))
+        given["seed"] = workers.share(seeding.drawn() if seed is None else typed.whole("seed", seed, 0))
         self._cloning = CloningConfig(name, "", **given)
         self._dataset = workers.together(lambda: demonstrations_of(expert_dataset))
         named = dataclasses.replace(self._cloning, expert="expert_dataset")  # a name, since they are no file
@@ -128,7 +126,6 @@ class BC(Model):
         def learn() -> Stats | None:
             if not workers.main:
                 return None
-            torch.set_num_threads(1)  # the products are small
             return cloning.clone(
                 policy,
                 expert.observations,
@@ -152,13 +149,13 @@ class BC(Model):
         """The config with another number of steps of Adam. Raises UserError."""
         if steps is not None and epochs is not None:
             raise UserError("learn: total_timesteps and n_epochs given, one of the two expected")
-        for name, value in (("total_timesteps", steps), ("n_epochs", epochs)):
-            if value is not None and (isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1):
-                raise UserError(f"{name}: {value!r:.60} given, a whole number of at least 1 expected")
         config = self._cloning
         if epochs is not None:
-            steps = int(epochs) * max(1, int(config.train_share * pairs) // config.batch_size)
-        return config if steps is None else dataclasses.replace(config, iterations=int(steps))
+            each = cloning.steps_per_pass(pairs, config.train_share, config.batch_size)
+            steps = typed.whole("n_epochs", epochs) * each
+        return (
+            config if steps is None else dataclasses.replace(config, iterations=typed.whole("total_timesteps", steps))
+        )
 
     # ---- files -------------------------------------------------------------------------------------------------------
 

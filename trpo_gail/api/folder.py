@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 
 import numpy as np
 
-from trpo_gail.config.files import to_dict
 from trpo_gail.config.tree import Config
 from trpo_gail.errors import UserError
 from trpo_gail.experts.data import Demonstrations
@@ -16,7 +14,7 @@ from trpo_gail.parallel import Workers
 from trpo_gail.records import EVAL_SUCCESS, Record
 from trpo_gail.runs import checkpoint
 from trpo_gail.runs.interval import SaveInterval
-from trpo_gail.runs.run_folder import FORMAT, RunFolder, is_taken, no_run, provenance, read_json
+from trpo_gail.runs.run_folder import RunFolder, is_taken, no_run, read_json, session_of
 from trpo_gail.runs.setting import Setting
 from trpo_gail.runs.training import kept
 from trpo_gail.spaces.spec import EnvSpec
@@ -64,17 +62,9 @@ class Folder:
         self._open = folder
         if self._setting is None:
             self._setting = setting if expert is None else kept(expert, setting, self._open)
-        here = provenance(self._workers.size, self._workers.threads(), self._workers.hosts)
-        device = str(self._workers.device(config.device))
-        self._sessions.append(here | {"device": device, "from_iteration": learner.progress.iteration})
-        content = {
-            "format": FORMAT,
-            "kind": "training",
-            "config": to_dict(config),
-            "setting": dataclasses.asdict(self._setting),
-            "sessions": self._sessions,
-        }
-        self._open.write_json("config.json", content)
+        device = self._workers.device(config.device)
+        self._sessions.append(session_of(self._workers, device, learner.progress.iteration))
+        self._open.write_config("training", config, self._setting, self._sessions)
         self._begun = True
 
     def _check_still_ours(self, learner: Learner) -> None:

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from trpo_gail import cloning, seeding
 from trpo_gail.api import callbacks, rewards
 from trpo_gail.api.callbacks import BaseCallback
 from trpo_gail.api.datasets import ExpertDataset, demonstrations_of
@@ -73,7 +74,7 @@ class LearningModel(Model):
         """What the constructors do. A collective. Raises UserError."""
         workers = Workers.world()
         name = self._prepare(env, workers, verbose, tensorboard_log)
-        top = {**choices, "seed": workers.share(_drawn() if seed is None else seed)}
+        top = {**choices, "seed": workers.share(seeding.drawn() if seed is None else seed)}
         self.config = config_of(name, policy, policy_kwargs, preset, top, **self._environments(fields))
         if expert_dataset is not None:
             self._dataset = workers.together(lambda: demonstrations_of(expert_dataset))
@@ -327,7 +328,7 @@ class LearningModel(Model):
         asked = self._pretrains_on if dataset is None else dataset
         share = getattr(asked, "train_fraction", None) or CloningStartConfig.train_share
         batch = getattr(asked, "batch_size", None) or CloningStartConfig.batch_size
-        each = max(1, int(share * len(expert.actions)) // batch)
+        each = cloning.steps_per_pass(len(expert.actions), share, batch)
         looks = max(1, n_epochs // 10) if val_interval is None else val_interval
         settings = CloningStartConfig(
             iterations=n_epochs * each,
@@ -390,11 +391,6 @@ class LearningModel(Model):
     def discriminator(self) -> DiscriminatorView:
         """What tells expert and learner apart: `logit_expert`, `prob_expert` and the network."""
         return DiscriminatorView(lambda: self.learner.adversary, self.config, self.spec)
-
-
-def _drawn() -> int:
-    """A seed from the system."""
-    return int(np.random.SeedSequence().generate_state(1)[0] >> 1)
 
 
 def _looks_at_end(config: Config) -> bool:

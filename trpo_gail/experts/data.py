@@ -244,6 +244,13 @@ class Demonstrations:
             endings=endings[whole],
         )
 
+    @property
+    def last_observations(self) -> np.ndarray | None:
+        """What was observed after each episode's last action, [E, O]; None if one is not known."""
+        if self.final_observations is not None or self.next_observations is None:
+            return self.final_observations
+        return self.next_observations[np.cumsum(self.episode_lengths) - 1]
+
     def following(self) -> np.ndarray:
         """What was observed after each row [N, O]; NaN if it is not known."""
         return self._after(np.arange(len(self.observations)))

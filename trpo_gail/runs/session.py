@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -25,7 +24,7 @@ from trpo_gail.runs.console import View
 from trpo_gail.runs.evaluate import PERIODIC, Evaluator, final_scores
 from trpo_gail.runs.interval import SaveInterval
 from trpo_gail.runs.resuming import last_of_run
-from trpo_gail.runs.run_folder import FORMAT, RunFolder, provenance, read_json
+from trpo_gail.runs.run_folder import RunFolder, read_json, session_of
 from trpo_gail.runs.setting import Setting
 from trpo_gail.runs.stragglers import Stragglers
 from trpo_gail.runs.stuck import Stuck
@@ -159,18 +158,11 @@ class Session:
         """Rank 0: record this session, and cut what a run that died wrote after its last checkpoint."""
         if not self.folder:
             return
-        here = provenance(self.workers.size, self.workers.threads(), self.workers.hosts)
         file = self.path / "config.json"
         sessions = read_json(file, sessions=list)["sessions"] if file.exists() else []
-        device = str(self.workers.device(self.config.device))
-        content = {
-            "format": FORMAT,
-            "kind": "training",
-            "config": to_dict(self.config),
-            "setting": dataclasses.asdict(self.setting),
-            "sessions": [*sessions, here | {"device": device, "from_iteration": self.learner.progress.iteration}],
-        }
-        self.folder.write_json("config.json", content)
+        device = self.workers.device(self.config.device)
+        sessions.append(session_of(self.workers, device, self.learner.progress.iteration))
+        self.folder.write_config("training", self.config, self.setting, sessions)
         for closing in ("summary.json", "learning_curve.png"):  # the run goes on, so that they are no longer true
             self.folder.remove(closing)
         if self.track and (about := self.folder.track(self.track, to_dict(self.config))):

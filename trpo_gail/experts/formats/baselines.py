@@ -39,7 +39,7 @@ def read(path: Path) -> Demonstrations:
         returns = archive.whole(_RETURNS) if _RETURNS in there else None
     episodes, notes = _episodes(found, path)
     held = trajectories.joined(episodes, path, notes=notes)
-    return held if returns is None else _with_returns(held, returns, path)
+    return held if returns is None else _with_returns(held, returns)
 
 
 def _episodes(found: Mapping[str, Any], path: Path) -> tuple[list[dict[str, Any]], tuple[str, ...]]:
@@ -70,7 +70,7 @@ def _rows(values: np.ndarray, where: str) -> Any:
         return items
 
 
-def _with_returns(held: Demonstrations, returns: np.ndarray, path: Path) -> Demonstrations:
+def _with_returns(held: Demonstrations, returns: np.ndarray) -> Demonstrations:
     """With the returns that the file states, or a note if they are not what its rewards add up to."""
     if returns.dtype.kind not in "biuf" or returns.size != held.trajectories:
         return held

@@ -86,7 +86,7 @@ def write(path: Path, held: Demonstrations) -> None:
     info = {"citation": "", "description": "", "homepage": "", "license": held.provenance.licence or ""}
     facts = {name: value for name, value in vars(held.provenance).items() if value not in (None, {})}
     ours = facts | {
-        "last_observation_repeated": _finals(held) is None,
+        "last_observation_repeated": held.last_observations is None,
         "says_ends": held.says_ends,
         "unfinished": bool(held.unfinished),
     }
@@ -193,7 +193,7 @@ def _batch(held: Demonstrations, begin: int, end: int) -> Any:
     start = int(held.episode_lengths[:begin].sum())
     rows = slice(start, start + int(lengths.sum()))
     last = np.cumsum(lengths) - 1
-    finals = _finals(held)
+    finals = held.last_observations
     final = held.observations[rows][last] if finals is None else finals[begin:end]
     observed = np.insert(held.observations[rows], last + 1, final.astype(held.observations.dtype), axis=0)
     made = {
@@ -232,12 +232,3 @@ def _offsets(lengths: np.ndarray) -> Any:
     import pyarrow as pa
 
     return pa.array(np.r_[0, np.cumsum(lengths)].astype(np.int32))
-
-
-def _finals(held: Demonstrations) -> np.ndarray | None:
-    """[E, O], the observations after the last actions; None if one is not known."""
-    if held.final_observations is not None:
-        return held.final_observations
-    if held.next_observations is not None:
-        return held.next_observations[np.cumsum(held.episode_lengths) - 1]
-    return None

@@ -274,7 +274,7 @@ def _written(held: Demonstrations, path: Path) -> dict[str, np.ndarray | None]:
         "terminations": held.terminals,
         "truncations": _cut_off(held),
         "episode_lengths": held.episode_lengths,
-        "final_observations": _finals(held),
+        "final_observations": held.last_observations,
     }
 
 
@@ -284,15 +284,6 @@ def _cut_off(held: Demonstrations) -> np.ndarray:
     found = held.timeouts.copy()
     found[last] = True
     return found & ~held.terminals
-
-
-def _finals(held: Demonstrations) -> np.ndarray | None:
-    """[E, O], the observations after the last actions; None if one is not known."""
-    if held.final_observations is not None:
-        return held.final_observations
-    if held.next_observations is not None:
-        return held.next_observations[np.cumsum(held.episode_lengths) - 1]
-    return None
 
 
 def _metadata(columns: Mapping[str, Rows], lengths: np.ndarray, facts: Provenance, path: Path) -> dict[str, Any]:
