@@ -31,6 +31,11 @@ class Table:
     caption: str = ""
 
 
+def words(value: object) -> str:
+    """A setting as a cell's text; the items of a list stand side by side."""
+    return " ".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
+
+
 @dataclass(frozen=True)
 class Figure:
     """A picture."""

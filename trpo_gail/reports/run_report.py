@@ -276,8 +276,11 @@ def _settings(runs: Sequence[RunData]) -> Section:
     names = list(dict.fromkeys(name for run in runs for name in run.config))
     rows: list[list[Cell]] = []
     for name in names:
-        values = [_text(run.config[name]) if name in run.config else None for run in runs]
-        if name in always or set(values) - {None, _text(default.get(name))}:  # an old run may lack what is the default
+        values = [page.words(run.config[name]) if name in run.config else None for run in runs]
+        if name in always or set(values) - {
+            None,
+            page.words(default.get(name)),
+        }:  # an old run may lack what is the default
             rows.append([name, *values])
     return Section(
         "Settings",
@@ -291,10 +294,6 @@ def _settings(runs: Sequence[RunData]) -> Section:
             Table(["run", "versions"], [[run.label, _versions(run)] for run in runs]),
         ],
     )
-
-
-def _text(value: object) -> str:
-    return " ".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
 
 
 def _last(run: RunData) -> Mapping[str, Any]:

@@ -66,10 +66,9 @@ def record(
 
     Each episode has random streams of its own, by its number, so that which episodes come out depends neither on
     `num_envs` nor on `episodes` (to the bit with the paper's policies; others may round by the batch's size), and short
-    ones are not favoured. `executed` actions are clipped before the
-    environment gets them and stored so, `raw` ones are neither; by default as the policy acts, the paper's raw.
-    Observations, actions and rewards are stored as `dtype`; of the rows, those that the paper keeps with `subsample`.
-    `warn` is told if the policy is another task's.
+    ones are not favoured. `executed` actions are clipped before the environment gets them and stored so, `raw` ones are
+    neither; by default as the policy acts, the paper's raw. Observations, actions and rewards are stored as `dtype`; of
+    the rows, those that the paper keeps with `subsample`. `warn` is called if the policy is another task's.
 
     `noise` disturbs the actions (`experts.policies.noisy`); with `min_return` episodes that return less are left out, and the
     first `episodes` of the others are kept; `snapshot` is one of several policies that a source holds.
@@ -102,27 +101,19 @@ def record(
         spec = env.spec
     finally:
         env.close()
-    demonstrations = _demonstrations(
-        runs,
+    origin = _origin(
         spec,
-        dtype,
-        subsample,
-        Provenance(
-            env_id=env_id,
-            env_kwargs=dict(env_kwargs or {}),
-            observation_space=space_to_json(spec.observation_space),
-            action_space=space_to_json(spec.executed_space),
-            action_view="raw" if spec.actions.bounds is None else view,
-            policy=getattr(actor, "description", Path(policy_path).name) + _choices(noise, min_return),
-            policy_sha256=getattr(actor, "checksum", None),
-            deterministic=not noise and (deterministic or actor.noise_size == 0),
-            seed=seed,
-            backend=spec.backend,
-            versions=_versions(spec.backend),
-            licence=licence or getattr(actor, "licence", None),
-            attribution=attribution or getattr(actor, "attribution", None),
-        ),
+        view,
+        env_id=env_id,
+        env_kwargs=dict(env_kwargs or {}),
+        policy=getattr(actor, "description", Path(policy_path).name) + _choices(noise, min_return),
+        policy_sha256=getattr(actor, "checksum", None),
+        deterministic=not noise and (deterministic or actor.noise_size == 0),
+        seed=seed,
+        licence=licence or getattr(actor, "licence", None),
+        attribution=attribution or getattr(actor, "attribution", None),
     )
+    demonstrations = _demonstrations(runs, spec, dtype, subsample, origin)
     save(out, demonstrations)
     return demonstrations
 
@@ -135,19 +126,21 @@ def episodes_of(
     spec, dtype = env.spec, "float32"
     check_names(spec)
     runs = _run(env, actor, episodes, seed, deterministic, 1, dtype, None, getattr(actor, "begin", _nothing))
-    origin = Provenance(
-        env_id=spec.id,
-        observation_space=space_to_json(spec.observation_space),
-        action_space=space_to_json(spec.executed_space),
-        action_view="raw" if spec.actions.bounds is None else action_view,
-        policy=policy,
-        deterministic=deterministic,
-        seed=seed,
-        backend=spec.backend,
-        versions=_versions(spec.backend),
-    )
+    origin = _origin(spec, action_view, env_id=spec.id, policy=policy, deterministic=deterministic, seed=seed)
     made = _demonstrations(runs, spec, dtype, 1, origin)
     return replace(made, path=f"episodes of {policy}")
+
+
+def _origin(spec: EnvSpec, view: ActionView, **more: Any) -> Provenance:
+    """Where episodes come from that were run in an environment: what its spec says, and `more`."""
+    return Provenance(
+        observation_space=space_to_json(spec.observation_space),
+        action_space=space_to_json(spec.executed_space),
+        action_view="raw" if spec.actions.bounds is None else view,
+        backend=spec.backend,
+        versions=_versions(spec.backend),
+        **more,
+    )
 
 
 def check_request(

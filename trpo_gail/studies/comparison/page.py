@@ -283,14 +283,10 @@ def _tasks(found: Analysis) -> Table:
 def _settings(found: Analysis) -> Table:
     names = [contestant.name for contestant in found.plan.contestants]
     rows: list[list[Cell]] = [
-        [name, *(None if value is None else _value(value) for value in values)]
+        [name, *(None if value is None else page.words(value) for value in values)]
         for name, values in differing(found.plan.contestants).items()
     ]
     return Table(["setting", *names], rows, "Settings that are not the same for all; plan.json has the others.")
-
-
-def _value(value: object) -> str:
-    return " ".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
 
 
 # ---- time ------------------------------------------------------------------------------------------------------------
