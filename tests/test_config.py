@@ -12,9 +12,10 @@ import numpy as np
 import pytest
 
 from trpo_gail.config.files import from_dict, to_dict
-from trpo_gail.config.leaves import flatten
+from trpo_gail.config.leaves import build, flatten
 from trpo_gail.config.presets import preset
 from trpo_gail.config.tree import (
+    CloningConfig,
     Config,
     CriticConfig,
     DiscriminatorConfig,
@@ -322,3 +323,16 @@ def test_numbers_of_numpy_lists_and_paths_are_taken() -> None:
     made = Config("CartPole-v0", gamma=np.float64(0.5), policy=PolicyConfig(hidden_sizes=sizes), **given)
     same = Config("CartPole-v0", "a/b.h5", gamma=0.5, steps=4000, normalise_from_expert=False)
     assert json.dumps(to_dict(made)) == json.dumps(to_dict(dataclasses.replace(same, policy=PolicyConfig((8, 4)))))
+
+
+def test_whole_numbers_of_float_fields_become_floats() -> None:
+    """Torch would make tensors of whole numbers of them, which cannot learn."""
+    given = {"policy.init_log_std": -1, "gamma": 1, "discriminator.gradient_penalty": 3, "ppo.target_kl": 1}
+    config = build(Config, {"env": "any", "generator": "ppo", **given})
+    assert {path: type(value) for path, value in flatten(config).items() if path in given} == dict.fromkeys(
+        given, float
+    )
+    assert {path: flatten(config)[path] for path in given} == given
+    assert type(Config("any", steps=3).steps) is int and Config("any", fixed_horizon=True).fixed_horizon is True
+    cloning = CloningConfig("any", "file", stepsize=1)
+    assert type(cloning.stepsize) is float and type(cloning.iterations) is int

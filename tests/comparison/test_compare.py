@@ -192,6 +192,17 @@ def test_the_page_stands_alone(done: Path) -> None:
     assert "trpo.max_kl" in page and "ppo.clip_range" in page
 
 
+def test_one_contestant_alone_has_curves_and_intervals_and_no_differences(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    given = [word for word in words(out) if not word.startswith("ppo:")]
+    del given[given.index("--contestant") + 2]  # the other one's flag
+    assert compare._compare(parse(compare._Arguments, given, "compare"), FAKE) == 0
+    page = (out / "index.html").read_text()
+    assert "<title>Runs of small</title>" in page and ">Scores</h2>" in page and "1 contestant on" in page
+    assert "Probability of improvement" not in page and "Differences" not in page
+    assert table(out / "differences.csv") == [] and len(table(out / "comparison.csv")) == 1
+
+
 def assert_curves(done: Path, chart: dict[str, Any], file: str, x: str) -> None:
     """The numbers of the page are those of the table, whose scores are 0 at random and 1 at the expert's return."""
     rows = table(done / file)
@@ -479,10 +490,10 @@ def test_a_task_without_a_scale_is_left_out(done: Path, tmp_path: Path, capsys: 
         (["--expert", "nowhere.h5"], "nowhere.h5"),
         (["--trajectories", "1000"], "trajectories: expected 1 to"),
         (["--steps", "1", "2"], "--steps: 2 given, 1 or one for each of 1 environments"),
-        (["--eval_every", "2000"], "--eval_every: 2000 given for CartPole-v0, but one epoch of small has 2048"),
+        (["--eval_every", "2000"], "--eval_every: 2000 given for CartPole-v0, but one iteration of small has 2048"),
         (
             ["--steps", "1000", "--eval_every", "1000"],
-            "--steps: 1000 given for CartPole-v0, but one epoch of small has 2048",
+            "--steps: 1000 given for CartPole-v0, but one iteration of small has 2048",
         ),
         (["--seeds", "0"], "--seeds: 0 given, at least 1"),
         (["--seeds", "3", "3"], "--seeds: 3 3 given, different numbers"),

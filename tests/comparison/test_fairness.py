@@ -59,7 +59,7 @@ def test_a_rate_that_does_not_divide_is_rounded_and_said() -> None:
     found = made("--timesteps_per_batch", "2000")  # 15.625
     assert found.config["d_step"] == 16
     assert found.notes == (
-        "Its discriminator updates per step are +2.4% from the common number: 15.62 per epoch were rounded to 16.",
+        "Its discriminator updates per step are +2.4% from the common number: 15.62 per iteration were rounded to 16.",
     )
 
 
@@ -160,7 +160,7 @@ def test_names_that_would_share_a_file_are_refused(names: list[str], envs: list[
 
 def test_an_adversary_in_closed_form_is_left_as_it_is() -> None:
     found = made("--adversary", "fem", "--timesteps_per_batch", "64")
-    assert found.notes == ("--adversary fem is fitted once per epoch of 64 steps.",)
+    assert found.notes == ("--adversary fem is fitted once per iteration of 64 steps.",)
     assert made("--adversary", "constant").notes == ("--adversary constant is fitted to nothing.",)
 
 
@@ -185,9 +185,9 @@ def test_lengths_and_ranks() -> None:
         return Task("x", "f.h5", "", 1.0, None, 1, steps, eval_every)
 
     check_lengths([made()], [task(2048, 2048)], 16)
-    with pytest.raises(UserError, match="--steps: 2000 given for x, but one epoch of a has 2048"):
+    with pytest.raises(UserError, match="--steps: 2000 given for x, but one iteration of a has 2048"):
         check_lengths([made()], [task(2000, 2000)], 1)
-    with pytest.raises(UserError, match="--eval_every: 2000 given for x, but one epoch of a has 2048"):
+    with pytest.raises(UserError, match="--eval_every: 2000 given for x, but one iteration of a has 2048"):
         check_lengths([made()], [task(9000, 2000)], 1)
     with pytest.raises(UserError, match="--ranks: 17 given, but a has 16 environments"):
         check_lengths([made()], [task(2048, 2048)], 17)
@@ -196,7 +196,7 @@ def test_lengths_and_ranks() -> None:
 @pytest.mark.parametrize(
     ("names", "envs", "says"),
     [
-        (["a"], ["x"], "1 given, at least 2 to compare"),
+        ([], ["x"], "0 given, at least 1 expected"),
         (["a", "a"], ["x"], "--contestant: 'a' given twice"),
         (["a", "b"], ["x", "x"], "--env: 'x' given twice"),
         (["a", "b/c"], ["x"], "'b/c' is no name"),

@@ -91,13 +91,13 @@ def flatten(tree: Any, prefix: str = "") -> dict[str, Any]:
 
 
 def make_plain(tree: Any) -> None:
-    """Make Python's own types of what a caller gave for a frozen tree: of NumPy's numbers, lists and paths. Raises UserError
-    for a section that is none."""
+    """Make Python's own types of what a caller gave for a frozen tree: of NumPy's numbers, lists and paths, and of whole
+    numbers where the field is a float. Raises UserError for a section that is none."""
     kinds = _kinds(tree.__class__)
     for field in dataclasses.fields(tree):
         value, kind = getattr(tree, field.name), kinds[field.name]
         if not dataclasses.is_dataclass(kind):
-            object.__setattr__(tree, field.name, typed.plain(value))
+            object.__setattr__(tree, field.name, typed.as_float(typed.plain(value), kind))
         elif not isinstance(value, kind):  # type: ignore[arg-type]
             raise UserError(f"{field.name}: {value!r:.60} given, a {kind.__name__} expected")  # type: ignore[union-attr]
         else:

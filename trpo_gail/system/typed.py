@@ -41,6 +41,14 @@ def plain(value: Any) -> Any:
     return os.fspath(value) if isinstance(value, os.PathLike) else value
 
 
+def as_float(value: Any, hint: Any) -> Any:
+    """A whole number of JSON or Python as a float, if a type has floats and no whole numbers; else the value."""
+    kinds = get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)
+    if isinstance(value, int) and not isinstance(value, bool) and float in kinds and int not in kinds:
+        return float(value) if abs(value) <= sys.float_info.max else value
+    return value
+
+
 def _wrong(value: object, hint: Any) -> str:
     """The value, or the wrong item of a list."""
     if get_origin(hint) in (list, tuple) and isinstance(value, list):

@@ -20,7 +20,7 @@ OWNED = (  # the comparison's own flags, or the seed's
     "env", "expert", "trajectories", "subsample", "steps", "seed", "eval_every", "eval_episodes", "final_episodes", "out",
     "resume", "quiet", "config",
 )  # fmt: skip
-CONTESTANTS = (  # what makes a contestant, and its epochs
+CONTESTANTS = (  # what makes a contestant, and its iterations
     "generator", "preset", "adversary", "sampling", "timesteps_per_batch", "num_envs", "g_step", "d_step", "iterations",
 )  # fmt: skip
 # The environment, what it sees, and what counts as a batch.
@@ -63,7 +63,7 @@ def check_flags(source: str, words: Sequence[str]) -> None:
 def task_settings(where: str, pairs: Sequence[tuple[Config, Config]]) -> dict[str, object]:
     """The settings that a task's flags come to. `pairs` are each contestant's without and with these flags.
 
-    Raises UserError if they change what makes an epoch or a contestant, or do not leave all contestants alike.
+    Raises UserError if they change what makes an iteration or a contestant, or do not leave all contestants alike.
     """
     before, after = zip(*(map(flatten, pair) for pair in pairs), strict=True)
     changed = [name for name in after[0] if any(b[name] != a[name] for b, a in zip(before, after, strict=True))]
@@ -121,10 +121,10 @@ def _sizes(value: object) -> str:
 
 
 def _updates(where: str, base: Config, entry: Entry) -> tuple[int, tuple[str, ...]]:
-    """Discriminator updates per epoch, so that they are as many per step as the common flags have; a note where not."""
+    """Discriminator updates per iteration, so that they are as many per step as the common flags have; a note where not."""
     config, steps, common = entry.config, epoch_steps(flatten(entry.config)), epoch_steps(flatten(base))
     if not _steps_often(config.adversary):
-        how = f"is fitted once per epoch of {steps} steps" if config.imitates else "is fitted to nothing"
+        how = f"is fitted once per iteration of {steps} steps" if config.imitates else "is fitted to nothing"
         return config.d_step, (f"--adversary {config.adversary} {how}.",)
     exact = base.d_step / common * steps
     own = "d_step" in flag_names(entry.flags)
@@ -137,30 +137,30 @@ def _updates(where: str, base: Config, entry: Entry) -> tuple[int, tuple[str, ..
         )
     notes = []
     if abs(off) > 1e-9:
-        why = f"by its own --d_step {d_step}" if own else f"{exact:.4g} per epoch were rounded to {d_step}"
+        why = f"by its own --d_step {d_step}" if own else f"{exact:.4g} per iteration were rounded to {d_step}"
         notes.append(f"Its discriminator updates per step are {off:+.1%} from the common number: {why}.")
     if config.sampling == "episodes" and steps != common:
         notes.append(
-            f"Its batches are of whole episodes, so that an epoch has more than {steps} steps, by what nobody knows "
+            f"Its batches are of whole episodes, so that an iteration has more than {steps} steps, by what nobody knows "
             "beforehand; the updates that were counted tell."
         )
     return d_step, tuple(notes)
 
 
 def _steps_often(adversary: str) -> bool:
-    """Whether an adversary takes `d_step` updates an epoch."""
+    """Whether an adversary takes `d_step` updates an iteration."""
     return choices.reads(choices.ADVERSARIES, adversary, "d_step")
 
 
 def check_lengths(made: Sequence[Contestant], tasks: Iterable[Task], ranks: int) -> None:
-    """Raise UserError if an epoch is longer than a whole run, or than the steps between evaluations, of which its
+    """Raise UserError if an iteration is longer than a whole run, or than the steps between evaluations, of which its
     contestant would then have fewer than others; or where there are too few environments."""
     for contestant in made:
         for task in tasks:
             for flag, steps in (("steps", task.steps), ("eval_every", task.eval_every)):
                 if contestant.epoch_steps > steps:
                     raise UserError(
-                        f"--{flag}: {steps} given for {task.env}, but one epoch of {contestant.name} has "
+                        f"--{flag}: {steps} given for {task.env}, but one iteration of {contestant.name} has "
                         f"{contestant.epoch_steps}"
                     )
         if contestant.config["num_envs"] < ranks:

@@ -25,18 +25,20 @@ BAND = "Bands are pointwise 95 % intervals."
 
 def write_page(found: Analysis, out: Path) -> Path:
     """Write index.html and its pictures as PNG files; returns the page's path. Raises UserError if it cannot."""
-    names = " and ".join(contestant.name for contestant in found.plan.contestants)
+    names = [contestant.name for contestant in found.plan.contestants]
+    title = f"Comparison of {' and '.join(names)}" if len(names) > 1 else f"Runs of {names[0]}"
     sections = comparison(found)
     page.write_pictures(out, sections)
-    page.write(out / "index.html", f"Comparison of {names}", _lead(found), sections)
+    page.write(out / "index.html", title, _lead(found), sections)
     return out / "index.html"
 
 
 def comparison(found: Analysis) -> list[Section]:
     """All sections, in the order of the questions that a reader has."""
+    several = [_improvements(found), _differences(found)] if len(found.plan.contestants) > 1 else []
     return [
-        _scores(found), _curves(found), _profiles(found), _improvements(found), _differences(found), _near(found),
-        _failures(found), _terms(found), _time(found), _method(found),
+        _scores(found), _curves(found), _profiles(found), *several, _near(found), _failures(found), _terms(found),
+        _time(found), _method(found),
     ]  # fmt: skip
 
 
@@ -44,7 +46,8 @@ def _lead(found: Analysis) -> str:
     plan = found.plan
     tasks = ", ".join(f"{task.env} ({task.steps:,} steps)" for task in plan.tasks)
     sentences = [
-        f"{len(plan.contestants)} contestants on {tasks}, {len(plan.seeds)} seeds each: {len(plan.cells())} runs.",
+        f"{_number(len(plan.contestants), 'contestant')} on {tasks}, {_number(len(plan.seeds), 'seed')} each: "
+        f"{_number(len(plan.cells()), 'run')}.",
         f"Without a result, and in no number here: {len(found.missing)}." if found.missing else "",
         *(f"Left out, {said}." for said in found.unscaled),
         *(f"{said}." for said in found.doubtful),
@@ -54,6 +57,10 @@ def _lead(found: Analysis) -> str:
         _over(found),
     ]
     return " ".join(filter(None, sentences))
+
+
+def _number(count: int, what: str) -> str:
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"
 
 
 def _updates(found: Analysis) -> str:
@@ -243,7 +250,7 @@ def _contestants(found: Analysis) -> Table:
                 _range([r.steps / found.plan.task(r.env).steps for r in mine], 4),
             ]
         )  # fmt: skip
-    header = ["contestant", "flags", "steps per epoch", "discriminator updates per epoch"]
+    header = ["contestant", "flags", "steps per iteration", "discriminator updates per iteration"]
     return Table([*header, "updates per 1000 steps, counted", "steps taken, of those planned"], rows)
 
 

@@ -22,7 +22,7 @@ Config = dict[str, Any]  # settings by path, {"trpo.max_kl": 0.01, ...}, as JSON
 
 
 def epoch_steps(settings: Config) -> int:
-    """Environment steps of one epoch: all environments step together, so a batch is rounded up to whole rounds of them.
+    """Environment steps of one iteration: all environments step together, so a batch is rounded up to whole rounds of them.
     With whole episodes, the least."""
     rounds = -(-settings["timesteps_per_batch"] // settings["num_envs"])
     return rounds * settings["num_envs"] * settings["g_step"]
@@ -118,8 +118,8 @@ def check_names(contestants: Sequence[str], envs: Sequence[str]) -> None:
     for name in contestants:
         if not NAME.fullmatch(name):
             raise UserError(f"--contestant: {name!r} is no name; letters, digits and ._+- expected before the colon")
-    if len(contestants) < 2:
-        raise UserError(f"--generators, --contestant: {len(contestants)} given, at least 2 to compare expected")
+    if len(contestants) < 1:
+        raise UserError(f"--generators, --contestant: {len(contestants)} given, at least 1 expected")
     for flag, names in (("--contestant", contestants), ("--env", envs)):
         if twice := sorted({name for name in names if list(names).count(name) > 1}):
             raise UserError(f"{flag}: {twice[0]!r} given twice, different names expected")
