@@ -34,13 +34,13 @@ ELSEWHERE = {
     "save_every": "learn(callback=CheckpointCallback(...))",
     "ent_coef": "entcoeff",
     "gae_lambda": "lam",
-    "n_steps": "timesteps_per_batch, of all environments",
-    "vf_coef": "vf_stepsize, since the critic has a loss of its own",
-    "target_kl": "max_kl with trpo, ppo__target_kl with ppo",
+    "n_steps": "timesteps_per_batch (n_steps times the number of environments)",
+    "vf_coef": "vf_stepsize (the critic has a loss of its own)",
+    "target_kl": "max_kl with trpo, or ppo__target_kl with ppo",
     "demonstrations": "expert_dataset",
     "demo_batch_size": "d_batch_size",
     "venv": "env",
-    "out": "run_folder, or save(FILE) of BC,",
+    "out": "run_folder, or save(FILE) of BC",
 }
 POLICIES = ("MlpPolicy", "CnnPolicy", "MultiInputPolicy")
 
@@ -100,14 +100,14 @@ def path_of(cls: type, name: str, own: str = "") -> str:
     UserError."""
     known, path = leaves(cls), name.replace("__", ".")
     if name in ELSEWHERE and f"{own}.{name}" not in known and (cls, name) != (CloningConfig, "eval_every"):
-        raise UserError(f"{name}: unexpected here, {ELSEWHERE[name]} expected")
+        raise UserError(f"{name}: no name of a setting here: use {ELSEWHERE[name]}")
     for found in (path, f"{own}.{name}"):
         if found in known:
             return found
     if short := next((leaf.path for leaf in known.values() if leaf.short and leaf.name == name), None):
         return short
     if cls is Config and (said := others.NAMES.get(name)):
-        raise UserError(f"{name}: unexpected here, {said} expected")
+        raise UserError(f"{name}: no name of a setting here: use {said}")
     alike = [leaf.path for leaf in known.values() if leaf.name == name]
     if len(alike) == 1:
         return alike[0]
