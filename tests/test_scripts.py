@@ -247,6 +247,13 @@ def test_an_array_job_runs_as_many_cells_as_its_tasks_have_cores(
     assert said == " ".join(["paper run --shard 1/2 --jobs", str(jobs), *arguments]) + "\n"
 
 
+def test_the_tasks_of_a_comparison_share_its_folder(tmp_path: Path) -> None:
+    job = array_task(tmp_path, f'echo "$*" > {tmp_path}/said', "compare", "--env", "Hopper-v4", "--ranks", "2")
+    _, err = job.communicate(timeout=60)
+    assert job.returncode == 0, err
+    assert (tmp_path / "said").read_text() == "compare --jobs 4 --env Hopper-v4 --ranks 2\n"
+
+
 @pytest.mark.parametrize(("fails", "ends"), [(0, 0), (2, 0), (3, 1)])
 def test_an_array_task_whose_time_is_up_asks_the_queue_three_times(fails: int, ends: int, tmp_path: Path) -> None:
     """Its cells take a moment to save, in which a second signal comes."""
