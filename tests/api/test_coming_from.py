@@ -70,7 +70,9 @@ def test_a_name_of_theirs_is_told_its_own_here(row: dict[str, Any], capsys: pyte
             settings.path_of(Config, name, "trpo")
         except UserError as error:
             said = words.in_python(str(error))
-            assert name in ANYTHING or ("no name of a setting here" in said and last & set(re.split(r"\W+|__", said))), said
+            assert name in ANYTHING or (
+                "no name of a setting here" in said and last & set(re.split(r"\W+|__", said))
+            ), said
         if name in others.NAMES:
             assert main(["train", "CartPole-v0", f"--{name}", "3"]) == 2
             assert f"Unrecognized options: --{name}, 3; here it is {others.NAMES[name]} (" in capsys.readouterr().err

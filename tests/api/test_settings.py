@@ -148,7 +148,10 @@ def test_a_wrong_keyword_is_one_clear_line(given: dict[str, Any], line: str) -> 
         (lambda: GAIL("MlpPolicy", "CartPole-v0"), "expert_dataset: demonstrations are needed with adversary 'gail'"),
         (lambda: BC("MlpPolicy", "CartPole-v0"), "expert_dataset: demonstrations are needed to clone them"),
         (lambda: BC("Lstm", "CartPole-v0", EXPERT), "policy: 'Lstm' given, one of MlpPolicy"),
-        (lambda: BC("MlpPolicy", "CartPole-v0", EXPERT, iterations=3), "iterations: no name of a setting here: use learn(total_timesteps)"),
+        (
+            lambda: BC("MlpPolicy", "CartPole-v0", EXPERT, iterations=3),
+            "iterations: no name of a setting here: use learn(total_timesteps)",
+        ),
         (lambda: BC("MlpPolicy", "CartPole-v0", EXPERT, stepsize=-1.0), "stepsize: -1.0 given, more than 0 expected"),
         (lambda: TRPO("MlpPolicy", "CartPole-v0", d_step=3), "d_step: 3 given, but adversary is env_reward"),
         (lambda: PPO("MlpPolicy", "CartPole-v0", max_kl=0.1), "max_kl: 0.1 given, but generator is ppo"),

@@ -6,9 +6,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from gymnasium.spaces import Box, Discrete, MultiBinary, MultiDiscrete, Space
+from gymnasium.spaces import Box, Dict, Discrete, MultiBinary, MultiDiscrete, Space
 
 from trpo_gail.errors import UserError
+from trpo_gail.experts import structured
 from trpo_gail.experts.checks import fit
 from trpo_gail.experts.data import Demonstrations
 from trpo_gail.experts.facts import Ends
@@ -44,6 +45,18 @@ def test_pictures_and_labels_become_rows() -> None:
 def test_what_are_rows_already_is_left_alone() -> None:
     data = held(np.zeros((4, 2), np.float32), np.zeros((4, 1)))
     assert as_rows(data, spec_of(VECTOR, Box(-1, 1, (1,)))) is data
+
+
+def test_one_array_in_place_of_parts_is_told_with_the_order_in_which_it_is_taken() -> None:
+    """Nothing shows that another order was meant."""
+    space = Dict({"pos": VECTOR, "goal": VECTOR, "lamp": Box(0, 1, (1,), np.float32)})
+    spec = spec_of(space, Box(-1, 1, (1,)))
+    rows = as_rows(held(np.zeros((4, 5), np.float32), np.zeros((4, 1))), spec)
+    assert len(rows.notes) == 1 and "goal in columns 0 to 1, lamp in column 2, pos in columns 3 to 4" in rows.notes[0]
+    named = structured.packed(
+        {name: np.zeros((4, size), np.float32) for name, size in (("pos", 2), ("goal", 2), ("lamp", 1))}
+    )
+    assert as_rows(held(named, np.zeros((4, 1))), spec).notes == ()
 
 
 @pytest.mark.parametrize(

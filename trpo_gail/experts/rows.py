@@ -38,7 +38,12 @@ def as_rows(data: Demonstrations, spec: EnvSpec) -> Demonstrations:
     acted = _actions(data.actions, spec)
     if acted.dtype.kind != data.actions.dtype.kind or not np.array_equal(acted, data.actions):
         changes["actions"] = acted
-    told = (_left_out(data.observations, spec.observations), _labels_for_floats(data, spec), _too_long(data, spec))
+    told = (
+        _left_out(data.observations, spec.observations),
+        _of_one_array(data.observations, spec),
+        _labels_for_floats(data, spec),
+        _too_long(data, spec),
+    )
     notes = [text for text in told if text]
     if new := [text for text in notes if text not in data.notes]:
         changes["notes"] = (*data.notes, *new)
@@ -46,6 +51,22 @@ def as_rows(data: Demonstrations, spec: EnvSpec) -> Demonstrations:
         changes["whole"] = replace(data.facts, ends=Ends.of(endings, by_length=True))
         changes["episode_endings"] = np.append(endings, data.endings[data.finished :])
     return replace(data, **changes) if changes else data
+
+
+def _of_one_array(observations: np.ndarray, spec: EnvSpec) -> str | None:
+    """What to say of one array in place of several parts: nobody else can tell whether its columns are in their order."""
+    layout = spec.observations
+    if len(layout.parts) < 2 or observations.shape[1:] != (layout.size,):
+        return None
+    places = [f"{part.name} in {_spanned(part.columns)}" for part in layout.parts]
+    return (
+        f"'observations' are one array, taken for the parts in the order of the environment {spec.id!r}: {listed(places)}; "
+        "stored by name, parts cannot be mistaken"
+    )
+
+
+def _spanned(which: slice) -> str:
+    return f"column {which.start}" if which.stop - which.start == 1 else f"columns {which.start} to {which.stop - 1}"
 
 
 def _too_long(data: Demonstrations, spec: EnvSpec) -> str | None:
