@@ -9,7 +9,7 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
-from gymnasium.spaces import Box, MultiDiscrete
+from gymnasium.spaces import Box, Discrete, MultiBinary, MultiDiscrete, Space
 
 from trpo_gail import Demonstrations, UserError
 from trpo_gail.experts.facts import PART, UNSAID, Ends
@@ -173,6 +173,53 @@ def test_a_functions_whole_numbers_are_floats_where_floats_are_wanted() -> None:
     policy = FunctionPolicy(lambda observation: [1], "own").for_env(spec)
     found = policy.act(np.zeros((4, 3)), np.zeros((4, 0)))
     assert found.shape == (4, 1) and found.dtype == np.float64
+
+
+LIFT, GRID, BITS = Discrete(3, start=1), MultiDiscrete([3, 3], start=[1, 5]), MultiBinary(2)
+
+
+@pytest.mark.parametrize(
+    ("space", "action", "expected"),
+    [
+        (LIFT, 2, 1),
+        (LIFT, np.array([2]), 1),  # as of argmax(keepdims=True)
+        (LIFT, [[2.0]], 1),
+        (GRID, [2.0, 7.0], [1, 2]),
+        (GRID, np.array([[2, 7]]), [1, 2]),
+        (BITS, [True, False], [1, 0]),
+        (Box(-2, 2, (2,)), [[1, 2]], [1.0, 2.0]),
+        (Box(-2, 2, (1,)), 0.5, [0.5]),
+    ],
+)
+def test_a_functions_action_is_the_environments_own_however_it_is_bracketed(
+    space: Space, action: Any, expected: Any
+) -> None:
+    """A label's start was added twice to one in brackets."""
+    spec = EnvSpec("Own-v0", "gymnasium", {}, Box(-1, 1, (3,)), space)
+    found = FunctionPolicy(lambda observation: action, "own").for_env(spec).act(np.zeros((4, 3)), np.zeros((4, 0)))
+    np.testing.assert_array_equal(found, [expected] * 4)
+
+
+@pytest.mark.parametrize(
+    ("space", "action", "says"),
+    [
+        (LIFT, 9, r"9 is no label of Discrete\(3, start=1\)"),
+        (LIFT, np.array([9]), r"9 is no label of Discrete\(3, start=1\)"),
+        (LIFT, 1.5, "1.5 is no label of Discrete"),
+        (LIFT, np.nan, "nan is no label of Discrete"),
+        (GRID, [3, 4], "4 is no label of MultiDiscrete"),
+        (BITS, [0.7, 1], "0.7 is no label of MultiBinary"),
+        (LIFT, None, "None is no action of Discrete"),
+        (LIFT, "left", "'left' is no action of Discrete"),
+        (Box(-2, 2, (2,)), [np.nan, 1], "nan is no number of Box"),
+        (Box(-2, 2, (2,)), np.zeros(3), r"an action of shape \[3\] is none of Box"),
+    ],
+)
+def test_what_is_no_action_of_the_environment_is_the_policys_error(space: Space, action: Any, says: str) -> None:
+    spec = EnvSpec("Own-v0", "gymnasium", {}, Box(-1, 1, (3,)), space)
+    policy = FunctionPolicy(lambda observation: action, "mine:policy").for_env(spec)
+    with pytest.raises(UserError, match=f"^--policy mine:policy: {says}"):
+        policy.act(np.zeros((1, 3)), np.zeros((1, 0)))
 
 
 def test_what_imitation_calls_terminal_may_be_a_time_limit(tmp_path: Path) -> None:

@@ -354,7 +354,7 @@ def test_noise_on_labels_draws_them_uniformly(kind: str) -> None:
 
 def test_a_function_of_ones_own(tmp_path: Path, toys: None, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "mine_to_record.py").write_text(
-        "def half(observation): return [0.5]\ndef number(observation): return 0.5\ndef label(o): return 1\n"
+        "def half(observation): return [0.5]\ndef number(observation): return 0.5\n"
         "def wrong(observation): return 'left'\ndef fails(observation): raise KeyError('x')\nlist_ = [1]\n"
     )
     monkeypatch.syspath_prepend(str(tmp_path))
@@ -362,9 +362,8 @@ def test_a_function_of_ones_own(tmp_path: Path, toys: None, monkeypatch: pytest.
         held = record("ToyRandom-v0", f"mine_to_record:{name}", 2, tmp_path / f"{name}.h5")
         assert (held.actions == 0.5).all() and held.action_view == "raw"
         assert held.provenance.policy == f"mine_to_record:{name}"
-    assert load_actor("mine_to_record:label", "x").act(np.zeros((2, 3)), np.zeros((2, 0))).tolist() == [1, 1]
     for name, said in (
-        ("wrong", "expected actions that are an integer or"),
+        ("wrong", "'left' is no action of Box"),
         ("fails", r"raised KeyError\('x'\)"),
         ("list_", "expected a function of one observation, found list"),
         ("nothing", "cannot be imported"),

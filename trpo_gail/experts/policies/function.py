@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import sys
@@ -34,34 +35,43 @@ class FunctionPolicy:
         return replace(self, spec=spec)
 
     def act(self, observations: np.ndarray, noise: np.ndarray) -> np.ndarray:
-        """Actions [n, A] or [n] int64 for observations [n, O]; noise is not used."""
+        """Actions [n, A] or [n] int64 for observations [n, O]; noise is not used. Raises UserError for what is no action."""
+        assert self.spec is not None, "for_env comes first"
+        given = [self._called(one) for one in self._seen(np.asarray(observations))]
+        actions = np.stack([self._shaped(action) for action in given])
+        kind = self.spec.executed
+        if not kind.whole:
+            return kind.inward(actions.astype(np.float64))
+        rows = kind.inward(actions.astype(np.int64))
+        if (wrong := unknown(kind, rows)).any():
+            raise self._refused(f"{actions.reshape(rows.shape)[wrong][0]} is no label of")
+        return rows
+
+    def _called(self, observation: Any) -> np.ndarray:
         try:
-            actions = np.asarray([self.function(one) for one in self._seen(np.asarray(observations))])
+            return np.asarray(self.function(observation))
         except Exception as error:
             raise UserError(f"--policy {self.description}: raised {shortened(repr(error), 120)}") from error
-        if self.spec is not None and self._is_own(actions):
-            return self._inward(actions)
-        if self.spec is not None and not self.spec.executed.whole and actions.dtype.kind in "iub":
-            actions = actions.astype(np.float64)  # whole numbers where the environment takes floats
-        if actions.dtype.kind == "f" and actions.ndim == 1:  # numbers of one dimension
-            actions = actions[:, None]
-        whole = actions.dtype.kind in "iub" and actions.ndim in (1, 2) and actions.size == len(actions)
-        if not whole and (actions.dtype.kind not in "fiu" or actions.ndim != 2):
-            found = f"{actions.dtype} {list(actions.shape[1:])}"
-            raise UserError(
-                f"--policy {self.description}: expected actions that are an integer or [A] floats, found {found}"
-            )
-        return actions.reshape(-1).astype(np.int64) if whole else actions.astype(np.float64)
 
-    def _inward(self, actions: np.ndarray) -> np.ndarray:
-        """Rows of the environment's own actions. Raises UserError for labels that it does not have."""
+    def _shaped(self, action: np.ndarray) -> np.ndarray:
+        """An action in the shape of the environment's, such as a label of `[label]`. Raises UserError for another size, for
+        what is no number, and for fractions in place of labels."""
         assert self.spec is not None
-        kind = self.spec.executed
-        rows = kind.inward(actions.astype(np.int64) if kind.whole else actions)
-        if kind.whole and (wrong := unknown(kind, rows)).any():
-            found, space = actions.reshape(rows.shape)[wrong][0], self.spec.executed_space
-            raise UserError(f"--policy {self.description}: {found} is no label of {space}")
-        return rows
+        shape = tuple(self.spec.executed_space.shape or ())
+        if action.dtype.kind not in "biuf":
+            raise self._refused(f"{shortened(repr(action.tolist()), 60)} is no action of")
+        if action.size != math.prod(shape):
+            raise self._refused(f"an action of shape {list(action.shape)} is none of")
+        odd = ~np.isfinite(action) if not self.spec.executed.whole else action != np.floor(action)
+        if odd.any():
+            what = "label" if self.spec.executed.whole else "number"
+            raise self._refused(f"{action[odd][0]} is no {what} of")
+        return action.reshape(shape)
+
+    def _refused(self, what: str) -> UserError:
+        assert self.spec is not None
+        space = " ".join(str(self.spec.executed_space).split())
+        return UserError(f"--policy {self.description}: {what} {shortened(space, 80)}")
 
     def _seen(self, rows: np.ndarray) -> Iterator[Any]:
         """Each observation, in the environment's own structure if that is known."""
@@ -71,12 +81,6 @@ class FunctionPolicy:
         batch = self.spec.observations.unflatten(rows)
         for i in range(len(rows)):
             yield _one(batch, i)
-
-    def _is_own(self, actions: np.ndarray) -> bool:
-        """Whether they have the shape of the environment's actions, and are whole numbers if those are labels."""
-        assert self.spec is not None
-        shaped = actions.shape[1:] == tuple(self.spec.executed_space.shape or ())
-        return shaped and actions.dtype.kind in ("iub" if self.spec.executed.whole else "f")
 
 
 def _one(batch: Any, i: int) -> Any:
