@@ -8,7 +8,7 @@ import time
 import pytest
 
 from trpo_gail import hangs
-from trpo_gail.hangs import HASTE_S, Beat, Pulse, Seen, stuck
+from trpo_gail.hangs import ALL_STILL_S, HASTE_S, Beat, Pulse, Seen, stuck
 
 LIMIT = 100.0
 
@@ -49,6 +49,16 @@ def test_others_do_not_hang(other: Seen) -> None:
 def test_nobody_hangs_if_nobody_waits() -> None:
     assert stuck({0: seen(0.5, 1.0), 1: seen(0.5, LIMIT + 2)}, LIMIT, 0.0) == {}
     assert stuck({0: seen(0.5, LIMIT + 2), 1: seen(0.5, LIMIT + 2)}, LIMIT, 0.0) == {}
+
+
+@pytest.mark.parametrize("limit", [LIMIT, float("inf")])
+def test_ranks_that_all_hang_end_after_a_signal(limit: float) -> None:
+    """As at a server that is gone, for which all wait at once."""
+    hangs_, asked = seen(0.5, ALL_STILL_S + 1), seen(0.5, ALL_STILL_S + 1, asked=15)
+    assert stuck({0: hangs_, 1: hangs_}, float("inf"), 0.0) == {}
+    assert list(stuck({0: hangs_, 1: asked}, limit, 0.0)) == [0, 1]
+    for other in (seen(0.5, ALL_STILL_S - 1), seen(0.5, 0.5), seen(0.5, ALL_STILL_S + 1, phase="saving")):
+        assert stuck({0: other, 1: asked}, limit, 0.0) == {}  # a disk may be slow
 
 
 @pytest.mark.parametrize("limit", [LIMIT, float("inf")])

@@ -3,6 +3,7 @@
 Each rank counts what it does (`Pulse`). A thread on each rank sends the count to rank 0 every second, and rank 0
 answers. A rank hangs if it sends nothing, or if it neither takes a step nor reaches a collective, for a time in which
 another rank waits. Then rank 0's thread names it and ends all ranks. If rank 0 itself sends nothing, the others do so.
+Where all of them hang, as for a server that is gone, nobody waits: they end after a signal.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ LIMIT_S = 600.0  # default: longer than any step, update, save or read of a soun
 BEAT_S = 1.0  # seconds between two messages of a rank
 ASLEEP_BEATS = 5  # a thread that misses so many of its own beats was stopped together with its process
 HASTE_S = 20.0  # in place of the limit once a signal has asked the run to end: nobody waits ten minutes then
+ALL_STILL_S = 60.0  # after a signal, if no rank moves at all: a batch of slow environments may take longer than HASTE_S
 END_S = 3.0  # seconds that MPI has to end the ranks, before this one kills itself, which the launcher notices
 # Phases in which rank 0 may be slow, signal or not: on a busy disk, or with work that a program gives it.
 UNHURRIED = ("saving", "summary", "callback")
@@ -128,13 +130,15 @@ class Seen:
 
 
 def stuck(ranks: dict[int, Seen], limit: float, now: float) -> dict[int, str]:
-    """Ranks that others have waited for longer than `limit` seconds, and what is known of each."""
+    """Ranks that others have waited for longer than `limit` seconds, and what is known of each; after a signal, all ranks if
+    none of them moves."""
     asked = any(seen.beat.asked for seen in ranks.values())
     found = {rank: why for rank, seen in ranks.items() if (why := _why(seen, limit, asked, now))}
     hasty = min(limit, HASTE_S) if asked else limit
     waiting = [rank for rank, seen in ranks.items() if seen.beat.waits and now - seen.moved > hasty]
     if set(waiting) <= found.keys():  # nobody waits, or only those that have fallen silent as they waited
-        return {}
+        still = all(now - seen.moved > ALL_STILL_S for seen in ranks.values())
+        return found if asked and still and found.keys() == ranks.keys() else {}
     return found
 
 

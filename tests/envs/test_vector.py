@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import importlib
 import math
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -248,6 +251,20 @@ def test_an_environment_does_not_depend_on_its_neighbours(backend: vector.Backen
     np.testing.assert_array_equal(trajectory(together, [7, 8, 9])[:, 2:], trajectory(apart, [9]))
     together.close()
     apart.close()
+
+
+def test_envpool_does_not_mind_a_notebooks_backend() -> None:
+    """Its import loads matplotlib, which refuses MPLBACKEND if that names what is not installed."""
+    pytest.importorskip("envpool", reason="EnvPool is not installed")
+    code = (
+        "import os; from trpo_gail.envs.envpool import offered; assert 'CartPole-v1' in offered(); "
+        "print(os.environ['MPLBACKEND'])"
+    )
+    name = "module://nobody_has_this.backend"
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=os.environ | {"MPLBACKEND": name}, capture_output=True, text=True, timeout=100
+    )
+    assert (done.returncode, done.stdout.strip()) == (0, name), done.stderr
 
 
 def test_envpool_threads_change_nothing() -> None:

@@ -15,6 +15,7 @@ from trpo_gail.errors import RunError, UserError
 from trpo_gail.spaces import layout
 from trpo_gail.spaces.layout import Layout
 from trpo_gail.success import said_by_each
+from trpo_gail.system.plotting import without_backend
 
 # Arguments of EnvPool's that are ours to give: with others, `step` waits for ever or returns fewer environments.
 _OURS = {"num_envs", "batch_size", "num_threads", "max_num_players", "seed", "env_type", "thread_affinity_offset"}
@@ -23,11 +24,19 @@ _OURS = {"num_envs", "batch_size", "num_threads", "max_num_players", "seed", "en
 def offered() -> set[str]:
     """The ids that EnvPool has, the paper's included; empty if it is not installed."""
     try:
-        import envpool
+        envpool = _imported()
     except ImportError:
         return set()
     own = set(envpool.list_all_envs())
     return own | {task.id for task in paper.TASKS.values() if task.envpool_id in own}
+
+
+def _imported() -> Any:
+    """The library, which imports matplotlib. Raises ImportError."""
+    with without_backend():
+        import envpool
+
+    return envpool
 
 
 class EnvPool:
@@ -52,8 +61,7 @@ class EnvPool:
         self._moved: Any = slice(None)
 
     def _make(self, seeds: list[int]) -> Any:
-        import envpool
-
+        envpool = _imported()
         if taken := _OURS & self._kwargs.keys():
             raise UserError(f"environment {self._id!r} (envpool): env_kwargs: {min(taken)} is set by trpo_gail")
         self._variant = paper.envpool_variant(self._id)  # writes the model's file again if it is gone

@@ -9,8 +9,6 @@ from __future__ import annotations
 import contextlib
 import functools
 import io
-import os
-import sys
 import textwrap
 import warnings
 from collections.abc import Callable, Iterator
@@ -18,6 +16,8 @@ from contextvars import ContextVar
 from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
+
+from trpo_gail.system.plotting import without_backend
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7")
 FILLS = (*COLOURS, "#E69F00", "#56B4E9")  # too pale for lines
@@ -45,8 +45,8 @@ def picture(draw: Callable[P, R]) -> Callable[P, R]:
 
     @functools.wraps(draw)
     def drawn(*args: P.args, **kwargs: P.kwargs) -> R:
-        _load_matplotlib()
-        from matplotlib.style import context
+        with without_backend():
+            from matplotlib.style import context
 
         with context(["default", {"text.parse_math": False}]), warnings.catch_warnings():  # a $ in a name is a $
             warnings.filterwarnings("ignore", "Glyph .* missing")  # a name's letter that the font lacks is a box
@@ -63,22 +63,6 @@ def for_phones() -> Iterator[None]:
         yield
     finally:
         _for_phones.reset(token)
-
-
-def _load_matplotlib() -> None:
-    """Import it without MPLBACKEND: a notebook's may name what is not installed here. We need no backend, but figures of
-    the user's own shall have theirs."""
-    if "matplotlib" in sys.modules:
-        return
-    name = os.environ.pop("MPLBACKEND", "")
-    try:
-        import matplotlib
-    finally:
-        if name:
-            os.environ["MPLBACKEND"] = name
-    if name:
-        with contextlib.suppress(ValueError):  # as the import would have done
-            matplotlib.rcParams["backend"] = name
 
 
 def line_look(index: int) -> dict[str, Any]:
