@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import shlex
 import sys
-import textwrap
 from collections import defaultdict
 from pathlib import Path
 from statistics import median
@@ -19,7 +18,7 @@ from results_table import given, rows_of
 from trpo_gail.adversaries import rewards
 from trpo_gail.commands.train import parse_flags
 from trpo_gail.config.files import from_dict
-from trpo_gail.config.leaves import flatten
+from trpo_gail.config.leaves import flatten, leaves
 from trpo_gail.config.tree import Config
 from trpo_gail.errors import UserError
 from trpo_gail.runs.run_folder import read_json
@@ -43,8 +42,8 @@ the two. The first table has one line for each folder of runs, the sections belo
   the median over seeds of the first periodic evaluation at or above the bar, in steps and in seconds; *never* if half
   of the seeds did not get there. *Held*: the last three evaluations are at or above it, in so many seeds.
 - *Curve*: the evaluations, of many every second or so, the median over seeds, from a random policy (▁) to the bar (█).
-- *Settings* says whether the command does the same today, or had *earlier* defaults. The sections name the settings
-  that are others now. *Automatic* is a default that goes by what the run sees (`trpo-gail train --help` says how).
+- *Settings* says whether the command does the same today, or had *earlier* defaults. The sections then have the flags
+  to add.
 
 Seconds are those of a shared machine of two cores, beside other work.
 
@@ -165,7 +164,7 @@ def wrapped(parts: list[str]) -> list[str]:
 
 
 def since(content: dict[str, Any], name: str) -> str:
-    """The settings that the same command has today and had not then; "" if there are none."""
+    """The flags that make the same of the command today, if defaults have changed since; else ""."""
     session = content["sessions"][0]
     try:
         then = flatten(from_dict(Config, content["config"], name))
@@ -175,9 +174,12 @@ def since(content: dict[str, Any], name: str) -> str:
     today = flatten(now)
     if then["discriminator.absorbing"] is not None:  # None is today's automatic choice itself
         today |= absorbing(now, content["config"])
-    changed = [key for key in then if key != "seed" and then[key] != today[key]]
-    told = ", ".join(f"`{key}` {shown(then[key])} (now {shown(today[key])})" for key in changed)
-    return textwrap.fill(f"Other than by today's default: {told}.", WIDTH, break_on_hyphens=False) if told else ""
+    changed = [word for key in then if key != "seed" and then[key] != today[key] for word in flag(key, then[key])]
+    if not changed:
+        return ""
+    return "\n".join(
+        ["Defaults were others then. To repeat these runs today, add", "", "```text", *wrapped(changed), "```"]
+    )
 
 
 def absorbing(now: Config, then: dict[str, Any]) -> dict[str, Any]:
@@ -189,11 +191,14 @@ def absorbing(now: Config, then: dict[str, Any]) -> dict[str, Any]:
     return {"discriminator.absorbing": rewards.absorbs(now, demonstrations.transitions().ends, limited)}
 
 
-def shown(value: Any) -> str:
-    """A setting's value, as on the command line."""
-    if value is None:
-        return "automatic"
-    return " ".join(map(str, value)) if isinstance(value, tuple | list) else str(value)
+def flag(path: str, value: Any) -> list[str]:
+    """The words that give a setting this value."""
+    leaf = leaves(Config)[path]
+    section = f"{leaf.section}." if leaf.section and not leaf.short else ""
+    if isinstance(value, bool):
+        return [f"--{section}{'' if value else 'no_'}{leaf.name}"]
+    values = value if isinstance(value, tuple | list) else [value]
+    return [f"--{section}{leaf.name}", *(f"{item:g}" if isinstance(item, float) else str(item) for item in values)]
 
 
 if __name__ == "__main__":
