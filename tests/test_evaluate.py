@@ -186,8 +186,10 @@ def test_a_run_that_was_not_evaluated_yet_has_no_best_policy(run: Path) -> None:
 
 @pytest.mark.parametrize("which", ["last", "best"])
 def test_a_folder_without_a_checkpoint_is_named(tmp_path: Path, which: str) -> None:
-    with pytest.raises(UserError, match=f"no {which} checkpoint"):
+    with pytest.raises(UserError, match="nothing: no such folder, a run folder expected"):
         load_policy(tmp_path / "nothing", which)
+    with pytest.raises(UserError, match=f"no {which} checkpoint"):
+        load_policy(tmp_path, which)
 
 
 def test_no_episodes_are_refused(run: Path) -> None:

@@ -35,9 +35,7 @@ CASES = [
 
 def expected_pay(kind: str, adversary: Any, seen: Transitions) -> np.ndarray:
     """What training pays; AIRL's reward for other policies; what FEM and GTAL pay before these rows move their shift."""
-    made: np.ndarray = {"gail": adversary.reward, "airl": getattr(adversary, "reward_test", None)}.get(
-        kind, adversary.pays
-    )(seen)
+    made: np.ndarray = (adversary.reward if kind == "gail" else adversary.pays)(seen)
     return made
 
 

@@ -289,6 +289,17 @@ def test_a_users_mistakes_are_one_line(cartpole: Path, tmp_path: Path, capsys: p
     assert list(tmp_path.iterdir()) == []
 
 
+def test_what_a_study_keeps_beside_a_run_is_left_out(cartpole: Path, tmp_path: Path) -> None:
+    """A pattern of the shell names it, too."""
+    (tmp_path / "a.b-seed0").symlink_to(cartpole)
+    for name in ("a.b-seed0.lock", "a.b-seed0.log"):
+        (tmp_path / name).touch()
+    assert [run.path.name for run in load(sorted(tmp_path.iterdir()))] == ["a.b-seed0"]
+    (tmp_path / "other.log").touch()
+    with pytest.raises(UserError, match=r"other\.log: not a run folder"):
+        load(sorted(tmp_path.iterdir()))
+
+
 def test_a_comparisons_folder_is_pointed_to_its_page(tmp_path: Path) -> None:
     (tmp_path / "index.html").touch()
     with pytest.raises(UserError, match=r"not a run folder .*; a comparison's page is .*index\.html$"):

@@ -21,7 +21,7 @@ from trpo_gail.config import choices
 from trpo_gail.errors import UserError, listed
 from trpo_gail.exports import safetensors
 from trpo_gail.runs import checkpoint
-from trpo_gail.runs.run_folder import FORMAT, kind_of, read_json
+from trpo_gail.runs.run_folder import FORMAT, kind_of, no_checkpoint, read_json
 from trpo_gail.system import typed
 
 CARD, CONFIG, POLICY = "README.md", "config.json", "policy.safetensors"
@@ -44,7 +44,7 @@ def config_and_policy(run: Path, which: str) -> tuple[dict[str, Any], bytes]:
     best = which == "best" and pulled != "best"
     path = checkpoint.best_path(run) if best else checkpoint.last_path(run)
     if path is None or not path.exists():
-        raise UserError(f"{run}: no {which} checkpoint of a run here (a run folder holds checkpoints/*.pt)")
+        raise no_checkpoint(run, f"{which} ")
     state = checkpoint.read_of_run(run, path)
     tensors: dict[str, Tensor] = {}
     paths = _paths(state["config"], held["setting"], held.get("cloning", {}))

@@ -18,6 +18,7 @@ from trpo_gail.exports.reward_function import KIND, RewardFunction, content_of
 from trpo_gail.parallel import Workers
 from trpo_gail.runs import checkpoint
 from trpo_gail.runs.preparing import demonstrations_of
+from trpo_gail.runs.run_folder import no_checkpoint
 from trpo_gail.sampling.transitions import Transitions
 from trpo_gail.spaces.spec import EnvSpec
 
@@ -32,7 +33,7 @@ def export_reward(run: str | Path, path: str | Path, expert: str | None = None) 
     folder, out = Path(run), Path(path)
     last = checkpoint.last_path(folder)
     if last is None:
-        raise UserError(f"{run}: no checkpoint of a run here (a run folder holds checkpoints/*.pt)")
+        raise no_checkpoint(run)
     state = checkpoint.read_of_run(folder, last)
     if "adversary" not in state["learner"]:
         raise UserError(f"{run}: holds a policy alone, of behavioural cloning or pulled, and no learned reward")

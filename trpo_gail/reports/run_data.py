@@ -122,7 +122,7 @@ class RunData:
 
 def load(paths: Sequence[str | Path]) -> list[RunData]:
     """Read the folders of one run or several. Raises UserError for one that is no run folder, or given twice."""
-    folders = [Path(path) for path in paths]
+    folders = [path for path in map(Path, paths) if not _is_beside(path)]
     seen = set()
     for folder in folders:
         if not (folder / "config.json").is_file():
@@ -133,6 +133,11 @@ def load(paths: Sequence[str | Path]) -> list[RunData]:
             raise UserError(f"{folder}: given twice, different runs expected")
         seen.add(folder.resolve())
     return [_load(folder, label) for folder, label in zip(folders, _labels(folders), strict=True)]
+
+
+def _is_beside(path: Path) -> bool:
+    """Whether it is what a study keeps beside a run's folder, which `NAME*` names, too."""
+    return path.suffix in (".log", ".lock") and path.is_file() and path.with_suffix("").is_dir()
 
 
 # What a page reckons with, and so must be of its kind; what else is there it prints.

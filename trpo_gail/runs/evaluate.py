@@ -23,7 +23,7 @@ from trpo_gail.policies.actor import PolicyActor
 from trpo_gail.policies.policy import Policy
 from trpo_gail.records import SUCCESS
 from trpo_gail.runs import checkpoint
-from trpo_gail.runs.run_folder import inside, kind_of, read_json
+from trpo_gail.runs.run_folder import kind_of, no_checkpoint, read_json
 from trpo_gail.sampling.rollout import (
     Actor,
     BlockedNoise,
@@ -256,9 +256,7 @@ def read_policy(run: str | Path, which: str = "last") -> tuple[Policy, Config, E
         if last is not None:
             why = _why_no_best(folder, last)
             raise UserError(f"{run}: {why}, so no best.pt; without --snapshot best the last policy is taken")
-        raise UserError(
-            f"{run}: no {which} checkpoint of a run here (a run folder holds checkpoints/*.pt){inside(folder)}"
-        )
+        raise no_checkpoint(run, f"{which} ")
     state = checkpoint.read_of_run(folder, path)
     config = checkpoint.config_of(state, path)
     spec = checkpoint.spec_of(state)

@@ -226,6 +226,15 @@ def no_run(path: Path) -> str:
     return "exists already, a file" if path.exists() else "exists already, a link that leads nowhere"
 
 
+def no_checkpoint(run: str | Path, which: str = "") -> UserError:
+    """The error of a command that needs a run's policy; `which` checkpoint, with a blank behind."""
+    if not Path(run).exists():
+        return UserError(f"{run}: no such folder, a run folder expected")
+    return UserError(
+        f"{run}: no {which}checkpoint of a run here (a run folder holds checkpoints/*.pt){inside(Path(run))}"
+    )
+
+
 def inside(path: Path) -> str:
     """What an error adds of a folder that is no run folder, but holds some; nothing if it holds none."""
     found = sorted(file.parent.name for file in path.glob("*/config.json"))
