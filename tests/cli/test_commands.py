@@ -215,7 +215,33 @@ def test_a_resume_may_name_a_copy_of_the_demonstrations_but_no_others(
     assert main([*words, str(copy)]) == 0
     other = str(Path(EXPERT).with_name("CartPole-v1.h5"))
     assert main([*words, other]) == 2
-    assert f"--resume: {other} is no longer the file that {out} was made with" in capsys.readouterr().err
+    assert f"--resume: {other} is not the file that {out} was made with" in capsys.readouterr().err
+    copy.rename(tmp_path / "typo.h5")
+    assert main([*words, str(copy)]) == 2
+    assert f"--expert {copy}: no such file, the demonstrations of {out} expected" in capsys.readouterr().err
+    assert read(out / "config.json")["setting"]["expert"] == str(copy), "the last that was named, and was the same"
+
+
+def test_a_run_finds_its_demonstrations_from_a_folder_that_has_others_of_their_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    here, there = tmp_path / "here", tmp_path / "there"
+    for folder, name in ((here, "CartPole-v0.h5"), (there, "CartPole-v1.h5")):
+        folder.mkdir()
+        shutil.copy(Path(EXPERT).with_name(name), folder / "demo.h5")
+    monkeypatch.chdir(here)
+    assert main(tiny_run("run", "--quiet", "--expert", "demo.h5")) == 0
+    monkeypatch.chdir(there)
+    resume = ["train", "--resume", "--out", "../here/run", "--quiet", "--steps"]
+    assert main([*resume, "300"]) == 0
+    assert main(["export", "../here/run", "--reward", "reward.pt"]) == 0
+    capsys.readouterr()
+    assert main([*resume, "400", "--expert", "demo.h5"]) == 2
+    assert f"--resume: {there}/demo.h5 is not the file that" in capsys.readouterr().err
+    (here / "demo.h5").unlink()
+    for words in ([*resume, "400"], ["export", "../here/run", "--reward", "again.pt"]):
+        assert main(words) == 2
+        assert f"{there}/demo.h5" in capsys.readouterr().err
 
 
 def test_a_resume_may_go_on_on_another_device(run: Path, tmp_path: Path) -> None:

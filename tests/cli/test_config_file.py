@@ -285,6 +285,21 @@ def test_the_runs_own_demonstrations_come_before_others_of_the_same_name(
     assert "here.h5 is not the file that the run had: its SHA-256 differs" in capsys.readouterr().err
 
 
+def test_other_files_of_a_run_are_found_from_another_folder_too(
+    write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    own = tmp_path / "elsewhere" / "own.pt"
+    own.parent.mkdir()
+    own.touch()
+    for made in (Config("x", adversary="exported", reward_file="own.pt"), Config("x", init_policy="own.pt")):
+        name = "reward_file" if made.reward_file else "init_policy"
+        held = run_file(made, setting={name: str(own)})
+        assert getattr(config(write(held)), name) == str(own)
+        assert getattr(config(write(held | {"setting": {name: "gone.pt"}})), name) == "own.pt"
+        assert getattr(config(write(run_file(Config("Hopper-v4"), setting={name: str(own)}))), name) is None
+
+
 def test_an_environment_that_python_gave_is_not_taken_for_the_id(write: Write) -> None:
     file = write(run_file(Config("CartPole-v1"), setting={"env_lacks": "CartPole-v1 is wrapped in Twice"}))
     with pytest.raises(UserError, match=r"no name makes the run's environment, .*\(CartPole-v1 is wrapped in Twice\)"):

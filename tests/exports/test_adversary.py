@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 from gymnasium.spaces import Box
 from runs import batch, make_run, resumed
 
-from trpo_gail import RewardFunction, UserError
+from trpo_gail import RewardFunction, UserError, run
 from trpo_gail.adversaries.adversary import Parts
 from trpo_gail.cli import main
 from trpo_gail.config.tree import Config
@@ -18,6 +19,7 @@ from trpo_gail.exports.adversary import ExportedReward, build
 from trpo_gail.exports.write_reward import export_reward
 from trpo_gail.parallel import Workers
 from trpo_gail.runs import checkpoint
+from trpo_gail.runs.resuming import saved_config
 from trpo_gail.runs.run_folder import read_metrics
 
 NAV = ["PointNav2D-v0", "--expert", "expert_data/PointNav2D-v0.h5"]
@@ -52,7 +54,7 @@ def test_it_pays_the_executed_actions(reward: Path, tmp_path: Path) -> None:
     spec = dataclasses.replace(
         parts.spec.viewed("executed"), action_space=Box(-0.1, 0.1, parts.spec.action_space.shape)
     )
-    made = ExportedReward(RewardFunction.load(reward), spec)
+    made = ExportedReward(RewardFunction.load(reward), spec, reward)
     clipped = dataclasses.replace(seen, actions=np.clip(seen.actions, -0.1, 0.1))  # type: ignore[type-var,attr-defined]
     paid = made.reward(seen)  # type: ignore[arg-type]
     np.testing.assert_array_equal(paid, RewardFunction.load(reward).pays(clipped))  # type: ignore[arg-type]
@@ -103,7 +105,34 @@ def test_the_command_line_trains_on_it(
     moved = str(tmp_path / "moved.pt")
     Path(file).rename(moved)
     assert main(["train", "--resume", "--out", str(out), "--iterations", "4", "--quiet"]) == 2
-    assert "r.pt: no such file, a reward file of trpo_gail expected" in capsys.readouterr().err
+    assert f"--reward_file {file}: no such file, a reward file of trpo_gail expected" in capsys.readouterr().err
     assert main(["train", *NAV[:1], "--resume", "--out", str(out), "--reward_file", moved, "--iterations", "4"]) == 0
     assert main(["train", *NAV, *SHORT, "--reward_file", file, "--out", str(tmp_path / "x")]) == 2
     assert "--reward_file" in capsys.readouterr().err
+
+
+def test_a_run_finds_its_reward_from_another_folder(
+    reward: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    here, there = tmp_path / "here", tmp_path / "there"
+    here.mkdir(), there.mkdir()  # type: ignore[func-returns-value]
+    reward.rename(here / "reward.pt")
+    monkeypatch.chdir(here)
+    source = saved_config(tmp_path / "source")
+    config = dataclasses.replace(
+        source, adversary="exported", reward_file="reward.pt", discriminator=Config("any").discriminator
+    )
+    run(config, "run", quiet=True)
+    monkeypatch.chdir(there)
+    resume = ["train", "--resume", "--out", "../here/run", "--quiet", "--iterations"]
+    assert main([*resume, "3"]) == 0 and len(read_metrics(here / "run")) == 3
+    export_reward(make_run(tmp_path / "other", "box", seed=5), "reward.pt")
+    assert main([*resume, "4"]) == 0, "the other reward of this name is not the run's"
+    assert main(["train", "--config", "../here/run/config.json", "--out", "again", "--quiet"]) == 0
+    assert json.loads(Path("again/config.json").read_text())["setting"]["reward_file"] == str(here / "reward.pt")
+    capsys.readouterr()
+    assert main([*resume, "5", "--reward_file", "reward.pt"]) == 2
+    said = capsys.readouterr().err
+    assert f"--reward_file {there}/reward.pt: another reward than the run began with" in said
+    assert main([*resume, "5", "--reward_file", "typo.pt"]) == 2
+    assert f"--reward_file {there}/typo.pt: no such file" in capsys.readouterr().err

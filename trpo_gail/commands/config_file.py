@@ -54,7 +54,13 @@ def _of_run(cls: type, held: Mapping[str, Any], file: str, other_env: bool) -> d
             f"--config {file}: no name makes the run's environment, which Python gave ({setting['env_lacks']}): an ENV is "
             "needed, an id or a function of a module"
         )
-    return flat | {"expert": _demonstrations(flat["expert"], setting, file)}
+    return flat | {"expert": _demonstrations(flat["expert"], setting, file)} | _files(flat, setting)
+
+
+def _files(flat: Mapping[str, Any], setting: Mapping[str, Any]) -> dict[str, str]:
+    """Other files that a run was made from, where it found them: their names may be relative to another folder."""
+    found = {name: setting.get(name) for name in ("reward_file", "init_policy") if flat.get(name) is not None}
+    return {name: path for name, path in found.items() if isinstance(path, str) and Path(path).exists()}
 
 
 def _demonstrations(named: str | None, setting: Mapping[str, Any], file: str) -> str | None:

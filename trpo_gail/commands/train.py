@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -79,7 +80,7 @@ def run(arguments: list[str], workers: list[Workers], command: str = "train") ->
             with ranks.watched(limit):  # a file server that is gone holds rank 0 for ever
                 saved = ranks.share(ranks.together(lambda: _saved(Path(out)) if ranks.main else None))
             made = _resumed(given, command, saved, out)
-            _train(made if saved else _following(made, given), saved, workers, view)
+            _train(made if saved else _following(made, given), saved, workers, view, given.values)
     return 0
 
 
@@ -104,7 +105,14 @@ def _following(made: TrainArguments, given: Given) -> TrainArguments:
     return replace(made, config=changed(made.config, others))
 
 
-def _train(given: TrainArguments, saved: Config | None, workers: list[Workers], view: View) -> None:
+def _train(
+    given: TrainArguments,
+    saved: Config | None,
+    workers: list[Workers],
+    view: View,
+    named: Collection[str] = (),
+) -> None:
+    """`named` are the paths of the flags that a resume was given."""
     from trpo_gail.runs.training import run as run_session
 
     if saved:
@@ -120,6 +128,7 @@ def _train(given: TrainArguments, saved: Config | None, workers: list[Workers], 
         view,
         rank_timeout=given.rank_timeout,
         track=given.track,
+        named=named,
     )
 
 

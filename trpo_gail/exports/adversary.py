@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,9 +23,9 @@ class ExportedReward:
     needs_log_prob = False
     needs_clipped_log_prob = False
 
-    def __init__(self, function: RewardFunction, spec: EnvSpec) -> None:
-        """`spec` is the run's own."""
-        self._function, self._spec = function, spec
+    def __init__(self, function: RewardFunction, spec: EnvSpec, path: Path) -> None:
+        """`spec` is the run's own; `path` the function's file, for errors."""
+        self._function, self._spec, self._path = function, spec, path
 
     def reward(self, learner: Transitions) -> np.ndarray:  # [B]
         # If the environment gets clipped actions, a sample behind a bound must not be paid for being there.
@@ -40,19 +41,23 @@ class ExportedReward:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Raises UserError for the state of another reward."""
         if not _same(state, self.state_dict()):
-            raise UserError("--reward_file: another reward than the run began with: expected the same file")
+            raise UserError(
+                f"--reward_file {self._path}: another reward than the run began with: expected the same file"
+            )
 
 
 def build(config: Config, parts: Parts) -> ExportedReward:
     """The reward of `config.reward_file`. Raises UserError for another environment's."""
     assert config.reward_file is not None
-    function = RewardFunction.load(config.reward_file)
+    file = Path(config.reward_file).absolute()  # which folder was searched is said, too
+    try:
+        function = RewardFunction.load(file)
+    except UserError as error:
+        raise UserError(f"--reward_file {error}") from error
     for what, theirs, ours in _terms(function.spec, parts.spec):
         if theirs != ours:
-            raise UserError(
-                f"--reward_file {config.reward_file}: {what} {theirs}, {ours} expected as in {parts.spec.id}"
-            )
-    return ExportedReward(function, parts.spec)
+            raise UserError(f"--reward_file {file}: {what} {theirs}, {ours} expected as in {parts.spec.id}")
+    return ExportedReward(function, parts.spec, file)
 
 
 def _terms(theirs: EnvSpec, ours: EnvSpec) -> list[tuple[str, object, object]]:

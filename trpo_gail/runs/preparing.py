@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
@@ -36,11 +37,13 @@ def prepare(
     given: Demonstrations | None = None,
     envs: Source | None = None,
     before: Setting | None = None,
+    named: Collection[str] = (),
 ) -> tuple[Setting, Demonstrations | None, VectorEnv]:
     """Check files, environment and numbers; everything that can be the user's mistake, before any folder is made.
 
     `given` are demonstrations in place of a file, `envs` makes environments in place of an id. `before` is the setting of
-    the resumed run, where the caller knows it: another host's folder cannot be read.
+    the resumed run, where the caller knows it: another host's folder cannot be read. `named` are those fields of the config
+    whose files were named now; the run's own names may be relative to another folder.
     """
     if workers.size > config.num_envs:
         raise UserError(
@@ -51,16 +54,16 @@ def prepare(
     if resumed and before is None:
         before = saved_setting(resumed)
     recorded = dataclasses.asdict(before) if before else None
-    expert, source = None, demonstrations_file(config, resumed, before) if given is None else given
+    expert, source = None, demonstrations_file(config, resumed, before, "expert" in named) if given is None else given
     if source is None and config.imitates:
         raise UserError(f"--expert: a file of demonstrations is needed ({_where(config.env)})")
     if resumed and isinstance(source, str | Path):
-        _require(source, resumed)
+        _require(source, resumed, "expert" in named)
     if source is not None:  # who does not imitate is only compared with it
         expert = load(source, config.trajectories, config.subsample)
         if recorded and expert.sha256 != recorded["expert_sha256"]:
             raise UserError(
-                f"--resume: {source} is no longer the file that {resumed} was made with (its SHA-256 differs)"
+                f"--resume: {Path(expert.path).absolute()} is not the file that {resumed} was made with (its SHA-256 differs)"
             )
         if config.fixed_horizon:
             _refuse_other_lengths(expert)
@@ -73,6 +76,9 @@ def prepare(
     if config.init_policy == start.CLONE:
         start.check_demonstrations(expert)
     setting = Setting(**recorded) if recorded else _setting(config, expert, env, backend)
+    if expert is not None and "expert" in named:
+        setting = dataclasses.replace(setting, expert=str(Path(expert.path).absolute()))
+    setting = dataclasses.replace(setting, reward_file=reward_file(config, before, "reward_file" in named))
     if envs is not None and not recorded:
         setting = dataclasses.replace(setting, env_lacks=envs.reference.lacks)
     if expert is not None:
@@ -93,22 +99,26 @@ def demonstrations_of(folder: Path, config: Config, spec: EnvSpec, moved: str | 
     recorded = saved_setting(folder)
     source = catalogue.located(moved) if moved else demonstrations_file(config, folder, recorded)
     assert source is not None, "a run that imitates has demonstrations"
-    _require(source, folder)
+    _require(source, folder, moved is not None)
     expert = load(source, config.trajectories, config.subsample)
     if expert.sha256 != recorded.expert_sha256:
-        raise UserError(f"{source}: not the file that {folder} was made with (its SHA-256 differs)")
+        raise UserError(f"{Path(source).absolute()}: not the file that {folder} was made with (its SHA-256 differs)")
     return in_rows(expert, config, spec)
 
 
-def _require(source: str | Path, folder: Path) -> None:
-    """Raise UserError if a run's demonstrations are gone, or elsewhere."""
+def _require(source: str | Path, folder: Path, named: bool) -> None:
+    """Raise UserError if a run's demonstrations are gone, or elsewhere; `named` by --expert or not."""
     if not Path(source).exists():
-        raise UserError(
-            f"{source}: no such file, the demonstrations of {folder} expected (--expert says where they are)"
-        )
+        flag, advice = ("--expert ", "") if named else ("", " (--expert says where they are)")
+        raise UserError(f"{flag}{source}: no such file, the demonstrations of {folder} expected{advice}")
 
 
-def look_once(path: str | None, workers: Workers) -> None:
+def located(config: Config, setting: Setting) -> Config:
+    """The config with the file of its reward where it is now, to make a learner; what is saved is the config itself."""
+    return dataclasses.replace(config, reward_file=setting.reward_file) if setting.reward_file else config
+
+
+def look_once(path: str | Path | None, workers: Workers) -> None:
     """One rank of each host looks at the structure of an HDF5 file in a process apart, and tells the others."""
     if path is not None and workers.size > 1:
         file = catalogue.located(path)
@@ -140,14 +150,29 @@ def same_everywhere(expert: Demonstrations | None, workers: Workers) -> None:
         )
 
 
-def demonstrations_file(config: Config, resumed: Path | None, recorded: Setting | None) -> str | Path | None:
-    """The file of demonstrations: the one that is named, or else the one that the run was made with."""
+def demonstrations_file(
+    config: Config, resumed: Path | None, recorded: Setting | None, named: bool = False
+) -> str | Path | None:
+    """The file of demonstrations: the one that is `named` now, or else the one that the run was made with.
+
+    The run's own name of it comes last: in another folder it may mean another file.
+    """
+    own = None if config.expert is None else catalogue.located(config.expert)
     before = recorded.expert if recorded else None
-    if config.expert is not None and (before is None or catalogue.located(config.expert).exists()):
-        return catalogue.located(config.expert)
-    if before is None or Path(before).exists() or resumed is None:
-        return before
-    return resumed / EXPERT if Path(before).match(EXPERT) else before  # the run folder was moved
+    if before is None or (named and own is not None):
+        return own
+    copy = resumed / EXPERT if resumed else None  # the run folder may have been moved
+    return next((path for path in (before, copy, own) if path and Path(path).exists()), before)
+
+
+def reward_file(config: Config, recorded: Setting | None, named: bool = False) -> str | None:
+    """Likewise the file of --reward_file, by its full name: an environment may change the working directory."""
+    if config.reward_file is None:
+        return None
+    own, before = str(Path(config.reward_file).absolute()), recorded.reward_file if recorded else None
+    if before is None or named:
+        return own
+    return next((path for path in (before, own) if Path(path).exists()), before)
 
 
 def _where(env: str) -> str:

@@ -38,6 +38,12 @@ def saved_setting(path: Path) -> Setting:
     return typed.build(Setting, read_json(file, setting=dict)["setting"], file)
 
 
+def renamed(path: Path, config: Config) -> set[str]:
+    """The fields whose file a config names otherwise than the run's own. Raises UserError if the run's is damaged."""
+    saved = saved_config(path)
+    return {name for name in ("expert", "reward_file") if getattr(saved, name) != getattr(config, name)}
+
+
 def resumable(path: Path) -> Setting:
     """The setting of a run to resume. Raises UserError if its environment cannot be made without the Python code."""
     setting = saved_setting(path)

@@ -19,4 +19,5 @@ class Setting:
     expert_sha256: str | None
     init_policy: str | None = None  # checkpoint of the other run's policy that this one began with
     init_policy_sha256: str | None = None  # of that file
+    reward_file: str | None = None  # of --adversary exported
     env_lacks: str | None = None  # why the config's id does not make the environment, which was given from Python

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +21,8 @@ from trpo_gail.networks.threads import that_pay
 from trpo_gail.parallel import Workers
 from trpo_gail.runs import checkpoint, start, tracker
 from trpo_gail.runs.console import View
-from trpo_gail.runs.preparing import demonstrations_file, look_once, prepare, same_everywhere, sent
-from trpo_gail.runs.resuming import resumable
+from trpo_gail.runs.preparing import demonstrations_file, located, look_once, prepare, same_everywhere, sent
+from trpo_gail.runs.resuming import renamed, resumable
 from trpo_gail.runs.run_folder import (
     EXPERT,
     RunFolder,
@@ -48,12 +49,14 @@ def run(
     expert: Demonstrations | None = None,
     rank_timeout: float = LIMIT_S,
     track: str | None = None,
+    named: Collection[str] = (),
 ) -> dict[str, Any]:
-    """As `trpo_gail.train` (api/training.py), whose arguments these are; of `expert`, the demonstrations themselves."""
+    """As `trpo_gail.train` (api/training.py), whose arguments these are; of `expert`, the demonstrations themselves. `named`
+    are the fields of the config that flags of this session gave."""
     share_one_heap()
     workers = workers or Workers.world()
     with workers.watched(rank_timeout):
-        return _run(config, out, resume, quiet, workers, view, expert, track)
+        return _run(config, out, resume, quiet, workers, view, expert, track, named)
 
 
 def _run(
@@ -65,6 +68,7 @@ def _run(
     view: View | None,
     expert: Demonstrations | None,
     track: str | None,
+    named_now: Collection[str],
 ) -> dict[str, Any]:
     workers.pulse.note = "no checkpoint yet"
     torch.set_num_threads(1)  # until the size of the networks is known
@@ -74,15 +78,18 @@ def _run(
     resume = workers.share(workers.together(lambda: resume and not is_unbegun(path)))
     given = workers.together(lambda: _given(config, expert, resume, path))
     workers.together(lambda: tracker.check(track) if workers.main else None)
-    look_once(config.expert if given is None else None, workers)
     resumed = path if resume else None
     before = workers.share(workers.together(lambda: resumable(path) if resume and workers.main else None))
-    held = sent(demonstrations_file(config, resumed, before), workers) if given is None else given
-    setting, expert, env = workers.together(lambda: prepare(config, resumed, workers, held, before=before))
+    files = workers.share(workers.together(lambda: renamed(path, config) if resume and workers.main else set[str]()))
+    files |= set(named_now)
+    source = demonstrations_file(config, resumed, before, "expert" in files) if given is None else None
+    look_once(source, workers)
+    held = sent(source, workers) if given is None else given
+    setting, expert, env = workers.together(lambda: prepare(config, resumed, workers, held, before=before, named=files))
     workers.together(lambda: same_everywhere(expert, workers))
     first, setting = _start(config, setting, env.spec, resumed, workers)
     policy = first.policy if first else None
-    learner = make_learner(config, env, expert.transitions() if expert else None, workers, policy)
+    learner = make_learner(located(config, setting), env, expert.transitions() if expert else None, workers, policy)
     torch.set_num_threads(that_pay(learner.policy, workers.threads()))
     folder = None
     # From here on a signal makes a run save and end; before, it ends the program, which leaves nothing behind.
