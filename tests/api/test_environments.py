@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import random
 import threading
 import warnings
 from collections.abc import Sequence
@@ -55,6 +57,70 @@ def test_the_object_itself_is_left_alone() -> None:
     model.evaluate(2)
     env.action_space.seed(0)
     assert env.step(0)[0].shape == (4,) and np.array_equal(env.reset(seed=7)[0], first)
+
+
+class Inward(gymnasium.Env):
+    """Its observations are what its own generators draw; it may pass seeds on to them, or not."""
+
+    observation_space = gymnasium.spaces.Box(0, 1, (1,), np.float64)
+    action_space = gymnasium.spaces.Discrete(2)
+
+    def __init__(self, generator: Any, seeds: bool = False) -> None:
+        self.world, self.seeds, self.steps = {"rng": [generator]}, seeds, 0
+
+    def reset(self, *, seed: int | None = None, options: Any = None) -> Any:
+        self.steps = 0
+        if seed is not None and self.seeds:
+            self.world["rng"] = [np.random.default_rng(seed)]
+        return self._seen(), {}
+
+    def _seen(self) -> np.ndarray:
+        rng: Any = self.world["rng"][0]
+        return np.array([rng.random() if hasattr(rng, "random") else rng.random_sample()])
+
+    def step(self, action: int) -> Any:
+        self.steps += 1
+        return self._seen(), 0.0, False, self.steps == 5, {}
+
+
+@pytest.mark.parametrize(
+    "generator",
+    [
+        np.random.default_rng(),
+        np.random.Generator(np.random.SFC64(3)),
+        np.random.RandomState(3),
+        np.random.RandomState(np.random.PCG64(3)),
+        random.Random(3),
+    ],
+    ids=["default", "SFC64", "RandomState", "of PCG64", "random"],
+)
+def test_copies_of_an_object_that_takes_no_seed_differ(generator: Any) -> None:
+    given = Inward(generator)
+    before = copy.deepcopy(generator)
+    env = sources.of(given).make(4, 10)
+    first = env.restart([1, 2, 3, 4])
+    assert len(np.unique(first)) == 4, "each copy draws for itself"
+    steps = [env.step(np.zeros(4, np.int64))[0] for _ in range(8)]
+    assert len(np.unique(steps)) == 32
+    other = sources.of(given).make(2, 10)
+    assert np.array_equal(other.restart([4, 1]), first[[3, 0]]), "by the seed alone, on whatever rank"
+    assert Inward(generator)._seen() == Inward(before)._seen(), "the object's own is left alone"
+
+
+def test_an_object_that_takes_the_seed_or_draws_nothing_is_as_before() -> None:
+    env = sources.of(Inward(np.random.default_rng(), seeds=True)).make(2, 10)
+    wanted = [np.random.default_rng(seed) for seed in (5, 6)]
+    for found in (env.restart([5, 6]), *(env.step(np.zeros(2, np.int64))[0] for _ in range(3))):
+        assert np.array_equal(found, [[rng.random()] for rng in wanted])
+    assert not isinstance(sources._copy(toys.Walk()), sources._Copied)
+
+
+def test_a_function_that_gives_one_object_twice_is_refused() -> None:
+    env = make()
+    with pytest.raises(
+        UserError, match=r"^env: 2 environments are needed, and the function gives the same object at two"
+    ):
+        TRPO("MlpPolicy", lambda: TimeLimit(env, 100), num_envs=2, **SMALL)
 
 
 class Alone(toys.Walk):

@@ -7,6 +7,7 @@ needed; a single object is copied, or, if it cannot be copied, is the only one.
 from __future__ import annotations
 
 import copy
+import random
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
@@ -21,6 +22,7 @@ from trpo_gail.errors import RunError, UserError, shortened
 from trpo_gail.spaces.spec import ActionView
 from trpo_gail.system.terminal import warn
 
+_GENERATORS = (np.random.Generator, np.random.RandomState, random.Random)
 _KINDS = (np.float64, bool, bool)  # of rewards and the two ends
 
 Factory = Callable[[], gymnasium.Env]
@@ -54,8 +56,17 @@ class Factories:
         if self.most is not None and num_envs > self.most:
             raise UserError(f"env: {num_envs} environments are needed, and {self.why or 'there is one alone'}")
 
+        made: list[Any] = []
+
         def one(number: int) -> tuple[gymnasium.Env, int | None]:
-            return limited(self._factories[number % len(self._factories)](), self.reference.name, max_episode_steps)
+            env = self._factories[number % len(self._factories)]()
+            made.append(getattr(env, "unwrapped", env))
+            if any(made[-1] is other for other in made[:-1]):
+                raise UserError(
+                    f"env: {num_envs} environments are needed, and the function gives the same object at two calls: expected "
+                    "a new one at each, or the object itself as env, which is copied"
+                )
+            return limited(env, self.reference.name, max_episode_steps)
 
         return OneByOne(self.reference.name, num_envs, {}, max_episode_steps, one)
 
@@ -142,6 +153,39 @@ class _Borrowed(gymnasium.Wrapper):
         pass
 
 
+class _Copied(gymnasium.Wrapper):
+    """A copy whose random generators, wherever the object holds them, begin anew by each seed.
+
+    They were copied with their state. Where an environment does not seed them by itself, all copies would live through the
+    same episodes; where it does, it does so after this.
+    """
+
+    def __init__(self, env: gymnasium.Env, generators: Sequence[Any]) -> None:
+        super().__init__(env)
+        self._generators = generators
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
+        if seed is not None:
+            for which, generator in enumerate(self._generators):
+                _begin(generator, np.random.SeedSequence([seed, which]))
+        return super().reset(seed=seed, options=options)
+
+
+def _begin(generator: Any, seed: np.random.SeedSequence) -> None:
+    """Begin a generator anew; it stays the same object. Bit generators of other packages than numpy go on as they are."""
+    if isinstance(generator, random.Random):
+        generator.seed(int.from_bytes(seed.generate_state(8).tobytes(), "little"))
+        return
+    old = isinstance(generator, np.random.RandomState)
+    state = generator.get_state(legacy=False) if old else generator.bit_generator.state
+    if (kind := getattr(np.random, state["bit_generator"], None)) is None:
+        return
+    if old:
+        generator.set_state(np.random.RandomState(kind(seed)).get_state(legacy=False))
+    else:
+        generator.bit_generator.state = kind(seed).state
+
+
 def of(env: Any) -> Source:
     """The source of whatever is given in place of an id. Raises UserError if it is no environment."""
     if isinstance(env, gymnasium.Env):
@@ -180,7 +224,14 @@ def _single(env: Any) -> Factories:
         made = Factories(named.of_env(env), [lambda: _Borrowed(env)], most=1)
         made.why = f"{made.reference.name} cannot be copied ({shortened(repr(error), 80)})"
         return made
-    return Factories(named.of_env(env), [lambda: copy.deepcopy(own)])
+    return Factories(named.of_env(env), [lambda: _copy(own)])
+
+
+def _copy(own: gymnasium.Env) -> gymnasium.Env:
+    made: dict[int, Any] = {}  # by the ids of the originals: all that a deep copy consists of
+    env = copy.deepcopy(own, made)
+    generators = [one for one in made.values() if isinstance(one, _GENERATORS)]
+    return _Copied(env, generators) if generators else env
 
 
 def _vector(env: Any) -> Source:
