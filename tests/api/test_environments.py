@@ -14,6 +14,7 @@ import gymnasium
 import numpy as np
 import pytest
 import toys
+from gymnasium.envs.classic_control.cartpole import CartPoleVectorEnv
 from gymnasium.wrappers import TimeLimit
 from gymnasium.wrappers.vector import TransformReward
 from small import differing
@@ -307,6 +308,71 @@ class Wrapper:
     """As Stable-Baselines3's wrappers of vector environments."""
 
     venv = 3
+
+
+class Doubled(gymnasium.vector.SyncVectorEnv):
+    def step(self, actions: Any) -> Any:
+        observation, reward, *rest = super().step(actions)
+        return observation, 2 * reward, *rest
+
+
+class OfTen(CartPoleVectorEnv):
+    def reset(self, **given: Any) -> Any:
+        return super().reset(**given)[0] * 10, {}
+
+
+class DummyVecEnv:
+    """As Stable-Baselines3's."""
+
+    def __init__(self) -> None:
+        self.envs = [make(), make()]
+
+    def reset(self) -> Any: ...
+    def step_wait(self) -> Any: ...
+
+
+class Rewarding(DummyVecEnv):
+    def step_wait(self) -> Any: ...
+
+
+def of_ten() -> Any:
+    env = OfTen(2)
+    env.spec = gymnasium.spec("CartPole-v1")
+    return env
+
+
+def patched() -> Any:
+    env: Any = gymnasium.make_vec("CartPole-v1", 2, "sync")
+    env.reset = lambda **given: None
+    return env
+
+
+@pytest.mark.parametrize(
+    ("env", "method"),
+    [
+        (Doubled([make] * 2), "Doubled has a method step"),
+        (of_ten(), "OfTen has a method reset"),
+        (patched(), "SyncVectorEnv has a method reset"),
+        (Rewarding(), "Rewarding has a method step_wait"),
+    ],
+)
+def test_what_a_vector_environment_changes_is_not_lost_in_silence(env: Any, method: str) -> None:
+    with pytest.raises(UserError, match=f"^env: {method} of its own, and what it changes would be lost"):
+        sources.of(env)
+
+
+def test_a_vector_environment_whose_steps_are_the_usual_is_taken_apart() -> None:
+    class Named(gymnasium.vector.SyncVectorEnv):
+        def __init__(self, number: int) -> None:
+            super().__init__([make] * number)
+
+    given = [
+        Named(2),
+        DummyVecEnv(),
+        gymnasium.make_vec("CartPole-v1", 2),
+        gymnasium.make_vec("CartPole-v1", 2, "sync"),
+    ]
+    assert [sources.of(env).suits for env in given] == [2] * 4
 
 
 @pytest.mark.parametrize(

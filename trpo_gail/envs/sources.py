@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 import gymnasium
 import numpy as np
+from gymnasium.envs.registration import load_env_creator
 
 from trpo_gail.envs import named
 from trpo_gail.envs.failures import RAISED, described
@@ -22,11 +23,13 @@ from trpo_gail.errors import RunError, UserError, shortened
 from trpo_gail.spaces.spec import ActionView
 from trpo_gail.system.terminal import warn
 
+_TAKEN_APART = (gymnasium.vector.SyncVectorEnv, gymnasium.vector.AsyncVectorEnv)
 _GENERATORS = (np.random.Generator, np.random.RandomState, random.Random)
 _KINDS = (np.float64, bool, bool)  # of rewards and the two ends
 
 Factory = Callable[[], gymnasium.Env]
 _OURS = ("spec", "num_envs", "restart", "step", "cut", "rest", "viewed", "close")  # what our protocol asks for
+_STEPS = ("step", "step_async", "step_wait", "reset", "reset_async", "reset_wait")  # of vector environments
 _VECTOR = ("num_envs", "vectorization_mode", "vector_kwargs", "wrappers")  # what `make_vec` takes for itself
 
 
@@ -201,6 +204,7 @@ def of(env: Any) -> Source:
             "environment that it wraps, an id or a function that makes one"
         )
     if inner := getattr(env, "envs", None):  # Stable-Baselines' DummyVecEnv
+        _refuse_steps(env, next((base for base in type(env).__mro__ if base.__name__ == "DummyVecEnv"), None))
         sources = [_single(one) for one in inner]
         alone = next((source for source in sources if source.most is not None), None)
         if alone is not None:
@@ -237,8 +241,13 @@ def _copy(own: gymnasium.Env) -> gymnasium.Env:
 def _vector(env: Any) -> Source:
     """Of gymnasium's vector environments what makes the single ones: they run one after the other on each rank."""
     if factories := getattr(env, "env_fns", None):
+        _refuse_steps(env, next((base for base in _TAKEN_APART if isinstance(env, base)), None))
         return Factories(named.of_maker(factories[0], _tried(factories[0])), list(factories), env.num_envs)
     if env.spec is not None:
+        maker = env.spec.vector_entry_point
+        maker = load_env_creator(maker) if isinstance(maker, str) else maker
+        if maker is None or isinstance(maker, type):  # of a function it cannot be known
+            _refuse_steps(env, maker)
         env_id, kwargs = env.spec.id, {k: v for k, v in env.spec.kwargs.items() if k not in (*_VECTOR, LIMIT)}
         more = {LIMIT: env.spec.max_episode_steps} if env.spec.max_episode_steps else {}
         made = lambda: gymnasium.make(env_id, **more, **kwargs)  # noqa: E731
@@ -247,6 +256,21 @@ def _vector(env: Any) -> Source:
         f"env: {type(env).__name__} does not say what its single environments are made by (env_fns or spec): expected a "
         "function that makes one"
     )
+
+
+def _refuse_steps(env: Any, known: type | None) -> None:
+    """Raise UserError if a vector environment, of which the single ones alone are used, steps or resets these in a way of its
+    own. `known` is the class that does it as we do."""
+    own = vars(env) if hasattr(env, "__dict__") else {}
+    changed = [
+        name for name in _STEPS if name in own or getattr(type(env), name, None) is not getattr(known, name, None)
+    ]
+    if changed:
+        raise UserError(
+            f"env: {type(env).__name__} has a method {changed[0]} of its own, and what it changes would be lost, since its "
+            "single environments alone are used: expected these, each in a gymnasium.Wrapper that changes the same, or an "
+            "object with the methods of trpo_gail.VectorEnv"
+        )
 
 
 def _factory(make: Callable[..., Any]) -> Factories:
