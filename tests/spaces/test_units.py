@@ -45,6 +45,18 @@ def test_bounds_become_plus_and_minus_one() -> None:
     np.testing.assert_array_equal(scaling.normalised(executed)[:, :5], units.astype(np.float32)[:, :5])
 
 
+@pytest.mark.filterwarnings("error")
+def test_half_bounded_dimensions_beside_scaled_ones_give_no_warning(rng: np.random.Generator) -> None:
+    scaling = ActionScaling.of(box([0, -INF, -2], [INF, 3, 5], np.float64))
+    assert scaling is not None
+    units = rng.standard_normal((50, 3)) * 2
+    wanted = units.copy()
+    wanted[:, 2] = -2.0 + (units[:, 2] + 1.0) * 0.5 * 7.0
+    executed = scaling.executed(units)
+    np.testing.assert_array_equal(executed, wanted)
+    np.testing.assert_allclose(scaling.normalised(executed), units, atol=1e-12)
+
+
 @pytest.mark.parametrize("space", [Discrete(3), box([-1, -1], [1, 1]), box([-INF], [INF]), box([0], [INF])])
 def test_nothing_is_scaled_where_nothing_would_change(space: Box | Discrete) -> None:
     assert ActionScaling.of(space) is None

@@ -37,6 +37,12 @@ class ActionScaling:
         """The environment's bounds, [A] float64 each; cached, since every step needs them."""
         return self.environment.low.astype(np.float64), self.environment.high.astype(np.float64)
 
+    @cached_property
+    def _range(self) -> tuple[np.ndarray, np.ndarray]:
+        """Its low end and width, [A] float64 each; zeros in the other dimensions, where infinite bounds give no number."""
+        low, high = self._bounds
+        return np.where(self.scaled, low, 0.0), np.where(self.scaled, high - low, 0.0)
+
     @classmethod
     def of(cls, space: Space) -> ActionScaling | None:
         """The scaling of an action space; None if it would change nothing."""
@@ -55,10 +61,10 @@ class ActionScaling:
 
     def executed(self, actions: np.ndarray) -> np.ndarray:
         """The environment's actions [B, A] for the policy's [B, A]; actions within [-1, 1] stay within the bounds."""
-        low, high = self._bounds
+        begin, width = self._range
         wide = actions.astype(np.float64)
-        values = np.where(self.scaled, low + (wide + 1.0) * 0.5 * (high - low), wide)
-        within = np.clip(values, low, high)  # rounding may exceed a bound by the last digit
+        values = np.where(self.scaled, begin + (wide + 1.0) * 0.5 * width, wide)
+        within = np.clip(values, *self._bounds)  # rounding may exceed a bound by the last digit
         values = np.where(self.scaled & (np.abs(wide) <= 1.0), within, values)
         return values.astype(self.environment.dtype)
 
