@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import resource
 import shutil
 from pathlib import Path
 from typing import Any
@@ -381,6 +382,22 @@ def test_a_learn_that_is_refused_leaves_no_steps_to_the_next(tmp_path: Path) -> 
     (tmp_path / "file").unlink()
     model.learn(64, rank_timeout=np.int64(5))  # type: ignore[arg-type]
     assert model.learner.progress.iteration <= 2
+
+
+def test_a_full_disk_is_told_of_by_the_name_of_the_models_file(tmp_path: Path) -> None:
+    model = gail()
+    model.save(tmp_path / "good")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, hard))
+    try:
+        for kept in (True, False):
+            model._packed = model._packed if kept else None
+            with pytest.raises(UserError, match=rf"^{tmp_path}/model\.zip: .*File too large"):
+                model.save(tmp_path / "model")
+        with pytest.raises(UserError, match=rf"^{tmp_path}/good\.zip: its demonstrations go through .*File too large$"):
+            GAIL.load(tmp_path / "good")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 def test_an_error_of_a_callback_is_not_hidden_by_that_of_a_full_disk(

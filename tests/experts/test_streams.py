@@ -212,12 +212,13 @@ def test_a_folder_is_written_whole_or_not_at_all(name: str, tmp_path: Path, monk
     assert (tmp_path / "mine" / "note.txt").read_text() == "stays" and len(list(tmp_path.iterdir())) == 1
 
 
-def test_a_full_disk_is_an_error_and_no_crash(tmp_path: Path) -> None:
+@pytest.mark.parametrize("most", [4 << 20, 100])
+def test_a_full_disk_is_an_error_and_no_crash(most: int, tmp_path: Path) -> None:
     """The HDF5 library itself crashes if a write fails."""
     program = (
         "import resource, sys\nimport numpy as np\nfrom trpo_gail.errors import UserError\n"
         "from trpo_gail.experts.files import hdf5_writing\n"
-        "resource.setrlimit(resource.RLIMIT_FSIZE, (4 << 20, resource.RLIM_INFINITY))\n"
+        f"resource.setrlimit(resource.RLIMIT_FSIZE, ({most}, resource.RLIM_INFINITY))\n"
         "try:\n    with hdf5_writing.writing(sys.argv[1]) as file:\n"
         "        hdf5_writing.put(file, 'x', np.random.default_rng(0).normal(size=(1000, 1000)))\n"
         "except UserError as error:\n    print(error)\n"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import resource
 import shlex
 import shutil
 import socket
@@ -269,11 +270,25 @@ def test_what_cannot_be_written_leaves_nothing(run: Path, tmp_path: Path, monkey
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(Path, "write_bytes", full)
-    with pytest.raises(UserError, match="No space left on device"):
+    with pytest.raises(UserError, match=rf"^{tmp_path}/shared/[\w.]+: No space left on device$"):
         push(run, str(tmp_path / "shared"), force=True)
-    with pytest.raises(UserError, match="No space left on device"):
+    with pytest.raises(UserError, match=rf"^{tmp_path}/pulled/[\w.]+: No space left on device$"):
         pull(str(tmp_path / "shared"), tmp_path / "pulled")
     assert [path.name for path in tmp_path.iterdir()] == ["shared"] and (tmp_path / "shared" / shared.CARD).exists()
+
+
+@pytest.mark.parametrize("most", [0, 1000, 3000, 9000])
+def test_a_full_disk_is_told_of_by_the_name_of_what_cannot_be_written(run: Path, tmp_path: Path, most: int) -> None:
+    push(run, str(tmp_path / "shared"))
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (most, hard))
+    try:
+        with pytest.raises(UserError) as raised:
+            pull(str(tmp_path / "shared"), tmp_path / "pulled")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert re.match(rf"{tmp_path}/pulled/[\w/.]+: .*File too large", str(raised.value)), raised.value
+    assert ".part" not in str(raised.value)
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import tempfile
 import warnings
 from abc import ABC, abstractmethod
@@ -198,7 +199,7 @@ class Model(ABC):
                 "class": type(self).__name__,
                 "given": self._source is not None or (self._content is not None and self._content["model"]["given"]),
                 "setting": dataclasses.asdict(self._setting),
-                "demonstrations": self.workers.together(self._demonstrations),
+                "demonstrations": self.workers.together(lambda: self._demonstrations(out)),
                 **self._extra(),
             }
             self.workers.together(lambda: _write(out, content | {"model": held}) if self.workers.main else None)
@@ -213,14 +214,14 @@ class Model(ABC):
 
     _setting: Setting  # what `auto` became
 
-    def _demonstrations(self) -> torch.Tensor | None:
-        """Rank 0: the demonstrations as the bytes of a native file [n] uint8."""
+    def _demonstrations(self, out: Path) -> torch.Tensor | None:
+        """Rank 0: the demonstrations as the bytes of a native file [n] uint8, for `out`. Raises UserError."""
         if self._dataset is None or not self.workers.main:
             return None
         if self._packed is None:
-            with tempfile.TemporaryDirectory() as folder:
-                save_demonstrations(Path(folder) / "demonstrations.h5", self._dataset)
-                content = (Path(folder) / "demonstrations.h5").read_bytes()
+            with _passing(out) as file:
+                save_demonstrations(file, self._dataset)
+                content = file.read_bytes()
             self._packed = torch.frombuffer(bytearray(content), dtype=torch.uint8)
         return self._packed
 
@@ -278,10 +279,26 @@ class Model(ABC):
 
 
 def _unpacked(content: torch.Tensor, file: Path) -> Held:
-    with tempfile.TemporaryDirectory() as folder:
-        (Path(folder) / "demonstrations.h5").write_bytes(content.numpy().tobytes())
-        held = Demonstrations.load(Path(folder) / "demonstrations.h5")
+    with _passing(file) as unpacked:
+        unpacked.write_bytes(content.numpy().tobytes())
+        held = Demonstrations.load(unpacked)
     return dataclasses.replace(held, path=f"demonstrations of {file.name}")
+
+
+@contextmanager
+def _passing(file: Path) -> Iterator[Path]:
+    """A file for a model's demonstrations on their way to or from `file`. Raises UserError, with its name, for a disk that
+    refuses."""
+    where = tempfile.gettempdir()
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            yield Path(folder) / "demonstrations.h5"
+    except (OSError, UserError) as error:
+        cause = error if isinstance(error, OSError) else error.__cause__
+        if not isinstance(cause, OSError):
+            raise
+        reason = os.strerror(cause.errno) if cause.errno else str(cause)
+        raise UserError(f"{file}: its demonstrations go through the temporary folder {where}: {reason}") from error
 
 
 def _file(path: str | Path) -> Path:

@@ -15,7 +15,7 @@ from trpo_gail.exports import hub, shared
 from trpo_gail.runs import checkpoint
 from trpo_gail.runs.setting import Setting
 from trpo_gail.system import typed
-from trpo_gail.system.whole_file import beside
+from trpo_gail.system.whole_file import beside, naming
 
 _KEPT = tuple(name for name in shared.FILES if name not in (shared.CONFIG, shared.POLICY))
 
@@ -45,19 +45,20 @@ def _make(folder: Path, out: Path, source: str) -> list[str]:
     outside = list(shared.outside(held))
     _check(content, file)
     part = beside(out)
+    at = checkpoint.iteration_path(part, content["iteration"])
     try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        part.mkdir()
-        for name in _KEPT:
-            if (folder / name).is_file():
-                shutil.copyfile(folder / name, part / name)
-        (part / shared.CONFIG).write_bytes(shared.dumped(held))
-        at = checkpoint.iteration_path(part, content["iteration"])
-        at.parent.mkdir()
-        checkpoint.write_sealed(at, content, "checkpoint")
-        os.rename(part, out)
+        files = {name: (folder / name).read_bytes() for name in _KEPT if (folder / name).is_file()}
+        with naming(out):
+            out.parent.mkdir(parents=True, exist_ok=True)
+            at.parent.mkdir(parents=True)
+        for name, data in (files | {shared.CONFIG: shared.dumped(held)}).items():
+            with naming(out / name):
+                (part / name).write_bytes(data)
+        checkpoint.write_sealed(at, content, "checkpoint", called=out / at.relative_to(part))
+        with naming(out):
+            os.rename(part, out)
     except OSError as error:
-        raise UserError(f"{error.filename or out}: {error.strerror or error}") from error
+        raise UserError(f"{error.filename or folder}: {error.strerror or error}") from error
     finally:
         shutil.rmtree(part, ignore_errors=True)
     return outside

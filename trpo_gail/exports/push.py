@@ -15,7 +15,7 @@ from trpo_gail.exports import hub, shared
 from trpo_gail.exports.card import card
 from trpo_gail.runs.run_folder import read_json
 from trpo_gail.scores import scaled_score
-from trpo_gail.system.whole_file import beside
+from trpo_gail.system.whole_file import beside, naming
 
 _FILMS = (".mp4", ".gif")
 # Of the last evaluation, which is the last policy's.
@@ -46,7 +46,8 @@ def push(
             _replace(Path(target), content, force)
         return target
     with tempfile.TemporaryDirectory() as folder:
-        _write(Path(folder), content)
+        with _errors(folder):  # which is truly what is full then
+            _write(Path(folder), content, Path(folder))
         return hub.upload(Path(folder), name, force, private)
 
 
@@ -108,12 +109,14 @@ def _replace(folder: Path, content: dict[str, bytes], force: bool) -> None:
     folder.parent.mkdir(parents=True, exist_ok=True)
     part, old = beside(folder), beside(folder)
     try:
-        part.mkdir()
-        _write(part, content)
+        with naming(folder):
+            part.mkdir()
+        _write(part, content, folder)
         _check_folder(folder, force)  # again: something may have come meanwhile
-        if folder.is_dir():
-            os.replace(folder, old)
-        os.replace(part, folder)
+        with naming(folder):
+            if folder.is_dir():
+                os.replace(folder, old)
+            os.replace(part, folder)
     except BaseException:
         if old.exists() and not folder.exists():
             os.replace(old, folder)
@@ -123,9 +126,11 @@ def _replace(folder: Path, content: dict[str, bytes], force: bool) -> None:
         shutil.rmtree(old, ignore_errors=True)
 
 
-def _write(folder: Path, content: dict[str, bytes]) -> None:
+def _write(folder: Path, content: dict[str, bytes], called: Path) -> None:
+    """Raises OSError, with the name of a file in the folder that is `called` so."""
     for name, data in content.items():
-        (folder / name).write_bytes(data)
+        with naming(called / name):
+            (folder / name).write_bytes(data)
 
 
 @contextlib.contextmanager

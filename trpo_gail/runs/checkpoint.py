@@ -128,14 +128,15 @@ def _write(path: Path, content: dict[str, Any]) -> None:
     write_sealed(path, content, "checkpoint")
 
 
-def write_sealed(path: Path, content: dict[str, Any], what: str) -> None:
-    """Write tensors, numbers and texts with their SHA-256, as a whole or not at all. Raises UserError."""
+def write_sealed(path: Path, content: dict[str, Any], what: str, called: Path | None = None) -> None:
+    """Write tensors, numbers and texts with their SHA-256, as a whole or not at all. Raises UserError, in which the file is
+    `called` by another name."""
     buffer = BytesIO()
     torch.save(content, buffer)
     try:
         whole_file.write(path, sealed.seal(buffer.getvalue()))
     except OSError as error:
-        raise UserError(f"{path}: the {what} could not be written ({error.strerror})") from error
+        raise UserError(f"{called or path}: the {what} could not be written ({error.strerror})") from error
 
 
 def read_sealed(path: Path, what: str) -> Any:

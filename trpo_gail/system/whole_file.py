@@ -38,14 +38,14 @@ def replacing(path: Path) -> Iterator[Path]:
     if path.is_dir():  # whose name may be none, as of "."
         raise _is_folder(path)
     if path.exists() and not path.is_file():
-        with _naming(path), tempfile.TemporaryDirectory() as folder, open(path, "wb") as stream:
+        with naming(path), tempfile.TemporaryDirectory() as folder, open(path, "wb") as stream:
             yield Path(folder) / "content"
             with open(Path(folder) / "content", "rb") as content:
                 shutil.copyfileobj(content, stream)
         return
     target = path.resolve() if path.is_symlink() else path
     part = beside(target)
-    with _naming(path):
+    with naming(path):
         try:
             yield part
             flush(part)
@@ -59,8 +59,8 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def _naming(path: Path) -> Iterator[None]:
-    """An OSError of the block tells the name of `path`."""
+def naming(path: Path) -> Iterator[None]:
+    """An OSError of the block tells the name of `path`, and not that of a part of it, or of what is copied."""
     try:
         yield
     except OSError as error:
@@ -76,7 +76,7 @@ def replacing_folder(path: Path) -> Iterator[Path]:
     named = path.absolute()  # the current folder has no name of its own
     made, above = beside(named), named.parent
     try:
-        with _naming(path):
+        with naming(path):
             above.mkdir(parents=True, exist_ok=True)
             made.mkdir()
             yield made
@@ -137,7 +137,7 @@ def flush(path: Path) -> None:
     with the name of `path`."""
     handle = os.open(path, os.O_RDONLY)
     try:
-        with _naming(path):
+        with naming(path):
             os.fsync(handle)
     finally:
         os.close(handle)

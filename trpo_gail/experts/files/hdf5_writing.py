@@ -31,9 +31,12 @@ def writing(path: str | Path, called: str | Path | None = None) -> Iterator[h5py
             _left.pop(file.id.id, None)
             yield file
             _require_space(file, _MORE)
-    except OSError as error:
-        reason = os.strerror(error.errno) if error.errno else error.strerror
-        raise UserError(f"{called or path}: cannot be written: {reason}") from error
+    except (OSError, RuntimeError) as error:
+        refused = error if isinstance(error, OSError) else error.__context__  # as h5py closes the file, it fails again
+        if not isinstance(refused, OSError):
+            raise
+        reason = os.strerror(refused.errno) if refused.errno else refused.strerror
+        raise UserError(f"{called or path}: cannot be written: {reason}") from refused
 
 
 def put(group: h5py.Group, name: str, values: Rows, **options: Any) -> None:
