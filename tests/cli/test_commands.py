@@ -230,7 +230,7 @@ def test_a_run_finds_its_demonstrations_from_a_folder_that_has_others_of_their_n
         folder.mkdir()
         shutil.copy(Path(EXPERT).with_name(name), folder / "demo.h5")
     monkeypatch.chdir(here)
-    assert main(tiny_run("run", "--quiet", "--expert", "demo.h5")) == 0
+    assert main(tiny_run(Path("run"), "--quiet", "--expert", "demo.h5")) == 0
     monkeypatch.chdir(there)
     resume = ["train", "--resume", "--out", "../here/run", "--quiet", "--steps"]
     assert main([*resume, "300"]) == 0

@@ -7,7 +7,6 @@ import dataclasses
 import pytest
 
 from trpo_gail.config.tree import Config
-from trpo_gail.errors import UserError
 from trpo_gail.studies.comparison import page as comparison_page
 from trpo_gail.studies.comparison.analysis import ALL, Analysis, analyse
 from trpo_gail.studies.comparison.fairness import Entry, contestants
@@ -107,8 +106,11 @@ def test_contestants_without_a_task_in_common_have_no_profiles() -> None:
 
 @pytest.mark.parametrize("expert", [0.0, -5.0])
 def test_demonstrations_no_better_than_random_actions_give_no_scale(expert: float) -> None:
-    with pytest.raises(UserError, match=f"easy: its demonstrations return {expert:g} and random actions 0,"):
-        analyse(plan("easy", expert=expert), [result("a", "easy", 0, 50.0)])
+    alone = [result("a", "easy", 0, 50.0)]
+    bare = analyse(plan("easy", expert=expert), alone)
+    assert bare.unscaled[0].startswith(f"easy: its demonstrations return {expert:g} and random actions 0,")
+    assert (bare.scales, bare.rows, bare.results) == ({}, (), ()) and list(bare.everything) == alone
+    assert list(bare.bare()) == [("a", "easy", alone, (expert, 0.0))]
 
 
 def test_the_page_says_what_is_so() -> None:

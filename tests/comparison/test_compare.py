@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import fcntl
 import json
 import os
@@ -22,6 +23,8 @@ from pages import charts, check_alone
 from trpo_gail.cli import main
 from trpo_gail.commands import compare
 from trpo_gail.commands.parsing import parse
+from trpo_gail.experts.load import read as read_demonstrations
+from trpo_gail.experts.save import save
 from trpo_gail.runs.run_folder import read_metrics
 from trpo_gail.studies import runner, store
 from trpo_gail.studies.comparison import results
@@ -467,8 +470,47 @@ def test_a_task_without_a_scale_is_left_out(done: Path, tmp_path: Path, capsys: 
     assert main(["compare", "report", "--out", str(tmp_path)]) == 0
     said = capsys.readouterr().err
     assert "Acrobot-v1: its demonstrations return 10 and random actions 20, of which no scale can be made" in said
-    assert {row["env"] for row in table(tmp_path / "runs.csv")} == {"CartPole-v0"}
-    assert "Left out, Acrobot-v1: its demonstrations return 10" in (tmp_path / "index.html").read_text()
+    runs, rows = table(tmp_path / "runs.csv"), table(tmp_path / "comparison.csv")
+    for row in (*runs, *rows, *table(tmp_path / "times.csv")):
+        assert row["env"] in ("CartPole-v0", "Acrobot-v1")
+        assert bool(row.get("score", row.get("score_iqm", "1"))) == (row["env"] == "CartPole-v0") or "train_s" in row
+    found = [(row["runs"], row["return_mean"], row["random_return"]) for row in rows if row["env"] == "Acrobot-v1"]
+    assert found == [("2", "141.5", "20"), ("2", "195.5", "20")]
+    assert {row["env"] for row in table(tmp_path / "curves.csv")} == {"CartPole-v0"}
+    page = (tmp_path / "index.html").read_text()
+    assert "Without scores, Acrobot-v1: its demonstrations return 10" in page and "Returns without scores" in page
+
+
+def test_a_comparison_without_any_scale_writes_returns(
+    done: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copy(done / "plan.json", tmp_path)
+    shutil.copytree(done / "cells", tmp_path / "cells")
+    for cell in load(done).cells():
+        file = store.path(tmp_path, cell.name)
+        file.write_text(json.dumps(json.loads(file.read_text()) | {"random_return_mean": 300.0}))
+    assert main(["compare", "report", "--out", str(tmp_path)]) == 0
+    assert "its demonstrations return 200 and random actions 300, of which no scale" in capsys.readouterr().err
+    assert [row["return_mean"] for row in table(tmp_path / "runs.csv")] == ["140", "195", "143", "196"]
+    assert table(tmp_path / "curves.csv") == []
+    page = (tmp_path / "index.html").read_text()
+    assert "Without scores, CartPole-v0: its demonstrations return 200" in page and ">141.5<" in page
+    check_alone(page)
+
+
+def test_demonstrations_that_return_no_more_than_random_actions_are_told_of_before_the_first_run(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    held = read_demonstrations(EXPERT)
+    assert held.rewards is not None and held.episode_returns is not None
+    poor = dataclasses.replace(held, rewards=0 * held.rewards, episode_returns=0 * held.episode_returns)
+    save(tmp_path / "poor.h5", poor)
+    given = parse(compare._Arguments, words(tmp_path / "out", "--expert", str(tmp_path / "poor.h5")), "compare")
+    compare._plan(given)
+    said = capsys.readouterr().err
+    assert re.search(r"^warning: CartPole-v0: its demonstrations return 0 and random actions \d", said), said
+    compare._plan(parse(compare._Arguments, words(tmp_path / "out"), "compare"))
+    assert capsys.readouterr().err == ""
 
 
 @pytest.mark.parametrize(

@@ -115,7 +115,7 @@ def test_a_run_finds_its_reward_from_another_folder(
     reward: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     here, there = tmp_path / "here", tmp_path / "there"
-    here.mkdir(), there.mkdir()  # type: ignore[func-returns-value]
+    here.mkdir(), there.mkdir()
     reward.rename(here / "reward.pt")
     monkeypatch.chdir(here)
     source = saved_config(tmp_path / "source")

@@ -20,6 +20,7 @@ from trpo_gail.config.marks import Commas, OncePerItem
 from trpo_gail.config.tree import Config
 from trpo_gail.errors import UserError
 from trpo_gail.system import whole_file
+from trpo_gail.system.terminal import warn
 
 if TYPE_CHECKING:
     from trpo_gail.experts.data import Demonstrations
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 
 Named = tuple[str, tuple[str, ...]]  # (name, flags)
 EVALUATIONS = 20  # of a run, if --eval_every is not given
+RANDOM_EPISODES = 20  # of each task, before the first run
+MOST_STEPS = 5_000  # of an episode, if random ones are run then: longer ones could take minutes
 
 
 @dataclass(frozen=True)
@@ -267,20 +270,30 @@ def _tasks(given: _Arguments, epoch: int, common: tuple[str, ...], named: Sequen
         if every[k] > steps[k]:
             raise UserError(f"--eval_every: {every[k]} given, at most --steps {steps[k]} expected")
         expert = Path(file).name, data.sha256, mean
-        _check_fits(data, env, given, (*common, *named[0][1], *flags[0]), k)
+        _check_fits(data, mean, env, given, (*common, *named[0][1], *flags[0]), k)
         tasks.append(Task(env, *expert, trajectories[k], subsample[k], steps[k], every[k], *flags))
     return tuple(tasks)
 
 
-def _check_fits(data: Demonstrations, env: str, given: _Arguments, flags: tuple[str, ...], task: int) -> None:
-    """Raise UserError if the environment cannot be made, or if demonstrations do not fit it: every run of it would fail."""
+def _check_fits(
+    data: Demonstrations, mean: float, env: str, given: _Arguments, flags: tuple[str, ...], task: int
+) -> None:
+    """Raise UserError if the environment cannot be made, or if demonstrations do not fit it: every run of it would fail. Warn
+    if no score can be made of what they return on average, `mean`, which the runs would show no sooner than at their ends."""
     from trpo_gail.envs import vector
     from trpo_gail.experts.checks import fit
     from trpo_gail.experts.rows import as_rows
+    from trpo_gail.parallel import Workers
+    from trpo_gail.runs.evaluate import Evaluator
+    from trpo_gail.studies.comparison.analysis import meaningless
 
     config = _settings(f"--env {env}", given, flags, task)
     spec = vector.spec_of(env, config.backend, **config.env_settings)
     fit.check(as_rows(data, spec), spec, config.dtype)
+    if spec.max_episode_steps is not None and spec.max_episode_steps <= MOST_STEPS:
+        random = float(Evaluator(config, spec, Workers()).random(RANDOM_EPISODES).returns.mean())
+        if said := meaningless(env, mean, random):
+            warn(f"{said}; as it is, the task will have returns and no scores")
 
 
 def _each(flag: str, values: Sequence[int], count: int) -> list[int]:

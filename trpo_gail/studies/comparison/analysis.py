@@ -11,7 +11,6 @@ from itertools import combinations
 
 import numpy as np
 
-from trpo_gail.errors import UserError
 from trpo_gail.scores import hardly_differ, scaled_score
 from trpo_gail.studies.comparison.plan import Cell, Plan, Task
 from trpo_gail.studies.comparison.results import Result
@@ -43,7 +42,7 @@ class Scale:
 
     def score(self, value: float) -> float:
         found = scaled_score(value, self.expert, self.random)
-        assert found is not None  # `analyse` refuses scales that mean nothing
+        assert found is not None  # `analyse` makes no scale that means nothing
         return found
 
     def value(self, score: np.ndarray) -> np.ndarray:
@@ -135,6 +134,7 @@ class Analysis:
     differences: tuple[Difference, ...]
     missing: tuple[Cell, ...]  # without a result
     unscaled: tuple[str, ...] = ()  # a sentence on each task that is left out, since its scores would mean nothing
+    returns: tuple[Result, ...] = ()  # of these tasks
 
     def of(self, contestant: str, env: str) -> list[Result]:
         return [r for r in self.results if (r.contestant, r.env) == (contestant, env)]
@@ -150,6 +150,19 @@ class Analysis:
         ]
 
     @property
+    def everything(self) -> tuple[Result, ...]:
+        """Results of all tasks, those without scores last."""
+        return (*self.results, *self.returns)
+
+    def bare(self) -> Iterator[tuple[str, str, list[Result], tuple[float, float]]]:
+        """Each task that is left out, its contestants with their results, and what expert and random actions return."""
+        for env in dict.fromkeys(result.env for result in self.returns):
+            ends = _ends(self.plan.task(env), self.returns)
+            for contestant in self.plan.contestants:
+                if mine := [r for r in self.returns if (r.contestant, r.env) == (contestant.name, env)]:
+                    yield contestant.name, env, mine, ends
+
+    @property
     def shared(self) -> list[str]:
         """Tasks that every contestant has results for: over others, whoever failed the hardest would come off best."""
         names = [contestant.name for contestant in self.plan.contestants]
@@ -157,37 +170,41 @@ class Analysis:
 
 
 def analyse(plan: Plan, results: Sequence[Result]) -> Analysis:
-    """Everything, from the results there are, of which there must be one; tasks whose scale means nothing are left out.
-    Raises UserError if there are no others."""
+    """Everything, from the results there are; of tasks whose scale means nothing only returns."""
     scales, unscaled = {}, []
     for task in plan.tasks:
-        try:
-            if any(r.env == task.env for r in results):
-                scales[task.env] = _scale(task, results)
-        except UserError as error:
-            unscaled.append(str(error))
-    if not scales:
-        raise UserError(unscaled[0])
+        if any(r.env == task.env for r in results):
+            scale = Scale(*_ends(task, results))
+            if said := meaningless(task.env, scale.expert, scale.random):
+                unscaled.append(said)
+            else:
+                scales[task.env] = scale
     have = {result.cell for result in results}
     bare = Analysis(
         plan, tuple(result for result in results if result.env in scales), scales, (), (), (), (), (), (),
         tuple(cell for cell in plan.cells() if cell not in have), tuple(unscaled),
+        tuple(result for result in results if result.env not in scales),
     )  # fmt: skip
     return Analysis(
         plan, bare.results, scales, tuple(_rows(bare)), tuple(_step_curves(bare)), tuple(_time_curves(bare)),
         tuple(_profiles(bare)), tuple(_improvements(bare)), tuple(_differences(bare)), bare.missing, bare.unscaled,
+        bare.returns,
     )  # fmt: skip
 
 
-def _scale(task: Task, results: Sequence[Result]) -> Scale:
+def _ends(task: Task, results: Sequence[Result]) -> tuple[float, float]:
     """The demonstrations' mean return, and that of random actions over all runs."""
-    scale = Scale(task.expert_return_mean, float(np.mean([r.random_return_mean for r in results if r.env == task.env])))
-    if scaled_score(0.0, scale.expert, scale.random) is None or scale.expert < scale.random:
-        raise UserError(
-            f"{task.env}: its demonstrations return {scale.expert:g} and random actions {scale.random:g}, of which no scale "
-            "can be made; demonstrations that return more expected"
-        )
-    return scale
+    return task.expert_return_mean, float(np.mean([r.random_return_mean for r in results if r.env == task.env]))
+
+
+def meaningless(env: str, expert: float, random: float) -> str | None:
+    """Why a task's scores would mean nothing; None if they mean something."""
+    if scaled_score(0.0, expert, random) is not None and expert > random:
+        return None
+    return (
+        f"{env}: its demonstrations return {expert:g} and random actions {random:g}, of which no scale can be made; "
+        "demonstrations that return more expected"
+    )
 
 
 def scores(found: Analysis, contestant: str, env: str) -> np.ndarray:

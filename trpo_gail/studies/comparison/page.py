@@ -35,10 +35,12 @@ def write_page(found: Analysis, out: Path) -> Path:
 
 def comparison(found: Analysis) -> list[Section]:
     """All sections, in the order of the questions that a reader has."""
+    if not found.scales:
+        return [_returns(found), _terms(found), _method(found)]
     several = [_improvements(found), _differences(found)] if len(found.plan.contestants) > 1 else []
     return [
-        _scores(found), _curves(found), _profiles(found), *several, _near(found), _failures(found), _terms(found),
-        _time(found), _method(found),
+        _scores(found), *([_returns(found)] if found.returns else []), _curves(found), _profiles(found), *several,
+        _near(found), _failures(found), _terms(found), _time(found), _method(found),
     ]  # fmt: skip
 
 
@@ -49,7 +51,7 @@ def _lead(found: Analysis) -> str:
         f"{_number(len(plan.contestants), 'contestant')} on {tasks}, {_number(len(plan.seeds), 'seed')} each: "
         f"{_number(len(plan.cells()), 'run')}.",
         f"Without a result, and in no number here: {len(found.missing)}." if found.missing else "",
-        *(f"Left out, {said}." for said in found.unscaled),
+        *(f"Without scores, {said}." for said in found.unscaled),
         *(f"{said}." for said in found.doubtful),
         "All have the same demonstrations, the same number of environment steps to go, and the same evaluations.",
         _updates(found),
@@ -111,12 +113,34 @@ def _scores(found: Analysis) -> Section:
     return Section("Scores", text, [Table(header, rows), picture])
 
 
+def _returns(found: Analysis) -> Section:
+    """Of tasks that no score can be given for."""
+    rows: list[list[Cell]] = [
+        [
+            env, name, _count_of(len(mine), len(found.plan.seeds)), format_number(float(np.mean(returns))),
+            format_number(float(np.std(returns))), *ends,
+        ]
+        for name, env, mine, ends in found.bare()
+        if (returns := [r.return_mean for r in mine])
+    ]  # fmt: skip
+    text = (
+        f"Of tasks without scores, returns of the last policies, over {found.plan.final_episodes} whole episodes each: their "
+        "demonstrations return no more than random actions."
+    )
+    header = ["task", "contestant", "runs", "return, mean", "std of runs", "expert", "random"]
+    return Section("Returns without scores", text, [Table(header, rows)])
+
+
 def _env(env: str) -> str:
     return "all tasks" if env == ALL else env
 
 
 def _count(row: Row) -> str:
-    return str(row.runs) if row.runs == row.planned else f"{row.runs} of {row.planned}"
+    return _count_of(row.runs, row.planned)
+
+
+def _count_of(runs: int, planned: int) -> str:
+    return str(runs) if runs == planned else f"{runs} of {planned}"
 
 
 def _estimate(estimate: Estimate) -> tuple[str, str]:
@@ -242,7 +266,7 @@ def _terms(found: Analysis) -> Section:
 def _contestants(found: Analysis) -> Table:
     rows: list[list[Cell]] = []
     for c in found.plan.contestants:
-        mine = [r for r in found.results if r.contestant == c.name]
+        mine = [r for r in found.everything if r.contestant == c.name]
         rates = [1000 * rate for r in mine if (rate := updates_per_step(found.plan, r)) is not None]
         rows.append(
             [
@@ -342,7 +366,7 @@ def _method(found: Analysis) -> Section:
         "are those of Agarwal et al. (2021), Deep reinforcement learning at the edge of the statistical precipice.\n\n"
         f"The numbers are in {', '.join(f'{name}.csv' for name in TABLES)}, each run's in cells.jsonl or cells/."
     )
-    return Section("Method", text, [Table(["runs", "commit", "Python", "versions"], _versions(found.results))])
+    return Section("Method", text, [Table(["runs", "commit", "Python", "versions"], _versions(found.everything))])
 
 
 def _versions(results: Sequence[Result]) -> list[list[Cell]]:

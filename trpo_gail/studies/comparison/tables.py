@@ -57,6 +57,11 @@ def _comparison(found: Analysis) -> Iterable[Cells]:
             row.contestant, row.env, row.runs, row.planned, *moments, *ends, *iqm, row.reached, row.held,
             row.steps_to_near,
         )  # fmt: skip
+    for contestant, env, mine, (expert, random) in found.bare():
+        returns = np.array([r.return_mean for r in mine])
+        planned = len(found.plan.seeds)
+        moments = float(returns.mean()), float(returns.std())
+        yield contestant, env, len(mine), planned, *moments, expert, random, *[None] * 6
 
 
 def _runs(found: Analysis) -> Iterable[Cells]:
@@ -64,12 +69,13 @@ def _runs(found: Analysis) -> Iterable[Cells]:
         "contestant", "env", "seed", "steps", "iterations", "updates_per_1000_steps", "return_mean", "score", "steps_to_95",
         "held_95",
     )  # fmt: skip
-    for r in found.results:
-        scale = found.scales[r.env]
+    for r in found.everything:
+        scale = found.scales.get(r.env)
         rate = updates_per_step(found.plan, r)
+        scores = (scale.score(r.return_mean), to_near(r, scale, "steps"), int(held(r, scale))) if scale else [None] * 3
         yield (
             r.contestant, r.env, r.seed, r.steps, r.iterations, None if rate is None else 1000 * rate, r.return_mean,
-            scale.score(r.return_mean), to_near(r, scale, "steps"), int(held(r, scale)),
+            *scores,
         )  # fmt: skip
 
 
@@ -108,8 +114,9 @@ def _differences(found: Analysis) -> Iterable[Cells]:
 
 def _times(found: Analysis) -> Iterable[Cells]:
     yield "contestant", "env", "seed", "train_s", "evaluation_s", "env_steps_per_s", "seconds_to_95", "peak_memory_mb"
-    for r in found.results:
-        seconds = to_near(r, found.scales[r.env], "wall_s")
+    for r in found.everything:
+        scale = found.scales.get(r.env)
+        seconds = to_near(r, scale, "wall_s") if scale else None
         yield r.contestant, r.env, r.seed, r.wall_s, r.eval_s, r.env_steps_per_s, seconds, r.peak_memory_mb
 
 
