@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import torch
 from small import EXPERT, gail
 
 from trpo_gail import GAIL, TRPO, UserError
+from trpo_gail.exports.write_reward import export_reward
 
 RNG = np.random.default_rng(0)
 OBS, NEXT = (RNG.normal(size=(6, 4)).astype(np.float32) for _ in range(2))
@@ -79,3 +81,15 @@ def test_who_learns_no_reward_says_so() -> None:
 def gail_of(adversary: str) -> Any:
     fields: dict[str, Any] = {"num_envs": 2, "timesteps_per_batch": 64, "backend": "gymnasium"}
     return GAIL("MlpPolicy", "CartPole-v0", EXPERT, adversary=adversary, **fields)
+
+
+def test_an_exported_reward_is_learned_from_in_python(tmp_path: Path) -> None:
+    """The choice of the adversary needs another keyword."""
+    gail(absorbing=False, run_folder=tmp_path / "run").learn(200)
+    export_reward(tmp_path / "run", tmp_path / "reward.pt")
+    fields: dict[str, Any] = {"num_envs": 2, "timesteps_per_batch": 64, "backend": "gymnasium"}
+    file = str(tmp_path / "reward.pt")
+    model = GAIL("MlpPolicy", "CartPole-v0", EXPERT, adversary="exported", reward_file=file, **fields)
+    assert model.learn(100).num_timesteps >= 100
+    with pytest.raises(UserError, match=r"^adversary exported: reward_file expected"):
+        GAIL("MlpPolicy", "CartPole-v0", EXPERT, adversary="exported", **fields)

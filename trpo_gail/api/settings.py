@@ -54,7 +54,7 @@ def config_of(
     _check("preset", preset_name, leaves(Config)["preset"])
     for name, value in top.items():
         _check(name, value, leaves(Config)[name])
-    base = preset(preset_name, env, **{name: typed.plain(value) for name, value in top.items()})
+    chosen = {name: typed.plain(value) for name, value in top.items()}
     named: dict[str, Any] = {}
     words: dict[str, str] = {}  # by path, the keyword that gave it
     for word, pairs in (
@@ -66,10 +66,11 @@ def config_of(
             named[path] = value
     words = {path: word for path, word in words.items() if word != "hidden_size"}  # of which a network may have its own
     for name, value in _flat(given):
-        path = path_of(Config, name, base.generator)
+        path = path_of(Config, name, chosen.get("generator", ""))
         _once(words, path, name)
         named[path] = _value(name, value, leaves(Config)[path])
-    made = changed(base, named | {"eval_every": 0})  # evaluations are a callback's
+    # All at once, since a choice may need a field; evaluations are a callback's.
+    made = changed(preset(preset_name, env), chosen | named | {"eval_every": 0})
     _refuse_idle(made, {path for path in named if path not in _of_sections(given)})
     return made
 
