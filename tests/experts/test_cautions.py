@@ -69,7 +69,7 @@ def test_most_episodes_end_by_success(
     facts = [dict(describe.info(read(path))).get("reward")]
     facts += [f.text for f in validate.findings(read(path)) if f.check == "reward"] or [None]
     begun = f"{warned} episodes end by termination: --discriminator.reward auto goes by that"
-    assert all(fact.startswith(begun) and "--discriminator.absorbing" in fact if fact else not warned for fact in facts)
+    assert all(fact.startswith(begun) and "absorbing states" in fact if fact else not warned for fact in facts)
     assert cautions.of_run(data, "Toy-v0", None) == []
     told = cautions.of_run(data, "Toy-v0", SUCCESS)
     assert len(told) == (len(limit) > len(terminal)) and all("last until the time limit" in text for text in told)

@@ -76,9 +76,9 @@ class Ends:
         if self.terminal <= self.limit + self.unsaid:
             return None
         return (
-            f"{self.terminal} of {self.total} episodes end {self.early}: --discriminator.reward auto goes by that, and takes "
-            "logit with --discriminator.absorbing for gail, by which D learns whether such an end is a success or a failure; "
-            "log(D) for others, and without a time limit"
+            f"{self.terminal} of {self.total} episodes end {self.early}: --discriminator.reward auto goes by that. For gail "
+            "it takes logit with absorbing states, so that D learns what such an end is worth; for other adversaries, or "
+            "without a time limit, log(D)"
         )
 
 
