@@ -57,16 +57,18 @@ def main(file: Path) -> None:
 
 
 def page(results: Path = ROOT / "results") -> str:
-    """The table, and a section for each environment."""
-    lines, sections = [HEAD], defaultdict[str, list[str]](list)
-    runs = {folder: rows_of(folder) for folder in folders(results)}
-    for folder, found in sorted(runs.items(), key=lambda of: (title(of[1][0]["env"]), of[0])):
-        env, name = found[0]["env"], f"results/{folder.relative_to(results)}"
+    """The table, and a section for each environment, today's settings first."""
+    rows, sections = [], defaultdict[str, list[str]](list)
+    for folder in folders(results):
+        found, name = rows_of(folder), f"results/{folder.relative_to(results)}"
         content = read_json(folder / f"seed_{found[0]['seed']}" / "config.json")
-        moved = since(content, name)
+        moved, env = since(content, name), found[0]["env"]
         cells = [title(env), *numbers(content["config"], found), "earlier" if moved else "today's", f"`{name}`"]
-        lines.append(f"| {' | '.join(cells)} |")
-        sections[env] += section(name, content, found, moved)
+        rows.append(((title(env), bool(moved), name), env, cells, section(name, content, found, moved)))
+    rows.sort(key=lambda row: row[0])
+    lines = [HEAD, *(f"| {' | '.join(cells)} |" for _, _, cells, _ in rows)]
+    for _, env, _, text in rows:
+        sections[env] += text
     for env, texts in sections.items():
         lines += ["", f"## {title(env)}", *texts]
     return "\n".join(lines) + "\n"
