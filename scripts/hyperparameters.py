@@ -27,6 +27,8 @@ ROOT = Path(__file__).parents[1]
 MOST = 40  # characters of a curve
 BLOCKS = "▁▂▃▄▅▆▇█"
 OWN = ("--seed", "--out")  # flags of one run, with a value
+# Flags that are no settings of an algorithm.
+PLAIN = ("--expert", "--trajectories", "--subsample", "--steps", "--eval_every", "--eval_episodes", "--final_episodes")
 WIDTH = 118
 
 HEAD = """\
@@ -43,7 +45,7 @@ the two. The first table has one line for each folder of runs, the sections belo
   of the seeds did not get there. *Held*: the last three evaluations are at or above it, in so many seeds.
 - *Curve*: the evaluations, of many every second or so, the median over seeds, from a random policy (▁) to the bar (█).
 - *Settings* says whether the command does the same today, or had *earlier* defaults. The sections then have the flags
-  to add.
+  to add. *With flags*: the command has more flags than those of data, length and evaluation.
 
 Seconds are those of a shared machine of two cores, beside other work.
 
@@ -63,8 +65,10 @@ def page(results: Path = ROOT / "results") -> str:
         found, name = rows_of(folder), f"results/{folder.relative_to(results)}"
         content = read_json(folder / f"seed_{found[0]['seed']}" / "config.json")
         moved, env = since(content, name), found[0]["env"]
-        cells = [title(env), *numbers(content["config"], found), "earlier" if moved else "today's", f"`{name}`"]
-        rows.append(((title(env), bool(moved), name), env, cells, section(name, content, found, moved)))
+        own = any(word.startswith("--") and word not in PLAIN for word in words(content["sessions"][0]["command"]))
+        kind = ("earlier" if moved else "today's") + ", with flags" * own
+        cells = [title(env), *numbers(content["config"], found), kind, f"`{name}`"]
+        rows.append(((title(env), bool(moved), own, name), env, cells, section(name, content, found, moved)))
     rows.sort(key=lambda row: row[0])
     lines = [HEAD, *(f"| {' | '.join(cells)} |" for _, _, cells, _ in rows)]
     for _, env, _, text in rows:
