@@ -184,7 +184,7 @@ def since(content: dict[str, Any], name: str) -> str:
     if not changed:
         return ""
     return "\n".join(
-        ["Defaults were others then. To repeat these runs today, add", "", "```text", *wrapped(changed), "```"]
+        ["The defaults were different then. To repeat these runs today, add", "", "```text", *wrapped(changed), "```"]
     )
 
 

@@ -17,6 +17,7 @@ from trpo_gail.envs import vector
 from trpo_gail.experts.load import load
 from trpo_gail.learner import Learner
 from trpo_gail.parallel import Workers
+from trpo_gail.sampling.transitions import Transitions
 
 EXPERT = Path(__file__).parents[1] / "expert_data" / "CartPole-v0.h5"
 WORKERS = Workers()
@@ -45,6 +46,21 @@ def test_the_critic_is_fitted_with_the_weight_of_the_task_that_the_policy_was_pa
     assert len(paid) == len(fitted) == 2 and paid[0].max() > paid[1].max()  # the weight falls from step to step
     for before, after in zip(paid, fitted, strict=True):
         np.testing.assert_array_equal(before, after)
+
+
+def test_a_reward_of_ones_own_is_asked_again_too() -> None:
+    config, learner = made(**{"discriminator.absorbing": False})
+    assert isinstance(learner.adversary, Discriminator)
+    calls: list[bool] = []
+    own = learner.adversary.reward
+
+    def reward(seen: Transitions) -> np.ndarray:
+        calls.append(True)
+        return own(seen)
+
+    learner.adversary.reward = reward  # type: ignore[method-assign]
+    iteration(learner, config, WORKERS)
+    assert len(calls) == 2 * config.g_step
 
 
 def test_statistics_of_rewards_count_each_transition_once() -> None:

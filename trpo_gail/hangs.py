@@ -8,6 +8,7 @@ Where all of them hang, as for a server that is gone, nobody waits: they end aft
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import sys
@@ -28,7 +29,9 @@ LIMIT_S = 600.0  # default: longer than any step, update, save or read of a soun
 BEAT_S = 1.0  # seconds between two messages of a rank
 ASLEEP_BEATS = 5  # a thread that misses so many of its own beats was stopped together with its process
 HASTE_S = 20.0  # in place of the limit once a signal has asked the run to end: nobody waits ten minutes then
-ALL_STILL_S = 60.0  # after a signal, if no rank moves at all: a batch of slow environments may take longer than HASTE_S
+ALL_STILL_S = (
+    120.0  # after a signal, if no rank moves at all: what all do at once, such as a large update, may take long
+)
 END_S = 3.0  # seconds that MPI has to end the ranks, before this one kills itself, which the launcher notices
 # Phases in which rank 0 may be slow, signal or not: on a busy disk, or with work that a program gives it.
 UNHURRIED = ("saving", "summary", "callback")
@@ -121,9 +124,12 @@ class Seen:
     heard: float
     moved: float
     beat: Beat
+    asked: float = math.inf  # when it first knew of a signal
 
     def hear(self, beat: Beat, now: float) -> None:
         self.heard = now
+        if beat.asked:
+            self.asked = min(self.asked, now)
         if (beat.moves, beat.waits) != (self.beat.moves, self.beat.waits):
             self.moved = now
         self.beat = beat
@@ -137,7 +143,8 @@ def stuck(ranks: dict[int, Seen], limit: float, now: float) -> dict[int, str]:
     hasty = min(limit, HASTE_S) if asked else limit
     waiting = [rank for rank, seen in ranks.items() if seen.beat.waits and now - seen.moved > hasty]
     if set(waiting) <= found.keys():  # nobody waits, or only those that have fallen silent as they waited
-        still = all(now - seen.moved > ALL_STILL_S for seen in ranks.values())
+        since = min(seen.asked for seen in ranks.values())
+        still = all(now - max(seen.moved, since) > ALL_STILL_S for seen in ranks.values())
         return found if asked and still and found.keys() == ranks.keys() else {}
     return found
 

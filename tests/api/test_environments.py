@@ -118,10 +118,13 @@ def test_an_object_that_takes_the_seed_or_draws_nothing_is_as_before() -> None:
 
 def test_a_function_that_gives_one_object_twice_is_refused() -> None:
     env = make()
-    with pytest.raises(
-        UserError, match=r"^env: 2 environments are needed, and the function gives the same object at two"
-    ):
+    said = "^env: the function gives the same object at two calls: expected a new one at each, or the object itself"
+    with pytest.raises(UserError, match=said):
         TRPO("MlpPolicy", lambda: TimeLimit(env, 100), num_envs=2, **SMALL)
+    model = TRPO("MlpPolicy", lambda: TimeLimit(env, 100), num_envs=1, **SMALL).learn(64)
+    with pytest.raises(UserError, match=said):  # an evaluation would reset what training is in the middle of
+        model.evaluate(1)
+    assert TRPO("MlpPolicy", lambda: TimeLimit(make(), 100), num_envs=1, **SMALL).learn(64).evaluate(1).lengths.size
 
 
 class Alone(toys.Walk):

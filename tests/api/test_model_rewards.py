@@ -83,13 +83,17 @@ def gail_of(adversary: str) -> Any:
     return GAIL("MlpPolicy", "CartPole-v0", EXPERT, adversary=adversary, **fields)
 
 
-def test_an_exported_reward_is_learned_from_in_python(tmp_path: Path) -> None:
+def test_an_exported_reward_is_learned_from_in_python(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The choice of the adversary needs another keyword."""
     gail(absorbing=False, run_folder=tmp_path / "run").learn(200)
     export_reward(tmp_path / "run", tmp_path / "reward.pt")
     fields: dict[str, Any] = {"num_envs": 2, "timesteps_per_batch": 64, "backend": "gymnasium"}
-    file = str(tmp_path / "reward.pt")
-    model = GAIL("MlpPolicy", "CartPole-v0", EXPERT, adversary="exported", reward_file=file, **fields)
+    monkeypatch.chdir(tmp_path)
+    model = GAIL("MlpPolicy", "CartPole-v0", EXPERT, adversary="exported", reward_file="reward.pt", **fields)
     assert model.learn(100).num_timesteps >= 100
+    model.save("model")
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert GAIL.load("../model").learn(100).learner.progress.steps >= 200
     with pytest.raises(UserError, match=r"^adversary exported: reward_file expected"):
         GAIL("MlpPolicy", "CartPole-v0", EXPERT, adversary="exported", **fields)

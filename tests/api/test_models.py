@@ -384,7 +384,7 @@ def test_a_learn_that_is_refused_leaves_no_steps_to_the_next(tmp_path: Path) -> 
     assert model.learner.progress.iteration <= 2
 
 
-def test_a_full_disk_is_told_of_by_the_name_of_the_models_file(tmp_path: Path) -> None:
+def test_an_error_of_a_full_disk_names_the_models_file(tmp_path: Path) -> None:
     model = gail()
     model.save(tmp_path / "good")
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)

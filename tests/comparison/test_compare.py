@@ -498,7 +498,7 @@ def test_a_comparison_without_any_scale_writes_returns(
     check_alone(page)
 
 
-def test_demonstrations_that_return_no_more_than_random_actions_are_told_of_before_the_first_run(
+def test_before_the_first_run_there_is_a_warning_of_demonstrations_that_return_no_more_than_random_actions(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     held = read_demonstrations(EXPERT)
@@ -506,10 +506,11 @@ def test_demonstrations_that_return_no_more_than_random_actions_are_told_of_befo
     poor = dataclasses.replace(held, rewards=0 * held.rewards, episode_returns=0 * held.episode_returns)
     save(tmp_path / "poor.h5", poor)
     given = parse(compare._Arguments, words(tmp_path / "out", "--expert", str(tmp_path / "poor.h5")), "compare")
-    compare._plan(given)
+    compare._warn_of_scales(compare._plan(given), given)
     said = capsys.readouterr().err
     assert re.search(r"^warning: CartPole-v0: its demonstrations return 0 and random actions \d", said), said
-    compare._plan(parse(compare._Arguments, words(tmp_path / "out"), "compare"))
+    given = parse(compare._Arguments, words(tmp_path / "out"), "compare")
+    compare._warn_of_scales(compare._plan(given), given)
     assert capsys.readouterr().err == ""
 
 

@@ -52,7 +52,7 @@ def made(*flags: str, base: Config = BASE) -> Contestant:
 def test_as_many_updates_per_step(flags: tuple[str, ...], d_step: int) -> None:
     found = made(*flags)
     assert found.config["d_step"] == d_step and not any("updates" in note for note in found.notes)
-    assert d_step / found.epoch_steps == 16 / 2048
+    assert d_step / found.iteration_steps == 16 / 2048
 
 
 def test_a_rate_that_does_not_divide_is_rounded_and_said() -> None:

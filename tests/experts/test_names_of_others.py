@@ -207,6 +207,8 @@ def test_a_functions_action_is_the_environments_own_however_it_is_bracketed(
         (LIFT, np.array([9]), r"9 is no label of Discrete\(3, start=1\)"),
         (LIFT, 1.5, "1.5 is no label of Discrete"),
         (LIFT, np.nan, "nan is no label of Discrete"),
+        (LIFT, np.inf, "inf is no label of Discrete"),
+        (LIFT, 1e300, r"1e\+300 is no label of Discrete"),
         (GRID, [3, 4], "4 is no label of MultiDiscrete"),
         (BITS, [0.7, 1], "0.7 is no label of MultiBinary"),
         (LIFT, None, "None is no action of Discrete"),

@@ -278,7 +278,7 @@ def test_what_cannot_be_written_leaves_nothing(run: Path, tmp_path: Path, monkey
 
 
 @pytest.mark.parametrize("most", [0, 1000, 3000, 9000])
-def test_a_full_disk_is_told_of_by_the_name_of_what_cannot_be_written(run: Path, tmp_path: Path, most: int) -> None:
+def test_an_error_of_a_full_disk_names_what_cannot_be_written(run: Path, tmp_path: Path, most: int) -> None:
     push(run, str(tmp_path / "shared"))
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (most, hard))

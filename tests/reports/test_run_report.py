@@ -295,6 +295,8 @@ def test_what_a_study_keeps_beside_a_run_is_left_out(cartpole: Path, tmp_path: P
     for name in ("a.b-seed0.lock", "a.b-seed0.log"):
         (tmp_path / name).touch()
     assert [run.path.name for run in load(sorted(tmp_path.iterdir()))] == ["a.b-seed0"]
+    with pytest.raises(UserError, match=r"a\.b-seed0\.log: not a run folder"):
+        load([tmp_path / "a.b-seed0.log"])
     (tmp_path / "other.log").touch()
     with pytest.raises(UserError, match=r"other\.log: not a run folder"):
         load(sorted(tmp_path.iterdir()))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -61,6 +62,16 @@ def test_the_experts_rows_are_the_whole_files(cartpole: Path) -> None:
         np.testing.assert_array_equal(visits.returns, file["episode_returns"][:])
         assert [len(episode) for episode in visits.episodes] == file["episode_lengths"][:].tolist()
         assert visits.stochastic == (not file.attrs["deterministic"])
+
+
+def test_a_moved_runs_own_demonstrations_are_found(
+    copy: Path, change: Callable[[Callable[[dict[str, Any]], Any]], None]
+) -> None:
+    """Of a run that Python gave arrays to: the folder holds them, and has another name now."""
+    shutil.copy(load([copy])[0].setting["expert"], copy / "checkpoints" / "expert.h5")
+    change(lambda content: content["setting"].update(expert="gone/run/checkpoints/expert.h5"))
+    change(lambda content: content["config"].update(expert=None))
+    assert of_expert(load([copy])[0]).whole
 
 
 def test_a_file_that_is_gone_or_another_is_said(

@@ -72,6 +72,7 @@ class Discriminator:
         self._pay = Pay(config.reward_normalise, config.reward_clip, config.reward_scale, workers)
         self._replay = Replay(config.replay_iterations, workers)
         self._steps = 0  # environment steps learned from, of all ranks
+        self._again = False  # whether rewards are asked for a second time
         self._expert, self._expert_actions = self._tensors(expert, self._view.of_expert(expert))
 
     def _tensors(self, side: Transitions, pairs: tuple[np.ndarray, np.ndarray]) -> tuple[Columns, Tensor]:
@@ -94,20 +95,22 @@ class Discriminator:
 
     def reward(self, learner: Transitions) -> np.ndarray:
         """[B] float64, by one forward pass."""
-        return self._reward(learner, self._pay.see)
-
-    def reward_again(self, learner: Transitions) -> np.ndarray:
-        """See `Adversary`: the statistics of rewards have seen these transitions."""
-        return self._reward(learner, lambda earned: None)
-
-    def _reward(self, learner: Transitions, see: Callable[[np.ndarray], None]) -> np.ndarray:
         columns, actions = self._tensors(learner, self._view.rows(learner))
         earned = self._earned(self._paid_for(columns, actions, learner))
-        see(earned)
+        if not self._again:
+            self._pay.see(earned)
         paid = self._pay(earned)
         if self._absorbing:
             paid = paid + self._absorbing.paid(learner, float(self._pay(self._of_absorbing())[0]))
         return paid
+
+    def reward_again(self, learner: Transitions) -> np.ndarray:
+        """See `Adversary`: the statistics of rewards have seen these transitions."""
+        self._again = True
+        try:
+            return self.reward(learner)
+        finally:
+            self._again = False
 
     @torch.no_grad()
     def _outputs(self, columns: Columns, actions: Tensor, learner: Transitions | None) -> Tensor:

@@ -38,7 +38,7 @@ from trpo_gail.parallel import Workers
 from trpo_gail.policies.policy import Policy
 from trpo_gail.runs import checkpoint, opening, start
 from trpo_gail.runs.console import View
-from trpo_gail.runs.preparing import in_rows, prepare, same_everywhere
+from trpo_gail.runs.preparing import in_rows, located, prepare, reward_file, same_everywhere
 from trpo_gail.sampling.rollout import never
 from trpo_gail.spaces import alike
 from trpo_gail.system import typed
@@ -122,6 +122,7 @@ class LearningModel(Model):
                 workers.together(lambda: self._check_env(self._source))
                 # What `auto` became stays.
                 asked = dataclasses.replace(asked, backend=self._setting.backend, actions=self._setting.actions)
+                asked = dataclasses.replace(asked, reward_file=reward_file(asked, self._setting))
             setting, self._expert, self._env = workers.together(
                 lambda: prepare(asked, None, workers, self._dataset, self._source)
             )
@@ -155,7 +156,7 @@ class LearningModel(Model):
 
     def _made(self, policy: Policy | None = None) -> Learner:
         expert = self._expert.transitions() if self._expert else None
-        return make_learner(self.config, self._env, expert, self.workers, policy)
+        return make_learner(located(self.config, self._setting), self._env, expert, self.workers, policy)
 
     def _first_policy(self) -> Policy | None:
         if not self.config.starts_from_run:

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 Named = tuple[str, tuple[str, ...]]  # (name, flags)
 EVALUATIONS = 20  # of a run, if --eval_every is not given
 RANDOM_EPISODES = 20  # of each task, before the first run
-MOST_STEPS = 5_000  # of an episode, if random ones are run then: longer ones could take minutes
+MOST_STEPS = 20_000  # of these together: more could take minutes
 
 
 @dataclass(frozen=True)
@@ -113,6 +113,7 @@ def _compare(given: _Arguments, program: Sequence[str] = ()) -> int:
     plan = _plan(given)
     from trpo_gail.studies.comparison.experiment import ComparisonExperiment
     from trpo_gail.studies.comparison.plan import check_folder, keep, load
+    from trpo_gail.studies.comparison.results import read_all
     from trpo_gail.studies.runner import Runner, busy
 
     out = whole_file.named("--out", given.out, "folder")
@@ -121,6 +122,8 @@ def _compare(given: _Arguments, program: Sequence[str] = ()) -> int:
     check_folder(plan, out, experiment.runs, busy(experiment.runs))
     runner = Runner(experiment, plan.cells(), given.jobs, given.ranks, program)
     keep(plan, out)  # after whatever could be wrong with it
+    if not any(result.cell in plan.cells() for result in read_all(out, plan)):
+        _warn_of_scales(plan, given)
     outcome = runner.run()
     print(outcome)
     if not outcome.stopped and outcome.done:
@@ -138,7 +141,7 @@ def _write(plan: Plan, out: Path) -> int:
     if not (results := read_all(out, plan)):
         raise UserError(f"--out {out}: no run of the comparison has a result")
     found = analyse(plan, results)
-    for said in (*found.unscaled, *found.doubtful, *unequal(plan, found.results)):
+    for said in (*found.unscaled, *found.doubtful, *unequal(plan, found.everything)):
         print(said, file=sys.stderr)
     write_tables(found, out)
     print(write_page(found, out))
@@ -172,7 +175,7 @@ def _plan(given: _Arguments) -> Plan:
             raise UserError(f"--{flag}: {getattr(given, flag)} given, at least {least} expected")
     common = tuple(_words("--flags", given.flags))
     contestants = _contestants(given, common, named)
-    tasks = _tasks(given, max(contestant.epoch_steps for contestant in contestants), common, named)
+    tasks = _tasks(given, max(contestant.iteration_steps for contestant in contestants), common, named)
     check_lengths(contestants, tasks, given.ranks)
     return Plan(contestants, tasks, _seeds(given.seeds), common, given.eval_episodes, given.final_episodes, given.ranks)
 
@@ -244,9 +247,9 @@ def _task_flags(
         yield words, task_settings(where, pairs)
 
 
-def _tasks(given: _Arguments, epoch: int, common: tuple[str, ...], named: Sequence[Named]) -> tuple[Task, ...]:
+def _tasks(given: _Arguments, longest: int, common: tuple[str, ...], named: Sequence[Named]) -> tuple[Task, ...]:
     """Environments with their demonstrations, which are read once here, so that their errors come before the first run.
-    `epoch` is the number of steps of the longest iteration."""
+    `longest` is the number of steps of the longest iteration."""
     from trpo_gail.experts.load import load
     from trpo_gail.studies.comparison.plan import Task
 
@@ -256,7 +259,7 @@ def _tasks(given: _Arguments, epoch: int, common: tuple[str, ...], named: Sequen
     every = (
         _each("--eval_every", given.eval_every, count)
         if given.eval_every
-        else [min(n, max(epoch, n // EVALUATIONS)) for n in steps]
+        else [min(n, max(longest, n // EVALUATIONS)) for n in steps]
     )
     own = _task_flags(given, common, named)
     tasks = []
@@ -270,29 +273,38 @@ def _tasks(given: _Arguments, epoch: int, common: tuple[str, ...], named: Sequen
         if every[k] > steps[k]:
             raise UserError(f"--eval_every: {every[k]} given, at most --steps {steps[k]} expected")
         expert = Path(file).name, data.sha256, mean
-        _check_fits(data, mean, env, given, (*common, *named[0][1], *flags[0]), k)
+        _check_fits(data, env, given, (*common, *named[0][1], *flags[0]), k)
         tasks.append(Task(env, *expert, trajectories[k], subsample[k], steps[k], every[k], *flags))
     return tuple(tasks)
 
 
-def _check_fits(
-    data: Demonstrations, mean: float, env: str, given: _Arguments, flags: tuple[str, ...], task: int
-) -> None:
-    """Raise UserError if the environment cannot be made, or if demonstrations do not fit it: every run of it would fail. Warn
-    if no score can be made of what they return on average, `mean`, which the runs would show no sooner than at their ends."""
+def _check_fits(data: Demonstrations, env: str, given: _Arguments, flags: tuple[str, ...], task: int) -> None:
+    """Raise UserError if the environment cannot be made, or if demonstrations do not fit it: every run of it would fail."""
     from trpo_gail.envs import vector
     from trpo_gail.experts.checks import fit
     from trpo_gail.experts.rows import as_rows
-    from trpo_gail.parallel import Workers
-    from trpo_gail.runs.evaluate import Evaluator
-    from trpo_gail.studies.comparison.analysis import meaningless
 
     config = _settings(f"--env {env}", given, flags, task)
     spec = vector.spec_of(env, config.backend, **config.env_settings)
     fit.check(as_rows(data, spec), spec, config.dtype)
-    if spec.max_episode_steps is not None and spec.max_episode_steps <= MOST_STEPS:
+
+
+def _warn_of_scales(plan: Plan, given: _Arguments) -> None:
+    """Warn of tasks of which no score can be made, since their demonstrations return no more than random actions; the runs
+    would show it no sooner than at their ends."""
+    from trpo_gail.envs import vector
+    from trpo_gail.parallel import Workers
+    from trpo_gail.runs.evaluate import Evaluator
+    from trpo_gail.studies.comparison.analysis import meaningless
+
+    first = plan.contestants[0].flags
+    for k, task in enumerate(plan.tasks):
+        config = _settings(f"--env {task.env}", given, (*plan.flags, *first, *task.flags), k)
+        spec = vector.spec_of(task.env, config.backend, **config.env_settings)
+        if spec.max_episode_steps is None or RANDOM_EPISODES * spec.max_episode_steps > MOST_STEPS:
+            continue
         random = float(Evaluator(config, spec, Workers()).random(RANDOM_EPISODES).returns.mean())
-        if said := meaningless(env, mean, random):
+        if said := meaningless(task.env, task.expert_return_mean, random):
             warn(f"{said}; as it is, the task will have returns and no scores")
 
 

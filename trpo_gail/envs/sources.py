@@ -6,8 +6,10 @@ needed; a single object is copied, or, if it cannot be copied, is the only one.
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import random
+import weakref
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
@@ -54,24 +56,31 @@ class Factories:
     ):
         self.reference, self._factories, self.suits = reference, factories, suits
         self.most, self.why = most, ""
+        self._there: list[weakref.ref[Any]] = []
 
     def make(self, num_envs: int, max_episode_steps: int | None) -> Any:
         if self.most is not None and num_envs > self.most:
             raise UserError(f"env: {num_envs} environments are needed, and {self.why or 'there is one alone'}")
 
-        made: list[Any] = []
-
         def one(number: int) -> tuple[gymnasium.Env, int | None]:
             env = self._factories[number % len(self._factories)]()
-            made.append(getattr(env, "unwrapped", env))
-            if any(made[-1] is other for other in made[:-1]):
-                raise UserError(
-                    f"env: {num_envs} environments are needed, and the function gives the same object at two calls: expected "
-                    "a new one at each, or the object itself as env, which is copied"
-                )
+            self._note(getattr(env, "unwrapped", env))
             return limited(env, self.reference.name, max_episode_steps)
 
         return OneByOne(self.reference.name, num_envs, {}, max_episode_steps, one)
+
+    def _note(self, env: Any) -> None:
+        """Raise UserError for an object that is there already, for training or for an evaluation."""
+        if self.most is not None:
+            return
+        self._there = [there for there in self._there if there() is not None]
+        if any(there() is env for there in self._there):
+            raise UserError(
+                "env: the function gives the same object at two calls: expected a new one at each, or the object itself as "
+                "env, which is copied"
+            )
+        with contextlib.suppress(TypeError):  # not every class allows it
+            self._there.append(weakref.ref(env))
 
 
 class Whole:

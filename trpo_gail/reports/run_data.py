@@ -122,7 +122,7 @@ class RunData:
 
 def load(paths: Sequence[str | Path]) -> list[RunData]:
     """Read the folders of one run or several. Raises UserError for one that is no run folder, or given twice."""
-    folders = [path for path in map(Path, paths) if not _is_beside(path)]
+    folders = [path for path in map(Path, paths) if not _is_beside(path)] or [*map(Path, paths)]
     seen = set()
     for folder in folders:
         if not (folder / "config.json").is_file():

@@ -17,6 +17,7 @@ from trpo_gail.parallel import Workers
 from trpo_gail.reports.run_data import RunData
 from trpo_gail.runs import checkpoint
 from trpo_gail.runs.evaluate import FINAL, Evaluator, load_in_env
+from trpo_gail.runs.run_folder import EXPERT
 from trpo_gail.spaces.spec import EnvSpec
 
 BINS = 40
@@ -43,15 +44,16 @@ def demonstrations(run: RunData) -> Demonstrations:
     named = [str(path) for path in (run.setting.get("expert"), run.config.get("expert")) if path]
     if not named:
         raise UserError("the run had no demonstrations")
-    found = [path for path in map(catalogue.located, named) if path.is_file()]
+    found = [path for path in (*map(catalogue.located, named), run.path / EXPERT) if path.is_file()]
     if not found:
         raise UserError(f"the file of demonstrations, {Path(named[0]).name}, is no longer where the run found it")
     recorded = run.setting.get("expert_sha256")
-    if recorded and hdf5.sha256(found[0]) != recorded:
+    same = [path for path in found if not recorded or hdf5.sha256(path) == recorded]
+    if not same:
         raise UserError(
             f"the file of demonstrations, {found[0].name}, is not the one that the run had: its SHA-256 differs"
         )
-    return load.read(found[0])
+    return load.read(same[0])
 
 
 def of_expert(run: RunData) -> Visits:

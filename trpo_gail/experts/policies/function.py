@@ -18,6 +18,8 @@ from trpo_gail.sampling.rollout import Actor, Noise
 from trpo_gail.spaces.actions import unknown
 from trpo_gail.spaces.spec import EnvSpec
 
+_MOST = 2.0**53  # of a label: beyond, not every whole number is a float
+
 
 @dataclass
 class FunctionPolicy:
@@ -62,7 +64,9 @@ class FunctionPolicy:
             raise self._refused(f"{shortened(repr(action.tolist()), 60)} is no action of")
         if action.size != math.prod(shape):
             raise self._refused(f"an action of shape {list(action.shape)} is none of")
-        odd = ~np.isfinite(action) if not self.spec.executed.whole else action != np.floor(action)
+        odd = ~np.isfinite(action)
+        if self.spec.executed.whole:
+            odd |= (action != np.floor(action)) | (np.abs(action) > _MOST)
         if odd.any():
             what = "label" if self.spec.executed.whole else "number"
             raise self._refused(f"{action[odd][0]} is no {what} of")

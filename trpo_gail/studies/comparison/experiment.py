@@ -41,7 +41,7 @@ class ComparisonExperiment(Experiment[Cell]):
         return ["train", cell.env, *plan.flags, *contestant.flags, *task.flags, "--expert", expert, *last]
 
     def iterations(self, cell: Cell) -> float:
-        return self._plan.task(cell.env).steps / self._plan.contestant(cell.contestant).epoch_steps
+        return self._plan.task(cell.env).steps / self._plan.contestant(cell.contestant).iteration_steps
 
     def work(self, cell: Cell) -> int:
         return self._plan.task(cell.env).steps

@@ -13,7 +13,7 @@ from trpo_gail.config import choices
 from trpo_gail.config.leaves import flatten
 from trpo_gail.config.tree import Config
 from trpo_gail.errors import UserError
-from trpo_gail.studies.comparison.plan import Contestant, Plan, Task, epoch_steps
+from trpo_gail.studies.comparison.plan import Contestant, Plan, Task, iteration_steps
 from trpo_gail.studies.comparison.results import Result
 
 OWNED = (  # the comparison's own flags, or the seed's
@@ -122,7 +122,7 @@ def _sizes(value: object) -> str:
 
 def _updates(where: str, base: Config, entry: Entry) -> tuple[int, tuple[str, ...]]:
     """Discriminator updates per iteration, so that they are as many per step as the common flags have; a note where not."""
-    config, steps, common = entry.config, epoch_steps(flatten(entry.config)), epoch_steps(flatten(base))
+    config, steps, common = entry.config, iteration_steps(flatten(entry.config)), iteration_steps(flatten(base))
     if not _steps_often(config.adversary):
         how = f"is fitted once per iteration of {steps} steps" if config.imitates else "is fitted to nothing"
         return config.d_step, (f"--adversary {config.adversary} {how}.",)
@@ -158,10 +158,10 @@ def check_lengths(made: Sequence[Contestant], tasks: Iterable[Task], ranks: int)
     for contestant in made:
         for task in tasks:
             for flag, steps in (("steps", task.steps), ("eval_every", task.eval_every)):
-                if contestant.epoch_steps > steps:
+                if contestant.iteration_steps > steps:
                     raise UserError(
                         f"--{flag}: {steps} given for {task.env}, but one iteration of {contestant.name} has "
-                        f"{contestant.epoch_steps}"
+                        f"{contestant.iteration_steps}"
                     )
         if contestant.config["num_envs"] < ranks:
             raise UserError(

@@ -67,9 +67,9 @@ def _number(count: int, what: str) -> str:
 
 def _updates(found: Analysis) -> str:
     """What was counted of the discriminator's updates."""
-    if said := unequal(found.plan, found.results):
+    if said := unequal(found.plan, found.everything):
         return " ".join(["They are not on equal terms.", *said])
-    apart = [spread(rates) for rates in counted(found.plan, found.results).values() if len(rates) > 1]
+    apart = [spread(rates) for rates in counted(found.plan, found.everything).values() if len(rates) > 1]
     if not apart:
         return ""
     return f"Discriminator updates per step, as counted, are the same for all that have a discriminator, to {max(apart):.1%}."
@@ -124,8 +124,8 @@ def _returns(found: Analysis) -> Section:
         if (returns := [r.return_mean for r in mine])
     ]  # fmt: skip
     text = (
-        f"Of tasks without scores, returns of the last policies, over {found.plan.final_episodes} whole episodes each: their "
-        "demonstrations return no more than random actions."
+        "The demonstrations of these tasks return no more than random actions, so there are returns alone: of the last "
+        f"policies, over {found.plan.final_episodes} whole episodes each."
     )
     header = ["task", "contestant", "runs", "return, mean", "std of runs", "expert", "random"]
     return Section("Returns without scores", text, [Table(header, rows)])
@@ -270,7 +270,7 @@ def _contestants(found: Analysis) -> Table:
         rates = [1000 * rate for r in mine if (rate := updates_per_step(found.plan, r)) is not None]
         rows.append(
             [
-                c.name, " ".join(c.flags) or "none", c.epoch_steps, c.config["d_step"], _range(rates, 4),
+                c.name, " ".join(c.flags) or "none", c.iteration_steps, c.config["d_step"], _range(rates, 4),
                 _range([r.steps / found.plan.task(r.env).steps for r in mine], 4),
             ]
         )  # fmt: skip

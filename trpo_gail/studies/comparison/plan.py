@@ -21,7 +21,7 @@ NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
 Config = dict[str, Any]  # settings by path, {"trpo.max_kl": 0.01, ...}, as JSON holds them
 
 
-def epoch_steps(settings: Config) -> int:
+def iteration_steps(settings: Config) -> int:
     """Environment steps of one iteration: all environments step together, so a batch is rounded up to whole rounds of them.
     With whole episodes, the least."""
     rounds = -(-settings["timesteps_per_batch"] // settings["num_envs"])
@@ -38,8 +38,8 @@ class Contestant:
     notes: tuple[str, ...] = ()  # where it departs from the others' terms, on purpose or by rounding
 
     @property
-    def epoch_steps(self) -> int:
-        return epoch_steps(self.config)
+    def iteration_steps(self) -> int:
+        return iteration_steps(self.config)
 
 
 @dataclass(frozen=True)
