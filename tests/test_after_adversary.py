@@ -58,7 +58,7 @@ def test_a_reward_of_ones_own_is_asked_again_too() -> None:
         calls.append(True)
         return own(seen)
 
-    learner.adversary.reward = reward  # type: ignore[method-assign]
+    learner.adversary.reward = reward  # type: ignore[method-assign, assignment]
     iteration(learner, config, WORKERS)
     assert len(calls) == 2 * config.g_step
 
