@@ -72,9 +72,9 @@ def _registered(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 @pytest.fixture
 def expert(tmp_path: Path) -> Path:
     rng, out = np.random.default_rng(0), tmp_path / "expert.h5"
-    rows = np.concatenate([rng.uniform(-1, 1, (20, 2)), np.eye(3)[rng.integers(0, 3, 20)]], 1).astype(np.float32)
+    seen = {"pose": rng.uniform(-1, 1, (20, 2)).astype(np.float32), "wind": rng.integers(0, 3, 20)}
     actions = rng.uniform(-1, 1, (20, 2)).astype(np.float32)
-    Demonstrations.from_arrays(rows, actions, terminals=np.arange(20) % 5 == 4).save(out)
+    Demonstrations.from_arrays(seen, actions, terminals=np.arange(20) % 5 == 4).save(out)
     return out
 
 
