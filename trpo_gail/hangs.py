@@ -29,9 +29,7 @@ LIMIT_S = 600.0  # default: longer than any step, update, save or read of a soun
 BEAT_S = 1.0  # seconds between two messages of a rank
 ASLEEP_BEATS = 5  # a thread that misses so many of its own beats was stopped together with its process
 HASTE_S = 20.0  # in place of the limit once a signal has asked the run to end: nobody waits ten minutes then
-ALL_STILL_S = (
-    120.0  # after a signal, if no rank moves at all: what all do at once, such as a large update, may take long
-)
+ALL_STILL_S = 120.0  # after a signal, if no rank moves: what all do at once, such as a large update, may take long
 END_S = 3.0  # seconds that MPI has to end the ranks, before this one kills itself, which the launcher notices
 # Phases in which rank 0 may be slow, signal or not: on a busy disk, or with work that a program gives it.
 UNHURRIED = ("saving", "summary", "callback")

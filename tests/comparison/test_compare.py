@@ -307,14 +307,19 @@ def test_runs_that_began_with_different_policies_are_not_put_together(
     )
 
 
+def copy_with_random_return(done: Path, folder: Path, value: float) -> None:
+    """A comparison's plan and cells in which random actions return so much."""
+    shutil.copy(done / "plan.json", folder)
+    shutil.copytree(done / "cells", folder / "cells")
+    for cell in load(done).cells():
+        file = store.path(folder, cell.name)
+        file.write_text(json.dumps(json.loads(file.read_text()) | {"random_return_mean": value}))
+
+
 def test_an_expert_that_is_hardly_better_than_random_is_told_of(
     done: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    shutil.copy(done / "plan.json", tmp_path)
-    shutil.copytree(done / "cells", tmp_path / "cells")
-    for cell in load(done).cells():
-        file = store.path(tmp_path, cell.name)
-        file.write_text(json.dumps(json.loads(file.read_text()) | {"random_return_mean": 199.0}))
+    copy_with_random_return(done, tmp_path, 199.0)
     assert main(["compare", "report", "--out", str(tmp_path)]) == 0
     says = "CartPole-v0: its demonstrations return 200 and random actions 199, which hardly differ"
     assert says in capsys.readouterr().err and says in (tmp_path / "index.html").read_text()
@@ -484,11 +489,7 @@ def test_a_task_without_a_scale_is_left_out(done: Path, tmp_path: Path, capsys: 
 def test_a_comparison_without_any_scale_writes_returns(
     done: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    shutil.copy(done / "plan.json", tmp_path)
-    shutil.copytree(done / "cells", tmp_path / "cells")
-    for cell in load(done).cells():
-        file = store.path(tmp_path, cell.name)
-        file.write_text(json.dumps(json.loads(file.read_text()) | {"random_return_mean": 300.0}))
+    copy_with_random_return(done, tmp_path, 300.0)
     assert main(["compare", "report", "--out", str(tmp_path)]) == 0
     assert "its demonstrations return 200 and random actions 300, of which no scale" in capsys.readouterr().err
     assert [row["return_mean"] for row in table(tmp_path / "runs.csv")] == ["140", "195", "143", "196"]
@@ -496,6 +497,10 @@ def test_a_comparison_without_any_scale_writes_returns(
     page = (tmp_path / "index.html").read_text()
     assert "Without scores, CartPole-v0: its demonstrations return 200" in page and ">141.5<" in page
     check_alone(page)
+    assert "failed, not run yet" not in page
+    store.path(tmp_path, HALF.name).unlink()
+    assert main(["compare", "report", "--out", str(tmp_path)]) == 0
+    assert "Without a result: failed, not run yet, or with another runner." in (tmp_path / "index.html").read_text()
 
 
 def test_before_the_first_run_there_is_a_warning_of_demonstrations_that_return_no_more_than_random_actions(

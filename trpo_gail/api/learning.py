@@ -121,8 +121,9 @@ class LearningModel(Model):
             if self._content is not None:
                 workers.together(lambda: self._check_env(self._source))
                 # What `auto` became stays.
-                asked = dataclasses.replace(asked, backend=self._setting.backend, actions=self._setting.actions)
-                asked = dataclasses.replace(asked, reward_file=reward_file(asked, self._setting))
+                held = self._setting
+                file = reward_file(asked, held)
+                asked = dataclasses.replace(asked, backend=held.backend, actions=held.actions, reward_file=file)
             setting, self._expert, self._env = workers.together(
                 lambda: prepare(asked, None, workers, self._dataset, self._source)
             )

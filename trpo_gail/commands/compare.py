@@ -122,7 +122,7 @@ def _compare(given: _Arguments, program: Sequence[str] = ()) -> int:
     check_folder(plan, out, experiment.runs, busy(experiment.runs))
     runner = Runner(experiment, plan.cells(), given.jobs, given.ranks, program)
     keep(plan, out)  # after whatever could be wrong with it
-    if not any(result.cell in plan.cells() for result in read_all(out, plan)):
+    if not read_all(out, plan):
         _warn_of_scales(plan, given)
     outcome = runner.run()
     print(outcome)

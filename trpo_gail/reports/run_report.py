@@ -277,10 +277,8 @@ def _settings(runs: Sequence[RunData]) -> Section:
     rows: list[list[Cell]] = []
     for name in names:
         values = [page.words(run.config[name]) if name in run.config else None for run in runs]
-        if name in always or set(values) - {
-            None,
-            page.words(default.get(name)),
-        }:  # an old run may lack what is the default
+        usual = {None, page.words(default.get(name))}  # an old run may lack what is the default
+        if name in always or set(values) - usual:
             rows.append([name, *values])
     return Section(
         "Settings",

@@ -128,7 +128,8 @@ def _returns(found: Analysis) -> Section:
         f"policies, over {found.plan.final_episodes} whole episodes each."
     )
     header = ["task", "contestant", "runs", "return, mean", "std of runs", "expert", "random"]
-    return Section("Returns without scores", text, [Table(header, rows)])
+    missing = [] if found.scales else _missing(found)  # else they stand with the failures
+    return Section("Returns without scores", text, [Table(header, rows), *missing])
 
 
 def _env(env: str) -> str:
@@ -237,14 +238,19 @@ def _failures(found: Analysis) -> Section:
             best = max(scale.score(value) for value in r.curve["return_mean"])
             score = scale.score(r.return_mean)
             rows.append([r.env, r.contestant, str(r.seed), f"best evaluation {best:.3f}, last policy {score:.3f}"])
-    missing: list[list[Cell]] = [[cell.env, cell.contestant, str(cell.seed)] for cell in found.missing]
-    which = "that has a result " if missing else ""
+    which = "that has a result " if found.missing else ""
     text = (
         "Runs that never came to 95 % of the expert." if rows else f"None: every run {which}came to 95 % of the expert."
     )
+    tables = [Table(["task", "contestant", "seed", "score"], rows)] if rows else []
+    return Section("Failures", text, [*tables, *_missing(found)])
+
+
+def _missing(found: Analysis) -> list[Table]:
+    """The runs without a result, if there are any."""
+    rows: list[list[Cell]] = [[cell.env, cell.contestant, str(cell.seed)] for cell in found.missing]
     why = "Without a result: failed, not run yet, or with another runner."
-    tables = [Table(["task", "contestant", "seed", "score"], rows), Table(["task", "contestant", "seed"], missing, why)]
-    return Section("Failures", text, [table for table in tables if table.rows])
+    return [Table(["task", "contestant", "seed"], rows, why)] if rows else []
 
 
 # ---- terms -----------------------------------------------------------------------------------------------------------
