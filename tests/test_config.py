@@ -126,6 +126,7 @@ REFUSED: dict[str, list[Any]] = {
     "discriminator.d_stepsize": [0.0],
     "discriminator.d_batch_size": [0],
     "discriminator.input_clip": [0.0],
+    "discriminator.normalise_decay": [-0.1, 1.1],
     "discriminator.hidden_sizes": [(0,)],
     "discriminator.inputs": [(), ("state", "state"), ("reward",)],
     "discriminator.label_smoothing": [-0.1, 0.5],
@@ -274,7 +275,7 @@ def test_the_paper_preset_is_what_the_published_code_has_for_mujoco() -> None:
         "critic.observation_clip": None, "discriminator.hidden_size_adversary": 100, "discriminator.reward": "-log(1-D)",
         "discriminator.adversary_entcoeff": 1e-3, "discriminator.d_stepsize": 0.01, "discriminator.d_batch_size": None,
         "discriminator.input_clip": None, "discriminator.normalise": "observations-actions",
-        "eval_every": 0, "final_episodes": 50,
+        "discriminator.normalise_decay": 1.0, "eval_every": 0, "final_episodes": 50,
         **{f"trpo.{name}": value for name, value in step.items()},
         **{f"critic.natural_gradient.{name}": value for name, value in step.items()},
     }  # fmt: skip
@@ -291,7 +292,7 @@ def test_presets() -> None:
         "timesteps_per_batch": 1024, "num_envs": 1, "g_step": 3, "d_step": 1, "gamma": 0.99, "lam": 0.98,
         "trpo.max_kl": 0.01, "trpo.cg_iters": 10, "trpo.cg_damping": 0.01, "trpo.entcoeff": 0.0, "critic.vf_iters": 3,
         "critic.vf_stepsize": 3e-4, "discriminator.d_stepsize": 3e-4, "discriminator.hidden_size_adversary": 100,
-        "discriminator.adversary_entcoeff": 5e-4,
+        "discriminator.adversary_entcoeff": 5e-4, "discriminator.normalise_decay": 1.0,
     }  # fmt: skip
     flat = flatten(theirs)
     assert {name: flat[name] for name in expected} == expected

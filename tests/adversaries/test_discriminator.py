@@ -273,6 +273,22 @@ def test_both_sides_are_normalised_by_the_same_statistics(rng: np.random.Generat
     assert normaliser.count == 120
 
 
+def test_a_decay_of_0_takes_the_rows_of_the_last_iteration_alone(rng: np.random.Generator) -> None:
+    """The expert's are there at each: far rows of an early policy leave no trace, and by default they do."""
+    expert, far, near = (random_rows(rng, 30) for _ in range(3))
+    far = 100.0 * far[0], far[1]
+    spreads = {}
+    for decay in (0.0, 1.0):
+        discriminator = make(expert, normalise_decay=decay)
+        for learner in (far, near):
+            discriminator.fit(toys.pairs(*learner), rng)
+        spreads[decay] = discriminator.network.normaliser.std.numpy()
+    both = np.concatenate([np.hstack(expert), np.hstack(near)])
+    np.testing.assert_allclose(spreads[0.0], both.std(0), rtol=1e-12)
+    observed = expert[0].shape[1]
+    assert (spreads[1.0][:observed] > 10 * both.std(0)[:observed]).all()
+
+
 @pytest.mark.parametrize("discrete", [0, 3])
 def test_it_cannot_tell_a_row_from_itself(discrete: int, rng: np.random.Generator) -> None:
     """Learner and expert alike: whatever D has become, its mean logits of both sides are the same."""

@@ -55,6 +55,7 @@ IDLE: list[tuple[dict[str, Any], str, Any, str]] = [
         {"discriminator.gradient_penalty": 0.0}, "discriminator.gradient_penalty_sides", "above",
         "--discriminator.gradient_penalty is 0.0",
     ),
+    ({"discriminator.normalise": "none"}, "discriminator.normalise_decay", 0.5, "--discriminator.normalise is none"),
     ({}, "discriminator.replay_share", 0.1, "--discriminator.replay_iterations is 0"),
     (
         {"discriminator.hidden_sizes": (8,)}, "discriminator.hidden_size_adversary", 50,

@@ -29,6 +29,20 @@ def test_statistics_are_numpys_over_all_batches(rng: np.random.Generator) -> Non
     np.testing.assert_allclose(z, (everything - everything.mean(0)) / (everything.std(0) + 1e-6), rtol=1e-9, atol=1e-9)
 
 
+@pytest.mark.parametrize("decay", [0.0, 0.5, 1.0])
+def test_earlier_rows_count_less_by_the_decay(decay: float, rng: np.random.Generator) -> None:
+    normaliser, parts = Normaliser(3), batches(rng)
+    for part in parts:
+        normaliser.add(sums(torch.as_tensor(part)), decay)
+    everything = np.concatenate(parts)
+    ages = np.repeat(np.arange(len(parts))[::-1], [len(part) for part in parts])
+    mean = np.average(everything, 0, decay**ages)
+    var = np.average((everything - mean) ** 2, 0, decay**ages)
+    assert normaliser.count == (decay**ages).sum()
+    np.testing.assert_allclose(normaliser.mean.numpy(), mean, rtol=1e-12)
+    np.testing.assert_allclose(normaliser.std.numpy(), np.sqrt(var), rtol=1e-12)
+
+
 def test_ranks_sums_add_up_to_one_batch(rng: np.random.Generator) -> None:
     one, other, parts = Normaliser(3), Normaliser(3), batches(rng)
     one.add(sums(torch.as_tensor(np.concatenate(parts))))

@@ -248,7 +248,10 @@ class Discriminator:
         normaliser = self.network.normaliser
         moments = self.workers.sum_tensor(columns.sums(normaliser))
         finite.number("sum of squares of the discriminator's inputs", float(moments.sum()))
-        normaliser.add(moments + self._expert.sums(normaliser, total / len(self._expert)))
+        # Differs: the original counts all iterations alike. The far places in which an early policy was would then stay in
+        # the standard deviations, and make the little by which it misses the expert's later too small for D to see.
+        both = moments + self._expert.sums(normaliser, total / len(self._expert))
+        normaliser.add(both, self.config.normalise_decay)
 
     # ---- resume ------------------------------------------------------------------------------------------------------
 

@@ -25,13 +25,15 @@ _SINCE_0_1_0: dict[type, tuple[str, ...]] = {
     CriticConfig: ("network",),
     AIRLConfig: ("entropy_weight",),
     DiscriminatorConfig: (
-        "network", "hidden_sizes", "activation", "inputs", "ignore", "loss", "label_smoothing", "positive_prior",
-        "gradient_penalty", "gradient_penalty_target", "gradient_penalty_sides", "gradient_penalty_at",
+        "network", "hidden_sizes", "activation", "inputs", "ignore", "normalise_decay", "loss", "label_smoothing",
+        "positive_prior", "gradient_penalty", "gradient_penalty_target", "gradient_penalty_sides", "gradient_penalty_at",
         "spectral_norm", "dropout", "weight_decay", "logit_penalty", "mixup", "schedule", "expert_batch_size",
         "replay_iterations", "replay_share", "rest_above", "absorbing", "reward_normalise", "reward_clip", "reward_scale",
     ),
 }  # fmt: skip
-_OTHERWISE = {"action_scaling": False, "absorbing": False, "gradient_penalty": 0.0, "entropy_weight": 1.0}
+_OTHERWISE = {
+    "action_scaling": False, "absorbing": False, "gradient_penalty": 0.0, "normalise_decay": 1.0, "entropy_weight": 1.0,
+}  # fmt: skip
 
 
 def _since(cls: type) -> dict[str, Any]:

@@ -70,6 +70,7 @@ NEEDS = (
             "discriminator.normalise": STANDARDISED,
         },
     ),
+    Needs(("discriminator.normalise_decay",), {"discriminator.normalise": STANDARDISED}),
     Needs(CROSS_ENTROPY, {"discriminator.loss": ("cross-entropy",)}),
     Needs(
         _fields("discriminator", "gradient_penalty_target", "gradient_penalty_sides", "gradient_penalty_at"),

@@ -75,7 +75,7 @@ def _paper(env: str) -> Config:
         trpo=TRPOConfig(**dataclasses.asdict(step)),
         discriminator=DiscriminatorConfig(
             hidden_size_adversary=100, adversary_entcoeff=1e-3, d_stepsize=0.01, d_batch_size=None, input_clip=None,
-            reward="-log(1-D)", gradient_penalty=0.0,
+            normalise_decay=1.0, reward="-log(1-D)", gradient_penalty=0.0,
         ),
         eval_every=0,
     )  # fmt: skip
@@ -107,6 +107,7 @@ def _stable_baselines(env: str) -> Config:
             d_stepsize=3e-4,
             d_batch_size=None,
             normalise="observations",
+            normalise_decay=1.0,
             input_clip=None,
             reward="-log(1-D)",
         ),

@@ -192,6 +192,10 @@ class DiscriminatorConfig:
     columns by number (3, 10:13)."""
     normalise: Literal["observations-actions", "observations", "none"] = "observations-actions"
     """Inputs that are standardised, by one running mean and standard deviation for learner and expert."""
+    normalise_decay: Fraction = 1.0
+    """Factor on the weight of all earlier iterations' rows in this mean and standard deviation, at each iteration. 0 takes
+    the last iteration's rows alone, so that D sees small differences once the learner is near the expert; 1 counts all rows
+    alike, as the paper does. The expert's rows have half the weight."""
     input_clip: Positive | None = 10.0
     """Limit on the magnitude of inputs, once they are standardised if they are; None switches the limit off."""
 

@@ -48,19 +48,20 @@ class Normaliser(nn.Module):
         float64."""
         return sums(x if self.exempt is None else x[:, self._counted], weight)
 
-    def add(self, moments: Tensor) -> None:
-        """Add the global sums of one batch, as `sums` gives them."""
+    def add(self, moments: Tensor, decay: float = 1.0) -> None:
+        """Add the global sums of one batch, as `sums` gives them; what was there counts `decay` times as much as before."""
         moments = moments.to(self.mean)
-        count, total = moments[0], self.count + moments[0]
+        count, earlier = moments[0], self.count * decay
+        total = earlier + count
         if total == 0:
             return
         size = (len(moments) - 1) // 2
-        keep = self.count / total
+        keep = earlier / total
         counted = slice(None) if self.exempt is None else self._counted
         # Before the first batch the weight is 0, so the identity's statistics leave no trace.
         self.mean[counted] = self.mean[counted] * keep + moments[1 : 1 + size] / total
         self.meansq[counted] = self.meansq[counted] * keep + moments[1 + size :] / total
-        self.count.add_(count)
+        self.count.copy_(total)
 
     @property
     def std(self) -> Tensor:  # [size]

@@ -32,7 +32,7 @@ NETWORKS = (*WIDTHS,  # and how they begin, and what they are given
     "action_scaling", "policy.init_log_std", "policy.output_scale", "policy.normalise_observations",
     "policy.observation_clip",
     "critic.time_input", "critic.normalise_observations", "critic.observation_clip", "discriminator.normalise",
-    "discriminator.input_clip", "discriminator.activation", "normalise_from_expert",
+    "discriminator.normalise_decay", "discriminator.input_clip", "discriminator.activation", "normalise_from_expert",
 )  # fmt: skip
 OF_GENERATORS = choices.owned(choices.GENERATORS)
 ROUNDING = 0.05  # of the discriminator's updates per step: more is refused beforehand, and noted afterwards
