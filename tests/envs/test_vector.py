@@ -7,6 +7,7 @@ import math
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import gymnasium
 import numpy as np
 import pytest
 
-from trpo_gail.envs import vector
+from trpo_gail.envs import envpool, vector
 from trpo_gail.errors import UserError
 from trpo_gail.sampling import rollout as rollouts
 from trpo_gail.spaces.spec import ActionView
@@ -285,6 +286,38 @@ def test_auto_prefers_envpool_where_it_offers_the_id(toys: None) -> None:
     assert vector.resolve_backend("CartPole-v0", "gymnasium") == "gymnasium"
     with pytest.raises(UserError, match=r"EnvPool does not offer .*'ToyCounter-v0'"):
         vector.resolve_backend("ToyCounter-v0", "envpool")
+
+
+@pytest.mark.parametrize(
+    ("env_id", "registered"),
+    [
+        ("Snake-v1", {"entry_point": "snake:Snake"}),
+        ("Snake-v1", {"entry_point": lambda: None}),
+        ("CartPole-v1", {"entry_point": "cart:Cart"}),
+        ("CartPole-v1", {"max_episode_steps": 9}),
+        ("CartPole-v1", {"max_episode_steps": None}),
+        ("CartPole-v1", {"kwargs": {"sutton_barto_reward": True}}),
+        ("FrozenLake-v1", {"kwargs": {"map_name": "4x4", "is_slippery": False}}),
+        ("CartPole-v1", {"additional_wrappers": (gymnasium.wrappers.ClipReward.wrapper_spec(min_reward=0.0),)}),
+    ],
+)
+def test_an_id_that_a_script_registers_is_the_scripts(
+    env_id: str, registered: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """EnvPool has 1,660 ids, and would run another environment of the same name."""
+    pytest.importorskip("envpool", reason="EnvPool is not installed")
+    own = gymnasium.registry.get(env_id)
+    new: Any = replace(own, **registered) if own else gymnasium.envs.registration.EnvSpec(env_id, **registered)
+    monkeypatch.setitem(gymnasium.registry, env_id, new)
+    assert vector.resolve_backend(env_id, "auto") == "gymnasium"
+    assert vector.resolve_backend(env_id, "envpool") == "envpool"
+
+
+def test_what_gymnasium_registers_itself_is_envpools() -> None:
+    pytest.importorskip("envpool", reason="EnvPool is not installed")
+    offered = envpool.offered()
+    shared = [env_id for env_id in gymnasium.registry if env_id in offered]
+    assert len(shared) > 40 and [env_id for env_id in shared if not envpool.stands_for(env_id)] == []
 
 
 def test_a_module_is_imported_for_its_ids(monkeypatch: pytest.MonkeyPatch) -> None:

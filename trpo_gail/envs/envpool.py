@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import gymnasium
 import numpy as np
 
 from trpo_gail.envs.failures import described
@@ -29,6 +30,37 @@ def offered() -> set[str]:
         return set()
     own = set(envpool.list_all_envs())
     return own | {task.id for task in paper.TASKS.values() if task.envpool_id in own}
+
+
+_MIRRORED = ("gymnasium", "trpo_gail")  # packages whose environments EnvPool has, by the same ids
+_UNBOUNDED = 2**31 - 1  # EnvPool's time limit of what has none
+# The arguments that gymnasium itself registers with ids that EnvPool has; others have none.
+_REGISTERED_WITH: dict[str, dict[str, Any]] = {
+    "BipedalWalkerHardcore-v3": {"hardcore": True},
+    "Blackjack-v1": {"sab": True, "natural": False},
+    "CliffWalkingSlippery-v1": {"is_slippery": True},
+    "FrozenLake-v1": {"map_name": "4x4"},
+    "FrozenLake8x8-v1": {"map_name": "8x8"},
+    "LunarLanderContinuous-v3": {"continuous": True},
+}
+
+
+def stands_for(env_id: str) -> bool:
+    """Whether EnvPool's environment is what `gymnasium.make` gives for an id that EnvPool offers: nobody has registered it,
+    or gymnasium itself has. A user's own may have the name of one of EnvPool's 1,660, such as Snake-v1."""
+    ours = gymnasium.registry.get(env_id)
+    if ours is None:
+        return True
+    entry = ours.entry_point
+    package = (entry if isinstance(entry, str) else str(getattr(entry, "__module__", ""))).partition(".")[0]
+    if package not in _MIRRORED or ours.additional_wrappers or ours.kwargs != _REGISTERED_WITH.get(env_id, {}):
+        return False
+    if env_id not in _imported().list_all_envs() or not isinstance(
+        entry, str
+    ):  # one of the paper's; an old version, which only EnvPool has
+        return True
+    limit = getattr(_imported().make_spec(env_id).config, "max_episode_steps", _UNBOUNDED)
+    return bool((ours.max_episode_steps or _UNBOUNDED) == limit)
 
 
 def _imported() -> Any:

@@ -166,7 +166,7 @@ def resolve_backend(env_id: str, backend: Backend) -> Literal["envpool", "gymnas
         return "gymnasium"
     offered = envpool.offered()
     if backend == "auto":
-        return "envpool" if env_id in offered else "gymnasium"
+        return "envpool" if env_id in offered and envpool.stands_for(env_id) else "gymnasium"
     if not offered:
         raise UserError(f"--backend envpool: {absent('envpool')}")
     if env_id not in offered:
