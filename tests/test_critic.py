@@ -47,6 +47,22 @@ def test_a_line_is_fitted_whatever_its_scale(rng: np.random.Generator) -> None:
     assert error.abs().max() < 0.2
 
 
+@pytest.mark.parametrize("preserve", [True, False])
+@pytest.mark.parametrize("spread", [0.0, 1e-7, 1e-3])
+def test_first_targets_that_are_nearly_alike_are_forgotten(
+    spread: float, preserve: bool, rng: np.random.Generator
+) -> None:
+    """A discriminator that has learned nothing pays log 2 for every step."""
+    made, rows = critic(vf_iters=50, vf_stepsize=5e-2, preserve_values=preserve), batch()
+    alike = 30.0 + spread * torch.as_tensor(rng.standard_normal(400))
+    made.fit(dataclasses.replace(rows, targets=alike), rng)
+    values = made.network.value(rows.observations, rows.times).detach()
+    assert (values - alike).abs().max() < 5 * spread + 1e-9
+    for _ in range(3):
+        made.fit(rows, rng)
+    assert explained(made, rows) > 0.99
+
+
 @pytest.mark.parametrize("noise", [0.0, 5.0])
 def test_explained_variance_is_of_the_values_before_the_fit(noise: float, rng: np.random.Generator) -> None:
     made, rows = critic(vf_iters=50, vf_stepsize=5e-2), batch(noise=noise)

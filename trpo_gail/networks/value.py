@@ -43,10 +43,12 @@ class ValueNetwork(nn.Module):
 
     def update_target_normaliser(self, moments: Tensor, preserve: bool) -> None:
         """Add the targets' sums; `preserve` rescales the output layer so that V stays the same (van Hasselt et al.
-        2016)."""
+        2016). The first V, which was fitted to nothing, does not stay. If the first targets are nearly alike, as are those
+        of a discriminator that has learned nothing, it would be a million of their units away from them."""
+        begun = bool(self.target_normaliser.count)
         before = self.target_normaliser.shift_and_scale(torch.float64)
         self.target_normaliser.add(moments)
-        if not preserve:
+        if not preserve or not begun:
             return
         after = self.target_normaliser.shift_and_scale(torch.float64)
         keep: Any = self.net.keep_outputs
