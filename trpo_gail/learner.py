@@ -6,10 +6,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from torch import nn
 
 from trpo_gail.adversaries.adversary import Adversary
 from trpo_gail.critic import Critic
+from trpo_gail.errors import UserError
 from trpo_gail.generators.generator import Generator
+from trpo_gail.optim import flat
 from trpo_gail.policies.policy import Policy
 from trpo_gail.sampling.sampler import Sampler
 
@@ -50,6 +53,16 @@ class Learner:
     # Of the episodes that ended in the last iteration, over all ranks: what each was paid, its return, its length, and 1
     # for a success, 0 for none, NaN where it is not known. It is for viewing, and no part of the state.
     ended: np.ndarray = field(default_factory=lambda: np.zeros((4, 0)))
+
+    def hold(self) -> None:
+        """Bring parameters that a script has put in place of the networks' own to where they learn. Raises UserError."""
+        for owner, network in (("policy", self.policy), ("critic", self.critic.network), ("adversary", self.adversary)):
+            module = getattr(network, "network", network)
+            if isinstance(module, nn.Module):
+                try:
+                    flat.hold(module)
+                except UserError as error:
+                    raise UserError(f"{owner}: {error}") from None
 
     def state_dict(self) -> dict[str, Any]:
         """Tensors, numpy arrays and numbers only. A collective."""

@@ -214,6 +214,34 @@ def test_a_call_whose_steps_were_taken_already_says_so() -> None:
     assert model.learner.progress.iteration == 1
 
 
+@pytest.mark.parametrize("generator", ["trpo", "ppo"])
+@pytest.mark.parametrize("part", ["policy", "critic", "adversary"])
+def test_a_script_may_put_other_weights_in_place_of_a_networks(part: str, generator: str) -> None:
+    """As Stable-Baselines' `load_from_vector` does: what is put there is learned from, as if it were written in place."""
+    models = [gail(generator=generator).learn(256) for _ in range(2)]
+    for in_place, model in zip((True, False), models, strict=True):
+        network = {"policy": model.policy, "critic": model.learner.critic.network}.get(part)
+        network = network or model.learner.adversary.network  # type: ignore[attr-defined]
+        if in_place:
+            with torch.no_grad():
+                for p in network.parameters():
+                    p.mul_(0.9)
+        else:
+            scaled = {name: 0.9 * value for name, value in network.named_parameters()}
+            network.load_state_dict(network.state_dict() | scaled, assign=True)
+        model.learn(512)
+    assert differing(*(model.learner.state_dict() for model in models)) == []
+
+
+def test_a_network_of_another_dtype_is_refused_in_one_line() -> None:
+    model = gail().learn(256)
+    model.policy.double()
+    with pytest.raises(
+        UserError, match=r"^policy: parameter '.*weight' .*: torch.float32 expected, found torch.float64$"
+    ):
+        model.learn(256)
+
+
 # ---- pretraining, folders, TensorBoard -------------------------------------------------------------------------------
 
 

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import pytest
 import torch
 from torch import Tensor
+from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
+from trpo_gail.errors import UserError
 from trpo_gail.networks.mlp import ACTIVATIONS, MLP, tanh
 from trpo_gail.networks.network import ByAutograd, linearise, row_chunk
+from trpo_gail.optim import flat
 from trpo_gail.optim.flat import FlatParameters
 from trpo_gail.optim.flat import of as flat_of
 
@@ -175,12 +179,12 @@ def test_a_view_of_a_part_or_of_a_whole_with_a_part_that_is_viewed_is_refused(to
     part = mlp(torch_rng)
     whole = torch.nn.ModuleList([part, mlp(torch_rng)])
     held = flat_of(part)
-    with pytest.raises(RuntimeError, match="flat view of another module"):
+    with pytest.raises(UserError, match="ModuleList: some of its parameters learn already"):
         flat_of(whole)
     assert_one_vector(part, held)
     other = torch.nn.ModuleList([mlp(torch_rng), mlp(torch_rng)])
     held = flat_of(other)
-    with pytest.raises(RuntimeError, match="flat view of another module"):
+    with pytest.raises(UserError, match="learn already"):
         flat_of(other[0])
     assert held.is_whole()
 
@@ -191,6 +195,57 @@ def test_parameters_that_left_their_view_are_an_error(torch_rng: torch.Generator
     net.float()
     with pytest.raises(RuntimeError, match="left their flat view"):
         flat_of(net)
+    assert held.vector.dtype == torch.float64
+
+
+def assigned(net: torch.nn.Module) -> None:
+    net.load_state_dict({name: value + 1.0 for name, value in net.state_dict().items()}, assign=True)
+
+
+def pointed(net: torch.nn.Module) -> None:
+    vector = parameters_to_vector(net.parameters())
+    vector_to_parameters(vector.detach() + 1.0, net.parameters())
+
+
+def replaced(net: torch.nn.Module) -> None:
+    for module in net.modules():
+        for name, value in module._parameters.items():
+            module._parameters[name] = torch.nn.Parameter(value.detach() + 1.0)  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("change", [assigned, pointed, replaced])
+def test_values_that_are_put_in_place_of_the_views_are_learned_from(
+    change: Callable[[torch.nn.Module], None], torch_rng: torch.Generator
+) -> None:
+    whole = torch.nn.ModuleList([mlp(torch_rng), mlp(torch_rng)])
+    held = flat_of(whole[0])
+    before = held.vector.clone()
+    change(whole[0])
+    assert not all(mine is view for mine, view in zip(whole[0].parameters(), held.parameters, strict=True)) or (
+        not held.is_whole()
+    )
+    flat.hold(whole)
+    assert torch.equal(held.vector, before + 1.0)
+    assert_one_vector(whole[0], held)
+    assert all(mine is view for mine, view in zip(whole[0].parameters(), held.parameters, strict=True))
+    assert flat_of(whole[0]) is held
+
+
+def test_another_dtype_or_shape_or_number_of_parameters_is_refused_by_name(torch_rng: torch.Generator) -> None:
+    net = mlp(torch_rng)
+    held = flat_of(net)
+    net.float()
+    with pytest.raises(
+        UserError, match=r"'layers\.0\.weight' of a network: torch.float64 expected, found torch.float32"
+    ):
+        flat.hold(net)
+    net.double()
+    net.layers[0].weight = torch.nn.Parameter(torch.zeros(2, 2, dtype=torch.float64))
+    with pytest.raises(UserError, match=r"'layers\.0\.weight' of a network: \[.*\] expected, found \[2, 2\]"):
+        flat.hold(net)
+    net.more = torch.nn.Linear(1, 1)
+    with pytest.raises(UserError, match=r"'more\.bias' of a network came or went"):
+        flat.hold(net)
     assert held.vector.dtype == torch.float64
 
 
