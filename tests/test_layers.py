@@ -31,7 +31,7 @@ LAYERS = [
     "networks sampling experts",
     "envs",
     "finite parallel hangs",
-    "config seeding scores success magnitudes spaces records",
+    "config seeding scores schedules success magnitudes spaces records",
     "system",
     "errors",
 ]

@@ -24,6 +24,7 @@ from trpo_gail.sampling import transitions
 from trpo_gail.sampling.batch import Batch, Rows, number_rows
 from trpo_gail.sampling.rollout import Episodes, GivenUp, Rollout
 from trpo_gail.sampling.transitions import Transitions, to_rollout
+from trpo_gail.schedules import RunLength
 from trpo_gail.scores import rank_correlation
 from trpo_gail.seeding import MINIBATCH, stream
 from trpo_gail.system import torch_settings
@@ -74,6 +75,7 @@ def iteration(learner: Learner, config: Config, workers: Workers) -> Record:
 
     Raises RunError for the first non-finite number.
     """
+    learner.hold()
     progress, clock = learner.progress, Clock(workers)
     rng = stream(config.seed, MINIBATCH, progress.iteration)
     learner.sampler.begin_iteration(progress.iteration)
@@ -109,7 +111,7 @@ def _generator_step(
     with clock.learning("reward"):
         rows = number_rows(int(rollout.valid.sum()), workers)
         seen = _seen(learner, config, rollout, rows)
-        weight = task_weight(config, learner.progress.steps)
+        weight = task_weight(config, learner.progress)
         reward = _paid(
             rollout, seen, learner.adversary.reward(seen), weight, config.causal_entcoeff
         )  # r(s, a) from D_w
@@ -185,11 +187,12 @@ def _refuse_other_lengths(episodes: Episodes, learner: Learner, workers: Workers
         )
 
 
-def task_weight(config: Config, steps: int) -> float:
-    """Weight of the environment's reward after so many steps: on the line from its first to its last value."""
+def task_weight(config: Config, progress: Progress) -> float:
+    """Weight of the environment's reward now: on the line from its first to its last value."""
     end = config.task_weight if config.task_weight_end is None else config.task_weight_end
-    done = min(1.0, steps / config.expected_steps)
-    return config.task_weight + (end - config.task_weight) * done
+    run = RunLength.of(config, 1)
+    run.load_state_dict({"steps": progress.steps, "batches": progress.iteration})
+    return config.task_weight + (end - config.task_weight) * run.over
 
 
 def _together(steps: list[_Step], workers: Workers) -> Transitions:

@@ -23,6 +23,7 @@ from trpo_gail.optim.flat import FlatParameters
 from trpo_gail.parallel import Workers
 from trpo_gail.policies.policy import Policy
 from trpo_gail.sampling.batch import Batch, Rows
+from trpo_gail.schedules import RunLength
 
 KL_PENALTY: dict[str, Any] = {"objective": "kl-penalty", "kl_coeff": 2.0}
 VARIANTS: list[dict[str, Any]] = [{}, {"dual_clip": 3.0}, KL_PENALTY]
@@ -30,7 +31,7 @@ VARIANTS: list[dict[str, Any]] = [{}, {"dual_clip": 3.0}, KL_PENALTY]
 
 def ppo(policy: Policy, workers: Workers | None = None, *, run_steps: int = 1000, **config: Any) -> PPO:
     config = {"n_epochs": 1, "batch_size": 1000, "max_grad_norm": None, "target_kl": None} | config
-    return PPO(PPOConfig(**config), policy, run_steps, workers or Workers())
+    return PPO(PPOConfig(**config), policy, RunLength(run_steps), workers or Workers())
 
 
 def step(made: PPO, batch: Batch, seed: int = 0) -> dict[str, float]:
@@ -389,7 +390,7 @@ def test_a_rest_moves_nothing_but_the_schedule(kind: str, objective: str) -> Non
     made = ppo(policy, run_steps=1000, schedule="linear", objective=objective)
     before = parameters(policy)
     rested = made.rest(batch)
-    assert same_bits(parameters(policy), before) and made.steps == 200 and made.kl_coeff == 1.0
+    assert same_bits(parameters(policy), before) and made.run.steps == 200 and made.kl_coeff == 1.0
     taken = step(made, batch)
     assert list(rested) == list(taken) and taken["kl"] > 0 and rested["entropy"] == taken["entropy"]
     assert taken["learning_rate"] == pytest.approx(0.8 * rested["learning_rate"])

@@ -32,6 +32,7 @@ from trpo_gail.networks.network import Linearised, linearise
 from trpo_gail.networks.placing import initial
 from trpo_gail.policies.policy import Policy
 from trpo_gail.sampling.transitions import Transitions
+from trpo_gail.schedules import RunLength
 from trpo_gail.spaces.spec import EnvSpec
 
 SHAPING = ("state", "next_state", "done")  # what gamma (1 - done) h(s') - h(s) looks at
@@ -209,7 +210,7 @@ def build(config: Config, parts: Parts) -> AIRL:
     form = rewards.chosen(config, expert.ends, parts.spec.max_episode_steps)
     made = AIRL(
         config.discriminator, config.d_step, network, View.of(parts.spec, expert, wide=False), expert, parts.workers,
-        form=form, run_steps=config.expected_steps,
+        form=form, run=RunLength.of(config, 1),
     )  # fmt: skip
     begun(made, expert, config, parts)
     # The other forms of reward are functions of D.

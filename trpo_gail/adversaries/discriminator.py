@@ -36,6 +36,7 @@ from trpo_gail.parallel import Workers
 from trpo_gail.records import Stats
 from trpo_gail.sampling.batch import action_tensor, observation_tensor
 from trpo_gail.sampling.transitions import Transitions
+from trpo_gail.schedules import RunLength
 from trpo_gail.system.terminal import warn
 
 
@@ -56,22 +57,21 @@ class Discriminator:
         workers: Workers,
         *,
         form: str = rewards.ALIVE,
-        run_steps: int | None = None,
+        run: RunLength | None = None,
         absorbing: Absorbing | None = None,
     ) -> None:
-        """`network` is on its device; `expert` has M rows. `form` is the reward form; `run_steps` are the environment
-        steps of the whole run, over which the step size may fall."""
+        """`network` is on its device; `expert` has M rows. `form` is the reward form; `run` is the length of the
+        whole run, over which the step size may fall."""
         config = settled(config, network)
         assert config.d_stepsize is not None
         self.config, self.d_step, self.network, self.workers = config, d_step, network, workers
         self.adam = FlatAdam(network.net, config.d_stepsize, workers, config.weight_decay)
         self._form, self._loss = form, losses.of(config)
-        self._view, self._run_steps, self._absorbing = view, run_steps, absorbing
+        self._view, self._run, self._absorbing = view, run or RunLength(1), absorbing
         self._first_stepsize = config.d_stepsize
         self._updater = Updater(config, network, self.adam)
         self._pay = Pay(config.reward_normalise, config.reward_clip, config.reward_scale, workers)
         self._replay = Replay(config.replay_iterations, workers)
-        self._steps = 0  # environment steps learned from, of all ranks
         self._again = False  # whether rewards are asked for a second time
         self._expert, self._expert_actions = self._tensors(expert, self._view.of_expert(expert))
 
@@ -195,9 +195,8 @@ class Discriminator:
 
     def _set_stepsize(self, steps: int) -> None:
         if self.config.schedule == "linear":
-            assert self._run_steps is not None
-            self.adam.stepsize = self._first_stepsize * max(0.0, 1.0 - self._steps / self._run_steps)
-        self._steps += steps
+            self.adam.stepsize = self._first_stepsize * self._run.left
+        self._run.add(steps)
 
     def _sides(self, ours: Columns, acted: Tensor, learner: Transitions, absorbing: bool) -> tuple[_Side, _Side]:
         """Both sides; the absorbing state is behind the other rows of each."""
@@ -261,14 +260,14 @@ class Discriminator:
 
     def state_dict(self) -> dict[str, Any]:
         """Tensors and numbers. A collective if rows are replayed."""
-        state = self.moving() | {"steps": self._steps}
+        state = self.moving() | self._run.state_dict()
         return state | {"pay": self._pay.state_dict(), "replay": self._replay.state_dict()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Also of versions before 0.2, which lack what they could not do."""
         self.network.load_state_dict(state["network"])
         self.adam.load_state_dict(state["adam"])
-        self._steps = state.get("steps", 0)
+        self._run.load_state_dict(state)
         self._pay.load_state_dict(state.get("pay", {}))
         self._replay.load_state_dict(state.get("replay", {}), self.adam.flat.vector.device)
 
@@ -344,7 +343,7 @@ def build(config: Config, parts: Parts) -> Discriminator:
     expert = known(parts.expert, network.inputs, parts.workers, ends_alone=absorbing is not None)
     made = Discriminator(
         d, config.d_step, network, View.of(parts.spec, expert, wide=False), expert, parts.workers,
-        form=rewards.chosen(config, expert.ends, parts.spec.max_episode_steps), run_steps=config.expected_steps,
+        form=rewards.chosen(config, expert.ends, parts.spec.max_episode_steps), run=RunLength.of(config, 1),
         absorbing=absorbing,
     )  # fmt: skip
     begun(made, expert, config, parts)

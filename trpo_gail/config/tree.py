@@ -108,7 +108,7 @@ class PPOConfig:
     learning_rate: Positive = 1e-3
     """Adam's step size."""
     schedule: Literal["constant", "linear"] = "constant"
-    """The step size stays, or falls to 0 by the end of --steps. After a --resume with more --steps,
+    """The step size stays, or falls to 0 by the end of the run, which --steps or --iterations sets. After a --resume with more,
     the rate follows the line for the new total."""
     objective: Literal["clip", "kl-penalty"] = "clip"
     """The clipped surrogate, or the surrogate less kl_coeff times KL(old || new)."""
@@ -236,7 +236,7 @@ class DiscriminatorConfig:
     d_stepsize: Positive | None = None
     """Adam's step size. None takes 0.003 with a gradient penalty, which slows D, and 0.0003 without."""
     schedule: Literal["constant", "linear"] = "constant"
-    """The step size stays, or falls to 0 by the end of --steps."""
+    """The step size stays, or falls to 0 by the end of the run, which --steps or --iterations sets."""
     d_batch_size: Count | None = None
     """Learner's rows in one update; None splits the iteration's rows into d_step minibatches. If it is the number of
     the iteration's rows, every update takes all of them."""

@@ -19,6 +19,7 @@ from trpo_gail.policies.distributions import Distribution
 from trpo_gail.policies.policy import Policy
 from trpo_gail.records import Stats
 from trpo_gail.sampling.batch import Batch
+from trpo_gail.schedules import RunLength
 
 
 class Part(NamedTuple):
@@ -39,12 +40,11 @@ class PPO:
     `critic.vf_stepsize` and `critic.clip_range_vf`.
     """
 
-    def __init__(self, config: PPOConfig, policy: Policy, run_steps: int, workers: Workers) -> None:
-        """`run_steps`: environment steps of the whole run, over which the step size may fall."""
-        self.config, self.policy, self.run_steps, self.workers = config, policy, run_steps, workers
+    def __init__(self, config: PPOConfig, policy: Policy, run: RunLength, workers: Workers) -> None:
+        """`run`: the length of the whole run, over which the step size may fall."""
+        self.config, self.policy, self.run, self.workers = config, policy, run, workers
         self.flat = flat.of(policy)
         self.kl_coeff = config.kl_coeff  # beta
-        self.steps = 0  # environment steps learned from, of all ranks
         self._adam = Adam(self.flat.vector, config.learning_rate, eps=1e-5)
 
     def step(self, batch: Batch, rng: np.random.Generator) -> Stats:
@@ -72,14 +72,13 @@ class PPO:
     def _stats(self, rows: Part, norms: list[float], epochs: int) -> Stats:
         """Statistics after so many passes, with the gradients' norms of their updates; counts the batch's steps."""
         stats, rate = self._judge(rows), self._learning_rate()
-        self.steps += rows.total
+        self.run.add(rows.total)
         stats |= {"epochs": float(epochs), "updates": float(len(norms)), "learning_rate": rate}
         stats |= {"gradient_norm": float(np.mean(norms)) if norms else 0.0}
         return stats | {"kl_coeff": self.kl_coeff} if self.config.objective == "kl-penalty" else stats
 
     def _learning_rate(self) -> float:
-        linear = self.config.schedule == "linear"
-        return self.config.learning_rate * (max(0.0, 1.0 - self.steps / self.run_steps) if linear else 1.0)
+        return self.config.learning_rate * (self.run.left if self.config.schedule == "linear" else 1.0)
 
     @torch.no_grad()
     def _rows(self, batch: Batch) -> Part:
@@ -159,16 +158,17 @@ class PPO:
         return dict(zip(("entropy", "kl", "improvement", "clip_fraction"), means.tolist(), strict=True))
 
     def state_dict(self) -> dict[str, Any]:
-        return {"adam": self._adam.state_dict(), "kl_coeff": self.kl_coeff, "steps": self.steps}
+        return {"adam": self._adam.state_dict(), "kl_coeff": self.kl_coeff, **self.run.state_dict()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self._adam.load_state_dict(state["adam"])
-        self.kl_coeff, self.steps = state["kl_coeff"], state["steps"]
+        self.kl_coeff = state["kl_coeff"]
+        self.run.load_state_dict(state)
 
 
 def build(config: Config, parts: Parts) -> PPO:
     """PPO with the config's settings."""
-    return PPO(config.ppo, parts.policy, config.expected_steps, parts.workers)
+    return PPO(config.ppo, parts.policy, RunLength.of(config, config.g_step), parts.workers)
 
 
 def clipped(ratio: Tensor, advantages: Tensor, clip_range: float, dual_clip: float | None) -> Tensor:
