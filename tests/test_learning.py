@@ -16,6 +16,7 @@ from trpo_gail.build import make_learner
 from trpo_gail.config.presets import changed, preset
 from trpo_gail.config.tree import Config, CriticConfig, DiscriminatorConfig, PolicyConfig, PPOConfig
 from trpo_gail.envs import vector
+from trpo_gail.errors import RunError
 from trpo_gail.experts.load import load
 from trpo_gail.learner import Learner
 from trpo_gail.parallel import Workers
@@ -253,11 +254,61 @@ def test_normalisers_start_from_the_expert() -> None:
         np.testing.assert_allclose(network.normaliser.std, expert.observations.std(0, np.float64), rtol=1e-9)
 
 
-def test_all_networks_begin_at_zero_so_the_first_reward_is_log_2_and_lambda_times_the_entropy() -> None:
+def paid_in(learner: Learner, monkeypatch: pytest.MonkeyPatch) -> list[np.ndarray]:
+    """What the critic gets from now on: a list that grows by the rewards of each batch."""
+    given, batch = [], learner.critic.batch
+
+    def seen(rollout: Any, reward: np.ndarray, rows: Any) -> Any:
+        given.append(reward[rollout.valid])
+        return batch(rollout, reward, rows)
+
+    monkeypatch.setattr(learner.critic, "batch", seen)
+    return given
+
+
+def test_all_networks_begin_at_zero_so_the_first_reward_is_log_2_and_lambda_times_the_entropy(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     config = papers(causal_entcoeff=0.25)
-    row = iteration(learner_of(config, twenty_pairs()), config, WORKERS)
+    learner = learner_of(config, twenty_pairs())
+    given = paid_in(learner, monkeypatch)
+    row = iteration(learner, config, WORKERS)
     assert row["entropy"] == pytest.approx(np.log(2))
-    assert row["reward_mean"] == pytest.approx(1.25 * np.log(2))
+    assert np.concatenate(given).mean() == pytest.approx(1.25 * np.log(2))
+    assert row["reward_mean"] == pytest.approx(np.log(2)) and row["reward_std"] == 0
+
+
+@pytest.mark.parametrize("g_step", [1, 3])
+def test_an_iterations_numbers_are_of_all_its_episodes_and_rows(g_step: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not means of the batches' means: one may hold 2 episodes, and the next 40."""
+    config = dataclasses.replace(CARTPOLE, g_step=g_step, timesteps_per_batch=192, dtype="float64")
+    learner = learner_of(config, twenty_pairs())
+    given = paid_in(learner, monkeypatch)
+    for _ in range(4):
+        given.clear()
+        row = iteration(learner, config, WORKERS)
+        _, returns, lengths, _ = learner.ended
+        rewards = np.concatenate(given)
+        assert len(returns) > g_step
+        wanted = returns.mean(), returns.std(), lengths.mean(), rewards.mean(), rewards.std()
+        names = ("return_mean", "return_std", "length_mean", "reward_mean", "reward_std")
+        assert [row[name] for name in names] == pytest.approx(list(wanted), abs=1e-12)
+
+
+@pytest.mark.parametrize("more", [{"task_weight": 3.0}, {"causal_entcoeff": 2.0}])
+def test_what_the_adversary_pays_is_reported_alone(more: dict[str, float], monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the environment's reward in it, a useless adversary would agree with the true return."""
+    plain = dataclasses.replace(CARTPOLE, timesteps_per_batch=192, dtype="float64")
+    mixed = dataclasses.replace(plain, **more)
+    rows, paid = [], []
+    for config in (plain, mixed):
+        learner = learner_of(config, twenty_pairs())
+        given = paid_in(learner, monkeypatch)
+        rows.append(iteration(learner, config, WORKERS))
+        paid.append(np.concatenate(given))
+    assert (paid[1] > paid[0]).all()
+    for name in ("reward_mean", "reward_std", "reward_rank_correlation"):
+        assert rows[0][name] == rows[1][name]
 
 
 def test_the_papers_preset_learns_cartpole() -> None:
@@ -280,3 +331,17 @@ def test_the_critic_may_be_fitted_last_on_the_new_reward(monkeypatch: pytest.Mon
     monkeypatch.setattr(learner.critic, "fit", lambda *a: (done.append("critic"), fit(*a))[1])
     iteration(learner, config, WORKERS)
     assert done == ["reward", "policy", "adversary", "reward", "retarget", "critic"]
+
+
+@pytest.mark.parametrize(("limit", "fixed"), [(5, True), (12, False)])
+def test_a_fixed_horizon_is_that_of_the_episodes_not_of_the_time_limit(limit: int, fixed: bool) -> None:
+    """CartPole with a limit of 5 always lasts 5 steps; of 12, some episodes fall before."""
+    config = dataclasses.replace(CARTPOLE, fixed_horizon=True, timesteps_per_batch=192)
+    env = vector.make("CartPole-v0", config.num_envs, "gymnasium", max_episode_steps=limit)
+    learner = make_learner(config, env, twenty_pairs(), WORKERS)
+    if fixed:
+        iteration(learner, config, WORKERS)
+        assert learner.horizon == 5
+        return
+    with pytest.raises(RunError, match=r"--fixed_horizon: an episode ended after \d+ steps, and another after"):
+        train(learner, config, WORKERS, lambda row: None)

@@ -66,7 +66,21 @@ class _Step:
     batch: Batch
     task_weight: float
     ended: np.ndarray  # [4, E] of the episodes that ended: learned and true return, length, success
+    sampled: _Sampled
     row: Record
+
+
+@dataclass
+class _Sampled:
+    """What is known of a batch, over all ranks. Of episodes, those that ended in it."""
+
+    rows: int  # that are transitions
+    reward_mean: float  # of the adversary, per step
+    reward_variance: float
+    episodes: int
+    returns: float  # their sum
+    squared_returns: float
+    lengths: float
 
 
 def iteration(learner: Learner, config: Config, workers: Workers) -> Record:
@@ -98,8 +112,9 @@ def iteration(learner: Learner, config: Config, workers: Workers) -> Record:
     progress.wall_s += sum(clock.seconds.values())
     learner.ended = _of_all([step.ended for step in steps], workers)
     counters = _counters(progress) | ({"warmup": int(rests)} if config.warmup_iterations else {})
+    sampled = _of_batches([step.sampled for step in steps])
     mean = _mean([step.row for step in steps])
-    return {**counters, **mean, **_of_episodes(learner.ended), **adversary_stats, **clock.seconds}
+    return {**counters, **sampled, **mean, **_of_episodes(learner.ended), **adversary_stats, **clock.seconds}
 
 
 def _generator_step(
@@ -112,9 +127,8 @@ def _generator_step(
         rows = number_rows(int(rollout.valid.sum()), workers)
         seen = _seen(learner, config, rollout, rows)
         weight = task_weight(config, learner.progress)
-        reward = _paid(
-            rollout, seen, learner.adversary.reward(seen), weight, config.causal_entcoeff
-        )  # r(s, a) from D_w
+        of_adversary = learner.adversary.reward(seen)  # r(s, a) from D_w
+        reward = _paid(rollout, seen, of_adversary, weight, config.causal_entcoeff)
         batch = learner.critic.batch(rollout, reward, rows)  # A by GAE(gamma, lambda)
     with clock.learning("generator"):  # theta -> theta'
         stats = learner.generator.rest(batch) if rests else learner.generator.step(batch, rng)
@@ -128,10 +142,12 @@ def _generator_step(
         checked("normaliser of the policy", {}, learner.policy.normaliser)
     if config.fixed_horizon:
         _refuse_other_lengths(episodes, learner, workers)
-    paid = learner.sampler.paid.finish(rollout, reward)
+    # Of the adversary alone: with the environment's reward in it, any adversary would agree with the true return.
+    learned = to_rollout(rollout, of_adversary)
+    paid = learner.sampler.paid.finish(rollout, learned)
     ended = np.stack([paid, episodes.returns, episodes.lengths, episodes.successes])
-    row = {**_sampling_stats(learner, rollout, episodes, reward, batch, workers), **stats}
-    return _Step(rollout, seen, batch, weight, ended, row)
+    sampled = _sampled(learner, rollout, episodes, learned, batch, workers)
+    return _Step(rollout, seen, batch, weight, ended, sampled, stats)
 
 
 def _counters(progress: Progress) -> Record:
@@ -177,13 +193,13 @@ def _paid(
 
 
 def _refuse_other_lengths(episodes: Episodes, learner: Learner, workers: Workers) -> None:
-    """Raise RunError, on all ranks, for an episode that is not as long as the time limit says. A collective."""
-    limit = learner.sampler.env.spec.max_episode_steps
-    other = [int(length) for length in episodes.lengths if length != limit]
-    if found := [length for lengths in workers.gather(other) for length in lengths]:
+    """Raise RunError, on all ranks, for an episode that is not as long as those before. A collective."""
+    found = [int(length) for lengths in workers.gather(episodes.lengths) for length in lengths]
+    learner.horizon = learner.horizon or (found[0] if found else None)
+    if other := [length for length in found if length != learner.horizon]:
         raise RunError(
-            f"--fixed_horizon: an episode ended after {found[0]} steps, and the time limit is {limit}: expected an "
-            "environment whose episodes all last until then"
+            f"--fixed_horizon: an episode ended after {other[0]} steps, and another after {learner.horizon}: expected an "
+            "environment whose episodes are all of one length"
         )
 
 
@@ -205,34 +221,46 @@ def _together(steps: list[_Step], workers: Workers) -> Transitions:
     return transitions.of([step.rollout for step in steps], rows, log_probs, clipped)
 
 
-def _sampling_stats(
+def _sampled(
     learner: Learner, rollout: Rollout, episodes: Episodes, reward: np.ndarray, batch: Batch, workers: Workers
-) -> Record:
-    """Count rows and episodes over all ranks; mean return and length of the finished episodes, None if there are
-    none."""
+) -> _Sampled:
+    """Count rows and episodes over all ranks. A collective."""
     returns, rows = episodes.returns, rollout.valid.size
     local = [len(returns), returns.sum(), (returns**2).sum(), episodes.lengths.sum(), rows, reward.sum()]
     local += [learner.sampler.cut_episodes]
     n, total, square, length, rows, paid, cut = workers.sum(np.array(local, np.float64))
-    progress = learner.progress
-    progress.steps += batch.rows.total
-    progress.idle_rows += int(rows) - batch.rows.total
+    progress, valid = learner.progress, batch.rows.total
+    progress.steps += valid
+    progress.idle_rows += int(rows) - valid
     progress.episodes += int(n)
     progress.cut_episodes = int(cut)
-    mean = total / n if n else None
-    stats: Record = {
+    mean = paid / valid
+    variance = _variance(reward[rollout.valid], mean, valid, workers)
+    found = _Sampled(valid, mean, variance, int(n), total, square, length)
+    checked("batch", _of_batches([found]))
+    return found
+
+
+def _of_batches(batches: list[_Sampled]) -> Record:
+    """Of all rows, and of all episodes that ended, whichever batch they are of; None of episodes if none ended."""
+    n = sum(batch.episodes for batch in batches)
+    mean = sum(batch.returns for batch in batches) / n if n else None
+    rows = sum(batch.rows for batch in batches)
+    reward = sum(batch.rows / rows * batch.reward_mean for batch in batches)
+    within = [batch.reward_variance + (batch.reward_mean - reward) ** 2 for batch in batches]
+    square = sum(batch.squared_returns for batch in batches)
+    return {
         "return_mean": mean,
         "return_std": float(np.sqrt(max(square / n - mean**2, 0.0))) if mean is not None else None,
-        "length_mean": length / n if n else None,
-        "reward_mean": paid / batch.rows.total,
-        "reward_std": _spread(reward[rollout.valid], paid / batch.rows.total, batch.rows.total, workers),
+        "length_mean": sum(batch.lengths for batch in batches) / n if n else None,
+        "reward_mean": reward,
+        "reward_std": float(np.sqrt(sum(b.rows / rows * v for b, v in zip(batches, within, strict=True)))),
     }
-    return checked("batch", stats)
 
 
-def _spread(reward: np.ndarray, mean: float, count: int, workers: Workers) -> float:
-    """Standard deviation of rewards [B] over all ranks. Differences are squared, since equal rewards must give 0."""
-    return float(np.sqrt(workers.sum(np.array([((reward - mean) ** 2).sum()]))[0] / count))
+def _variance(reward: np.ndarray, mean: float, count: int, workers: Workers) -> float:
+    """Of rewards [B] over all ranks. Differences are squared, since equal rewards must give 0."""
+    return float(workers.sum(np.array([((reward - mean) ** 2).sum()]))[0] / count)
 
 
 def _of_all(ended: list[np.ndarray], workers: Workers) -> np.ndarray:

@@ -53,6 +53,7 @@ class Learner:
     # Of the episodes that ended in the last iteration, over all ranks: what each was paid, its return, its length, and 1
     # for a success, 0 for none, NaN where it is not known. It is for viewing, and no part of the state.
     ended: np.ndarray = field(default_factory=lambda: np.zeros((4, 0)))
+    horizon: int | None = None  # length of the first episode since the start or a resume, in steps
 
     def hold(self) -> None:
         """Bring parameters that a script has put in place of the networks' own to where they learn. Raises UserError."""

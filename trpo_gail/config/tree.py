@@ -108,8 +108,8 @@ class PPOConfig:
     learning_rate: Positive = 1e-3
     """Adam's step size."""
     schedule: Literal["constant", "linear"] = "constant"
-    """The step size stays, or falls to 0 by the end of the run, which --steps or --iterations sets. After a --resume with more,
-    the rate follows the line for the new total."""
+    """The step size stays, or falls to 0 by the end of the run, which --steps or --iterations sets. After a --resume with
+    more, the rate follows the line for the new total."""
     objective: Literal["clip", "kl-penalty"] = "clip"
     """The clipped surrogate, or the surrogate less kl_coeff times KL(old || new)."""
     clip_range: Positive = 0.2
