@@ -21,7 +21,7 @@ from typing import Any
 from trpo_gail import GAIL
 from trpo_gail.errors import RunError, UserError
 
-DEFAULTS = {"d_step": 16, "d_stepsize": 3e-3, "discriminator.gradient_penalty": 3.0, "max_kl": 0.01}
+DEFAULTS = {"d_step": 16, "d_stepsize": 3e-3, "discriminator.gradient_penalty": 1.0, "max_kl": 0.01}
 TUNING, REPORT = 0, 100  # the first seed of each kind
 
 

@@ -312,3 +312,11 @@ def toys_policy(spec: EnvSpec) -> Any:
     from trpo_gail.build import make_policy
 
     return make_policy(Config("Seen-v0", dtype="float64"), spec)
+
+
+def test_its_statistics_do_not_forget_by_default() -> None:
+    """Its reward is for other learners, too, which begin far from where this one ends."""
+    assert [made(config_of(given)).config.normalise_decay for given in ({}, {"normalise_decay": 0.5})] == [1.0, 0.5]
+    plain = test_variants.made(test_variants.config_of({}))
+    assert (plain.config.normalise_decay, plain.config.gradient_penalty) == (0.0, 1.0)
+    assert made(config_of()).config.gradient_penalty == 3.0

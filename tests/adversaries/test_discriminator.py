@@ -274,7 +274,7 @@ def test_both_sides_are_normalised_by_the_same_statistics(rng: np.random.Generat
 
 
 def test_a_decay_of_0_takes_the_rows_of_the_last_iteration_alone(rng: np.random.Generator) -> None:
-    """The expert's are there at each: far rows of an early policy leave no trace, and by default they do."""
+    """The expert's are there at each. With 1, as in the paper, far rows of an early policy stay."""
     expert, far, near = (random_rows(rng, 30) for _ in range(3))
     far = 100.0 * far[0], far[1]
     spreads = {}

@@ -22,23 +22,27 @@ VECTOR, PICTURE = Box(-1, 1, (3,), np.float32), Box(0, 255, (6, 6, 3), np.uint8)
 def resolved(space: Any, **given: Any) -> DiscriminatorConfig:
     config = DiscriminatorConfig(hidden_size_adversary=4, **given)
     network = DiscriminatorNetwork(config, EnvSpec("any", "gymnasium", observation_space=space), torch.Generator())
-    return settled(config, network)
+    return settled(config, network, 0.0)
 
 
 @pytest.mark.parametrize(
     ("space", "given", "weight", "stepsize"),
     [
-        (VECTOR, {}, 3.0, 3e-3),
+        (VECTOR, {}, 1.0, 3e-3),
+        (VECTOR, {"normalise_decay": 0.9}, 1.0, 3e-3),
+        (VECTOR, {"normalise_decay": 1.0}, 3.0, 3e-3),
+        (VECTOR, {"normalise": "none"}, 3.0, 3e-3),
+        (VECTOR, {"loss": "least-squares"}, 3.0, 3e-3),
         (PICTURE, {}, 0.0, 3e-4),
         (Dict({"camera": PICTURE, "speed": VECTOR}), {}, 0.0, 3e-4),
-        (Dict({"camera": PICTURE, "speed": VECTOR}), {"ignore": ("camera",)}, 3.0, 3e-3),
+        (Dict({"camera": PICTURE, "speed": VECTOR}), {"ignore": ("camera",)}, 1.0, 3e-3),
         (PICTURE, {"loss": "wasserstein"}, 3.0, 3e-3),
         (VECTOR, {"expert_batch_size": 7}, 0.0, 3e-4),
-        (VECTOR, {"expert_batch_size": 7, "gradient_penalty_at": "both"}, 3.0, 3e-3),
+        (VECTOR, {"expert_batch_size": 7, "gradient_penalty_at": "both"}, 1.0, 3e-3),
         (VECTOR, {"expert_batch_size": 7, "gradient_penalty_at": "expert", "loss": "wasserstein"}, 3.0, 3e-3),
         (PICTURE, {"gradient_penalty": 7.0}, 7.0, 3e-3),
         (VECTOR, {"gradient_penalty": 0.0}, 0.0, 3e-4),
-        (VECTOR, {"d_stepsize": 0.01}, 3.0, 0.01),
+        (VECTOR, {"d_stepsize": 0.01}, 1.0, 0.01),
         (PICTURE, {"d_stepsize": 0.01}, 0.0, 0.01),
     ],
 )
@@ -56,3 +60,11 @@ def test_a_file_from_before_it_has_no_penalty() -> None:
     saved = to_dict(Config("any"))
     del saved["discriminator"]["gradient_penalty"]
     assert from_dict(Config, saved, "config.json").discriminator.gradient_penalty == 0.0
+
+
+def test_a_file_from_before_statistics_could_forget_keeps_its_weight() -> None:
+    saved = to_dict(Config("any"))
+    del saved["discriminator"]["normalise_decay"]
+    read = from_dict(Config, saved, "config.json").discriminator
+    assert read.normalise_decay == 1.0 and read.gradient_penalty is None
+    assert resolved(VECTOR, normalise_decay=1.0).gradient_penalty == 3.0

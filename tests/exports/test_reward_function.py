@@ -14,6 +14,7 @@ from repeats import every
 from runs import ROBOT, SPACES, batch, first, in_own_structure, make_run, resumed, toy_envs
 
 from trpo_gail import RewardFunction, RewardWrapper, UserError
+from trpo_gail.adversaries.pay import LEAST
 from trpo_gail.cli import main
 from trpo_gail.exports.write_reward import export_reward
 from trpo_gail.runs import checkpoint
@@ -89,12 +90,14 @@ def test_other_dtypes_pay_the_same(reward: RewardFunction) -> None:
 
 
 def test_running_normalisation_is_on_or_off(tmp_path: Path) -> None:
-    """On: (r - mean) / std of the statistics in the file, then the factor. Off: r times the factor."""
+    """On: (r - mean) / std of the statistics in the file, then the factor; the std is at least a tenth of the root mean
+    square. Off: r times the factor."""
     given = {"discriminator.reward_normalise": "standardise", "discriminator.reward_scale": 0.5}
     export_reward(make_run(tmp_path / "run", "box", **given), tmp_path / "reward.pt")
     on, off = (RewardFunction.load(tmp_path / "reward.pt", normalised=is_on) for is_on in (True, False))
     running = checkpoint.read_sealed(tmp_path / "reward.pt", "reward file")["learned"]["pay"]["running"]
     mean, std = float(running["mean"]), float(torch.sqrt(running["meansq"] - running["mean"] ** 2))
+    std = max(std, LEAST * float(torch.sqrt(running["meansq"])))
     rng = np.random.default_rng(0)
     rows = rng.standard_normal((9, 3)), rng.uniform(-1, 1, (9, 2)), None, np.zeros(9, bool)
     assert abs(mean) > 0.1 and (off(*rows) > 0.0).all()  # 0.5 * -log(1-D)

@@ -129,6 +129,7 @@ class ShapedNetwork(DiscriminatorNetwork):
 class AIRL(Discriminator):
     """A discriminator of f - log pi(a|s), where pi is the policy that acted."""
 
+    DECAY = 1.0  # a reward for other learners, which begin far from where this one ends
     network: ShapedNetwork
 
     def acted_by(self, policy: Policy, expert: Transitions, entropy_weight: float) -> AIRL:

@@ -44,6 +44,7 @@ class Discriminator:
     """Learns to tell the expert's transitions from the learner's, and rewards the learner for being taken for the
     expert."""
 
+    DECAY = 0.0  # of earlier iterations in the statistics of its inputs, if the config leaves it open
     needs_log_prob = False
     needs_clipped_log_prob = False
 
@@ -62,8 +63,9 @@ class Discriminator:
     ) -> None:
         """`network` is on its device; `expert` has M rows. `form` is the reward form; `run` is the length of the
         whole run, over which the step size may fall."""
-        config = settled(config, network)
-        assert config.d_stepsize is not None
+        config = settled(config, network, self.DECAY)
+        assert config.d_stepsize is not None and config.normalise_decay is not None
+        self._decay = config.normalise_decay
         self.config, self.d_step, self.network, self.workers = config, d_step, network, workers
         self.adam = FlatAdam(network.net, config.d_stepsize, workers, config.weight_decay)
         self._form, self._loss = form, losses.of(config)
@@ -250,7 +252,7 @@ class Discriminator:
         # Differs: the original counts all iterations alike. The far places in which an early policy was would then stay in
         # the standard deviations, and make the little by which it misses the expert's later too small for D to see.
         both = moments + self._expert.sums(normaliser, total / len(self._expert))
-        normaliser.add(both, self.config.normalise_decay)
+        normaliser.add(both, self._decay)
 
     # ---- resume ------------------------------------------------------------------------------------------------------
 

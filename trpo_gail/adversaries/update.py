@@ -19,7 +19,9 @@ from trpo_gail.config.tree import DiscriminatorConfig
 from trpo_gail.networks.mlp import MLP
 from trpo_gail.optim.adam import FlatAdam
 
-PENALTY = 3.0  # what the config's None becomes
+# Weights of the gradient penalty, which the config's None becomes: with the cross-entropy and inputs whose statistics
+# forget, for which it was tuned last, and otherwise.
+PENALTY, PENALTY_OTHERWISE = 1.0, 3.0
 PENALISED, FREE = 3e-3, 3e-4  # Adam's step sizes with and without a penalty, which the config's None becomes
 LEAST = 1e-12  # added to the square of a gradient's length, whose root has no derivative at 0
 
@@ -32,22 +34,26 @@ class Rows:
     labels: Tensor | None
 
 
-def settled(config: DiscriminatorConfig, network: DiscriminatorNetwork) -> DiscriminatorConfig:
-    """With numbers for the gradient penalty and the step size, if the config leaves them to what D sees.
+def settled(config: DiscriminatorConfig, network: DiscriminatorNetwork, decay: float) -> DiscriminatorConfig:
+    """With numbers for the gradient penalty and the step size, if the config leaves them to what D sees, and with `decay`,
+    if it leaves that open.
 
     Why a penalty: without it, D tells 200 pairs from the learner's within a few iterations, and its reward is flat where
     the learner is. Why its step size is 10 times as large: the penalty slows D, which then follows the policy instead of
     leading it (results/learning has the weights and step sizes that were tried). Pixels are left alone: a step along one of
     thousands says little.
     """
+    decay = decay if config.normalise_decay is None else config.normalise_decay
     weight = config.gradient_penalty
     if weight is None:
         sees_images = any(part.kind == "image" for part in network.inputs.observed.parts)
-        weight = PENALTY if config.may_penalise and (not sees_images or config.loss == "wasserstein") else 0.0
+        penalised = config.may_penalise and (not sees_images or config.loss == "wasserstein")
+        tuned = config.normalise != "none" and decay < 1 and config.loss == "cross-entropy"
+        weight = (PENALTY if tuned else PENALTY_OTHERWISE) if penalised else 0.0
     stepsize = config.d_stepsize
     if stepsize is None:
         stepsize = PENALISED if weight else FREE
-    return replace(config, gradient_penalty=weight, d_stepsize=stepsize)
+    return replace(config, gradient_penalty=weight, d_stepsize=stepsize, normalise_decay=decay)
 
 
 class Updater:

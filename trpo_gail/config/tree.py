@@ -192,10 +192,11 @@ class DiscriminatorConfig:
     columns by number (3, 10:13)."""
     normalise: Literal["observations-actions", "observations", "none"] = "observations-actions"
     """Inputs that are standardised, by one running mean and standard deviation for learner and expert."""
-    normalise_decay: Fraction = 1.0
+    normalise_decay: Fraction | None = None
     """Factor on the weight of all earlier iterations' rows in this mean and standard deviation, at each iteration. 0 takes
     the last iteration's rows alone, so that D sees small differences once the learner is near the expert; 1 counts all rows
-    alike, as the paper does. The expert's rows have half the weight."""
+    alike, as the paper does. The expert's rows have half the weight. None takes 0, or 1 for airl, whose reward should suit
+    other learners, too."""
     input_clip: Positive | None = 10.0
     """Limit on the magnitude of inputs, once they are standardised if they are; None switches the limit off."""
 
@@ -210,9 +211,9 @@ class DiscriminatorConfig:
     """With --discriminator.loss cross-entropy: share of the learner's rows that are taken to be as good as the expert's
     (positive-unlabelled learning); None takes all of them for worse."""
     gradient_penalty: NotNegative | None = None
-    """Weight of the mean of (|gradient of the logit by the inputs| - gradient_penalty_target)^2. None takes 3, which lets D
-    be ahead without its reward going flat; or 0 if D sees images, or if --discriminator.expert_batch_size leaves no pairs
-    to mix."""
+    """Weight of the mean of (|gradient of the logit by the inputs| - gradient_penalty_target)^2. None takes 1, which lets D
+    be ahead without its reward going flat; 3 with another loss than the cross-entropy, or if normalise_decay is 1 or nothing
+    is standardised; or 0 if D sees images, or if --discriminator.expert_batch_size leaves no pairs to mix."""
     gradient_penalty_target: NotNegative = 1.0
     """Length that the penalty draws the gradient to: 1 as for Wasserstein, 0 as in AMP."""
     gradient_penalty_sides: Literal["both", "above"] = "both"
