@@ -15,6 +15,7 @@ from trpo_gail.api.settings import POLICIES, both_layers, checked
 from trpo_gail.api.words import in_words
 from trpo_gail.build import make_policy
 from trpo_gail.config.files import from_dict
+from trpo_gail.config.leaves import build
 from trpo_gail.config.tree import CloningConfig, Config
 from trpo_gail.envs import vector
 from trpo_gail.errors import UserError
@@ -63,7 +64,7 @@ class BC(Model):
             fields["hidden_sizes"] = both_layers(hidden_size)
         given = dict(checked(CloningConfig, field, value) for field, value in fields.items())
         given["seed"] = workers.share(seeding.drawn() if seed is None else typed.whole("seed", seed, 0))
-        self._cloning = CloningConfig(name, "", **given)
+        self._cloning = build(CloningConfig, given | {"env": name, "expert": ""})
         self._dataset = workers.together(lambda: demonstrations_of(expert_dataset))
         named = dataclasses.replace(self._cloning, expert="expert_dataset")  # a name, since they are no file
         made = dataclasses.replace(named.run_config(), num_envs=workers.size, expert=None, eval_every=0)

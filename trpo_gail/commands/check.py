@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from trpo_gail.commands.parsing import by_rank_0, parse
-from trpo_gail.config.marks import Count, JsonObject, Positional
+from trpo_gail.config.marks import Count, JsonObject, Positional, Short
+from trpo_gail.config.tree import PartsConfig
 from trpo_gail.system.terminal import kept_for_json
 
 if TYPE_CHECKING:
@@ -26,10 +27,7 @@ class _CheckArguments:
     """Library that runs the environments; auto takes EnvPool if it offers the id."""
     max_episode_steps: Count | None = None
     """Time limit that replaces the environment's own; None keeps the environment's."""
-    images: tuple[str, ...] = ()
-    """Parts of the observation that are images although they are not uint8, by key (robot.camera)."""
-    numbers: tuple[str, ...] = ()
-    """Parts that would be images, since they are uint8, but hold codes, as MiniGrid's do."""
+    policy: Annotated[PartsConfig, Short("images", "numbers")] = field(default_factory=PartsConfig)
     json: bool = False
     """Print one JSON object per finding."""
 
@@ -47,9 +45,7 @@ def _print(given: _CheckArguments) -> int:
     from trpo_gail.envs.checking import check
 
     code, kwargs = 0, json.loads(given.env_kwargs)
-    more = {
-        "max_episode_steps": given.max_episode_steps, "images": given.images, "numbers": given.numbers, "scale": True,
-    }  # fmt: skip
+    more = {"max_episode_steps": given.max_episode_steps, "scale": True, **vars(given.policy)}
     for found in _apart(check(given.env, given.backend, kwargs, **more), given.json):
         if given.json:
             print(json.dumps(vars(found)), flush=True)

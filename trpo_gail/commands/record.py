@@ -55,8 +55,8 @@ class _RecordArguments:
     """Cut episodes after this many steps, in place of the environment's own time limit; None keeps that, or cuts after
     30,000 steps if the environment has no limit."""
     actions: Literal["raw", "executed"] | None = None
-    """Store and execute the policy's sample (raw), or the sample clipped to the bounds (executed); None does what the
-    policy's training did."""
+    """Store and execute the policy's action as it is (raw), or clipped to the bounds (executed). None does as the policy's
+    training did. A function had no training: what it returns is raw. Give executed if it keeps to the bounds by itself."""
     keys: str | None = None
     """With --policy human: keys and their actions, as a JSON object, such as {"left": 0, "right": 1, "": 0}. up+left
     stands for two keys, "" for no key; if its action is null, the environment waits for a key. None takes the

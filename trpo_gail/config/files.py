@@ -20,7 +20,7 @@ _SINCE_0_1_0: dict[type, tuple[str, ...]] = {
         "action_scaling", "max_episode_steps", "task_weight", "task_weight_end", "fixed_horizon", "init_policy",
         "reward_file", "warmup_iterations", "airl", "cloning", "success",
     ),
-    CloningConfig: ("action_scaling", "max_episode_steps", "success"),
+    CloningConfig: ("action_scaling", "max_episode_steps", "policy", "success"),
     PolicyConfig: ("encoder", "images", "numbers", "network"),
     CriticConfig: ("network",),
     AIRLConfig: ("entropy_weight",),

@@ -34,8 +34,27 @@ from trpo_gail.config.marks import (
 PresetName = Literal["default", "stable-baselines", "paper"]
 
 
+@dataclass(frozen=True, kw_only=True)
+class PartsConfig:
+    """How parts of the observation are seen."""
+
+    images: tuple[str, ...] = ()
+    """Parts of the observation that are images although they are not uint8, by key (robot.camera)."""
+    numbers: tuple[str, ...] = ()
+    """Parts that would be images, since they are uint8, but hold codes, as MiniGrid's do: they are standardised."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SeeingConfig(PartsConfig):
+    """How the policy's network sees observations."""
+
+    encoder: Literal["auto", "nature", "small"] = "auto"
+    """Convolutional net for images, of all networks: that of Mnih et al. (2015), or one for small images; auto chooses by the
+    image's size."""
+
+
 @dataclass(frozen=True)
-class PolicyConfig:
+class PolicyConfig(SeeingConfig):
     """The policy's network: a tanh MLP."""
 
     hidden_sizes: HiddenSizes = (64, 64)
@@ -48,13 +67,6 @@ class PolicyConfig:
     """Standardise observations by their running mean and standard deviation."""
     observation_clip: Positive | None = 10.0
     """Limit on the magnitude of observations, once they are standardised if they are; None switches the limit off."""
-    encoder: Literal["auto", "nature", "small"] = "auto"
-    """Convolutional net for images, of all networks: that of Mnih et al. (2015), or one for small images; auto chooses by the
-    image's size."""
-    images: tuple[str, ...] = ()
-    """Parts of the observation that are images although they are not uint8, by key (robot.camera)."""
-    numbers: tuple[str, ...] = ()
-    """Parts that would be images, since they are uint8, but hold codes, as MiniGrid's do: they are standardised."""
     network: Annotated[str, Outside()] | None = None
     """A network of your own in place of the MLP: module:name of a torch module's class, or of a function, which is called
     with the numbers of inputs and outputs. It maps [B, inputs] to [B, outputs], each row by itself."""
@@ -517,6 +529,7 @@ class CloningConfig:
     success: Annotated[str, SuccessRule()] | None = None
     """When an episode is a success: return>=200, length<50, terminated or truncated, or several of them joined by "and".
     None takes the environment's word, success or is_success in the info of the episode's last step."""
+    policy: SeeingConfig = field(default_factory=SeeingConfig)
 
     def __post_init__(self) -> None:
         make_plain(self)
@@ -539,7 +552,9 @@ class CloningConfig:
             max_episode_steps=self.max_episode_steps,
             device="cpu",
             dtype=self.dtype,
-            policy=PolicyConfig(self.hidden_sizes, init_log_std=0.0, output_scale=0.0, observation_clip=None),
+            policy=PolicyConfig(
+                self.hidden_sizes, init_log_std=0.0, output_scale=0.0, observation_clip=None, **vars(self.policy)
+            ),
             final_episodes=self.final_episodes,
             success=self.success,
         )

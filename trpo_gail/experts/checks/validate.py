@@ -165,8 +165,8 @@ def _actions(held: Demonstrations) -> Iterator[Finding]:
         yield Finding(
             "warning",
             "actions",
-            "'actions' are raw, as the file says, but all are inside the bounds and many lie on them, as if clipped: "
-            "--actions executed shows a learner's alike",
+            "'actions' are raw, as the file says, but all are inside the bounds and many lie on them, as if clipped: with "
+            "--actions executed, the learner's actions are clipped before the discriminator sees them, as these seem to be",
         )
 
 
