@@ -251,9 +251,9 @@ def flags(folder: Path) -> dict[str, Bad]:
             ("--init_policy bc: there are no demonstrations to clone (--expert)",),
         ),
         "evaluate no run": Bad(("evaluate", str(folder)), (str(folder), "checkpoint")),
-        "inspect nothing": Bad(("data", "info"), ("data info FILE", "data --help")),
-        "inspect in no way": Bad(("data",), ("data info FILE", "data --help")),
-        "inspect two files": Bad(("data", "info", EXPERT, EXPERT), ("data info FILE",)),
+        "inspect nothing": Bad(("data", "info"), ("no FILE given", "data info --help")),
+        "inspect in no way": Bad(("data",), ("no subcommand given; there are info, validate", "data --help")),
+        "inspect two files": Bad(("data", "info", EXPERT, EXPERT), (EXPERT, "data info --help")),
         "record by a Git LFS pointer": Bad(
             ("record", "CartPole-v0", "--policy", str(folder / "pointer.h5"), "--episodes", "1", "--out", out),
             (str(folder / "pointer.h5"), "a Git LFS pointer", "git lfs pull"),

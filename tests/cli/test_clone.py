@@ -105,6 +105,16 @@ def test_it_says_what_it_does(tmp_path: Path, capsys: pytest.CaptureFixture[str]
         assert words in out
 
 
+def test_its_folder_is_called_as_it_was_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for command in (line(Path("cloned")), tiny_run(Path("trained"))):
+        assert main(command) == 0
+    out = capsys.readouterr().out
+    assert "run folder cloned\n" in out and "run folder trained\n" in out and str(tmp_path) not in out
+
+
 def test_what_is_interrupted_keeps_the_policy_that_is_saved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupted(*given: object) -> None:
         signal.raise_signal(signal.SIGINT)

@@ -20,6 +20,12 @@ COMMANDS = {
     "bench": ("bench", "run", "measure the speed of training on this machine"),
 }
 
+# What the page of a command says beside that.
+NOTES = {
+    "expert": "The environment pays, and no discriminator learns: --d_step, --discriminator.* and --airl.* would\n"
+    "have no effect, and are refused.",
+}
+
 # What the subcommands do, by command.
 SUBCOMMANDS = {
     "data": {
@@ -67,3 +73,14 @@ def listed(command: str) -> str:
     parts = SUBCOMMANDS.get(command, {})
     width = max(map(len, parts), default=0)
     return "\n".join(f"  {name:<{width}}  {text}" for name, text in parts.items())
+
+
+def overview(command: str) -> str:
+    """The page of a command that is nothing but its subcommands."""
+    return f"usage: trpo-gail {command} SUBCOMMAND ...\n\n{about(command)}\n\n{pages(command)}"
+
+
+def pages(command: str) -> str:
+    """Where the help of each subcommand is; "" if there are none."""
+    found = listed(command)
+    return f"subcommands, each with --help:\n{found}" if found else ""

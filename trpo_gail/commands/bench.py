@@ -44,7 +44,7 @@ class _Output:
 @dataclass(frozen=True)
 class _Task:
     env: Annotated[str, Positional("ENV")] = "Hopper-v4"
-    """Environment id."""
+    """Environment id, module:Id, or module:name of a class or function that makes one."""
     expert: str | None = None
     """Demonstrations; None takes expert_data/ENV.h5, or what comes with the package, or else episodes of random actions,
     since how good they are changes nothing in the work."""
@@ -68,7 +68,7 @@ class _Overview:
     """Without a subcommand: raw stepping and training on one core and on several, in short."""
 
     env: Annotated[str, Positional("ENV")] = "Hopper-v4"
-    """Environment id."""
+    """Environment id, module:Id, or module:name of a class or function that makes one."""
     expert: str | None = None
     """File of demonstrations; None takes expert_data/ENV.h5, or what comes with the package, or else episodes of random
     actions."""

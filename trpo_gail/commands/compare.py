@@ -39,7 +39,7 @@ class _Arguments:
     """Flags of `compare`."""
 
     env: tuple[str, ...]
-    """Environments."""
+    """Environments, each an id, module:Id, or module:name of a class or function that makes one."""
     expert: tuple[str, ...]
     """A file of demonstrations, or a name of `trpo-gail data list`, for each of them, in their order."""
     out: str

@@ -11,8 +11,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from trpo_gail.commands import about, listed
-from trpo_gail.commands.parsing import by_rank_0, parse, print_table
+from trpo_gail.commands import overview
+from trpo_gail.commands.parsing import HELP, by_rank_0, parse, print_table
 from trpo_gail.config.marks import AtLeast, Positional
 from trpo_gail.config.tree import Config
 from trpo_gail.errors import UserError
@@ -23,7 +23,9 @@ if TYPE_CHECKING:
     from trpo_gail.experts.data import Demonstrations
     from trpo_gail.parallel import Workers
 
-USAGE = "trpo-gail data info FILE"
+_FORMATS = """FILE and IN hold demonstrations: HDF5 of this package, of D4RL, Minari and robomimic; files of Stable-Baselines,
+imitation, Tianshou and LeRobot; arrays (.npz, .npy), tables (CSV, Parquet), JSON, pickles and others. The page
+docs/expert_data.md of the repository describes all of them."""
 
 
 @dataclass(frozen=True)
@@ -119,13 +121,11 @@ def run(arguments: list[str], workers: list[Workers]) -> int:
     if name in _WORK:
         given: Any = parse(_WORK[name][0], rest, f"data {name}")
         return by_rank_0(workers, lambda: _WORK[name][1](given)) or 0
-    if {"-h", "--help"} & set(arguments):
-        print(_help())
+    if HELP & set(arguments):
+        print(f"{overview('data')}\n\n{_FORMATS}")
         return 0
-    if len(arguments) != 2 or name != "info":
-        raise UserError(f"data: usage is {USAGE} (trpo-gail data --help)")
-    by_rank_0(workers, lambda: print_info(arguments[1]))
-    return 0
+    found = f"unknown subcommand {name!r}" if name else "no subcommand given"
+    raise UserError(f"data: {found}; there are {', '.join(_WORK)} (trpo-gail data --help)")
 
 
 def print_info(path: str) -> None:
@@ -144,10 +144,8 @@ def print_info(path: str) -> None:
         warn(warning)
 
 
-def _help() -> str:
-    formats = "FILE holds demonstrations; docs/expert_data.md says which formats are read."
-    usage = f"usage: {USAGE}\n       trpo-gail data SUBCOMMAND --help"
-    return "\n\n".join([usage, about("data"), listed("data"), formats])
+def _info(given: _InfoArguments) -> None:
+    print_info(given.file)
 
 
 def _validate(given: _ValidateArguments) -> int:
@@ -282,6 +280,7 @@ def _new(out: str) -> Path:
 
 
 _WORK: dict[str, tuple[type, Callable[[Any], int | None]]] = {
+    "info": (_InfoArguments, _info),
     "validate": (_ValidateArguments, _validate),
     "convert": (_ConvertArguments, _convert),
     "merge": (_MergeArguments, _merge),
@@ -291,4 +290,4 @@ _WORK: dict[str, tuple[type, Callable[[Any], int | None]]] = {
     "list": (_ListArguments, _list),
     "fetch": (_FetchArguments, _fetch),
 }
-FLAGS = {"data info": _InfoArguments, **{f"data {name}": cls for name, (cls, _) in _WORK.items()}}
+FLAGS = {f"data {name}": cls for name, (cls, _) in _WORK.items()}

@@ -32,7 +32,7 @@ class _EvaluateArguments:
     """Seed of the initial states."""
     success: Annotated[str, SuccessRule()] | None = None
     """When an episode is a success: return>=200, length<50, terminated or truncated, or several joined by "and"; None takes
-    the run's rule, or the environment's word."""
+    the run's rule, or what the environment says."""
     video: str | None = None
     """Film one deterministic episode, too, and write it to this file (FILE.mp4 or FILE.gif); None films nothing."""
     json: bool = False

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from trpo_gail.commands import about, listed
+from trpo_gail.commands import overview
 from trpo_gail.commands.parsing import alone, file_errors, parse
 from trpo_gail.errors import UserError
 from trpo_gail.studies.reproduction.grid import Cell, Places, Selection, command, load_grid, parse_shard, select
@@ -110,7 +110,7 @@ def run(arguments: list[str], workers: list[Workers]) -> int:
         "list": _list, "run": _run, "status": _status, "table": _table, "figure": _figure, "pack": _pack,
     }  # fmt: skip
     if not arguments or arguments[0] in ("-h", "--help"):
-        print(f"usage: trpo-gail paper {{{','.join(commands)}}} ...\n\n{about('paper')}\n\n{listed('paper')}")
+        print(overview("paper"))
         return 0
     if arguments[0] not in commands:
         raise UserError(f"paper: unknown subcommand {arguments[0]!r}; there are {', '.join(commands)}")

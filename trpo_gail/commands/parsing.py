@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 
-from trpo_gail.commands import about, listed
+from trpo_gail.commands import NOTES, about, pages
 from trpo_gail.commands.config_file import with_file
 from trpo_gail.config import check
 from trpo_gail.config.flag_file import blamed
@@ -77,9 +77,8 @@ def answer_help(cls: type, arguments: list[str], command: str, defaults: Mapping
     if HELP & set(arguments):
         from trpo_gail.config.help_page import page
 
-        print(page(cls, f"trpo-gail {command}", about(command), defaults))
-        if parts := listed(command):
-            print(f"\nsubcommands, each with --help:\n{parts}")
+        described = "\n\n".join(filter(None, (about(command), NOTES.get(command))))
+        print("\n\n".join(filter(None, (page(cls, f"trpo-gail {command}", described, defaults), pages(command)))))
         raise Answered(0)
 
 

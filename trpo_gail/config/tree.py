@@ -68,8 +68,8 @@ class PolicyConfig(SeeingConfig):
     observation_clip: Positive | None = 10.0
     """Limit on the magnitude of observations, once they are standardised if they are; None switches the limit off."""
     network: Annotated[str, Outside()] | None = None
-    """A network of your own in place of the MLP: module:name of a torch module's class, or of a function, which is called
-    with the numbers of inputs and outputs. It maps [B, inputs] to [B, outputs], each row by itself."""
+    """A network of your own in place of the MLP: module:name of a torch module's class, or of a function. It is called
+    with the numbers of inputs and outputs. The module maps [B, inputs] to [B, outputs], each row by itself."""
 
 
 @dataclass(frozen=True)
@@ -179,8 +179,8 @@ class CriticConfig:
     observation_clip: Positive | None = 10.0
     """Limit on the magnitude of observations, once they are standardised if they are; None switches the limit off."""
     network: Annotated[str, Outside()] | None = None
-    """A network of your own in place of the MLP: module:name of a torch module's class, or of a function, that is called
-    with the number of inputs and 1; it maps [B, inputs] to [B, 1]."""
+    """A network of your own in place of the MLP: module:name of a torch module's class, or of a function. It is called
+    with the number of inputs and 1. The module maps [B, inputs] to [B, 1]."""
 
 
 @dataclass(frozen=True)
@@ -194,8 +194,8 @@ class DiscriminatorConfig:
     activation: Literal["tanh", "relu", "leaky-relu", "elu"] = "tanh"
     """Function behind each hidden layer."""
     network: Annotated[str, Outside()] | None = None
-    """A network of your own in place of the MLP: module:name of a torch module's class, or of a function, that is called
-    with the numbers of inputs and outputs. It has one output, or one for each of Discrete actions."""
+    """A network of your own in place of the MLP: module:name of a torch module's class, or of a function. It is called
+    with the numbers of inputs and outputs. The module has one output, or one for each of Discrete actions."""
     inputs: Annotated[tuple[str, ...], Names("state", "action", "next_state", "done")] = ("state", "action")
     """What D sees of a transition: any of state, action, next_state and done (that the episode ended by termination).
     Without action, demonstrations need no actions."""
@@ -329,8 +329,9 @@ class Config:
     env: Annotated[str, Positional("ENV")]
     """Environment id, module:Id, or module:name of a class or function that makes one."""
     expert: str | None = None
-    """File or folder of demonstrations, of any format in docs/expert_data.md, or a name of `trpo-gail data list`. An
-    adversary that does not imitate needs no file; with one it computes the score."""
+    """File or folder of demonstrations, or a name of `trpo-gail data list`. Among many formats are HDF5 of this package and
+    of D4RL, Minari, Stable-Baselines' and other .npz, trajectories of imitation, LeRobot, CSV and JSON; `trpo-gail data
+    --help` says more. An adversary that does not imitate needs no file; with one it computes the score."""
     trajectories: Count | None = None
     """Use the first N trajectories of the file; None uses all."""
     subsample: Count = 1
@@ -425,10 +426,10 @@ class Config:
     eval_episodes: Count = 20
     """Episodes of an evaluation during training."""
     final_episodes: Annotated[int, AtLeast(0)] = 50
-    """Episodes of the evaluation at the end; 0 skips it."""
+    """Episodes of the evaluation at the end, and of the random policy's, which the score needs; 0 skips both."""
     success: Annotated[str, SuccessRule()] | None = None
     """When an episode is a success: return>=200, length<50, terminated or truncated, or several of them joined by "and".
-    None takes the environment's word, success or is_success in the info of the episode's last step."""
+    None takes what the environment says: success or is_success in the info of the episode's last step."""
     save_every: Annotated[str, Interval()] = "5m"
     """Iterations (20) or minutes (5m) between checkpoints."""
 
@@ -492,7 +493,9 @@ class CloningConfig:
     env: Annotated[str, Positional("ENV")]
     """Environment id, module:Id, or module:name of a class or function that makes one."""
     expert: str
-    """File or folder of demonstrations, of any format in docs/expert_data.md, or a name of `trpo-gail data list`."""
+    """File or folder of demonstrations, or a name of `trpo-gail data list`. Among many formats are HDF5 of this package and
+    of D4RL, Minari, Stable-Baselines' and other .npz, trajectories of imitation, LeRobot, CSV and JSON; `trpo-gail data
+    --help` says more."""
     trajectories: Count | None = None
     """Use the first N trajectories of the file; None uses all."""
     subsample: Count = 1
@@ -525,10 +528,10 @@ class CloningConfig:
     """Cut episodes after so many steps, in place of the environment's own time limit; None keeps that, or cuts after
     30,000 steps if the environment has no limit."""
     final_episodes: Annotated[int, AtLeast(0)] = 50
-    """Episodes of the evaluation at the end; 0 skips it."""
+    """Episodes of the evaluation at the end, and of the random policy's, which the score needs; 0 skips both."""
     success: Annotated[str, SuccessRule()] | None = None
     """When an episode is a success: return>=200, length<50, terminated or truncated, or several of them joined by "and".
-    None takes the environment's word, success or is_success in the info of the episode's last step."""
+    None takes what the environment says: success or is_success in the info of the episode's last step."""
     policy: SeeingConfig = field(default_factory=SeeingConfig)
 
     def __post_init__(self) -> None:

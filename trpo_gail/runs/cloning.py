@@ -49,16 +49,17 @@ def clone(
 def _run(config: CloningConfig, out: str | None, quiet: bool, workers: Workers, view: View | None) -> dict[str, Any]:
     torch.set_num_threads(1)  # the products are small
     given = workers.share(default_path(config.env, config.seed) if out is None else out)
-    path = whole_file.named("--out", given, "folder").absolute()
+    named = whole_file.named("--out", given, "folder")
+    path = named.absolute()  # an environment may change the working directory
     held = sent(config.expert, workers)
     expert, run = workers.together(lambda: _prepare(config, path, workers, held))
     folder = workers.together(lambda: RunFolder.create(path) if workers.main else None)
     with contextlib.nullcontext(view) if view else View(workers.main, quiet) as view:
         try:
-            return _clone(run, expert, folder, workers, view)
+            return _clone(run, expert, folder, named, workers, view)
         except BaseException as error:
             if last := checkpoint.last_path(path):  # what failed came after
-                error.add_note(f"last checkpoint: {last}")
+                error.add_note(f"last checkpoint: {named / last.relative_to(path)}")
             elif folder:
                 folder.discard()
             raise
@@ -89,11 +90,14 @@ def _prepare(
     return expert, _Run(config, run_config, setting, env.spec)
 
 
-def _clone(run: _Run, expert: Demonstrations, folder: RunFolder | None, workers: Workers, view: View) -> dict[str, Any]:
+def _clone(
+    run: _Run, expert: Demonstrations, folder: RunFolder | None, named: Path, workers: Workers, view: View
+) -> dict[str, Any]:
+    """`named` is the folder as the user called it."""
     config, policy = run.config, make_policy(run.run_config, run.spec)
     workers.together(lambda: _write_config(run, folder, workers) if folder else None)
     if folder:
-        view.line(f"run folder {folder.path}")
+        view.line(f"run folder {named}")
     view.line(f"behavioural cloning of {describe.selection(expert)}")
     for warning in vector.cautions(run.spec):
         view.warn(warning)

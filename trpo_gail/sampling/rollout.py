@@ -104,7 +104,7 @@ class Episodes:
         return cls(*(np.concatenate([getattr(part, name) for part in (nothing, *parts)]) for name in names))
 
     def judged(self, rule: Rule | None) -> Episodes:
-        """The same, and successes by a rule; without one, by the environment's word."""
+        """The same, and successes by a rule; without one, by what the environment says."""
         return (
             self if rule is None else replace(self, successes=rule.judge(self.returns, self.lengths, self.terminated))
         )
