@@ -43,7 +43,8 @@ the two. The first table has one line for each folder of runs, the sections belo
 - The bar is 95 % of the expert; if its return is negative, 95 % of the way to it from a random policy's. *Reached* is
   the median over seeds of the first periodic evaluation at or above the bar, in steps and in seconds; *never* if half
   of the seeds did not get there. *Held*: the last three evaluations are at or above it, in so many seeds.
-- *Curve*: the evaluations, of many every second or so, the median over seeds, from a random policy (▁) to the bar (█).
+- *Curve*: the median over seeds of the evaluations, from a random policy (▁) to the bar (█). Of more than 40
+  evaluations, a curve shows only some, at equal distances.
 - *Settings* says whether the command does the same today, or had *earlier* defaults. The sections then have the flags
   to add. *With flags*: the command has more flags than those of data, length and evaluation.
 
