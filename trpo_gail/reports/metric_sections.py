@@ -70,7 +70,7 @@ def episodic(runs: Sequence[RunData]) -> Section:
 def discriminator(runs: Sequence[RunData]) -> Section:
     """How well D tells the two sides apart."""
     text = (
-        "Loss: mean cross-entropy on the learner's pairs plus that on the expert's, nats; 2 ln 2 where D cannot tell "
+        "Loss: mean cross-entropy on the learner's pairs plus that on the expert's, nats; 2 ln 2 if D cannot tell "
         "them apart. Accuracy: the share of each side's pairs that D takes for what they are. A good run: D is right about "
         "nearly all pairs at first; then the policy catches up, accuracies fall towards 0.5 to 0.8, entropy rises towards "
         "ln 2 = 0.69, and both sides' logits draw together. With a gradient penalty, which is the default, accuracies may "
@@ -134,8 +134,8 @@ def policy(runs: Sequence[RunData]) -> Section:
 def trust_region(runs: Sequence[RunData]) -> Section:
     """How far the policy moves, and which steps are taken."""
     text = (
-        "The KL divergence from the policy that sampled to the one that the step left; for TRPO, 0 where the line search "
-        "refused all."
+        "The KL divergence from the policy that sampled to the one after the step; for TRPO, 0 if the line search refused "
+        "all step lengths."
     )
 
     def max_kl(run: RunData) -> float | None:

@@ -207,9 +207,9 @@ def _differences(found: Analysis) -> Section:
 
 def _near(found: Analysis) -> Section:
     text = (
-        f"The first periodic evaluation with a score of at least {NEAR}. The median is over the runs with a result, those "
-        "that never came there counting as later than the others; a dash where it is one of them. A run has held it if its "
-        f"last {LAST} evaluations all have that score."
+        f"The first periodic evaluation with a score of at least {NEAR}. The median is over the runs with a result. Runs "
+        "that never came there count as later than all others; a dash means that the median is one of them. A run has held "
+        f"it if its last {LAST} evaluations all have that score."
     )
     rows: list[list[Cell]] = [
         [
@@ -354,7 +354,7 @@ def _time(found: Analysis) -> Section:
         "times_curves", plots.time_curves(found), "Returns against seconds, by contestant.", BAND,
         chart=charts.time_curves(found),
     )  # fmt: skip
-    return Section("Time", text, [picture, Table(header, rows, "Means over runs, where nothing else is said.")])
+    return Section("Time", text, [picture, Table(header, rows, "Means over runs, unless something else is said.")])
 
 
 def _mean(values: Sequence[float]) -> float | None:
