@@ -105,7 +105,9 @@ def test_a_column_that_grows_from_other_starts_is_no_clock() -> None:
 def test_raw_actions_that_were_clipped() -> None:
     actions = np.clip(2.0 * made().actions, -1.0, 1.0)
     raw = replace(made().provenance, action_view="raw")
-    one(made(actions=actions, provenance=raw), "all are inside the bounds and many lie on them")
+    clipped = made(actions=actions, provenance=raw)
+    one(clipped, "all are inside the bounds and many lie on them")
+    one(clipped, "with --actions executed, the learner's actions are clipped before the discriminator sees them")
     assert told(made(provenance=raw)) == []
 
 
