@@ -12,7 +12,7 @@ import pytest
 from bad_input import EXPERT, tiny_run
 from run_files import checkpoints, metrics, state
 
-from trpo_gail import cloning, load_policy
+from trpo_gail import Demonstrations, cloning, load_policy
 from trpo_gail.cli import main
 from trpo_gail.config.tree import CloningConfig
 from trpo_gail.errors import RunError
@@ -103,6 +103,13 @@ def test_it_says_what_it_does(tmp_path: Path, capsys: pytest.CaptureFixture[str]
         "expert return",
     ):
         assert words in out
+
+
+def test_without_actions_no_flag_is_advised_that_it_has_not(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "states.h5"
+    Demonstrations.from_arrays(np.zeros((10, 4)), episode_lengths=[10]).save(file)
+    assert main(["clone", "CartPole-v0", "--expert", str(file), "--out", str(tmp_path / "run")]) == 2
+    assert capsys.readouterr().err.endswith("at which this run would look: expected a file with actions\n")
 
 
 def test_its_folder_is_called_as_it_was_named(

@@ -17,7 +17,7 @@ Page = Callable[[str], str]
 
 
 @pytest.fixture
-def page(capsys: pytest.CaptureFixture[str]):
+def page(capsys: pytest.CaptureFixture[str]) -> Page:
     def of(command: str) -> str:
         assert main([*command.split(), "--help"]) == 0
         return " ".join(capsys.readouterr().out.split())

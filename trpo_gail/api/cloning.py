@@ -79,12 +79,12 @@ class BC(Model):
         if self._expert is None:
             workers = self.workers
             self._require_env()
+            learning = dataclasses.replace(self._resolved(), init_policy=start.CLONE)  # what is done with the pairs
             with workers.guarded():
                 setting, expert, env = workers.together(
-                    lambda: prepare(self._resolved(), None, workers, self._dataset, self._source)
+                    lambda: prepare(learning, None, workers, self._dataset, self._source)
                 )
                 env.close()
-                workers.together(lambda: start.check_demonstrations(expert))
             self._setting, self._expert, self.spec = setting, expert, env.spec
         assert self._expert is not None
         return self._expert

@@ -83,9 +83,9 @@ def _prepare(
     if is_taken(path):
         raise UserError(f"--out {path}: {no_run(path) or 'exists already, a run'}; a new folder expected")
     run_config = dataclasses.replace(config.run_config(), num_envs=workers.size)
-    setting, expert, env = prepare(dataclasses.replace(run_config, eval_every=0), None, workers, held)
+    learning = dataclasses.replace(run_config, eval_every=0, init_policy=start.CLONE)  # what is done with the pairs
+    setting, expert, env = prepare(learning, None, workers, held)
     env.close()
-    start.check_demonstrations(expert)
     assert expert is not None
     return expert, _Run(config, run_config, setting, env.spec)
 

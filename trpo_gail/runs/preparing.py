@@ -188,9 +188,10 @@ def _acted(expert: Demonstrations, config: Config, spec: EnvSpec) -> Demonstrati
     if expert.has_actions:
         return expert
     if config.sees_actions:
+        by_states = ", or --adversary gail with --discriminator.inputs state next_state"
+        instead = "" if config.init_policy == start.CLONE else by_states
         raise UserError(
-            f"{expert.path}: holds no actions, at which this run would look: expected a file with actions, or --adversary "
-            "gail with --discriminator.inputs state next_state"
+            f"{expert.path}: holds no actions, at which this run would look: expected a file with actions{instead}"
         )
     zeros = spec.executed.zeros(len(expert.observations))
     origin = dataclasses.replace(expert.provenance, action_view="raw")
