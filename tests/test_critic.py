@@ -205,7 +205,7 @@ def test_new_statistics_may_move_the_values(rng: np.random.Generator) -> None:
     before = [made.network.value(first.observations, first.times).detach() for made in (kept, moved)]
     for made in (kept, moved):
         made.network.target_normaliser.add(torch.zeros(3, dtype=torch.float64))
-        made.network.normaliser.add = lambda moments: None  # type: ignore[method-assign]
+        made.network.normaliser.add = lambda moments, decay=1.0: None  # type: ignore[method-assign]
         made.fit(second, rng)
     after = [made.network.value(first.observations, first.times).detach() for made in (kept, moved)]
     torch.testing.assert_close(after[0], before[0])

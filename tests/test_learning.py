@@ -296,7 +296,7 @@ def test_an_iterations_numbers_are_of_all_its_episodes_and_rows(g_step: int, mon
 
 
 @pytest.mark.parametrize("more", [{"task_weight": 3.0}, {"causal_entcoeff": 2.0}])
-def test_what_the_adversary_pays_is_reported_alone(more: dict[str, float], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_the_adversary_pays_is_reported_alone(more: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     """With the environment's reward in it, a useless adversary would agree with the true return."""
     plain = dataclasses.replace(CARTPOLE, timesteps_per_batch=192, dtype="float64")
     mixed = dataclasses.replace(plain, **more)

@@ -147,7 +147,7 @@ def _generator_step(
     paid = learner.sampler.paid.finish(rollout, learned)
     ended = np.stack([paid, episodes.returns, episodes.lengths, episodes.successes])
     sampled = _sampled(learner, rollout, episodes, learned, batch, workers)
-    return _Step(rollout, seen, batch, weight, ended, sampled, stats)
+    return _Step(rollout, seen, batch, weight, ended, sampled, {**stats})
 
 
 def _counters(progress: Progress) -> Record:

@@ -230,7 +230,8 @@ def test_a_script_may_put_other_weights_in_place_of_a_networks(part: str, genera
             scaled = {name: 0.9 * value for name, value in network.named_parameters()}
             network.load_state_dict(network.state_dict() | scaled, assign=True)
         model.learn(512)
-    assert differing(*(model.learner.state_dict() for model in models)) == []
+    ours, theirs = (model.learner.state_dict() for model in models)
+    assert differing(ours, theirs) == []
 
 
 def test_a_network_of_another_dtype_is_refused_in_one_line() -> None:

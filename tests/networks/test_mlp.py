@@ -210,25 +210,27 @@ def pointed(net: torch.nn.Module) -> None:
 def replaced(net: torch.nn.Module) -> None:
     for module in net.modules():
         for name, value in module._parameters.items():
-            module._parameters[name] = torch.nn.Parameter(value.detach() + 1.0)  # type: ignore[union-attr]
+            assert value is not None
+            module._parameters[name] = torch.nn.Parameter(value.detach() + 1.0)
 
 
 @pytest.mark.parametrize("change", [assigned, pointed, replaced])
 def test_values_that_are_put_in_place_of_the_views_are_learned_from(
     change: Callable[[torch.nn.Module], None], torch_rng: torch.Generator
 ) -> None:
-    whole = torch.nn.ModuleList([mlp(torch_rng), mlp(torch_rng)])
-    held = flat_of(whole[0])
+    part = mlp(torch_rng)
+    whole = torch.nn.ModuleList([part, mlp(torch_rng)])
+    held = flat_of(part)
     before = held.vector.clone()
-    change(whole[0])
-    assert not all(mine is view for mine, view in zip(whole[0].parameters(), held.parameters, strict=True)) or (
+    change(part)
+    assert not all(mine is view for mine, view in zip(part.parameters(), held.parameters, strict=True)) or (
         not held.is_whole()
     )
     flat.hold(whole)
     assert torch.equal(held.vector, before + 1.0)
-    assert_one_vector(whole[0], held)
-    assert all(mine is view for mine, view in zip(whole[0].parameters(), held.parameters, strict=True))
-    assert flat_of(whole[0]) is held
+    assert_one_vector(part, held)
+    assert all(mine is view for mine, view in zip(part.parameters(), held.parameters, strict=True))
+    assert flat_of(part) is held
 
 
 def test_another_dtype_or_shape_or_number_of_parameters_is_refused_by_name(torch_rng: torch.Generator) -> None:
