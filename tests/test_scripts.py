@@ -254,10 +254,22 @@ def test_the_tasks_of_a_comparison_share_its_folder(tmp_path: Path) -> None:
     assert (tmp_path / "said").read_text() == "compare --jobs 4 --env Hopper-v4 --ranks 2\n"
 
 
-@pytest.mark.parametrize(("fails", "ends"), [(0, 0), (2, 0), (3, 1)])
+@pytest.mark.parametrize(
+    ("arguments", "code", "ends"), [(["compare"], 3, 0), ([], 3, 3), (["compare"], 1, 1), (["compare"], 2, 2)]
+)
+def test_a_task_of_a_comparison_leaves_runs_to_the_others(
+    arguments: list[str], code: int, ends: int, tmp_path: Path
+) -> None:
+    """A task of the grid has its cells for itself: nobody else collects them."""
+    job = array_task(tmp_path, f"exit {code}", *arguments)
+    _, err = job.communicate(timeout=60)
+    assert job.returncode == ends, err
+
+
+@pytest.mark.parametrize(("fails", "ends"), [(0, 0), (2, 0), (3, 3)])
 def test_an_array_task_whose_time_is_up_asks_the_queue_three_times(fails: int, ends: int, tmp_path: Path) -> None:
     """Its cells take a moment to save, in which a second signal comes."""
-    cells = f"trap 'touch heard; /bin/sleep 0.3; touch saved; exit 0' USR1; touch {tmp_path}/began"
+    cells = f"trap 'touch heard; /bin/sleep 0.3; touch saved; exit 3' USR1; touch {tmp_path}/began"
     job = array_task(
         tmp_path, f"{cells}; while :; do /bin/sleep 0.05; done",
         scontrol=f'echo "$*" >> tries; [[ $(wc -l < tries) -gt {fails} ]]',

@@ -1,9 +1,9 @@
 """`trpo-gail COMMAND`: find the command, run it, and end this process and all ranks.
 
 An error is printed as one line, unless it is a fault of our own code. Exit codes: 0 for success; 2 for a user's error;
-1 for any other failure; 128 plus the signal's number (130 for Ctrl-C) if a signal ends a program that has nothing to
-save. Heavy imports wait until a command needs them, so `--help` answers at once. Signals are handled from the first
-line on.
+3 for a study that leaves runs undone; 1 for any other failure; 128 plus the signal's number (130 for Ctrl-C) if a
+signal ends a program that has nothing to save. Heavy imports wait until a command needs them, so `--help` answers at
+once. Signals are handled from the first line on.
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import fcntl
 import dataclasses
 import fcntl
 import json
@@ -229,7 +230,7 @@ def test_an_interruption_changes_nothing_but_times(done: Path, tmp_path: Path) -
     (runs / f"{HALF.name}.order").write_text("hang")
     sender = threading.Thread(target=_signal_when, args=(runs / HALF.name / "ready",))
     sender.start()
-    assert run(out, "--jobs", "1") == 0
+    assert run(out, "--jobs", "1") == runner.INCOMPLETE
     sender.join()
     assert not (out / "index.html").exists() and not (out / "comparison.csv").exists()
     assert len(list((out / "cells").glob("*.json") if (out / "cells").exists() else [])) < 4
@@ -247,6 +248,22 @@ def _signal_when(ready: Path) -> None:
     os.kill(os.getpid(), signal.SIGTERM)
 
 
+def test_what_is_under_way_elsewhere_is_collected_later(
+    done: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As after a runner was killed, whose run goes on and holds the lock."""
+    out = tmp_path / "out"
+    (out / "runs").mkdir(parents=True)
+    with open(out / "runs" / f"{HALF.name}.lock", "w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        assert run(out) == runner.INCOMPLETE
+        said = capsys.readouterr().out
+        assert "3 done, 0 failed, 1 under way elsewhere: the same command collects those once they have ended" in said
+        assert [row["runs"] for row in table(out / "comparison.csv")] == ["1", "2"]
+    assert run(out) == 0
+    assert tables(out) == tables(done)
+
+
 def test_a_run_that_fails_is_listed_and_tried_again(done: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     shutil.copytree(done, out)
@@ -257,7 +274,7 @@ def test_a_run_that_fails_is_listed_and_tried_again(done: Path, tmp_path: Path) 
     assert run(out) == 1
     page = (out / "index.html").read_text()
     assert "Without a result, and in no number here: 1." in page
-    assert "Without a result: failed, not run yet, or with another runner." in page
+    assert "Without a result: failed, not run yet, or still under way." in page
     assert [row["runs"] for row in table(out / "comparison.csv")] == ["1", "2"]
     order.unlink()
     assert run(out) == 0
@@ -500,7 +517,7 @@ def test_a_comparison_without_any_scale_writes_returns(
     assert "failed, not run yet" not in page
     store.path(tmp_path, HALF.name).unlink()
     assert main(["compare", "report", "--out", str(tmp_path)]) == 0
-    assert "Without a result: failed, not run yet, or with another runner." in (tmp_path / "index.html").read_text()
+    assert "Without a result: failed, not run yet, or still under way." in (tmp_path / "index.html").read_text()
 
 
 def test_before_the_first_run_there_is_a_warning_of_demonstrations_that_return_no_more_than_random_actions(

@@ -14,6 +14,7 @@ import sys
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -245,9 +246,37 @@ def test_another_runners_cell_is_left_alone(places: Places) -> None:
         fcntl.flock(held, fcntl.LOCK_EX)
         assert state(FIRST, GRID, places) == "running"
         assert f"running: {FIRST.name}" in status(GRID, CELLS, places)
-        assert run(places) == Outcome(done=7, elsewhere=1)
+        outcome = run(places)
+        assert outcome == Outcome(done=7, elsewhere=1) and outcome.exit_code == runner.INCOMPLETE
     assert state(FIRST, GRID, places) == "open"
     assert run(places) == Outcome(done=8)
+
+
+def test_a_cell_that_was_elsewhere_is_collected_at_the_end(
+    places: Places, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whether it has its result by then, or its run folder alone, or neither."""
+    assert run(places, CELLS[:2]) == Outcome(done=2)
+    store.path(places.results, CELLS[1].name).rename(kept := places.results / "kept")  # its process has no runner
+    store.path(places.results, FIRST.name).rename(places.results / "first")
+    held = [open(places.runs / f"{cell.name}.lock", "w") for cell in CELLS[:3]]
+    for lock in held:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+    real = Runner._settle_ended
+
+    def others_end(self: Runner[Cell]) -> None:
+        real(self)
+        if self._outcome.done == 5:
+            (places.results / "first").rename(store.path(places.results, FIRST.name))
+            for lock in held:
+                lock.close()
+
+    monkeypatch.setattr(Runner, "_settle_ended", others_end)
+    outcome = run(places)
+    assert outcome == Outcome(done=8) and outcome.exit_code == 0
+    assert len(calls(places)) == 8 and kept.exists()
+    told = capsys.readouterr().out
+    assert [told.count(f"{cell.name}: under way elsewhere") for cell in CELLS] == [1, 1, 1, 0, 0, 0, 0, 0]
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGUSR1])
@@ -267,12 +296,29 @@ def test_a_signal_lets_running_cells_save(
     sender.start()
     outcome = run(places, CELLS, jobs=1)
     sender.join()
-    assert outcome == Outcome(done=2, stopped=number.name)
+    assert outcome == Outcome(done=2, stopped=number.name) and outcome.exit_code == runner.INCOMPLETE
     assert state(hanging, GRID, places) == "begun"
     assert re.search(rf"{hanging.name}: stopped at 50%, \d+ MB at most", capsys.readouterr().out)
     order(places, hanging, "")
     assert run(places) == Outcome(done=8)
     assert f"{hanging.name} resume" in calls(places)
+
+
+def test_a_signal_that_comes_too_late_stops_nothing(places: Places) -> None:
+    one = Runner(GridExperiment(GRID, places), [FIRST], 1, 1, (sys.executable, str(FAKE)))
+    real = one._settle
+
+    def settle(job: Any) -> None:
+        real(job)
+        one._outcome.stopped = "SIGTERM"
+
+    one._settle = settle  # type: ignore[method-assign]
+    assert one.run() == Outcome(done=1)
+
+
+def test_the_exit_code_of_a_failure_counts_for_more() -> None:
+    codes = [Outcome(), Outcome(done=3), Outcome(elsewhere=1), Outcome(stopped="SIGINT"), Outcome(1, 1, 1, "SIGINT")]
+    assert [outcome.exit_code for outcome in codes] == [0, 0, 3, 3, 1]
 
 
 def test_a_runner_that_dies_leaves_its_cells_claimed_until_they_end(places: Places) -> None:

@@ -128,7 +128,7 @@ def _compare(given: _Arguments, program: Sequence[str] = ()) -> int:
     print(outcome)
     if not outcome.stopped and outcome.done:
         _write(load(out), out)  # another runner may have added seeds
-    return 1 if outcome.failed else 0
+    return outcome.exit_code
 
 
 def _write(plan: Plan, out: Path) -> int:

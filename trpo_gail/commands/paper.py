@@ -135,7 +135,7 @@ def _run(arguments: list[str]) -> int:
     experiment = GridExperiment(load_grid(), given.places())
     outcome = Runner(experiment, given.cells(), given.jobs, given.ranks).run()
     print(outcome)
-    return 1 if outcome.failed else 0
+    return outcome.exit_code
 
 
 def _status(arguments: list[str]) -> int:

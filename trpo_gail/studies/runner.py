@@ -2,8 +2,8 @@
 begun.
 
 An `Experiment` says what its cells are; a cell is done when its result is there. While it runs, this process and its child
-hold a lock on it, so that a second runner on the same folders takes others. A signal asks the children to save and end;
-nothing is lost.
+hold a lock on it, so that a second runner on the same folders takes others, and at its end looks again at those that it
+could not have. A signal asks the children to save and end; nothing is lost.
 """
 
 from __future__ import annotations
@@ -37,6 +37,7 @@ from trpo_gail.system.terminal import warn
 TAIL = 5  # lines of a failed cell's log that are shown
 POLL_S = 0.2
 CLAIM_TRIES, CLAIM_PAUSE_S = 3, 0.02
+FAILED, INCOMPLETE = 1, 3  # exit codes
 
 
 @dataclass
@@ -45,12 +46,19 @@ class Outcome:
 
     done: int = 0  # now or before
     failed: int = 0
-    elsewhere: int = 0  # another runner has them
-    stopped: str | None = None  # the signal's name
+    elsewhere: int = 0  # another runner has them, or their process has outlived its runner
+    stopped: str | None = None  # the signal's name, if it left cells undone
 
     def __str__(self) -> str:
-        stopped = f", stopped by {self.stopped}: the same command goes on" if self.stopped else ""
-        return f"{self.done} done, {self.failed} failed, {self.elsewhere} with another runner{stopped}"
+        told = f"{self.done} done, {self.failed} failed, {self.elsewhere} under way elsewhere"
+        if self.stopped:
+            return f"{told}, stopped by {self.stopped}: the same command goes on"
+        return f"{told}: the same command collects those once they have ended" if self.elsewhere else told
+
+    @property
+    def exit_code(self) -> int:
+        """0 only if all cells are done, so that what follows in a script finds all results."""
+        return FAILED if self.failed else INCOMPLETE if self.elsewhere or self.stopped else 0
 
 
 @dataclass
@@ -119,12 +127,13 @@ class Runner(Generic[CellT]):
         """Run what is missing, until all is done or a signal comes. A second Ctrl-C ends the children at once."""
         self._outcome = Outcome(done=len(self._cells) - len(self._missing))
         self._pending, self._running = deque(self._missing), list[Job[CellT]]()
+        self._elsewhere: dict[str, CellT] = {}  # by name
         self._gained, self._forecast = 0.0, Forecast()
         self._experiment.runs.mkdir(parents=True, exist_ok=True)
         with StopRequest("lets running cells save, then ends") as stop, GridView(len(self._cells)) as self._view:
             self._view.line(f"{len(self._cells)} cell(s), {self._outcome.done} done, {self._jobs} at once")
             try:
-                while self._pending or self._running:
+                while self._pending or self._running or self._look_again():
                     self._heed(stop)
                     self._start_some()
                     self._settle_ended()
@@ -134,7 +143,18 @@ class Runner(Generic[CellT]):
             finally:
                 for job in self._running:
                     job.kill()
+        self._outcome.elsewhere = len(self._elsewhere)
+        if self._outcome.done == len(self._cells):
+            self._outcome.stopped = None  # the signal came too late to stop anything
         return self._outcome
+
+    def _look_again(self) -> bool:
+        """Whether cells that were elsewhere have ended there, or are free by now: these are pending again. What is still
+        under way is left to those who have it, since they may take hours."""
+        if self._outcome.stopped is None:
+            free = [cell for cell in self._elsewhere.values() if not is_claimed(self._experiment, cell)]
+            self._pending.extend(self._elsewhere.pop(cell.name) for cell in free)
+        return bool(self._pending)
 
     def _heed(self, stop: StopRequest) -> None:
         """On a signal, start nothing more and ask the children to save and end."""
@@ -154,11 +174,11 @@ class Runner(Generic[CellT]):
                 self._fail(cell, [str(error)])
 
     def _start(self, cell: CellT) -> None:
-        """Begin or resume a cell, unless another runner has it or nothing is left to do."""
+        """Begin or resume a cell, unless it is under way elsewhere or nothing is left to do."""
         claim = _claim(_lock_path(self._experiment, cell))
         if claim is None:
-            self._outcome.elsewhere += 1
-            self._view.line(f"{cell.name}: another runner has it")
+            self._elsewhere[cell.name] = cell
+            self._view.line(f"{cell.name}: under way elsewhere (another runner has it, or had it and was killed)")
             return
         job = None
         try:
@@ -251,7 +271,7 @@ class Runner(Generic[CellT]):
 
 
 def is_claimed(experiment: Experiment[CellT], cell: CellT) -> bool:
-    """Whether a runner has the cell now."""
+    """Whether the cell is under way now."""
     return _is_held(_lock_path(experiment, cell))
 
 
@@ -298,7 +318,7 @@ def _lock_path(experiment: Experiment[CellT], cell: CellT) -> Path:
 
 
 def _claim(path: Path) -> TextIO | None:
-    """A cell's lock, or None if another runner has it; the system takes it back however its holders end."""
+    """A cell's lock, or None if another runner or its process has it; the system takes it back however its holders end."""
     lock = open(path, "w")  # noqa: SIM115 - held open while the cell runs
     for _ in range(CLAIM_TRIES):  # `status` holds it for an instant
         try:

@@ -249,7 +249,7 @@ def _failures(found: Analysis) -> Section:
 def _missing(found: Analysis) -> list[Table]:
     """The runs without a result, if there are any."""
     rows: list[list[Cell]] = [[cell.env, cell.contestant, str(cell.seed)] for cell in found.missing]
-    why = "Without a result: failed, not run yet, or with another runner."
+    why = "Without a result: failed, not run yet, or still under way."
     return [Table(["task", "contestant", "seed"], rows, why)] if rows else []
 
 
