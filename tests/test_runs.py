@@ -142,6 +142,32 @@ def test_a_folder_in_which_nothing_began_is_removed(tmp_path: Path) -> None:
     assert not (tmp_path / "a" / "run").exists()
 
 
+@pytest.mark.parametrize("kind", ["folder", "link", "left by a kill"])
+def test_a_folder_that_was_there_before_stays(kind: str, tmp_path: Path) -> None:
+    mine, path = tmp_path / "mine", tmp_path / "run"
+    mine.mkdir(mode=0o750)
+    if kind == "link":
+        path.symlink_to(mine)
+    else:
+        path = mine
+    if kind == "left by a kill":
+        (path / ".lock").touch()
+    made = RunFolder.create(path)
+    (path / "checkpoints").mkdir()
+    (path / "checkpoints" / "expert.h5").touch()
+    (path / "metrics.csv").touch()
+    made.discard()
+    assert path.is_dir() and not list(path.iterdir()) and mine.stat().st_mode & 0o777 == 0o750
+    RunFolder.create(path).close()
+
+
+def test_a_folder_that_is_cleared_stays(tmp_path: Path) -> None:
+    (tmp_path / "metrics.csv").touch()
+    (tmp_path / "checkpoints").mkdir()
+    RunFolder.clear(tmp_path)
+    assert tmp_path.is_dir() and not list(tmp_path.iterdir())
+
+
 # ---- rows ------------------------------------------------------------------------------------------------------------
 
 

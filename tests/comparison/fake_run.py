@@ -22,7 +22,7 @@ def main(arguments: list[str]) -> int:
     if order == "fail":
         print("trpo-gail: no such luck", file=sys.stderr)
         return 2
-    run.mkdir(exist_ok="--resume" in arguments)
+    run.mkdir(exist_ok=True)
     config = {
         "config": dataclasses.asdict(parse_flags(arguments[1:]).config),
         "setting": {"expert_sha256": hashlib.sha256(Path(flag("--expert")).read_bytes()).hexdigest()},

@@ -24,7 +24,8 @@ def main(arguments: list[str]) -> int:
     if order == "fail":
         print("some line\ntrpo-gail: the last line", file=sys.stderr)
         return 2
-    run.mkdir(exist_ok="--resume" in arguments)
+    assert "--resume" in arguments or not run.exists() or not any(run.iterdir())
+    run.mkdir(exist_ok=True)
     session = {"command": ["trpo-gail", *arguments], "commit": "abc", "python": "3.11.0", "versions": {"numpy": "2"}}
     (run / "config.json").write_text(json.dumps({"sessions": [session]}))
     rows = "".join(f"{k},{5000 * k},{k / 2}\n" for k in range(1, 152))

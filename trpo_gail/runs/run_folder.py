@@ -58,8 +58,9 @@ Kind = Literal["training", "cloning"]  # of a run
 class RunFolder:
     """A folder that this process holds the lock of."""
 
-    def __init__(self, path: Path, lock: TextIO) -> None:
+    def __init__(self, path: Path, lock: TextIO, made: bool = False) -> None:
         self.path, self._lock = path, lock
+        self._made = made  # whether we have made the folder itself
         self.begun = False  # whether config.json has been written
         self._metrics, self._events = MetricsFile(path / "metrics.csv"), Events(path)
         self._tracker: Tracker | None = None
@@ -69,8 +70,9 @@ class RunFolder:
     def create(cls, path: Path) -> RunFolder:
         """A new folder, or one in which a run died before it began. Raises UserError for any other that exists."""
         _check_new(path)
+        made = not path.exists()
         whole_file.make_folder(path)
-        folder = cls(path, _lock(path))
+        folder = cls(path, _lock(path), made)
         try:
             _check_new(path)  # again: only with the lock is it ours
         except UserError:
@@ -91,14 +93,20 @@ class RunFolder:
 
     @classmethod
     def clear(cls, path: Path) -> None:
-        """Remove an existing folder, whatever is in it. Raises UserError if it is in use."""
+        """Remove all that is in an existing folder. Raises UserError if it is in use."""
         cls(path, _lock(path)).discard()
 
     def discard(self) -> None:
-        """Remove a folder in which nothing has begun, unless another one is in its place."""
+        """Remove what is in a folder in which nothing has begun, unless another one is in its place; and the folder itself,
+        if it was not there before: an empty one may be a link, a mount, or have rights of its own."""
         if self._is_ours():
-            shutil.rmtree(self.path, ignore_errors=True)
-        self.close()  # last: nobody may begin here meanwhile
+            for entry in [entry for entry in self.path.iterdir() if entry.name != ".lock"]:
+                _remove(entry)
+            _remove(self.path / ".lock")  # last: nobody may begin here meanwhile
+            if self._made:
+                with contextlib.suppress(OSError):
+                    self.path.rmdir()
+        self.close()
 
     def _clean(self) -> None:
         """Remove what a kill left of files that were being written."""
@@ -266,6 +274,15 @@ def _lock(path: Path) -> TextIO:
     # A process that an environment has forked would hold the lock on, after this one was killed.
     os.register_at_fork(after_in_child=lambda: _let_go(held()))
     return lock
+
+
+def _remove(entry: Path) -> None:
+    """A file, a link, or a folder with all that is in it, if that is allowed."""
+    with contextlib.suppress(OSError):
+        if entry.is_dir() and not entry.is_symlink():
+            shutil.rmtree(entry, ignore_errors=True)
+        else:
+            entry.unlink()
 
 
 def _let_go(lock: TextIO | None) -> None:
