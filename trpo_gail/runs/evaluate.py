@@ -23,7 +23,7 @@ from trpo_gail.policies.actor import PolicyActor
 from trpo_gail.policies.policy import Policy
 from trpo_gail.records import SUCCESS
 from trpo_gail.runs import checkpoint
-from trpo_gail.runs.run_folder import kind_of, no_checkpoint, read_json
+from trpo_gail.runs.run_folder import check_format, kind_of, no_checkpoint, read_json
 from trpo_gail.sampling.rollout import (
     Actor,
     BlockedNoise,
@@ -236,11 +236,15 @@ def load_in_env(run: str | Path, which: str = "last", env: str | None = None) ->
 
 
 def _lacks(file: Path) -> Any:
-    """Why a run's id does not make its environment, by its config.json; a policy needs no such file."""
-    with contextlib.suppress(UserError):
-        setting = read_json(file).get("setting")
-        return setting.get("env_lacks") if isinstance(setting, dict) else None
-    return None
+    """Why a run's id does not make its environment, by its config.json; a policy needs no such file. Raises UserError for
+    one of a later version, of which nobody knows here what it says."""
+    try:
+        content = read_json(file)
+    except UserError:
+        return None
+    check_format(content.get("format", 1), file)
+    setting = content.get("setting")
+    return setting.get("env_lacks") if isinstance(setting, dict) else None
 
 
 def read_policy(run: str | Path, which: str = "last") -> tuple[Policy, Config, EnvSpec, Path]:
