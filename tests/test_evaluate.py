@@ -195,7 +195,7 @@ def test_a_folder_without_a_checkpoint_is_named(tmp_path: Path, which: str) -> N
 def test_a_config_of_a_later_version_is_refused_where_it_names_the_environment(run: Path) -> None:
     """A checkpoint says itself what its policy is; with another environment, nothing else is needed."""
     (run / "config.json").write_text('{"format": 2}')
-    with pytest.raises(UserError, match="config.json: format 2, made by a later version of trpo_gail"):
+    with pytest.raises(UserError, match=r"config\.json: format 2, made by a later version of trpo_gail"):
         evaluate_run(run, 1, False, "last", 0, Workers())
     assert load_policy(run).env_id == WALK
     assert evaluate_run(run, 1, False, "last", 0, Workers(), env=WALK)["episodes"] == 1

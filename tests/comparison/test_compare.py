@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import fcntl
 import dataclasses
 import fcntl
 import json

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import errno
 import fcntl
@@ -259,17 +260,16 @@ def test_a_cell_that_was_elsewhere_is_collected_at_the_end(
     assert run(places, CELLS[:2]) == Outcome(done=2)
     store.path(places.results, CELLS[1].name).rename(kept := places.results / "kept")  # its process has no runner
     store.path(places.results, FIRST.name).rename(places.results / "first")
-    held = [open(places.runs / f"{cell.name}.lock", "w") for cell in CELLS[:3]]
-    for lock in held:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    held = contextlib.ExitStack()
+    for cell in CELLS[:3]:
+        fcntl.flock(held.enter_context(open(places.runs / f"{cell.name}.lock", "w")), fcntl.LOCK_EX)
     real = Runner._settle_ended
 
     def others_end(self: Runner[Cell]) -> None:
         real(self)
         if self._outcome.done == 5:
             (places.results / "first").rename(store.path(places.results, FIRST.name))
-            for lock in held:
-                lock.close()
+            held.close()
 
     monkeypatch.setattr(Runner, "_settle_ended", others_end)
     outcome = run(places)
