@@ -273,6 +273,26 @@ def test_a_session_with_other_columns_keeps_what_has_the_same_name(
     assert (folder.path / "metrics.csv.old").read_bytes() == before
 
 
+@pytest.mark.parametrize("tail", ["5,50", "\0" * 30])
+def test_a_row_that_was_torn_is_kept_in_the_copy(
+    folder: RunFolder, tail: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As after a loss of power on a disk that does not keep its word."""
+    file, copy = folder.path / "metrics.csv", folder.path / "metrics.csv.old"
+    before = file.read_bytes().partition(b"5,50")[0] + tail.encode()
+    file.write_bytes(before)
+    for last, warned in ((4, False), (5, True)):  # a row after the checkpoint is made again
+        again = RunFolder.open(folder.path)
+        again.cut(last)
+        again.close()
+        assert copy.exists() == warned
+        file.write_bytes(before)
+    assert copy.read_bytes() == before
+    assert (
+        "the first that of iteration 5: they stay out; the file as it was is metrics.csv.old" in capsys.readouterr().err
+    )
+
+
 DAMAGED = {
     "2,20,0.6666666666666666,": "2,20,0.66x,",
     "3,30,1.0,": "3,30",

@@ -60,6 +60,21 @@ def test_a_resume_cuts_what_came_after_the_checkpoint(tmp_path: Path) -> None:
     assert [line.split(",")[0] for line in (tmp_path / NAME).read_text().splitlines()] == ["iteration", *"1122"]
 
 
+def test_damaged_rows_are_told_on_a_resume(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    first = Stragglers(HOSTS, tmp_path)
+    for number in (1, 2):
+        list(first.look(number, EVEN))
+    file = tmp_path / NAME
+    file.write_text(before := file.read_text().replace("1,critic", "\0\0critic"))
+    Stragglers(HOSTS, tmp_path).begin(2)
+    says = (
+        f"{file}: 1 rows are damaged or missing, the first in line 3: they stay out; the file as it was is {NAME}.old"
+    )
+    assert capsys.readouterr().err == f"warning: {says}\n"
+    assert (tmp_path / f"{NAME}.old").read_text() == before
+    assert [line.split(",")[0] for line in file.read_text().splitlines()] == ["iteration", *"122"]
+
+
 def test_a_file_that_cannot_be_written_is_one_warning(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / NAME).mkdir()
     stragglers = Stragglers(HOSTS, tmp_path)

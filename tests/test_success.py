@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import math
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -297,6 +298,54 @@ def test_episodes_come_back_to_the_last_digit_and_are_cut(tmp_path: Path) -> Non
     np.testing.assert_array_equal(episodes_file.read(tmp_path), expected)
     with open(tmp_path / "episodes.csv", newline="") as text:
         assert next(csv.reader(text)) == ["iteration", "return", "length", "success"]
+
+
+METRICS = [{"iteration": float(k), "episodes": n} for k, n in ((1, 2.0), (2, 2.0), (3, 3.0), (4, 5.0))]
+
+
+@pytest.mark.parametrize(
+    ("damage", "says"),
+    [
+        (lambda text: text, None),
+        (lambda text: text.replace("1,2.5,4", "1,2x5,4"), "1 rows are damaged or missing, the first in line 3"),
+        (lambda text: text.replace("3,5.0,6,0\n", ""), "1 rows are damaged or missing, the first of iteration 3"),
+        (lambda text: text[:-5], "1 rows are damaged or missing, the first of iteration 4"),
+        (lambda text: text[:-5] + "\0" * 5, "1 rows are damaged or missing, the first of iteration 4"),
+        (lambda text: "\0" * len(text), "5 rows are damaged or missing, the first of iteration 1"),
+        (
+            lambda text: text.replace("1,1.5,3,1\n1,2.5,4,\n", ""),
+            None,
+        ),  # a run of an old version began it on its resume
+    ],
+)
+def test_damaged_and_missing_episodes_are_told(
+    damage: Callable[[str], str], says: str | None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = episodes_file.EpisodesFile(tmp_path)
+    file.append(1, np.array([[1.5, 2.5], [3.0, 4.0], [1.0, NAN]]))
+    file.append(3, np.array([[5.0], [6.0], [0.0]]))
+    file.append(4, np.array([[7.0, 8.0], [9.0, 10.0], [0.0, 1.0]]))
+    path = tmp_path / "episodes.csv"
+    path.write_text(before := damage(path.read_text()))
+    episodes_file.read(tmp_path, METRICS)
+    told = capsys.readouterr().err
+    assert told == (f"warning: {path}: {says}: they are left out\n" if says else "")
+    file.cut(4, METRICS)
+    told, copy = capsys.readouterr().err, tmp_path / "episodes.csv.old"
+    assert told == (f"warning: {path}: {says}: they stay out; the file as it was is {copy.name}\n" if says else "")
+    assert copy.exists() == bool(says) and (not says or copy.read_text() == before)
+
+
+def test_episodes_after_a_checkpoint_are_not_missed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = episodes_file.EpisodesFile(tmp_path)
+    file.append(1, np.array([[1.5, 2.5], [3.0, 4.0], [1.0, NAN]]))
+    file.cut(2, METRICS)
+    episodes_file.read(tmp_path, METRICS[:2])
+    assert capsys.readouterr().err == ""
+    (tmp_path / "episodes.csv").unlink()  # as of an old run
+    episodes_file.read(tmp_path, METRICS)
+    file.cut(2, METRICS)
+    assert capsys.readouterr().err == ""
 
 
 def test_episodes_that_cannot_be_written_end_no_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

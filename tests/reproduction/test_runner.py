@@ -262,7 +262,8 @@ def test_a_cell_that_was_elsewhere_is_collected_at_the_end(
     store.path(places.results, FIRST.name).rename(places.results / "first")
     held = contextlib.ExitStack()
     for cell in CELLS[:3]:
-        fcntl.flock(held.enter_context(open(places.runs / f"{cell.name}.lock", "w")), fcntl.LOCK_EX)
+        lock = held.enter_context(open(places.runs / f"{cell.name}.lock", "w"))  # noqa: SIM115
+        fcntl.flock(lock, fcntl.LOCK_EX)
     real = Runner._settle_ended
 
     def others_end(self: Runner[Cell]) -> None:

@@ -164,6 +164,7 @@ def _load(path: Path, label: str) -> RunData:
     file = path / "config.json"
     content = _fitting(read_json(file), _TOP, file)
     kind = kind_of(content, file)
+    rows = read_metrics(path)  # before the episodes, which a run that goes on writes first
     settings = content.get("cloning" if kind == "cloning" else "config") or content.get("config", {})
     return RunData(
         path=path,
@@ -171,17 +172,17 @@ def _load(path: Path, label: str) -> RunData:
         config=_fitting(_flat(settings), _CONFIG, file),
         setting=_fitting(content.get("setting", {}), _SETTING, file),
         sessions=[_fitting(session, _SESSION, file) for session in content.get("sessions", [])],
-        rows=read_metrics(path),
+        rows=rows,
         summary=_summary(path / "summary.json"),
         kind=kind,
-        episodes=_episodes(path),
+        episodes=_episodes(path, rows),
     )
 
 
-def _episodes(path: Path) -> np.ndarray:
+def _episodes(path: Path, rows: Sequence[Mapping[str, float | None]]) -> np.ndarray:
     """None if the file cannot be read, which is told."""
     try:
-        return episodes_file.read(path)
+        return episodes_file.read(path, rows)
     except OSError as error:
         warn(f"{path / episodes_file.NAME}: cannot be read and is left out ({error.strerror})")
         return np.zeros((4, 0))

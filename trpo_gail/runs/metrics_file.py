@@ -29,6 +29,7 @@ class Table:
     columns: list[str]
     rows: list[list[str]]  # the good ones
     damaged: list[int]  # numbers of the other lines; the header is 1
+    torn: bool = False  # whether a last line lacks its end
 
     def numbers(self) -> list[dict[str, float | None]]:
         """Rows by column; cells that are empty are None."""
@@ -43,13 +44,14 @@ class Table:
 
 def read(file: Path) -> Table:
     """A run's rows. A line without its end was cut while it was written, and is no damage. Raises OSError."""
-    lines = file.read_bytes().decode(errors="replace").split("\n")[:-1]
+    *lines, torn = file.read_bytes().decode(errors="replace").split("\n")
     columns, *rows = [line.removesuffix("\r").split(",") for line in lines] or [[]]
     good = [_is_good(row, columns) for row in rows]
     return Table(
         columns,
         [row for row, fine in zip(rows, good, strict=True) if fine],
         [number for number, fine in enumerate(good, 2) if not fine],
+        bool(torn),
     )
 
 
@@ -143,7 +145,7 @@ class MetricsFile:
         kept = [row for row in table.rows if table.iteration(row) <= iteration]
         missing = sorted(set(range(1, iteration + 1)) - {table.iteration(row) for row in kept})
         if missing:
-            copy = f"; the file as it was is {self._keep_copy().name}" if table.damaged else ""
+            copy = f"; the file as it was is {self._keep_copy().name}" if table.damaged or table.torn else ""
             warn(
                 f"{self.path}: the rows of {len(missing)} of {iteration} iterations are damaged or missing, "
                 f"the first that of iteration {missing[0]}: they stay out{copy}"

@@ -4,7 +4,7 @@ config.json            its kind, the config tree, what `auto` became, versions, 
 metrics.csv            one row per iteration
 episodes.csv           one row per episode of training
 ranks.csv              with several ranks: the seconds of the slowest and the median one, by phase
-metrics.csv.old        as it was, if a resume left damaged rows out
+NAME.csv.old           such a file as it was, if a resume left damaged rows out
 events.out.tfevents.*  the same for TensorBoard, if that is installed
 track.json             with --track: the id under which a tracker has it
 checkpoints/           the last few, and best.pt; NAME.damaged if a resume set one aside
@@ -144,8 +144,8 @@ class RunFolder:
     def cut(self, iteration: int, episodes: int | None = None) -> None:
         """Drop metrics' rows and events after an iteration: a run that died has more of them than its checkpoint. Episodes
         of one iteration more may be known, `episodes`."""
-        self._episodes.cut(iteration if episodes is None else episodes)
         rows = self._metrics.cut(iteration)
+        self._episodes.cut(iteration if episodes is None else episodes, rows)
         self._events.begin_anew(rows)
         for row in rows if self._tracker else ():
             self._track(row)

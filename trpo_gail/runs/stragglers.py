@@ -5,6 +5,7 @@ A rank's seconds leave out those in which it waits for others, so that the slowe
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +14,7 @@ from trpo_gail.runs.viewed_file import ViewedFile
 
 NAME = "ranks.csv"
 HEADER = "iteration,phase,median_s,slowest_s,rank,host"
+_ROW = re.compile(r"(\d{1,15}),[^,]+,[\d.]+,[\d.]+,\d+,[^,]*")
 PATIENCE = 20  # iterations before the first warning; the next one comes after twice as many
 SLOW = 1.5  # times the median rank's seconds
 LEAST_S = 0.05  # seconds per iteration that the others wait; less is not worth a warning
@@ -30,12 +32,13 @@ class Stragglers:
     _patience: int = PATIENCE
 
     def __post_init__(self) -> None:
-        self._file = None if self.folder is None else ViewedFile(self.folder / NAME, HEADER)
+        self._file = None if self.folder is None else ViewedFile(self.folder / NAME, HEADER, _iteration)
 
     def begin(self, iteration: int) -> None:
-        """Cut the rows after an iteration, which a run that died has written. Raises OSError."""
+        """Cut the rows after an iteration, which a run that died has written, with a warning of damaged ones. Raises
+        OSError."""
         if self._file:
-            self._file.cut(lambda line: (number := line.split(",")[0]).isdecimal() and int(number) <= iteration)
+            self._file.cut(iteration)
 
     def look(self, iteration: int, ranks: Sequence[Mapping[str, float]]) -> Iterator[str]:
         """Take in the seconds by phase of every rank, and yield a warning if one has been slow for long."""
@@ -75,6 +78,12 @@ class Stragglers:
             found.append(f"{phase} {slowest:.1f} s on rank {rank} of {self.hosts[rank]} (median {median:.1f} s)")
         if found:
             yield f"slowest ranks   {', '.join(found)}"
+
+
+def _iteration(line: str) -> int | None:
+    """The iteration of a row; None of a line that is no row."""
+    row = _ROW.fullmatch(line)
+    return int(row[1]) if row else None
 
 
 def _added(before: list[float] | None, seconds: Sequence[float]) -> list[float]:

@@ -2,12 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from trpo_gail.system import whole_file
 from trpo_gail.system.terminal import warn
+
+IterationOf = Callable[[str], "int | None"]  # of a line without its end; None if it is no row
+
+
+@dataclass(frozen=True)
+class Lines:
+    """What a file holds below its header: rows with their iterations, and the numbers of the lines that are no rows."""
+
+    rows: list[str]
+    iterations: list[int]
+    damaged: list[int]
+
+    def lacks(self, expected: Mapping[int, int]) -> str | None:
+        """What is damaged or missing, in words, if anything is. `expected` are numbers of rows by iteration, as far as they
+        are known; those before the first row do not count, since the file may have begun with it."""
+        found = Counter(self.iterations)
+        first = min(found, default=0)
+        short = {k: n - found[k] for k, n in sorted(expected.items()) if k >= first and n > found[k]}
+        if not (short or self.damaged):
+            return None
+        where = f"in line {self.damaged[0]}" if self.damaged else f"of iteration {next(iter(short))}"
+        return f"{max(len(self.damaged), sum(short.values()))} rows are damaged or missing, the first {where}"
 
 
 @dataclass
@@ -16,6 +39,7 @@ class ViewedFile:
 
     file: Path
     header: str
+    iteration_of: IterationOf
     _silent: bool = False
 
     def append(self, rows: Iterable[str]) -> None:
@@ -30,14 +54,26 @@ class ViewedFile:
             self._silent = True
             warn(f"{self.file}: no longer written, and the run goes on without ({error.strerror})")
 
-    def cut(self, stays: Callable[[str], bool]) -> None:
-        """Keep the lines for which `stays`, without their ends, is true. A last line without an end is no whole one. Raises
-        OSError."""
-        kept = [line for line in lines(self.file) if stays(line)]
-        if self.file.is_file():
-            whole_file.write(self.file, "".join(f"{line}\n" for line in (self.header, *kept)).encode())
+    def cut(self, iteration: int, expected: Mapping[int, int] | None = None) -> None:
+        """Drop the rows after an iteration, and what is no row. It warns of what is damaged or missing before, by the
+        numbers of rows that are `expected`, and keeps the file as it was. Raises OSError."""
+        if not self.file.is_file():
+            return
+        found = lines(self.file, self.iteration_of)
+        kept = [row for row, k in zip(found.rows, found.iterations, strict=True) if k <= iteration]
+        if said := found.lacks({k: n for k, n in (expected or {}).items() if k <= iteration}):
+            copy = self.file.with_name(f"{self.file.name}.old")
+            whole_file.write(copy, self.file.read_bytes())
+            warn(f"{self.file}: {said}: they stay out; the file as it was is {copy.name}")
+        whole_file.write(self.file, "".join(f"{line}\n" for line in (self.header, *kept)).encode())
 
 
-def lines(file: Path) -> list[str]:
-    """The whole lines; none without a file. Raises OSError."""
-    return file.read_bytes().decode(errors="replace").split("\n")[:-1] if file.is_file() else []
+def lines(file: Path, iteration_of: IterationOf) -> Lines:
+    """The whole lines. A last line without its end was cut while it was written. Raises OSError."""
+    text = file.read_bytes().decode(errors="replace").split("\n")[1:-1]
+    found = [iteration_of(line) for line in text]
+    return Lines(
+        [line for line, k in zip(text, found, strict=True) if k is not None],
+        [k for k in found if k is not None],
+        [number for number, k in enumerate(found, 2) if k is None],
+    )
