@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from trpo_gail.system.terminal import ERRORS, guarded, streams
+from trpo_gail.runs.console import Lines
+from trpo_gail.system.terminal import ERRORS, guarded, kept_for_json, streams, warn
 
 
 @pytest.mark.parametrize(
@@ -75,6 +76,53 @@ def test_streams_are_put_back_and_what_was_printed_is_in_order(tmp_path: Path) -
         print("5", file=kept, flush=True)  # as a logging handler might
         assert out.read_text() == "1\n+- 2\n3\n4\n5\n"
         assert err.read_text() == "+- on stderr\n"
+
+
+@pytest.mark.parametrize("how", ["none", "closed", "descriptor"])
+def test_what_an_environment_does_to_the_streams_ends_no_command(how: str, tmp_path: Path) -> None:
+    """What is printed later comes where it belongs, and not into a file that has got the descriptor."""
+    taken = tmp_path / "metrics.csv"
+
+    @guarded
+    def command() -> int:
+        numbers = [stream.fileno() for stream in (sys.stdout, sys.stderr)]
+        if how == "none":
+            sys.stdout = sys.stderr = None
+        elif how == "closed":
+            sys.stdout.close()
+            sys.stderr.close()
+        for number in numbers if how == "descriptor" else ():
+            os.close(number)
+        with open(taken, "w") as file:
+            assert how != "descriptor" or file.fileno() in numbers
+            Lines().print("a line")
+            warn("an error")
+            with kept_for_json(True):
+                sys.stdout = sys.stderr = None
+            print("a result")
+        for _ in numbers if how == "descriptor" else ():
+            os.open(os.devnull, os.O_WRONLY)  # for the fixture, which closes it
+        return 0
+
+    with as_files(tmp_path) as (out, err):
+        assert command() == 0
+        assert sys.stdout is not None
+        assert (out.read_text(), err.read_text()) == ("a line\na result\n", "warning: an error\n")
+    assert taken.read_text() == ""
+
+
+def test_a_line_is_one_write_though_python_is_unbuffered(tmp_path: Path) -> None:
+    """So that those of several ranks do not run together."""
+    code = (
+        "import os, sys; from trpo_gail.system import terminal\n"
+        "write, wrote = os.write, []\n"
+        "os.write = lambda number, data: (wrote.append(bytes(data)), write(number, data))[1]\n"
+        "with terminal.streams():\n"
+        "    print('1'); print('2', file=sys.stderr); terminal.warn('3')\n"
+        "assert wrote == [b'1\\n', b'2\\n', b'warning: 3\\n'], wrote\n"
+    )
+    done = shell(f'"{sys.executable}" -u -c "$CODE"', CODE=code)
+    assert done.returncode == 0, done.stderr
 
 
 def test_what_is_no_file_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 import trpo_gail
 from trpo_gail.commands import COMMANDS
 from trpo_gail.errors import MOST, Answered, RunError, UserError, shortened
-from trpo_gail.system.terminal import guarded
+from trpo_gail.system.terminal import guarded, tell
 
 if TYPE_CHECKING:
     from trpo_gail.parallel import Workers
@@ -118,7 +118,7 @@ def _end(error: BaseException, workers: list[Workers], watch: Watch) -> int:
     if workers:
         return workers[0].leave(text, code)
     if text:
-        print(text, file=sys.stderr, flush=True)
+        tell(text)
     return code
 
 

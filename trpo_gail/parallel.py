@@ -27,7 +27,7 @@ from trpo_gail.hangs import LIMIT_S, Pulse, Watch, seconds_of
 from trpo_gail.system.launcher import launched
 from trpo_gail.system.memory import bound_ucx
 from trpo_gail.system.stopping import Interrupted, mpi_starts
-from trpo_gail.system.terminal import warn
+from trpo_gail.system.terminal import tell, warn
 
 if TYPE_CHECKING:
     import torch  # takes seconds: a mistyped flag is reported without it
@@ -53,7 +53,7 @@ def end_all(code: int, text: str = "") -> None:
 
     try:
         if text:
-            print(text, file=sys.stderr, flush=True)
+            tell(text)
         time.sleep(FORWARD_S)
     finally:  # a stderr that cannot be written, or a signal, must not leave the others waiting
         MPI.COMM_WORLD.Abort(code)
@@ -167,7 +167,7 @@ class Workers:
         ends = self._leaving.allgather((text, code)) if self.size > 1 else [(text, code)]
         if self.main:
             for told in dict.fromkeys(told for told, _ in ends if told):
-                print(told, file=sys.stderr, flush=True)
+                tell(told)
         return max(code for _, code in ends)
 
     def part(self, code: int) -> None:

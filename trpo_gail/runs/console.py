@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, TextColumn, TimeElapsedColumn
 
 from trpo_gail.system.launcher import has_terminal_of_its_own, speaks
-from trpo_gail.system.terminal import streams, warn
+from trpo_gail.system.terminal import put_back, streams, warn
 
 FIRST, LONGEST_EARLY, LONGEST = 5.0, 60.0, 600.0  # s between lines: at the start, in the first hour, ever
 
@@ -29,6 +29,7 @@ class Lines:
         self.alone = not quiet and not self.has_bar
 
     def print(self, text: str) -> None:
+        put_back()
         self.console.print(text, soft_wrap=True)
 
     def progress(self, *columns: str | ProgressColumn) -> Progress:

@@ -23,6 +23,7 @@ from types import FrameType, TracebackType
 from typing import Any, Protocol
 
 from trpo_gail.system.launcher import launched, several, speaks
+from trpo_gail.system.terminal import error_descriptor
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGHUP)
 IGNORABLE = (signal.SIGINT, signal.SIGHUP)  # if ignored at the start, by `nohup` or a shell's `&`, they stay ignored
@@ -213,10 +214,10 @@ class Watch:
     def say(self, text: str) -> None:
         """Print a line on standard error, once, by rank 0. It bypasses Python's buffers, whose lock the main thread may
         hold."""
-        if text not in self._said and speaks() and sys.__stderr__ is not None:
+        to = error_descriptor()
+        if text not in self._said and speaks() and to is not None:
             self._said.add(text)
-            with contextlib.suppress(OSError, ValueError):
-                to = sys.__stderr__.fileno()
+            with contextlib.suppress(OSError):
                 over_a_bar = "\r\x1b[2K" if os.isatty(to) else ""
                 os.write(to, f"{over_a_bar}trpo-gail: {text}\n".encode())
 
