@@ -222,6 +222,14 @@ def assert_curves(done: Path, chart: dict[str, Any], file: str, x: str) -> None:
         assert {series["name"] for series in plot["series"]} == {row["contestant"] for row in of_task}
 
 
+def test_one_task_has_all_trajectories_and_the_next_has_some(tmp_path: Path) -> None:
+    two = ["--env", "CartPole-v0", "CartPole-v1", "--expert", str(EXPERT), str(EXPERT.with_name("CartPole-v1.h5"))]
+    given = parse(compare._Arguments, [*words(tmp_path), *two, "--trajectories", "None", "4"], "compare")
+    assert [task.trajectories for task in compare._plan(given).tasks] == [None, 4]
+    given = parse(compare._Arguments, [*words(tmp_path), *two, "--trajectories", "None"], "compare")
+    assert [task.trajectories for task in compare._plan(given).tasks] == [None, None]
+
+
 def test_an_interruption_changes_nothing_but_times(done: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     runs = out / "runs"
@@ -553,6 +561,10 @@ def test_before_the_first_run_there_is_a_warning_of_demonstrations_that_return_n
         (["--steps"], "--steps: 0 given, 1 or one for each of 1 environments"),
         (["--expert", "nowhere.h5"], "nowhere.h5"),
         (["--trajectories", "1000"], "trajectories: expected 1 to"),
+        (["--trajectories", "None", "3"], "--trajectories: 2 given, 1 or one for each of 1 environments expected"),
+        (["--trajectories", "0"], "--trajectories: 0 given, at least 1 expected"),
+        (["--trajectories", "all"], "Error parsing --trajectories: 'all' given, a whole number or None expected"),
+        (["--subsample", "None"], "Error parsing --subsample: 'None' given, a whole number expected"),
         (["--steps", "1", "2"], "--steps: 2 given, 1 or one for each of 1 environments"),
         (["--eval_every", "2000"], "--eval_every: 2000 given for CartPole-v0, but one iteration of small has 2048"),
         (

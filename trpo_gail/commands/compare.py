@@ -12,7 +12,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 from trpo_gail.commands.parsing import alone, file_errors, parse
 from trpo_gail.commands.train import parse_flags
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from trpo_gail.studies.comparison.fairness import Entry
     from trpo_gail.studies.comparison.plan import Contestant, Plan, Task
 
+NumberT = TypeVar("NumberT", int, int | None)
 Named = tuple[str, tuple[str, ...]]  # (name, flags)
 EVALUATIONS = 20  # of a run, if --eval_every is not given
 RANDOM_EPISODES = 20  # of each task, before the first run
@@ -59,9 +60,9 @@ class _Arguments:
     add runs to a comparison."""
     steps: tuple[int, ...] = (1_000_000,)
     """Environment steps of each run: one number for all environments, or one each."""
-    trajectories: tuple[int, ...] = ()
-    """Use the first N trajectories of each file: one number for all environments, or one each; without it all are
-    used."""
+    trajectories: tuple[int | None, ...] = ()
+    """Use the first N trajectories of each file: one number for all environments, or one each, where None takes all of
+    them; without it all are used."""
     subsample: tuple[int, ...] = (1,)
     """Use every K-th row of each trajectory: one number for all environments, or one each."""
     eval_every: tuple[int, ...] = ()
@@ -308,12 +309,12 @@ def _warn_of_scales(plan: Plan, given: _Arguments) -> None:
             warn(f"{said}; as it is, the task will have returns and no scores")
 
 
-def _each(flag: str, values: Sequence[int], count: int) -> list[int]:
+def _each(flag: str, values: Sequence[NumberT], count: int) -> list[NumberT]:
     """One value per environment."""
     if len(values) not in (1, count):
         raise UserError(f"{flag}: {len(values)} given, 1 or one for each of {count} environments expected")
-    if min(values) < 1:
-        raise UserError(f"{flag}: {min(values)} given, at least 1 expected")
+    if (least := min((value for value in values if value is not None), default=1)) < 1:
+        raise UserError(f"{flag}: {least} given, at least 1 expected")
     return list(values) * (count if len(values) == 1 else 1)
 
 

@@ -27,14 +27,22 @@ class Flag:
     @property
     def kinds(self) -> tuple[Any, ...]:
         """Of `X | None` both, else its type alone."""
-        inner = get_args(self.leaf.hint)
-        return inner if NoneType in inner else (self.leaf.hint,)
+        return _kinds(self.leaf.hint)
 
     @property
     def kind(self) -> Any:
         """The type of the value, or of an item if it is a tuple."""
+        return next(kind for kind in self._kinds_of_one if kind is not NoneType)
+
+    @property
+    def _kinds_of_one(self) -> tuple[Any, ...]:
         kind = next(kind for kind in self.kinds if kind is not NoneType)
-        return get_args(kind)[0] if get_origin(kind) is tuple else kind
+        return _kinds(get_args(kind)[0]) if get_origin(kind) is tuple else self.kinds
+
+    @property
+    def none_among_many(self) -> bool:
+        """Whether an item of a tuple may be None."""
+        return self.many and NoneType in self._kinds_of_one
 
     @property
     def choices(self) -> tuple[str, ...]:
@@ -84,10 +92,10 @@ class Flag:
     def value(self, typed: str, words: list[str]) -> Any:
         """The words after its name, as `typed`, as a value. Raises UserError."""
         values = [self._one(typed, word) for word in words]
-        return tuple(values) if self.many and values != [None] else values[0]
+        return tuple(values) if self.many and (values != [None] or self.none_among_many) else values[0]
 
     def _one(self, typed: str, word: str) -> Any:
-        if word == "None" and NoneType in self.kinds:
+        if word == "None" and (NoneType in self.kinds or self.none_among_many):
             return None
         if get_origin(self.kind) is Literal:
             choices = get_args(self.kind)
@@ -98,7 +106,13 @@ class Flag:
         try:
             return _READERS[self.kind](word)
         except ValueError as error:
-            raise UserError(f"Error parsing {typed}: {word!r} given, {error} expected") from error
+            or_none = " or None" if self.none_among_many else ""
+            raise UserError(f"Error parsing {typed}: {word!r} given, {error}{or_none} expected") from error
+
+
+def _kinds(hint: Any) -> tuple[Any, ...]:
+    inner = get_args(hint)
+    return inner if NoneType in inner else (hint,)
 
 
 def _opposite(name: str) -> str:

@@ -58,7 +58,7 @@ def _left(flag: Flag) -> str:
 
 def metavar(flag: Flag) -> str:
     """What stands for a flag's value: INT, {a,b}, None|INT."""
-    one = _metavar(flag)
+    one = f"{{None}}|{_metavar(flag)}" if flag.none_among_many else _metavar(flag)
     if flag.many and not flag.once_per_item:
         return f"[{one} [{one} ...]]"
     return f"{{None}}|{one}" if NoneType in flag.kinds else one
