@@ -40,11 +40,13 @@ def _main(arguments: Sequence[str] | None, workers: list[Workers]) -> int:
     if os.name != "posix":
         print("trpo-gail: needs a POSIX system: Linux, macOS, or WSL on Windows", file=sys.stderr)
         return 2
+    from trpo_gail.system.left_behind import tell_at_exit
     from trpo_gail.system.memory import share_one_heap
     from trpo_gail.system.stopping import Interrupted, Watch
 
     if arguments is None:
         share_one_heap()  # before there are threads: the watch has one, and MPI has some
+        tell_at_exit()
     with Watch(program=arguments is None, end_all=_end_all) as watch:
         # Sampling's small products get one BLAS thread; torch's threads are set once the ranks on this machine are
         # known.
