@@ -17,6 +17,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator
+from contextvars import ContextVar
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -37,6 +38,7 @@ T = TypeVar("T")
 LEAVE_S = 2.0  # seconds that the other ranks have to reach an error, too
 MPI_START_S = 60.0  # the least that ranks may differ in their start, since a busy disk reads the libraries for minutes
 EXIT_S = 60.0  # seconds that ranks may be apart at the end of their work, and that Python has to end one
+call_under_way: ContextVar[str] = ContextVar("call", default="")  # the method of a model that runs now
 FORWARD_S = 0.5  # seconds that a launcher has to pass a rank's last line on, before all ranks are ended
 
 
@@ -201,6 +203,7 @@ class Workers:
         leave in silence."""
         try:
             with self.watched(limit):
+                self._check_same_call()
                 yield
         except BaseException as error:
             on_all = isinstance(error, Interrupted | UserError)  # as a rule: they have time to come
@@ -208,6 +211,17 @@ class Workers:
                 code = error.code if isinstance(error, SystemExit) and isinstance(error.code, int) else 1
                 end_all(code or 1, f"[rank {self.rank}] {''.join(traceback.format_exception(error)).rstrip()}")
             raise
+
+    def _check_same_call(self) -> None:
+        """Raise UserError, on all ranks, if they have come here by different methods: the messages of one would be taken for
+        those of the other."""
+        name = call_under_way.get() or "something else"
+        calls = self.gather("a constructor" if name.startswith("_") else name)
+        if other := next((rank for rank, name in enumerate(calls) if name != calls[0]), 0):
+            raise UserError(
+                f"rank 0 calls {calls[0]}, and rank {other} calls {calls[other]}: each is to be called on every rank, not "
+                "inside an `if` on the rank (rank 0 alone writes files)"
+            )
 
     @contextlib.contextmanager
     def watched(self, limit: float = LIMIT_S) -> Iterator[None]:

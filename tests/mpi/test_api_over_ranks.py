@@ -57,6 +57,12 @@ def test_a_callback_that_raises_on_all_ranks_costs_no_row(found: dict[int | None
     assert [found[ranks]["raises"] for ranks in (None, 2)] == [[1, 2, 3, 4], [1, 2, 3, 4]]
 
 
+def test_a_method_that_one_rank_alone_calls_is_named(found: dict[int | None, dict[str, Any]]) -> None:
+    assert found[None]["differ"] == []
+    [told] = found[2]["differ"]
+    assert told.startswith("rank 0 calls save, and rank 1 calls learn: each is to be called on every rank")
+
+
 RAISE = "raise ZeroDivisionError('of mine')"
 
 

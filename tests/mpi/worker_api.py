@@ -91,11 +91,23 @@ def raises() -> list[int]:
     return [int(row.partition(",")[0]) for row in rows]
 
 
+def differ() -> list[str]:
+    """What the ranks are told if one of them calls a method that the other does not."""
+    model = TRPO("MlpPolicy", "Pendulum-v1", **SMALL)
+    told = []
+    try:
+        model.save("model.zip") if model.workers.main else model.learn(256)
+    except UserError as error:
+        told.append(str(error))
+    model.learn(256)
+    return told
+
+
 def main() -> None:
     """All of it in one start."""
     pictures.blank_from_here()
     warnings.simplefilter("error")
-    found = {"snippet": snippet(), "cousins": cousins(), "stops": stops(), "raises": raises()}
+    found = {"snippet": snippet(), "cousins": cousins(), "stops": stops(), "raises": raises(), "differ": differ()}
     from trpo_gail import Workers
 
     if Workers.world().main:

@@ -10,6 +10,7 @@ from typing import ParamSpec, TypeVar
 from trpo_gail.config.leaves import leaves
 from trpo_gail.config.tree import Config
 from trpo_gail.errors import RunError, UserError
+from trpo_gail.parallel import call_under_way
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -39,14 +40,17 @@ def keyword(path: str) -> str:
 
 
 def in_words(function: Callable[P, R], name: Callable[[str], str] | None = None) -> Callable[P, R]:
-    """The function, whose errors are in the words of Python, as `in_python` has them."""
+    """The function, whose errors are in the words of Python, as `in_python` has them, and whose name the ranks compare."""
 
     @functools.wraps(function)
     def speaking(*arguments: P.args, **keywords: P.kwargs) -> R:
+        outer = call_under_way.set(function.__name__)
         try:
             return function(*arguments, **keywords)
         except (UserError, RunError) as error:
             error.args = (in_python(str(error), name),)
             raise
+        finally:
+            call_under_way.reset(outer)
 
     return speaking
