@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from trpo_gail.errors import UserError
-from trpo_gail.experts import arrays, structured
+from trpo_gail.experts import arrays
 from trpo_gail.experts.trajectories import CALLED
 
 
@@ -107,13 +107,3 @@ def _cut(episode: dict[str, Any], length: int, where: str) -> dict[str, Any]:
         steps = isinstance(values, (list, tuple)) or (isinstance(values, np.ndarray) and values.ndim > 0)
         cut[name] = values[: length + more * (name == "observations")] if steps else values
     return cut
-
-
-def without_padding(episode: Mapping[str, np.ndarray]) -> int:
-    """The steps of an episode [T, ...] before those at its end whose numbers are zero throughout."""
-    used = np.zeros(len(episode["actions"]), bool)
-    for name in ("observations", "actions", "rewards"):
-        values = np.asarray(episode.get(name))
-        if values.ndim and len(values) == len(used):  # others are refused later
-            used |= (structured.columns(values) != 0).any(axis=1)
-    return int(np.flatnonzero(used)[-1]) + 1 if used.any() else len(used)

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from trpo_gail.errors import UserError, listed
-from trpo_gail.experts import arrays, structured
+from trpo_gail.experts import arrays, blanks, structured
 from trpo_gail.experts.data import Demonstrations
 
 # What the values of an episode may be called; the first name that is there counts.
@@ -190,7 +190,8 @@ def joined(
     `rewards` [T], `next_observations` [T], `terminals` and `timeouts` ([T], or one value for the end). An observation
     more than actions is what was observed after the last action. Flags count in the last row alone, since a
     demonstration may go on after its success; an end that is not terminal is a time limit; without flags it is not
-    known. `names` are what messages call the episodes, `known` further facts by the names of `Provenance`.
+    known. Rows behind the last flags of all episodes that go on there are left out if they are zero throughout. `names`
+    are what messages call the episodes, `known` further facts by the names of `Provenance`.
 
     Raises UserError, naming `path` and the episode, for what is missing, for lengths that disagree, and for rows of
     another shape than the first episode's.
@@ -199,6 +200,9 @@ def joined(
     if not episodes:
         raise UserError(f"{path}: expected at least 1 episode, found 0")
     read = [_episode(episode, f"{path}: '{name}'") for name, episode in zip(names, episodes, strict=True)]
+    if (kept := blanks.lengths(read)) is not None:
+        notes += (blanks.note(read, kept),)
+        read = [blanks.shortened(episode, steps) for episode, steps in zip(read, kept, strict=True)]
     held = {field: [episode[field] for episode in read if field in episode] for field in (*CALLED, "final")}
     for field, parts in held.items():
         if parts and len(parts) < len(read):

@@ -1,4 +1,5 @@
-"""Rows that only fill episodes up to one length: zero throughout, at the ends of most of them. E episodes."""
+"""Rows that only fill episodes up to one length: zero throughout, at the ends of most of them, or as episodes of their
+own. E episodes."""
 
 from __future__ import annotations
 
@@ -26,6 +27,12 @@ def zeros(held: Demonstrations) -> np.ndarray:
 
 def told(zero: np.ndarray, lengths: np.ndarray) -> str | None:
     """What to say of an array's `zeros` [E] if they are padding, for episodes of these lengths [E]."""
+    blank = (zero == lengths) & (lengths > 1)
+    if blank.any() and not blank.all():
+        return (
+            f"{int(blank.sum())} of {len(zero)} episodes are zero throughout, of {int(zero[blank].sum())} rows in all, as if "
+            "to pad others: leave them out (docs/expert_data.md, Padding)"
+        )
     padded = int((zero > 0).sum())
     if len(zero) < 2 or (lengths != lengths[0]).any() or padded <= len(zero) // 2:
         return None

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from trpo_gail.errors import UserError, listed
-from trpo_gail.experts import batches, trajectories
+from trpo_gail.experts import batches, blanks, trajectories
 from trpo_gail.experts.arrays import demonstrations
 from trpo_gail.experts.data import Demonstrations
 from trpo_gail.experts.files import npz, numpy_files
@@ -184,28 +184,35 @@ def _batches(fields: dict[str, np.ndarray], lengths: np.ndarray | None, path: Pa
         lengths = np.array([_filled(fields["actions"][i]) for i in range(count)])
     if len(lengths) != count or lengths.min() < 1 or lengths.max() > steps:
         raise UserError(f"{path}: lengths: expected {count} of 1 to {steps}, found {listed(lengths.tolist())}")
+    more = fields["observations"].shape[1] - steps
+    notes: tuple[str, ...] = ()
+    sequences = _sequences(fields, lengths, more)
+    if (kept := blanks.lengths(sequences)) is not None:
+        lengths, notes = np.array(kept), (blanks.note(sequences, kept),)
     flags = [
         fields[name].reshape(count, steps, -1)[..., 0] != 0 for name in ("terminals", "timeouts") if name in fields
     ]
     ended = [np.any([values[i, : lengths[i]] for values in flags], axis=0) for i in range(count)] if flags else []
-    notes: tuple[str, ...] = ()
     if any(values[:-1].any() for values in ended):
         if not all((values[1:] >= values[:-1]).all() for values in ended):
-            return _with_ends(fields, lengths, path)
+            return _with_ends(fields, lengths, path, notes)
         lengths = np.array([int(np.argmax(values)) + 1 if values.any() else len(values) for values in ended])
         notes = ("flags stay set behind the first end of a sequence: these rows are left out as padding",)
-    more = fields["observations"].shape[1] - steps
-    episodes = [
+    return trajectories.joined(_sequences(fields, lengths, more), path, notes=notes)
+
+
+def _sequences(fields: Arrays, lengths: np.ndarray, more: int) -> list[dict[str, np.ndarray]]:
+    """Each sequence by itself, of observations with the one that is `more`."""
+    return [
         {
-            name: _column(values[i, : lengths[i] + more * (name == "observations")], name)
+            name: _column(values[i, : length + more * (name == "observations")], name)
             for name, values in fields.items()
         }
-        for i in range(count)
+        for i, length in enumerate(lengths)
     ]
-    return trajectories.joined(episodes, path, notes=notes)
 
 
-def _with_ends(fields: Arrays, lengths: np.ndarray, path: Path) -> Demonstrations:
+def _with_ends(fields: Arrays, lengths: np.ndarray, path: Path, notes: tuple[str, ...]) -> Demonstrations:
     """Episodes that end within the rows, after which others begin: what vector environments record."""
     parts = {
         name: np.concatenate([_column(values[i, : lengths[i]], name) for i in range(len(lengths))])
@@ -216,7 +223,7 @@ def _with_ends(fields: Arrays, lengths: np.ndarray, path: Path) -> Demonstration
     cut = last & ~np.any([parts[name] != 0 for name in ("terminals", "timeouts") if name in parts], axis=0)
     parts["timeouts"] = cut | (parts["timeouts"] != 0 if "timeouts" in parts else False)
     note = f"flags end episodes within the {len(lengths)} sequences; the ends of these are taken for time limits"
-    return replace(demonstrations(parts, path), notes=(note,))
+    return replace(demonstrations(parts, path), notes=(*notes, note))
 
 
 def _filled(actions: np.ndarray) -> int:

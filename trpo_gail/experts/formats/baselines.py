@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from trpo_gail.errors import UserError
-from trpo_gail.experts import arrays, batches, check, trajectories
+from trpo_gail.experts import arrays, batches, blanks, check, trajectories
 from trpo_gail.experts.data import Demonstrations
 from trpo_gail.experts.files import npz
 
@@ -51,7 +51,7 @@ def _episodes(found: Mapping[str, Any], path: Path) -> tuple[list[dict[str, Any]
     made = batches.split(found, path)
     if not padded or any(len(episode["actions"]) == 0 for episode in made):
         return made, ()
-    lengths = [batches.without_padding(episode) for episode in made]
+    lengths = [blanks.without_padding(episode) for episode in made]
     rows = sum(len(episode["actions"]) - n for episode, n in zip(made, lengths, strict=True))
     notes = (f"{rows} rows at the ends of episodes, zero throughout, are taken for padding",) if rows else ()
     return batches.split(found, path, lengths), notes
