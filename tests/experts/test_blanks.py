@@ -44,7 +44,8 @@ def lines(path: Path, batch: dict[str, Any]) -> Path:
 
 @pytest.mark.parametrize("write", [npz, pickled, lines])
 @pytest.mark.parametrize(
-    "flags", [{"dones": LAST}, {"terminated": LAST & (LENGTHS[:, None] < 5), "truncated": LAST & (LENGTHS[:, None] > 4)}]
+    "flags",
+    [{"dones": LAST}, {"terminated": LAST & (LENGTHS[:, None] < 5), "truncated": LAST & (LENGTHS[:, None] > 4)}],
 )
 def test_zeros_behind_the_last_flags_are_padding(write: Any, flags: dict[str, Any], tmp_path: Path) -> None:
     held = read(write(tmp_path, BATCH | flags))

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from trpo_gail.errors import UserError, listed
-from trpo_gail.experts import arrays, blanks, structured
+from trpo_gail.experts import arrays, blanks, structured, time_first
 from trpo_gail.experts.data import Demonstrations
 
 # What the values of an episode may be called; the first name that is there counts.
@@ -215,6 +215,12 @@ def joined(
         for field, parts in held.items()
         if parts and field not in _FLAGS
     }
+    if len(lengths) > 1 and (lengths == lengths[0]).all():
+        seen, following = (_by_episode(whole.get(name), lengths) for name in ("observations", "next_observations"))
+        assert seen is not None
+        time_first.check(seen, following, path)
+        if (turned := time_first.note(seen)) is not None and turned not in notes:
+            notes += (turned,)
     finals = whole.pop("final", None)
     ends, within = _ends(held, lengths, [f"{path}: '{name}', terminals" for name in names])
     if within:
@@ -246,6 +252,11 @@ def _episode(given: Mapping[str, Any], where: str) -> dict[str, np.ndarray]:
         if field != "final" and values.ndim and len(values) != rows:
             raise UserError(f"{where}: expected {rows} {field} as actions, found {len(values)}")
     return found
+
+
+def _by_episode(rows: np.ndarray | None, lengths: np.ndarray) -> np.ndarray | None:
+    """[E, T, ...] of rows [N, ...] of episodes of one length."""
+    return None if rows is None else rows.reshape(len(lengths), lengths[0], *rows.shape[1:])
 
 
 def _concatenated(parts: list[np.ndarray], names: Sequence[str], field: str, path: str | Path) -> np.ndarray:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from trpo_gail.errors import UserError, listed
-from trpo_gail.experts import batches, blanks, trajectories
+from trpo_gail.experts import batches, blanks, time_first, trajectories
 from trpo_gail.experts.arrays import demonstrations
 from trpo_gail.experts.data import Demonstrations
 from trpo_gail.experts.files import npz, numpy_files
@@ -185,10 +185,12 @@ def _batches(fields: dict[str, np.ndarray], lengths: np.ndarray | None, path: Pa
     if len(lengths) != count or lengths.min() < 1 or lengths.max() > steps:
         raise UserError(f"{path}: lengths: expected {count} of 1 to {steps}, found {listed(lengths.tolist())}")
     more = fields["observations"].shape[1] - steps
-    notes: tuple[str, ...] = ()
+    turned = time_first.note(fields["observations"][:, :steps])
+    notes = () if turned is None else (turned,)
+    time_first.check(fields["observations"], fields.get("next_observations"), path)
     sequences = _sequences(fields, lengths, more)
     if (kept := blanks.lengths(sequences)) is not None:
-        lengths, notes = np.array(kept), (blanks.note(sequences, kept),)
+        lengths, notes = np.array(kept), (*notes, blanks.note(sequences, kept))
     flags = [
         fields[name].reshape(count, steps, -1)[..., 0] != 0 for name in ("terminals", "timeouts") if name in fields
     ]
@@ -197,17 +199,14 @@ def _batches(fields: dict[str, np.ndarray], lengths: np.ndarray | None, path: Pa
         if not all((values[1:] >= values[:-1]).all() for values in ended):
             return _with_ends(fields, lengths, path, notes)
         lengths = np.array([int(np.argmax(values)) + 1 if values.any() else len(values) for values in ended])
-        notes = ("flags stay set behind the first end of a sequence: these rows are left out as padding",)
+        notes += ("flags stay set behind the first end of a sequence: these rows are left out as padding",)
     return trajectories.joined(_sequences(fields, lengths, more), path, notes=notes)
 
 
 def _sequences(fields: Arrays, lengths: np.ndarray, more: int) -> list[dict[str, np.ndarray]]:
     """Each sequence by itself, of observations with the one that is `more`."""
     return [
-        {
-            name: _column(values[i, : length + more * (name == "observations")], name)
-            for name, values in fields.items()
-        }
+        {name: _column(values[i, : length + more * (name == "observations")], name) for name, values in fields.items()}
         for i, length in enumerate(lengths)
     ]
 

@@ -1,0 +1,64 @@
+"""Whether arrays taken for [episodes, steps, ...] are [steps, episodes, ...], as vector environments record them.
+
+Episodes have no order: a row is as far from the same step of the next episode as from that of any other. Steps have one.
+E episodes, T steps, as the arrays are taken.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from trpo_gail.errors import UserError
+from trpo_gail.experts import structured
+
+_MOST = 300  # of episodes and of steps that are looked at
+_COLUMNS = 64
+_NEAR = 0.75  # times as far as others
+_FEWEST = 10  # episodes
+_SWAP = "swap the first two axes of each array (numpy.swapaxes(x, 0, 1))"
+
+
+def note(observations: np.ndarray) -> str | None:
+    """What to say of observations [E, T, ...] if neighbours along the first axis follow one another, and those along the
+    second do not; None if that is not clear."""
+    episodes, steps = observations.shape[:2]
+    if episodes < _FEWEST or steps < 2:
+        return None
+    seen = observations[:_MOST, :_MOST]
+    rows = structured.columns(seen.reshape(-1, *seen.shape[2:]))[:, :_COLUMNS]
+    if rows.dtype.kind not in "biuf" or not np.isfinite(rows).all():
+        return None
+    values = rows.reshape(*seen.shape[:2], -1).astype(np.float64)
+    spread = values.std(axis=(0, 1))
+    if not (spread > 0).any():
+        return None
+    values = values[..., spread > 0] / spread[spread > 0]
+    mixed = values[np.random.default_rng(0).permutation(len(values))]
+    if _far(values, 0) >= _NEAR * min(_far(values, 1), _far(mixed, 0)):
+        return None
+    return (
+        f"the next of {episodes} episodes is nearer than the next of its {steps} steps: is the first axis time, as vector "
+        f"environments record it? If so, {_SWAP}"
+    )
+
+
+def check(observations: np.ndarray, following: np.ndarray | None, path: str | Path) -> None:
+    """Raise UserError if next observations [E, T, ...] are those of the next row along the first axis, not the second."""
+    if following is None or observations.dtype != following.dtype or observations.shape != following.shape:
+        return
+    if len(observations) < 2 or observations.shape[1] < 2:
+        return
+    ahead = observations[1:_MOST] == following[: min(len(following), _MOST) - 1]
+    across = observations[:_MOST, 1:] == following[:_MOST, :-1]
+    if ahead.mean() > 0.5 > across.mean():
+        raise UserError(
+            f"{path}: next observations are those of the next row of the first axis, so that it is time: expected arrays "
+            f"[episodes, steps, ...]: {_SWAP}"
+        )
+
+
+def _far(values: np.ndarray, axis: int) -> float:
+    """How far neighbours along an axis are apart."""
+    return float(np.abs(np.diff(values, axis=axis)).mean())
