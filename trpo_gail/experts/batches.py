@@ -22,7 +22,7 @@ def is_batch(found: Mapping[str, Any]) -> bool:
     if isinstance(observations, (list, tuple)):
         if depth(observations) < 3 or depth(actions) < 2:
             return False
-        return _length(part(observations[0])) - _length(actions[0]) in (0, 1)  # else images, a step each
+        return length(part(observations[0])) - length(actions[0]) in (0, 1)  # else images, a step each
     rewards = found.get("rewards")
     if not all(isinstance(values, np.ndarray) for values in (observations, actions)) or observations.ndim < 3:
         return False
@@ -63,7 +63,7 @@ def depth(value: Any) -> int:
     return deep + (value.ndim if isinstance(value, np.ndarray) else 0)
 
 
-def _length(value: Any) -> int:
+def length(value: Any) -> int:
     """Items of a list or an array; 0 of what holds no items."""
     return len(value) if isinstance(value, (list, tuple)) or (isinstance(value, np.ndarray) and value.ndim) else 0
 
@@ -77,13 +77,13 @@ def split(found: Mapping[str, Any], path: str | Path, lengths: Any = None) -> li
     fields = [name for name in CALLED if name in found]
     episodes = len(found["actions"])
     for name in fields:
-        held = _length(found[name])
+        held = length(found[name])
         if held != episodes:
             raise UserError(f"{path}: {name}: expected {episodes} episodes as of actions, found {held}")
     made: list[dict[str, Any]] = [{name: found[name][i] for name in fields} for i in range(episodes)]
     if lengths is not None:
-        for i, length in enumerate(_lengths(lengths, episodes, path)):
-            made[i] = _cut(made[i], length, f"{path}: episode {i}")
+        for i, steps in enumerate(_lengths(lengths, episodes, path)):
+            made[i] = _cut(made[i], steps, f"{path}: episode {i}")
     return made
 
 

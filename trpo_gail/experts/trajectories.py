@@ -63,10 +63,16 @@ EPISODES = (
     "episode", "episodes", "episode_id", "episode_index", "episode_idx", "episode_number", "episode_num", "eps_id", "ep",
     "traj", "traj_id", "trajectory", "trajectory_id", "trajectory_index", "episode_ids", "traj_ids", "trajectory_ids",
 )  # fmt: skip
+# What names the environment or the agent of a row, whose rows may come in turn with others'.
+BESIDE = (
+    "env_id", "env", "env_index", "env_idx", "env_num", "environment", "environment_id", "worker_id", "worker_index",
+    "agent", "agent_id", "agent_index", "agent_idx", "robot", "robot_id",
+)  # fmt: skip
 # What a reader says if nothing tells episodes apart.
 NO_ENDS = "where its episodes end is not said: all rows are taken for one episode"
 NO_BREAK = "no column marks the episodes (episode, step or done), and no break shows: taken for one, unfinished"
 STEP_MARKS = ("is_first", "is_last", "is_terminal")  # of RLDS and Dreamer
+NAMING = (*EPISODES, *BESIDE)  # which may be texts
 _REQUIRED = ("observations", "actions")
 _FLAGS = ("terminals", "timeouts")
 _ALIKE = 0.82  # a key this similar to a field's name was meant for it; next_acts and next_states are 0.8
@@ -189,9 +195,10 @@ def joined(
     An episode has `observations` [T or T + 1] (an array, or a mapping of arrays), `actions` [T], and, if they are known,
     `rewards` [T], `next_observations` [T], `terminals` and `timeouts` ([T], or one value for the end). An observation
     more than actions is what was observed after the last action. Flags count in the last row alone, since a
-    demonstration may go on after its success; an end that is not terminal is a time limit; without flags it is not
-    known. Rows behind the last flags of all episodes that go on there are left out if they are zero throughout. `names`
-    are what messages call the episodes, `known` further facts by the names of `Provenance`.
+    demonstration may go on after its success. An end that is not terminal is a time limit; if time limits alone are
+    said, one that is none is terminal; without flags it is not known. Rows behind the last flags are left out if they are
+    zero throughout in all episodes that go on there. `names` are what messages call the episodes, `known` further facts by
+    the names of `Provenance`.
 
     Raises UserError, naming `path` and the episode, for what is missing, for lengths that disagree, and for rows of
     another shape than the first episode's.
@@ -222,10 +229,12 @@ def joined(
         if (turned := time_first.note(seen)) is not None and turned not in notes:
             notes += (turned,)
     finals = whole.pop("final", None)
-    ends, within = _ends(held, lengths, [f"{path}: '{name}', terminals" for name in names])
+    ends, within = _ends(held, lengths, [f"{path}: '{name}'" for name in names])
     if within:
         of_all = f"within {within} of {len(lengths)} episodes" if len(lengths) > 1 else "within the episode"
         notes += (f"flags end something {of_all}, where rows go on: such flags are left out",)
+    if held["timeouts"] and not held["terminals"] and not ends["timeouts"].any():
+        notes += ("'timeouts' alone say how episodes end, and are set at no end: all are taken for terminations",)
     steps = np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths)
     facts = {**whole, **ends, "final_observations": finals, "steps": steps, "episode_lengths": lengths}
     return replace(arrays.demonstrations(facts | dict(known or {}), path), notes=notes, says_ends=bool(ends))
@@ -280,12 +289,14 @@ def _ends(
             within[i] |= bool((flags.reshape(-1)[:-1] != 0).any())
     last = np.zeros(int(lengths.sum()), bool)
     last[np.cumsum(lengths) - 1] = True
-    terminals = np.zeros_like(last)
-    if held["terminals"]:
-        said = [flags.reshape(-1) for flags in held["terminals"]]
-        found = [arrays.flags(flags, len(flags), place) for flags, place in zip(said, where, strict=True)]
-        terminals[last] = [bool(flags[-1:].any()) for flags in found]
-    return {"terminals": terminals, "timeouts": last & ~terminals}, int(within.sum())
+    said = "terminals" if held["terminals"] else "timeouts"
+    rows = [flags.reshape(-1) for flags in held[said]]
+    found = [arrays.flags(flags, len(flags), f"{place}, {said}") for flags, place in zip(rows, where, strict=True)]
+    of_this_kind = np.zeros_like(last)
+    of_this_kind[last] = [bool(flags[-1:].any()) for flags in found]
+    others = last & ~of_this_kind
+    terminals, timeouts = (of_this_kind, others) if said == "terminals" else (others, of_this_kind)
+    return {"terminals": terminals, "timeouts": timeouts}, int(within.sum())
 
 
 D = TypeVar("D", bound=Demonstrations)

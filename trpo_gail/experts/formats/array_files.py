@@ -24,7 +24,7 @@ NAME = "NumPy arrays (.npz or .npy)"
 
 Arrays = Mapping[str, np.ndarray]
 
-_OF_ROWS = (*trajectories.MARKS, *trajectories.EPISODES, *columns.STEPS)
+_OF_ROWS = (*trajectories.MARKS, *trajectories.NAMING, *columns.STEPS)
 _DUMMY = (
     "row 0 has an action and a reward of 0, as in files of Dreamer and DrQ-v2, where an action belongs to the observation "
     "before: if so, put each action beside the observation on which it was taken"
@@ -53,14 +53,23 @@ def _arrays(path: Path) -> tuple[Arrays, list[str]]:
     if path.is_dir():
         files = _files(path)
         columns.check_names(files, path)
-        return {name: numpy_files.read(file) for name, file in files.items() if _is_wanted(name)}, list(files)
+        wanted = {
+            name: file for name, file in files.items() if _is_wanted(name) and name.lower() not in trajectories.BESIDE
+        }
+        return {name: numpy_files.read(file) for name, file in wanted.items()}, list(files)
     if numpy_files.holds(path):
         arrays = _by_columns(numpy_files.read(path), path)
         return arrays, list(arrays)
     names = npz.names(path)
     columns.check_names(names, path)
     with npz.reading(path) as archive:
-        return {name: archive.value(name) for name in names if _is_wanted(name)}, names
+        wanted = [name for name in names if _is_wanted(name) and not _is_an_object(name, archive)]
+        return {name: archive.value(name) for name in wanted}, names
+
+
+def _is_an_object(name: str, archive: npz.Archive) -> bool:
+    """Whether an array that may name environments is a pickle, as of the environment itself."""
+    return name.lower() in trajectories.BESIDE and b"'|O'" in archive.start(name)
 
 
 def _of_arrays(arrays: Arrays, path: Path) -> Demonstrations:
@@ -79,7 +88,7 @@ def _of_arrays(arrays: Arrays, path: Path) -> Demonstrations:
         if not said and "next_observations" not in fields and len(fields["observations"]) == len(fields["actions"]) + 1:
             return trajectories.joined([fields], path)
     led_to = any(name.lower().startswith(trajectories.LED_TO) for name in arrays)  # columns knows what these are
-    by_name = any(name.lower() in trajectories.EPISODES for name in arrays)
+    by_name = any(name.lower() in (*trajectories.NAMING, *columns.STEPS) for name in arrays)
     if not said and not led_to and not by_name and transitions.are_here(arrays):
         return transitions.demonstrations({name: arrays[name] for name in transitions.wanted_of(arrays)}, path)
     return marks.read(said, arrays, path)
@@ -119,7 +128,7 @@ def _is_wanted(name: str) -> bool:
     return (
         columns.field(low) is not None
         or low in trajectories.OPPOSITE
-        or low in (*trajectories.MARKS, *trajectories.EPISODES, *columns.STEPS)
+        or low in (*trajectories.MARKS, *trajectories.NAMING, *columns.STEPS)
     )
 
 

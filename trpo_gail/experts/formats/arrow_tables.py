@@ -61,7 +61,7 @@ def _rows(table: Table, path: Path) -> dict[str, np.ndarray]:
     found, others = {}, list(table.skipped)
     for name, column in table.columns.items():
         values = column.rows
-        if values is None or (column.is_text and name.lower() not in trajectories.EPISODES):
+        if values is None or (column.is_text and name.lower() not in trajectories.NAMING):
             others.append(name)
         else:
             found[name] = values

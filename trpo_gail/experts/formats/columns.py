@@ -19,9 +19,9 @@ from trpo_gail.errors import UserError, listed
 from trpo_gail.experts import breaks, structured, trajectories
 from trpo_gail.experts.arrays import demonstrations
 from trpo_gail.experts.data import Demonstrations
-from trpo_gail.experts.formats import transitions
-from trpo_gail.experts.formats.d4rl import mark_breaks
-from trpo_gail.experts.trajectories import EPISODES, LED_TO, NAMES, check_spelling
+from trpo_gail.experts.formats import by_name, transitions
+from trpo_gail.experts.formats.d4rl import mark_breaks, unflagged
+from trpo_gail.experts.trajectories import BESIDE, EPISODES, LED_TO, NAMES, check_spelling
 
 STEPS = ("step", "steps", "timestep", "timesteps", "time_step", "t", "frame_index", "step_id", "step_index", "time")
 EXPECTED = "columns called obs_0, obs_1, ..., action_0, ... (or observation, action), and episode, done, step or reward"
@@ -31,7 +31,7 @@ LABELS = ("label", "labels")  # actions that are integers, however they are writ
 _NAMES = NAMES | {"actions": (*NAMES["actions"], *LABELS)}
 _FIELD = {name: field for field, names in _NAMES.items() for name in names}
 _SEEN = tuple(f"{name}_" for field in ("observations", "actions") for name in NAMES[field])
-_FEW = 3  # rows that may be in any order by chance
+_FEW = 3  # rows that may go down by chance
 _LONGEST = 200  # letters of a name: looking for a number in it takes the square of its length
 _NUMBERED = re.compile(r"(.*?)[\s._\-\[(:]*(\d{1,9})[\])]?")
 
@@ -43,6 +43,7 @@ class Grouped:
     fields: dict[str, np.ndarray]  # by the names of `Demonstrations`
     episode: np.ndarray | None  # [N], equal in the rows of an episode
     step: np.ndarray | None  # [N]
+    beside: dict[str, np.ndarray]  # [N], what names the environment or agent of each row
     others: tuple[str, ...]  # names that say nothing
 
 
@@ -59,24 +60,56 @@ def read(columns: Mapping[str, np.ndarray], path: str | Path, known: Mapping[str
 
 def _read(found: Grouped, path: str | Path, known: Mapping[str, Any] | None) -> Demonstrations:
     _check_rows(found, path)
-    fields = _shaped(found.fields)
+    fields, step = _shaped(found.fields), found.step
+    lanes, notes = by_name.told_apart(found.beside, found.episode, step, len(fields["actions"]))
     if found.episode is not None:
-        order, lengths, notes = _by_episode(found.episode, found.step, _flagged(fields), path)
-        return _split({name: values[order] for name, values in fields.items()}, lengths, path, known, notes)
-    again = _begins_again(found.step)
-    _check_time(found.step, _flagged(fields), path)
+        names = found.episode if lanes is None else by_name.both(found.episode, lanes)
+        held = by_name.by_episode(names, step, _flagged(fields), path)
+        ordered = {name: values[held.order] for name, values in fields.items()}
+        return _split(ordered, held.lengths, path, known, (*notes, *held.notes))
+    behind = None
+    if lanes is not None:
+        fields, step, behind = _one_after_the_other(fields, step, lanes)
+    again, told = _begins_again(step)
+    notes += told
+    _check_time(step, _flagged(fields), path)
     if "terminals" in fields or "timeouts" in fields:
-        notes = mark_breaks(fields) or _mark(fields, again)
+        notes += mark_breaks(fields) or _mark(fields, again)
         return replace(demonstrations(fields | dict(known or {}), path), notes=notes)
+    if behind is not None:
+        again = behind if again is None else behind | again
     if again is not None:
-        return _split(fields, _lengths(np.flatnonzero(again), len(again)), path, known)
-    return _unmarked(fields, path, known)
+        return _split(fields, _lengths(np.flatnonzero(again), len(again)), path, known, notes)
+    held_ = _unmarked(fields, path, known)
+    return replace(held_, notes=(*notes, *held_.notes))
+
+
+def _one_after_the_other(
+    fields: Mapping[str, np.ndarray], step: np.ndarray | None, lanes: np.ndarray
+) -> tuple[dict[str, np.ndarray], np.ndarray | None, np.ndarray]:
+    """(fields, steps, the last rows [N] bool of each) of rows of several environments or agents, all of one after all of
+    another. Each one's last row ends an episode, by a time limit if there are flags and none says it; without flags, so do
+    rows whose next observation is not the next row's."""
+    order = np.argsort(lanes, kind="stable")
+    behind = np.r_[np.diff(lanes[order]) != 0, True]
+    ordered = {name: values[order] for name, values in fields.items()}
+    ends = _flagged(ordered)
+    if ends is not None:
+        cut = behind & ~ends
+        ordered["timeouts"] = cut | (
+            ordered["timeouts"].reshape(len(cut), -1)[:, 0] != 0 if "timeouts" in fields else False
+        )
+    else:
+        mark_breaks(shown := dict(ordered))
+        behind = behind | shown.get("timeouts", False)
+    return ordered, None if step is None else step[order], behind
 
 
 def grouped(columns: Mapping[str, np.ndarray], path: str | Path) -> Grouped:
     """Raises UserError unless there are observations and actions."""
     members: dict[str, dict[str, dict[Any, np.ndarray]]] = {}
     marks: dict[str, np.ndarray] = {}
+    beside: dict[str, np.ndarray] = {}
     others = []
     for name, values in columns.items():
         plain = name.strip().lower()
@@ -89,6 +122,8 @@ def grouped(columns: Mapping[str, np.ndarray], path: str | Path) -> Grouped:
             parts[place.part] = values
         elif plain in EPISODES or plain in STEPS:
             marks.setdefault("episode" if plain in EPISODES else "step", values)
+        elif plain in BESIDE:
+            beside[name] = values
         else:
             others.append(name)
     for field in ("observations", "actions"):
@@ -103,7 +138,7 @@ def grouped(columns: Mapping[str, np.ndarray], path: str | Path) -> Grouped:
         fields[field] = _array(called[name], f"{path}: {field}")
         if name in LABELS:
             fields[field] = _labels(fields[field], f"{path}: {name}")
-    return Grouped(trajectories.with_ends(fields), marks.get("episode"), marks.get("step"), tuple(others))
+    return Grouped(trajectories.with_ends(fields), marks.get("episode"), marks.get("step"), beside, tuple(others))
 
 
 def _check_split(called: Mapping[str, Mapping[Any, np.ndarray]], field: str, path: str | Path) -> None:
@@ -234,13 +269,9 @@ def _flagged(fields: Mapping[str, np.ndarray]) -> np.ndarray | None:
     return np.any([values.reshape(len(values), -1).any(1) for values in flags], axis=0)
 
 
-def _counts(step: np.ndarray | None) -> bool:
-    return step is not None and step.ndim == 1 and step.dtype.kind in "iuf" and bool(np.isfinite(step).all())
-
-
 def _check_time(step: np.ndarray | None, ends: np.ndarray | None, path: str | Path) -> None:
     """Raise UserError for rows without names of episodes whose newest come first: the step goes down from each end."""
-    if step is None or not _counts(step) or ends is None or not ends.any():
+    if step is None or not by_name.counts(step) or ends is None or not ends.any():
         return
     wide = step.astype(np.float64)
     falls, begins = np.diff(wide) < 0, np.r_[True, np.diff(wide) > 0]
@@ -251,83 +282,37 @@ def _check_time(step: np.ndarray | None, ends: np.ndarray | None, path: str | Pa
         )
 
 
-def _by_episode(
-    names: np.ndarray, step: np.ndarray | None, ends: np.ndarray | None, path: str | Path
-) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
-    """(order [N], lengths [E], notes) that put the rows of each episode together; episodes in the order of their first
-    rows. Rows of one name are in the order of their step; if steps come twice, the name is of several episodes. `ends` are
-    the rows [N] bool that a flag ends."""
-    values = structured.columns(names)[:, 0]
-    empty = (
-        np.isnan(values) if values.dtype.kind == "f" else values == "" if values.dtype.kind == "U" else values != values
-    )
-    if empty.any():
-        raise UserError(
-            f"{path}: episode: expected a name or a number in each row, row {int(np.argmax(empty))} has none"
-        )
-    _, first, which = np.unique(values, return_index=True, return_inverse=True)
-    rank = np.empty(len(first), np.int64)
-    rank[np.argsort(first)] = np.arange(len(first))
-    which = rank[which.reshape(-1)]
-    order, lengths = np.argsort(which, kind="stable"), np.bincount(which)
-    if step is None or not _counts(step):
-        return order, lengths, ()
-    return _by_step(order, lengths, step, ends)
-
-
-def _by_step(
-    order: np.ndarray, lengths: np.ndarray, step: np.ndarray, ends: np.ndarray | None
-) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
-    parts, found, moved, several, left = [], [], 0, 0, 0
-    for rows in np.split(order, np.cumsum(lengths)[:-1]):
-        steps = step[rows]
-        down = np.flatnonzero(np.diff(steps) < 0) + 1
-        if len(down) and len(np.unique(steps)) == len(steps):
-            flags = None if ends is None else ends[rows]
-            if len(steps) <= _FEW or len(down) < len(steps) - 1 or _newest_first(flags):
-                rows, moved = rows[np.argsort(steps)], moved + 1
-            else:  # it counts down
-                left += flags is None or not flags[-1]
-            down = down[:0]
-        elif (steps[down] > steps.min()).any():
-            down = down[:0]  # it does not begin again, so it counts something else
-        several += bool(len(down))
-        parts.append(rows)
-        found.append(np.diff(np.r_[down, len(rows)], prepend=0))
-    notes = [f"rows were put in the order of their step, in {moved} of {len(lengths)} episodes"] if moved else []
-    if left:
-        of_all = f"{left} of {len(lengths)} episodes"
-        notes.append(f"steps go down in {of_all}: taken for the time that is left, so the rows stay as they are")
-    if several:
-        of_all = f"{several} of {len(lengths)} names of episodes"
-        notes.append(f"steps begin again under {of_all}: taken for further episodes")
-    return np.concatenate(parts), np.concatenate(found), tuple(notes)
-
-
-def _newest_first(flags: np.ndarray | None) -> bool:
-    """Whether the first row of an episode is the one that a flag ends."""
-    return flags is not None and bool(flags[0] and not flags[1:].any())
-
-
-def _begins_again(step: np.ndarray | None) -> np.ndarray | None:
-    """Rows [N] bool after which the step does not go up; None if no row does, or most do: that counts something else."""
+def _begins_again(step: np.ndarray | None) -> tuple[np.ndarray | None, tuple[str, ...]]:
+    """(rows [N] bool after which the step does not go up, notes); None if no row does, or most do: that counts something
+    else."""
     if step is None or step.ndim != 1 or step.dtype.kind not in "iuf":
-        return None
-    again = np.r_[np.diff(step) <= 0, False]
-    return again if 0 < 2 * again.sum() <= len(step) else None
+        return None, ()
+    moves = np.diff(step)
+    again = np.r_[moves <= 0, False]
+    if 0 < 2 * again.sum() <= len(step):
+        return again, ()
+    stays = int((moves == 0).sum())
+    if not 2 * stays >= len(moves) > _FEW or not moves.any():
+        return None, ()
+    return None, (
+        f"the step stays in {stays} of {len(step)} rows, so it tells no episodes apart: if rows are of several environments "
+        "in turn, a column env_id must name these",
+    )
 
 
 def _mark(fields: dict[str, np.ndarray], again: np.ndarray | None) -> tuple[str, ...]:
-    """Mark as time limits the ends that the step alone shows; in words, if there are any."""
+    """Mark the ends that the step alone shows; in words, if there are any. They are time limits, or terminations if the
+    file has flags of time limits alone, which are not set there."""
     flags = [fields[name].reshape(-1) for name in ("terminals", "timeouts") if name in fields]
     if again is None or any(len(values) != len(again) for values in flags):
         return ()
     silent = again & ~np.any([values != 0 for values in flags], axis=0)
     if not (count := int(silent.sum())):
         return ()
-    fields["timeouts"] = silent | (fields["timeouts"].reshape(-1) != 0 if "timeouts" in fields else False)
+    kind, words = unflagged(fields)
+    fields[kind] = silent | (fields[kind].reshape(-1) != 0 if kind in fields else False)
     ends = "1 episode ends" if count == 1 else f"{count} episodes end"
-    return (f"{ends} without a flag: the step begins again; taken for time limits",)
+    return (f"{ends} without a flag: the step begins again; taken for {words}",)
 
 
 def _lengths(last: np.ndarray, rows: int) -> np.ndarray:

@@ -11,7 +11,7 @@ from trpo_gail.errors import UserError, listed
 from trpo_gail.experts.data import Demonstrations
 from trpo_gail.experts.files import text_tables
 from trpo_gail.experts.formats import columns, numbered, sidecar
-from trpo_gail.experts.trajectories import EPISODES, NAMES
+from trpo_gail.experts.trajectories import EPISODES, NAMES, NAMING
 
 NAME = "CSV"
 
@@ -72,7 +72,7 @@ def _columns(path: Path) -> dict[str, np.ndarray]:
         if columns.is_field(names[i]):
             raise UserError(f"{path}: column '{names[i]:.60}': expected numbers, found texts")
     read = enumerate(zip(names, table.columns, strict=True))
-    return {name: values for i, (name, values) in read if i not in table.texts or name.lower() in EPISODES}
+    return {name: values for i, (name, values) in read if i not in table.texts or name.strip().lower() in NAMING}
 
 
 def _array(path: Path) -> np.ndarray:

@@ -133,10 +133,23 @@ def _cut(columns: Mapping[str, Rows], marked: np.ndarray | None) -> Iterator[sli
 
 
 def mark_breaks(found: dict[str, Any]) -> tuple[str, ...]:
-    """Mark, as time limits, the ends that only next observations show; in words, if there are any."""
+    """Mark the ends that only next observations show, as `unflagged` says; in words, if there are any."""
     marked, notes = _marked(found)
-    found |= {} if marked is None else {"timeouts": marked}
+    if marked is not None:
+        kind = unflagged(found)[0]
+        said = _flags(found["timeouts"]) if kind == "terminals" else None
+        found[kind] = marked if said is None else marked & ~said
     return notes
+
+
+def unflagged(fields: Mapping[str, Any]) -> tuple[str, str]:
+    """(field, words) of the kind of an end that no flag marks: a time limit, unless flags of time limits alone say that it
+    is none."""
+    return (
+        ("terminals", "terminations")
+        if "timeouts" in fields and "terminals" not in fields
+        else ("timeouts", "time limits")
+    )
 
 
 def _marked(found: Mapping[str, Rows]) -> tuple[np.ndarray | None, tuple[str, ...]]:
@@ -165,7 +178,7 @@ def _marked(found: Mapping[str, Rows]) -> tuple[np.ndarray | None, tuple[str, ..
     if not count or 2 * count > inner:
         return None, ()
     ends = "1 episode ends" if count == 1 else f"{count} episodes end"
-    note = f"{ends} without a flag: the next observation is not the next row's; taken for time limits"
+    note = f"{ends} without a flag: the next observation is not the next row's; taken for {unflagged(found)[1]}"
     return breaks | flags.get("timeouts", False), (note,)
 
 

@@ -206,28 +206,29 @@ def _depth(value: Any) -> int:
 
 
 def _is_wanted(name: str) -> bool:
-    return columns.field(name) is not None or name.lower() in trajectories.EPISODES + columns.STEPS
+    return columns.field(name) is not None or name.lower() in trajectories.NAMING + columns.STEPS
 
 
 def _columns(batch: Mapping[str, Any], where: str) -> Columns:
     """Arrays of the columns that say something."""
     found = {}
     for name, values in batch.items():
-        if not _is_wanted(name) or values is None:
+        if not _is_wanted(name) or values is None or (name.lower() in trajectories.BESIDE and not _are_names(values)):
             continue
         if isinstance(values, str):
             packed = "packed as a pickle" if len(values) > 100 else "a text"
             hint = "; write it with RLlib's output_config {'compress_columns': []}" if len(values) > 100 else ""
             raise UserError(f"{where}: '{name:.60}': expected a list of numbers, found {packed}{hint}")
-        if (
-            name.lower() in trajectories.EPISODES
-            and isinstance(values, list)
-            and any(isinstance(v, str) for v in values)
-        ):
+        if name.lower() in trajectories.NAMING and isinstance(values, list) and any(isinstance(v, str) for v in values):
             found[name] = np.array([_number(value) for value in values])
         else:
             found[name] = arrays.array(values, f"{where}, '{name:.60}'")
     return found
+
+
+def _are_names(values: Any) -> bool:
+    """Whether these may name the environment or agent of each row."""
+    return isinstance(values, list) and all(isinstance(value, (str, int)) for value in values)
 
 
 def _number(text: object) -> int:
@@ -235,7 +236,15 @@ def _number(text: object) -> int:
     return int.from_bytes(hashlib.sha256(str(text).encode("utf-8", "replace")).digest()[:7], "big")
 
 
+def _of_all(parts: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
+    """The same without names of environments or agents that not all have."""
+    every = set[str]().union(*parts)
+    some = {name for name in every.difference(every.intersection(*parts)) if name.lower() in trajectories.BESIDE}
+    return [{n: v for n, v in part.items() if n not in some} for part in parts] if some else parts
+
+
 def _joined(parts: Sequence[Columns], path: Path) -> Columns:
+    parts = _of_all(parts)
     for i, part in enumerate(parts):
         if part.keys() != parts[0].keys():
             raise UserError(f"{path}: value {i}: expected {listed(parts[0])} as in the first, found {listed(part)}")
@@ -265,6 +274,7 @@ class _Steps:
         return _joined(self.parts, self.path)
 
     def _make(self, where: str) -> None:
+        self.waiting = [dict(step) for step in _of_all(self.waiting)]
         names = self.waiting[0].keys()
         for step in self.waiting:
             if step.keys() != names:

@@ -12,7 +12,7 @@ from trpo_gail.errors import UserError, listed
 from trpo_gail.experts.arrays import check_behind
 from trpo_gail.experts.data import Demonstrations
 from trpo_gail.experts.formats import columns
-from trpo_gail.experts.trajectories import BEHIND, EPISODES, LENGTHS, MARKS
+from trpo_gail.experts.trajectories import BEHIND, EPISODES, LENGTHS, MARKS, NAMING
 
 Arrays = Mapping[str, np.ndarray]
 
@@ -93,5 +93,5 @@ def _with_episodes(arrays: Arrays, found: np.ndarray, rows: int, path: str | Pat
             f"{path}: the lengths of episodes: expected 1 or more that add up to {rows} rows, found "
             f"{listed(found.tolist())}, in all {sum(found.tolist())}"
         )
-    others = {name: values for name, values in arrays.items() if name.lower() not in EPISODES}
+    others = {name: values for name, values in arrays.items() if name.lower() not in NAMING}
     return others | {"episode": np.repeat(np.arange(len(found)), found)}

@@ -18,7 +18,7 @@ from trpo_gail.errors import UserError, listed, shortened
 from trpo_gail.experts import arrays, batches, trajectories
 from trpo_gail.experts.data import Demonstrations
 from trpo_gail.experts.files.unpickling import Record, attributes
-from trpo_gail.experts.formats import marks, tianshou, transitions
+from trpo_gail.experts.formats import by_name, marks, tianshou, transitions
 
 _DEEPEST = 4
 _FUNCTION = "a function that uses them is recorded by trpo-gail record --policy module:function"
@@ -80,7 +80,7 @@ def _of_mapping(held: Mapping[Any, Any], path: str | Path, depth: int) -> Demons
     found = _named(held)
     if _is_data(found):
         trajectories.check_spelling(held, path)
-        return _of_arrays(found, _marks(held, path), path)
+        return _of_arrays(found, _marks(held, path, batches.length(found["actions"])), path)
     within = {str(key): opened(value) for key, value in held.items()}
     episodes = {key: value for key, value in within.items() if isinstance(value, Mapping) and _is_data(_named(value))}
     if len(episodes) > 1:
@@ -96,14 +96,19 @@ def _of_mapping(held: Mapping[Any, Any], path: str | Path, depth: int) -> Demons
     return next(iter(there.values()), None)
 
 
-def _marks(held: Mapping[Any, Any], path: str | Path) -> dict[str, np.ndarray]:
-    """What says where episodes end, or which episode a row is of."""
-    names = (*trajectories.MARKS, *trajectories.EPISODES)
+def _marks(held: Mapping[Any, Any], path: str | Path, rows: int) -> dict[str, np.ndarray]:
+    """What says where episodes end, or which episode or environment a row is of."""
+    names = (*trajectories.MARKS, *trajectories.NAMING)
     said = {str(name).lower(): opened(value) for name, value in held.items() if str(name).lower() in names}
-    return {
-        name: arrays.array(value, f"{path}: {name}")
+    found = {
+        name: np.asarray(value) if name in trajectories.BESIDE else arrays.array(value, f"{path}: {name}")
         for name, value in said.items()
         if isinstance(value, (list, tuple, np.ndarray)) and np.ndim(value)
+    }
+    return {
+        name: values
+        for name, values in found.items()
+        if name not in trajectories.BESIDE or by_name.names_several(values, rows)
     }
 
 
