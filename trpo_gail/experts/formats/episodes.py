@@ -17,11 +17,12 @@ from typing import Any
 import h5py
 import numpy as np
 
-from trpo_gail.errors import shortened
+from trpo_gail.errors import UserError, listed, shortened
 from trpo_gail.experts import structured, trajectories
 from trpo_gail.experts.check import FIELDS
 from trpo_gail.experts.data import Demonstrations
 from trpo_gail.experts.files import hdf5
+from trpo_gail.experts.formats import totals
 from trpo_gail.experts.streams import Rows, cut, row_bytes
 from trpo_gail.experts.trajectories import NAMES
 
@@ -46,45 +47,49 @@ def read(path: Path) -> Demonstrations:
     """All episodes, one after the other."""
     with hdf5.reading(path) as file:
         found = _found(file)
-        episodes = [_episode(file, path, member) for _, member in found]
-        return trajectories.joined(episodes, path, [name for name, _ in found], _provenance(file))
+        episodes = [_episode(file, path, *one) for one in found]
+        notes = _lacking(file, [len(episode["actions"]) for episode in episodes])
+        return trajectories.joined(episodes, path, [name for name, _ in found], _provenance(file), notes)
 
 
 def pieces(path: Path) -> Iterator[Demonstrations]:
     """The same, some episodes at a time; at once if they differ in more than their lengths, which is refused then."""
     with hdf5.reading(path) as file:
-        sizes, dtypes = _plan(file, path)
+        sizes, dtypes, lengths = _plan(file, path)
     if not dtypes:
         yield read(path)
         return
     with hdf5.reading(path) as file:
-        found, provenance = _found(file), _provenance(file)
+        found, provenance, notes = _found(file), _provenance(file), _lacking(file, lengths)
         for some in cut(sizes):
-            episodes = [_episode(file, path, member) for _, member in found[some]]
+            episodes = [_episode(file, path, *one) for one in found[some]]
             alike = [{f: structured.cast(values, dtypes[f]) for f, values in one.items()} for one in episodes]
-            yield trajectories.joined(alike, path, [name for name, _ in found[some]], provenance)
+            yield trajectories.joined(alike, path, [name for name, _ in found[some]], provenance, notes)
 
 
-def _plan(file: h5py.File, path: Path) -> tuple[np.ndarray, dict[str, np.dtype]]:
-    """(bytes of each episode [E], the fields' dtypes of all); no dtypes if episodes have not the same fields and rows."""
+def _plan(file: h5py.File, path: Path) -> tuple[np.ndarray, dict[str, np.dtype], list[int]]:
+    """(bytes of each episode [E], the fields' dtypes of all, steps of each); no dtypes if episodes have not the same fields
+    and rows."""
     sizes: list[int] = []
+    lengths: list[int] = []
     kinds: list[dict[str, Any]] = []
     dtypes: dict[str, np.dtype] = {}
-    for _, member in _found(file):
-        columns = _columns(file, path, member)
+    for name, member in _found(file):
+        columns = _columns(file, path, name, member)
         rows = {field: column.shape[0] for field, column in columns.items()}
         more = {field: rows[field] - min(rows.values()) for field in rows}  # the last observation is one
         kinds.append({f: (more[f], column.shape[1:], column.dtype.names) for f, column in columns.items()})
         if kinds[0] != kinds[-1]:
-            return np.zeros(0), {}
+            return np.zeros(0), {}, []
+        lengths.append(rows["actions"])
         sizes.append(sum(rows[field] * row_bytes([column]) for field, column in columns.items()))
         try:
             dtypes = {
                 f: structured.promoted(column.dtype, dtypes.get(f, column.dtype)) for f, column in columns.items()
             }
         except TypeError:  # of parts of several shapes
-            return np.zeros(0), {}
-    return np.array(sizes), dtypes
+            return np.zeros(0), {}, []
+    return np.array(sizes), dtypes, lengths
 
 
 # --- Which episodes there are -------------------------------------------------------------------------------------
@@ -97,9 +102,10 @@ def _found(file: h5py.Group) -> list[tuple[str, Member]]:
             (name for name in hdf5.members(group) if group.get(name, getclass=True) is h5py.Group), key=_by_number
         )
         held = [(name, group[name]) for name in names]
-        with_actions = [(f"{prefix}{name}", one) for name, one in held if _name_of("actions", one) is not None]
-        if with_actions:
-            return [(name, _of_group(one)) for name, one in with_actions]
+        stems = {_stem(name) for name, one in held if _name_of("actions", one) is not None}
+        if stems:  # what only looks like an episode by its name is refused later
+            episodes = [(f"{prefix}{name}", one) for name, one in held if _stem(name) in stems]
+            return [(name, _of_group(one)) for name, one in episodes]
     numbers = sorted(
         {
             int(match[1])
@@ -124,6 +130,11 @@ def _by_number(name: str) -> tuple[Any, ...]:
     return tuple((1, int(part), "") if part.isdecimal() else (0, 0, part) for part in re.split(r"(\d+)", name) if part)
 
 
+def _stem(name: str) -> str:
+    """A name without its numbers: episodes are called alike."""
+    return re.sub(r"\d+", "", name) if re.search(r"\d", name) else f"only {name}"
+
+
 def _name_of(field: str, group: h5py.Group) -> str | None:
     return next((name for name in NAMES[field] if name in group), None)
 
@@ -139,12 +150,12 @@ def _numbered(file: h5py.Group, number: int) -> Member:
 # --- One episode --------------------------------------------------------------------------------------------------
 
 
-def _episode(file: h5py.File, path: Path, member: Member) -> dict[str, np.ndarray]:
+def _episode(file: h5py.File, path: Path, name: str, member: Member) -> dict[str, np.ndarray]:
     """What is there of an episode, by the names of `Demonstrations`."""
-    return {field: column[:] for field, column in _columns(file, path, member).items()}
+    return {field: column[:] for field, column in _columns(file, path, name, member).items()}
 
 
-def _columns(file: h5py.File, path: Path, member: Member) -> dict[str, Rows]:
+def _columns(file: h5py.File, path: Path, called: str, member: Member) -> dict[str, Rows]:
     found: dict[str, Rows] = {}
     for field, names in NAMES.items():
         place = next((place for place in map(member, names) if place is not None), None)
@@ -156,6 +167,11 @@ def _columns(file: h5py.File, path: Path, member: Member) -> dict[str, Rows]:
             found[field] = hdf5.columns(file, path, name, *expected)
     trajectories.check_step_marks({*found, *(mark for mark in trajectories.STEP_MARKS if member(mark))}, path)
     flags = {field: found.pop(field) for field in trajectories.ENDS if field in found}
+    if "actions" not in found:
+        raise UserError(
+            f"{path}: '{called}' has no actions, expected one of {', '.join(NAMES['actions'])}; it has "
+            f"{listed(hdf5.members(file[called]))}"
+        )
     rows = found["actions"].shape[0]
     return found | trajectories.with_ends({field: _flags(column, rows, field) for field, column in flags.items()})
 
@@ -167,6 +183,12 @@ def _flags(column: Rows, rows: int, field: str) -> np.ndarray:
     flags = np.full(rows, field == "going_on")
     flags[-1:] = bool(column[:])
     return flags
+
+
+def _lacking(file: h5py.File, lengths: list[int]) -> tuple[str, ...]:
+    """What to say if the file has not as many steps as robomimic's attribute `total` states of `data`."""
+    total = file["data"].attrs.get("total") if file.get("data", getclass=True) is h5py.Group else None
+    return tuple(totals.differ("'data'", None, total, lengths))
 
 
 def _provenance(file: h5py.File) -> dict[str, Any]:

@@ -26,7 +26,7 @@ from trpo_gail.experts.data import Demonstrations
 from trpo_gail.experts.facts import Provenance
 from trpo_gail.experts.files import hdf5, hdf5_writing
 from trpo_gail.experts.files.hdf5_writing import put
-from trpo_gail.experts.formats import minari_spaces
+from trpo_gail.experts.formats import minari_spaces, totals
 from trpo_gail.experts.streams import Append, Rows, cut, gathering, row_bytes
 from trpo_gail.experts.subsampling import paper_rows
 from trpo_gail.system import whole_file
@@ -44,6 +44,10 @@ _FIELDS = {
     "terminations": _FLAGS,
     "truncations": _FLAGS,
 }
+_TOTALS = (
+    "total_episodes",
+    "total_steps",
+)  # attributes of the file in earlier versions, members of metadata.json in later
 _LARGEST_METADATA = 16 << 20
 
 
@@ -61,7 +65,7 @@ def holds(path: Path) -> bool:
 
 
 def read(path: Path) -> Demonstrations:
-    """All episodes in the order of their numbers. Observations of several parts are refused."""
+    """All episodes in the order of their numbers."""
     plan = _plan(path)
     with hdf5.reading(plan.main) as file:
         return _read(file, plan, slice(0, len(plan.numbers)))
@@ -139,6 +143,7 @@ class _Plan:
     sizes: np.ndarray  # [E] bytes
     dtypes: dict[str, np.dtype]  # of the fields of all episodes
     repeated: bool  # whether last observations are not known
+    notes: tuple[str, ...]  # of all episodes
 
 
 def _plan(path: Path) -> _Plan:
@@ -149,6 +154,7 @@ def _plan(path: Path) -> _Plan:
         numbers_ = _numbers(set(hdf5.members(file)))
         first = _columns(file, main, f"episode_{numbers_[0]}")
         dtypes, sizes, repeated = {field: column.dtype for field, column in first.items()}, [], False
+        lengths: list[int] = []
         for i, number in enumerate(numbers_):
             columns = _columns(file, main, f"episode_{number}")
             for field, column in columns.items():
@@ -157,9 +163,13 @@ def _plan(path: Path) -> _Plan:
                     raise UserError(f"{path}: '{field}' of episode {i}: expected rows of {expected}, found {found}")
                 if dtypes[field] != column.dtype:
                     dtypes[field] = structured.promoted(dtypes[field], column.dtype)
-            sizes.append(columns["actions"].shape[0] * row_bytes(columns.values()))
+            lengths.append(columns["actions"].shape[0])
+            sizes.append(lengths[-1] * row_bytes(columns.values()))
             repeated |= _REPEATED in file[f"episode_{number}"].attrs
-    return _Plan(main, numbers_, np.array(sizes), dtypes, repeated)
+        stated = {name: file.attrs.get(name) for name in _TOTALS if name in file.attrs}
+    stated |= {name: value for name, value in _stated(main.with_name(_METADATA)).items() if name in _TOTALS}
+    notes = totals.differ("it", *map(stated.get, _TOTALS), lengths)
+    return _Plan(main, numbers_, np.array(sizes), dtypes, repeated, tuple(notes))
 
 
 def _columns(file: h5py.File, path: Path, name: str) -> dict[str, Rows]:
@@ -225,6 +235,7 @@ def _read(file: h5py.File, plan: _Plan, some: slice) -> Demonstrations:
         else structured.cast(structured.concatenated([rows[-1:] for rows in whole]), of_all),
         unfinished=bool(unfinished),
         provenance=_provenance(plan.main.with_name(_METADATA)),
+        notes=plan.notes,
     )
 
 
@@ -236,13 +247,11 @@ def _flags(values: np.ndarray, path: Path, name: str) -> np.ndarray:
 
 def _provenance(path: Path) -> Provenance:
     """What `metadata.json` says of the environment and its spaces, as far as it can be read."""
+    held = _stated(path)
     try:
-        if not path.is_file() or path.stat().st_size > _LARGEST_METADATA:
-            return Provenance()
-        held = json.loads(path.read_text())
         spec = _parsed(held.get("env_spec"))
         spaces = [minari_spaces.read(_parsed(held.get(name))) for name in ("observation_space", "action_space")]
-    except (OSError, ValueError, AttributeError, RecursionError):
+    except (ValueError, AttributeError, RecursionError):
         return Provenance()
     env_id, kwargs = spec.get("id"), spec.get("kwargs")
     return Provenance(
@@ -251,6 +260,17 @@ def _provenance(path: Path) -> Provenance:
         observation_space=spaces[0],
         action_space=spaces[1],
     )
+
+
+def _stated(path: Path) -> dict[str, Any]:
+    """What `metadata.json` holds; empty if it cannot be read."""
+    try:
+        if not path.is_file() or path.stat().st_size > _LARGEST_METADATA:
+            return {}
+        held = json.loads(path.read_text())
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return held if isinstance(held, dict) else {}
 
 
 def _parsed(value: Any) -> dict[str, Any]:
