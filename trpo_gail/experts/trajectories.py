@@ -46,7 +46,7 @@ _SPELT: dict[str, tuple[str, ...]] = CALLED | {
         ("next_observations", "observations"),
     )
 }
-_EITHER = tuple(name for name in _SPELT["terminals"] if name.endswith(("done", "dones")))
+_EITHER = (*(name for name in _SPELT["terminals"] if name.endswith(("done", "dones"))), "episode_terminals")
 ENDS = ("terminals", "timeouts", "ended", "going_on")
 # The same, but `ended` is what says of either kind of end that it is one, and `going_on` its opposite: see `with_ends`.
 NAMES: dict[str, tuple[str, ...]] = _SPELT | {
@@ -56,8 +56,12 @@ NAMES: dict[str, tuple[str, ...]] = _SPELT | {
 }
 # What arrays beside flat rows may be called that say where episodes end, and what names the episode of a row.
 LENGTHS = ("episode_lengths", "lengths", "lens", "traj_lengths", "traj_lens", "path_lengths", "len")
-BEHIND = ("episode_ends", "ends", "traj_ends")
-STARTS = ("episode_starts", "starts", "traj_starts")
+BEHIND = ("episode_ends", "ends", "traj_ends", "episode_end", "traj_end")
+STARTS = ("episode_starts", "starts", "traj_starts", "episode_start", "traj_start")
+FLAGGED_ENDS, FLAGGED_STARTS = (
+    ("last",),
+    ("reset", "resets"),
+)  # the same, if they are flags of rows; else they say nothing
 MARKS = (*LENGTHS, *BEHIND, *STARTS)
 EPISODES = (
     "episode", "episodes", "episode_id", "episode_index", "episode_idx", "episode_number", "episode_num", "eps_id", "ep",
@@ -71,8 +75,11 @@ BESIDE = (
 # What a reader says if nothing tells episodes apart.
 NO_ENDS = "where its episodes end is not said: all rows are taken for one episode"
 NO_BREAK = "no column marks the episodes (episode, step or done), and no break shows: taken for one, unfinished"
+ONE_MORE = "flags end several episodes, so that the one observation more than actions is left out"
 STEP_MARKS = ("is_first", "is_last", "is_terminal")  # of RLDS and Dreamer
 NAMING = (*EPISODES, *BESIDE)  # which may be texts
+# Which a file may use for something else.
+LOOSE = (*BESIDE, *FLAGGED_ENDS, *FLAGGED_STARTS)
 _REQUIRED = ("observations", "actions")
 _FLAGS = ("terminals", "timeouts")
 _ALIKE = 0.82  # a key this similar to a field's name was meant for it; next_acts and next_states are 0.8
@@ -261,6 +268,15 @@ def _episode(given: Mapping[str, Any], where: str) -> dict[str, np.ndarray]:
         if field != "final" and values.ndim and len(values) != rows:
             raise UserError(f"{where}: expected {rows} {field} as actions, found {len(values)}")
     return found
+
+
+def are_several(fields: Mapping[str, np.ndarray]) -> bool:
+    """Whether flags [N] end several episodes, with rows that none ends between them."""
+    flags = [fields[name] for name in _FLAGS if name in fields]
+    if not flags or any(values.size != len(fields["actions"]) or values.dtype.kind not in "biuf" for values in flags):
+        return False
+    ended = np.any([values.reshape(-1) != 0 for values in flags], axis=0)
+    return int((np.diff(ended, prepend=False) & ended).sum()) > 1
 
 
 def _by_episode(rows: np.ndarray | None, lengths: np.ndarray) -> np.ndarray | None:

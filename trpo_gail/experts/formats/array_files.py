@@ -24,7 +24,7 @@ NAME = "NumPy arrays (.npz or .npy)"
 
 Arrays = Mapping[str, np.ndarray]
 
-_OF_ROWS = (*trajectories.MARKS, *trajectories.NAMING, *columns.STEPS)
+_OF_ROWS = (*trajectories.MARKS, *trajectories.EPISODES, *trajectories.LOOSE, *columns.STEPS)
 _DUMMY = (
     "row 0 has an action and a reward of 0, as in files of Dreamer and DrQ-v2, where an action belongs to the observation "
     "before: if so, put each action beside the observation on which it was taken"
@@ -54,7 +54,7 @@ def _arrays(path: Path) -> tuple[Arrays, list[str]]:
         files = _files(path)
         columns.check_names(files, path)
         wanted = {
-            name: file for name, file in files.items() if _is_wanted(name) and name.lower() not in trajectories.BESIDE
+            name: file for name, file in files.items() if _is_wanted(name) and name.lower() not in trajectories.LOOSE
         }
         return {name: numpy_files.read(file) for name, file in wanted.items()}, list(files)
     if numpy_files.holds(path):
@@ -68,8 +68,8 @@ def _arrays(path: Path) -> tuple[Arrays, list[str]]:
 
 
 def _is_an_object(name: str, archive: npz.Archive) -> bool:
-    """Whether an array that may name environments is a pickle, as of the environment itself."""
-    return name.lower() in trajectories.BESIDE and b"'|O'" in archive.start(name)
+    """Whether an array that may say something else is a pickle, as of the environment itself."""
+    return name.lower() in trajectories.LOOSE and b"'|O'" in archive.start(name)
 
 
 def _of_arrays(arrays: Arrays, path: Path) -> Demonstrations:
@@ -86,7 +86,11 @@ def _of_arrays(arrays: Arrays, path: Path) -> Demonstrations:
         if not set(said) - set(trajectories.LENGTHS) and _is_batch(fields):
             return _batches(fields, marks.lengths(said, path, 0), path)
         if not said and "next_observations" not in fields and len(fields["observations"]) == len(fields["actions"]) + 1:
-            return trajectories.joined([fields], path)
+            if not trajectories.are_several(fields):
+                return trajectories.joined([fields], path)
+            rows = {name: _column(values, name) for name, values in fields.items()}
+            rows["observations"] = rows["observations"][:-1]
+            return transitions.demonstrations(rows, path, notes=(trajectories.ONE_MORE,))
     led_to = any(name.lower().startswith(trajectories.LED_TO) for name in arrays)  # columns knows what these are
     by_name = any(name.lower() in (*trajectories.NAMING, *columns.STEPS) for name in arrays)
     if not said and not led_to and not by_name and transitions.are_here(arrays):
@@ -125,11 +129,7 @@ def _fields(arrays: Arrays) -> dict[str, np.ndarray]:
 
 def _is_wanted(name: str) -> bool:
     low = name.lower()
-    return (
-        columns.field(low) is not None
-        or low in trajectories.OPPOSITE
-        or low in (*trajectories.MARKS, *trajectories.NAMING, *columns.STEPS)
-    )
+    return columns.field(low) is not None or low in trajectories.OPPOSITE or low in _OF_ROWS
 
 
 def _are_arrays(names: Mapping[str, Path] | list[str]) -> bool:

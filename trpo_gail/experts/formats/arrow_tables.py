@@ -14,7 +14,7 @@ from trpo_gail.experts import trajectories
 from trpo_gail.experts.data import Demonstrations
 from trpo_gail.experts.files import arrow
 from trpo_gail.experts.files.arrow import Table
-from trpo_gail.experts.formats import columns, numbered
+from trpo_gail.experts.formats import columns, marks, numbered
 
 NAME = "a table (Parquet or Arrow)"
 
@@ -53,7 +53,7 @@ def of_table(table: Table, path: Path, known: Mapping[str, Any] | None = None) -
         surely = named["observations"].values.ndim > 1 or "infos" in table.skipped
         if surely and ((observed == acted) | (observed == acted + 1)).all():
             return _of_episodes(table, path, known)
-    return columns.read(_rows(table, path), path, known)
+    return marks.table(_rows(table, path), path, known)
 
 
 def _rows(table: Table, path: Path) -> dict[str, np.ndarray]:

@@ -10,7 +10,7 @@ import numpy as np
 from trpo_gail.errors import UserError, listed
 from trpo_gail.experts.data import Demonstrations
 from trpo_gail.experts.files import text_tables
-from trpo_gail.experts.formats import columns, numbered, sidecar
+from trpo_gail.experts.formats import columns, marks, numbered, sidecar
 from trpo_gail.experts.trajectories import EPISODES, NAMES, NAMING
 
 NAME = "CSV"
@@ -30,7 +30,7 @@ def holds(path: Path) -> bool:
 def read(path: Path) -> Demonstrations:
     """All rows. Raises UserError for columns without names, and as `columns.read` and `text_tables.read` do."""
     if not path.is_dir():
-        return columns.read(_columns(path), path)
+        return marks.table(_columns(path), path)
     if files := apart(path):
         return columns.read({name: _array(file) for name, file in files.items()}, path)
     files_of = _episodes(path)

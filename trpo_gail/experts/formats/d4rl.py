@@ -44,7 +44,7 @@ _DATASETS = {
 _D3RLPY = "episode_terminals"  # its ends of episodes, by termination or not, in place of timeouts
 _OPTIONAL = ("rewards", "timeouts", "next_observations")
 # Other names than D4RL's of the same, and what names episodes.
-_OTHERS = {name for names in trajectories.NAMES.values() for name in names} - _DATASETS.keys()
+_OTHERS = {name for names in trajectories.NAMES.values() for name in names} - _DATASETS.keys() - {_D3RLPY}
 _OTHERS |= {*trajectories.MARKS, *trajectories.EPISODES}
 
 

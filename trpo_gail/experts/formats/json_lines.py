@@ -20,7 +20,7 @@ from trpo_gail.errors import UserError, listed, shortened
 from trpo_gail.experts import arrays, structured, trajectories
 from trpo_gail.experts.data import Demonstrations
 from trpo_gail.experts.files import foreign
-from trpo_gail.experts.formats import columns, numbered
+from trpo_gail.experts.formats import columns, marks, numbered
 
 NAME = "JSON (RLlib's lines and others)"
 
@@ -30,6 +30,8 @@ _TOGETHER = 10_000  # steps that are made arrays at a time
 _LISTS = ("episodes", "trajectories", "demonstrations", "demos", "data", "transitions", "samples")
 _BATCHES = ("SampleBatch", "MultiAgentBatch")
 _WANTED = {"observations", "actions"}
+_ASIDE = (*trajectories.LOOSE, *trajectories.STARTS, *trajectories.BEHIND)  # which steps may hold for something else
+_OTHERS = (*trajectories.EPISODES, *columns.STEPS, *_ASIDE)
 
 Columns = Mapping[str, np.ndarray]
 
@@ -162,9 +164,9 @@ def _of(values: Iterable[Any], path: Path) -> Demonstrations:
         found = listed(sorted(kinds)) if kinds else "nothing"
         raise UserError(f"{path}: expected steps, batches of rows or episodes, found {found}")
     if kinds == {"step"}:
-        return columns.read(steps.columns(f"{path}: steps"), path)
+        return marks.table(steps.columns(f"{path}: steps"), path)
     if kinds == {"batch"} or len(parts) == 1:
-        return columns.read(_joined(parts, path), path)
+        return marks.table(_joined(parts, path), path)
     return trajectories.joined([columns.grouped(part, path).fields for part in parts], path)
 
 
@@ -206,14 +208,14 @@ def _depth(value: Any) -> int:
 
 
 def _is_wanted(name: str) -> bool:
-    return columns.field(name) is not None or name.lower() in trajectories.NAMING + columns.STEPS
+    return columns.field(name) is not None or name.lower() in _OTHERS
 
 
 def _columns(batch: Mapping[str, Any], where: str) -> Columns:
     """Arrays of the columns that say something."""
     found = {}
     for name, values in batch.items():
-        if not _is_wanted(name) or values is None or (name.lower() in trajectories.BESIDE and not _are_names(values)):
+        if not _is_wanted(name) or values is None or (name.lower() in _ASIDE and not _are_single(values)):
             continue
         if isinstance(values, str):
             packed = "packed as a pickle" if len(values) > 100 else "a text"
@@ -226,8 +228,8 @@ def _columns(batch: Mapping[str, Any], where: str) -> Columns:
     return found
 
 
-def _are_names(values: Any) -> bool:
-    """Whether these may name the environment or agent of each row."""
+def _are_single(values: Any) -> bool:
+    """Whether these may name the environment or agent of each row, or mark it."""
     return isinstance(values, list) and all(isinstance(value, (str, int)) for value in values)
 
 
@@ -237,9 +239,9 @@ def _number(text: object) -> int:
 
 
 def _of_all(parts: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
-    """The same without names of environments or agents that not all have."""
+    """The same without names of environments or agents, and marks, that not all have."""
     every = set[str]().union(*parts)
-    some = {name for name in every.difference(every.intersection(*parts)) if name.lower() in trajectories.BESIDE}
+    some = {name for name in every.difference(every.intersection(*parts)) if name.lower() in _ASIDE}
     return [{n: v for n, v in part.items() if n not in some} for part in parts] if some else parts
 
 

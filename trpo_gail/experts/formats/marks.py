@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -12,9 +13,20 @@ from trpo_gail.errors import UserError, listed
 from trpo_gail.experts.arrays import check_behind
 from trpo_gail.experts.data import Demonstrations
 from trpo_gail.experts.formats import columns
-from trpo_gail.experts.trajectories import BEHIND, EPISODES, LENGTHS, MARKS, NAMING
+from trpo_gail.experts.trajectories import (
+    BEHIND,
+    EPISODES,
+    FLAGGED_ENDS,
+    FLAGGED_STARTS,
+    LENGTHS,
+    MARKS,
+    NAMING,
+    STARTS,
+)
 
 Arrays = Mapping[str, np.ndarray]
+
+_ENDS, _STARTS = (*BEHIND, *FLAGGED_ENDS), (*STARTS, *FLAGGED_STARTS)
 
 
 def are_in(names: Iterable[str]) -> bool:
@@ -24,18 +36,33 @@ def are_in(names: Iterable[str]) -> bool:
 
 def apart(arrays: Arrays) -> tuple[Arrays, Arrays]:
     """(those that say where episodes end, by their names in small letters; all others)."""
-    said = {name.lower(): values for name, values in arrays.items() if name.lower() in MARKS}
-    return said, {name: values for name, values in arrays.items() if name.lower() not in MARKS}
+    rows = _rows(arrays)
+    said = {name for name, values in arrays.items() if name.lower() in MARKS or is_flagged(name, values, rows)}
+    return (
+        {name.lower(): arrays[name] for name in arrays if name in said},
+        {name: values for name, values in arrays.items() if name not in said},
+    )
 
 
-def read(said: Arrays, arrays: Arrays, path: str | Path) -> Demonstrations:
+def table(found: Arrays, path: str | Path, known: Mapping[str, Any] | None = None) -> Demonstrations:
+    """Demonstrations of columns [N, ...] of a table, as `columns.read`; flags of first or last rows tell episodes apart, if
+    no column names these."""
+    rows = _rows(found)
+    said = {name for name, values in found.items() if is_flagged(name.strip(), values, rows)}
+    if not said or any(name.strip().lower() in EPISODES for name in found):
+        return columns.read(found, path, known)
+    marked = {name.strip().lower(): found[name] for name in found if name in said}
+    return read(marked, {name: values for name, values in found.items() if name not in said}, path, known)
+
+
+def read(said: Arrays, arrays: Arrays, path: str | Path, known: Mapping[str, Any] | None = None) -> Demonstrations:
     """Demonstrations of rows [N, ...] by any of their names, which end where `said` says, or else as `columns.read` does."""
-    rows = max((len(values) for values in arrays.values() if values.ndim), default=0)
+    rows = _rows(arrays)
     found = lengths(said, path, rows)
     if found is None:
-        return columns.read(arrays, path)
-    held = columns.read(_with_episodes(arrays, found, rows, path), path)
-    if not any(_rows_behind(said[name], rows) for name in BEHIND if name in said):
+        return columns.read(arrays, path, known)
+    held = columns.read(_with_episodes(arrays, found, rows, path), path, known)
+    if not any(_rows_behind(said[name], rows) for name in _ENDS if name in said):
         return held
     goes_on = held.timeouts.copy()
     goes_on[-1:] = False
@@ -58,6 +85,18 @@ def lengths(said: Arrays, path: str | Path, rows: int) -> np.ndarray | None:
     return None if first is None else found[first]
 
 
+def _rows(arrays: Arrays) -> int:
+    return max((len(values) for values in arrays.values() if values.ndim), default=0)
+
+
+def is_flagged(name: str, values: np.ndarray, rows: int) -> bool:
+    """Whether an array marks first rows of episodes, or last ones, by flags of all rows."""
+    low = name.lower()
+    if low not in (*_ENDS, *_STARTS) or values.dtype.kind not in "biuf" or not _are_flags(values, rows):
+        return False
+    return bool(values.any() if low in _ENDS else values.reshape(-1)[0])
+
+
 def _rows_behind(ends: np.ndarray, rows: int) -> bool:
     """Whether rows follow behind the last end."""
     last = ends.reshape(-1)[-1:]
@@ -75,7 +114,7 @@ def _lengths(name: str, values: np.ndarray, path: str | Path, rows: int) -> np.n
     if name in LENGTHS:
         return values.astype(np.int64)
     flags = _are_flags(values, rows)
-    if name in BEHIND:
+    if name in _ENDS:
         behind = np.flatnonzero(values) + 1 if flags else values.astype(np.int64)
         if not flags:
             check_behind(behind, rows, f"{path}: {name}")

@@ -98,18 +98,33 @@ def _of_mapping(held: Mapping[Any, Any], path: str | Path, depth: int) -> Demons
 
 def _marks(held: Mapping[Any, Any], path: str | Path, rows: int) -> dict[str, np.ndarray]:
     """What says where episodes end, or which episode or environment a row is of."""
-    names = (*trajectories.MARKS, *trajectories.NAMING)
+    names = (*trajectories.MARKS, *trajectories.EPISODES, *trajectories.LOOSE)
     said = {str(name).lower(): opened(value) for name, value in held.items() if str(name).lower() in names}
-    found = {
-        name: np.asarray(value) if name in trajectories.BESIDE else arrays.array(value, f"{path}: {name}")
-        for name, value in said.items()
-        if isinstance(value, (list, tuple, np.ndarray)) and np.ndim(value)
-    }
-    return {
-        name: values
-        for name, values in found.items()
-        if name not in trajectories.BESIDE or by_name.names_several(values, rows)
-    }
+    found = {}
+    for name, value in said.items():
+        if not isinstance(value, (list, tuple, np.ndarray)) or not batches.length(value):
+            continue
+        if name not in trajectories.LOOSE:
+            found[name] = arrays.array(value, f"{path}: {name}")
+        elif (loose := _one_each(value)) is not None and _tells(name, loose, rows):
+            found[name] = loose
+    return found
+
+
+def _one_each(value: Any) -> np.ndarray | None:
+    """[N] of numbers or texts; None of anything else."""
+    try:
+        found = np.asarray(value)
+    except ValueError:
+        return None
+    return found if found.ndim == 1 and found.dtype.kind in "biufU" else None
+
+
+def _tells(name: str, values: np.ndarray, rows: int) -> bool:
+    """Whether an array that may be something else tells episodes or environments apart."""
+    if name in trajectories.BESIDE:
+        return by_name.names_several(values, rows)
+    return marks.is_flagged(name, values, rows)
 
 
 def _of_arrays(found: dict[str, Any], said: dict[str, np.ndarray], path: str | Path) -> Demonstrations:
@@ -124,7 +139,10 @@ def _of_arrays(found: dict[str, Any], said: dict[str, np.ndarray], path: str | P
     observations = held["observations"]
     one_end = any(not held[name].ndim for name in ("terminals", "timeouts") if name in held)
     if rows and (one_end or (observations.ndim and len(observations) == rows + 1)):
-        return trajectories.joined([held], path, ["the episode"])
+        if one_end or "next_observations" in held or not trajectories.are_several(held):
+            return trajectories.joined([held], path, ["the episode"])
+        held["observations"] = observations[:-1]
+        return transitions.demonstrations(held, path, notes=(trajectories.ONE_MORE,))
     if rows and said:
         return marks.read(*marks.apart(said | held), path)
     return transitions.demonstrations(held, path)
