@@ -77,6 +77,8 @@ def test_files_of_an_episode_each(tmp_path: Path) -> None:
 def test_flags_that_are_never_set_are_noted() -> None:
     given = [episode | {"truncated": False} for episode in episodes(True)]
     held = trpo_gail.Demonstrations.from_trajectories(given)
+    assert held.endings.tolist() == [TERMINAL] * 3 and held.notes == ()
+    held = trpo_gail.Demonstrations.from_trajectories([episode | {"truncated": [False] * 2} for episode in given])
     assert held.endings.tolist() == [TERMINAL] * 3
     assert held.notes == (
         "'timeouts' alone say how episodes end, and are set at no end: all are taken for terminations",

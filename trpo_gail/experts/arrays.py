@@ -12,7 +12,7 @@ from typing import Any, get_type_hints
 
 import numpy as np
 
-from trpo_gail.errors import UserError, listed
+from trpo_gail.errors import UserError, listed, shortened
 from trpo_gail.experts import numbers, structured
 from trpo_gail.experts.check import FIELDS, check_length
 from trpo_gail.experts.data import Demonstrations
@@ -91,8 +91,10 @@ def array(values: Any, where: str) -> np.ndarray:
         values = dict(enumerate(values))  # of a Tuple space
     if isinstance(values, Mapping):
         return _records(values, where)
-    if isinstance(values, (list, tuple)) and _has_texts(values):
-        raise UserError(f"{where}: expected numbers, found texts")
+    if isinstance(values, (list, tuple)) and (text := _text(values)) is not None:
+        raise UserError(
+            f"{where}: expected numbers, found texts such as '{shortened(text, 40)}': write numbers or booleans"
+        )
     if isinstance(values, np.ma.MaskedArray) and np.ma.getmaskarray(values).any():
         raise UserError(f"{where}: expected numbers, found masked ones, which would count as what is below the mask")
     try:
@@ -117,14 +119,18 @@ def _tuples(values: Any) -> dict[str, list[Any]] | None:
     return {str(i): [step[i] for step in values] for i in range(len(values[0]))}
 
 
-def _has_texts(values: Sequence[Any]) -> bool:
-    """Whether a list holds a text at any depth: NumPy would give each item the room of the longest."""
+def _text(values: Sequence[Any]) -> str | None:
+    """A text that a list holds at any depth, for which NumPy would give each item the room of the longest; None if it
+    holds none."""
     kinds = set(map(type, values))
     if any(issubclass(kind, (str, bytes)) for kind in kinds):
-        return True
+        return str(next(value for value in values if isinstance(value, (str, bytes))))
     if any(issubclass(kind, np.ndarray) for kind in kinds):
-        return any(value.dtype.kind in "SU" for value in values if isinstance(value, np.ndarray))
-    return bool(kinds & {list, tuple}) and any(_has_texts(v) for v in values if isinstance(v, (list, tuple)))
+        texts = (v for v in values if isinstance(v, np.ndarray) and v.dtype.kind in "SU")
+        return next((str(v.reshape(-1)[0]) if v.size else "" for v in texts), None)
+    if not kinds & {list, tuple}:
+        return None
+    return next((text for v in values if isinstance(v, (list, tuple)) and (text := _text(v)) is not None), None)
 
 
 def no_name(part: str) -> bool:
@@ -177,8 +183,16 @@ def flags(values: np.ndarray, rows: int, where: str) -> np.ndarray:
     wrong = (values != 0) & (values != 1)
     if wrong.any():
         row = int(np.argmax(wrong))
-        raise UserError(f"{where}: expected 0 or 1, found {values[row]!s} in row {row}")
+        raise UserError(f"{where}: expected 0 or 1, found {values[row]!s} in row {row}{_other_flags(values)}")
     return values.astype(bool)
+
+
+def _other_flags(values: np.ndarray) -> str:
+    """What to do with flags that are not 0 and 1, as far as it is known."""
+    if values.dtype.kind == "f" and np.isnan(values).any():
+        return ": write 0 where a flag is empty"
+    found = np.unique(values)
+    return f": write 0 and 1 in place of {found[0]:g} and {found[1]:g}" if len(found) == 2 else ""
 
 
 def _provenance(known: Mapping[str, Any], path: str | Path) -> Provenance:

@@ -10,6 +10,7 @@ from trpo_gail.errors import UserError, shortened
 from trpo_gail.magnitudes import largest
 
 FLOATS, INTEGERS, FLAGS, NUMBERS = "f", "iu", "biu", "fiu"  # numpy's letters for kinds of dtype
+FLAGS_HINT = ": write booleans, or 0 and 1, in each row; texts and nulls are no flags"
 _WORDS = {FLOATS: "floats", INTEGERS: "integers", FLAGS: "booleans"}
 
 
@@ -22,7 +23,8 @@ def check_kind(
     """
     wanted = f"{_WORDS.get(kinds, 'numbers')} {shape}"
     if dtype is None or dtype.kind not in kinds:
-        raise UserError(f"{where}: expected {wanted}, found dtype {shortened(str(dtype or 'of no numbers'), 60)}")
+        hint = FLAGS_HINT if shape.startswith("0 or 1") else ""
+        raise UserError(f"{where}: expected {wanted}, found dtype {shortened(str(dtype or 'of no numbers'), 60)}{hint}")
     if found is None or len(found) not in ndim:
         size = "no values" if found is None else f"shape {list(found)}"
         raise UserError(f"{where}: expected {wanted}, found {size}")

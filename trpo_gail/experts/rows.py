@@ -188,7 +188,11 @@ def _pixels(values: np.ndarray, where: str) -> np.ndarray:
     """Numbers that are pixels, as they are. Raises UserError for others: nobody can know their scale."""
     known = values[np.isfinite(values)]
     if ((known < 0) | (known > 255) | (known != np.round(known))).any():
-        raise UserError(f"{where}: expected whole numbers from 0 to 255 as the environment has, found others")
+        scaled = known.min() >= 0 and known.max() <= 1
+        found = "0 to 1: multiply them by 255 and round them" if scaled else f"{known.min():.4g} to {known.max():.4g}"
+        raise UserError(
+            f"{where}: expected whole numbers from 0 to 255 as the environment has, found numbers from {found}"
+        )
     return values if len(known) < values.size else values.astype(np.uint8)
 
 

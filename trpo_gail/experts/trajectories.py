@@ -240,7 +240,8 @@ def joined(
     if within:
         of_all = f"within {within} of {len(lengths)} episodes" if len(lengths) > 1 else "within the episode"
         notes += (f"flags end something {of_all}, where rows go on: such flags are left out",)
-    if held["timeouts"] and not held["terminals"] and not ends["timeouts"].any():
+    by_row = held["timeouts"] and not held["terminals"] and all(flags.ndim for flags in held["timeouts"])
+    if by_row and not ends["timeouts"].any():
         notes += ("'timeouts' alone say how episodes end, and are set at no end: all are taken for terminations",)
     steps = np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths)
     facts = {**whole, **ends, "final_observations": finals, "steps": steps, "episode_lengths": lengths}

@@ -29,7 +29,9 @@ def check(data: Demonstrations, spec: EnvSpec, dtype: str = "float64") -> None:
     where, env = f"{data.path}: dataset", f"as the environment {spec.id!r} has"
     expected, found = [spec.observation_size], list(data.observations.shape[1:])
     if found != expected:
-        why = _explained(data, spec)
+        if len(found) > 1:  # an image, as it is in the file
+            expected = list(spec.observations.parts[0].shape) if len(spec.observations.parts) == 1 else expected
+        why = _turned(found, expected) or _explained(data, spec)
         raise UserError(f"{where} 'observations': expected rows of shape {expected} {env}, found {found}{why}")
     _check_codes(data.observations, spec, where, env)
     if not data.has_actions:
@@ -40,6 +42,16 @@ def check(data: Demonstrations, spec: EnvSpec, dtype: str = "float64") -> None:
     elif data.actions.shape[1:] != actions.shape:
         kind = f"{data.actions.dtype} {list(data.actions.shape[1:])}"
         raise UserError(f"{where} 'actions': expected rows of {actions.size} floats {env}, found {kind}")
+
+
+def _turned(found: list[int], expected: list[int]) -> str:
+    """How to move the axes of images whose channels are first or last where the environment has them last or first."""
+    if len(found) == len(expected) == 3 and found != expected:
+        for source, target, where in ((1, -1, "first"), (-1, 1, "last")):
+            moved = [*found[1:], found[0]] if source == 1 else [found[-1], *found[:-1]]
+            if moved == expected:
+                return f": its channels come {where}, numpy.moveaxis(images, {source}, {target}) moves them"
+    return ""
 
 
 def _check_codes(rows: np.ndarray, spec: EnvSpec, where: str, env: str) -> None:
@@ -63,9 +75,20 @@ def _check_labels(found: np.ndarray, actions: Actions, where: str, env: str) -> 
     rows = f" in rows of {len(actions.labels)}" if actions.shape else ""
     expected = f"{where} 'actions': expected integers from 0 to {most}{rows} {env}"
     if found.shape[1:] != actions.shape or found.dtype.kind not in "iu":
-        raise UserError(f"{expected}, found {found.dtype} {list(found.shape)}")
+        codes = _are_codes(found, sum(actions.labels)) and not actions.shape
+        hint = ": one-hot codes, of which the labels are numpy.argmax(actions, axis=1)" if codes else ""
+        raise UserError(f"{expected}, found {found.dtype} {list(found.shape)}{hint}")
     if (found < 0).any() or (found >= np.asarray(actions.labels)).any():
-        raise UserError(f"{expected}, found {found.min()} to {found.max()}")
+        of_one = bool(((found >= 1) & (found <= np.asarray(actions.labels))).all())
+        hint = ": if they begin at 1, subtract 1" if of_one else ""
+        raise UserError(f"{expected}, found {found.min()} to {found.max()}{hint}")
+
+
+def _are_codes(rows: np.ndarray, labels: int) -> bool:
+    """Whether rows [M, labels] are 0 but for a 1."""
+    if rows.shape[1:] != (labels,):
+        return False
+    return bool(((rows == 0) | (rows == 1)).all() and (rows.sum(axis=1) == 1).all())
 
 
 # Observation sizes by the environment that has them, where versions differ: (task, size).

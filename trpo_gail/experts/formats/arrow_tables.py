@@ -67,8 +67,15 @@ def _rows(table: Table, path: Path) -> dict[str, np.ndarray]:
             found[name] = values
     for name in others:
         if columns.is_field(name):
-            raise UserError(f"{path}: column '{name}': expected numbers, or lists of one length, of each row")
+            what = "texts: write numbers or booleans" if _is_text(table, name) else "others"
+            raise UserError(
+                f"{path}: column '{name}': expected numbers, or lists of one length, of each row, found {what}"
+            )
     return found
+
+
+def _is_text(table: Table, name: str) -> bool:
+    return name in table.columns and table.columns[name].is_text
 
 
 def _of_episodes(table: Table, path: Path, known: Mapping[str, Any] | None) -> Demonstrations:

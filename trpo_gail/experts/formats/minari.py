@@ -20,7 +20,7 @@ import h5py
 import numpy as np
 
 from trpo_gail.errors import UserError
-from trpo_gail.experts import numbers, structured
+from trpo_gail.experts import arrays, numbers, structured
 from trpo_gail.experts.check import FIELDS
 from trpo_gail.experts.data import Demonstrations
 from trpo_gail.experts.facts import Provenance
@@ -225,8 +225,8 @@ def _read(file: h5py.File, plan: _Plan, some: slice) -> Demonstrations:
     return Demonstrations(
         observations=structured.cast(structured.concatenated([rows[:-1] for rows in whole]), of_all),
         actions=actions,
-        terminals=_flags(joined["terminations"], plan.main, "terminations"),
-        timeouts=_flags(joined["truncations"], plan.main, "truncations"),
+        terminals=arrays.flags(joined["terminations"], len(actions), f"{plan.main}: dataset 'terminations'"),
+        timeouts=arrays.flags(joined["truncations"], len(actions), f"{plan.main}: dataset 'truncations'"),
         steps=paper_rows(lengths, 1)[1],
         episode_lengths=lengths,
         rewards=joined["rewards"],
@@ -237,12 +237,6 @@ def _read(file: h5py.File, plan: _Plan, some: slice) -> Demonstrations:
         provenance=_provenance(plan.main.with_name(_METADATA)),
         notes=plan.notes,
     )
-
-
-def _flags(values: np.ndarray, path: Path, name: str) -> np.ndarray:
-    if (wrong := (values != 0) & (values != 1)).any():
-        raise UserError(f"{path}: dataset '{name}': expected 0 or 1, found {values[np.argmax(wrong)]!s}")
-    return values.astype(bool)
 
 
 def _provenance(path: Path) -> Provenance:
