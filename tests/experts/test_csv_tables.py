@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -212,7 +213,7 @@ def test_other_folders_are_none(tmp_path: Path) -> None:
     ("text", "said"),
     [
         (TABLE + "1,2,3\n", "row 5: expected 5 columns, found 3"),
-        (TABLE.replace("3.5", "x"), "column 'obs_1': expected numbers, found texts"),
+        (TABLE.replace("3.5", "x"), "column 'obs_1', row 4: expected a number, found 'x'$"),
         (TABLE.replace("obs_1", "obs_0"), "two columns are called 'obs_0'"),
         (TABLE.replace("reward", "done"), "two columns are called 'done'"),
         (TABLE.replace("action", "thrust"), "no column is called actions: expected columns called obs_0, obs_1, "),
@@ -305,3 +306,71 @@ def test_newest_first_without_names_of_episodes_is_refused(tmp_path: Path) -> No
         UserError, match=r"x\.csv: step: goes down from each row that a flag ends, so the newest rows come"
     ):
         load(written(tmp_path, text))
+
+
+# --- What to do ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("cell", "hint"),
+    [
+        ("3,5", ": write decimal points in place of commas$"),
+        ("-3,5e-2", ": write decimal points"),
+        ("1,234.5", ": write it without commas$"),
+        ("1.5D-03", ": write the exponent with E in place of D$"),
+        ("\u22123.5", ": write a minus in place of the dash$"),
+        ("NA", ": a number is missing$"),
+        ("obs_1", ": the line of names comes again, leave it out$"),
+        ("word", "$"),
+    ],
+)
+@pytest.mark.parametrize("rows", [0, 1500])
+def test_a_cell_that_is_no_number_is_shown(tmp_path: Path, cell: str, hint: str, rows: int) -> None:
+    text = "obs_0;obs_1;action;done\n" + "0.5;1.5;0;0\n" * rows + f"0.5;{cell};1;1\n"
+    with pytest.raises(UserError, match=f"column 'obs_1', row {rows + 1}: expected a number, found '{cell}'{hint}"):
+        read(written(tmp_path, text))
+
+
+def test_words_for_flags(tmp_path: Path) -> None:
+    with pytest.raises(
+        UserError, match="column 'done', row 1: expected a number, found 'N': write 0 and 1, or true and false"
+    ):
+        read(written(tmp_path, "obs_0,obs_1,action,done\n0.5,1,0,N\n0.5,1,0,Y\n"))
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("# by me, 2024\n" + TABLE, "a table but for line 1, '# by me, 2024', before the names of its columns"),
+        ("by me\non Monday\n" + TABLE, "a table but for the first 2 lines, from 'by me' on, before the names"),
+        ("sep=,\n" + TABLE, "a table but for line 1, 'sep=,', before"),
+        (TABLE.replace("\n", "\nm,rad,N,-,-\n", 1), "a table but for line 2, 'm,rad,N,-,-', between the names"),
+        (TABLE.replace("\n", ",\n"), "a table whose lines end in ',', behind which no column stands: leave it out"),
+        ("thrust,spin\n0.5,1\n", "names of all columns may stand in x.csv.columns"),
+    ],
+)
+def test_what_is_no_table_but_for_a_little(tmp_path: Path, text: str, said: str) -> None:
+    with pytest.raises(UserError, match=re.escape(said)):
+        read(written(tmp_path, text))
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "expected a table of numbers, found an empty file"),
+        (TABLE.split("\n")[0], "expected rows below the line of names, found 'obs_0,"),
+        ("a text\nof words\n", "expected a table of numbers, found another text"),
+        ("by me\n" + TABLE, "a table but for line 1, 'by me'"),
+    ],
+)
+def test_a_file_of_a_folder_that_is_no_table(tmp_path: Path, text: str, said: str) -> None:
+    (tmp_path / "ep0.csv").write_text(TABLE)
+    (tmp_path / "ep1.csv").write_text(text)
+    with pytest.raises(UserError, match=rf"ep1\.csv: {said}"):
+        read(tmp_path)
+
+
+def test_other_texts_are_not_taken_for_tables(tmp_path: Path) -> None:
+    for text in ("root:x:0,0\nbin:x:1,1\na,b\n1,2\n", "hello\na,b\n1,2\n", "// a step a line\n"):
+        with pytest.raises(UserError, match="of no format that is read"):
+            read(written(tmp_path, text))

@@ -139,6 +139,6 @@ def test_channels_elsewhere(shape: tuple[int, ...], said: str) -> None:
     ("most", "said"), [(1.0, "numbers from 0 to 1: multiply them by 255"), (2.5, "numbers from 0 to 2.5$")]
 )
 def test_pixels_of_another_scale(most: float, said: str) -> None:
+    images = np.linspace(0, most, 3 * 12 * 14 * 3).reshape(3, 12, 14, 3)
     with pytest.raises(UserError, match=f"expected whole numbers from 0 to 255 as the environment has, found {said}"):
-        images = np.linspace(0, most, 3 * 12 * 14 * 3).reshape(3, 12, 14, 3)
         checked(images, np.array([0, 1, 2]), Box(0, 255, (12, 14, 3), np.uint8))

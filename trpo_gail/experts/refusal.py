@@ -7,7 +7,8 @@ from pathlib import Path
 
 from trpo_gail.errors import listed
 from trpo_gail.experts.check import FIELDS
-from trpo_gail.experts.files import foreign, hdf5, npz
+from trpo_gail.experts.files import foreign, hdf5, npz, text_tables
+from trpo_gail.experts.formats import columns
 from trpo_gail.experts.trajectories import CALLED, check_step_marks
 
 _RECORD = "record some with: trpo-gail record ENV --policy {} --episodes N --out FILE.h5"
@@ -50,6 +51,9 @@ def _file(path: Path) -> str:
         called = (f"{field} ({', '.join(CALLED[field][1:])})" for field in ("observations", "actions"))
         return f"{foreign.NUMPY} of {listed(npz.names(path))}; expected arrays called {' and '.join(called)}"
     if not hdf5.is_one(path) and foreign.kind(path) is None:
+        found = text_tables.almost(path)
+        if found is not None and any(map(columns.field, found[0].names or ())):
+            return found[1]
         return "of no format that is read; docs/expert_data.md names those that are"
     with hdf5.reading(path) as file:
         if "snapshots" in file:

@@ -16,11 +16,13 @@ import numpy as np
 
 from trpo_gail.errors import UserError, shortened
 from trpo_gail.experts.files import apart
+from trpo_gail.experts.files import cells as cells_
 
 _LONGEST = 4 << 20  # characters of a line
 _CHUNK = 4 << 20  # characters of lines that are read at a time
 _START = 256 << 10  # bytes that a file is told by
 _TRUE, _FALSE = ("true", "yes"), ("false", "no")
+_BEGIN = 9  # lines that tell how a table begins
 _EXACT = 15  # digits of an integer that a float holds
 _TEXT, _VECTOR, _FLOAT, _INTEGER = "text", "list of numbers", "number", "integer"
 
@@ -40,26 +42,68 @@ class TextTable:
 
     names: tuple[str, ...] | None
     columns: list[np.ndarray]  # [N] float64 or int64, [N, elements]; of texts codes that are equal for equal texts
-    texts: tuple[int, ...]  # which columns are texts
+    texts: dict[
+        int, tuple[int, str]
+    ]  # which columns are texts, with the first row whose cell is no number, and the cell
     rows: int
 
 
 def start(path: Path) -> Start | None:
     """How a table begins; None if the file does not look like one: no text, no numbers in columns."""
+    return _start(_first_lines(path)[:2])
+
+
+def almost(path: Path) -> tuple[Start, str] | None:
+    """(how a table begins, what to do), if the file would be one but for lines before its rows, or for a separator at the
+    end of each line; None if it would not."""
+    lines = _first_lines(path)
+    shown = [f"'{shortened(line.strip(), 40)}'" for line in lines]
+    if (begins := _start([lines[0], *lines[2:3]] if lines else [])) is not None and begins.names is not None:
+        return (
+            begins,
+            f"a table but for line 2, {shown[1]}, between the names of its columns and the rows: leave it out",
+        )
+    for drop in (1, 2, 3):
+        if (begins := _start(lines[drop : drop + 2])) is not None and begins.names is not None:
+            which = f"line 1, {shown[0]}," if drop == 1 else f"the first {drop} lines, from {shown[0]} on,"
+            return begins, f"a table but for {which} before the names of its columns: leave out what stands there"
+    ends = [line.rstrip("\r\n")[:-1] for line in lines[:2] if line.rstrip().endswith((",", ";", "\t", "|"))]
+    if len(ends) == 2 and (begins := _start(ends)) is not None and begins.names is not None:
+        return (
+            begins,
+            f"a table whose lines end in '{lines[0].rstrip()[-1]}', behind which no column stands: leave it out",
+        )
+    return None
+
+
+def rows_lacking(path: Path) -> str:
+    """What to say of a file that is no table."""
+    lines = _first_lines(path)
+    if not lines:
+        return "expected a table of numbers, found an empty file"
+    if (found := almost(path)) is not None:
+        return found[1]
+    if len(lines) == 1:
+        return f"expected rows below the line of names, found '{shortened(lines[0].strip(), 40)}' alone"
+    return "expected a table of numbers, found another text"
+
+
+def _first_lines(path: Path) -> list[str]:
+    """The lines at the beginning of a text that are not empty; none of what is no text, or of JSON and pages."""
     try:
         with open(path, "rb") as stream:
             head = stream.read(_START)
         text = head.decode("utf-8-sig")
     except OSError:
-        return None
+        return []
     except UnicodeDecodeError as error:
         if error.start < _START - 4:  # no letter that the end of what was read cut
-            return None
+            return []
         text = head[: error.start].decode("utf-8-sig")
-    if "\0" in text or text.lstrip().startswith(("{", "<", "[")):  # JSON and pages
-        return None
+    if "\0" in text or text.lstrip().startswith(("{", "<", "[", "//")):  # JSON and pages
+        return []
     lines = text.splitlines()[: None if len(head) < _START else -1]
-    return _start([line for line in lines if line.strip()][:2])
+    return list(itertools.islice((line for line in lines if line.strip()), _BEGIN))
 
 
 def _start(lines: Sequence[str]) -> Start | None:
@@ -214,9 +258,13 @@ class _Columns:
 
     def table(self) -> TextTable:
         """All that was collected."""
-        texts = tuple(i for i, kind in enumerate(self.kinds) if kind == _TEXT)
         columns = [self._whole(i) for i in range(len(self.kinds))]
+        texts = {i: self._first_text(i, columns[i]) for i, kind in enumerate(self.kinds) if kind == _TEXT}
         return TextTable(self.begins.names, columns, texts, self.rows)
+
+    def _first_text(self, i: int, codes: np.ndarray) -> tuple[int, str]:
+        cell = next((cell for cell in self.codes[i] if not _is_number(cell.strip())), next(iter(self.codes[i])))
+        return int(np.argmax(codes == self.codes[i][cell])) + 1, cell
 
     def _append(self, columns: list[np.ndarray]) -> None:
         for i, values in enumerate(columns):
@@ -236,8 +284,9 @@ class _Columns:
             try:
                 found.append(parse(cell.strip()))
             except ValueError:
+                name = self.begins.names[i] if self.begins.names else None
                 said = f"{self._name(i)}, row {row}: expected a {self.kinds[i]}, found '{shortened(cell, 40)}'"
-                raise UserError(f"{self.path}: {said}") from None
+                raise UserError(f"{self.path}: {said}{cells_.hint(cell, name)}") from None
         try:
             return np.array(found, np.float64)
         except ValueError:

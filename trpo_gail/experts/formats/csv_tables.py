@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from trpo_gail.errors import UserError, listed
+from trpo_gail.errors import UserError, listed, shortened
 from trpo_gail.experts.data import Demonstrations
-from trpo_gail.experts.files import text_tables
+from trpo_gail.experts.files import cells, text_tables
 from trpo_gail.experts.formats import columns, marks, numbered, sidecar
-from trpo_gail.experts.trajectories import EPISODES, NAMES, NAMING
+from trpo_gail.experts.trajectories import ENDS, EPISODES, NAMES, NAMING
 
 NAME = "CSV"
 
@@ -58,7 +59,7 @@ def _columns(path: Path) -> dict[str, np.ndarray]:
     """Columns by their names; of texts those alone that may name an episode."""
     begins = text_tables.start(path)
     if begins is None:
-        raise UserError(f"{path}: expected a table of numbers, found another text")
+        raise UserError(f"{path}: {text_tables.rows_lacking(path)}")
     if (stated := sidecar.names(path, begins.width)) is None and begins.names is None:
         raise sidecar.missing(path, f"a table of {begins.width} columns")
     table = text_tables.read(path, begins)
@@ -68,21 +69,40 @@ def _columns(path: Path) -> dict[str, np.ndarray]:
     if len(set(names)) < len(names):
         twice = next(name for name in names if names.count(name) > 1)
         raise UserError(f"{path}: two columns are called '{twice:.60}', expected names of their own")
-    for i in table.texts:
+    _check_named(names, begins, path)
+    for i, (row, cell) in table.texts.items():
         if columns.is_field(names[i]):
-            raise UserError(f"{path}: column '{names[i]:.60}': expected numbers, found texts")
+            raise UserError(f"{path}: column '{names[i]:.60}', {_no_number(row, cell, names[i])}")
     read = enumerate(zip(names, table.columns, strict=True))
     return {name: values for i, (name, values) in read if i not in table.texts or name.strip().lower() in NAMING}
+
+
+def _check_named(names: Sequence[str], begins: text_tables.Start, path: Path) -> None:
+    """Raise UserError if a file's own names tell no observations or actions: names beside it do."""
+    lacking = [name for name in ("observations", "actions") if name not in map(columns.field, names)]
+    if lacking and begins.names is not None:
+        raise UserError(
+            f"{path}: no column is called {lacking[0]}: expected {columns.EXPECTED}; found {listed(names)}; names of all "
+            f"columns may stand in {sidecar.path_of(path).name}, such as `obs*4 action reward`"
+        )
+
+
+def _no_number(row: int, cell: str, name: str | None = None) -> str:
+    hint = cells.hint(cell, name)
+    if not hint and name is not None and columns.field(name) in ENDS:
+        hint = ": write 0 and 1, or true and false"
+    return f"row {row}: expected a number, found '{shortened(cell, 40)}'{hint}"
 
 
 def _array(path: Path) -> np.ndarray:
     """All columns of a file side by side; one alone as [N]."""
     begins = text_tables.start(path)
     if begins is None:
-        raise UserError(f"{path}: expected a table of numbers, found another text")
+        raise UserError(f"{path}: {text_tables.rows_lacking(path)}")
     table = text_tables.read(path, begins)
     if table.texts:
-        raise UserError(f"{path}: column {table.texts[0]}: expected numbers, found texts")
+        i, (row, cell) = next(iter(table.texts.items()))
+        raise UserError(f"{path}: column {i}, {_no_number(row, cell)}")
     if len(table.columns) == 1:
         return table.columns[0]
     if any(values.ndim > 1 for values in table.columns):
