@@ -142,3 +142,79 @@ def test_pixels_of_another_scale(most: float, said: str) -> None:
     images = np.linspace(0, most, 3 * 12 * 14 * 3).reshape(3, 12, 14, 3)
     with pytest.raises(UserError, match=f"expected whole numbers from 0 to 255 as the environment has, found {said}"):
         checked(images, np.array([0, 1, 2]), Box(0, 255, (12, 14, 3), np.uint8))
+
+
+# --- Files that are nearly read -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "more",
+    [{"rewards": (4, 6)}, {"terminals": (4, 6)}, {"dones": (4, 6)}, {"lengths": (4,)}],
+    ids=lambda more: next(iter(more)),
+)
+def test_batches_in_hdf5_are_named(more: dict[str, tuple[int, ...]], tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "x.h5", "w") as file:
+        for name, shape in ({"observations": (4, 6, 3), "actions": (4, 6, 2)} | more).items():
+            file[name] = np.zeros(shape)
+    with pytest.raises(UserError, match=r"actions \[4, 6, 2\] are \[episodes, steps, ...\], which is read from .npz"):
+        read(tmp_path / "x.h5")
+
+
+def test_images_and_rows_of_two_dimensions_in_hdf5_are_no_batch(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "x.h5", "w") as file:
+        for name, shape in {
+            "observations": (4, 6, 3),
+            "actions": (4, 6),
+            "rewards": (4, 1),
+            "terminals": (4, 1),
+        }.items():
+            file[name] = np.zeros(shape)
+    assert len(read(tmp_path / "x.h5").observations) == 4
+
+
+def test_members_in_capitals_are_named(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "x.h5", "w") as file:
+        for name in ("Actions", "Observations"):
+            file[f"demo_0/{name}"] = np.zeros((5, 2))
+    with pytest.raises(UserError, match=r"called otherwise than observations .*: found Actions, Observations$"):
+        read(tmp_path / "x.h5")
+
+
+def test_an_episode_of_aloha_is_named(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "episode_0.hdf5", "w") as file:
+        for name in ("observations/qpos", "observations/qvel", "action"):
+            file[name] = np.zeros((5, 2))
+    said = "an episode whose observations are the group 'observations' of qpos, qvel, as in ALOHA's files"
+    for path in (tmp_path, tmp_path / "episode_0.hdf5"):
+        with pytest.raises(UserError, match=said):
+            read(path)
+
+
+def test_a_pointer_in_place_of_a_table_is_named(tmp_path: Path) -> None:
+    pytest.importorskip("pyarrow")
+    (tmp_path / "meta").mkdir()
+    (tmp_path / "data").mkdir()
+    (tmp_path / "meta" / "info.json").write_text("{}")
+    (tmp_path / "data" / "a.parquet").write_text("version https://git-lfs.github.com/spec/v1\n")
+    with pytest.raises(UserError, match=r"a\.parquet: not a table .* but a Git LFS pointer to one; git lfs pull"):
+        read(tmp_path)
+    (tmp_path / "data" / "a.parquet").write_bytes(b"")
+    with pytest.raises(UserError, match=r"a\.parquet: an empty file"):
+        read(tmp_path)
+
+
+def test_lines_of_json_may_be_empty_and_may_not_be_remarks(tmp_path: Path) -> None:
+    steps = [json.dumps({"obs": [0.5, i], "action": 0.5, "done": i == 2}) for i in range(3)]
+    (tmp_path / "x.jsonl").write_text("\n\n".join(["", *steps, ""]))
+    assert read(tmp_path / "x.jsonl").episode_lengths.tolist() == [3]
+    (tmp_path / "x.jsonl").write_text("\n".join(['{"env": "x", "created": "2024"}', *steps]))
+    with pytest.raises(
+        UserError, match="value 0: no observations and no actions, but env, created: leave this line out"
+    ):
+        read(tmp_path / "x.jsonl")
+
+
+def test_a_folder_that_may_not_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.access", lambda *given: False)
+    with pytest.raises(UserError, match="a folder that may not be read: permission denied"):
+        read(tmp_path)

@@ -13,7 +13,7 @@ import numpy as np
 
 from trpo_gail.errors import UserError
 from trpo_gail.experts import arrays
-from trpo_gail.experts.trajectories import CALLED
+from trpo_gail.experts.trajectories import CALLED, ENDS, LENGTHS, picked
 
 
 def is_batch(found: Mapping[str, Any]) -> bool:
@@ -46,6 +46,28 @@ def of_one_environment(found: Mapping[str, Any]) -> dict[str, np.ndarray] | None
     if np.any([np.asarray(each).reshape(len(each), -1) != 0 for each in flags], axis=0).all():
         return None
     return {name: each[:, 0] for name, each in found.items() if isinstance(each, np.ndarray) and each.ndim >= 2}
+
+
+def refuse_in_hdf5(shapes: Mapping[str, tuple[int, ...]], path: str | Path) -> None:
+    """Raise UserError if datasets of these shapes, by any of their names, are [E, T, ...], as what is one number a step or
+    `lengths` show: in HDF5, only rows are read."""
+    found = picked(shapes)
+    acted, seen = found.get("actions", ()), found.get("observations", ())
+    one_each = [found[name] for name in ("rewards", *ENDS) if name in found]
+    lengths_of = [shapes[name] for name in LENGTHS if name in shapes]
+    if len(acted) < 2 or len(seen) < 3 or len(one_each) + len(lengths_of) == 0 or acted[1] < 2:
+        return
+    alike = all(shape[:2] == acted[:2] and len(shape) < 4 for shape in one_each)
+    if (
+        alike
+        and all(shape == acted[:1] for shape in lengths_of)
+        and seen[0] == acted[0]
+        and seen[1] - acted[1] in (0, 1)
+    ):
+        raise UserError(
+            f"{path}: actions {list(acted)} are [episodes, steps, ...], which is read from .npz, not from HDF5: write the "
+            "same arrays by numpy.savez, or rows one after the other"
+        )
 
 
 def part(value: Any) -> Any:

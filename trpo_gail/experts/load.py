@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -65,6 +66,8 @@ def pieces(path: str | Path) -> Iterator[Demonstrations]:
 
 def _format(path: str | Path) -> Format:
     catalogue.require(path)
+    if Path(path).is_dir() and not os.access(path, os.R_OK | os.X_OK):
+        raise UserError(f"{path}: a folder that may not be read: permission denied")
     if refusal.is_run(Path(path)):  # its metrics are a table, too
         raise UserError(f"{path}: {refusal.why(Path(path))}")
     if not Path(path).is_dir():

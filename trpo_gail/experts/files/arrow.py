@@ -20,7 +20,7 @@ from typing import IO
 import numpy as np
 
 from trpo_gail.errors import UserError, shortened
-from trpo_gail.experts.files import apart
+from trpo_gail.experts.files import apart, foreign, hdf5
 
 _PROGRAM = Path(__file__).with_name("arrow_program.py")
 _LONGEST_LINE = 16 << 20
@@ -82,6 +82,10 @@ def read(paths: Sequence[Path], path: str | Path) -> Table:
 
     Raises UserError if pyarrow is missing, for damage, and for more than `apart.most_bytes`.
     """
+    for part in paths:
+        hdf5.require_file(part)
+        if not is_table(part) and (kind := foreign.kind(part)) is not None:
+            raise UserError(f"{part}: not a table (Parquet or Arrow) but {kind}")
     require(path)
     most = sum(apart.most_bytes(part) for part in paths)
     question = json.dumps({"paths": [str(part.absolute()) for part in paths], "bytes": most}).encode() + b"\n"

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import h5py
 
+from trpo_gail.errors import listed
+
 _UNPACK = "unpack it first"
 _UNREAD = "which is not read (docs/expert_data.md says what is)"
 _HOW = "which is not read; docs/expert_data.md (Files that are not read) says how to convert it"
@@ -19,6 +21,7 @@ _NO_ACTIONS = "which has no actions to imitate; docs/expert_data.md (Files that 
 _WEIGHTS = (
     "the weights of a network and no demonstrations; docs/expert_data.md (Files that are not read) says what is needed"
 )
+_MEMBERS = "observations (or obs, states), actions, rewards and dones, in small letters"
 _VIDEO = "which is no table of observations and actions"
 _CONVERT = "write its episodes one after the other into flat datasets (docs/expert_data.md)"
 _PICKLE = f"a Python pickle, {_UNREAD}"
@@ -202,11 +205,20 @@ def layout(file: h5py.Group) -> str | None:
     if motion("\n".join(file).encode("utf-8", "replace")):
         return _CLIP
     groups = [member for name in file if isinstance(member := file.get(name), h5py.Group)]
-    for names in (_episodes(group) for group in (file, *groups[:5])):
-        if names:
+    for group in (file, *groups[:5]):
+        if names := _episodes(group):
             whose = next((whose for pattern, whose in _EPISODES if re.fullmatch(pattern, names[0])), "a")
             said = f"{whose} layout of one group per episode ({len(names)}, such as {names[0]!r:.40})"
-            return f"{said}, which is not read; {_CONVERT}"
+            return (
+                f"{said}, whose members are called otherwise than {_MEMBERS}: found {listed(map(str, group[names[0]]))}"
+            )
+    for name in ("observations", "obs"):
+        if isinstance(seen := file.get(name), h5py.Group):
+            return (
+                f"an episode whose observations are the group {name!r} of {listed(map(str, seen))}, as in ALOHA's files, "
+                "which is not read; make episodes of the files by trpo_gail.Demonstrations.from_trajectories "
+                "(docs/expert_data.md)"
+            )
     if any("pandas_type" in group.attrs for group in groups):
         return f"a table of pandas, which is not read; {_CONVERT}"
     return None

@@ -81,6 +81,12 @@ def members(group: h5py.Group) -> list[str]:
     return sorted(name for name in group if isinstance(name, str))
 
 
+def shapes(group: h5py.Group) -> dict[str, tuple[int, ...]]:
+    """Shapes of the datasets in a group, by their names."""
+    held = {name: group.get(name) for name in members(group)}
+    return {name: tuple(found.shape or ()) for name, found in held.items() if isinstance(found, h5py.Dataset)}
+
+
 def require_file(path: str | Path) -> None:
     """Raise UserError, which says what is there, unless `path` is a file that can be read and holds something."""
     if Path(path).is_dir():

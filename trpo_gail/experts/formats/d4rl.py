@@ -19,7 +19,7 @@ import h5py
 import numpy as np
 
 from trpo_gail.errors import UserError
-from trpo_gail.experts import arrays, structured, trajectories
+from trpo_gail.experts import arrays, batches, structured, trajectories
 from trpo_gail.experts.check import FIELDS
 from trpo_gail.experts.data import Demonstrations
 from trpo_gail.experts.facts import Provenance
@@ -101,6 +101,7 @@ def writing(path: Path) -> Iterator[Append]:
 
 def _columns(file: h5py.File, path: Path) -> dict[str, Rows]:
     trajectories.check_spelling(file, path)
+    batches.refuse_in_hdf5(hdf5.shapes(file), path)
     called = {name: name for name in _DATASETS}
     if "timeouts" not in file and _D3RLPY in file:
         called["timeouts"] = _D3RLPY

@@ -12,7 +12,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
@@ -78,8 +78,14 @@ def _values(path: Path) -> Iterable[Any]:
 def _is_lines(path: Path) -> bool:
     """Whether the first line is a value, and further lines follow."""
     with open(path, encoding="utf-8-sig", errors="replace") as stream:
-        first, second = stream.readline(_LONGEST), stream.readline(2)
-    return bool(second.strip()) and first.rstrip().endswith("}") and _parsed(first) is not None
+        first = _next_line(stream, _LONGEST)
+        second = _next_line(stream, 200)
+    return bool(second) and first.rstrip().endswith("}") and _parsed(first) is not None
+
+
+def _next_line(stream: IO[str], longest: int) -> str:
+    """The next line that is not empty; "" if none is."""
+    return next((line for line in iter(lambda: stream.readline(longest), "") if line.strip()), "")
 
 
 def _parsed(text: str) -> Any:
@@ -147,6 +153,10 @@ def _of(values: Iterable[Any], path: Path) -> Demonstrations:
         if number == 0:  # the others have the same keys
             first = value[0] if isinstance(value, list) and value else value
             columns.check_names(first if isinstance(first, dict) else (), where)
+            told = not isinstance(value, dict) or _fields(value) & _WANTED or "policy_batches" in value
+            bare = None if told else value
+        elif number == 1 and bare is not None:
+            raise UserError(f"{path}: value 0: no observations and no actions, but {listed(bare)}: leave this line out")
         if isinstance(value, list):  # steps of an episode
             inner = _Steps(path)
             for step in value:

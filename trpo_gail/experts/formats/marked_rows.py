@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from trpo_gail.experts import trajectories
+from trpo_gail.experts import batches, trajectories
 from trpo_gail.experts.data import Demonstrations
 from trpo_gail.experts.files import hdf5
 from trpo_gail.experts.formats import columns, marks, native
@@ -30,6 +30,7 @@ def read(path: Path) -> Demonstrations:
     names = hdf5.names(path)
     trajectories.check_spelling(names, path)
     with hdf5.reading(path) as file:
+        batches.refuse_in_hdf5(hdf5.shapes(file), path)
         arrays = {name: hdf5.rows(file, path, name, "biuf", "[rows, ...]", _ANY) for name in _wanted(names)}
     return marks.read(*marks.apart(arrays), path)
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from trpo_gail.experts import arrays, structured, trajectories
+from trpo_gail.experts import arrays, batches, structured, trajectories
 from trpo_gail.experts.data import Demonstrations
 from trpo_gail.experts.files import hdf5
 from trpo_gail.experts.formats import d4rl, native
@@ -36,6 +36,7 @@ def read(path: Path) -> Demonstrations:
     trajectories.check_spelling(names, path)
     wanted = wanted_of(names)
     with hdf5.reading(path) as file:
+        batches.refuse_in_hdf5(hdf5.shapes(file), path)
         return demonstrations({name: hdf5.rows(file, path, name, "biuf", "[rows, ...]", _ANY) for name in wanted}, path)
 
 
