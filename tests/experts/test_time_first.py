@@ -75,3 +75,12 @@ def test_episodes_have_no_order(name: str, tmp_path: Path) -> None:
 def test_the_axes_that_it_asks_for_are_read(tmp_path: Path) -> None:
     turned = {name: values.swapaxes(0, 1) for name, values in (STEPS | {"dones": ENDS}).items()}
     assert read(npz(tmp_path, turned)).episode_lengths.tolist() == [21, 39, 32, 28, 46, 14, 60]
+
+
+def test_columns_that_jump_from_step_to_step_hide_nothing(tmp_path: Path) -> None:
+    """As velocities do under a controller that knows two actions."""
+    jumps = np.random.default_rng(2).normal(size=(T, E, 3))
+    held = read(npz(tmp_path, STEPS | {"observations": np.concatenate([WALK[:-1], jumps], axis=2)}))
+    assert any("is the first axis time" in note for note in held.notes)
+    held = read(npz(tmp_path, STEPS | {"observations": jumps}))
+    assert held.notes == (), "nothing tells"

@@ -229,19 +229,13 @@ def joined(
         for field, parts in held.items()
         if parts and field not in _FLAGS
     }
-    if len(lengths) > 1 and (lengths == lengths[0]).all():
-        seen, following = (_by_episode(whole.get(name), lengths) for name in ("observations", "next_observations"))
-        assert seen is not None
-        time_first.check(seen, following, path)
-        if (turned := time_first.note(seen)) is not None and turned not in notes:
-            notes += (turned,)
+    notes = tuple(dict.fromkeys((*notes, *_of_one_length(whole, lengths, path))))
     finals = whole.pop("final", None)
     ends, within = _ends(held, lengths, [f"{path}: '{name}'" for name in names])
     if within:
         of_all = f"within {within} of {len(lengths)} episodes" if len(lengths) > 1 else "within the episode"
         notes += (f"flags end something {of_all}, where rows go on: such flags are left out",)
-    by_row = held["timeouts"] and not held["terminals"] and all(flags.ndim for flags in held["timeouts"])
-    if by_row and not ends["timeouts"].any():
+    if _never_cut(held, ends):
         notes += ("'timeouts' alone say how episodes end, and are set at no end: all are taken for terminations",)
     steps = np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths)
     facts = {**whole, **ends, "final_observations": finals, "steps": steps, "episode_lengths": lengths}
@@ -280,9 +274,22 @@ def are_several(fields: Mapping[str, np.ndarray]) -> bool:
     return int((np.diff(ended, prepend=False) & ended).sum()) > 1
 
 
-def _by_episode(rows: np.ndarray | None, lengths: np.ndarray) -> np.ndarray | None:
-    """[E, T, ...] of rows [N, ...] of episodes of one length."""
-    return None if rows is None else rows.reshape(len(lengths), lengths[0], *rows.shape[1:])
+def _of_one_length(whole: Mapping[str, np.ndarray], lengths: np.ndarray, path: str | Path) -> list[str]:
+    """What to say of rows [N, ...] of episodes of one length, whose steps may be a vector of environments."""
+    if len(lengths) < 2 or (lengths != lengths[0]).any():
+        return []
+    names = [name for name in ("observations", "next_observations") if name in whole]
+    seen = {name: whole[name].reshape(len(lengths), lengths[0], *whole[name].shape[1:]) for name in names}
+    time_first.check(seen["observations"], seen.get("next_observations"), path)
+    found = time_first.note(seen["observations"])
+    return [] if found is None else [found]
+
+
+def _never_cut(held: Mapping[str, list[np.ndarray]], ends: Mapping[str, np.ndarray]) -> bool:
+    """Whether flags of time limits, a row each, are the only ones, and are set at no end."""
+    if held["terminals"] or not held["timeouts"] or ends["timeouts"].any():
+        return False
+    return all(flags.ndim for flags in held["timeouts"])
 
 
 def _concatenated(parts: list[np.ndarray], names: Sequence[str], field: str, path: str | Path) -> np.ndarray:

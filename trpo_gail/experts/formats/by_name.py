@@ -89,13 +89,12 @@ def _comes_back(
     else:
         apart = flagged | (not in_turn and ~goes_on)
     apart &= ~falls | flagged
-    new = np.zeros(len(first), np.int64)
-    new[order[again + 1]] = apart
-    names, rows = which[first], np.diff(np.r_[first, len(which)])
-    count = np.zeros(len(first), np.int64)  # how often a name has come back as another episode
-    for name in np.unique(names[new > 0]):
-        count[names == name] = np.cumsum(new[names == name])
-    several = np.repeat(count, rows)
+    new = np.zeros(len(first), np.int64)  # of blocks in the order of names, as all below
+    new[again + 1] = apart
+    so_far, begins = np.cumsum(new), np.flatnonzero(np.diff(which[first][order], prepend=-1) != 0)
+    count = np.empty(len(first), np.int64)  # how often a name has come back as another episode
+    count[order] = so_far - np.repeat(so_far[begins], np.diff(np.r_[begins, len(first)]))
+    several = np.repeat(count, np.diff(np.r_[first, len(which)]))
     notes = []
     if apart.any():
         notes.append(f"names of episodes come back behind others, {int(apart.sum())} times: taken for further episodes")

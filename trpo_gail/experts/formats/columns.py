@@ -80,8 +80,8 @@ def _read(found: Grouped, path: str | Path, known: Mapping[str, Any] | None) -> 
         again = behind if again is None else behind | again
     if again is not None:
         return _split(fields, _lengths(np.flatnonzero(again), len(again)), path, known, notes)
-    held_ = _unmarked(fields, path, known)
-    return replace(held_, notes=(*notes, *held_.notes))
+    one = _unmarked(fields, path, known)
+    return replace(one, notes=(*notes, *one.notes))
 
 
 def _one_after_the_other(
