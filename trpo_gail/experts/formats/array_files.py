@@ -63,8 +63,8 @@ def _arrays(path: Path) -> tuple[Arrays, list[str]]:
     names = npz.names(path)
     columns.check_names(names, path)
     with npz.reading(path) as archive:
-        wanted = [name for name in names if _is_wanted(name) and not _is_an_object(name, archive)]
-        return {name: archive.value(name) for name in wanted}, names
+        there = [name for name in names if _is_wanted(name) and not _is_an_object(name, archive)]
+        return {name: archive.value(name) for name in there}, names
 
 
 def _is_an_object(name: str, archive: npz.Archive) -> bool:
@@ -195,7 +195,7 @@ def _batches(fields: dict[str, np.ndarray], lengths: np.ndarray | None, path: Pa
         raise UserError(f"{path}: lengths: expected {count} of 1 to {steps}, found {listed(lengths.tolist())}")
     more = fields["observations"].shape[1] - steps
     turned = time_first.note(fields["observations"][:, :steps])
-    notes = () if turned is None else (turned,)
+    notes: tuple[str, ...] = () if turned is None else (turned,)
     time_first.check(fields["observations"], fields.get("next_observations"), path)
     sequences = _sequences(fields, lengths, more)
     if (kept := blanks.lengths(sequences)) is not None:

@@ -168,7 +168,7 @@ def _plan(path: Path) -> _Plan:
             repeated |= _REPEATED in file[f"episode_{number}"].attrs
         stated = {name: file.attrs.get(name) for name in _TOTALS if name in file.attrs}
     stated |= {name: value for name, value in _stated(main.with_name(_METADATA)).items() if name in _TOTALS}
-    notes = totals.differ("it", *map(stated.get, _TOTALS), lengths)
+    notes = totals.differ("it", stated.get("total_episodes"), stated.get("total_steps"), lengths)
     return _Plan(main, numbers_, np.array(sizes), dtypes, repeated, tuple(notes))
 
 
