@@ -156,7 +156,7 @@ def state(**values: Any) -> Callable[[Path], object]:
         (state(_indices_data_files=[{"filename": "i"}]), "chosen by a file of indices"),
         (lambda path: (path / "data-00000-of-00001.arrow").unlink(), "names the file 'data-00000-of-00001.arrow'"),
         (lambda path: (path / "data-00000-of-00001.arrow").write_bytes(b"\xff" * 40), "damaged or truncated table"),
-        (lambda path: (path / "data-00000-of-00001.arrow").write_bytes(b""), "damaged or truncated table"),
+        (lambda path: (path / "data-00000-of-00001.arrow").write_bytes(b""), r"\.arrow: an empty file"),
     ],
 )
 def test_what_is_wrong_with_a_folder(folder: Path, change: Callable[[Path], object], said: str) -> None:
