@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -372,6 +373,53 @@ def test_a_function_of_ones_own(tmp_path: Path, toys: None, monkeypatch: pytest.
             record("ToyRandom-v0", f"mine_to_record:{name}", 1, tmp_path / "x.h5")
     with pytest.raises(UserError, match="--snapshot 3: mine_to_record:half holds one policy only"):
         load_actor("mine_to_record:half", "x", "3")
+
+
+_ASKED = """
+asked = []
+def function(observation):
+    assert observation[0] > 0, "an observation that no environment made"
+    asked.append(observation)
+    return 0.5
+class Whole:
+    noise_kind, noise_size = "normal", 1
+    def act(self, observations, noise):
+        assert len(noise) == len(observations)
+        return [function(one) for one in observations] and noise
+act = Whole()
+"""
+
+
+@pytest.mark.parametrize("num_envs", [1, 3, 50])
+@pytest.mark.parametrize(("name", "noise"), [("function", 0.0), ("function", 0.3), ("act", 0.0), ("act", 0.3)])
+def test_code_of_ones_own_is_asked_once_for_each_row(
+    name: str, noise: float, num_envs: int, tmp_path: Path, toys: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "counts_rows.py").write_text(_ASKED)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.delitem(sys.modules, "counts_rows", raising=False)
+    held = record("ToyRandom-v0", f"counts_rows:{name}", 8, tmp_path / "a.h5", num_envs=num_envs, noise=noise)
+    assert len(sys.modules["counts_rows"].asked) == len(held.actions) == held.episode_lengths.sum()
+    alone = record("ToyRandom-v0", f"counts_rows:{name}", 8, tmp_path / "b.h5", num_envs=1, noise=noise)
+    assert np.array_equal(held.actions, alone.actions) and np.array_equal(held.rewards, alone.rewards)
+
+
+def test_an_object_that_keeps_a_state_for_each_row_keeps_its_rows(
+    tmp_path: Path, toys: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`begin` says when all episodes start, so it may hold an array of states."""
+
+    class Stateful(Doubling):
+        def begin(self) -> None:
+            self.state = np.zeros((3, 1))
+
+        def act(self, observations: np.ndarray, noise: np.ndarray) -> np.ndarray:
+            self.state = self.state + 1
+            return self.state
+
+    monkeypatch.setattr(recording, "load_actor", lambda *_: Stateful())
+    held = record("ToyRandom-v0", "x", 3, tmp_path / "a.h5", num_envs=3)
+    assert np.array_equal(held.actions[:, 0], held.steps + 1)
 
 
 def test_linear_policies(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from trpo_gail.errors import UserError, shortened
 from trpo_gail.experts import arrays, structured
 from trpo_gail.experts.data import Demonstrations
 from trpo_gail.experts.facts import Provenance
-from trpo_gail.experts.policies import greedy
+from trpo_gail.experts.policies import function, greedy
 from trpo_gail.experts.policies.noisy import Noisy
 from trpo_gail.experts.rows import check_names
 from trpo_gail.experts.save import check_ending, save
@@ -95,9 +95,8 @@ def record(
         view = _view(actor, action_view, policy_path)
         acting: Actor = Noisy(actor, noise, env.spec, deterministic) if noise else actor
         acting = _Clipped(acting, env.spec.viewed(view)) if view == "executed" else acting
-        begin = getattr(actor, "begin", _nothing)
         still = deterministic and not noise
-        runs = _run(env, acting, episodes, seed, still, subsample, dtype, min_return, begin)
+        runs = _run(env, acting, episodes, seed, still, subsample, dtype, min_return, actor)
         spec = env.spec
     finally:
         env.close()
@@ -125,7 +124,7 @@ def episodes_of(
     `policy` describes it. Raises UserError, and RunError for what the environment does."""
     spec, dtype = env.spec, "float32"
     check_names(spec)
-    runs = _run(env, actor, episodes, seed, deterministic, 1, dtype, None, getattr(actor, "begin", _nothing))
+    runs = _run(env, actor, episodes, seed, deterministic, 1, dtype, None, actor)
     origin = _origin(spec, action_view, env_id=spec.id, policy=policy, deterministic=deterministic, seed=seed)
     made = _demonstrations(runs, spec, dtype, 1, origin)
     return replace(made, path=f"episodes of {policy}")
@@ -248,9 +247,11 @@ def _run(
     subsample: int,
     dtype: str,
     min_return: float | None,
-    begin: Callable[[], None],
+    policy: Actor,
 ) -> list[_Episode]:
-    """One episode per environment at a time, in order of their numbers; those below `min_return` are left out."""
+    """One episode per environment at a time, in order of their numbers; those below `min_return` are left out. `policy` is
+    the actor itself, whatever `actor` makes of its actions."""
+    begin, only_valid = getattr(policy, "begin", _nothing), function.is_own(policy)
     done: list[_Episode] = []
     start, tried = paper_offsets(episodes, subsample), 0
     while len(done) < episodes:
@@ -260,7 +261,7 @@ def _run(
         draw = no_noise(actor, env.num_envs) if deterministic else BlockedNoise(actor, seed, RECORD_NOISE, 0, numbers)
         seeds = reset_seeds(seed, RECORD_RESET, 0, numbers)
         begin()
-        rollout, _ = collect_episodes(env, actor, seeds, draw, np.zeros_like(wanted), wanted)
+        rollout, _ = collect_episodes(env, actor, seeds, draw, np.zeros_like(wanted), wanted, only_valid=only_valid)
         for n, number in enumerate(numbers):
             if wanted[n] and len(done) < episodes:
                 episode = _episode(rollout, n, env.spec.id, number, dtype)

@@ -139,12 +139,14 @@ def collect_episodes(
     steps: np.ndarray,
     episodes: np.ndarray,
     give_up: Callable[[], bool] = never,
+    *,
+    only_valid: bool = False,
 ) -> tuple[Rollout, Episodes]:
     """Whole episodes from reset: each environment runs until it alone has `steps[n]` steps and `episodes[n]` episodes.
 
     No rule stops all environments together, since such a rule would favour short episodes. An environment that has
     enough rests until the others have (its rows are not valid). `give_up` is called before every step; if it returns
-    True, GivenUp is raised.
+    True, GivenUp is raised. With `only_valid` the actor gets the observations of valid rows alone, fewer than N.
     """
     position = Position.start(env, seeds)
     rows, active = _Rows(int(steps.max(initial=0)) + GROWTH), []
@@ -154,7 +156,8 @@ def collect_episodes(
     while open_.any():
         if give_up():
             raise GivenUp
-        row = _step(env, position, actor.act(position.observation, draw(t)))
+        asked = open_ & ~position.ended if only_valid else np.ones_like(open_)
+        row = _step(env, position, _actions(env, position, actor, draw(t), asked))
         rows.add(*row)
         active.append(open_.copy())
         done, valid = row[3] | row[4], row[5]
@@ -166,6 +169,18 @@ def collect_episodes(
             env.rest(~open_)
         t += 1
     return rows.finish(position.observation, np.array(active).reshape(t, env.num_envs))
+
+
+def _actions(env: VectorEnv, position: Position, actor: Actor, noise: np.ndarray, asked: np.ndarray) -> np.ndarray:
+    """Actions [N, A] or [N] of all environments. The actor is `asked` for some, [N] bool; others do not count."""
+    if asked.all():
+        return actor.act(position.observation, noise)
+    actions = env.spec.actions.zeros(len(asked))
+    if asked.any():
+        found = actor.act(position.observation[asked], noise[asked])
+        actions = actions.astype(found.dtype)
+        actions[asked] = found
+    return actions
 
 
 class NoiseBlocks(Protocol):

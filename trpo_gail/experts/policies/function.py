@@ -101,6 +101,16 @@ def is_named(text: str) -> bool:
     return re.fullmatch(r"[A-Za-z_]\w*(\.\w+)*:[A-Za-z_]\w*", text) is not None
 
 
+def is_own(actor: Any) -> bool:
+    """Whether it is the user's own code, which must see no observation that no environment made, and is asked once for
+    each row that is recorded. An object with `begin` keeps its rows: it may hold a state for each of them.
+    """
+    if isinstance(actor, FunctionPolicy):
+        return True
+    ours = type(actor).__module__.partition(".")[0] == __name__.partition(".")[0]
+    return not ours and not hasattr(actor, "begin")
+
+
 def load(text: str) -> Actor:
     """The function, or an object that has `act`, `noise_kind` and `noise_size` already. Raises UserError."""
     module, _, name = text.partition(":")
