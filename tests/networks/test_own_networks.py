@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from trpo_gail import GAIL, UserError
+from trpo_gail import GAIL, PPO, TRPO, UserError
 from trpo_gail.build import make_policy
 from trpo_gail.config.presets import changed, preset
 from trpo_gail.exports.write_reward import export_reward
@@ -54,6 +54,60 @@ def narrow(inputs: int, outputs: int) -> nn.Module:
 
 def fails(inputs: int, outputs: int) -> nn.Module:
     raise ZeroDivisionError("of mine")
+
+
+class InPlace(nn.Module):
+    """Scales its first input, in the batch that it is given."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.net = small(inputs, outputs)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x[:, 0] *= 3
+        return self.net(x)
+
+
+class NotInPlace(InPlace):
+    """The same, in a batch of its own."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x.clone())
+
+
+class Centred(InPlace):
+    """Takes the batch's mean from each row."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.net(x - x.mean(0))
+
+
+class Attention(nn.Module):
+    """Attention over the inputs of a row, each of them a token."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.embed, self.out = nn.Linear(1, 8), nn.Linear(8 * inputs, outputs)
+        self.layer = nn.TransformerEncoderLayer(8, 2, 16, batch_first=True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.out(self.layer(self.embed(x[..., None])).flatten(1))
+
+
+class Mixing(Attention):
+    """Attention over the rows of the batch, by mistake."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.out(self.layer(self.embed(x[..., None]).transpose(0, 1)).transpose(0, 1).flatten(1))
+
+
+class Draws(InPlace):
+    """Draws, also in evaluation mode, and takes labels, so that random rows are nothing for it."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not (x == 0).all():
+            raise IndexError
+        return self.net(x + torch.rand_like(x))
 
 
 def layout(size: int = 3) -> Layout:
@@ -142,6 +196,38 @@ def test_the_trial_moves_no_statistics_and_draws_nothing() -> None:
     assert net.net[2].num_batches_tracked == 0 and not net.net[2].running_mean.any()
 
 
+@pytest.mark.parametrize("algorithm", [TRPO, PPO])
+def test_a_network_that_writes_into_its_input_learns_as_one_that_does_not(algorithm: Any) -> None:
+    one, other = (
+        algorithm(
+            net, "CartPole-v0", critic__network=net, num_envs=4, timesteps_per_batch=256, backend="gymnasium"
+        ).learn(512)
+        for net in (InPlace, NotInPlace)
+    )
+    pairs = zip(one.policy.parameters(), other.policy.parameters(), strict=True)
+    assert all(torch.equal(mine, theirs) for mine, theirs in pairs)
+    assert max(one.logger.column("kl")) > 1e-5
+
+
+def test_the_discriminators_network_may_write_into_its_input() -> None:
+    GAIL(small, "CartPole-v0", EXPERT, discriminator__network=InPlace, **SMALL).learn(256)
+
+
+@pytest.mark.parametrize("generator", ["trpo", "ppo"])
+def test_attention_learns(generator: str) -> None:
+    model = GAIL(
+        Attention, "CartPole-v0", EXPERT, critic__network=Attention, discriminator__network=Attention, generator=generator,
+        **SMALL,
+    )  # fmt: skip
+    before = [p.clone() for p in model.policy.parameters()]
+    model.learn(512)
+    assert any(not torch.equal(p, q) for p, q in zip(model.policy.parameters(), before, strict=True))
+
+
+def test_what_draws_or_takes_labels_is_not_judged_by_random_rows() -> None:
+    own.make("x", "test_own_networks:Draws", layout(), 0, 2, torch.Generator().manual_seed(0))
+
+
 def test_a_learned_reward_does_not_name_the_policys_network(tmp_path: Path) -> None:
     model = GAIL(small, "CartPole-v0", EXPERT, run_folder=tmp_path / "run", **SMALL).learn(10)
     reward = export_reward(tmp_path / "run", tmp_path / "reward.pt")
@@ -166,10 +252,18 @@ def test_a_learned_reward_does_not_name_the_policys_network(tmp_path: Path) -> N
             "test_own_networks:frozen",
             "--policy.network: test_own_networks:frozen made a module with frozen parameters: expected parameters that all",
         ),
-        ("test_own_networks:wide", "--policy.network: test_own_networks:wide: of [3, 4] gave [3, 3], [3, 2] expected"),
+        ("test_own_networks:wide", "--policy.network: test_own_networks:wide: of [4, 4] gave [4, 3], [4, 2] expected"),
         (
             "test_own_networks:narrow",
-            "--policy.network: test_own_networks:narrow: of [3, 4] raised RuntimeError('mat1 and mat2",
+            "--policy.network: test_own_networks:narrow: of [4, 4] raised RuntimeError('mat1 and mat2",
+        ),
+        (
+            "test_own_networks:Centred",
+            "--policy.network: test_own_networks:Centred: the output of a row changes with the other rows of its batch",
+        ),
+        (
+            "test_own_networks:Mixing",
+            "--policy.network: test_own_networks:Mixing: the output of a row changes with the other rows of its batch",
         ),
         (
             "test_own_networks:fails",
