@@ -55,3 +55,33 @@ def test_a_model_that_goes_on_says_so(changes: bool, tmp_path: Path, monkeypatch
         warnings.simplefilter("always")
         TRPO.load(tmp_path / "model", env="toys:Walk-v0", verbose=0).learn(40)
     assert any(SAYS in str(one.message) for one in found) == changes
+
+
+class Habit(toys.Walk):
+    """Pays less with each episode that an instance has begun, which no seed puts back and no observation shows."""
+
+    begun = 0
+
+    def reset(self, **keywords: Any) -> tuple[np.ndarray, dict]:
+        self.begun += 1
+        return super().reset(**keywords)
+
+    def step(self, action: Any) -> tuple[np.ndarray, float, bool, bool, dict]:
+        observation, reward, *others = super().step(action)
+        return (observation, reward + 1.0 / self.begun, *others)  # type: ignore[return-value]
+
+
+@pytest.mark.parametrize("old", [False, True])
+def test_a_reward_that_remembers_earlier_episodes_is_told(old: bool, tmp_path: Path) -> None:
+    model = TRPO("MlpPolicy", Habit, num_envs=4, timesteps_per_batch=40, restart_every=2, max_episode_steps=50).learn(
+        120
+    )
+    if old:  # as a version saved it that kept no returns
+        state = model.learner.sampler.state_dict()
+        assert state.pop("returns").shape == (4,)
+        model.learner.sampler.load_state_dict(state)
+        assert np.isfinite(model.learner.sampler.state_dict()["returns"]).all() and not model.learner.sampler.strayed
+        return
+    model.save(tmp_path / "model")
+    with pytest.warns(UserWarning, match="environments did not come back to where they were"):
+        TRPO.load(tmp_path / "model", env=Habit).learn(40)

@@ -35,8 +35,12 @@ from trpo_gail.sampling.rollout import (
 )
 from trpo_gail.sampling.watched import Watched
 from trpo_gail.seeding import TRAIN_NOISE, TRAIN_RESET, reset_seeds
+from trpo_gail.spaces.layout import MOST_ROWS
+from trpo_gail.spaces.resolution import unresolved
 from trpo_gail.success import rule_of
 from trpo_gail.system.memory import give_back
+
+_Places = tuple[np.ndarray, np.ndarray]  # checksums [N] int64, returns so far [N] float64
 
 
 class Sampler:
@@ -50,11 +54,12 @@ class Sampler:
         self.cut_episodes = 0  # on this rank, by restarts and staggering; return statistics leave them out
         self.reach = Reach()  # of the last batch
         self.strayed = 0  # this rank's environments that are not where they were saved, after their steps were repeated
+        self.unresolved: list[str] = []  # what to warn of the first batch's observations, on the first rank
         self.paid = PaidReturns(len(self.envs))
         self.give_up: Callable[[], bool] = never  # called with whole episodes, and in a replay
         self._rule = rule_of(config.success)
         self._position: Position | None = None
-        self._places_saved: np.ndarray | None = None  # by the state that was loaded last
+        self._places_saved: _Places | None = None  # by the state that was loaded last
         self._actions: list[np.ndarray] = []  # [T, N, ...], a batch each, since the last restart
 
     @property
@@ -118,6 +123,10 @@ class Sampler:
         else:
             rollout, episodes = self._whole_episodes(actor)
             self.reach = watched.check(rollout)
+        if not self.batches and self.workers.main:
+            t, n = np.nonzero(rollout.valid)
+            some = slice(None, None, max(1, len(t) // MOST_ROWS))
+            self.unresolved = unresolved(self.env.spec.observations, rollout.observations[t[some], n[some]], cfg.dtype)
         self.batches += 1
         return rollout, episodes.judged(self._rule)
 
@@ -147,17 +156,20 @@ class Sampler:
             "cut_episodes": int(self.workers.sum(np.array([self.cut_episodes]))[0]),
             "actions": np.concatenate(parts, axis=1) if parts else None,
             "paid": paid,
-            "places": np.concatenate(places) if places else None,
+            "places": np.concatenate([checksums for checksums, _ in places]) if places else None,
+            "returns": np.concatenate([returns for _, returns in places]) if places else None,
         }
 
-    def _places(self) -> np.ndarray | None:
-        """Where each environment is, [N] int64: a checksum of its observation and its step in the episode. None if that is
-        not known: before the first restart, after a batch that broke off, in a state of 0.1.0."""
+    def _places(self) -> _Places | None:
+        """Where each environment is: a checksum of its observation and its step in the episode, and its return so far, which
+        may depend on earlier episodes. None if that is not known: before the first restart, after a batch that broke off,
+        in a state of 0.1.0."""
         if self._position is None:
             return self._places_saved
         observations = np.ascontiguousarray(self._position.observation)
         steps = map(int, self._position.step)
-        return np.array([zlib.crc32(row.data, step) for row, step in zip(observations, steps, strict=True)], np.int64)
+        found = [zlib.crc32(row.data, step) for row, step in zip(observations, steps, strict=True)]
+        return np.array(found, np.int64), self._position.ret
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Restart the streams and replay; the number of ranks may have changed. `strayed` says how many environments
@@ -169,15 +181,17 @@ class Sampler:
             return
         paid = state.get("paid", np.full(self.config.num_envs, np.nan))  # 0.1.0 did not keep it
         self.paid.unfinished = paid[self.envs.start : self.envs.stop]
-        places = state.get("places")  # nor this
-        self._places_saved = None if places is None else places[self.envs.start : self.envs.stop]
+        mine = slice(self.envs.start, self.envs.stop)
+        returns = state.get("returns", np.full(self.config.num_envs, np.nan))  # nor did development versions
+        places = state.get("places")  # nor 0.1.0
+        self._places_saved = None if places is None else (places[mine], returns[mine])
         self._actions = []
         if state["actions"] is not None:
             own = state["actions"][:, self.envs.start : self.envs.stop]
             self._actions = list(own.reshape(-1, self.horizon, *own.shape[1:]))
         self._replay()
         if self._position is not None and self._places_saved is not None:
-            self.strayed = int((self._places() != self._places_saved).sum())
+            self.strayed = _apart(self._places(), self._places_saved)
 
     def _replay(self) -> None:
         """Begin the streams of the last restart, and repeat all steps since then."""
@@ -192,6 +206,13 @@ class Sampler:
             self._stagger(batch)
             again = _Replay(actions, self.workers.pulse)
             collect_steps(self.env, self._position, again, np.zeros((*actions.shape[:2], 0)))
+
+
+def _apart(now: _Places | None, before: _Places) -> int:
+    """How many environments are elsewhere. Returns may differ by the rounding of another processor; NaN is not known."""
+    assert now is not None
+    paid = ~np.isnan(before[1]) & ~np.isclose(now[1], before[1], rtol=1e-6, atol=1e-9)
+    return int(((now[0] != before[0]) | paid).sum())
 
 
 class _Replay:

@@ -1,0 +1,30 @@
+"""Columns whose numbers differ by less than a dtype can tell apart, such as a time stamp's seconds since 1970."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from trpo_gail.spaces.layout import MOST_ROWS, Layout
+
+# Of float64, half the digits: a standard deviation is the root of E[x^2] - E[x]^2, which needs the squares' digits.
+_MOST = {"float32": 2.0**21, "float64": 2.0**24}
+
+
+def unresolved(layout: Layout, rows: np.ndarray, dtype: str) -> list[str]:
+    """What to warn of if columns of rows [N, O] that are standardised lie farther from 0 than networks of `dtype` can see
+    their differences from: texts, one for each part."""
+    some = rows[:: max(1, len(rows) // MOST_ROWS)].astype(np.float64)
+    mean = some.mean(0)
+    spread = (some - mean).std(0)
+    lost = (spread > 0) & (np.abs(mean) > _MOST[dtype] * spread) & layout.columns("vector")
+    found = []
+    for part in layout.parts:
+        if (columns := np.flatnonzero(lost[part.columns])).size:
+            first, at = columns[0], part.columns.start + columns[0]
+            more = f" and {len(columns) - 1} more" if len(columns) > 1 else ""
+            name = f"{part.name!r}, column" if part.name else "column"
+            found.append(
+                f"the observation's {name} {first}{more}: values near {mean[at]:.6g} differ by about {spread[at]:.2g}, "
+                f"which {dtype} does not tell apart: subtract a constant in the environment"
+            )
+    return found
