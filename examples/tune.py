@@ -47,6 +47,8 @@ def tune(given: argparse.Namespace) -> tuple[dict[str, Any], float]:
     """The flags that are best on the tuning seeds, and their mean return there."""
     import optuna
 
+    GAIL("MlpPolicy", given.env, given.expert)  # what is wrong with them is one line here, and a traceback in a study
+
     def objective(trial: Any) -> float:
         flags, returns = suggested(trial), []
         for number in range(given.tuning_seeds):

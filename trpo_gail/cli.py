@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 import trpo_gail
 from trpo_gail.commands import COMMANDS
 from trpo_gail.errors import MOST, Answered, RunError, UserError, shortened
+from trpo_gail.system.own_modules import search_here
 from trpo_gail.system.terminal import guarded, tell
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ def _main(arguments: Sequence[str] | None, workers: list[Workers]) -> int:
         # Idle threads sleep: on a core that something else is using, torch's would spin and slow the environments.
         os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
         if arguments is None:
-            _find_modules_here()
+            search_here()  # for modules of the user's: mine:Task-v0
         try:
             code = _run(list(sys.argv[1:] if arguments is None else arguments), workers)
             if number := watch.over():
@@ -62,14 +63,6 @@ def _main(arguments: Sequence[str] | None, workers: list[Workers]) -> int:
             return code
         except BaseException as error:
             return _end(error, workers, watch)
-
-
-def _find_modules_here() -> None:
-    """Modules of the user's (mine:Task-v0) are found in the current folder, as with `python -m`; behind all others, so that
-    none is hidden."""
-    with contextlib.suppress(FileNotFoundError):  # the folder is gone
-        if os.getcwd() not in sys.path:
-            sys.path.append(os.getcwd())
 
 
 def _run(arguments: list[str], workers: list[Workers]) -> int:

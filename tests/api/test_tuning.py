@@ -93,3 +93,9 @@ def test_a_small_search(tune: dict[str, Any], tmp_path: Path, capsys: pytest.Cap
     config = parse_flags(["CartPole-v0", "--expert", EXPERT, "--config", str(out)]).config
     assert config.trpo.max_kl == found["best"]["max_kl"] and config.d_step == found["best"]["d_step"]
     assert re.search(r"^tuned, on 1 other seeds +\d", capsys.readouterr().out, re.MULTILINE)
+
+
+def test_what_is_wrong_with_the_task_is_one_line_before_the_study(tune: dict[str, Any]) -> None:
+    pytest.importorskip("optuna")
+    with pytest.raises(SystemExit, match=r"^tune.py: .*no module 'no_such_module'"):
+        tune["main"](["no_such_module:Task-v0", EXPERT])

@@ -14,7 +14,9 @@ from gymnasium.wrappers import RecordEpisodeStatistics
 from toy_envs import AnySpace, Counter
 
 from trpo_gail import UserError
+from trpo_gail.config import choices
 from trpo_gail.envs import named, sources, vector
+from trpo_gail.experts.policies import function
 
 
 def counter() -> gymnasium.Env:
@@ -156,3 +158,26 @@ def test_an_error_within_the_module_is_told_as_such(tmp_path: Path, monkeypatch:
         UserError, match=r"^environment 'broken_task:X-v0': ModuleNotFoundError: No module .*no_such_lib"
     ):
         vector.make("broken_task:X-v0", 1)
+
+
+def test_modules_of_the_current_folder_are_found_behind_all_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a script of another folder finds them: an environment, a network, an adversary, and a policy to record."""
+    (tmp_path / "found_here.py").write_text(
+        "from toy_envs import Counter\nfrom torch import nn\n"
+        "def net(inputs, outputs): return nn.Linear(inputs, outputs)\ndef act(observation): return 0.5\n"
+    )
+    (tmp_path / "math.py").write_text("raise RuntimeError('hides what is installed')\n")
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    with pytest.raises(UserError, match="no module 'found_here'"):
+        vector.make("found_here:Counter", 1)
+    monkeypatch.chdir(tmp_path)
+    assert vector.make("found_here:Counter", 1).spec.observation_size == 2
+    monkeypatch.setattr(sys, "path", [one for one in sys.path if one != str(tmp_path)])
+    monkeypatch.delitem(sys.modules, "found_here")
+    assert callable(choices.Choice("found_here", function="net").load())
+    monkeypatch.setattr(sys, "path", [one for one in sys.path if one != str(tmp_path)])
+    monkeypatch.delitem(sys.modules, "found_here")
+    assert function.load("found_here:act").description == "found_here:act"  # type: ignore[attr-defined]
+    assert sys.path[-1] == str(tmp_path)

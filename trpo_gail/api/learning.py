@@ -85,8 +85,9 @@ class LearningModel(Model):
         self._folder = None if run_folder is None else Folder(run_folder, workers)
         self._offset = self._target = 0
         self._build()
-        for text in self._cautions():
-            caution(workers, text)
+        if workers.main:
+            for text in self._cautions():
+                caution(workers, text)
 
     def _environments(self, fields: Mapping[str, Any]) -> dict[str, Any]:
         """The fields, with as many environments as an object can give."""
@@ -210,7 +211,7 @@ class LearningModel(Model):
 
     def _cautions(self) -> Iterator[str]:
         """What to warn of before training."""
-        yield from opening.cautions(self.config, self.spec, self._expert, self._task())
+        yield from opening.cautions(self.config, self._env, self._expert, self._task(), self._source)
         if self._folder is not None and self._setting.env_lacks:
             yield (
                 f"run_folder: the command line cannot make this environment again ({self._setting.env_lacks}): it cannot "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from trpo_gail.api.model import Model
-from trpo_gail.envs import sources, vector
+from trpo_gail.envs import repeating, sources, vector
 from trpo_gail.errors import UserError, listed
 from trpo_gail.experts import structured
 from trpo_gail.experts.data import Demonstrations
@@ -81,6 +82,8 @@ def _recorded(model: Any, env: Any, episodes: int, deterministic: bool, seed: in
     made = vector.make_together(env_id, min(episodes, MOST_ENVS), **settings)
     try:
         _check_layout(out, made.spec)
+        for text in repeating.own_statistics(made):
+            warnings.warn(text, stacklevel=5)
         actor, view = _actor(model, made.spec, seen, deterministic)
         name = type(model).__name__ if hasattr(model, "predict") else getattr(model, "__name__", "a function")
         return episodes_of(made, actor, episodes, seed=seed, deterministic=deterministic, action_view=view, policy=name)

@@ -14,6 +14,7 @@ from trpo_gail.api.logger import tensorboard
 from trpo_gail.api.model import Model, caution
 from trpo_gail.learner import Learner
 from trpo_gail.records import Record
+from trpo_gail.runs import opening
 from trpo_gail.runs.console import View
 from trpo_gail.runs.stuck import Stuck
 from trpo_gail.sampling.rollout import GivenUp, never
@@ -94,7 +95,7 @@ class Session:
         if self.view:
             mean = row["return_mean"]
             self.view.update(progress.steps, "" if mean is None else f"return {mean:.1f}")
-        for text in self._stuck.look(row):
+        for text in (*opening.unresolved(self.learner.sampler), *self._stuck.look(row)):
             caution(workers, text)
         asked = self.stop.agreed(workers)
         refused = workers.max(float(not more)) > 0

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from importlib import import_module
 from typing import Any
 
 from trpo_gail.errors import UserError
+from trpo_gail.system.own_modules import imported
 
 Build = Callable[[Any, Any], Any]  # (config, parts) -> the adversary or generator
 
@@ -30,7 +30,7 @@ class Choice:
         """Its `build(config, parts)`. Raises UserError if it cannot be imported."""
         name = f"{self.module}:{self.function}"
         try:
-            built = getattr(import_module(self.module), self.function)
+            built = getattr(imported(self.module), self.function)
         except (ImportError, AttributeError) as error:
             raise UserError(f"{name}: {error}") from error
         if not callable(built):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -11,11 +10,12 @@ from typing import Any, Literal
 import numpy as np
 from gymnasium.spaces import Box
 
-from trpo_gail.envs import vector
+from trpo_gail.envs import repeating, vector
+from trpo_gail.envs.repeating import Walk, walk
 from trpo_gail.envs.vector import VectorEnv
 from trpo_gail.errors import RunError, UserError
-from trpo_gail.seeding import RECORD_NOISE, stream
 from trpo_gail.spaces import layout
+from trpo_gail.spaces.resolution import unresolved
 from trpo_gail.spaces.spec import EnvSpec
 
 NUM_ENVS = 4
@@ -33,22 +33,6 @@ class Finding:
     text: str
 
 
-@dataclass(frozen=True)
-class _Walk:
-    """A record of random actions: T steps of N environments."""
-
-    observations: np.ndarray  # [T + 1, N, O]
-    rewards: np.ndarray  # [T, N]
-    terminated: np.ndarray  # [T, N] bool
-    truncated: np.ndarray  # [T, N] bool
-
-    @property
-    def paid(self) -> np.ndarray:
-        """Rewards of the transitions; a row after an episode's end is a reset."""
-        ended = (self.terminated | self.truncated)[:-1]
-        return self.rewards[np.concatenate([np.ones((1, ended.shape[1]), bool), ~ended])]
-
-
 def check(
     env_id: str, backend: vector.Backend = "auto", kwargs: Mapping[str, Any] | None = None, **more: Any
 ) -> Iterator[Finding]:
@@ -60,6 +44,8 @@ def check(
         return
     try:
         yield from _spaces(env.spec)
+        for warning in repeating.own_statistics(env):
+            yield Finding("warning", "wrapper", warning)
         yield from _walks(env)
         yield _speed(env)
     except (UserError, RunError) as error:
@@ -88,15 +74,10 @@ def _spaces(spec: EnvSpec) -> Iterator[Finding]:
 
 
 def _walks(env: VectorEnv) -> Iterator[Finding]:
-    first = _walk(env, 0, STEPS, PATIENCE)
-    again, other = (_walk(env, seed, len(first.rewards)) for seed in (0, 1000))
-    same = all(
-        np.array_equal(getattr(first, name), getattr(again, name), equal_nan=True)
-        for name in ("observations", "rewards", "terminated", "truncated")
-    )
-    if not same:
-        text = "the same seed and actions give two different episodes: runs cannot be repeated or resumed exactly"
-        yield Finding("warning", "seeding", text)
+    first = walk(env, 0, STEPS, PATIENCE)
+    again, other = (walk(env, seed, len(first.rewards)) for seed in (0, 1000))
+    if not first.equals(again):
+        yield Finding("warning", "seeding", repeating.DIFFER)
     elif np.array_equal(first.observations[0], other.observations[0]):
         yield Finding("ok", "seeding", "the same seed gives the same episode; every seed has the same start")
     else:
@@ -107,7 +88,7 @@ def _walks(env: VectorEnv) -> Iterator[Finding]:
     yield Finding("ok", "episodes", f"{ends[0]} terminated and {ends[1]} truncated in {steps} random steps")
 
 
-def _numbers(spec: EnvSpec, walk: _Walk) -> Iterator[Finding]:
+def _numbers(spec: EnvSpec, walk: Walk) -> Iterator[Finding]:
     for name, values in (("observation", walk.observations), ("reward", walk.paid)):
         if values.dtype.kind == "f" and not np.isfinite(values).all():
             yield Finding("error", name, f"{values[~np.isfinite(values)][0]} among {values.size} numbers")
@@ -119,6 +100,8 @@ def _numbers(spec: EnvSpec, walk: _Walk) -> Iterator[Finding]:
         yield Finding("warning", "reward", text)
     columns = walk.observations.reshape(-1, spec.observation_size)
     for warning in spec.observations.codes(columns):
+        yield Finding("warning", "observation", warning)
+    for warning in unresolved(spec.observations, columns, "float32"):
         yield Finding("warning", "observation", warning)
     yield from _outside(spec, columns)
     constant = (columns == columns[0]).all(0) & spec.observations.columns("vector")
@@ -142,19 +125,6 @@ def _outside(spec: EnvSpec, columns: np.ndarray) -> Iterator[Finding]:
             name = f"{part.name}: " if part.name else ""
             text = f"{name}{found:.4g} in column {column}, where its space says {least:.4g} to {most:.4g}"
             yield Finding("warning", "observation", text)
-
-
-def _walk(env: VectorEnv, seed: int, most: int, seconds: float = math.inf) -> _Walk:
-    """At least one step and at most `most`, begun within these seconds."""
-    rng, start = stream(seed, RECORD_NOISE), time.perf_counter()
-    observations = [env.restart(range(seed, seed + env.num_envs)).copy()]
-    steps: list[tuple[np.ndarray, ...]] = []
-    while not steps or (len(steps) < most and time.perf_counter() - start < seconds):
-        found = env.step(env.spec.actions.uniform(rng.random((env.num_envs, env.spec.actions.draws))))
-        observations.append(found[0].copy())
-        steps.append(found[1:])
-    rewards, terminated, truncated = (np.array(column) for column in zip(*steps, strict=True))
-    return _Walk(np.array(observations), rewards, terminated, truncated)
 
 
 def _speed(env: VectorEnv, clock: Callable[[], float] = time.perf_counter) -> Finding:

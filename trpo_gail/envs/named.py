@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from importlib import import_module
 from typing import Any, NamedTuple
 
 import gymnasium
 import numpy as np
 
 from trpo_gail.errors import UserError
+from trpo_gail.system.own_modules import imported
 
 _KNOWN = ("gymnasium", "trpo_gail")  # packages whose environments are registered without a module's name
 SEARCHED = "modules are looked for in the current folder, in PYTHONPATH and among the installed packages"
@@ -27,7 +27,7 @@ def maker(env_id: str) -> Callable[..., Any] | None:
     if not all(part.isidentifier() for part in module.split(".")):
         raise UserError(f"environment {env_id!r}: {module!r} is no module's name, such as package.module; {SEARCHED}")
     try:
-        found = getattr(import_module(module), name, None)
+        found = getattr(imported(module), name, None)
     except ModuleNotFoundError as error:
         if error.name is None or not f"{module}.".startswith(f"{error.name}."):
             raise  # one that this module imports
@@ -42,6 +42,12 @@ def maker(env_id: str) -> Callable[..., Any] | None:
 def _home(spec: Any) -> str:
     """The module of what a registered id is made by."""
     return getattr(spec.entry_point, "__module__", None) or str(spec.entry_point).partition(":")[0]
+
+
+def is_known(env_id: str) -> bool:
+    """Whether an id is gymnasium's or our own, whose environments need no look."""
+    spec = gymnasium.registry.get(env_id)
+    return spec is not None and _home(spec).partition(".")[0] in _KNOWN
 
 
 def hint(env_id: str) -> str:

@@ -65,6 +65,15 @@ class OneByOne:
         self._resting = np.zeros(num_envs, bool)
         self.successes: np.ndarray | None = None
 
+    @property
+    def wrappers(self) -> tuple[str, ...]:
+        """Names of the classes that the first environment is wrapped in, from the outermost on."""
+        found, env = [], self._envs[0]
+        while isinstance(env, gymnasium.Wrapper):
+            found.append(type(env).__name__)
+            env = env.env
+        return tuple(found)
+
     def _spaces(self) -> tuple[Space, Space]:
         """Of all instances, which must have the same."""
         found = [spaces_of(env, self._id) for env in self._envs]

@@ -224,6 +224,11 @@ class _Environments:
     def successes(self) -> np.ndarray | None:
         return getattr(self._backend, "successes", None)
 
+    @property
+    def wrappers(self) -> tuple[str, ...]:
+        """Names of the classes that gymnasium's environments are wrapped in."""
+        return getattr(self._backend, "wrappers", ())
+
     def cut(self, which: np.ndarray) -> None:
         self._backend.cut(which)
 

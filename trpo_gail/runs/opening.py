@@ -10,7 +10,9 @@ import torch
 from trpo_gail.adversaries import rewards
 from trpo_gail.config import choices
 from trpo_gail.config.tree import Config
-from trpo_gail.envs import vector
+from trpo_gail.envs import repeating, vector
+from trpo_gail.envs.sources import Source
+from trpo_gail.envs.vector import VectorEnv
 from trpo_gail.experts import describe
 from trpo_gail.experts.checks import cautions as of_demonstrations
 from trpo_gail.experts.data import Demonstrations
@@ -37,9 +39,14 @@ def expert_lines(config: Config, spec: EnvSpec, expert: Demonstrations | None) -
             yield line
 
 
-def cautions(config: Config, spec: EnvSpec, expert: Demonstrations | None, task: str) -> Iterator[str]:
-    """What to warn of before training in an environment; `task` names whose returns it has."""
+def cautions(
+    config: Config, env: VectorEnv, expert: Demonstrations | None, task: str, source: Source | None = None
+) -> Iterator[str]:
+    """What to warn of before training in an environment, which `source` may have made; `task` names whose returns it
+    has."""
+    spec = env.spec
     yield from vector.cautions(spec)
+    yield from repeating.cautions(config, env, source)
     if expert is not None:
         limit = spec.max_episode_steps
         reward = rewards.chosen(config, expert.ends, limit) if _has_form(config) else None
@@ -50,6 +57,12 @@ def cautions(config: Config, spec: EnvSpec, expert: Demonstrations | None, task:
             "--adversary airl pays for a wide spread, and raw actions beyond a bound are executed as the bound, so "
             "the spread may grow without limit: --actions executed takes all that is beyond a bound for one action"
         )
+
+
+def unresolved(sampler: Sampler) -> list[str]:
+    """What to warn of after the first batch, once."""
+    said, sampler.unresolved = sampler.unresolved, []
+    return said
 
 
 def strayed(sampler: Sampler) -> list[str]:

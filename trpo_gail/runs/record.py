@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from trpo_gail.envs.repeating import own_statistics
 from trpo_gail.envs.vector import Backend, VectorEnv, cautions, make_together
 from trpo_gail.errors import UserError, shortened
 from trpo_gail.experts import arrays, structured
@@ -88,7 +89,7 @@ def record(
             actor = fitted(env.spec)
         _check_fit(actor, env.spec, policy_path)
         check_names(env.spec)
-        for warning in cautions(env.spec):
+        for warning in (*cautions(env.spec), *own_statistics(env)):
             warn(warning)
         if other := _other_task(actor, env_id, dict(env_kwargs or {}), policy_path):
             warn(other)

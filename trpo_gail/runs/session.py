@@ -151,8 +151,9 @@ class Session:
             self.view.line(line)
         for warning in opening.strayed(self.learner.sampler):
             self.view.warn(warning)
-        for warning in opening.cautions(self.config, self.env.spec, self.expert, self.config.env):
-            self.view.warn(warning)
+        if self.workers.main:
+            for warning in opening.cautions(self.config, self.env, self.expert, self.config.env):
+                self.view.warn(warning)
 
     def _begin_folder(self) -> None:
         """Rank 0: record this session, and cut what a run that died wrote after its last checkpoint."""
@@ -190,7 +191,7 @@ class Session:
         if self._row_saved:
             self._saved_iteration = None
         self.view.update(progress.steps, f"return {row['return_mean']:.1f}" if row["return_mean"] is not None else "")
-        for warning in (*self._stuck.look(row), *self._slow()):
+        for warning in (*opening.unresolved(self.learner.sampler), *self._stuck.look(row), *self._slow()):
             self.view.warn(warning)
         if self._interval.is_over(progress.iteration):
             self._save()

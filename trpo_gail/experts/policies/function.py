@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import math
-import os
 import re
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -17,6 +14,7 @@ from trpo_gail.errors import UserError, shortened
 from trpo_gail.sampling.rollout import Actor, Noise
 from trpo_gail.spaces.actions import unknown
 from trpo_gail.spaces.spec import EnvSpec
+from trpo_gail.system.own_modules import imported
 
 _MOST = 2.0**53  # of a label: beyond, not every whole number is a float
 
@@ -114,11 +112,8 @@ def is_own(actor: Any) -> bool:
 def load(text: str) -> Actor:
     """The function, or an object that has `act`, `noise_kind` and `noise_size` already. Raises UserError."""
     module, _, name = text.partition(":")
-    here = os.getcwd()
-    if here not in sys.path:
-        sys.path.insert(0, here)  # a console script's does not have it
     try:
-        found = getattr(import_module(module), name)
+        found = getattr(imported(module), name)
     except Exception as error:
         raise UserError(f"--policy {text}: cannot be imported: {shortened(repr(error), 120)}") from error
     if all(hasattr(found, attribute) for attribute in ("act", "noise_kind", "noise_size")):
