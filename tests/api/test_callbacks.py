@@ -123,7 +123,7 @@ def test_all_are_called_whatever_one_says() -> None:
             lambda: StopTrainingOnNoModelImprovement(0),
             "max_no_improvement_evals: 0 given, a whole number of at least 1 expected",
         ),
-        (lambda: CallbackList([3]), "callback: 3 given, a function of (model, record) or a callback expected"),
+        (lambda: CallbackList([3]), "callback: 3 given, a function of (model, record) or a BaseCallback expected"),
     ],
 )
 def test_wrong_callbacks_are_refused(make: Any, line: str) -> None:

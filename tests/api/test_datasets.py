@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 import toys
 from gymnasium.spaces import Box, Dict, Discrete
 from small import EXPERT, gail
@@ -94,6 +96,36 @@ def test_imitations_own_trajectories_do_not_say_how_they_end(monkeypatch: pytest
 def test_a_pair_of_arrays_is_one_unfinished_episode() -> None:
     found = demonstrations_of(rows())
     assert found.unfinished and tuple(found.episode_lengths) == (5,)
+
+
+@pytest.mark.parametrize("kind", [tuple, list])
+@pytest.mark.parametrize("held", [np.asarray, torch.as_tensor, lambda values: values.tolist(), list])
+def test_a_pair_is_one_unfinished_episode_whatever_holds_its_rows(held: Any, kind: Any) -> None:
+    obs, acts = rows()
+    found = demonstrations_of(kind([held(obs), held(acts)]))
+    assert found.unfinished and tuple(found.episode_lengths) == (5,)
+    assert np.array_equal(found.observations.astype(np.float32), obs) and np.array_equal(found.actions, acts)
+
+
+def test_steps_in_memory_are_read_as_those_of_a_file(tmp_path: Path) -> None:
+    obs, acts = rows()
+    ends = [False, False, True, False, True]
+    for convert in (np.asarray, torch.as_tensor):
+        steps = [
+            {"obs": convert(o), "action": convert(a), "next_obs": convert(o), "reward": convert([1.0]), "done": end}
+            for o, a, end in zip(obs, acts, ends, strict=True)
+        ]
+        found = demonstrations_of(steps)
+        assert np.array_equal(found.observations, obs) and np.array_equal(found.actions, acts)
+        assert tuple(found.episode_lengths) == LENGTHS and not found.unfinished
+    (tmp_path / "steps.pkl").write_bytes(pickle.dumps(steps))
+    assert np.array_equal(demonstrations_of(tmp_path / "steps.pkl").actions, acts)
+
+
+@pytest.mark.parametrize("wrong", [[(np.zeros((3, 4)), np.zeros(3))] * 2, [[np.zeros((3, 4)), np.zeros(3)]] * 2])
+def test_episodes_that_are_no_mappings_are_refused_as_before(wrong: Any) -> None:
+    with pytest.raises(UserError, match="expected a mapping or an object of observations and actions"):
+        demonstrations_of(wrong)
 
 
 def test_a_model_learns_the_same_from_a_file_and_from_what_it_holds() -> None:

@@ -7,6 +7,8 @@ import multiprocessing
 import pickle
 import subprocess
 import sys
+import warnings
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,13 @@ import gymnasium
 import numpy as np
 import pytest
 import torch
+import toys
+from gymnasium.spaces import Box, Discrete
+from gymnasium.wrappers import TimeLimit
 from small import EXPERT, differing, gail
+
+sys.path.append(str(Path(__file__).parents[1] / "envs"))
+from toy_envs import AnySpace
 
 import trpo_gail
 from trpo_gail import (
@@ -205,6 +213,34 @@ def test_a_loaded_model_is_given_no_other_environment(tmp_path: Path) -> None:
         assert str(caught.value).startswith(line)
         assert model.predict(np.zeros(3, np.float32))[0].shape == (1,)
     assert TRPO.load(tmp_path / "model", env=gymnasium.make("Pendulum-v1")).learn(64).num_timesteps >= 64
+
+
+def test_an_object_that_its_name_makes_again_needs_none_when_the_model_is_loaded(tmp_path: Path) -> None:
+    given: Any
+    for given in (toys.Walk, gymnasium.make("Pendulum-v1")):
+        TRPO("MlpPolicy", given, num_envs=2, timesteps_per_batch=64, max_episode_steps=50).learn(64).save(
+            tmp_path / "model"
+        )
+        loaded = TRPO.load(tmp_path / "model")
+        assert loaded.evaluate(2).lengths.max() <= 50
+        assert loaded.learn(64).spec.backend == "gymnasium"
+        loaded.save(tmp_path / "again")
+        TRPO.load(tmp_path / "again").learn(64)
+    several: Any = gymnasium.vector.SyncVectorEnv([partial(gymnasium.make, "Pendulum-v1", g=g) for g in (10.0, 0.0)])
+    for given in (lambda: TimeLimit(toys.Walk(), 50), several):
+        TRPO("MlpPolicy", given, num_envs=2, timesteps_per_batch=64).save(tmp_path / "model")
+        with pytest.raises(UserError, match="given as an object"):
+            TRPO.load(tmp_path / "model").learn(64)
+
+
+def test_a_network_for_images_without_any_is_said() -> None:
+    space = Box(0, 1, (36, 36, 4), np.float32)
+    with pytest.warns(UserWarning, match=r"'CnnPolicy' given, but no part .*MlpPolicy's: images=\[''\] has a conv"):
+        TRPO("CnnPolicy", lambda: AnySpace(space, Discrete(2)), num_envs=2, timesteps_per_batch=16, max_episode_steps=9)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        more: Any = {"num_envs": 2, "timesteps_per_batch": 16, "max_episode_steps": 9, "images": [""]}
+        TRPO("CnnPolicy", lambda: AnySpace(space, Discrete(2)), **more)
 
 
 def test_a_model_plays_in_no_other_environment(tmp_path: Path) -> None:

@@ -108,6 +108,26 @@ def test_whatever_a_step_raises_is_told_in_one_line(kind: str, says: str) -> Non
     assert "\n" not in str(caught.value) and LINE in str(caught.value)
 
 
+def test_an_action_outside_the_bounds_is_said_beside_the_error() -> None:
+    env = vector.make("toy_envs:Strict", 1, max_episode_steps=5)
+    hint = "the action was outside the space's bounds, to which --actions executed clips"
+    env.restart([0])
+    with pytest.raises(RunError, match=f"is outside of the bounds .*; {hint}"):
+        env.step(np.array([[0.0, 3.0]]))
+    env.restart([0])
+    env.viewed("executed").step(np.array([[0.0, 3.0]]))
+    with pytest.raises(RunError) as caught:
+        run(make("raises"), 30)
+    assert hint not in str(caught.value)
+
+
+def test_a_command_is_named_where_it_can_make_the_environment() -> None:
+    for by_name in (True, False):
+        with pytest.raises(UserError) as caught:
+            vector.try_out(make("reward"), early_reset=False, by_name=by_name)
+        assert ("trpo-gail check" in str(caught.value)) == by_name
+
+
 def test_an_environment_may_refuse_a_reset_before_its_episode_is_over() -> None:
     with pytest.raises(UserError, match="--sampling episodes"):
         vector.try_out(make("refuses reset"), early_reset=True)

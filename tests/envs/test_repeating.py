@@ -130,12 +130,10 @@ def test_a_check_tells_of_the_wrapper(monkeypatch: pytest.MonkeyPatch) -> None:
 class Stamped(Drawing):
     """Its first number is far from 0."""
 
+    observation_space = Box(-np.inf, np.inf, (2,), np.float64)
+
     def _drawn(self, place: str) -> np.ndarray:
         return super()._drawn(place).astype(np.float64) + np.array([self.offset, 0.0])
-
-    @property
-    def observation_space(self) -> Any:
-        return Box(-np.inf, np.inf, (2,), np.float64)
 
 
 @pytest.mark.parametrize(

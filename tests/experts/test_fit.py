@@ -15,6 +15,8 @@ from trpo_gail.errors import UserError
 from trpo_gail.experts.checks import fit
 from trpo_gail.experts.data import Demonstrations
 from trpo_gail.experts.load import load
+from trpo_gail.experts.own import Demonstrations as Held
+from trpo_gail.experts.rows import as_rows
 from trpo_gail.spaces.spec import EnvSpec
 
 
@@ -59,6 +61,21 @@ def test_a_file_of_another_environment_is_warned_of(native: Path) -> None:
     assert fit.other_environment(with_facts(data, env_id=None), "CartPole-v1") is None
 
 
+def test_other_arguments_of_the_environment_are_warned_of(native: Path) -> None:
+    data = with_facts(replace(load(native), path="x.h5"), env_id="CartPole-v1")
+    told = """x.h5 was recorded with --env_kwargs '{"length": [1, 2]}', not --env_kwargs '{}': its returns, and so scaled_score, are of"""
+    other = with_facts(data, env_kwargs={"length": (1, 2)})
+    found = fit.other_environment(other, "CartPole-v1", {})
+    assert found is not None and found.startswith(told)
+    assert fit.other_environment(other, "CartPole-v1", {"length": [1, 2], "render_mode": "human"}) is None
+    registered = with_facts(data, env_id="FrozenLake8x8-v1", env_kwargs={"map_name": "8x8"})
+    assert fit.other_environment(registered, "FrozenLake8x8-v1", {}) is None
+    assert fit.other_environment(other, "CartPole-v1") is None  # an object's are not known
+    unsaid = with_facts(data, env_kwargs={}, backend=None)
+    assert fit.other_environment(unsaid, "CartPole-v1", {"length": 3}) is None
+    assert fit.other_environment(with_facts(unsaid, backend="gymnasium"), "CartPole-v1", {"length": 3}) is not None
+
+
 def test_discrete_actions_out_of_range_or_for_a_box_are_refused(native: Path) -> None:
     data = replace(load(native), actions=np.arange(9) - 1)
     with pytest.raises(UserError, match=r"demos\.h5: .*'actions': expected integers from 0 to 2 .*, found -1 to 7"):
@@ -76,7 +93,7 @@ NARROW, WIDE = Box(-0.2, 0.2, (1,)), Box(-1.0, 1.0, (1,))  # the actions are 0 t
         ("raw", WIDE, None, "raw", r"demos\.h5 states"),
         ("executed", NARROW, None, "executed", r"demos\.h5 states"),
         ("raw", WIDE, "executed", "executed", "as asked for"),
-        (None, NARROW, None, "raw", r"demos\.h5 does not say, but holds actions outside the bounds"),
+        (None, NARROW, None, "raw", r"demos\.h5 does not say, but there are actions outside the bounds"),
         (None, WIDE, None, "executed", r"warning: .*demos\.h5 does not say"),
         (None, Discrete(2), None, "raw", "discrete actions have no bounds"),
     ],
@@ -125,3 +142,21 @@ def test_columns_of_codes_hold_codes(native: Path, column: int, value: float, me
     rows[2, column] = value
     with pytest.raises(UserError, match=rf"demos\.h5: dataset 'observations': {message}"):
         fit.check(data, CODED)
+
+
+def test_a_clock_is_named_by_its_part_in_rows_too() -> None:
+    parts = {"seen": np.random.default_rng(0).normal(size=(30, 3)), "battery": 1.0 - np.arange(30)[:, None] / 40}
+    held = Held.from_arrays(parts, np.zeros((30, 1)), episode_lengths=[30])
+    space = Dict({"battery": Box(0, 1, (1,)), "seen": Box(-9, 9, (3,))})
+    rows = as_rows(held, EnvSpec("Toy-v0", "gymnasium", {}, space, Box(-1, 1, (1,))))
+    assert rows.observations.shape == (30, 4)
+    for data in (held, rows, rows.select(1)):
+        assert [(name, column) for name, column, _ in fit.clocks(data)] == [("observations.battery", 0)]
+
+
+@pytest.mark.parametrize(
+    ("path", "said"), [("x.h5", "as x.h5 states"), ("demonstrations", "as the demonstrations state")]
+)
+def test_who_states_the_actions_is_said_in_plain_words(native: Path, path: str, said: str) -> None:
+    data = replace(with_facts(load(native), action_view="raw"), path=path)
+    assert fit.action_view(data, Box(-0.2, 0.2, (1,))) == ("raw", said)

@@ -401,7 +401,7 @@ def test_code_of_ones_own_is_asked_once_for_each_row(
     held = record("ToyRandom-v0", f"counts_rows:{name}", 8, tmp_path / "a.h5", num_envs=num_envs, noise=noise)
     assert len(sys.modules["counts_rows"].asked) == len(held.actions) == held.episode_lengths.sum()
     alone = record("ToyRandom-v0", f"counts_rows:{name}", 8, tmp_path / "b.h5", num_envs=1, noise=noise)
-    assert np.array_equal(held.actions, alone.actions) and np.array_equal(held.rewards, alone.rewards)
+    assert np.array_equal(held.actions, alone.actions) and np.array_equal(held.observations, alone.observations)
 
 
 def test_an_object_that_keeps_a_state_for_each_row_keeps_its_rows(

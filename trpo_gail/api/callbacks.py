@@ -1,12 +1,13 @@
 """What happens between a model's iterations; the names are those of Stable-Baselines.
 
-A callback is a function of (model, record), or an object with `on_start(model)` and `after(model, record)`. It is called on
-every rank, with the same record, and training stops, on all ranks, if it returns False on one. So it may call what all ranks
-must call together: `evaluate` and `save`. What it puts into the record is seen by those behind it.
+A callback is a function of (model, record), or a `BaseCallback` with `on_start(model)` and `after(model, record)`. It is
+called on every rank, with the same record, and training stops, on all ranks, if it returns False on one. So it may call what
+all ranks must call together: `evaluate` and `save`. What it puts into the record is seen by those behind it.
 """
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from trpo_gail.api import elsewhere
 from trpo_gail.errors import UserError
 from trpo_gail.records import EVAL_SUCCESS, Record
 from trpo_gail.system import typed
@@ -46,6 +48,9 @@ class BaseCallback:
     def __init__(self, verbose: int = 0) -> None:
         """`verbose` is for the callback itself, as in Stable-Baselines."""
         self.verbose = verbose
+
+    def __getattr__(self, name: str) -> Any:
+        return elsewhere.of_callback(self, name)
 
     def on_start(self, model: Model) -> None:
         """Called before the first iteration of a `learn`."""
@@ -104,8 +109,21 @@ def of(given: Any) -> BaseCallback:
     if isinstance(given, type):
         raise UserError(f"callback: the class {given.__name__} given, a callback of it expected: {given.__name__}(...)")
     if callable(given):
+        _refuse_variables(given)
         return _Called(given)
-    raise UserError(f"callback: {given!r:.60} given, a function of (model, record) or a callback expected")
+    raise UserError(f"callback: {given!r:.60} given, a function of (model, record) or a BaseCallback expected")
+
+
+def _refuse_variables(function: Callable[..., Any]) -> None:
+    """Raise UserError for a function of Stable-Baselines 2, which is given variables of `learn` by their names."""
+    try:
+        names = [name.strip("_") for name in inspect.signature(function).parameters][:2]
+    except (TypeError, ValueError):  # not every callable has one
+        return
+    if names == ["locals", "globals"]:
+        raise UserError(
+            "callback: a function of (_locals, _globals) given, (model, record) expected: _locals['self'] is model"
+        )
 
 
 def _refuse_other_hooks(cls: type) -> None:

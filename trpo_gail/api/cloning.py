@@ -71,7 +71,8 @@ class BC(Model):
         self.config = made
         expert = self._pairs()
         self._policy = make_policy(self.config, self.spec)
-        for text in (*vector.cautions(self.spec), *cautions.of_run(expert, self._task(), reward=None)):
+        kwargs = made.env_arguments if self._source is None else None
+        for text in (*vector.cautions(self.spec), *cautions.of_run(expert, self._task(), None, kwargs)):
             caution(workers, text)
 
     def _pairs(self) -> Demonstrations:

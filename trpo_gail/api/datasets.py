@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from trpo_gail.api import elsewhere
 from trpo_gail.errors import UserError, listed, shortened
 from trpo_gail.experts import arrays, catalogue, describe
 from trpo_gail.experts.data import Demonstrations as Held
@@ -45,6 +46,7 @@ class ExpertDataset:
         verbose: int = 1,
         *,
         subsample: int = 1,
+        **others: Any,
     ) -> None:
         """`expert_path` is a file or folder of any format, or a name of `trpo-gail data list`; `traj_data` is whatever else
         `GAIL` takes, such as what `generate_expert_traj` returns. One of the two is expected. `traj_limitation` takes the
@@ -53,6 +55,7 @@ class ExpertDataset:
 
         Raises UserError for what is missing or malformed.
         """
+        elsewhere.refuse("ExpertDataset", others)
         if (expert_path is None) == (traj_data is None):
             raise UserError("ExpertDataset: expert_path or traj_data, one of the two expected")
         if not randomize:
@@ -97,13 +100,53 @@ def demonstrations_of(given: Any, name: str = "expert_dataset") -> Demonstration
         return _of_mapping(given, name)
     if all(hasattr(given, key) for key in _FLAT):
         return _of_transitions(given)
-    if isinstance(given, tuple) and len(given) == 2 and all(isinstance(part, np.ndarray) for part in given):
-        return Demonstrations.from_arrays(*given, episode_ends=np.zeros(len(given[1]), bool))
+    if (pair := _pair(given)) is not None:
+        return Demonstrations.from_arrays(*pair, episode_ends=np.zeros(len(pair[1]), bool))
     if isinstance(given, Sequence) and len(given):
-        made = Demonstrations.from_trajectories(given)
+        made = _of_list(given, name)
         own = type(given[0]).__module__.partition(".")[0] == "imitation"
         return of_unknown_kind(made) if own else made
     raise UserError(f"{name}: {shortened(repr(given), 60)} given, {_EXPECTED}")
+
+
+def _pair(given: Any) -> list[np.ndarray] | None:
+    """Observations and actions, of a tuple or list of two arrays, tensors or lists of rows; None if it is no such pair."""
+    if not isinstance(given, (tuple, list)) or len(given) != 2:
+        return None
+    found = [_rows(part) for part in given]
+    return None if any(part is None for part in found) else [part for part in found if part is not None]
+
+
+def _rows(part: Any) -> np.ndarray | None:
+    """An array of numbers; of a list if it holds numbers or rows of them, and no episodes."""
+    if isinstance(part, list):
+        rows = [_array(row) for row in part]
+        if (
+            any(isinstance(row, (tuple, Mapping)) or np.ndim(row) > 1 for row in rows)
+            or len(set(map(np.shape, rows))) != 1
+        ):
+            return None
+        part = np.asarray(rows)
+    found = _array(part)
+    return found if isinstance(found, np.ndarray) and found.dtype.kind in "biuf" else None
+
+
+def _array(value: Any) -> Any:
+    """A tensor of torch as an array; anything else as it is."""
+    return value.detach().cpu().numpy() if hasattr(value, "detach") else value
+
+
+def _of_list(given: Sequence[Any], name: str) -> Demonstrations:
+    """Of episodes, or of mappings of one step each, as DI-engine keeps them."""
+    try:
+        return Demonstrations.from_trajectories(given)
+    except UserError:
+        if not all(isinstance(one, Mapping) for one in given):
+            raise
+        steps = [{str(key): _array(value) for key, value in one.items()} for one in given]
+        if not trees.is_step(steps[0]) or (held := trees.demonstrations(steps, name)) is None:
+            raise
+        return Demonstrations.of(held)
 
 
 def _file(path: str | Path) -> Path:

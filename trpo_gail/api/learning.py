@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from trpo_gail import cloning, seeding
-from trpo_gail.api import callbacks, rewards
+from trpo_gail.api import callbacks, elsewhere, rewards
 from trpo_gail.api.callbacks import BaseCallback
 from trpo_gail.api.datasets import ExpertDataset, demonstrations_of
 from trpo_gail.api.folder import Folder
@@ -41,6 +41,7 @@ from trpo_gail.runs.console import View
 from trpo_gail.runs.preparing import in_rows, located, prepare, reward_file, same_everywhere
 from trpo_gail.sampling.rollout import never
 from trpo_gail.spaces import alike
+from trpo_gail.spaces.spec import EnvSpec
 from trpo_gail.system import typed
 from trpo_gail.system.stopping import StopRequest
 
@@ -86,7 +87,7 @@ class LearningModel(Model):
         self._offset = self._target = 0
         self._build()
         if workers.main:
-            for text in self._cautions():
+            for text in (*self._cautions(), *_no_image(policy, self.spec)):
                 caution(workers, text)
 
     def _environments(self, fields: Mapping[str, Any]) -> dict[str, Any]:
@@ -146,7 +147,7 @@ class LearningModel(Model):
 
     def _check_env(self, source: Any) -> None:
         """Raise UserError if a loaded model is given another environment than it learned in, as far as a spec says."""
-        found = self._fitting(self.config, source)
+        found = self._fitting(dataclasses.replace(self.config, backend=self._setting.backend), source)
         alike.check_same(found, self.spec, "env")
         limits = self.spec.max_episode_steps, found.max_episode_steps
         if limits[0] != limits[1]:
@@ -239,6 +240,7 @@ class LearningModel(Model):
         progress_bar: bool = False,
         *,
         rank_timeout: float = LIMIT_S,
+        **others: Any,
     ) -> L:
         """Learn for so many further environment steps, in whole iterations. A collective; returns the model.
 
@@ -249,6 +251,7 @@ class LearningModel(Model):
         seconds for one that takes no step (0: they wait for ever). Raises UserError, and RunError for what fails; steps
         that a call did not come to are not added to the next one.
         """
+        elsewhere.refuse("learn", others)
         typed.whole("total_timesteps", total_timesteps)
         typed.whole("log_interval", log_interval)
         if self._learns:
@@ -263,14 +266,15 @@ class LearningModel(Model):
             self._target, whole = self._target + int(total_timesteps), False
             self._learns = True
             try:
-                whole = self._learn(hooks, int(total_timesteps), tb_log_name or type(self).__name__, progress_bar)
+                name = tb_log_name or type(self).__name__
+                whole = self._learn(hooks, int(total_timesteps), name, reset_num_timesteps, progress_bar)
             finally:
                 self._learns = False
                 if not whole:  # what was left of this call is not made up for by the next
                     self._target = self.learner.progress.steps
         return self
 
-    def _learn(self, hooks: BaseCallback, asked: int, name: str, progress_bar: bool) -> bool:
+    def _learn(self, hooks: BaseCallback, asked: int, name: str, anew: bool, progress_bar: bool) -> bool:
         """Learn up to the target; whether that was reached."""
         self._follow_target()
         learner = self._learner
@@ -287,7 +291,7 @@ class LearningModel(Model):
             stop = stack.enter_context(StopRequest("ends after this iteration"))
             session = Session(self, learner, self._folder, hooks, stop)
             session.view = stack.enter_context(View(self.workers.main, quiet=False)) if progress_bar else None
-            stack.enter_context(session.outputs(name))
+            stack.enter_context(session.outputs(name, anew))
             return session.run()
 
     def _follow_target(self) -> None:
@@ -394,6 +398,14 @@ class LearningModel(Model):
     def discriminator(self) -> DiscriminatorView:
         """What tells expert and learner apart: `logit_expert`, `prob_expert` and the network."""
         return DiscriminatorView(lambda: self.learner.adversary, self.config, self.spec)
+
+
+def _no_image(policy: Any, spec: EnvSpec) -> Iterator[str]:
+    """A warning if a network for images is asked for, and there is no image."""
+    if policy == "CnnPolicy" and not spec.observations.columns("image").any():
+        shaped = [part.name for part in spec.observations.parts if part.kind == "vector" and 2 <= len(part.shape) <= 4]
+        how = f": images={shaped!r} has a convolutional net see what is not uint8" if shaped else ""
+        yield f"policy: 'CnnPolicy' given, but no part of the observation is an image, so the network is MlpPolicy's{how}"
 
 
 def _looks_at_end(config: Config) -> bool:

@@ -80,11 +80,13 @@ def line(record: Record) -> str:
     return "   ".join([iteration, *(f"{words} {value:{form}}" for words, value, form in shown if value is not None)])
 
 
-def tensorboard(folder: str | Path, name: str) -> Events:
-    """Events in a new folder NAME_1, NAME_2, ... as Stable-Baselines numbers them."""
+def tensorboard(folder: str | Path, name: str, anew: bool) -> Events:
+    """Events in a new folder NAME_1, NAME_2, ... as Stable-Baselines numbers them; if not `anew`, in the last one."""
     number = 1
     where = whole_file.named("tensorboard_log", folder, "folder")
     while (path := where / f"{name}_{number}").exists():
         number += 1
+    if not anew and number > 1:
+        return Events(where / f"{name}_{number - 1}")
     path.mkdir(parents=True)
     return Events(path)

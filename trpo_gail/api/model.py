@@ -15,6 +15,7 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 import torch
 
+from trpo_gail.api import elsewhere
 from trpo_gail.api.logger import Logger
 from trpo_gail.api.words import in_python, in_words
 from trpo_gail.build import make_policy
@@ -80,6 +81,9 @@ class Model(ABC):
         self._dataset: Held | None = None
         self._learns = False  # just now
 
+    def __getattr__(self, name: str) -> Any:
+        return elsewhere.of_model(self, name)
+
     # ---- the policy --------------------------------------------------------------------------------------------------
 
     @property
@@ -113,13 +117,19 @@ class Model(ABC):
 
     @in_words
     def predict(
-        self, observation: Any, state: Any = None, episode_start: Any = None, deterministic: bool = False
+        self,
+        observation: Any,
+        state: Any = None,
+        episode_start: Any = None,
+        deterministic: bool = False,
+        **others: Any,
     ) -> tuple[np.ndarray, None]:
         """The action for an observation, or actions for a batch [n, ...], in the environment's own structure; and None.
 
         `state` and `episode_start` are there because Stable-Baselines' functions pass them: the policy keeps no state.
         Raises UserError for an observation of another shape.
         """
+        elsewhere.refuse("predict", others)
         if state is not None:
             raise UserError(f"state: {state!r:.60} given, None expected: the policy keeps no state")
         if self._rng is None:
@@ -197,12 +207,18 @@ class Model(ABC):
             content = self._state()
             held = content.get("model") or {
                 "class": type(self).__name__,
-                "given": self._source is not None or (self._content is not None and self._content["model"]["given"]),
+                "given": self._by_no_name(),
                 "setting": dataclasses.asdict(self._setting),
                 "demonstrations": self.workers.together(lambda: self._demonstrations(out)),
                 **self._extra(),
             }
             self.workers.together(lambda: _write(out, content | {"model": held}) if self.workers.main else None)
+
+    def _by_no_name(self) -> bool:
+        """Whether the environment was given as an object that no name makes again, or as several, which may differ."""
+        if self._source is None:
+            return self._content is not None and self._content["model"]["given"]
+        return self._source.reference.lacks is not None or self._source.suits is not None
 
     @abstractmethod
     def _state(self) -> dict[str, Any]:
@@ -234,12 +250,14 @@ class Model(ABC):
         *,
         verbose: int = 0,
         tensorboard_log: str | Path | None = None,
+        **others: Any,
     ) -> M:
         """A model that `save` wrote; reading the file runs no code of it. A collective.
 
         `env` is needed if the model's was an object, and then only to learn on or to evaluate. Raises UserError if the file
         is missing, damaged, or of another class.
         """
+        elsewhere.refuse("load", others)
         workers = Workers.world()
         made = cls.__new__(cls)
         made._start(workers, verbose, tensorboard_log)

@@ -86,7 +86,17 @@ def _recorded(model: Any, env: Any, episodes: int, deterministic: bool, seed: in
             warnings.warn(text, stacklevel=5)
         actor, view = _actor(model, made.spec, seen, deterministic)
         name = type(model).__name__ if hasattr(model, "predict") else getattr(model, "__name__", "a function")
-        return episodes_of(made, actor, episodes, seed=seed, deterministic=deterministic, action_view=view, policy=name)
+        by_name = source is None or source.reference.lacks is None
+        return episodes_of(
+            made,
+            actor,
+            episodes,
+            seed=seed,
+            deterministic=deterministic,
+            action_view=view,
+            policy=name,
+            by_name=by_name,
+        )
     finally:
         made.close()
 

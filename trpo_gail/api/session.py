@@ -33,12 +33,12 @@ class Session:
         self._stuck = Stuck(model.config)
 
     @contextlib.contextmanager
-    def outputs(self, name: str) -> Iterator[None]:
-        """Open what the model's records are written to."""
+    def outputs(self, name: str, anew: bool) -> Iterator[None]:
+        """Open what the model's records are written to; TensorBoard's `anew`, or where the last ones are."""
         model, workers = self.model, self.model.workers
         if model.tensorboard_log is not None:
             folder = model.tensorboard_log
-            self._events = workers.together(lambda: tensorboard(folder, name) if workers.main else None)
+            self._events = workers.together(lambda: tensorboard(folder, name, anew) if workers.main else None)
         if self.folder is not None:
             self.folder.begin(self.learner, model.config, model._setting, model._dataset)
         try:

@@ -16,7 +16,7 @@ from typing import Any
 
 import gymnasium
 import numpy as np
-from gymnasium.spaces import Space
+from gymnasium.spaces import Box, Space
 from gymnasium.wrappers import TimeLimit
 
 from trpo_gail.envs import named
@@ -163,7 +163,7 @@ class OneByOne:
             answer: Any = self._envs[i].step(action)
         except RAISED as error:
             why = f"expected {_ANSWER}, found another number of values" if _unpacked(error) else described(error)
-            raise RunError(f"{self._name(i)}: step: {why}") from error
+            raise RunError(f"{self._name(i)}: step: {why}{self._outside(action)}") from error
         if type(answer) is not tuple or len(answer) != 5:
             raise RunError(f"{self._name(i)}: step: expected {_ANSWER}, found {_shape_of(answer)}")
         observation, reward, terminated, truncated, info = answer
@@ -175,6 +175,12 @@ class OneByOne:
         if terminated or truncated:
             self._keep_success(i, said(info))
         return reward, terminated, truncated
+
+    def _outside(self, action: Any) -> str:
+        """What to say of an action outside the bounds, which may be why the environment failed."""
+        if not isinstance(self.action_space, Box) or self.action_space.contains(np.asarray(action)):
+            return ""
+        return "; the action was outside the space's bounds, to which --actions executed clips"
 
     def _keep_success(self, i: int, success: float) -> None:
         if success == success:  # not: if it is not known

@@ -255,11 +255,11 @@ def cautions(spec: EnvSpec) -> list[str]:
 
 
 @torch_settings.kept()
-def try_out(env: VectorEnv, early_reset: bool) -> None:
+def try_out(env: VectorEnv, early_reset: bool, by_name: bool = True) -> None:
     """One step from a reset, so that an environment that breaks the interface is reported before anything else happens.
 
     With `early_reset`, also reset in the middle of an episode, as sampling by steps does. The episodes remain
-    unfinished. Raises UserError.
+    unfinished. `by_name`: whether the id makes it for the command line, too. Raises UserError.
     """
     spec = env.spec
     try:
@@ -267,7 +267,8 @@ def try_out(env: VectorEnv, early_reset: bool) -> None:
         _, _, terminated, truncated = env.step(spec.actions.zeros(env.num_envs))
     except RunError as error:
         given = f" (with {dict(spec.kwargs)})" if spec.kwargs else ""
-        raise UserError(f"{error}{given}; `trpo-gail check {spec.id}` looks further") from error
+        further = f"; `trpo-gail check {spec.id}` looks further" if by_name else ""
+        raise UserError(f"{error}{given}{further}") from error
     if early_reset and not (terminated | truncated).any():
         try:
             env.restart(range(env.num_envs))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -75,6 +75,7 @@ class Demonstrations:
     final_observations: np.ndarray | None = None  # [E, O], what was observed after each episode's last action
     episode_endings: np.ndarray | None = None  # [E] integers, `endings`, if the rows need not say it, as after `select`
     notes: tuple[str, ...] = ()  # what a reader found or decided that a person should know
+    columns: tuple[tuple[str, slice], ...] = ()  # of observations that are rows of several parts: the names and columns
 
     def __repr__(self) -> str:
         known = "" if self.return_mean is None else f", return {self.return_mean:.6g}"
@@ -121,6 +122,13 @@ class Demonstrations:
     def has_actions(self) -> bool:
         """Whether the source holds actions; without them, states alone can be imitated."""
         return self.actions.shape[1:] != (0,)
+
+    @property
+    def observed(self) -> Iterator[tuple[str, np.ndarray]]:
+        """The parts of the observations, [N, ...] each, by their names; of one array itself, whose name is empty."""
+        if self.columns:
+            return ((name, self.observations[:, which]) for name, which in self.columns)
+        return structured.parts(self.observations)
 
     @property
     def env_id(self) -> str | None:

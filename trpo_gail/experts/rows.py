@@ -35,6 +35,8 @@ def as_rows(data: Demonstrations, spec: EnvSpec) -> Demonstrations:
             rows = _observations(values, spec, f"{data.path}: dataset '{name}'")
             if rows is not values:
                 changes[name] = rows
+    if "observations" in changes and len(spec.observations.parts) > 1:
+        changes["columns"] = tuple((part.name, part.columns) for part in spec.observations.parts)
     acted = _actions(data.actions, spec)
     if acted.dtype.kind != data.actions.dtype.kind or not np.array_equal(acted, data.actions):
         changes["actions"] = acted

@@ -102,7 +102,7 @@ def _clone(
     for warning in vector.cautions(run.spec):
         view.warn(warning)
     codes = run.spec.observations.codes(expert.observations)
-    for warning in (*cautions.of_run(expert, config.env, reward=None), *codes):
+    for warning in (*cautions.of_run(expert, config.env, None, run.run_config.env_arguments), *codes):
         view.warn(warning)
     view.begin(0, config.iterations, "iterations")
     start = time.perf_counter()

@@ -50,7 +50,7 @@ def cautions(
     if expert is not None:
         limit = spec.max_episode_steps
         reward = rewards.chosen(config, expert.ends, limit) if _has_form(config) else None
-        yield from of_demonstrations.of_run(expert, task, reward)
+        yield from of_demonstrations.of_run(expert, task, reward, config.env_arguments if source is None else None)
         yield from spec.observations.codes(expert.observations)
     if config.adversary == "airl" and spec.action_view == "raw" and spec.actions.bounds is not None:
         yield (

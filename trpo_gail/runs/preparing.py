@@ -229,7 +229,7 @@ def _environments(config: Config, backend: vector.Backend, workers: Workers, sou
 
     mine = len(workers.block(config.num_envs))
     env = make(mine)
-    vector.try_out(env, early_reset=by_steps)
+    vector.try_out(env, by_steps, by_name=source is None or source.reference.lacks is None)
     if not by_steps:  # its episodes are under way, and whoever wants whole ones may refuse to be reset now
         env.close()
         env = make(mine)

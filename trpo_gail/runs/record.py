@@ -119,14 +119,25 @@ def record(
 
 
 def episodes_of(
-    env: VectorEnv, actor: Actor, episodes: int, *, seed: int, deterministic: bool, action_view: ActionView, policy: str
+    env: VectorEnv,
+    actor: Actor,
+    episodes: int,
+    *,
+    seed: int,
+    deterministic: bool,
+    action_view: ActionView,
+    policy: str,
+    by_name: bool = True,
 ) -> Demonstrations:
     """Whole episodes of an actor in environments that take its actions as they are: as `record`, and nothing is written.
-    `policy` describes it. Raises UserError, and RunError for what the environment does."""
+    `policy` describes it. `by_name`: whether the id and its arguments made the environments; an object's are not known, and
+    no backend is kept then, with which a file states them. Raises UserError, and RunError for what the environment does."""
     spec, dtype = env.spec, "float32"
     check_names(spec)
     runs = _run(env, actor, episodes, seed, deterministic, 1, dtype, None, actor)
-    origin = _origin(spec, action_view, env_id=spec.id, policy=policy, deterministic=deterministic, seed=seed)
+    more = {"env_id": spec.id, "policy": policy, "deterministic": deterministic, "seed": seed}
+    origin = _origin(spec, action_view, env_kwargs=dict(spec.kwargs), **more)
+    origin = origin if by_name else replace(origin, backend=None)
     made = _demonstrations(runs, spec, dtype, 1, origin)
     return replace(made, path=f"episodes of {policy}")
 

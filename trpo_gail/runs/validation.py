@@ -43,7 +43,7 @@ def against(held: Demonstrations, env_id: str, kwargs: Mapping[str, Any]) -> lis
     except UserError as error:
         return [Finding("error", "environment", str(error).removeprefix(f"{held.path}: "))]
     found = [Finding("fact", "environment", f"the shapes of observations and actions fit the spaces of {env_id}")]
-    if other := fit.other_environment(held, env_id):
+    if other := fit.other_environment(held, env_id, kwargs):
         found.append(Finding("warning", "environment", other))
     found += [Finding("warning", "environment", note) for note in rows.notes if note not in held.notes]
     found += _bounds(rows, spec.action_space)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 
 from trpo_gail.experts.checks import fit, padding, validate
@@ -23,10 +26,11 @@ def of_file(given: Demonstrations | Outline) -> list[str]:
     return [text for text in found if text]
 
 
-def of_run(data: Demonstrations, env_id: str, reward: str | None) -> list[str]:
-    """What is so of a run on `env_id` that pays the learner by `reward`, as `--discriminator.reward` names it, or not."""
+def of_run(data: Demonstrations, env_id: str, reward: str | None, kwargs: Mapping[str, Any] | None = None) -> list[str]:
+    """What is so of a run on `env_id` that pays the learner by `reward`, as `--discriminator.reward` names it, or not.
+    `kwargs` are the environment's arguments, if they are known."""
     found = [
-        fit.other_environment(data, env_id),
+        fit.other_environment(data, env_id, kwargs),
         _no_end(data),
         _unfinished(data),
         _success(data.ends, data.path) if reward == ALIVE else None,

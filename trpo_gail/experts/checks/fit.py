@@ -5,14 +5,16 @@ M rows, A action size.
 
 from __future__ import annotations
 
+import json
 import re
+from collections.abc import Mapping
 from typing import Any
 
+import gymnasium
 import numpy as np
 from gymnasium.spaces import Discrete
 
 from trpo_gail.errors import UserError, shortened
-from trpo_gail.experts import structured
 from trpo_gail.experts.data import Demonstrations
 from trpo_gail.magnitudes import too_large
 from trpo_gail.spaces.actions import Actions
@@ -127,7 +129,7 @@ def clocks(held: Demonstrations) -> list[tuple[str, int, float]]:
         return []
     return [
         (f"observations.{name}".rstrip("."), column, step)
-        for name, values in structured.parts(held.observations)
+        for name, values in held.observed
         if values.ndim == 2
         for column, step in _counting(values, held.steps, within)
     ]
@@ -147,17 +149,32 @@ def _counting(values: np.ndarray, steps: np.ndarray, within: np.ndarray) -> list
     return found
 
 
-def other_environment(data: Demonstrations, env_id: str) -> str | None:
-    """What to warn of if the file says that its episodes are another environment's. None too if it does not say.
+def other_environment(data: Demonstrations, env_id: str, kwargs: Mapping[str, Any] | None = None) -> str | None:
+    """What to warn of if the file says that its episodes are another environment's, or one's of other arguments than
+    `kwargs`, None if these are not known. None too if it does not say.
 
     Variants share spaces, and learning from one on another is legitimate; the returns are just not on one scale.
     """
-    if data.env_id is None or data.env_id.rpartition(":")[2] == env_id.rpartition(":")[2]:
+    if data.env_id is None:
         return None
-    return (
-        f"{data.path} was recorded on {shortened(data.env_id, 60)}, not {env_id}: "
-        "its returns, and so scaled_score, are of that task"
-    )
+    said = bool(data.env_kwargs) or data.provenance.backend is not None  # a recording holds both, or neither
+    if data.env_id.rpartition(":")[2] != env_id.rpartition(":")[2]:
+        before, now = shortened(data.env_id, 60), env_id
+    elif kwargs is None or not said or _effective(data.env_kwargs, env_id) == _effective(kwargs, env_id):
+        return None
+    else:
+        given = (shortened(json.dumps(dict(each), default=str), 60) for each in (data.env_kwargs, kwargs))
+        before, now = (f"--env_kwargs '{each}'" for each in given)
+    what = "on" if now == env_id else "with"
+    return f"{data.path} was recorded {what} {before}, not {now}: its returns, and so scaled_score, are of that task"
+
+
+def _effective(kwargs: Mapping[str, Any], env_id: str) -> Any:
+    """What arguments come to beside those that an id is registered with, as JSON holds them."""
+    registered = gymnasium.registry.get(env_id)
+    every = {**(registered.kwargs if registered else {}), **kwargs}
+    every.pop("render_mode", None)
+    return json.loads(json.dumps(every, default=str))
 
 
 def action_view(data: Demonstrations, action_space: Any, override: ActionView | None = None) -> tuple[ActionView, str]:
@@ -166,15 +183,17 @@ def action_view(data: Demonstrations, action_space: Any, override: ActionView | 
     The learner must be seen as the expert was: else the discriminator tells them apart by the clipping alone. The
     reason begins with "warning:" if it is a guess. `data` must have passed `check`.
     """
+    several = data.path == "demonstrations" or data.path.startswith("demonstrations of ")  # no file's name
     if isinstance(action_space, Discrete):
         return "raw", "discrete actions have no bounds to clip to"
     if override is not None:
         return override, "as asked for"
     if data.action_view is not None:
-        return data.action_view, f"as {data.path} states"
+        return data.action_view, f"as the {data.path} state" if several else f"as {data.path} states"
+    silent = f"the {data.path} do not say" if several else f"{data.path} does not say"
     if outside(data.actions, action_space.low.ravel(), action_space.high.ravel()).any():
-        return "raw", f"{data.path} does not say, but holds actions outside the bounds"
-    return "executed", f"warning: {data.path} does not say, and no action in it is outside the bounds: taken as clipped"
+        return "raw", f"{silent}, but there are actions outside the bounds"
+    return "executed", f"warning: {silent}, and no action is outside the bounds: taken as clipped"
 
 
 def taken_for_raw(data: Demonstrations, low: np.ndarray, high: np.ndarray, which: str) -> str | None:

@@ -76,7 +76,7 @@ def _plain(finding: Finding) -> dict[str, str]:
 
 def _arrays(held: Demonstrations) -> Iterator[tuple[str, np.ndarray]]:
     """Observations and actions, and in place of observations of several parts each part."""
-    for part, values in structured.parts(held.observations):
+    for part, values in held.observed:
         yield f"observations.{part}" if part else "observations", values
     if held.has_actions:
         yield "actions", held.actions

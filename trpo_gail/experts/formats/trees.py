@@ -297,6 +297,12 @@ def _is_data(found: Mapping[str, Any]) -> bool:
     )
 
 
+def is_step(held: Mapping[Any, Any]) -> bool:
+    """Whether a mapping holds the values of one step, as far as their shapes tell."""
+    found = _named(held)
+    return _is_data(found) and _is_step(found)
+
+
 def _is_step(found: Mapping[str, Any]) -> bool:
     """Whether values are those of one step, and not of an episode, as far as their shapes tell."""
     observed, acted = batches.depth(found["observations"]), batches.depth(found["actions"])

@@ -1,0 +1,94 @@
+"""What Stable-Baselines' users write that is not there is answered in one line that says what to write."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from small import CARTPOLE
+
+from trpo_gail import PPO, BaseCallback, ExpertDataset, UserError
+from trpo_gail.api import callbacks
+
+
+def model() -> PPO:
+    return PPO(
+        "MlpPolicy", "CartPole-v1", **{name: CARTPOLE[name] for name in ("num_envs", "timesteps_per_batch", "backend")}
+    )
+
+
+@pytest.mark.parametrize(
+    ("call", "line"),
+    [
+        (
+            lambda: model().learn(256, eval_env=None, eval_freq=10),
+            r"^eval_env: no parameter of learn: use callback=Eval",
+        ),
+        (lambda: model().learn(256, nonsense=3), r"^nonsense: no parameter of learn"),
+        (
+            lambda: model().predict(np.zeros(4), mask=None),
+            r"^mask: no parameter of predict: use episode_start, or leave",
+        ),
+        (
+            lambda: PPO.load("x", device="cpu"),
+            r"^device: no parameter of load: leave it out: a model stays on the device",
+        ),
+        (lambda: PPO.load("x", custom_objects={}), r"^custom_objects: no parameter of load: leave it out"),
+        (
+            lambda: ExpertDataset("x", sequential_preprocessing=False),
+            r"^sequential_preprocessing: no parameter of Expert",
+        ),
+        (
+            lambda: callbacks.of(lambda _locals, _globals: True),
+            r"a function of \(_locals, _globals\) given, \(model, rec",
+        ),
+    ],
+)
+def test_a_keyword_is_answered(call: Any, line: str) -> None:
+    with pytest.raises(UserError, match=line):
+        call()
+
+
+@pytest.mark.parametrize("name", ["set_env", "get_env", "env", "n_envs", "device", "get_parameters", "set_parameters"])
+def test_an_attribute_of_a_model_is_answered(name: str) -> None:
+    made = model()
+    assert not hasattr(made, name)
+    with pytest.raises(AttributeError, match=rf"^PPO has no {name}: \w"):
+        getattr(made, name)
+    with pytest.raises(AttributeError, match="'PPO' object has no attribute 'nonsense'"):
+        _ = made.nonsense
+
+
+def test_an_error_within_a_property_is_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = model()
+    monkeypatch.setattr(PPO, "_moved", lambda self: self.inner.nothing)
+    with pytest.raises(AttributeError, match="'inner'"):
+        _ = made.policy
+
+
+@pytest.mark.parametrize("name", ["n_calls", "num_timesteps", "logger", "model", "training_env", "locals", "globals"])
+def test_an_attribute_of_a_callback_is_answered(name: str) -> None:
+    class Mine(BaseCallback):
+        def after(self, model: Any, record: Any) -> None:
+            getattr(self, name)
+
+    with pytest.raises(AttributeError, match=rf"^Mine has no {name}: .*(model|record)"):
+        model().learn(256, Mine())
+
+
+class Own(BaseCallback):
+    """Has attributes of these names."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.n_calls = 0
+
+    def after(self, model: Any, record: Any) -> None:
+        self.n_calls += 1
+
+
+def test_a_callback_may_have_attributes_of_these_names() -> None:
+    own = Own()
+    model().learn(512, own)
+    assert own.n_calls == 2

@@ -1,0 +1,67 @@
+"""Keywords and attributes of Stable-Baselines that are not there: what to write instead."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from trpo_gail.errors import UserError
+
+_EVALUATIONS = "use callback=EvalCallback(eval_env, eval_freq=..., n_eval_episodes=...)"
+_KEYWORDS = {
+    "learn": {
+        "eval_env": _EVALUATIONS,
+        "eval_freq": _EVALUATIONS,
+        "n_eval_episodes": _EVALUATIONS,
+        "eval_log_path": "use callback=EvalCallback(eval_env, best_model_save_path=...)",
+    },
+    "load": {
+        "device": "leave it out: a model stays on the device that it was made with",
+        "custom_objects": "leave it out: a file names no classes, and loading it runs no code",
+        "print_system_info": "leave it out",
+        "force_reset": "leave it out: environments go on where they were",
+    },
+    "predict": {"mask": "use episode_start, or leave it out: the policy keeps no state"},
+    "ExpertDataset": {"sequential_preprocessing": "leave it out: pairs are held in memory, and no process reads them"},
+}
+_OF_MODELS = {
+    "set_env": "load(path, env=...) learns on in another environment, evaluate(env=...) plays in one",
+    "get_env": "keep the environment that you gave: the model has copies of it",
+    "env": "keep the environment that you gave: the model has copies of it",
+    "n_envs": "use config.num_envs",
+    "device": "use config.device",
+    "get_parameters": "use policy.state_dict()",
+    "set_parameters": "use policy.load_state_dict(...)",
+}
+_GIVEN = "on_start(self, model) and after(self, model, record) are given the model"
+_OF_CALLBACKS = {
+    "n_calls": "count in after(self, model, record), or use record['iteration']",
+    "num_timesteps": f"use model.num_timesteps: {_GIVEN}",
+    "logger": f"use model.logger: {_GIVEN}",
+    "model": _GIVEN,
+    "training_env": _GIVEN,
+    "locals": "use the record of after(self, model, record)",
+    "globals": "use the record of after(self, model, record)",
+}
+
+
+def refuse(function: str, given: Mapping[str, Any]) -> None:
+    """Raise UserError for a keyword that a function has not."""
+    for name in given:
+        raise UserError(f"{name}: no parameter of {function}: {_KEYWORDS[function].get(name, 'leave it out')}")
+
+
+def of_model(owner: object, name: str) -> Any:
+    """For `__getattr__` of a model. Raises AttributeError."""
+    return _missing(owner, name, _OF_MODELS)
+
+
+def of_callback(owner: object, name: str) -> Any:
+    """For `__getattr__` of a callback. Raises AttributeError."""
+    return _missing(owner, name, _OF_CALLBACKS)
+
+
+def _missing(owner: object, name: str, instead: Mapping[str, str]) -> Any:
+    if name in instead:
+        raise AttributeError(f"{type(owner).__name__} has no {name}: {instead[name]}", name=name, obj=owner)
+    return object.__getattribute__(owner, name)  # raises what was raised before, also within a property
