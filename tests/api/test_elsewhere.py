@@ -89,6 +89,6 @@ class Own(BaseCallback):
 
 
 def test_a_callback_may_have_attributes_of_these_names() -> None:
-    own = Own()
-    model().learn(512, own)
-    assert own.n_calls == 2
+    own, made = Own(), model()
+    made.learn(512, own)
+    assert own.n_calls == len(made.logger.records) > 1

@@ -63,7 +63,7 @@ def test_a_file_of_another_environment_is_warned_of(native: Path) -> None:
 
 def test_other_arguments_of_the_environment_are_warned_of(native: Path) -> None:
     data = with_facts(replace(load(native), path="x.h5"), env_id="CartPole-v1")
-    told = """x.h5 was recorded with --env_kwargs '{"length": [1, 2]}', not --env_kwargs '{}': its returns, and so scaled_score, are of"""
+    told = """x.h5 was recorded with --env_kwargs '{"length": [1, 2]}', not --env_kwargs '{}': its returns, and"""
     other = with_facts(data, env_kwargs={"length": (1, 2)})
     found = fit.other_environment(other, "CartPole-v1", {})
     assert found is not None and found.startswith(told)
