@@ -318,9 +318,9 @@ def test_tensorboard_gets_a_folder_for_each_call(tmp_path: Path) -> None:
     assert [p.name for p in sorted(tmp_path.iterdir())] == ["GAIL_1", "more_1"]
     assert all(list(p.glob("events.out.tfevents.*")) for p in tmp_path.iterdir())
     for anew, names in ((False, ["more_1"]), (True, ["more_1", "more_2"]), (False, ["more_1", "more_2"])):
-        model.learn(10, tb_log_name="more", reset_num_timesteps=anew)
+        model.learn(300, tb_log_name="more", reset_num_timesteps=anew)
         assert [p.name for p in sorted(tmp_path.glob("more*"))] == names
-    model.learn(10, tb_log_name="first", reset_num_timesteps=False)
+    model.learn(300, tb_log_name="first", reset_num_timesteps=False)
     assert [p.name for p in tmp_path.glob("first*")] == ["first_1"]
 
 

@@ -135,7 +135,8 @@ def signalled(condition: Callable[[], Any], name: str = "SIGTERM") -> Iterator[N
 
 
 def made(number: int) -> Callable[[], bool]:
-    """Whether so many more environments have been made, as an evaluation does."""
+    """Whether so many more environments have been made, as an evaluation does: behind two that learn, and another that is
+    looked at."""
     goal = toys.Endless.made + number
     return lambda: toys.Endless.made >= goal
 
@@ -154,7 +155,7 @@ def check_stopped(out: Path, iterations: int, name: str = "SIGTERM") -> None:
 
 def test_a_periodic_evaluation_is_given_up_and_stays_to_be_done(tmp_path: Path) -> None:
     out = tmp_path / "run"
-    with signalled(made(3)):
+    with signalled(made(4)):
         assert main(["train", *ENDLESS, "--out", str(out), "--eval_every", "64"]) == 0
     assert read(out / "summary.json")["stopped"] == "SIGTERM"
     assert not (out / "metrics.csv").exists()  # the iteration is not whole: its row waits for the evaluation
@@ -174,7 +175,7 @@ def test_whole_episodes_are_given_up_after_a_while(tmp_path: Path, monkeypatch: 
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run of two iterations, stopped in its last evaluation, which would have had no end."""
     path = tmp_path_factory.mktemp("runs") / "run"
-    with signalled(made(3)):
+    with signalled(made(4)):
         assert main(["train", *ENDLESS, "--iterations", "2", "--out", str(path)]) == 0
     return path
 
@@ -183,7 +184,7 @@ def test_the_last_evaluation_is_given_up_and_a_resume_makes_it(run: Path, tmp_pa
     check_stopped(run, 2)
     out = tmp_path / "run"
     shutil.copytree(run, out)
-    with signalled(made(3), "SIGUSR1"):
+    with signalled(made(4), "SIGUSR1"):
         assert main(["train", "--out", str(out), "--resume", "--quiet"]) == 0
     check_stopped(out, 2, "SIGUSR1")
 

@@ -49,8 +49,10 @@ class BaseCallback:
         """`verbose` is for the callback itself, as in Stable-Baselines."""
         self.verbose = verbose
 
-    def __getattr__(self, name: str) -> Any:
-        return elsewhere.of_callback(self, name)
+    if not TYPE_CHECKING:  # a type checker would believe that every attribute is there
+
+        def __getattr__(self, name: str) -> Any:
+            return elsewhere.of_callback(self, name)
 
     def on_start(self, model: Model) -> None:
         """Called before the first iteration of a `learn`."""

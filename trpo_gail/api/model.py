@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
 import torch
@@ -81,8 +81,10 @@ class Model(ABC):
         self._dataset: Held | None = None
         self._learns = False  # just now
 
-    def __getattr__(self, name: str) -> Any:
-        return elsewhere.of_model(self, name)
+    if not TYPE_CHECKING:  # a type checker would believe that every attribute is there
+
+        def __getattr__(self, name: str) -> Any:
+            return elsewhere.of_model(self, name)
 
     # ---- the policy --------------------------------------------------------------------------------------------------
 
