@@ -23,7 +23,8 @@ SMALL: dict[str, Any] = {"num_envs": 2, "timesteps_per_batch": 64, "vf_iters": 1
 class Drawing(gymnasium.Env):
     """Draws from one generator or another, in `reset` or in `step`."""
 
-    observation_space, action_space = Box(-9, 9, (2,), np.float32), Discrete(2)
+    observation_space: Any = Box(-9, 9, (2,), np.float32)
+    action_space = Discrete(2)
     made = 0
 
     def __init__(self, place: str = "", offset: float = 0.0) -> None:
