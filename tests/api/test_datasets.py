@@ -122,7 +122,14 @@ def test_steps_in_memory_are_read_as_those_of_a_file(tmp_path: Path) -> None:
     assert np.array_equal(demonstrations_of(tmp_path / "steps.pkl").actions, acts)
 
 
-@pytest.mark.parametrize("wrong", [[(np.zeros((3, 4)), np.zeros(3))] * 2, [[np.zeros((3, 4)), np.zeros(3)]] * 2])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        [(np.zeros((3, 4)), np.zeros(3))] * 2,
+        [[np.zeros((3, 4)), np.zeros(3)]] * 2,
+        [[[[1.0, 2.0]], [3]], [[[1.0]], [4]]],
+    ],
+)
 def test_episodes_that_are_no_mappings_are_refused_as_before(wrong: Any) -> None:
     with pytest.raises(UserError, match="expected a mapping or an object of observations and actions"):
         demonstrations_of(wrong)

@@ -120,13 +120,14 @@ def _pair(given: Any) -> list[np.ndarray] | None:
 def _rows(part: Any) -> np.ndarray | None:
     """An array of numbers; of a list if it holds numbers or rows of them, and no episodes."""
     if isinstance(part, list):
-        rows = [_array(row) for row in part]
-        if (
-            any(isinstance(row, (tuple, Mapping)) or np.ndim(row) > 1 for row in rows)
-            or len(set(map(np.shape, rows))) != 1
-        ):
+        if any(isinstance(row, (tuple, Mapping)) for row in part):
             return None
-        part = np.asarray(rows)
+        try:
+            part = np.asarray([_array(row) for row in part])
+        except ValueError:  # of several lengths
+            return None
+        if part.ndim > 2:
+            return None
     found = _array(part)
     return found if isinstance(found, np.ndarray) and found.dtype.kind in "biuf" else None
 

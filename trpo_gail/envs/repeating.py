@@ -77,17 +77,22 @@ def cautions(config: Config, env: VectorEnv, source: Source | None) -> Iterator[
     be one. Those of EnvPool, gymnasium and our own are known."""
     normalising = own_statistics(env)
     yield from normalising
-    if normalising or env.spec.backend == "envpool" or (named.is_known(config.env) if source is None else source.most):
-        return
+    known = env.spec.backend == "envpool" or (source is None and named.is_known(config.env))
+    alone = source is not None and source.most is not None
+    if not (normalising or known or alone or _repeats(config, source)):
+        yield f"{env.spec.id}: {DIFFER}"
+
+
+def _repeats(config: Config, source: Source | None) -> bool:
+    """Whether a new environment lives through the same steps twice; True too if that cannot be tried."""
     with contextlib.suppress(UserError, RunError), _generators_kept(), torch_settings.kept(), working_folder.kept():
-        other = vector.make(config.env, 1, "gymnasium", source=source, **config.env_settings)
+        env = vector.make(config.env, 1, "gymnasium", source=source, **config.env_settings)
         try:
-            first = walk(other, 0, STEPS, PATIENCE)
-            same = first.equals(walk(other, 0, len(first.rewards)))
+            first = walk(env, 0, STEPS, PATIENCE)
+            return first.equals(walk(env, 0, len(first.rewards)))
         finally:
-            other.close()
-        if not same:
-            yield f"{env.spec.id}: {DIFFER}"
+            env.close()
+    return True
 
 
 def own_statistics(env: VectorEnv) -> list[str]:
