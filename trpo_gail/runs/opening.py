@@ -73,7 +73,8 @@ def strayed(sampler: Sampler) -> list[str]:
     return [
         f"{number} of {sampler.config.num_envs} environments did not come back to where they were, although they took the "
         f"same steps: {sampler.config.env}, a package or the processor is another one, or the seed does not decide all "
-        "that it does. What follows is not what would have followed without the break"
+        "that it does, or it keeps something of earlier episodes. What follows "
+        "is not what would have followed without the break"
     ]
 
 
