@@ -52,7 +52,7 @@ def test_a_keyword_is_answered(call: Any, line: str) -> None:
 
 @pytest.mark.parametrize("name", ["set_env", "get_env", "env", "n_envs", "device", "get_parameters", "set_parameters"])
 def test_an_attribute_of_a_model_is_answered(name: str) -> None:
-    made = model()
+    made: Any = model()
     assert not hasattr(made, name)
     with pytest.raises(AttributeError, match=rf"^PPO has no {name}: \w"):
         getattr(made, name)
