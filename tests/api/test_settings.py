@@ -162,7 +162,7 @@ def test_a_wrong_keyword_is_one_clear_line(given: dict[str, Any], line: str) -> 
         (lambda: gail(timesteps_per_batch=2), "timesteps_per_batch: 2 given, more than num_envs 4 expected"),
         (lambda: gail().learn(0), "total_timesteps: 0 given, a whole number of at least 1 expected"),
         (lambda: gail().learn(10, log_interval=cast(Any, 0.5)), "log_interval: 0.5 given, a whole number of at least 1"),
-        (lambda: gail().learn(10, callback=3), "callback: 3 given, a function of (model, record) or a callback expected"),
+        (lambda: gail().learn(10, callback=3), "callback: 3 given, a function of (model, record) or a BaseCallback expected"),
         (lambda: gail().evaluate(0), "n_episodes: 0 given, a whole number of at least 1 expected"),
         (lambda: gail().evaluate(1, env="Pendulum-v1"), "env: observation_space Box("),
         (lambda: gail().predict(np.zeros(3)), "observation of shape (3,), (4,) or (n, 4) expected"),
