@@ -15,7 +15,9 @@ from gymnasium.wrappers import NormalizeObservation, NormalizeReward, TimeLimit
 
 from trpo_gail import PPO, generate_expert_traj
 from trpo_gail.cli import main
-from trpo_gail.envs import checking, repeating
+from trpo_gail.config.presets import changed
+from trpo_gail.envs import checking, repeating, vector
+from trpo_gail.runs import opening
 
 SMALL: dict[str, Any] = {"num_envs": 2, "timesteps_per_batch": 64, "vf_iters": 1}
 
@@ -164,3 +166,14 @@ def test_a_check_tells_of_numbers_that_no_network_tells_apart(monkeypatch: pytes
     monkeypatch.setattr(checking, "SECONDS", 0.01)
     found = [f.text for f in checking.check(f"{__name__}:stamped") if f.level == "warning"]
     assert len(found) == 1 and found[0].startswith("the observation's column 0")
+
+
+def test_no_other_environment_is_stepped_beside_the_only_one_of_a_process_or_on_a_resume() -> None:
+    """A simulator may be one for the whole process; on a resume, it is where the run was."""
+    differs = f"{repeating.DIFFER}"
+    assert not any(differs in text for text in said(lambda: Drawing("reset, numpy"), num_envs=1))
+    model = PPO("MlpPolicy", "CartPole-v1", **SMALL)
+    env, config = vector.make("ToyDrawing-v0", 2, kwargs={"place": "reset, numpy"}), model.config
+    config = changed(config, {"env": "ToyDrawing-v0", "env_kwargs": '{"place": "reset, numpy"}'})
+    looks = [list(opening.cautions(config, env, None, config.env, resumed=resumed)) for resumed in (False, True)]
+    assert [any(differs in text for text in found) for found in looks] == [True, False]

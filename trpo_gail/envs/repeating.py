@@ -73,12 +73,13 @@ def walk(env: VectorEnv, seed: int, most: int, seconds: float = math.inf) -> Wal
 
 
 def cautions(config: Config, env: VectorEnv, source: Source | None) -> Iterator[str]:
-    """What to warn of before training in `env`, which stays as it is: another environment like it is looked at, if there can
-    be one. Those of EnvPool, gymnasium and our own are known."""
+    """What to warn of before training in `env`, which stays as it is: another environment like it is looked at, if the run
+    has several in this process anyway. Those of EnvPool, gymnasium and our own are known."""
     normalising = own_statistics(env)
     yield from normalising
     known = env.spec.backend == "envpool" or (source is None and named.is_known(config.env))
-    alone = source is not None and source.most is not None
+    # A simulator may be one for the whole process, and another environment would move it.
+    alone = env.num_envs == 1 or (source is not None and source.most is not None)
     if not (normalising or known or alone or _repeats(config, source)):
         yield f"{env.spec.id}: {DIFFER}"
 

@@ -40,13 +40,19 @@ def expert_lines(config: Config, spec: EnvSpec, expert: Demonstrations | None) -
 
 
 def cautions(
-    config: Config, env: VectorEnv, expert: Demonstrations | None, task: str, source: Source | None = None
+    config: Config,
+    env: VectorEnv,
+    expert: Demonstrations | None,
+    task: str,
+    source: Source | None = None,
+    resumed: bool = False,
 ) -> Iterator[str]:
     """What to warn of before training in an environment, which `source` may have made; `task` names whose returns it
-    has."""
+    has. On a resume, the environments are where they were, so that no other one is stepped beside them."""
     spec = env.spec
     yield from vector.cautions(spec)
-    yield from repeating.cautions(config, env, source)
+    if not resumed:
+        yield from repeating.cautions(config, env, source)
     if expert is not None:
         limit = spec.max_episode_steps
         reward = rewards.chosen(config, expert.ends, limit) if _has_form(config) else None

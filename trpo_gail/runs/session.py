@@ -152,7 +152,9 @@ class Session:
         for warning in opening.strayed(self.learner.sampler):
             self.view.warn(warning)
         if self.workers.main:
-            for warning in opening.cautions(self.config, self.env, self.expert, self.config.env):
+            for warning in opening.cautions(
+                self.config, self.env, self.expert, self.config.env, resumed=not self._anew
+            ):
                 self.view.warn(warning)
 
     def _begin_folder(self) -> None:
