@@ -67,9 +67,7 @@ def test_damaged_rows_are_told_on_a_resume(tmp_path: Path, capsys: pytest.Captur
     file = tmp_path / NAME
     file.write_text(before := file.read_text().replace("1,critic", "\0\0critic"))
     Stragglers(HOSTS, tmp_path).begin(2)
-    says = (
-        f"{file}: 1 rows are damaged or missing, the first in line 3: they stay out; the file as it was is {NAME}.old"
-    )
+    says = f"{file}: 1 row is damaged or missing, the first in line 3: they stay out; the file as it was is {NAME}.old"
     assert capsys.readouterr().err == f"warning: {says}\n"
     assert (tmp_path / f"{NAME}.old").read_text() == before
     assert [line.split(",")[0] for line in file.read_text().splitlines()] == ["iteration", *"122"]

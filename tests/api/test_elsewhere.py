@@ -35,6 +35,11 @@ def model() -> PPO:
             r"^device: no parameter of load: leave it out: a model stays on the device",
         ),
         (lambda: PPO.load("x", custom_objects={}), r"^custom_objects: no parameter of load: leave it out"),
+        (lambda: PPO.load("x", verbos=1), r"^verbos: no parameter of load: is 'verbose' meant\?$"),
+        (
+            lambda: PPO.load("x", colour=1),
+            r"^colour: no parameter of load: expected of path, env, verbose, tensorboard_log$",
+        ),
         (
             lambda: ExpertDataset("x", sequential_preprocessing=False),
             r"^sequential_preprocessing: no parameter of Expert",

@@ -55,7 +55,7 @@ class ExpertDataset:
 
         Raises UserError for what is missing or malformed.
         """
-        elsewhere.refuse("ExpertDataset", others)
+        elsewhere.refuse("ExpertDataset", ExpertDataset, others)
         if (expert_path is None) == (traj_data is None):
             raise UserError("ExpertDataset: expert_path or traj_data, one of the two expected")
         if not randomize:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import inspect
+from collections.abc import Callable, Mapping
+from difflib import get_close_matches
 from typing import Any
 
 from trpo_gail.errors import UserError
@@ -45,10 +47,19 @@ _OF_CALLBACKS = {
 }
 
 
-def refuse(function: str, given: Mapping[str, Any]) -> None:
-    """Raise UserError for a keyword that a function has not."""
+def refuse(function: str, known: Callable[..., Any], given: Mapping[str, Any]) -> None:
+    """Raise UserError for a keyword that a function has not, by the parameters of the `known` one."""
     for name in given:
-        raise UserError(f"{name}: no parameter of {function}: {_KEYWORDS[function].get(name, 'leave it out')}")
+        raise UserError(f"{name}: no parameter of {function}: {_instead(function, known, name)}")
+
+
+def _instead(function: str, known: Callable[..., Any], name: str) -> str:
+    if told := _KEYWORDS[function].get(name):
+        return told
+    parameters = inspect.signature(known).parameters.values()
+    names = [one.name for one in parameters if one.name != "self" and one.kind is not one.VAR_KEYWORD]
+    meant = get_close_matches(name, names, 1)
+    return f"is {meant[0]!r} meant?" if meant else f"expected of {', '.join(names)}"
 
 
 def of_model(owner: object, name: str) -> Any:

@@ -251,7 +251,7 @@ class LearningModel(Model):
         seconds for one that takes no step (0: they wait for ever). Raises UserError, and RunError for what fails; steps
         that a call did not come to are not added to the next one.
         """
-        elsewhere.refuse("learn", others)
+        elsewhere.refuse("learn", self.learn, others)
         typed.whole("total_timesteps", total_timesteps)
         typed.whole("log_interval", log_interval)
         if self._learns:

@@ -131,7 +131,7 @@ class Model(ABC):
         `state` and `episode_start` are there because Stable-Baselines' functions pass them: the policy keeps no state.
         Raises UserError for an observation of another shape.
         """
-        elsewhere.refuse("predict", others)
+        elsewhere.refuse("predict", self.predict, others)
         if state is not None:
             raise UserError(f"state: {state!r:.60} given, None expected: the policy keeps no state")
         if self._rng is None:
@@ -259,7 +259,7 @@ class Model(ABC):
         `env` is needed if the model's was an object, and then only to learn on or to evaluate. Raises UserError if the file
         is missing, damaged, or of another class.
         """
-        elsewhere.refuse("load", others)
+        elsewhere.refuse("load", cls.load, others)
         workers = Workers.world()
         made = cls.__new__(cls)
         made._start(workers, verbose, tensorboard_log)

@@ -68,7 +68,7 @@ def _tried(net: nn.Module, what: str, inputs: int, outputs: int) -> bool:
 
 def _mixes(net: nn.Module, like: Tensor) -> bool:
     """Whether outputs of rows change if other rows of the batch do, which keeps its size. Of a network that draws, or that
-    random rows are nothing for, it is not known."""
+    changes from call to call, or that random rows are nothing for, it is not known."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         rows, others = torch.randn_like(like), torch.randn_like(like)
@@ -76,9 +76,10 @@ def _mixes(net: nn.Module, like: Tensor) -> bool:
         try:
             whole, again = net(rows.clone()), net(rows.clone())
             parts = [net(torch.where(mine[:, None], rows, others))[mine] for mine in (first, ~first)]
+            later = net(rows.clone())
         except Exception:  # of the user's code
             return False
-    if not torch.equal(whole, again):
+    if not (torch.equal(whole, again) and torch.equal(whole, later)):
         return False
     rounding = 1e-3 * float(whole.abs().max()) if len(whole) else 0.0
     return bool(((torch.cat(parts) - whole).abs() > rounding).any())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -20,17 +21,20 @@ class Lines:
     rows: list[str]
     iterations: list[int]
     damaged: list[int]
+    headed: bool  # whether the first line is a header
 
     def lacks(self, expected: Mapping[int, int]) -> str | None:
         """What is damaged or missing, in words, if anything is. `expected` are numbers of rows by iteration, as far as they
         are known; those before the first row do not count, since the file may have begun with it."""
         found = Counter(self.iterations)
-        first = min(found, default=0)
-        short = {k: n - found[k] for k, n in sorted(expected.items()) if k >= first and n > found[k]}
+        first = min(found, default=math.inf if self.headed else 0)  # behind a header alone, nothing was written yet
+        known = {k: n for k, n in sorted(expected.items()) if k >= first}
+        short = {k: n - found[k] for k, n in known.items() if n > found[k]}
         if not (short or self.damaged):
             return None
         where = f"in line {self.damaged[0]}" if self.damaged else f"of iteration {next(iter(short))}"
-        return f"{max(len(self.damaged), sum(short.values()))} rows are damaged or missing, the first {where}"
+        count = max(len(self.damaged), sum(short.values()))
+        return f"{count} {'row is' if count == 1 else 'rows are'} damaged or missing, the first {where}"
 
 
 @dataclass
@@ -70,10 +74,11 @@ class ViewedFile:
 
 def lines(file: Path, iteration_of: IterationOf) -> Lines:
     """The whole lines. A last line without its end was cut while it was written. Raises OSError."""
-    text = file.read_bytes().decode(errors="replace").split("\n")[1:-1]
+    header, *text = file.read_bytes().decode(errors="replace").split("\n")[:-1] or [""]
     found = [iteration_of(line) for line in text]
     return Lines(
         [line for line, k in zip(text, found, strict=True) if k is not None],
         [k for k in found if k is not None],
         [number for number, k in enumerate(found, 2) if k is None],
+        header.startswith("iteration,"),
     )

@@ -16,15 +16,20 @@ def unresolved(layout: Layout, rows: np.ndarray, dtype: str) -> list[str]:
     some = rows[:: max(1, len(rows) // MOST_ROWS)].astype(np.float64)
     mean = some.mean(0)
     spread = (some - mean).std(0)
-    lost = (spread > 0) & (np.abs(mean) > _MOST[dtype] * spread) & layout.columns("vector")
+    far = np.abs(mean) > _MOST[dtype] * spread
+    # A Box of float32 has lost small differences before: such a number is the same in all rows.
+    lost = far & ((spread > 0) | (np.abs(mean) >= _MOST["float64"])) & layout.columns("vector")
     found = []
     for part in layout.parts:
         if (columns := np.flatnonzero(lost[part.columns])).size:
             first, at = columns[0], part.columns.start + columns[0]
             more = f" and {len(columns) - 1} more" if len(columns) > 1 else ""
             name = f"{part.name!r}, column" if part.name else "column"
+            differ = f"differ by about {spread[at]:.2g}, which {dtype} does not tell apart"
+            if not spread[at]:
+                differ = "are all the same, as if float32 had lost their differences"
             found.append(
-                f"the observation's {name} {first}{more}: values near {mean[at]:.6g} differ by about {spread[at]:.2g}, "
-                f"which {dtype} does not tell apart: subtract a constant in the environment"
+                f"the observation's {name} {first}{more}: values near {mean[at]:.6g} {differ}: subtract a constant in the "
+                "environment"
             )
     return found
