@@ -31,7 +31,7 @@ def test_the_defaults_are_ours(tune: dict[str, Any]) -> None:
     # What these become for vectors is in tests/adversaries/test_penalty.py.
     assert (
         found.pop("discriminator.gradient_penalty") is None
-        and tune["DEFAULTS"]["discriminator.gradient_penalty"] == 3.0
+        and tune["DEFAULTS"]["discriminator.gradient_penalty"] == 1.0
     )
     assert found.pop("d_stepsize") is None and tune["DEFAULTS"]["d_stepsize"] == 3e-3
     assert found == {path: value for path, value in tune["DEFAULTS"].items() if path in found}

@@ -30,6 +30,9 @@ CASES = (
 )
 ON_THREE = ("CartPole-v0/float32/256/8/steps", "Hopper-v4/float64/128/8/episodes")  # 8 environments as 2, 3 and 3
 BOUND = {"float32": 1e-4, "float64": 1e-8}
+# If a minibatch has all rows, the critic's first targets have mean 0, and the gradient of its output's bias is rounding.
+# Adam's first step divides it by 1e-8, and the next steps remember that.
+CRITICS_BOUND = 1e-6
 # At the paper's zero output layer one eigenvalue of the Fisher matrix stands far above the others, and conjugate gradient
 # carries roundings of 1e-15 to 1e-7 of the step within its 10 iterations.
 PAPER_BOUND = 1e-5
@@ -75,8 +78,11 @@ def test_the_policy_moves_and_the_discriminator_learns(case: str, trained: Calla
 )
 def test_parameters(ranks: int, case: str, trained: Callable[[int | None], Tensors]) -> None:
     alone, shared = trained(None), trained(ranks)
-    bound = PAPER_BOUND if case.startswith("paper:") else BOUND[case.split("/")[1]]
-    for network in ("policy", "critic", "discriminator"):
+    bounds = dict.fromkeys(
+        ("policy", "critic", "discriminator"), PAPER_BOUND if case.startswith("paper:") else BOUND[case.split("/")[1]]
+    )
+    bounds["critic"] = max(bounds["critic"], CRITICS_BOUND)
+    for network, bound in bounds.items():
         a, b = of(alone, case, network), of(shared, case, network)
         assert {"net.layers.2.bias", "normaliser.mean"} <= a.keys()
         gaps = apart(a, b)

@@ -11,7 +11,8 @@ from launch import work
 from run_files import apart, checkpoints, differing, metrics, state
 
 TASKS = ("Images-v0", "Parts-v0", "Labels-v0")
-BOUND = 1e-8
+BOUND = 1e-7  # one minibatch has all rows here, so that the critic's roundings come to the advantages
+CRITICS_BOUND = 1e-6  # see test_rank_invariance.py
 
 
 @pytest.fixture(scope="module")
@@ -39,8 +40,10 @@ def test_the_number_of_ranks_does_not_matter(ranks: int, task: str, trained: Cal
     mine, theirs = ({k: v for k, v in found.items() if k.startswith(networks)} for found in (one, several))
     assert any("images" in name for name in mine) == (task != "Labels-v0")
     gaps = apart(mine, theirs)
-    worst = max(gaps, key=lambda name: gaps[name])
-    assert gaps[worst] <= BOUND, f"{worst} is {gaps[worst]:.1e} apart"
+    for critics, bound in ((False, BOUND), (True, CRITICS_BOUND)):
+        some = [name for name in gaps if ("critic" in name) == critics]
+        worst = max(some, key=lambda name: gaps[name])
+        assert gaps[worst] <= bound, f"{worst} is {gaps[worst]:.1e} apart"
 
 
 @pytest.mark.parametrize("task", TASKS)
