@@ -169,6 +169,8 @@ def test_a_dataset_says_what_it_holds(capsys: pytest.CaptureFixture[str]) -> Non
         (lambda: gail(expert={"states": 3}), "expert_dataset: a mapping of states given, observations and actions expected"),
         (lambda: gail(expert=[{"obs": np.zeros((3, 4))}]), "demonstrations: 'episode 0' has no actions, expected one of"),
         (lambda: gail(expert=(np.zeros((5, 3)), np.zeros(5, int))), "demonstrations: dataset 'observations': expected rows"),
+        (lambda: gail(expert=(np.array(1.0), np.array(2.0))), "demonstrations: 'episode 0': expected a mapping or an object"),
+        (lambda: gail(expert=(np.zeros((5, 4)), torch.tensor(2))), "demonstrations: 'episode 0': expected a mapping or an"),
         (lambda: generate_expert_traj(3), "model: int given, expected a function or an object that has predict"),
         (lambda: generate_expert_traj(max, n_episodes=0), "n_episodes: 0 given, a whole number of at least 1"),
         (lambda: generate_expert_traj(max, n_timesteps=-1), "n_timesteps: -1 given, a whole number of at least 0"),

@@ -370,7 +370,13 @@ def test_a_file_of_a_folder_that_is_no_table(tmp_path: Path, text: str, said: st
         read(tmp_path)
 
 
+@pytest.mark.parametrize("line", [TABLE.split("\n")[0], "# obs_0 action", "obs_0;action\n\n"])
+def test_a_line_of_names_alone(tmp_path: Path, line: str) -> None:
+    with pytest.raises(UserError, match=r"x\.csv: expected rows below the line of names, found '(# )?obs_0"):
+        read(written(tmp_path, line))
+
+
 def test_other_texts_are_not_taken_for_tables(tmp_path: Path) -> None:
-    for text in ("root:x:0,0\nbin:x:1,1\na,b\n1,2\n", "hello\na,b\n1,2\n", "// a step a line\n"):
+    for text in ("root:x:0,0\nbin:x:1,1\na,b\n1,2\n", "hello\na,b\n1,2\n", "// a step a line\n", "some words\n"):
         with pytest.raises(UserError, match="of no format that is read"):
             read(written(tmp_path, text))

@@ -81,7 +81,7 @@ def test_flags_that_are_never_set_are_noted() -> None:
     held = trpo_gail.Demonstrations.from_trajectories([episode | {"truncated": [False] * 2} for episode in given])
     assert held.endings.tolist() == [TERMINAL] * 3
     assert held.notes == (
-        "'timeouts' alone say how episodes end, and are set at no end: all are taken for terminations",
+        "the file has flags of time limits alone, and none is set at an end: all ends are taken for terminations",
     )
 
 

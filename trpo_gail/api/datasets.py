@@ -129,7 +129,7 @@ def _rows(part: Any) -> np.ndarray | None:
         if part.ndim > 2:
             return None
     found = _array(part)
-    return found if isinstance(found, np.ndarray) and found.dtype.kind in "biuf" else None
+    return found if isinstance(found, np.ndarray) and found.ndim and found.dtype.kind in "biuf" else None
 
 
 def _array(value: Any) -> Any:

@@ -54,6 +54,8 @@ def _file(path: Path) -> str:
         found = text_tables.almost(path)
         if found is not None and any(map(columns.field, found[0].names or ())):
             return found[1]
+        if any(map(columns.field, text_tables.names_alone(path))):
+            return text_tables.rows_lacking(path)
         return "of no format that is read; docs/expert_data.md names those that are"
     with hdf5.reading(path) as file:
         if "snapshots" in file:

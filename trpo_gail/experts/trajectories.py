@@ -75,6 +75,7 @@ BESIDE = (
 # What a reader says if nothing tells episodes apart.
 NO_ENDS = "where its episodes end is not said: all rows are taken for one episode"
 NO_BREAK = "no column marks the episodes (episode, step or done), and no break shows: taken for one, unfinished"
+NEVER_CUT = "the file has flags of time limits alone, and none is set at an end: all ends are taken for terminations"
 ONE_MORE = "flags end several episodes, so that the one observation more than actions is left out"
 STEP_MARKS = ("is_first", "is_last", "is_terminal")  # of RLDS and Dreamer
 NAMING = (*EPISODES, *BESIDE)  # which may be texts
@@ -236,7 +237,7 @@ def joined(
         of_all = f"within {within} of {len(lengths)} episodes" if len(lengths) > 1 else "within the episode"
         notes += (f"flags end something {of_all}, where rows go on: such flags are left out",)
     if _never_cut(held, ends):
-        notes += ("'timeouts' alone say how episodes end, and are set at no end: all are taken for terminations",)
+        notes += (NEVER_CUT,)
     steps = np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths)
     facts = {**whole, **ends, "final_observations": finals, "steps": steps, "episode_lengths": lengths}
     return replace(arrays.demonstrations(facts | dict(known or {}), path), notes=notes, says_ends=bool(ends))

@@ -76,6 +76,14 @@ def almost(path: Path) -> tuple[Start, str] | None:
     return None
 
 
+def names_alone(path: Path) -> list[str]:
+    """The cells of a text of one line, which may be names of columns without rows below; empty of another file."""
+    lines = _first_lines(path)
+    if len(lines) != 1:
+        return []
+    return _divided(lines[0])[1]
+
+
 def rows_lacking(path: Path) -> str:
     """What to say of a file that is no table."""
     lines = _first_lines(path)
@@ -106,12 +114,17 @@ def _first_lines(path: Path) -> list[str]:
     return list(itertools.islice((line for line in lines if line.strip()), _BEGIN))
 
 
+def _divided(line: str) -> tuple[str | None, list[str]]:
+    """(delimiter, cells) of a first line, which may be a remark of names."""
+    first = line.lstrip("# ") if line.startswith("#") else line
+    delimiter = next((mark for mark in ",\t;|" if mark in _bare(first)), None)
+    return delimiter, [cell.strip() for cell in _cells(first, delimiter)]
+
+
 def _start(lines: Sequence[str]) -> Start | None:
     if not lines:
         return None
-    first = lines[0].lstrip("# ") if lines[0].startswith("#") else lines[0]
-    delimiter = next((mark for mark in ",\t;|" if mark in _bare(first)), None)
-    cells = [cell.strip() for cell in _cells(first, delimiter)]
+    delimiter, cells = _divided(lines[0])
     if all(map(_is_number, cells)):
         return Start(delimiter, None, len(cells)) if any(cells) else None
     if len(lines) < 2 or "" in cells[1:] or any(map(_is_number, cells[1:])):
