@@ -128,6 +128,12 @@ def test_steps_of_json_may_lack_the_environment(tmp_path: Path) -> None:
     assert read(tmp_path / "x.jsonl").episode_lengths.tolist() == [3]
 
 
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint32, np.uint64, np.int8, np.float32])
+@pytest.mark.parametrize("marks", [{}, {"episode": np.zeros(N, int)}, {"truncated": np.zeros(N, bool)}], ids="+".join)
+def test_a_step_of_any_dtype_begins_again(dtype: Any, marks: dict[str, Any], tmp_path: Path) -> None:
+    assert read(npz(tmp_path, ROWS | marks | {"step": STEP.astype(dtype)})).episode_lengths.tolist() == LENGTHS
+
+
 def test_a_step_that_stays_is_noted(tmp_path: Path) -> None:
     held = read(csv(tmp_path, turned(ROWS | {"step": STEP, "done": LAST})))
     assert any(note.startswith("the step stays in 12 of 18 rows") for note in held.notes)

@@ -138,7 +138,10 @@ def grouped(columns: Mapping[str, np.ndarray], path: str | Path) -> Grouped:
         fields[field] = _array(called[name], f"{path}: {field}")
         if name in LABELS:
             fields[field] = _labels(fields[field], f"{path}: {name}")
-    return Grouped(trajectories.with_ends(fields), marks.get("episode"), marks.get("step"), beside, tuple(others))
+    step = marks.get("step")
+    if step is not None and step.dtype.kind in "iu":
+        step = step.astype(np.int64)  # in which no difference wraps, as unsigned ones do
+    return Grouped(trajectories.with_ends(fields), marks.get("episode"), step, beside, tuple(others))
 
 
 def _check_split(called: Mapping[str, Mapping[Any, np.ndarray]], field: str, path: str | Path) -> None:
