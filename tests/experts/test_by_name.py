@@ -178,3 +178,20 @@ def test_steps_that_go_on_elsewhere_are_of_another_episode(tmp_path: Path) -> No
     """A step that numbers all rows of the file."""
     rows = turned(ROWS | {"episode": EPISODE}, TWICE) | {"step": np.arange(2 * N)}
     assert read(npz(tmp_path, rows)).episode_lengths.tolist() == [*LENGTHS, *LENGTHS]
+
+
+@pytest.mark.parametrize("steps", [True, False])
+@pytest.mark.parametrize("write", TABLES)
+def test_flags_that_stay_set_end_no_episode_before_its_last_row(write: Any, steps: bool, tmp_path: Path) -> None:
+    """Names in turn, whose task is done some steps before the end."""
+    marks = {"episode": EPISODE, "done": np.repeat(LENGTHS, LENGTHS) - STEP <= 2} | ({"step": STEP} if steps else {})
+    held = read(write(tmp_path, turned(ROWS | marks)))
+    assert held.episode_lengths.tolist() == LENGTHS and np.array_equal(held.observations, ROWS["obs"])
+    assert held.notes == ("flags end something within 4 of 4 episodes, where rows go on: such flags are left out",)
+
+
+@pytest.mark.parametrize("write", TABLES)
+def test_a_flag_behind_which_the_step_goes_on_ends_no_episode(write: Any, tmp_path: Path) -> None:
+    marks = {"episode": EPISODE, "step": STEP, "done": (STEP == 1) | LAST}
+    held = read(write(tmp_path, turned(ROWS | marks)))
+    assert held.episode_lengths.tolist() == LENGTHS and np.array_equal(held.observations, ROWS["obs"])

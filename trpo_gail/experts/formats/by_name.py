@@ -70,8 +70,8 @@ def _comes_back(
 ) -> tuple[np.ndarray, tuple[str, ...]]:
     """(names [N] of which none comes back as another episode, notes).
 
-    It does, as in files that were put together, where a flag ends its rows before; and without flags, unless rows of
-    several names come in turn, or its step goes on.
+    It does, as in files that were put together, where a flag ends its rows before, which is not set in the next one; and
+    without flags, unless rows of several names come in turn. It never does where its step goes on.
     """
     first = np.flatnonzero(np.r_[True, np.diff(which) != 0])
     last = np.r_[first[1:], len(which)] - 1
@@ -80,8 +80,9 @@ def _comes_back(
     before, after = last[order][again], first[order][again + 1]  # last row of a block, first of the next of its name
     if not len(before):
         return which, ()
-    flagged = np.zeros(len(before), bool) if ends is None else ends[before]
     goes_on = np.zeros(len(before), bool) if step is None else step[after] == step[before] + 1
+    # a flag that stays set, or behind which the step goes on, ends no episode
+    flagged = np.zeros(len(before), bool) if ends is None else ends[before] & ~ends[after] & ~goes_on
     falls = np.zeros(len(before), bool) if step is None else step[after] <= step[before]  # which `_by_step` judges
     in_turn = len(which) < _IN_TURN * len(first)
     if ends is not None and not flagged.any():  # parts of episodes, as several samplers write them
