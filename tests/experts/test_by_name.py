@@ -109,6 +109,54 @@ def test_who_acted_at_each_step_of_one_sequence_changes_nothing(write: Any, mark
     assert held.notes == ("'agent' is left out: rows that it tells apart do not come in turn",)
 
 
+FOLLOWING = np.r_[ROWS["obs"][1:], ROWS["obs"][-1:] + 3] + 100 * LAST[:, None]
+
+
+@pytest.mark.parametrize("write", [*TABLES, pickled])
+@pytest.mark.parametrize("agents", [2, 3])
+def test_next_observations_prove_one_sequence(write: Any, agents: int, tmp_path: Path) -> None:
+    for flags in ({}, {"done": LAST}):
+        held = read(write(tmp_path, ROWS | flags | {"next_obs": FOLLOWING, "agent": np.arange(N) % agents}))
+        assert held.episode_lengths.tolist() == LENGTHS and np.array_equal(held.observations, ROWS["obs"])
+        assert "'agent' is left out: rows that it tells apart do not come in turn" in held.notes
+
+
+@pytest.mark.parametrize("write", TABLES)
+def test_next_observations_prove_rows_in_turn(write: Any, tmp_path: Path) -> None:
+    """Also if an environment has two turns after another, and some have no flag."""
+    order = np.argsort(STEP // 2, kind="stable")
+    rows = ROWS | {"next_obs": FOLLOWING, "done": LAST & (EPISODE != 2), "env_id": EPISODE}
+    held = read(write(tmp_path, turned(rows, order)))
+    assert held.episode_lengths.tolist() == LENGTHS and np.array_equal(held.observations, ROWS["obs"])
+
+
+@pytest.mark.parametrize("write", TABLES)
+@pytest.mark.parametrize("noise", [True, False])
+def test_flags_of_some_who_acted_alone_are_of_one_sequence(write: Any, noise: bool, tmp_path: Path) -> None:
+    obs = np.random.default_rng(0).normal(size=(40, 3)) if noise else np.arange(120.0).reshape(40, 3)
+    rows = {"obs": obs, "action": np.arange(40) % 3, "done": np.arange(40) % 20 == 19}
+    for names in ({}, {"episode": np.arange(40) // 20}):
+        held = read(write(tmp_path, rows | names | {"agent": np.arange(40) % 2}))
+        assert held.episode_lengths.tolist() == [20, 20] and np.array_equal(held.observations, obs)
+
+
+@pytest.mark.parametrize("write", TABLES)
+def test_an_environment_without_a_flag_may_come_in_turn(write: Any, tmp_path: Path) -> None:
+    """Its observations are nearer to each other than to those of the others."""
+    held = read(write(tmp_path, turned(ROWS | {"done": LAST & (EPISODE != 2), "env_id": EPISODE})))
+    assert held.episode_lengths.tolist() == LENGTHS and held.endings.tolist() == [1, 1, 2, 1]
+
+
+def test_environments_that_end_at_one_step_come_in_turn_though_one_goes_on(tmp_path: Path) -> None:
+    rows = {
+        "obs": np.random.default_rng(0).normal(size=(40, 3)),
+        "action": np.arange(40) % 3,
+        "env_id": np.arange(40) % 4,
+    }
+    held = read(npz(tmp_path, rows | {"done": (np.arange(40) >= 36) & (np.arange(40) < 39)}))
+    assert held.episode_lengths.tolist() == [10] * 4 and held.endings.tolist() == [1, 1, 1, 2]
+
+
 def test_a_switch_of_who_acts_changes_nothing(tmp_path: Path) -> None:
     held = read(npz(tmp_path, ROWS | {"done": LAST, "agent": (np.arange(N) // 6) % 2}))
     assert held.episode_lengths.tolist() == LENGTHS and len(held.notes) == 1

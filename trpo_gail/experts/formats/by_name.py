@@ -1,20 +1,17 @@
-"""Which rows are of one episode, if columns name it: the episode itself, or the environment or agent whose rows come in
-turn with others'. N rows, E episodes.
-"""
+"""Which rows are of one episode, if a column names it. N rows, E episodes."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from trpo_gail.errors import UserError, listed
+from trpo_gail.errors import UserError
 from trpo_gail.experts import structured
 
 _FEW = 3  # rows that may be in any order by chance
-_IN_TURN = 4  # rows that one has at most, on average, before another has its turn
+IN_TURN = 4  # rows that one has at most, on average, before another has its turn
 
 
 @dataclass(frozen=True)
@@ -46,7 +43,7 @@ def by_episode(names: np.ndarray, step: np.ndarray | None, ends: np.ndarray | No
             f"{path}: episode: expected a name or a number in each row, row {int(np.argmax(empty))} has none"
         )
     steps = step if counts(step) else None
-    which, notes = _comes_back(_codes(values), steps, ends)
+    which, notes = _comes_back(codes(values), steps, ends)
     order, lengths = np.argsort(which, kind="stable"), np.bincount(which)
     if steps is None:
         return Episodes(order, lengths, notes)
@@ -54,8 +51,9 @@ def by_episode(names: np.ndarray, step: np.ndarray | None, ends: np.ndarray | No
     return Episodes(held.order, held.lengths, (*notes, *held.notes))
 
 
-def _codes(values: np.ndarray) -> np.ndarray:
+def codes(names: np.ndarray) -> np.ndarray:
     """Numbers [N] of the names, in the order in which they come first."""
+    values = structured.columns(names)[:, 0]
     _, first, which = np.unique(values, return_index=True, return_inverse=True)
     rank = np.empty(len(first), np.int64)
     rank[np.argsort(first)] = np.arange(len(first))
@@ -84,7 +82,7 @@ def _comes_back(
     # a flag that stays set, or behind which the step goes on, ends no episode
     flagged = np.zeros(len(before), bool) if ends is None else ends[before] & ~ends[after] & ~goes_on
     falls = np.zeros(len(before), bool) if step is None else step[after] <= step[before]  # which `_by_step` judges
-    in_turn = len(which) < _IN_TURN * len(first)
+    in_turn = len(which) < IN_TURN * len(first)
     if ends is not None and not flagged.any():  # parts of episodes, as several samplers write them
         apart = np.zeros(len(before), bool)
     else:
@@ -101,67 +99,7 @@ def _comes_back(
         notes.append(f"names of episodes come back behind others, {int(apart.sum())} times: taken for further episodes")
     if (same := ~apart & ~goes_on & ~falls).any() and not in_turn:
         notes.append(f"names of episodes come back behind others, {int(same.sum())} times: taken for the same episodes")
-    return _codes(which + several * (which.max() + 1)), tuple(notes)
-
-
-# --- Environments and agents --------------------------------------------------------------------------------------
-
-
-def told_apart(
-    columns: Mapping[str, np.ndarray], names: np.ndarray | None, step: np.ndarray | None, rows: int
-) -> tuple[np.ndarray | None, tuple[str, ...]]:
-    """(number [N] of the environment or agent of each row, notes), of columns [N] that name these; None if rows do not come
-    in turn. `names` and `step` [N] are those of episodes."""
-    usable = {name: values for name, values in columns.items() if names_several(values, rows)}
-    if not usable:
-        return None, ()
-    lanes = np.zeros(rows, np.int64)
-    for values in usable.values():
-        lanes = both(lanes, values)
-    called = listed(repr(name) for name in usable)
-    if not _in_turn(lanes, names, step if counts(step) else None):
-        return None, (f"{called} is left out: rows that it tells apart do not come in turn",)
-    return lanes, (f"rows are of {lanes.max() + 1} by {called}, whose episodes are told apart",)
-
-
-def both(names: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """Numbers [N] of pairs of names."""
-    first, second = _codes(structured.columns(names)[:, 0]), _codes(structured.columns(others)[:, 0])
-    return _codes(first * (int(second.max()) + 1) + second)
-
-
-def names_several(values: np.ndarray, rows: int) -> bool:
-    """Whether a column names several environments or agents, each in more than a row."""
-    if (
-        values.shape != (rows,)
-        or values.dtype.kind not in "biufU"
-        or (values.dtype.kind == "f" and np.isnan(values).any())
-    ):
-        return False
-    return 1 < len(np.unique(values)) <= len(values) // 2
-
-
-def _in_turn(lanes: np.ndarray, names: np.ndarray | None, step: np.ndarray | None) -> bool:
-    """Whether rows of several environments come in turn, or one environment's after the other's: not if a column only says
-    something of the rows of one sequence, as who has acted.
-
-    The step tells it, which goes up more often from row to row of each environment; unless it numbers all rows.
-    """
-    together = np.zeros(len(lanes), np.int64) if names is None else _codes(structured.columns(names)[:, 0])
-    if step is not None:
-        moves = _moves(together, step)
-        if names is not None and (moves == 1).all():
-            return False
-        if (moves <= 0).any():
-            return bool((_moves(both(together, lanes), step) > 0).sum() > (moves > 0).sum())
-    changes = int((np.diff(lanes) != 0).sum())
-    return changes == lanes.max() or _IN_TURN * changes >= len(lanes)
-
-
-def _moves(which: np.ndarray, step: np.ndarray) -> np.ndarray:
-    """By how much the step changes from row to row of one name."""
-    order = np.argsort(which, kind="stable")
-    return np.diff(step[order].astype(np.float64))[np.diff(which[order]) == 0]
+    return codes(which + several * (which.max() + 1)), tuple(notes)
 
 
 # --- Steps --------------------------------------------------------------------------------------------------------

@@ -19,7 +19,7 @@ from trpo_gail.errors import UserError, listed
 from trpo_gail.experts import breaks, structured, trajectories
 from trpo_gail.experts.arrays import demonstrations
 from trpo_gail.experts.data import Demonstrations
-from trpo_gail.experts.formats import by_name, transitions
+from trpo_gail.experts.formats import by_name, in_turn, transitions
 from trpo_gail.experts.formats.d4rl import mark_breaks, unflagged
 from trpo_gail.experts.trajectories import BESIDE, EPISODES, LED_TO, NAMES, check_spelling
 
@@ -61,9 +61,9 @@ def read(columns: Mapping[str, np.ndarray], path: str | Path, known: Mapping[str
 def _read(found: Grouped, path: str | Path, known: Mapping[str, Any] | None) -> Demonstrations:
     _check_rows(found, path)
     fields, step = _shaped(found.fields), found.step
-    lanes, notes = by_name.told_apart(found.beside, found.episode, step, len(fields["actions"]))
+    lanes, notes = in_turn.told_apart(found.beside, found.episode, step, fields, _flagged(fields))
     if found.episode is not None:
-        names = found.episode if lanes is None else by_name.both(found.episode, lanes)
+        names = found.episode if lanes is None else in_turn.both(found.episode, lanes)
         held = by_name.by_episode(names, step, _flagged(fields), path)
         ordered = {name: values[held.order] for name, values in fields.items()}
         return _split(ordered, held.lengths, path, known, (*notes, *held.notes))

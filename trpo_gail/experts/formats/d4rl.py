@@ -174,7 +174,7 @@ def _marked(found: Mapping[str, Rows]) -> tuple[np.ndarray | None, tuple[str, ..
     inner = int(breaks.sum())
     for part in slices(observations):
         after = observations[part.start + 1 : part.stop + 1]
-        breaks[part][: len(after)] &= _differ(following[part.start : part.start + len(after)], after)
+        breaks[part][: len(after)] &= differ(following[part.start : part.start + len(after)], after)
     count = int(breaks.sum())
     if not count or 2 * count > inner:
         return None, ()
@@ -196,7 +196,7 @@ def _flags(column: Rows) -> np.ndarray | None:
     return np.concatenate(found)
 
 
-def _differ(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+def differ(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """Which rows [N] are not the same but for rounding."""
     return ~np.isclose(structured.columns(a), structured.columns(b), rtol=1e-4, atol=1e-6).all(axis=1)
 

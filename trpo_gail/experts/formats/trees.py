@@ -18,7 +18,7 @@ from trpo_gail.errors import UserError, listed, shortened
 from trpo_gail.experts import arrays, batches, trajectories
 from trpo_gail.experts.data import Demonstrations
 from trpo_gail.experts.files.unpickling import Record, attributes
-from trpo_gail.experts.formats import by_name, marks, tianshou, transitions
+from trpo_gail.experts.formats import in_turn, marks, tianshou, transitions
 
 _DEEPEST = 4
 _FUNCTION = "a function that uses them is recorded by trpo-gail record --policy module:function"
@@ -123,7 +123,7 @@ def _one_each(value: Any) -> np.ndarray | None:
 def _tells(name: str, values: np.ndarray, rows: int) -> bool:
     """Whether an array that may be something else tells episodes or environments apart."""
     if name in trajectories.BESIDE:
-        return by_name.names_several(values, rows)
+        return in_turn.names_several(values, rows)
     return marks.is_flagged(name, values, rows)
 
 
