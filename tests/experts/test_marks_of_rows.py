@@ -94,6 +94,31 @@ def test_other_columns_of_such_names_say_nothing(write: Any, name: str, tmp_path
         assert held.episode_lengths.tolist() == LENGTHS
 
 
+@pytest.mark.parametrize("write", [csv, npz, lines, pickled, parquet])
+@pytest.mark.parametrize("name", ["last", "reset"])
+def test_flags_of_such_names_that_are_of_something_else_are_left_out(write: Any, name: str, tmp_path: Path) -> None:
+    """As the last action, or a button."""
+    values = np.random.default_rng(1).integers(0, 2, N)
+    values[0], values[4:6] = 1, 0  # none at the first end
+    held = read(write(tmp_path, ROWS | {name: values, "done": LAST}))
+    assert held.episode_lengths.tolist() == LENGTHS and held.endings.tolist() == [TERMINAL] * 3
+    assert held.notes == (f"'{name}' is left out: the flags of ends are in other rows",)
+
+
+@pytest.mark.parametrize("write", [csv, npz, lines, pickled, parquet])
+@pytest.mark.parametrize("marks", [{"last": LAST}, {"reset": FIRST}], ids=["last", "reset"])
+@pytest.mark.parametrize(
+    "done",
+    [LAST & (np.arange(N) > 8), (STEP == 1) | LAST, (STEP > 1) & (np.arange(N) < 8)],
+    ids=["some", "passing", "staying"],
+)
+def test_flags_of_last_rows_count_beside_flags_of_ends(
+    write: Any, marks: Any, done: np.ndarray, tmp_path: Path
+) -> None:
+    held = read(write(tmp_path, ROWS | marks | {"done": done}))
+    assert held.episode_lengths.tolist() == LENGTHS and not any("left out: the" in note for note in held.notes)
+
+
 def test_arrays_of_such_names_may_be_anything(tmp_path: Path) -> None:
     for value in (np.array({"a": 1}, object), np.zeros((3, 2)), np.array("x"), np.array(["x", "y"])):
         assert read(npz(tmp_path, ROWS | {"last": value, "done": LAST})).episode_lengths.tolist() == LENGTHS

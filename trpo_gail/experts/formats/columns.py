@@ -61,10 +61,10 @@ def read(columns: Mapping[str, np.ndarray], path: str | Path, known: Mapping[str
 def _read(found: Grouped, path: str | Path, known: Mapping[str, Any] | None) -> Demonstrations:
     _check_rows(found, path)
     fields, step = _shaped(found.fields), found.step
-    lanes, notes = in_turn.told_apart(found.beside, found.episode, step, fields, _flagged(fields))
+    lanes, notes = in_turn.told_apart(found.beside, found.episode, step, fields, flagged(fields))
     if found.episode is not None:
         names = found.episode if lanes is None else in_turn.both(found.episode, lanes)
-        held = by_name.by_episode(names, step, _flagged(fields), path)
+        held = by_name.by_episode(names, step, flagged(fields), path)
         ordered = {name: values[held.order] for name, values in fields.items()}
         return _split(ordered, held.lengths, path, known, (*notes, *held.notes))
     behind = None
@@ -72,7 +72,7 @@ def _read(found: Grouped, path: str | Path, known: Mapping[str, Any] | None) -> 
         fields, step, behind = _one_after_the_other(fields, step, lanes)
     again, told = _begins_again(step)
     notes += told
-    _check_time(step, _flagged(fields), path)
+    _check_time(step, flagged(fields), path)
     if "terminals" in fields or "timeouts" in fields:
         notes += mark_breaks(fields) or _mark(fields, again)
         return replace(demonstrations(fields | dict(known or {}), path), notes=notes)
@@ -93,7 +93,7 @@ def _one_after_the_other(
     order = np.argsort(lanes, kind="stable")
     behind = np.r_[np.diff(lanes[order]) != 0, True]
     ordered = {name: values[order] for name, values in fields.items()}
-    ends = _flagged(ordered)
+    ends = flagged(ordered)
     if ends is not None:
         cut = behind & ~ends
         ordered["timeouts"] = cut | (
@@ -264,7 +264,7 @@ def _shaped(fields: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
 # --- Episodes -----------------------------------------------------------------------------------------------------
 
 
-def _flagged(fields: Mapping[str, np.ndarray]) -> np.ndarray | None:
+def flagged(fields: Mapping[str, np.ndarray]) -> np.ndarray | None:
     """Rows [N] bool that a flag ends; None if there are no flags."""
     flags = [fields[name] for name in ("terminals", "timeouts") if name in fields]
     if not flags or any(values.ndim == 0 or values.dtype.kind not in "biuf" for values in flags):

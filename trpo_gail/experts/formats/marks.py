@@ -58,6 +58,14 @@ def table(found: Arrays, path: str | Path, known: Mapping[str, Any] | None = Non
 def read(said: Arrays, arrays: Arrays, path: str | Path, known: Mapping[str, Any] | None = None) -> Demonstrations:
     """Demonstrations of rows [N, ...] by any of their names, which end where `said` says, or else as `columns.read` does."""
     rows = _rows(arrays)
+    other = _of_another_kind(said, arrays, path, rows)
+    said = {name: values for name, values in said.items() if name not in other}
+    held = _read(said, arrays, path, known, rows)
+    notes = tuple(f"'{name}' is left out: the flags of ends are in other rows" for name in other)
+    return replace(held, notes=(*notes, *held.notes)) if notes else held
+
+
+def _read(said: Arrays, arrays: Arrays, path: str | Path, known: Mapping[str, Any] | None, rows: int) -> Demonstrations:
     found = lengths(said, path, rows)
     if found is None:
         return columns.read(arrays, path, known)
@@ -67,6 +75,22 @@ def read(said: Arrays, arrays: Arrays, path: str | Path, known: Mapping[str, Any
     goes_on = held.timeouts.copy()
     goes_on[-1:] = False
     return replace(held, timeouts=goes_on, unfinished=True)
+
+
+def _of_another_kind(said: Arrays, arrays: Arrays, path: str | Path, rows: int) -> list[str]:
+    """Names of flags, such as `last`, that a file seems to use for something else, such as the last action: flags of ends go
+    off in other rows, and they are set in others. Flags of ends may stay set up to an end, and be set before it, too."""
+    ends = columns.flagged(columns.whole(arrays))
+    if ends is None or len(ends) != rows:
+        return []
+    found = []
+    for name in sorted({*FLAGGED_ENDS, *FLAGGED_STARTS} & said.keys()):
+        last = np.zeros(rows, bool)
+        last[np.cumsum(_lengths(name, said[name], path, rows)) - 1] = True
+        goes_off = ends[:-1] & ~ends[1:]
+        if (goes_off & ~last[:-1]).any() and (last & ~ends)[:-1].any():
+            found.append(name)
+    return found
 
 
 def lengths(said: Arrays, path: str | Path, rows: int) -> np.ndarray | None:
