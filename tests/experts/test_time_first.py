@@ -84,3 +84,30 @@ def test_columns_that_jump_from_step_to_step_hide_nothing(tmp_path: Path) -> Non
     assert any("is the first axis time" in note for note in held.notes)
     held = read(npz(tmp_path, STEPS | {"observations": jumps}))
     assert held.notes == (), "nothing tells"
+
+
+def found(seen: np.ndarray, path: Path) -> bool:
+    held = read(npz(path, {"observations": seen, "actions": np.zeros((*seen.shape[:2], 2))}))
+    return any("is the first axis time" in note for note in held.notes)
+
+
+@pytest.mark.parametrize("steps", [2, 3, 5, 8])
+@pytest.mark.parametrize("noise", [0.0, 0.05])
+def test_episodes_that_begin_in_order_are_in_order(steps: int, noise: float, tmp_path: Path) -> None:
+    begins = np.linspace(-1, 1, 25)[:, None, None] * np.ones(3)
+    moves = 0.3 * np.arange(steps)[:, None] + noise * np.random.default_rng(0).normal(size=(25, steps, 3))
+    assert not found(begins + moves, tmp_path)
+
+
+def test_columns_that_alternate_are_of_steps(tmp_path: Path) -> None:
+    """Beside setpoints that go up from episode to episode, to which they are added, and which they are multiplied by."""
+    setpoints, turn = np.linspace(0, 1, 20)[:, None] + np.zeros(50), np.arange(50) % 2
+    walk = np.cumsum(np.random.default_rng(0).normal(size=(20, 50)), axis=1)
+    assert not found(np.stack([setpoints, setpoints + turn, setpoints * turn, walk], axis=2), tmp_path)
+
+
+@pytest.mark.parametrize("environments", [3, 8, 16])
+def test_environments_of_any_number_are_noted(environments: int, tmp_path: Path) -> None:
+    for seed in range(5):
+        walks = np.random.default_rng(seed).normal(size=(2 * T, environments, 3)).cumsum(axis=0)
+        assert found(walks, tmp_path)

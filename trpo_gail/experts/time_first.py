@@ -1,6 +1,7 @@
 """Whether arrays taken for [episodes, steps, ...] are [steps, episodes, ...], as vector environments record them.
 
-Episodes have no order: a row is as far from the same step of the next episode as from that of any other. Steps have one.
+Episodes have no order: a row is as far from the same step of the next episode as from that of any other. Steps have one:
+far ones are farther from each other than neighbours, or nearer if they alternate.
 E episodes, T steps, as the arrays are taken.
 """
 
@@ -18,6 +19,8 @@ _COLUMNS = 64
 _NEAR = 0.5  # times as far as others
 _SOME = 0.25  # of the columns that move
 _FEWEST = 10  # episodes
+_FEWEST_STEPS = 3  # of two, any other is the next
+_ALIKE = (0.6, 1.3)  # times as far as neighbours any two are that have no order
 _SWAP = "swap the first two axes of each array (numpy.swapaxes(x, 0, 1))"
 
 
@@ -25,7 +28,7 @@ def note(observations: np.ndarray) -> str | None:
     """What to say of observations [E, T, ...] if neighbours along the first axis follow one another, and those along the
     second do not; None if that is not clear."""
     episodes, steps = observations.shape[:2]
-    if episodes < _FEWEST or steps < 2:
+    if episodes < _FEWEST or steps < _FEWEST_STEPS:
         return None
     seen = observations[:_MOST, :_MOST]
     rows = structured.columns(seen.reshape(-1, *seen.shape[2:]))[:, :_COLUMNS]
@@ -33,10 +36,10 @@ def note(observations: np.ndarray) -> str | None:
         return None
     values = rows.reshape(*seen.shape[:2], -1).astype(np.float64)
     ahead, across = _far(values, 0), _far(values, 1)
-    rng = np.random.default_rng(0)
-    any_other, any_step = (_far(rng.permutation(values, axis=axis), axis) for axis in (0, 1))
+    any_other, any_step = _far_of_any(values, 0), _far_of_any(values, 1)
     moving = (ahead > 0) & (across > 0)
-    follows = moving & (ahead < _NEAR * np.minimum(any_other, across)) & (across > _NEAR * any_step)
+    no_order = (any_step > _ALIKE[0] * across) & (any_step < _ALIKE[1] * across)
+    follows = moving & no_order & (ahead < _NEAR * np.minimum(any_other, across))
     if follows.sum() < max(1.0, _SOME * moving.sum()):
         return None
     return (
@@ -63,4 +66,15 @@ def check(observations: np.ndarray, following: np.ndarray | None, path: str | Pa
 def _far(values: np.ndarray, axis: int) -> np.ndarray:
     """How far neighbours along an axis are apart, in each column."""
     found: np.ndarray = np.abs(np.diff(values, axis=axis)).mean(axis=(0, 1))
+    return found
+
+
+def _far_of_any(values: np.ndarray, axis: int) -> np.ndarray:
+    """How far any two along an axis are apart, in each column."""
+    count = values.shape[axis]
+    ordered = np.moveaxis(np.sort(values, axis=axis), axis, 0)
+    weights = (
+        2.0 * np.arange(count) - count + 1
+    )  # how often each is the larger one of a pair, less how often the smaller
+    found: np.ndarray = np.tensordot(weights, ordered, 1).mean(axis=0) * 2 / (count * (count - 1))
     return found
