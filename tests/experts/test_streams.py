@@ -112,6 +112,48 @@ def test_a_group_for_each_episode(tmp_path: Path) -> None:
         list(load.pieces(path))
 
 
+@pytest.mark.parametrize("padded", [0, 8, 30], ids="{} are padded".format)
+@pytest.mark.parametrize("filled", [False, True])
+@pytest.mark.parametrize("more", [0, 1])
+def test_padding_is_judged_of_all_episodes(padded: int, filled: bool, more: int, tmp_path: Path) -> None:
+    """One that goes on behind its last flag, with rows that are no zeros, tells that none is padding."""
+    path, rng = tmp_path / "demos.h5", np.random.default_rng(0)
+    with h5py.File(path, "w") as file:
+        for i in range(30):
+            used = np.arange(20) < (12 if i < padded else 20)
+            group = file.create_group(f"demo_{i}")
+            group["actions"], group["dones"] = rng.normal(size=(20, 2)) * used[:, None], np.arange(20) == used.sum() - 1
+            group["obs"] = rng.normal(size=(20 + more, 2)) * np.r_[used, np.full(more, used[-1])][:, None]
+        if filled:
+            del file["demo_29/dones"]
+            file["demo_29/dones"] = np.arange(20) == 5
+    pieces, whole = list(load.pieces(path)), load.read(path)
+    assert len(pieces) > 3
+    assert whole.episode_lengths.tolist() == [20 if filled or i >= padded else 12 for i in range(30)]
+    assert_same(editing.joined(pieces), whole)
+    padding = [note for note in whole.notes if "padding" in note]
+    assert len(padding) == (padded > 0 and not filled)
+    assert all([note for note in piece.notes if "padding" in note] == padding for piece in pieces)
+
+
+def test_axes_and_time_limits_are_judged_of_all_episodes(tmp_path: Path) -> None:
+    path, walk = tmp_path / "demos.h5", np.cumsum(np.random.default_rng(0).normal(size=(61, 4, 3)), axis=0)
+    for limit in (None, 40):
+        with h5py.File(path, "w") as file:
+            for i in range(60):
+                file[f"demo_{i}/obs"], file[f"demo_{i}/actions"] = walk[i], np.ones((4, 1))
+                file[f"demo_{i}/truncated"] = (np.arange(4) == 3) & (i == limit)
+        pieces, whole = list(load.pieces(path)), load.read(path)
+        assert len(pieces) > 3 and len(whole.notes) == (2 if limit is None else 1)
+        assert all(set(piece.notes) == set(whole.notes) for piece in pieces)
+    with h5py.File(path, "a") as file:
+        for i in range(60):
+            file[f"demo_{i}/next_obs"] = walk[i + 1]
+    for work in (load.read, lambda path: list(load.pieces(path))):
+        with pytest.raises(UserError, match="next observations are those of the next row of the first axis"):
+            work(path)
+
+
 def test_an_unfinished_episode_is_the_last_piece_s(tmp_path: Path) -> None:
     held = several()
     ends = {name: getattr(held, name).copy() for name in ("terminals", "timeouts")}

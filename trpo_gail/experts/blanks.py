@@ -5,7 +5,8 @@ T steps of an episode; E episodes.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -26,15 +27,23 @@ def lengths(episodes: Sequence[Episode]) -> list[int] | None:
 
     One number an observation says nothing: a label may be 0.
     """
-    flagged = [_last_flag(episode) for episode in episodes]
-    ended = [(end, episode) for end, episode in zip(flagged, episodes, strict=True) if end]
-    if not any(end < len(episode["actions"]) for end, episode in ended):
-        return None
-    if any(structured.columns(episode["observations"][:1]).size < 2 for episode in episodes):
-        return None
-    if any(_filled(episode, end) > end for end, episode in ended):
-        return None
-    return [end or without_padding(episode) for end, episode in zip(flagged, episodes, strict=True)]
+    return judged(episodes) if any(map(goes_on, episodes)) else None
+
+
+def goes_on(episode: Mapping[str, Any]) -> bool:
+    """Whether rows follow behind the last flag of an episode; only its flags are read."""
+    return 0 < _last_flag(episode) < episode["actions"].shape[0]
+
+
+def judged(episodes: Iterable[Episode]) -> list[int] | None:
+    """As `lengths`, of episodes of which one goes on behind its last flag; they are taken one by one."""
+    kept = []
+    for episode in episodes:
+        end = _last_flag(episode)
+        if structured.columns(episode["observations"][:1]).size < 2 or (end and _filled(episode, end) > end):
+            return None
+        kept.append(end or without_padding(episode))
+    return kept
 
 
 def shortened(episode: Episode, steps: int) -> dict[str, np.ndarray]:
@@ -45,15 +54,15 @@ def shortened(episode: Episode, steps: int) -> dict[str, np.ndarray]:
     return kept | ({"final": episode["final"]} if "final" in episode else {})
 
 
-def note(episodes: Sequence[Episode], kept: Sequence[int]) -> str:
-    """What to say of episodes of which the first `kept` [E] steps are taken."""
-    rows = sum(len(episode["actions"]) for episode in episodes) - sum(kept)
-    return f"{rows} rows behind the last flags of {len(episodes)} sequences, zero throughout, are left out as padding"
+def note(steps: Sequence[int], kept: Sequence[int]) -> str:
+    """What to say of episodes of these steps [E], of which the first `kept` [E] are taken."""
+    rows = sum(steps) - sum(kept)
+    return f"{rows} rows behind the last flags of {len(steps)} sequences, zero throughout, are left out as padding"
 
 
-def _last_flag(episode: Episode) -> int:
+def _last_flag(episode: Mapping[str, Any]) -> int:
     """The steps up to the last row that a flag ends; 0 if there is none."""
-    rows, last = len(episode["actions"]), 0
+    rows, last = episode["actions"].shape[0], 0
     for name in ("terminals", "timeouts"):
         values = episode.get(name)
         if values is not None and values.size == rows and values.dtype.kind in "biuf":

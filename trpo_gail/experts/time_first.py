@@ -7,6 +7,8 @@ E episodes, T steps, as the arrays are taken.
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -24,10 +26,10 @@ _ALIKE = (0.6, 1.3)  # times as far as neighbours any two are that have no order
 _SWAP = "swap the first two axes of each array (numpy.swapaxes(x, 0, 1))"
 
 
-def note(observations: np.ndarray) -> str | None:
+def note(observations: np.ndarray, of: tuple[int, int] | None = None) -> str | None:
     """What to say of observations [E, T, ...] if neighbours along the first axis follow one another, and those along the
-    second do not; None if that is not clear."""
-    episodes, steps = observations.shape[:2]
+    second do not; None if that is not clear. `of`: E and T, if these are the `first` ones alone."""
+    episodes, steps = of or observations.shape[:2]
     if episodes < _FEWEST or steps < _FEWEST_STEPS:
         return None
     seen = observations[:_MOST, :_MOST]
@@ -46,6 +48,12 @@ def note(observations: np.ndarray) -> str | None:
         f"the next of {episodes} episodes is nearer than the next of its {steps} steps: is the first axis time, as vector "
         f"environments record it? If so, {_SWAP}"
     )
+
+
+def first(episodes: Iterable[np.ndarray]) -> np.ndarray:
+    """What is looked at [E, T, columns] of the observations of episodes [T, ...] of one length, one by one."""
+    few = itertools.islice(episodes, _MOST)
+    return np.stack([structured.columns(values[:_MOST])[:, :_COLUMNS] for values in few])
 
 
 def check(observations: np.ndarray, following: np.ndarray | None, path: str | Path) -> None:

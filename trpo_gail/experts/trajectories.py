@@ -197,6 +197,7 @@ def joined(
     names: Sequence[str] | None = None,
     known: Mapping[str, Any] | None = None,
     notes: tuple[str, ...] = (),
+    kept: Sequence[int] | None = None,
 ) -> Demonstrations:
     """Episodes as demonstrations, one after the other.
 
@@ -206,7 +207,8 @@ def joined(
     demonstration may go on after its success. An end that is not terminal is a time limit; if time limits alone are
     said, one that is none is terminal; without flags it is not known. Rows behind the last flags are left out if they are
     zero throughout in all episodes that go on there. `names` are what messages call the episodes, `known` further facts by
-    the names of `Provenance`.
+    the names of `Provenance`. If these are some episodes of more, `kept` [E] says how many steps of each are taken, and what
+    is to be judged of all together, padding, the order of the axes and `of_flags`, is not judged here.
 
     Raises UserError, naming `path` and the episode, for what is missing, for lengths that disagree, and for rows of
     another shape than the first episode's.
@@ -215,8 +217,10 @@ def joined(
     if not episodes:
         raise UserError(f"{path}: expected at least 1 episode, found 0")
     read = [_episode(episode, f"{path}: '{name}'") for name, episode in zip(names, episodes, strict=True)]
-    if (kept := blanks.lengths(read)) is not None:
-        notes += (blanks.note(read, kept),)
+    some = kept is not None
+    if kept is None and (kept := blanks.lengths(read)) is not None:
+        notes += (blanks.note([len(episode["actions"]) for episode in read], kept),)
+    if kept is not None:
         read = [blanks.shortened(episode, steps) for episode, steps in zip(read, kept, strict=True)]
     held = {field: [episode[field] for episode in read if field in episode] for field in (*CALLED, "final")}
     for field, parts in held.items():
@@ -230,14 +234,12 @@ def joined(
         for field, parts in held.items()
         if parts and field not in _FLAGS
     }
-    notes = tuple(dict.fromkeys((*notes, *_of_one_length(whole, lengths, path))))
+    if not some:
+        notes = tuple(dict.fromkeys((*notes, *_of_one_length(whole, lengths, path))))
     finals = whole.pop("final", None)
     ends, within = _ends(held, lengths, [f"{path}: '{name}'" for name in names])
-    if within:
-        of_all = f"within {within} of {len(lengths)} episodes" if len(lengths) > 1 else "within the episode"
-        notes += (f"flags end something {of_all}, where rows go on: such flags are left out",)
-    if _never_cut(held, ends):
-        notes += (NEVER_CUT,)
+    if not some:
+        notes += of_flags(within, len(lengths), _never_cut(held, ends))
     steps = np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths)
     facts = {**whole, **ends, "final_observations": finals, "steps": steps, "episode_lengths": lengths}
     return replace(arrays.demonstrations(facts | dict(known or {}), path), notes=notes, says_ends=bool(ends))
@@ -284,6 +286,14 @@ def _of_one_length(whole: Mapping[str, np.ndarray], lengths: np.ndarray, path: s
     time_first.check(seen["observations"], seen.get("next_observations"), path)
     found = time_first.note(seen["observations"])
     return [] if found is None else [found]
+
+
+def of_flags(within: int, episodes: int, never_cut: bool) -> tuple[str, ...]:
+    """What to say of flags: of how many episodes some are set before their last rows, and whether flags of time limits are
+    the only ones and are set at no end."""
+    of_all = f"within {within} of {episodes} episodes" if episodes > 1 else "within the episode"
+    notes = (f"flags end something {of_all}, where rows go on: such flags are left out",) if within else ()
+    return (*notes, NEVER_CUT) if never_cut else notes
 
 
 def _never_cut(held: Mapping[str, list[np.ndarray]], ends: Mapping[str, np.ndarray]) -> bool:

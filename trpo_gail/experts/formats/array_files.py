@@ -199,7 +199,7 @@ def _batches(fields: dict[str, np.ndarray], lengths: np.ndarray | None, path: Pa
     time_first.check(fields["observations"], fields.get("next_observations"), path)
     sequences = _sequences(fields, lengths, more)
     if (kept := blanks.lengths(sequences)) is not None:
-        lengths, notes = np.array(kept), (*notes, blanks.note(sequences, kept))
+        lengths, notes = np.array(kept), (*notes, blanks.note([len(one["actions"]) for one in sequences], kept))
     flags = [
         fields[name].reshape(count, steps, -1)[..., 0] != 0 for name in ("terminals", "timeouts") if name in fields
     ]

@@ -8,9 +8,11 @@ or `terminals` is set there, else by a time limit; without such flags it is not 
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +20,7 @@ import h5py
 import numpy as np
 
 from trpo_gail.errors import UserError, listed, shortened
-from trpo_gail.experts import structured, trajectories
+from trpo_gail.experts import blanks, structured, time_first, trajectories
 from trpo_gail.experts.check import FIELDS
 from trpo_gail.experts.data import Demonstrations
 from trpo_gail.experts.files import hdf5
@@ -53,43 +55,83 @@ def read(path: Path) -> Demonstrations:
 
 
 def pieces(path: Path) -> Iterator[Demonstrations]:
-    """The same, some episodes at a time; at once if they differ in more than their lengths, which is refused then."""
+    """The same, some episodes at a time; at once if they differ in more than their lengths, which is refused then. Padding
+    and the order of the axes are judged before, of all."""
     with hdf5.reading(path) as file:
-        sizes, dtypes, lengths = _plan(file, path)
-    if not dtypes:
+        plan = _plan(file, path)
+    if plan is None:
         yield read(path)
         return
     with hdf5.reading(path) as file:
-        found, provenance, notes = _found(file), _provenance(file), _lacking(file, lengths)
-        for some in cut(sizes):
+        found, provenance = _found(file), _provenance(file)
+        kept, notes = _judged(file, path, plan)
+        for some in cut(np.array(plan.sizes)):
             episodes = [_episode(file, path, *one) for one in found[some]]
-            alike = [{f: structured.cast(values, dtypes[f]) for f, values in one.items()} for one in episodes]
-            yield trajectories.joined(alike, path, [name for name, _ in found[some]], provenance, notes)
+            alike = [{f: structured.cast(values, plan.dtypes[f]) for f, values in one.items()} for one in episodes]
+            yield trajectories.joined(alike, path, [name for name, _ in found[some]], provenance, notes, kept[some])
 
 
-def _plan(file: h5py.File, path: Path) -> tuple[np.ndarray, dict[str, np.dtype], list[int]]:
-    """(bytes of each episode [E], the fields' dtypes of all, steps of each); no dtypes if episodes have not the same fields
-    and rows."""
-    sizes: list[int] = []
-    lengths: list[int] = []
-    kinds: list[dict[str, Any]] = []
-    dtypes: dict[str, np.dtype] = {}
+@dataclass
+class _Plan:
+    """What is known of all episodes before their rows are read."""
+
+    dtypes: dict[str, np.dtype] = dataclasses.field(default_factory=dict)  # of the fields of all
+    sizes: list[int] = dataclasses.field(default_factory=list)  # bytes of each
+    lengths: list[int] = dataclasses.field(default_factory=list)  # steps of each
+    goes_on: bool = False  # whether rows follow behind the last flags of one
+
+
+def _plan(file: h5py.File, path: Path) -> _Plan | None:
+    """None if episodes have not the same fields and rows."""
+    plan, kinds = _Plan(), None
     for name, member in _found(file):
         columns = _columns(file, path, name, member)
         rows = {field: column.shape[0] for field, column in columns.items()}
         more = {field: rows[field] - min(rows.values()) for field in rows}  # the last observation is one
-        kinds.append({f: (more[f], column.shape[1:], column.dtype.names) for f, column in columns.items()})
-        if kinds[0] != kinds[-1]:
-            return np.zeros(0), {}, []
-        lengths.append(rows["actions"])
-        sizes.append(sum(rows[field] * row_bytes([column]) for field, column in columns.items()))
+        kind = {f: (more[f], column.shape[1:], column.dtype.names) for f, column in columns.items()}
+        if kinds not in (None, kind):
+            return None
+        kinds = kind
+        plan.lengths.append(rows["actions"])
+        plan.sizes.append(sum(rows[field] * row_bytes([column]) for field, column in columns.items()))
+        plan.goes_on |= blanks.goes_on(columns)
         try:
-            dtypes = {
-                f: structured.promoted(column.dtype, dtypes.get(f, column.dtype)) for f, column in columns.items()
+            plan.dtypes = {
+                f: structured.promoted(column.dtype, plan.dtypes.get(f, column.dtype)) for f, column in columns.items()
             }
         except TypeError:  # of parts of several shapes
-            return np.zeros(0), {}, []
-    return np.array(sizes), dtypes, lengths
+            return None
+    return plan if plan.dtypes else None
+
+
+def _judged(file: h5py.File, path: Path, plan: _Plan) -> tuple[list[int], tuple[str, ...]]:
+    """(steps [E] of the episodes that are taken, notes), as `trajectories.joined` judges them of all."""
+    found, notes = _found(file), _lacking(file, plan.lengths)
+    kept = blanks.judged(_episode(file, path, *one) for one in found) if plan.goes_on else None
+    if kept is not None:
+        notes += (blanks.note(plan.lengths, kept),)
+    steps = kept or plan.lengths
+    notes += _of_flags((_columns(file, path, *one) for one in found), steps)
+    if len(set(steps)) > 1 or len(steps) < 2:
+        return steps, notes
+
+    def seen(name: str) -> np.ndarray:
+        return time_first.first(_columns(file, path, *one)[name][: steps[0]] for one in found)
+
+    observations = seen("observations")
+    time_first.check(observations, seen("next_observations") if "next_observations" in plan.dtypes else None, path)
+    said = time_first.note(observations, (len(steps), steps[0]))
+    return steps, notes if said is None else (*notes, said)
+
+
+def _of_flags(episodes: Iterable[Mapping[str, Rows]], steps: Sequence[int]) -> tuple[str, ...]:
+    """What to say of the flags of all episodes, of which the first `steps` [E] are taken."""
+    within, cut = 0, False
+    for episode, count in zip(episodes, steps, strict=True):
+        flags = [episode[name][:count] for name in ("terminals", "timeouts") if name in episode]
+        within += any(values[:-1].any() for values in flags)
+        cut |= "terminals" in episode or not flags or bool(flags[0][-1:].any())
+    return trajectories.of_flags(within, len(steps), not cut)
 
 
 # --- Which episodes there are -------------------------------------------------------------------------------------
