@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import pickle
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from writers import lines, npz, pickled
 
 import trpo_gail
 from trpo_gail.experts import facts
@@ -24,22 +23,6 @@ BATCH: dict[str, Any] = {
     "actions": RNG.normal(size=(4, MOST, 2)) * USED[..., None],
     "rewards": 1.0 * USED,
 }
-
-
-def npz(path: Path, batch: dict[str, Any]) -> Path:
-    np.savez(path / "x.npz", **batch)
-    return path / "x.npz"
-
-
-def pickled(path: Path, batch: dict[str, Any]) -> Path:
-    (path / "x.pkl").write_bytes(pickle.dumps(batch))
-    return path / "x.pkl"
-
-
-def lines(path: Path, batch: dict[str, Any]) -> Path:
-    episodes = [{name: values[i].tolist() for name, values in batch.items()} for i in range(4)]
-    (path / "x.jsonl").write_text("\n".join(map(json.dumps, episodes)))
-    return path / "x.jsonl"
 
 
 @pytest.mark.parametrize("write", [npz, pickled, lines])

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import pickle
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from writers import lines, npz, parquet, pickled
 
 from trpo_gail.experts.load import read
 
@@ -32,32 +32,10 @@ def csv(path: Path, rows: dict[str, np.ndarray]) -> Path:
     return path / "x.csv"
 
 
-def npz(path: Path, rows: dict[str, np.ndarray]) -> Path:
-    np.savez(path / "x.npz", **rows)  # type: ignore[arg-type]
-    return path / "x.npz"
-
-
-def lines(path: Path, rows: dict[str, np.ndarray]) -> Path:
-    steps = [{name: values[i].tolist() for name, values in rows.items()} for i in range(len(rows["obs"]))]
-    (path / "x.jsonl").write_text("\n".join(map(json.dumps, steps)))
-    return path / "x.jsonl"
-
-
 def batch(path: Path, rows: dict[str, np.ndarray]) -> Path:
     held = {"type": "SampleBatch"} | {name: values.tolist() for name, values in rows.items()}
     (path / "x.json").write_text(json.dumps(held))
     return path / "x.json"
-
-
-def pickled(path: Path, rows: dict[str, np.ndarray]) -> Path:
-    (path / "x.pkl").write_bytes(pickle.dumps(rows))
-    return path / "x.pkl"
-
-
-def parquet(path: Path, rows: dict[str, np.ndarray]) -> Path:
-    pyarrow, tables = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
-    tables.write_table(pyarrow.table({name: values.tolist() for name, values in rows.items()}), path / "x.parquet")
-    return path / "x.parquet"
 
 
 TABLES = (csv, npz, lines, batch, parquet)

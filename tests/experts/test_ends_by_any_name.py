@@ -9,9 +9,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import h5py
 import numpy as np
 import pytest
+from writers import hdf5, npz, pickled
 
 import trpo_gail
 from trpo_gail.envs import vector
@@ -47,23 +47,6 @@ def csv(path: Path, rows: dict[str, Any]) -> Path:
     lines = [",".join(columns), *(",".join(str(float(v[i])) for v in columns.values()) for i in range(N))]
     (path / "x.csv").write_text("\n".join(lines) + "\n")
     return path / "x.csv"
-
-
-def npz(path: Path, rows: dict[str, Any]) -> Path:
-    np.savez(path / "x.npz", **rows)
-    return path / "x.npz"
-
-
-def pickled(path: Path, rows: dict[str, Any]) -> Path:
-    (path / "x.pkl").write_bytes(pickle.dumps(rows))
-    return path / "x.pkl"
-
-
-def hdf5(path: Path, rows: dict[str, Any]) -> Path:
-    with h5py.File(path / "x.h5", "w") as file:
-        for name, values in rows.items():
-            file[{"obs": "observations"}.get(name, name)] = values
-    return path / "x.h5"
 
 
 def lines(path: Path, rows: dict[str, Any]) -> Path:

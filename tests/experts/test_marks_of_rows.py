@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import pickle
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 import pytest
+from writers import hdf5, lines, npz, parquet, pickled
 
 from trpo_gail.experts.facts import LIMIT, TERMINAL, UNSAID
 from trpo_gail.experts.load import read
@@ -31,35 +30,6 @@ def csv(path: Path, rows: dict[str, Any]) -> Path:
     lines = [",".join(columns), *(",".join(str(v[i]) for v in columns.values()) for i in range(len(rows["actions"])))]
     (path / "x.csv").write_text("\n".join(lines) + "\n")
     return path / "x.csv"
-
-
-def npz(path: Path, rows: dict[str, Any]) -> Path:
-    np.savez(path / "x.npz", **rows)
-    return path / "x.npz"
-
-
-def pickled(path: Path, rows: dict[str, Any]) -> Path:
-    (path / "x.pkl").write_bytes(pickle.dumps(rows))
-    return path / "x.pkl"
-
-
-def lines(path: Path, rows: dict[str, Any]) -> Path:
-    steps = [{name: values[i].tolist() for name, values in rows.items()} for i in range(N)]
-    (path / "x.jsonl").write_text("\n".join(map(json.dumps, steps)))
-    return path / "x.jsonl"
-
-
-def hdf5(path: Path, rows: dict[str, Any]) -> Path:
-    with h5py.File(path / "x.h5", "w") as file:
-        for name, values in rows.items():
-            file[name] = values
-    return path / "x.h5"
-
-
-def parquet(path: Path, rows: dict[str, Any]) -> Path:
-    pyarrow, tables = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
-    tables.write_table(pyarrow.table({name: values.tolist() for name, values in rows.items()}), path / "x.parquet")
-    return path / "x.parquet"
 
 
 @pytest.mark.parametrize("write", [csv, npz, pickled, lines, hdf5, parquet])

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import pickle
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from writers import npz, pickled
 
 from trpo_gail.errors import UserError
 from trpo_gail.experts.load import load, read
@@ -20,16 +20,6 @@ STEPS: dict[str, Any] = {
     "actions": np.random.default_rng(1).normal(size=(T, E, 2)),
     "rewards": np.ones((T, E)),
 }
-
-
-def npz(path: Path, arrays: dict[str, Any]) -> Path:
-    np.savez(path / "x.npz", **arrays)
-    return path / "x.npz"
-
-
-def pickled(path: Path, held: Any) -> Path:
-    (path / "x.pkl").write_bytes(pickle.dumps(held))
-    return path / "x.pkl"
 
 
 def by_step(path: Path, arrays: dict[str, Any]) -> Path:

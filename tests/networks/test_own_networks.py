@@ -40,6 +40,14 @@ def small(inputs: int, outputs: int) -> nn.Module:
     return nn.Sequential(nn.Linear(inputs, 8), nn.SiLU(), nn.Linear(8, outputs))
 
 
+SHARED = nn.Linear(4, 8)
+
+
+def sharing(inputs: int, outputs: int) -> nn.Module:
+    """Its first layer is made once, for all that are made."""
+    return nn.Sequential(SHARED, nn.Linear(8, outputs))
+
+
 def none(inputs: int, outputs: int) -> None:
     """Makes nothing."""
 
@@ -279,3 +287,9 @@ def test_what_is_wrong_with_a_network_is_one_clear_line(name: str, line: str) ->
         make_policy(config, toys.spec_of("CartPole-v0"))
     assert str(caught.value).startswith(line), caught.value
     assert dataclasses.replace(config, seed=1).policy.network == name
+
+
+def test_a_layer_that_two_networks_share_is_refused_by_the_name_of_one() -> None:
+    name = f"{__name__}:sharing"
+    with pytest.raises(UserError, match=rf"^policy__network: {name}: some of its parameters learn already, in another"):
+        GAIL(name, "CartPole-v0", EXPERT, critic__network=name, **SMALL)

@@ -41,7 +41,8 @@ def make(flag: str, name: str, layout: Layout, extra: int, outputs: int, rng: to
     if any(not parameter.requires_grad for parameter in made.parameters()):
         raise UserError(f"--{flag}: {name} made a module with frozen parameters: expected parameters that all learn")
     made.eval()  # so that the trial moves no statistics
-    return Own(made, outputs, _tried(made, f"--{flag}: {name}", inputs, outputs))
+    said = f"--{flag}: {name}"
+    return Own(made, outputs, said, _tried(made, said, inputs, outputs))
 
 
 @torch.no_grad()
@@ -94,10 +95,11 @@ class Own(nn.Module):
     gain: Tensor
     offset: Tensor
 
-    def __init__(self, net: nn.Module, outputs: int, writes: bool = False) -> None:
-        """`writes`: whether the network writes into its input, which then is a copy: the batch is others', too."""
+    def __init__(self, net: nn.Module, outputs: int, said: str, writes: bool) -> None:
+        """`said`: what errors call it. `writes`: whether the network writes into its input, which then is a copy: the
+        batch is others', too."""
         super().__init__()
-        self._writes = writes
+        self.said, self._writes = said, writes
         self.net = net.eval()
         self.register_buffer("gain", torch.ones(outputs))
         self.register_buffer("offset", torch.zeros(outputs))
