@@ -10,6 +10,7 @@ from typing import Any
 import gymnasium
 import numpy as np
 
+from trpo_gail.envs import named
 from trpo_gail.envs.failures import described
 from trpo_gail.envs.tasks import paper
 from trpo_gail.errors import RunError, UserError
@@ -32,7 +33,6 @@ def offered() -> set[str]:
     return own | {task.id for task in paper.TASKS.values() if task.envpool_id in own}
 
 
-_MIRRORED = ("gymnasium", "trpo_gail")  # packages whose environments EnvPool has, by the same ids
 _UNBOUNDED = 2**31 - 1  # EnvPool's time limit of what has none
 # The arguments that gymnasium itself registers with ids that EnvPool has; others have none.
 _REGISTERED_WITH: dict[str, dict[str, Any]] = {
@@ -51,13 +51,10 @@ def stands_for(env_id: str) -> bool:
     ours = gymnasium.registry.get(env_id)
     if ours is None:
         return True
-    entry = ours.entry_point
-    package = (entry if isinstance(entry, str) else str(getattr(entry, "__module__", ""))).partition(".")[0]
-    if package not in _MIRRORED or ours.additional_wrappers or ours.kwargs != _REGISTERED_WITH.get(env_id, {}):
+    if not named.is_known(env_id) or ours.additional_wrappers or ours.kwargs != _REGISTERED_WITH.get(env_id, {}):
         return False
-    if env_id not in _imported().list_all_envs() or not isinstance(
-        entry, str
-    ):  # one of the paper's; an old version, which only EnvPool has
+    # EnvPool does not know the paper's ids, and gymnasium has only an error in place of old versions: no limit to compare.
+    if env_id not in _imported().list_all_envs() or not isinstance(ours.entry_point, str):
         return True
     limit = getattr(_imported().make_spec(env_id).config, "max_episode_steps", _UNBOUNDED)
     return bool((ours.max_episode_steps or _UNBOUNDED) == limit)

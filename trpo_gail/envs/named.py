@@ -45,7 +45,7 @@ def _home(spec: Any) -> str:
 
 
 def is_known(env_id: str) -> bool:
-    """Whether an id is gymnasium's or our own, whose environments need no look."""
+    """Whether an id is registered for an environment of gymnasium or of our own."""
     spec = gymnasium.registry.get(env_id)
     return spec is not None and _home(spec).partition(".")[0] in _KNOWN
 
