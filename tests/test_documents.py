@@ -46,8 +46,6 @@ def test_links_lead_somewhere(page: Path) -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_lines_of_prose_are_short(page: Path) -> None:
-    if "results" in page.parts:
-        pytest.skip("older results have longer lines")
     long = [line for line in FENCE.sub("", page.read_text()).splitlines() if len(line) > 120 and "|" not in line]
     assert not [line for line in long if "](" not in line]
 

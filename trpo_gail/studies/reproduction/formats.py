@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import math
+import textwrap
 from collections import Counter
 from collections.abc import Callable, Sequence
 
@@ -57,7 +58,10 @@ def as_markdown(rows: Sequence[Row], grid: Grid, shown: Sequence[Row]) -> str:
         cells = [grid.tasks[task].title, grid.algorithms[algorithm].title, str(size) if size else ABSENT]
         lines.append([*cells, *_texts(row), row.verdict or ABSENT])
     table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
-    return f"{table}\n\n{RULE}\n\n{counts(rows, grid)}\n"
+    notes = (
+        textwrap.fill(note, 120, break_on_hyphens=False, break_long_words=False) for note in (RULE, counts(rows, grid))
+    )
+    return "\n\n".join([table, *notes]) + "\n"
 
 
 def _texts(row: Row) -> list[str]:
