@@ -102,4 +102,6 @@ def page(folder: Path) -> str:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        sys.exit(__doc__)
     print(page(Path(sys.argv[1])))

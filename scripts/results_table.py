@@ -13,6 +13,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from trpo_gail.errors import UserError
 from trpo_gail.experts.data import Demonstrations
 from trpo_gail.experts.load import load
 from trpo_gail.runs.run_folder import read_json, read_metrics
@@ -83,14 +84,25 @@ def _flat(values: dict[str, Any], before: str = "") -> dict[str, Any]:
     return found
 
 
+def number(text: str) -> float:
+    """The bar that was named. Raises UserError."""
+    try:
+        return float(text)
+    except ValueError:
+        raise UserError(f"BAR: {text!r} given, a number expected") from None
+
+
 def main(folder: Path, bar: float | None) -> None:
     """Print markdown."""
-    rows = rows_of(folder, bar)
+    if not (rows := rows_of(folder, bar)):
+        raise UserError(f"{folder}: no finished seed (seed_*/summary.json); scripts/run_seeds.sh keeps them")
     if names := differing(folder):
         print(f"careful: the seeds differ in {', '.join(names)}", file=sys.stderr)
     print(f"bar (95 % of the expert unless given): {rows[0]['bar']:.1f}\n")
+    counts = sorted({r["episodes"] for r in rows})
+    episodes = f"{counts[0]} episodes" if len(counts) == 1 else f"{counts[0]} to {counts[-1]} episodes"
     print(
-        "| seed | bar reached at | last three evaluations | held | final return, 50 episodes | scaled | steps/s | seconds |"
+        f"| seed | bar reached at | last three evaluations | held | final return, {episodes} | scaled | steps/s | seconds |"
     )
     print("|---|---|---|---|---|---|---|---|")
     for r in rows:
@@ -111,4 +123,9 @@ def main(folder: Path, bar: float | None) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), float(sys.argv[2]) if len(sys.argv) > 2 else None)
+    if len(sys.argv) not in (2, 3):
+        sys.exit(__doc__)
+    try:
+        main(Path(sys.argv[1]), number(sys.argv[2]) if len(sys.argv) == 3 else None)
+    except UserError as error:
+        sys.exit(f"results_table.py: {error}")

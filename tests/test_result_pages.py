@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shlex
+import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -75,6 +76,28 @@ def test_when_the_bar_is_reached_and_whether_it_is_held(tmp_path: Path) -> None:
         (42, 3000, 1.5, False),
     ]
     assert results_table.rows_of(tmp_path / "elsewhere") == []
+
+
+def test_the_table_of_seeds_says_how_many_episodes_there_were(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rates = {"episodes": 20, "scaled_score": 0.9, "env_steps_per_s": 2000.0}
+    results_table.main(keep(tmp_path, **rates), None)
+    head, _, first = capsys.readouterr().out.splitlines()[2:5]
+    assert "| final return, 20 episodes |" in head and first.startswith("| 40 | 2,000 | 96, 99, 100 | yes |")
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["nowhere"], "results_table.py: nowhere: no finished seed"),
+        (["nowhere", "x"], "results_table.py: BAR: 'x' given"),
+    ],
+)
+def test_mistakes_in_what_a_table_is_of_are_one_line(words: list[str], says: str) -> None:
+    script = str(ROOT / "scripts" / "results_table.py")
+    done = subprocess.run([sys.executable, script, *words], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1 and done.stderr.startswith(says) and done.stderr.count("\n") == 1
 
 
 def test_the_bar_is_that_of_the_trajectories_which_the_learner_was_given() -> None:
