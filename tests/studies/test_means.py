@@ -84,6 +84,15 @@ def test_many_splits_are_drawn(rng: np.random.Generator, monkeypatch: pytest.Mon
     assert permutation_p([0.0] * 10, [1.0] * 10, rng) == pytest.approx(1 / 3001), "never 0"
 
 
+def test_splits_are_drawn_in_parts_that_fit_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hundreds of runs on each side took gigabytes at once; the parts are of the same stream."""
+    a, b = np.random.default_rng(3).normal(size=(2, 40)).tolist()
+    monkeypatch.setattr(statistics, "EXACT", 1000)
+    whole = permutation_p(a, b, np.random.default_rng(0))
+    monkeypatch.setattr(statistics, "CHUNK", 80 * 7)
+    assert permutation_p(a, b, np.random.default_rng(0)) == whole
+
+
 def test_a_permutation_test_keeps_its_level(rng: np.random.Generator) -> None:
     pairs = (rng.normal(size=(2, 5)).tolist() for _ in range(400))
     p = [permutation_p(a, b, rng) for a, b in pairs]

@@ -67,8 +67,11 @@ def permutation_p(a: Sequence[float], b: Sequence[float], rng: np.random.Generat
     if math.comb(len(values), size) <= EXACT:
         splits = np.array(list(combinations(range(len(values)), size)))
         return float(np.mean(gaps(splits) >= observed - near))
-    drawn = rng.permuted(np.tile(np.arange(len(values)), (EXACT, 1)), axis=1)[:, :size]
-    return float((np.sum(gaps(drawn) >= observed - near) + 1) / (EXACT + 1))
+
+    def draw(n: int) -> np.ndarray:  # -> [n]
+        return gaps(rng.permuted(np.tile(np.arange(len(values)), (n, 1)), axis=1)[:, :size])
+
+    return float((np.sum(_in_chunks(len(values), EXACT, draw) >= observed - near) + 1) / (EXACT + 1))
 
 
 def holm(p: Sequence[float], level: float = LEVEL) -> list[bool]:
