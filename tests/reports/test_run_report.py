@@ -17,7 +17,7 @@ from repeats import every
 
 from trpo_gail.cli import main
 from trpo_gail.errors import RunError, UserError
-from trpo_gail.reports import state_section, style
+from trpo_gail.reports import metric_sections, state_section, style
 from trpo_gail.reports.metric_sections import NOT_RECORDED
 from trpo_gail.reports.page import Figure, Section, Table
 from trpo_gail.reports.run_data import load
@@ -268,6 +268,62 @@ def test_a_setting_that_is_no_default_is_shown(
     shown = {row["setting"]: row["copy"] for row in table(report(load([copy]), 1), "Settings")}
     assert shown["trpo.max_kl"] == "0.5" and shown["env"] == "CartPole-v0" and shown["num_envs"] == "2"
     assert "gamma" not in shown
+
+
+@pytest.mark.usefixtures("undrawn")
+@pytest.mark.parametrize(
+    ("loss", "title", "chance", "bottom"),
+    [
+        ("cross-entropy", "discriminator loss, nats", 1.38629, 0),
+        ("least-squares", "discriminator loss", 2, 0),
+        ("wasserstein", "discriminator loss", 0, None),  # it is negative while D tells the sides apart
+    ],
+)
+def test_the_discriminators_loss_is_called_what_it_is(
+    loss: str, title: str, chance: float, bottom: float | None, copy: Path,
+    change: Callable[[Callable[[dict[str, Any]], Any]], None],
+) -> None:  # fmt: skip
+    change(lambda content: content["config"]["discriminator"].update(loss=loss))
+    section = metric_sections.discriminator(load([copy]))
+    chart = getattr(section.parts[0], "chart")  # noqa: B009 - of a figure
+    panel = chart.plots[0]
+    assert panel.title == title and panel.bottom == bottom
+    assert [round(level.value, 5) for level in panel.levels] == [chance]
+    assert section.text.startswith(f"Loss: {metric_sections.LOSSES[loss][0]}. Accuracy: ")
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_runs_of_two_losses_have_both_told(
+    cartpole: Path, copy: Path, change: Callable[[Callable[[dict[str, Any]], Any]], None]
+) -> None:
+    change(lambda content: content["config"]["discriminator"].update(loss="wasserstein"))
+    told = metric_sections.discriminator(load([cartpole, copy])).text
+    assert told.startswith("Loss, cross-entropy: ") and " Loss, wasserstein: " in told
+
+
+@pytest.mark.usefixtures("undrawn")
+@pytest.mark.parametrize(
+    ("settings", "hidden"),
+    [
+        ({}, True),
+        ({"adversary": "env_reward"}, False),
+        ({"task_weight": 0.5}, False),
+        ({"task_weight_end": 1.0}, False),
+    ],
+)
+def test_whether_the_learner_sees_the_environments_reward(
+    settings: dict[str, Any], hidden: bool, copy: Path, change: Callable[[Callable[[dict[str, Any]], Any]], None]
+) -> None:
+    change(lambda content: content["config"].update(settings))
+    assert ("the learner never sees" in metric_sections.episodic(load([copy])).text) == hidden
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_a_policy_that_stays_learns_by_nothing(
+    copy: Path, change: Callable[[Callable[[dict[str, Any]], Any]], None]
+) -> None:
+    change(lambda content: content["config"].update(generator="none"))
+    assert table(report(load([copy]), 1), "Returns")[0]["learns by"] == "nothing (--generator none)"
 
 
 # ---- what users get wrong --------------------------------------------------------------------------------------------

@@ -14,6 +14,23 @@ from trpo_gail.reports.run_data import RunData
 
 NOT_RECORDED = "None of these runs recorded this."
 THIN = "Thin lines are single iterations, thick ones running means over a fortieth of the run."
+HIDDEN = ", which the learner never sees"
+# By --discriminator.loss: what the loss is, and its value if D cannot tell the sides apart.
+LOSSES = {
+    "cross-entropy": (
+        "mean cross-entropy on the learner's pairs plus that on the expert's, nats; 2 ln 2 if D cannot tell them apart",
+        2 * math.log(2),
+    ),
+    "least-squares": (
+        "mean squared distance of D's output from -1 on the learner's pairs plus that from 1 on the expert's; 2 if D "
+        "cannot tell them apart",
+        2.0,
+    ),
+    "wasserstein": (
+        "mean output of D on the learner's pairs less that on the expert's; 0 if D cannot tell them apart, else below 0",
+        0.0,
+    ),
+}
 
 
 def _metrics(
@@ -31,8 +48,9 @@ def _metrics(
 
 def episodic(runs: Sequence[RunData]) -> Section:
     """Returns and lengths of training episodes, and what they were paid."""
+    hidden = not any(_sees_reward(run) for run in runs)
     text = (
-        "Episodes that finished in an iteration, under the environment's own reward, which the learner never sees. The rank "
+        f"Episodes that finished in an iteration, under the environment's own reward{HIDDEN if hidden else ''}. The rank "
         "correlation (Spearman's) compares what these episodes were paid with that return: near 1, the adversary ranks "
         "episodes as the environment does; near 0 or below, rising rewards say nothing of rising returns. If the expert is "
         "nearly matched, 0 is no bad sign, since then episodes hardly differ."
@@ -67,21 +85,27 @@ def episodic(runs: Sequence[RunData]) -> Section:
     return dataclasses.replace(section, parts=[picture, *section.parts])
 
 
+def _sees_reward(run: RunData) -> bool:
+    """Whether the environment's reward pays a run's policy."""
+    return run.config.get("adversary") == "env_reward" or any(map(run.config.get, ("task_weight", "task_weight_end")))
+
+
 def discriminator(runs: Sequence[RunData]) -> Section:
     """How well D tells the two sides apart."""
+    kinds = dict.fromkeys(_loss(run) for run in runs if len(run.column("d_loss")[1])) or {"cross-entropy": None}
+    told = [f"{'Loss' if len(kinds) == 1 else f'Loss, {kind}'}: {LOSSES[kind][0]}." for kind in kinds]
     text = (
-        "Loss: mean cross-entropy on the learner's pairs plus that on the expert's, nats; 2 ln 2 if D cannot tell "
-        "them apart. Accuracy: the share of each side's pairs that D takes for what they are. A good run: D is right about "
-        "nearly all pairs at first; then the policy catches up, accuracies fall towards 0.5 to 0.8, entropy rises towards "
-        "ln 2 = 0.69, and both sides' logits draw together. With a gradient penalty, which is the default, accuracies may "
-        "stay above 0.9 in a good run: look at the rank correlation and the returns. A bad one: without a penalty, both "
-        "accuracies stay near 1 and entropy near 0 to the end (D is too far ahead: fewer updates, smaller steps or a "
-        "penalty slow it), or both accuracies are at 0.5 while returns are low (D sees too little to tell them apart, or is "
-        "too slow)."
+        f"{' '.join(told)} Accuracy: the share of each side's pairs that D takes for what they are. A good run: D is right "
+        "about nearly all pairs at first; then the policy catches up, accuracies fall towards 0.5 to 0.8, entropy rises "
+        "towards ln 2 = 0.69, and both sides' logits draw together. With a gradient penalty, which is the default, "
+        "accuracies may stay above 0.9 in a good run: look at the rank correlation and the returns. A bad one: without a "
+        "penalty, both accuracies stay near 1 and entropy near 0 to the end (D is too far ahead: fewer updates, smaller "
+        "steps or a penalty slow it), or both accuracies are at 0.5 while returns are low (D sees too little to tell them "
+        "apart, or is too slow)."
     )
 
     def chance(run: RunData) -> float:
-        return 2 * math.log(2)
+        return LOSSES[_loss(run)][1]
 
     def half(run: RunData) -> float:
         return 0.5
@@ -89,8 +113,11 @@ def discriminator(runs: Sequence[RunData]) -> Section:
     def most(run: RunData) -> float:
         return math.log(2)
 
+    loss = Panel("discriminator loss, nats", "d_loss", chance, "2 ln 2", bottom=0.0)
+    if [*kinds] != ["cross-entropy"]:
+        loss = Panel("discriminator loss", "d_loss", chance, "chance", bottom=None if "wasserstein" in kinds else 0.0)
     panels = [
-        Panel("discriminator loss, nats", "d_loss", chance, "2 ln 2", bottom=0.0),
+        loss,
         Panel("entropy of its decisions, nats", "d_entropy", most, "ln 2", bottom=0.0),
         Panel("accuracy on the learner's pairs", "d_accuracy_learner", half, "chance", 0.0, 1.04),
         Panel("accuracy on the expert's pairs", "d_accuracy_expert", half, "chance", 0.0, 1.04),
@@ -114,6 +141,12 @@ def discriminator(runs: Sequence[RunData]) -> Section:
     )
     picture = Figure.drawn("logits", lambda: plots.logits(runs, sides), "spread of logits against steps", caption)
     return dataclasses.replace(section, parts=[*section.parts, picture])
+
+
+def _loss(run: RunData) -> str:
+    """The kind of a run's loss; an old run knows no other than the cross-entropy."""
+    kind = str(run.config.get("discriminator.loss"))
+    return kind if kind in LOSSES else "cross-entropy"
 
 
 def policy(runs: Sequence[RunData]) -> Section:

@@ -191,6 +191,8 @@ def _success_rate(run: RunData) -> float | None:
 def _method(run: RunData) -> str:
     if run.cloned:
         return "behavioural cloning"
+    if run.generator == "none":
+        return "nothing (--generator none)"
     return f"{run.generator.upper()}, {run.config.get('adversary', 'gail')}"
 
 
@@ -208,7 +210,7 @@ def _learning_curve(runs: Sequence[RunData], expert: Mapping[str, float]) -> Sec
     caption = (
         "Thick: periodic evaluations of the deterministic policy, with a band of one standard deviation over their "
         "episodes. Thin: episodes of training, with sampled actions, at the step at which their batch began: at 0 they "
-        "are the untrained policy's. If none had ended in the first batch, a grey dot there is the random policy's "
+        "are the first policy's. If none had ended in the first batch, a grey dot there is the random policy's "
         "return. Lines have gaps where nothing was measured."
     )
     picture = Figure.drawn(
