@@ -62,6 +62,8 @@ def tune(given: argparse.Namespace) -> tuple[dict[str, Any], float]:
     study = optuna.create_study(direction="maximize", sampler=sampler, pruner=pruner)
     study.enqueue_trial(DEFAULTS)  # the first trial: the search begins where we are
     study.optimize(objective, n_trials=given.trials, catch=(RunError,))  # flags by which a training breaks off
+    if not study.get_trials(states=(optuna.trial.TrialState.COMPLETE,)):
+        raise RunError(f"all {given.trials} trials broke off, for the reasons above")
     return study.best_params, study.best_value
 
 
@@ -82,6 +84,8 @@ def arguments(words: Sequence[str] | None) -> argparse.Namespace:
             parser.error(f"--{name.replace('_', '-')}: {getattr(given, name)} given, at least 1 expected")
     if given.out and not Path(given.out).absolute().parent.is_dir():  # before hours of training
         parser.error(f"--out {given.out}: the folder does not exist")
+    if given.out and Path(given.out).is_dir():
+        parser.error(f"--out {given.out}: a folder, a file expected")
     return given
 
 
@@ -94,7 +98,7 @@ def main(words: Sequence[str] | None = None) -> dict[str, Any]:
         sys.exit("tune.py: optuna is not installed: pip install optuna")
     try:
         return report(given, *tune(given))
-    except UserError as error:
+    except (UserError, RunError) as error:
         sys.exit(f"tune.py: {error}")
 
 

@@ -14,6 +14,7 @@ import pytest
 from trpo_gail.commands.train import parse_flags
 from trpo_gail.config.leaves import flatten
 from trpo_gail.config.tree import Config
+from trpo_gail.errors import RunError
 
 ROOT = Path(__file__).parents[2]
 EXPERT = str(ROOT / "expert_data" / "CartPole-v0.h5")
@@ -56,6 +57,7 @@ def test_without_optuna_one_line_says_so(tune: dict[str, Any], monkeypatch: pyte
         (["--report-seeds", "0"], "--report-seeds: 0 given, at least 1 expected"),
         (["--tuning-seeds", "0"], "--tuning-seeds: 0 given, at least 1 expected"),
         (["--out", "nowhere/tuned.json"], "--out nowhere/tuned.json: the folder does not exist"),
+        (["--out", "."], "--out .: a folder, a file expected"),
     ],
 )
 def test_a_mistake_is_told_before_hours_of_training(
@@ -64,6 +66,22 @@ def test_a_mistake_is_told_before_hours_of_training(
     with pytest.raises(SystemExit):
         tune["main"](["CartPole-v0", EXPERT, *words])
     assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("broken", [range(200), range(100, 200)])  # in the search, and in the report alone
+def test_trainings_that_break_off_end_in_one_line(broken: range, tune: dict[str, Any], tmp_path: Path) -> None:
+    pytest.importorskip("optuna", reason="optuna is not installed")
+
+    def learnt(given: Any, flags: Any, seed: int) -> float:
+        if seed in broken:
+            raise RunError("the environment fails")
+        return 1.0
+
+    tune["main"].__globals__["learnt"] = learnt
+    said = "all 2 trials broke off" if 0 in broken else "the environment fails"
+    with pytest.raises(SystemExit, match=f"^tune.py: {said}"):
+        tune["main"](["CartPole-v0", EXPERT, "--trials=2", "--out", str(tmp_path / "tuned.json")])
+    assert (tmp_path / "tuned.json").exists() == (0 not in broken)
 
 
 @pytest.mark.slow
