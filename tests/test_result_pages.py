@@ -87,6 +87,16 @@ def test_the_table_of_seeds_says_how_many_episodes_there_were(
     assert "| final return, 20 episodes |" in head and first.startswith("| 40 | 2,000 | 96, 99, 100 | yes |")
 
 
+def test_the_tables_of_the_first_default_are_what_its_commands_print(capsys: pytest.CaptureFixture[str]) -> None:
+    page = (ROOT / "results" / "first_default.md").read_text()
+    commands = re.findall(r"python scripts/results_table.py (\S+) ?([0-9.]*)\n```\n", page)
+    assert len(commands) == 3
+    for folder, bar in commands:
+        results_table.main(ROOT / folder, float(bar) if bar else None)
+        table, _, end = capsys.readouterr().out.rpartition("\n\n")
+        assert table in page and " ".join(end.split()) in " ".join(page.split()), folder
+
+
 @pytest.mark.parametrize(
     ("words", "says"),
     [
