@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
+import numpy as np
 import pytest
 
 from trpo_gail.config.tree import Config
@@ -12,6 +13,7 @@ from trpo_gail.studies.comparison.analysis import ALL, Analysis, analyse
 from trpo_gail.studies.comparison.fairness import Entry, contestants
 from trpo_gail.studies.comparison.plan import Plan, Task
 from trpo_gail.studies.comparison.results import Result
+from trpo_gail.studies.statistics import permutation_p
 
 ENVS = ("easy", "hard", "other")
 
@@ -111,6 +113,15 @@ def test_demonstrations_no_better_than_random_actions_give_no_scale(expert: floa
     assert bare.unscaled[0].startswith(f"easy: its demonstrations return {expert:g} and random actions 0,")
     assert (bare.scales, bare.rows, bare.results) == ({}, (), ()) and list(bare.everything) == alone
     assert list(bare.bare()) == [("a", "easy", alone, (expert, 0.0))]
+
+
+def test_the_least_p_of_a_few_runs_is_what_the_page_says() -> None:
+    """Its table may have it, to four digits: it must not be below what the text calls the least."""
+    told = comparison_page._differences(found({("a", "easy"): 99.0, ("b", "easy"): 98.0}, "easy")).text
+    assert "five runs each can give is 2/252 = 0.0079, that of three 2/20 = 0.1." in told
+    for runs, least, shown in ((5, 2 / 252, 0.0079), (3, 2 / 20, 0.1)):
+        p = permutation_p([0.0] * runs, [float(k) for k in range(1, runs + 1)], np.random.default_rng(0))
+        assert p == pytest.approx(least) and p >= shown
 
 
 def test_the_page_says_what_is_so() -> None:

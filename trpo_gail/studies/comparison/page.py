@@ -194,8 +194,8 @@ def _differences(found: Analysis) -> Section:
     text = (
         f"The mean score of a contestant minus that of {first}, with its 95 % interval: over tasks, the mean of their "
         "differences. p is of a two-sided permutation test on the runs of a task. The last column says whether it is "
-        "significant at 5 % after Holm's correction for all contestants on the task. Five runs each cannot give a p below "
-        "0.008, three runs each none below 0.1."
+        "significant at 5 % after Holm's correction for all contestants on the task. The least p that five runs each can "
+        "give is 2/252 = 0.0079, that of three 2/20 = 0.1."
     )
     rows: list[list[Cell]] = [
         [_env(d.env), d.contestant, *_estimate(d.score), d.p, {None: None, True: "yes", False: "no"}[d.certain]]
