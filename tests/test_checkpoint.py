@@ -426,6 +426,7 @@ def test_a_policy_loads_without_its_environment(
     [
         ({"observation_space": Box(-1, 1, (5,))}, "other observations"),
         ({"action_space": Discrete(3)}, "other actions"),
+        ({"action_space": Box(-2, 2, (1,))}, "other actions"),
         ({"max_episode_steps": 80}, "another time limit"),
         ({"backend": "envpool"}, "another backend"),
         ({"action_view": "executed"}, "another view of actions"),
@@ -433,7 +434,8 @@ def test_a_policy_loads_without_its_environment(
 )
 def test_another_environment_is_refused(change: dict[str, Any], what: str) -> None:
     """On resume: it would go on with a traceback, or in silence."""
-    spec = EnvSpec("Toy-v0", "gymnasium", {}, Box(-1, 1, (4,)), Discrete(2), 50)
+    acts = Box(-1, 1, (1,)) if isinstance(change.get("action_space"), Box) else Discrete(2)
+    spec = EnvSpec("Toy-v0", "gymnasium", {}, Box(-1, 1, (4,)), acts, 50)
     checkpoint._check_same_environment(spec, spec, Path("run"))
     with pytest.raises(UserError, match=f"^run: the environment 'Toy-v0' has {what} than when the run began: "):
         checkpoint._check_same_environment(spec, dataclasses.replace(spec, **change), Path("run"))

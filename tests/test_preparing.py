@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
+from gymnasium.spaces import Box, Discrete
 
 from trpo_gail.errors import UserError
 from trpo_gail.experts.load import load
 from trpo_gail.parallel import Workers
-from trpo_gail.runs.preparing import same_everywhere
+from trpo_gail.runs.preparing import same_environment, same_everywhere
+from trpo_gail.spaces.spec import EnvSpec
 
 EXPERT = Path(__file__).parents[1] / "expert_data" / "CartPole-v0.h5"
 
@@ -31,3 +36,33 @@ def test_hosts_with_other_demonstrations_at_the_same_path_are_told_apart() -> No
     same_everywhere(None, Workers())
     with pytest.raises(UserError, match=r"rank 2 on two has other demonstrations than rank 0 on one, by their SHA-256"):
         same_everywhere(held, Three())
+
+
+class Second(Workers):
+    """Rank 1 of two, beside a rank 0 whose environment has this spec."""
+
+    def __init__(self, first: EnvSpec) -> None:
+        super().__init__()
+        self.rank, self.host_of, self._first = 1, ["one", "two"], first
+
+    def share(self, value: Any) -> Any:
+        return self._first
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"observation_space": Box(-1, 1, (3,))}, "other observations .* Box.*(3,)"),
+        ({"action_space": Box(-2, 2, (1,), np.float32)}, "other actions .* Box.-2.0, 2.0"),
+        ({"action_space": Discrete(3)}, "other actions .* Discrete.3"),
+        ({"max_episode_steps": 50}, "another time limit than rank 0 on one: 50, there 100"),
+        ({"backend": "envpool"}, "another backend than rank 0 on one: envpool, there gymnasium"),
+    ],
+)
+def test_hosts_with_another_environment_of_the_same_name_are_told_apart(change: dict[str, Any], says: str) -> None:
+    """Ranks ended in an error of MPI, or learned together in silence."""
+    spec = EnvSpec("Toy-v0", "gymnasium", {"seen": print}, Box(-1, 1, (4,)), Box(-1, 1, (1,), np.float32), 100)
+    same_environment(spec, Workers())
+    same_environment(spec, Second(spec))
+    with pytest.raises(UserError, match=f"^environment 'Toy-v0': rank 1 on two has {says}"):
+        same_environment(replace(spec, **change), Second(spec))

@@ -38,7 +38,7 @@ from trpo_gail.parallel import Workers
 from trpo_gail.policies.policy import Policy
 from trpo_gail.runs import checkpoint, opening, start
 from trpo_gail.runs.console import View
-from trpo_gail.runs.preparing import in_rows, located, prepare, reward_file, same_everywhere
+from trpo_gail.runs.preparing import in_rows, located, prepare, reward_file, same_environment, same_everywhere
 from trpo_gail.sampling.rollout import never
 from trpo_gail.spaces import alike
 from trpo_gail.spaces.spec import EnvSpec
@@ -130,6 +130,7 @@ class LearningModel(Model):
                 lambda: prepare(asked, None, workers, self._dataset, self._source)
             )
             workers.together(lambda: same_everywhere(self._expert, workers))
+            workers.together(lambda: same_environment(self._env.spec, workers))
             self._setting, self.spec = setting, self._env.spec
             if self._content is not None:
                 # The policy is the one that was handed out, with what was changed in it since.

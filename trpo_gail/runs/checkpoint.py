@@ -242,20 +242,9 @@ def _check_same_run(saved: Config, config: Config, path: Path) -> None:
 
 def _check_same_environment(saved: EnvSpec, now: EnvSpec, path: Path) -> None:
     """Raise UserError if the environment is another one than the run began with, as far as its spec says."""
-    for what, of, attribute in (
-        ("other observations", alike.columns, "observation_space"),
-        ("other actions", alike.acts, "executed_space"),
-        ("another time limit", None, "max_episode_steps"),
-        ("another backend", None, "backend"),
-        ("another view of actions", None, "action_view"),
-    ):
-        shown = [getattr(spec, attribute) for spec in (saved, now)]
-        before, after = (of(spec) for spec in (saved, now)) if of else shown
-        if before != after:
-            then, here = alike.contrast(*shown)
-            raise UserError(
-                f"{path}: the environment {now.id!r} has {what} than when the run began: {then}, now {here}"
-            )
+    if found := alike.difference(now, saved):
+        what, here, then = found
+        raise UserError(f"{path}: the environment {now.id!r} has {what} than when the run began: {then}, now {here}")
 
 
 def same_task(one: str, other: str) -> bool:

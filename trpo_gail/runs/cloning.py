@@ -26,7 +26,7 @@ from trpo_gail.runs import checkpoint, start
 from trpo_gail.runs.closing import closing_lines
 from trpo_gail.runs.console import View
 from trpo_gail.runs.evaluate import Evaluator, final_scores
-from trpo_gail.runs.preparing import prepare, sent
+from trpo_gail.runs.preparing import prepare, same_environment, sent
 from trpo_gail.runs.run_folder import RunFolder, default_path, is_taken, no_run, session_of
 from trpo_gail.runs.setting import Setting
 from trpo_gail.spaces.spec import EnvSpec
@@ -53,6 +53,7 @@ def _run(config: CloningConfig, out: str | None, quiet: bool, workers: Workers, 
     path = named.absolute()  # an environment may change the working directory
     held = sent(config.expert, workers)
     expert, run = workers.together(lambda: _prepare(config, path, workers, held))
+    workers.together(lambda: same_environment(run.spec, workers))
     folder = workers.together(lambda: RunFolder.create(path) if workers.main else None)
     with contextlib.nullcontext(view) if view else View(workers.main, quiet) as view:
         try:
@@ -83,7 +84,8 @@ def _prepare(
     if is_taken(path):
         raise UserError(f"--out {path}: {no_run(path) or 'exists already, a run'}; a new folder expected")
     run_config = dataclasses.replace(config.run_config(), num_envs=workers.size)
-    learning = dataclasses.replace(run_config, eval_every=0, init_policy=start.CLONE)  # what is done with the pairs
+    # What is done with the pairs; evaluations play whole episodes.
+    learning = dataclasses.replace(run_config, eval_every=0, init_policy=start.CLONE)
     setting, expert, env = prepare(learning, None, workers, held)
     env.close()
     assert expert is not None

@@ -27,6 +27,7 @@ from trpo_gail.runs.run_folder import (
     EXPERT,
 )
 from trpo_gail.runs.setting import Setting
+from trpo_gail.spaces import alike
 from trpo_gail.spaces.spec import EnvSpec
 
 
@@ -147,6 +148,18 @@ def same_everywhere(expert: Demonstrations | None, workers: Workers) -> None:
         raise UserError(
             f"{expert.path}: rank {others[0]} on {there} has other demonstrations than rank 0 on {here}, by their SHA-256: "
             "expected the same on all ranks (rank 0 sends a file to hosts that lack it)"
+        )
+
+
+def same_environment(spec: EnvSpec, workers: Workers) -> None:
+    """Raise UserError if this rank's environment is another one than rank 0's, as far as their specs say: hosts may have
+    other versions of it. A collective."""
+    if found := alike.difference(spec, workers.share(dataclasses.replace(spec, kwargs={}))):
+        what, here, there = found
+        ranks = [f"rank {rank} on {workers.host_of[rank]}" for rank in (workers.rank, 0)]
+        raise UserError(
+            f"environment {spec.id!r}: {ranks[0]} has {what} than {ranks[1]}: {here}, there {there}; expected the same on "
+            "all ranks"
         )
 
 

@@ -21,7 +21,15 @@ from trpo_gail.networks.threads import that_pay
 from trpo_gail.parallel import Workers
 from trpo_gail.runs import checkpoint, start, tracker
 from trpo_gail.runs.console import View
-from trpo_gail.runs.preparing import demonstrations_file, located, look_once, prepare, same_everywhere, sent
+from trpo_gail.runs.preparing import (
+    demonstrations_file,
+    located,
+    look_once,
+    prepare,
+    same_environment,
+    same_everywhere,
+    sent,
+)
 from trpo_gail.runs.resuming import renamed, resumable
 from trpo_gail.runs.run_folder import (
     EXPERT,
@@ -87,6 +95,7 @@ def _run(
     held = sent(source, workers) if given is None else given
     setting, expert, env = workers.together(lambda: prepare(config, resumed, workers, held, before=before, named=files))
     workers.together(lambda: same_everywhere(expert, workers))
+    workers.together(lambda: same_environment(env.spec, workers))
     first, setting = _start(config, setting, env.spec, resumed, workers)
     policy = first.policy if first else None
     learner = make_learner(located(config, setting), env, expert.transitions() if expert else None, workers, policy)

@@ -21,6 +21,23 @@ def acts(spec: EnvSpec) -> tuple[Any, ...]:
     return type(spec.action_space), spec.actions.shape, spec.actions.labels
 
 
+def difference(found: EnvSpec, own: EnvSpec) -> tuple[str, str, str] | None:
+    """What an environment has that another one has not, in words, and both as a message shows them; None if nothing differs
+    that a run depends on."""
+    for what, of, attribute in (
+        ("other observations", columns, "observation_space"),
+        ("other actions", None, "executed_space"),
+        ("another time limit", None, "max_episode_steps"),
+        ("another backend", None, "backend"),
+        ("another view of actions", None, "action_view"),
+    ):
+        shown_of = [getattr(spec, attribute) for spec in (found, own)]
+        here, there = (of(spec) for spec in (found, own)) if of else shown_of
+        if here != there:
+            return what, *contrast(*shown_of)
+    return None
+
+
 def check_fits(found: EnvSpec, wanted: EnvSpec, whose: str) -> None:
     """Raise UserError, beginning with `whose`, unless a policy for the spec `wanted` can act in the environment of
     `found`."""
