@@ -10,6 +10,7 @@ import gymnasium
 import numpy as np
 import torch
 from gymnasium.spaces import Box
+from gymnasium.wrappers import TimeLimit, TransformReward
 
 
 class Line(gymnasium.Env):
@@ -89,5 +90,32 @@ class Line(gymnasium.Env):
             raise RuntimeError("no simulator to close")
 
 
+class Slower(gymnasium.Wrapper):
+    """Begins each episode once more, so that it lasts twice as long as the one within."""
+
+    def reset(self, **keywords: Any) -> Any:
+        self._begun_again = False
+        return super().reset(**keywords)
+
+    def step(self, action: np.ndarray) -> Any:
+        observation, reward, terminated, truncated, info = super().step(action)
+        if truncated and not self._begun_again:
+            self._begun_again, truncated = True, False
+            super().reset()
+        return observation, reward, terminated, truncated, info
+
+
+def within(limit: int, *, again: bool = False) -> gymnasium.Env:
+    """An endless line that ends after this many steps, by a wrapper beneath others."""
+    env = TransformReward(TimeLimit(Line("endless"), limit), lambda reward: 2.0 * reward)
+    return Slower(env) if again else env
+
+
+def longer(limit: int, again: bool = False) -> gymnasium.Env:
+    """As someone who means to raise the limit writes it."""
+    return TimeLimit(within(10, again=again), limit)
+
+
+gymnasium.register("LineWithin-v0", entry_point=within, max_episode_steps=50)
 gymnasium.register("Line-v0", entry_point=f"{__name__}:Line", max_episode_steps=100)
 gymnasium.register("LineWithoutLimit-v0", entry_point=f"{__name__}:Line")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import json
 import sys
@@ -13,6 +14,7 @@ import numpy as np
 import pytest
 import torch
 
+import trpo_gail
 from trpo_gail.cli import main
 from trpo_gail.envs import one_by_one, vector
 from trpo_gail.errors import RunError, UserError
@@ -170,6 +172,31 @@ def test_a_limit_that_is_asked_for_is_the_limit(env_id: str) -> None:
     assert [bool(env.step(action)[3].all()) for _ in range(4)] == [False, False, True, False]
 
 
+@pytest.mark.parametrize(
+    ("env_id", "kwargs", "steps"),
+    [
+        ("odd_envs:longer", {"limit": 30}, 10),
+        ("odd_envs:longer", {"limit": 5}, 5),
+        ("odd_envs:longer", {"limit": 15, "again": True}, 15),
+        ("odd_envs:LineWithin-v0", {"limit": 10}, 10),
+        ("odd_envs:LineWithin-v0", {"limit": 70}, 50),
+    ],
+)
+def test_of_several_limits_the_one_that_ends_episodes_is_stated(
+    env_id: str, kwargs: dict[str, Any], steps: int
+) -> None:
+    """What is known of time limits decides which demonstrations count as terminated, and so the form of reward."""
+    env = vector.make(env_id, 1, kwargs=kwargs)
+    env.restart([0])
+    ends = [bool(env.step(np.zeros((1, 1), np.float32))[3][0]) for _ in range(60)]
+    assert env.spec.max_episode_steps == steps == ends.index(True) + 1
+
+
+def test_a_limit_that_another_one_within_would_cut_short_is_refused() -> None:
+    with pytest.raises(UserError, match=r"20 given, but the environment .*LineWithin-v0' is given with a limit of 10"):
+        vector.make("odd_envs:LineWithin-v0", 1, kwargs={"limit": 10}, max_episode_steps=20)
+
+
 def test_two_limits_that_differ_are_refused() -> None:
     with pytest.raises(UserError, match="--max_episode_steps: 3 given, but --env_kwargs has 4"):
         vector.make(LINE, 1, kwargs={"max_episode_steps": 4}, max_episode_steps=3)
@@ -223,6 +250,14 @@ def test_whole_episodes_are_never_reset_early(expert: str, tmp_path: Path, capsy
     assert "--sampling episodes" in capsys.readouterr().err
     more = ("--sampling", "episodes", "--num_envs", "3", "--eval_every", "50", "--eval_episodes", "2")
     assert train(expert, tmp_path / "episodes", "refuses reset", *more) == 0
+
+
+def test_cloning_never_resets_early(expert: str, tmp_path: Path) -> None:
+    line = ["clone", LINE, "--expert", expert, "--env_kwargs", '{"kind": "refuses reset"}', "--iterations", "5"]
+    assert main([*line, "--out", str(tmp_path / "clone"), "--final_episodes", "3", "--quiet"]) == 0
+    made = functools.partial(importlib.import_module("odd_envs").Line, "refuses reset")
+    with pytest.warns(UserWarning, match="has no time limit"):
+        trpo_gail.BC("MlpPolicy", made, expert).learn(5)
 
 
 def test_a_run_without_any_evaluation(expert: str, tmp_path: Path) -> None:

@@ -81,7 +81,7 @@ class BC(Model):
             workers = self.workers
             self._require_env()
             # What is done with the pairs; evaluations play whole episodes.
-            learning = dataclasses.replace(self._resolved(), init_policy=start.CLONE)
+            learning = dataclasses.replace(self._resolved(), init_policy=start.CLONE, sampling="episodes")
             with workers.guarded():
                 setting, expert, env = workers.together(
                     lambda: prepare(learning, None, workers, self._dataset, self._source)

@@ -294,7 +294,9 @@ def make_one(
         except (gymnasium.error.NameNotFound, gymnasium.error.NamespaceNotFound) as error:
             hint = "" if "Did you mean" in str(error) else f"; {named.hint(env_id)}"
             raise UserError(f"environment {env_id!r}: {described(error)}{hint}") from error
-    limit = env.spec.max_episode_steps if env.spec else None
+    limit = _limit(env)
+    if limit is not None and max_episode_steps is not None and limit < max_episode_steps:
+        raise _longer(env_id, max_episode_steps, limit)
     return (env if limit else TimeLimit(env, BOUND)), limit
 
 
@@ -321,19 +323,35 @@ def limited(made: Any, name: str, wanted: int | None) -> tuple[gymnasium.Env, in
     if wanted is None:
         return (made, own) if own else (TimeLimit(made, BOUND), None)
     if own is not None and wanted > own:
-        raise UserError(f"{LIMIT}: {wanted} given, but the environment {name!r} is given with a limit of {own}")
+        raise _longer(name, wanted, own)
     return (made if own == wanted else TimeLimit(made, wanted)), wanted
 
 
+def _longer(name: str, wanted: int, own: int) -> UserError:
+    return UserError(f"{LIMIT}: {wanted} given, but the environment {name!r} is given with a limit of {own}")
+
+
 def _limit(env: gymnasium.Env) -> int | None:
-    """The steps after which a wrapper ends its episodes, or its spec says that they end."""
+    """The steps after which a wrapper ends its episodes, or its spec says that they end.
+
+    Of several such wrappers the least counts, down to the first that steps in a way of its own: it may begin the episodes
+    within it anew.
+    """
     inner: Any = env
-    while isinstance(inner, gymnasium.Wrapper):
+    found: int | None = None
+    while isinstance(inner, gymnasium.Wrapper) and (found is None or _steps_once(inner)):
         if isinstance(inner, TimeLimit):
-            return inner._max_episode_steps
+            found = min(found or inner._max_episode_steps, inner._max_episode_steps)
         inner = inner.env
+    if found is not None:
+        return found
     spec = named.spec_of(inner)
     return spec.max_episode_steps if spec is not None else None
+
+
+def _steps_once(wrapper: gymnasium.Wrapper) -> bool:
+    """Whether its method `step` is one of gymnasium's."""
+    return str(getattr(type(wrapper).step, "__module__", "")).partition(".")[0] == "gymnasium"
 
 
 def _unpacked(error: BaseException) -> bool:
