@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -47,6 +48,26 @@ class Odd(gymnasium.Env):
         return self.show(), reward, self.left == 0, False, {}
 
 
+class Strict(Odd):
+    """Refuses what a trainer may do."""
+
+    action_space = Box(
+        np.array([[0.0, -3e38], [-np.inf, 2.0]], np.float32), np.array([[4.0, 3e38], [9.0, 2.0]], np.float32)
+    )
+    left = 0
+
+    def reset(self, *, seed: int | None = None, options: Any = None) -> tuple[np.ndarray, dict]:
+        if self.fault == "early" and self.left:
+            raise RuntimeError("not yet over")
+        return super().reset(seed=seed)
+
+    def step(self, action: Any) -> tuple[np.ndarray, float, bool, bool, dict]:
+        inside = self.action_space.contains(action)
+        assert np.abs(action).max() < 20.0 and (inside or self.fault != "bounds"), f"{action.ravel()} is no action"
+        return super().step(action.sum())
+
+
+gymnasium.register("ToyStrict-v0", entry_point=lambda **kwargs: Strict(**kwargs), max_episode_steps=100)
 gymnasium.register("ToyOdd-v0", entry_point=lambda **kwargs: Odd(**kwargs), max_episode_steps=100)
 gymnasium.register("ToyNoLimit-v0", entry_point=lambda **kwargs: Odd(**kwargs))
 
@@ -111,3 +132,26 @@ def test_what_an_environment_prints_is_no_part_of_the_json(capfd: pytest.Capture
     told = capfd.readouterr()
     assert {json.loads(line)["level"] for line in told.out.splitlines()} == {"ok"}
     assert "a step" in told.err and "a library's words" in told.err
+
+
+@pytest.mark.parametrize(
+    ("fault", "level", "says"),
+    [
+        ("", "ok", ""),
+        (
+            "bounds",
+            "warning",
+            "a policy draws actions outside the bounds, too: .* is no action .*--actions executed clips",
+        ),
+        ("early", "error", "not yet over .*: it refuses a reset before its episode is over; --sampling episodes never"),
+    ],
+)
+def test_what_training_would_fail_on_is_told(fault: str, level: str, says: str) -> None:
+    found = [f for f in checking.check("ToyStrict-v0", kwargs={"fault": fault}) if f.level != "ok"]
+    assert [f.level for f in found] == ([] if level == "ok" else [level])
+    assert all(re.search(says, f.text) for f in found)
+
+
+def test_each_finding_is_one_line() -> None:
+    """Bounds of several rows are printed on several lines by themselves."""
+    assert not any("\n" in f.text for f in checking.check("ToyStrict-v0"))

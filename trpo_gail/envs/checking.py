@@ -17,6 +17,7 @@ from trpo_gail.errors import RunError, UserError
 from trpo_gail.spaces import layout
 from trpo_gail.spaces.resolution import unresolved
 from trpo_gail.spaces.spec import EnvSpec
+from trpo_gail.spaces.units import UNBOUNDED
 
 NUM_ENVS = 4
 STEPS = 500  # of random actions, in each environment
@@ -46,8 +47,10 @@ def check(
         yield from _spaces(env.spec)
         for warning in repeating.own_statistics(env):
             yield Finding("warning", "wrapper", warning)
+        vector.try_out(env, early_reset=True, by_name=False)
         yield from _walks(env)
         yield _speed(env)
+        yield from _beyond_bounds(env)  # last, since it may break
     except (UserError, RunError) as error:
         yield Finding("error", "step", str(error))
     finally:
@@ -66,7 +69,7 @@ def _spaces(spec: EnvSpec) -> Iterator[Finding]:
     rows = spec.actions
     kind = f"labels of {', '.join(map(str, rows.labels))}" if rows.whole else f"{rows.size} numbers"
     scaled = ", scaled to [-1, 1]" if spec.action_scaling else ""
-    yield Finding("ok", "action", f"{kind}{scaled}, from {spec.executed_space}")
+    yield Finding("ok", "action", f"{kind}{scaled}, from {' '.join(str(spec.executed_space).split())}")
     for warning in vector.cautions(spec):
         yield Finding("warning", "time limit" if "time limit" in warning else "observation", warning)
     if spec.max_episode_steps is not None:
@@ -136,3 +139,18 @@ def _speed(env: VectorEnv, clock: Callable[[], float] = time.perf_counter) -> Fi
         env.step(actions[steps % 64])
         steps += 1
     return Finding("ok", "speed", f"{steps * env.num_envs / passed:,.0f} steps per second on one core, random actions")
+
+
+def _beyond_bounds(env: VectorEnv) -> Iterator[Finding]:
+    """A warning if the environment refuses actions outside its bounds, which a Gaussian policy draws."""
+    if (bounds := env.spec.actions.bounds) is None:
+        return
+    low, high = bounds
+    for action in (high + 1.0, low - 1.0):
+        rows = np.where(np.abs(action) < UNBOUNDED, action, env.spec.actions.zeros(1))
+        try:
+            env.restart(range(env.num_envs))
+            env.step(np.repeat(rows, env.num_envs, axis=0).astype(low.dtype))
+        except RunError as error:
+            yield Finding("warning", "action", f"a policy draws actions outside the bounds, too: {error}")
+            return
