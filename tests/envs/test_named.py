@@ -54,6 +54,9 @@ def test_a_class_that_is_called_as_one_of_gymnasiums_is_that_class() -> None:
     ("name", "line"),
     [
         ("toy_envs.py:ToyCounter-v0", "toy_envs.py given, toy_envs:ToyCounter-v0 expected, without .py"),
+        ("./toy_envs.py:Counter", "./toy_envs.py given, toy_envs:Counter expected, without .py"),
+        ("mine/toy_envs.py:Counter", "mine/toy_envs.py given, mine.toy_envs:Counter expected, without .py"),
+        ("/of/mine/toy_envs.py:Counter", "/of/mine/toy_envs.py given, toy_envs:Counter expected, without .py"),
         ("no_such_module:Thing-v0", "no module 'no_such_module': modules are looked for in the current folder, in PY"),
         ("toy_envs:Nothing-v0", "; module toy_envs neither registers it nor has a class or function Nothing-v0"),
         ("Docking-v0", "Environment `Docking` doesn't exist; if a module of yours registers it, MODULE:Docking-v0 expected"),

@@ -86,7 +86,10 @@ def test_each_instance_has_arguments_of_its_own() -> None:
         ("flag", "step: terminated: expected True or False, found NoneType"),
         ("four values", r"step: expected \(observation, .*, info\), found another number of values"),
         ("reset without info", r"reset: expected \(observation, info\), found shape \(2,\)"),
-        ("shape", r"reset: observation: expected shape \(2,\) .* found shape \(1, 2\)"),
+        (
+            "shape",
+            r"reset: observation: expected shape \(2,\) .* found shape \(1, 2\) .*, as of several environments at once",
+        ),
         ("dtype", r"reset: observation: 0\.\d+ \(float32\) does not fit uint8"),
         ("huge", r"step: observation: 1e\+300 \(float64\) does not fit float32"),
     ],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from pathlib import PurePath
 from typing import Any, NamedTuple
 
 import gymnasium
@@ -23,7 +24,7 @@ def maker(env_id: str) -> Callable[..., Any] | None:
     if not colon:
         return None
     if module.endswith(".py"):
-        raise UserError(f"environment {env_id!r}: {module} given, {module[:-3]}:{name} expected, without .py")
+        raise UserError(f"environment {env_id!r}: {module} given, {_module_of(module)}:{name} expected, without .py")
     if not all(part.isidentifier() for part in module.split(".")):
         raise UserError(f"environment {env_id!r}: {module!r} is no module's name, such as package.module; {SEARCHED}")
     try:
@@ -37,6 +38,12 @@ def maker(env_id: str) -> Callable[..., Any] | None:
         for spec in gymnasium.registry.values()
     )
     return found if callable(found) and not registered else None
+
+
+def _module_of(file: str) -> str:
+    """The name by which a file's module is found: of a file elsewhere, once its folder is in PYTHONPATH."""
+    path = PurePath(file).with_suffix("")
+    return path.stem if path.is_absolute() or ".." in path.parts else ".".join(path.parts)
 
 
 def _home(spec: Any) -> str:

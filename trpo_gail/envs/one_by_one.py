@@ -217,6 +217,8 @@ class OneByOne:
         found = np.asarray(observation)
         if found.shape != row.shape or found.dtype.kind not in "fiub":
             said = f"expected shape {row.shape} as its observation_space says, found {_shape_of(found)}"
+            if found.ndim and found.shape[1:] == row.shape:
+                said += ", as of several environments at once, where a single one is expected"
             raise RunError(f"{self._name(i)}: {when}: observation{part and f' {part!r}'}: {said}")
         if found.dtype == row.dtype:
             row[...] = found
