@@ -5,12 +5,14 @@ usage: python worker_api.py FILE.json
 
 from __future__ import annotations
 
+import functools
 import json
 import sys
 import warnings
 from pathlib import Path
 from typing import Any
 
+import gymnasium
 import numpy as np
 import pictures
 
@@ -48,6 +50,10 @@ def cousins() -> dict[str, Any]:
     for kind in (TRPO, PPO):
         model = kind("MlpPolicy", "Pendulum-v1", dtype="float64", **SMALL).learn(500)
         found[kind.__name__] = model.predict(OBS, deterministic=True)[0].tolist()
+    each = [functools.partial(gymnasium.make, "Pendulum-v1", g=float(g)) for g in (2, 5, 10, 20)]
+    model = TRPO("MlpPolicy", gymnasium.vector.SyncVectorEnv(each), dtype="float64", **SMALL).learn(500)
+    found["differing"] = model.predict(OBS, deterministic=True)[0].tolist()
+    found["returns"] = model.evaluate(4).returns.tolist()
     cloned = BC("MlpPolicy", "Pendulum-v1", dataset, hidden_size=16).learn(60)
     cloned.save("bc")
     found["BC"] = BC.load("bc").predict(OBS, deterministic=True)[0].tolist()

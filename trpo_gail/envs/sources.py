@@ -43,8 +43,8 @@ class Source(Protocol):
     suits: int | None  # so many were given; None: any number
     why: str  # there can be no more, in words
 
-    def make(self, num_envs: int, max_episode_steps: int | None) -> Any:
-        """A backend of `vector`, or a whole `vector.VectorEnv`. Raises UserError."""
+    def make(self, num_envs: int, max_episode_steps: int | None, first: int = 0) -> Any:
+        """A backend of `vector`, or a whole `vector.VectorEnv`, of the environments from the `first` on. Raises UserError."""
         ...
 
 
@@ -58,12 +58,12 @@ class Factories:
         self.most, self.why = most, ""
         self._there: list[weakref.ref[Any]] = []
 
-    def make(self, num_envs: int, max_episode_steps: int | None) -> Any:
+    def make(self, num_envs: int, max_episode_steps: int | None, first: int = 0) -> Any:
         if self.most is not None and num_envs > self.most:
             raise UserError(f"env: {num_envs} environments are needed, and {self.why or 'there is one alone'}")
 
         def one(number: int) -> tuple[gymnasium.Env, int | None]:
-            env = self._factories[number % len(self._factories)]()
+            env = self._factories[(first + number) % len(self._factories)]()
             self._note(getattr(env, "unwrapped", env))
             return limited(env, self.reference.name, max_episode_steps)
 
@@ -92,7 +92,7 @@ class Whole:
         self._env, self.most, self.suits = env, env.num_envs, env.num_envs
         self.reference = Reference(env.spec.id, env.spec.id, f"{type(env).__name__} is a vector environment")
 
-    def make(self, num_envs: int, max_episode_steps: int | None) -> Any:
+    def make(self, num_envs: int, max_episode_steps: int | None, first: int = 0) -> Any:
         if num_envs > self.most:
             raise UserError(f"env: {num_envs} environments are needed, and the vector environment has {self.most}")
         if max_episode_steps is not None:

@@ -79,6 +79,7 @@ def make(
     images: Sequence[str] = (),
     numbers: Sequence[str] = (),
     source: Source | None = None,
+    first: int = 0,
 ) -> VectorEnv:
     """Make `num_envs` environments; they must be restarted before the first step.
 
@@ -86,8 +87,9 @@ def make(
     `executed` actions are clipped to a Box's bounds before they are executed, `raw` ones are not; with `scale`, a Box's
     bounded dimensions are [-1, 1] to the caller. `max_episode_steps` replaces the environment's own time limit.
     `images` names parts of the observation that are images although they are not uint8, `numbers` parts that are none
-    although they are. `source` makes the environments, in place of the id. Raises UserError for an unknown id, wrong
-    arguments, or spaces that cannot be rows. A later failure of an environment is a RunError.
+    although they are. `source` makes the environments, in place of the id, from the `first` on of those of all ranks, which
+    may differ. Raises UserError for an unknown id, wrong arguments, or spaces that cannot be rows. A later failure of an
+    environment is a RunError.
     """
     kwargs = dict(kwargs or {})
     if source is not None and kwargs:
@@ -101,7 +103,7 @@ def make(
     with warnings.catch_warnings(), torch_settings.kept():
         warnings.simplefilter("ignore")  # v4 ids are the faithful ones: gymnasium's advice to leave them is no news
         if source is not None:
-            made = source.make(num_envs, max_episode_steps)
+            made = source.make(num_envs, max_episode_steps, first)
         else:
             made = _backend(env_id, num_envs, resolved, kwargs, threads, max_episode_steps)
     if hasattr(made, "viewed"):  # a whole VectorEnv, which knows its spec

@@ -102,6 +102,7 @@ class Evaluator:
             threads=threads,
             action_view=self.spec.action_view,
             source=self._source,
+            first=envs.start,
             **{**cfg.env_settings, **units},
         )
         try:

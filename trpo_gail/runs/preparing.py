@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Collection
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -236,11 +237,13 @@ def _environments(config: Config, backend: vector.Backend, workers: Workers, sou
     """This rank's environments, tried for a step. Raises UserError."""
     by_steps = config.sampling == "steps"
 
-    def make(number: int) -> VectorEnv:
-        settings = config.env_settings
-        return vector.make(config.env, number, backend, threads=workers.threads(), source=source, **settings)
+    block = workers.block(config.num_envs)
+    mine = len(block)
 
-    mine = len(workers.block(config.num_envs))
+    def make(number: int) -> VectorEnv:
+        more: dict[str, Any] = {"threads": workers.threads(), "source": source, "first": block.start}
+        return vector.make(config.env, number, backend, **more, **config.env_settings)
+
     env = make(mine)
     vector.try_out(env, by_steps, by_name=source is None or source.reference.lacks is None)
     if not by_steps:  # its episodes are under way, and whoever wants whole ones may refuse to be reset now
