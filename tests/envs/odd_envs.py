@@ -116,6 +116,6 @@ def longer(limit: int, again: bool = False) -> gymnasium.Env:
     return TimeLimit(within(10, again=again), limit)
 
 
-gymnasium.register("LineWithin-v0", entry_point=within, max_episode_steps=50)
+gymnasium.register("LineWithin-v0", entry_point=f"{__name__}:within", max_episode_steps=50)
 gymnasium.register("Line-v0", entry_point=f"{__name__}:Line", max_episode_steps=100)
 gymnasium.register("LineWithoutLimit-v0", entry_point=f"{__name__}:Line")

@@ -51,10 +51,12 @@ class Odd(gymnasium.Env):
 class Strict(Odd):
     """Refuses what a trainer may do."""
 
-    action_space = Box(
-        np.array([[0.0, -3e38], [-np.inf, 2.0]], np.float32), np.array([[4.0, 3e38], [9.0, 2.0]], np.float32)
-    )
     left = 0
+
+    def __init__(self, fault: str = "") -> None:
+        super().__init__(fault)
+        low, high = np.array([[[0.0, -3e38], [-np.inf, 2.0]], [[4.0, 3e38], [9.0, 2.0]]], np.float32)
+        self.action_space = Box(low, high)  # type: ignore[assignment]
 
     def reset(self, *, seed: int | None = None, options: Any = None) -> tuple[np.ndarray, dict]:
         if self.fault == "early" and self.left:
