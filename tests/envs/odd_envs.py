@@ -29,6 +29,8 @@ class Line(gymnasium.Env):
             os.chdir("/")
         if kind == "no gradients":
             torch.set_grad_enabled(False)
+        if kind == "on a device":
+            torch.set_default_device("meta")
         self._low, self._high, self.goal = low, high, goal or [0.0]
         self.goal[0] += 1.0  # its own argument, changed in place
         self.observation_space = Box(0, 255, (2,), np.uint8) if kind == "dtype" else Box(-np.inf, np.inf, (2,))

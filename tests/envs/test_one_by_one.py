@@ -269,15 +269,17 @@ def test_a_run_without_any_evaluation(expert: str, tmp_path: Path) -> None:
     assert summary["stopped"] == "steps" and summary["return_mean"] is None and summary["returns"] == []
 
 
-@pytest.mark.parametrize("kind", ["raises in close", "elsewhere", "no gradients"])
+@pytest.mark.parametrize("kind", ["raises in close", "elsewhere", "no gradients", "on a device"])
 def test_what_an_environment_does_beside_its_work_ends_no_run(
     kind: str, expert: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
     try:
         assert train(expert, Path("run"), kind, "--eval_every", "64", "--eval_episodes", "1") == 0
+        assert torch.get_default_device() == torch.device("cpu")
     finally:
         torch.set_grad_enabled(True)
+        torch.set_default_device(None)
     assert json.loads((tmp_path / "run" / "summary.json").read_text())["stopped"] == "steps"
     told = capsys.readouterr().err
     assert ("close: RuntimeError: no simulator to close (odd_envs.py" in told) == (kind == "raises in close")
