@@ -19,7 +19,7 @@ from gymnasium.wrappers import TimeLimit
 from gymnasium.wrappers.vector import TransformReward
 from small import differing
 
-from trpo_gail import TRPO, UserError
+from trpo_gail import GAIL, TRPO, UserError
 from trpo_gail.envs import sources, vector
 
 SMALL: dict[str, Any] = {"timesteps_per_batch": 128, "vf_iters": 2, "backend": "gymnasium"}
@@ -190,6 +190,28 @@ def test_an_object_without_a_limit_is_cut_at_our_bound() -> None:
     assert vector.make("x", 1, source=sources.of(toys.Endless())).spec.max_episode_steps is None
     with pytest.warns(UserWarning, match="Endless has no time limit: episodes are cut after 30,000 steps"):
         TRPO("MlpPolicy", toys.Endless(), **SMALL)
+
+
+@pytest.mark.filterwarnings("ignore:.*episodes are cut")
+@pytest.mark.parametrize(
+    ("seen", "told", "warned"),
+    [
+        ({"inputs": ("state", "done")}, {}, True),
+        ({"adversary": "airl"}, {}, True),
+        ({"adversary": "airl"}, {"terminal": True}, False),
+        ({"adversary": "airl"}, {"max_episode_steps": 50}, False),
+        ({"inputs": ("state", "next_state")}, {}, False),
+    ],
+)
+def test_ends_of_the_learner_alone_are_warned_of(seen: dict[str, Any], told: dict[str, Any], warned: bool) -> None:
+    """If neither the demonstrations nor a time limit say how the expert's episodes end."""
+    limit = {name: value for name, value in told.items() if name == "max_episode_steps"}
+    episode = {"obs": np.zeros((6, 4)), "acts": np.zeros(5, np.int64)}
+    expert = [episode | {name: value for name, value in told.items() if name not in limit}] * 2
+    with warnings.catch_warnings(record=True) as found:
+        warnings.simplefilter("always")
+        GAIL("MlpPolicy", toys.Endless, expert, num_envs=2, timesteps_per_batch=64, **seen, **limit)
+    assert any("sees ends of the learner alone" in str(text.message) for text in found) == warned
 
 
 # ---- vector environments of the user's own -----------------------------------------------------------------------------

@@ -141,6 +141,18 @@ def test_episodes_that_are_short_have_ended(lengths: tuple[int, ...], limit: int
     assert unsaid == ends, "flags that are all False say nothing either"
 
 
+def test_rows_of_episodes_that_are_short_say_that_they_have_ended() -> None:
+    """A discriminator that sees ends sees the learner's, so it must see the expert's."""
+    spec = replace(spec_of(VECTOR, Box(-1, 1, (1,))), max_episode_steps=10)
+    data = of_lengths(3, 5, 10)
+    assert np.flatnonzero(as_rows(data, spec).transitions().terminated).tolist() == [2, 7]
+    fewer = as_rows(data.select(subsample=2), spec)
+    ends = fewer.last & (fewer.episode_of < 2)
+    assert ends.any() and np.array_equal(fewer.transitions().terminated, ends)
+    unfinished = as_rows(replace(of_lengths(10, 3, 5), unfinished=True), spec)
+    assert np.flatnonzero(unfinished.transitions().terminated).tolist() == [12]
+
+
 def test_what_a_source_says_of_its_ends_counts() -> None:
     spec = replace(spec_of(VECTOR, Box(-1, 1, (1,))), max_episode_steps=10)
     data = of_lengths(3, 5, says_ends=True)

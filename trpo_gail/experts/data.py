@@ -152,13 +152,17 @@ class Demonstrations:
         """Which episode [N] int64 each row is of."""
         return paper_rows(self.episode_lengths, self.subsample)[0]
 
+    @property
+    def last(self) -> np.ndarray:
+        """Which rows [N] bool are the last of their episodes."""
+        return self.steps == self.episode_lengths[self.episode_of] - 1
+
     @cached_property
     def endings(self) -> np.ndarray:
         """How each episode ends, [E] integers: `facts.TERMINAL` and others."""
         if self.episode_endings is not None:
             return self.episode_endings
-        last = self.steps == self.episode_lengths[self.episode_of] - 1
-        found = np.full(self.trajectories, LEFT_OUT, np.int8)
+        found, last = np.full(self.trajectories, LEFT_OUT, np.int8), self.last
         cut = LIMIT if self.says_ends else PART
         said = np.where(self.terminals[last], TERMINAL, np.where(self.timeouts[last], cut, UNSAID))
         found[self.episode_of[last]] = said

@@ -52,6 +52,8 @@ def as_rows(data: Demonstrations, spec: EnvSpec) -> Demonstrations:
     if (endings := _by_length(data, spec)) is not None:
         changes["whole"] = replace(data.facts, ends=Ends.of(endings, by_length=True))
         changes["episode_endings"] = np.append(endings, data.endings[data.finished :])
+        # Rows say the same: else a discriminator that sees ends would see them on the learner's side alone.
+        changes["terminals"] = data.last & (changes["episode_endings"] == facts.TERMINAL)[data.episode_of]
     return replace(data, **changes) if changes else data
 
 

@@ -58,11 +58,23 @@ def cautions(
         reward = rewards.chosen(config, expert.ends, limit) if _has_form(config) else None
         yield from of_demonstrations.of_run(expert, task, reward, config.env_arguments if source is None else None)
         yield from spec.observations.codes(expert.observations)
+        if expert.ends is None and limit is None and (seen := _ends_seen(config)):
+            yield (
+                f"{expert.path}: does not say how episodes end, and {spec.id} has no time limit by which their lengths could "
+                f"tell: {seen} sees ends of the learner alone; expected 'terminals', or --max_episode_steps"
+            )
     if config.adversary == "airl" and spec.action_view == "raw" and spec.actions.bounds is not None:
         yield (
             "--adversary airl pays for a wide spread, and raw actions beyond a bound are executed as the bound, so "
             "the spread may grow without limit: --actions executed takes all that is beyond a bound for one action"
         )
+
+
+def _ends_seen(config: Config) -> str | None:
+    """The flag by which the adversary sees that an episode ended by termination; None if it does not."""
+    if config.adversary in ("gail", "airl") and "done" in config.discriminator.inputs:
+        return "--discriminator.inputs done"
+    return "--adversary airl" if config.adversary == "airl" and config.airl.shaping else None
 
 
 def unresolved(sampler: Sampler) -> list[str]:

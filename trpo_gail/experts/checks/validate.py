@@ -291,9 +291,8 @@ def _padding(held: Demonstrations) -> Iterator[Finding]:
 
 def _middle(held: Demonstrations) -> Iterator[Finding]:
     """Rows after an end."""
-    last = held.steps == held.episode_lengths[held.episode_of] - 1
     for name in ("terminals", "timeouts"):
-        within = np.flatnonzero(getattr(held, name) & ~last)
+        within = np.flatnonzero(getattr(held, name) & ~held.last)
         if len(within):
             yield Finding(
                 "warning",
