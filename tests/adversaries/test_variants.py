@@ -494,6 +494,13 @@ def test_absorbing_states_need_a_time_limit() -> None:
 # ---- inputs ----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("given", [{}, {"adversary": "airl", "airl.shaping": False}])
+def test_labels_alone_are_nothing_to_see(given: dict[str, Any]) -> None:
+    with pytest.raises(UserError, match=r"^--discriminator.inputs: action given alone, but Discrete\(2\) chooses"):
+        made(config_of({"inputs": ("action",)}, **given), discrete=True)
+    made(config_of({"inputs": ("action",)}, **given))
+
+
 def test_next_states_are_standardised_as_states_are() -> None:
     adversary = made(config_of({"inputs": ("state", "next_state")}))
     learned(adversary, batches(False))

@@ -14,6 +14,7 @@ from torch.nn.utils import parametrizations
 
 from trpo_gail.adversaries.inputs import Inputs
 from trpo_gail.config.tree import DiscriminatorConfig
+from trpo_gail.errors import UserError
 from trpo_gail.networks import encoders, own
 from trpo_gail.networks.normaliser import Normaliser
 from trpo_gail.spaces.spec import EnvSpec
@@ -53,6 +54,11 @@ class DiscriminatorNetwork(nn.Module):
         """`inputs` in place of those that the config describes."""
         super().__init__()
         self.inputs = inputs or Inputs(spec, config.inputs, config.ignore, bool(config.absorbing))
+        if not self.inputs.size:
+            raise UserError(
+                f"--discriminator.inputs: action given alone, but {spec.action_space} chooses among D's outputs, so that it "
+                "sees nothing: expected state or next_state beside it"
+            )
         self.hidden = widths(config)
         self.net = self._made(config, encoder, rng)
         layout = self.inputs.observed
