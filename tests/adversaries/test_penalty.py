@@ -7,13 +7,16 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+import toys
 from gymnasium.spaces import Box, Dict
 
 from trpo_gail.adversaries.network import DiscriminatorNetwork
 from trpo_gail.adversaries.update import settled
+from trpo_gail.build import make_adversary, make_policy
 from trpo_gail.config.files import from_dict, to_dict
-from trpo_gail.config.presets import preset
+from trpo_gail.config.presets import changed, preset
 from trpo_gail.config.tree import Config, DiscriminatorConfig
+from trpo_gail.parallel import Workers
 from trpo_gail.spaces.spec import EnvSpec
 
 VECTOR, PICTURE = Box(-1, 1, (3,), np.float32), Box(0, 255, (6, 6, 3), np.uint8)
@@ -68,3 +71,25 @@ def test_a_file_from_before_statistics_could_forget_keeps_its_weight() -> None:
     read = from_dict(Config, saved, "config.json").discriminator
     assert read.normalise_decay == 1.0 and read.gradient_penalty is None
     assert resolved(VECTOR, normalise_decay=1.0).gradient_penalty == 3.0
+
+
+@pytest.mark.parametrize("at", ["between", "expert", "both"])
+def test_a_picture_is_penalised_alike_whatever_its_pixels_count_up_to(at: str) -> None:
+    """Pixels of uint8 are those of floats from 0 to 1, times 255."""
+    penalty = {"discriminator.gradient_penalty": 2.0, "discriminator.gradient_penalty_at": at}
+    config = changed(Config("any", d_step=1, dtype="float64"), penalty)
+    pixels, rng = np.random.default_rng(0).integers(0, 256, (9, 108)), torch.Generator().manual_seed(1)
+    found, noise = [], None
+    for camera, named in ((PICTURE, ()), (Box(0, 1, PICTURE.shape, np.float64), ("",))):
+        spec = EnvSpec("any", "gymnasium", {}, camera, Box(-1, 1, (2,)), images=named)
+        rows = pixels.astype(np.uint8) if camera is PICTURE else pixels / 255
+        expert, learner = (toys.pairs(side, np.ones((len(side), 2))) for side in (rows[:4], rows[4:]))
+        made: Any = make_adversary(config, spec, expert, make_policy(config, spec), Workers())
+        vector = made.adam.flat.vector
+        noise = 0.1 * torch.randn(vector.shape, generator=rng, dtype=vector.dtype) if noise is None else noise
+        with torch.no_grad():
+            vector += noise
+        stats = made.fit(learner, np.random.default_rng(0))
+        found.append((stats["d_gradient_penalty"], made.adam.mean_gradient))
+    assert found[0][0] == pytest.approx(found[1][0], rel=1e-9)
+    torch.testing.assert_close(found[0][1], found[1][1], rtol=1e-7, atol=1e-10)

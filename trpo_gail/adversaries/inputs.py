@@ -61,6 +61,15 @@ class Inputs:
         return np.concatenate([self.observed.exempt, *behind])
 
     @property
+    def whites(self) -> np.ndarray:
+        """What networks divide each input [I] by: pixels by the largest that there can be, others by 1."""
+        found = np.ones(self.size)
+        for part in self.observed.parts:
+            if part.kind == "image":
+                found[part.columns] = part.white
+        return found
+
+    @property
     def places(self) -> dict[str, slice]:
         """Columns of each block."""
         ends = np.cumsum([0, *self.blocks.values()]).tolist()

@@ -65,6 +65,7 @@ class Updater:
         self._penalty_weight = config.gradient_penalty or 0.0  # `settled` has made it a number
         penalised = bool(self._penalty_weight) and not isinstance(network.net, MLP)
         self._by_autograd = bool(penalised or config.spectral_norm or config.dropout)
+        self._whites = torch.from_numpy(network.inputs.whites).to(adam.flat.vector)
 
     def step(self, both: Joined, draw: Draw, rng: np.random.Generator) -> Update:
         """One step of Adam on rows of both sides, unless D rests. A collective; `rng` is the same on all ranks."""
@@ -170,7 +171,8 @@ class Updater:
         z = points.z.to(self._adam.flat.vector.dtype).detach().requires_grad_()
         out = self._network.inputs.choose(self._network.net(z), points.labels)
         (slopes,) = torch.autograd.grad(out.sum(), z, create_graph=True)
-        return weight * (self._off(_lengths(slopes)) ** 2).sum()
+        # By pixels from 0 to 1, as the network sees them: by those of uint8, a length of 1 would be 255 times as steep.
+        return weight * (self._off(_lengths(slopes * self._whites)) ** 2).sum()
 
     def _add_penalty(self, weighted: tuple[Joined, float], into: list[Tensor]) -> Tensor:
         """The same sum by hand; adds its gradient, times the penalty's weight."""

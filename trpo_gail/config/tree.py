@@ -223,9 +223,10 @@ class DiscriminatorConfig:
     """With --discriminator.loss cross-entropy: share of the learner's rows that are taken to be as good as the expert's
     (positive-unlabelled learning); None takes all of them for worse."""
     gradient_penalty: NotNegative | None = None
-    """Weight of the mean of (|gradient of the logit by the inputs| - gradient_penalty_target)^2. None takes 1, which lets D
-    be ahead without its reward going flat; 3 with another loss than the cross-entropy, or if normalise_decay is 1 or nothing
-    is standardised; or 0 if D sees images, or if --discriminator.expert_batch_size leaves no pairs to mix."""
+    """Weight of the mean of (|gradient of the logit by the inputs| - gradient_penalty_target)^2, pixels being from 0 to 1.
+    None takes 1, which lets D be ahead without its reward going flat; 3 with another loss than the cross-entropy, or if
+    normalise_decay is 1 or nothing is standardised; or 0 if D sees images, or if --discriminator.expert_batch_size leaves no
+    pairs to mix."""
     gradient_penalty_target: NotNegative = 1.0
     """Length that the penalty draws the gradient to: 1 as for Wasserstein, 0 as in AMP."""
     gradient_penalty_sides: Literal["both", "above"] = "both"
