@@ -192,6 +192,34 @@ def test_an_object_without_a_limit_is_cut_at_our_bound() -> None:
         TRPO("MlpPolicy", toys.Endless(), **SMALL)
 
 
+@pytest.mark.parametrize(
+    ("given", "warned"),
+    [
+        ({}, False),
+        ({"gradient_penalty_target": 0.0}, True),
+        ({"adversary": "airl", "inputs": ("action",), "gradient_penalty_sides": "above"}, True),
+        ({"gradient_penalty_at": "expert", "gradient_penalty": 1.0}, False),
+        ({"gradient_penalty_at": "expert", "loss": "wasserstein"}, False),
+        ({"gradient_penalty_at": "expert", "inputs": ("action",)}, False),
+    ],
+)
+def test_a_penalty_that_images_leave_without_a_weight_is_warned_of(given: dict[str, Any], warned: bool) -> None:
+    expert = [{"obs": np.zeros((6, 32, 32, 3), np.uint8), "acts": np.zeros((5, 2)), "terminal": True}]
+    kwargs = {"pixels": 32}
+    with warnings.catch_warnings(record=True) as found:
+        warnings.simplefilter("always")
+        GAIL(
+            "CnnPolicy",
+            "PointNav2DContinuous-v0",
+            expert,
+            num_envs=2,
+            timesteps_per_batch=64,
+            env_kwargs=kwargs,
+            **given,
+        )
+    assert any("the penalty's weight is 0 by itself" in str(text.message) for text in found) == warned
+
+
 @pytest.mark.filterwarnings("ignore:.*episodes are cut")
 @pytest.mark.parametrize(
     ("seen", "told", "warned"),

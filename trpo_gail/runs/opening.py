@@ -8,8 +8,9 @@ import numpy as np
 import torch
 
 from trpo_gail.adversaries import rewards
+from trpo_gail.adversaries.inputs import Inputs
 from trpo_gail.config import choices
-from trpo_gail.config.tree import Config
+from trpo_gail.config.tree import Config, DiscriminatorConfig
 from trpo_gail.envs import repeating, vector
 from trpo_gail.envs.sources import Source
 from trpo_gail.envs.vector import VectorEnv
@@ -20,6 +21,8 @@ from trpo_gail.parallel import Workers
 from trpo_gail.runs.setting import Setting
 from trpo_gail.sampling.sampler import Sampler
 from trpo_gail.spaces.spec import EnvSpec
+
+_WEIGHT = "discriminator.gradient_penalty"
 
 
 def setting_line(config: Config, setting: Setting, workers: Workers) -> str:
@@ -63,11 +66,25 @@ def cautions(
                 f"{expert.path}: does not say how episodes end, and {spec.id} has no time limit by which their lengths could "
                 f"tell: {seen} sees ends of the learner alone; expected 'terminals', or --max_episode_steps"
             )
+    if idle := _idle_penalty(config, spec):
+        yield f"--{idle}: given, but D sees images, where the penalty's weight is 0 by itself: expected --{_WEIGHT}, too"
     if config.adversary == "airl" and spec.action_view == "raw" and spec.actions.bounds is not None:
         yield (
             "--adversary airl pays for a wide spread, and raw actions beyond a bound are executed as the bound, so "
             "the spread may grow without limit: --actions executed takes all that is beyond a bound for one action"
         )
+
+
+def _idle_penalty(config: Config, spec: EnvSpec) -> str | None:
+    """A flag of the gradient penalty that was given, though what D sees leaves the penalty without a weight."""
+    d, plain = config.discriminator, DiscriminatorConfig()
+    if config.adversary not in ("gail", "airl") or d.gradient_penalty is not None or d.loss == "wasserstein":
+        return None
+    seen = {*d.inputs, "state"} if config.adversary == "airl" and config.airl.shaping else d.inputs
+    if not Inputs(spec, seen, d.ignore).observed.columns("image").any():
+        return None
+    names = (f"gradient_penalty_{name}" for name in ("at", "target", "sides"))
+    return next((f"discriminator.{name}" for name in names if getattr(d, name) != getattr(plain, name)), None)
 
 
 def _ends_seen(config: Config) -> str | None:
