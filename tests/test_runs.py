@@ -9,6 +9,7 @@ import resource
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -330,6 +331,32 @@ def test_rows_that_are_missing_are_said_to_be(folder: RunFolder, capsys: pytest.
     assert "the rows of 5 of 5 iterations are damaged or missing" in capsys.readouterr().err
 
 
+def test_a_copy_of_before_stays(folder: RunFolder) -> None:
+    file, kept = folder.path / "metrics.csv", []
+    for number, (good, bad) in enumerate(list(DAMAGED.items())[:2]):
+        file.write_text(file.read_text().replace(good, bad))
+        kept.append(file.read_text())
+        again = RunFolder.open(folder.path)
+        again.cut(5)
+        again.close()
+        assert iterations(folder.path) == [[1, 3, 4, 5], [1, 4, 5]][number]
+    assert [(folder.path / f"metrics.csv.{name}").read_text() for name in ("old", "old2")] == kept
+
+
+@pytest.mark.parametrize("change", [lambda b: b"\xef\xbb\xbf" + b, lambda b: b.replace(b"\r\n", b"\n")])
+def test_rows_that_another_program_has_saved_are_read(
+    change: Callable[[bytes], bytes], folder: RunFolder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With a mark of UTF-8, or with other ends of lines."""
+    file = folder.path / "metrics.csv"
+    file.write_bytes(change(file.read_bytes()))
+    again = RunFolder.open(folder.path)
+    again.cut(4)
+    again.log(row(5))
+    again.close()
+    assert iterations(folder.path) == [1, 2, 3, 4, 5] and capsys.readouterr().err == ""
+
+
 def test_a_folder_in_the_place_of_a_file_makes_way(folder: RunFolder, capsys: pytest.CaptureFixture[str]) -> None:
     for name in ("metrics.csv", "summary.json"):
         (folder.path / name).unlink(missing_ok=True)
@@ -342,6 +369,9 @@ def test_a_folder_in_the_place_of_a_file_makes_way(folder: RunFolder, capsys: py
     again.close()
     assert iterations(folder.path) == [6]
     assert (folder.path / "metrics.csv.old" / "x").is_dir() and (folder.path / "summary.json.old" / "x").is_dir()
+    (folder.path / "summary.json" / "y").mkdir(parents=True)
+    again.remove("summary.json")
+    assert (folder.path / "summary.json.old2" / "y").is_dir()
     assert "metrics.csv: cannot be read and is left out (Is a directory)" in capsys.readouterr().err
 
 

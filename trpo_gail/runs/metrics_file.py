@@ -43,8 +43,9 @@ class Table:
 
 
 def read(file: Path) -> Table:
-    """A run's rows. A line without its end was cut while it was written, and is no damage. Raises OSError."""
-    *lines, torn = file.read_bytes().decode(errors="replace").split("\n")
+    """A run's rows. A line without its end was cut while it was written, and is no damage. Other programs may have saved the
+    file with other ends of lines, or with a mark of UTF-8 at its begin. Raises OSError."""
+    *lines, torn = file.read_bytes().decode("utf-8-sig", errors="replace").split("\n")
     columns, *rows = [line.removesuffix("\r").split(",") for line in lines] or [[]]
     good = [_is_good(row, columns) for row in rows]
     return Table(
@@ -145,7 +146,9 @@ class MetricsFile:
         kept = [row for row in table.rows if table.iteration(row) <= iteration]
         missing = sorted(set(range(1, iteration + 1)) - {table.iteration(row) for row in kept})
         if missing:
-            copy = f"; the file as it was is {self._keep_copy().name}" if table.damaged or table.torn else ""
+            copy = (
+                f"; the file as it was is {whole_file.kept_copy(self.path).name}" if table.damaged or table.torn else ""
+            )
             warn(
                 f"{self.path}: the rows of {len(missing)} of {iteration} iterations are damaged or missing, "
                 f"the first that of iteration {missing[0]}: they stay out{copy}"
@@ -164,7 +167,7 @@ class MetricsFile:
 
     def _change_columns(self, table: Table) -> None:
         """Rows by another version of the package, or under a damaged header: keep what goes by the same names."""
-        copy = self._keep_copy()
+        copy = whole_file.kept_copy(self.path)
         known = [name for name in table.columns if name in self._columns or name in LATE]
         self._columns = _merged(self._columns, known)
         strange = [name for name in table.columns if name not in self._columns]
@@ -178,13 +181,6 @@ class MetricsFile:
         """The same rows under this session's columns."""
         rows = [dict(zip(table.columns, row, strict=True)) for row in table.rows]
         self._replace(self._columns, [[row.get(name, "") for name in self._columns] for row in rows])
-
-    def _keep_copy(self) -> Path:
-        copy = self.path.with_name(f"{self.path.name}.old")
-        if self.path.is_dir():
-            return self.path.rename(copy)
-        whole_file.write(copy, self.path.read_bytes())
-        return copy
 
     def _replace(self, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         text = "".join(",".join(line) + END for line in (columns, *rows))

@@ -132,7 +132,7 @@ class RunFolder:
         """Remove a file, if it is there; a folder in its place is not ours, and makes way. Raises OSError."""
         file = self.path / name
         if file.is_dir():
-            file.rename(self.path / f"{name}.old")
+            whole_file.kept_copy(file)
         else:
             file.unlink(missing_ok=True)
 

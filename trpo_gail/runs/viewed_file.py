@@ -22,6 +22,7 @@ class Lines:
     iterations: list[int]
     damaged: list[int]
     headed: bool  # whether the first line is a header
+    torn: bool  # whether a last line lacks its end
 
     def lacks(self, expected: Mapping[int, int]) -> str | None:
         """What is damaged or missing, in words, if anything is. `expected` are numbers of rows by iteration, as far as they
@@ -60,25 +61,28 @@ class ViewedFile:
 
     def cut(self, iteration: int, expected: Mapping[int, int] | None = None) -> None:
         """Drop the rows after an iteration, and what is no row. It warns of what is damaged or missing before, by the
-        numbers of rows that are `expected`, and keeps the file as it was. Raises OSError."""
+        numbers of rows that are `expected`, and keeps the file as it was if it leaves something out. Raises OSError."""
         if not self.file.is_file():
             return
         found = lines(self.file, self.iteration_of)
         kept = [row for row, k in zip(found.rows, found.iterations, strict=True) if k <= iteration]
         if said := found.lacks({k: n for k, n in (expected or {}).items() if k <= iteration}):
-            copy = self.file.with_name(f"{self.file.name}.old")
-            whole_file.write(copy, self.file.read_bytes())
-            warn(f"{self.file}: {said}: they stay out; the file as it was is {copy.name}")
+            # Of rows that are only missing, there is nothing to keep: a resume before this one may have left them out.
+            copy = whole_file.kept_copy(self.file).name if found.damaged or found.torn else ""
+            warn(f"{self.file}: {said}: they stay out" + (f"; the file as it was is {copy}" if copy else ""))
         whole_file.write(self.file, "".join(f"{line}\n" for line in (self.header, *kept)).encode())
 
 
 def lines(file: Path, iteration_of: IterationOf) -> Lines:
-    """The whole lines. A last line without its end was cut while it was written. Raises OSError."""
-    header, *text = file.read_bytes().decode(errors="replace").split("\n")[:-1] or [""]
+    """The whole lines. A last line without its end was cut while it was written. Other programs may have saved the file with
+    other ends of lines, or with a mark of UTF-8 at its begin. Raises OSError."""
+    *whole, torn = file.read_bytes().decode("utf-8-sig", errors="replace").split("\n")
+    header, *text = [line.removesuffix("\r") for line in whole] or [""]
     found = [iteration_of(line) for line in text]
     return Lines(
         [line for line, k in zip(text, found, strict=True) if k is not None],
         [k for k in found if k is not None],
         [number for number, k in enumerate(found, 2) if k is None],
         header.startswith("iteration,"),
+        bool(torn),
     )

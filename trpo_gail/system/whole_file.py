@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import itertools
 import json
 import os
 import secrets
@@ -92,6 +93,17 @@ def replacing_folder(path: Path) -> Iterator[Path]:
                 flush(above)
     finally:
         shutil.rmtree(made, ignore_errors=True)
+
+
+def kept_copy(path: Path) -> Path:
+    """Keep a file as it is beside it, as NAME.old, or as NAME.old2 and so on, so that a copy of before stays; a folder in its
+    place is moved there. Returns the copy's path. Raises OSError."""
+    names = (path.with_name(f"{path.name}.old{'' if number == 1 else number}") for number in itertools.count(1))
+    copy = next(name for name in names if not os.path.lexists(name))
+    if path.is_dir():
+        return path.rename(copy)
+    write(copy, path.read_bytes())
+    return copy
 
 
 def named(flag: str, given: object, what: str = "file") -> Path:
