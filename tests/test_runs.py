@@ -91,7 +91,17 @@ def test_a_folder_in_which_a_run_died_before_it_began_is_begun_anew(tmp_path: Pa
 
 
 @pytest.mark.parametrize(
-    "name", ["notes.txt", "config.json", "metrics.csv", "checkpoints/best.pt", "x.part/y", ".git/", "checkpoints/x/"]
+    "name",
+    [
+        "notes.txt",
+        "config.json",
+        "metrics.csv",
+        "checkpoints/best.pt",
+        "x.part/y",
+        ".git/",
+        "checkpoints/x/",
+        "film.mp4.part",
+    ],
 )
 def test_a_folder_that_holds_anything_else_is_left_alone(name: str, tmp_path: Path) -> None:
     path = tmp_path / "run"
@@ -123,10 +133,11 @@ def test_what_a_kill_left_half_written_is_cleaned_on_resume(folder: RunFolder) -
     (folder.path / "checkpoints").mkdir()
     for name in ("config.json.part", "metrics.part", "checkpoints/iteration_0000005.part", ".report.html.part"):
         (folder.path / name).write_text("half")
-    kept = folder.path / "checkpoints" / "iteration_0000004.pt.damaged"
-    kept.touch()
+    kept = [folder.path / "checkpoints" / "iteration_0000004.pt.damaged", folder.path / "film.mp4.part"]
+    for file in kept:
+        file.touch()
     RunFolder.open(folder.path).close()
-    assert not list(folder.path.rglob("*.part")) and kept.exists()
+    assert list(folder.path.rglob("*.part")) == kept[1:] and kept[0].exists()
 
 
 @pytest.mark.parametrize("exists", [False, True])

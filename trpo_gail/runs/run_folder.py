@@ -21,6 +21,7 @@ import fcntl
 import json
 import os
 import platform
+import re
 import shutil
 import subprocess
 import sys
@@ -111,7 +112,7 @@ class RunFolder:
     def _clean(self) -> None:
         """Remove what a kill left of files that were being written."""
         for folder in (self.path, self.path / "checkpoints"):
-            for part in folder.glob("*.part"):
+            for part in filter(_is_part, folder.glob("*.part")):
                 with contextlib.suppress(OSError):
                     part.unlink()
 
@@ -205,6 +206,14 @@ class RunFolder:
         self._lock.close()
 
 
+_PART = re.compile(r"\..+\.part|(config\.json|summary\.json|metrics|learning_curve)\.part")  # the latter before 0.2.0
+
+
+def _is_part(file: Path) -> bool:
+    """Whether a kill left it of a file that was being written. Others have such names, too: downloads under way, say."""
+    return file.suffix == ".part" and (file.parent.name == "checkpoints" or _PART.fullmatch(file.name) is not None)
+
+
 EXPERT = "checkpoints/expert.h5"  # a copy of demonstrations that came from no file
 
 
@@ -216,7 +225,7 @@ def is_unbegun(path: Path) -> bool:
             return True
         if entry.name == "checkpoints" and entry.is_dir():
             return all(map(is_left, entry.iterdir()))
-        return entry.is_file() and (entry.name == ".lock" or entry.suffix == ".part")
+        return entry.is_file() and (entry.name == ".lock" or _is_part(entry))
 
     return path.is_dir() and all(map(is_left, path.iterdir()))
 
