@@ -163,6 +163,29 @@ def test_a_runs_evaluation_tells_what_it_measured(run: Path) -> None:
     assert evaluate_run(run, 7, True, "last", 3, Workers())["return_mean"] != told["return_mean"]
 
 
+def test_all_ranks_play_what_rank_0_has_read(run: Path, tmp_path: Path) -> None:
+    """A run that goes on may save between two ranks' reading, and another host may have another folder, or none."""
+
+    class Rank(Workers):
+        """One of two ranks, whose messages are kept in a list."""
+
+        def __init__(self, rank: int, messages: list[Any]) -> None:
+            super().__init__()
+            self.rank, self._messages = rank, messages
+
+        def share(self, value: Any) -> Any:
+            if self.main:
+                self._messages.append(value)
+            return self._messages[-1]
+
+    sent: list[Any] = []
+    first = evaluate.load_in_env(run, workers=Rank(0, sent))
+    other = evaluate.load_in_env(tmp_path / "absent", workers=Rank(1, sent))
+    rows = np.ones((2, 3))
+    np.testing.assert_array_equal(first.predict(rows), other.predict(rows))
+    assert first.path == other.path and first.checksum == other.checksum == load_policy(run).checksum
+
+
 def test_predict_takes_one_observation_or_several(run: Path, rng: np.random.Generator) -> None:
     policy, observations = load_policy(run), rng.standard_normal((6, 3))
     several = policy.predict(observations)

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from trpo_gail.errors import UserError, absent
 from trpo_gail.exports.policy_network import PolicyNetwork
-from trpo_gail.runs.evaluate import LoadedPolicy, read_policy
+from trpo_gail.runs.evaluate import Acting, read_policy
 from trpo_gail.spaces.layout import Layout, leaves
 from trpo_gail.spaces.spec import EnvSpec
 from trpo_gail.system import whole_file
@@ -54,15 +54,15 @@ def export_policy(run: str | Path, path: str | Path, which: str = "last") -> flo
             warnings.simplefilter("ignore")  # of torch, which would rather have other formats written
             content = make(network, torch.from_numpy(rows[:3]), _facts(spec, at))
             written = read(content)
-            difference = _compared(written, LoadedPolicy(policy.actor(), config, spec, at), rows, path)
+            difference = _compared(written, Acting(policy.actor(), spec), rows, path, config.dtype)
         whole_file.write(out, content)
     except OSError as error:
         raise UserError(f"{path}: the policy could not be written ({error.strerror})") from error
     return difference
 
 
-def _compared(written: Run, policy: LoadedPolicy, rows: np.ndarray, path: str | Path) -> float:
-    """The largest difference. Raises UserError if it is more than rounding makes."""
+def _compared(written: Run, policy: Acting, rows: np.ndarray, path: str | Path, dtype: str) -> float:
+    """The largest difference, of a policy of this dtype. Raises UserError if it is more than rounding makes."""
     layout = policy.spec.observations
     expected = np.asarray(policy.predict(layout.unflatten(rows)))
     found = np.concatenate([written(rows[:1]), written(rows[1:])])
@@ -73,7 +73,7 @@ def _compared(written: Run, policy: LoadedPolicy, rows: np.ndarray, path: str | 
     difference = np.abs(found.astype(np.float64) - expected).max()
     tolerance = 0.0
     if not policy.spec.executed.whole:
-        wide = policy.config.dtype == "float64" == str(expected.dtype)
+        wide = dtype == "float64" == str(expected.dtype)
         tolerance = (1e-9 if wide else 1e-4) * max(1.0, float(np.abs(expected).max()))
     if not difference <= tolerance:
         raise UserError(

@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import hashlib
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -184,9 +185,9 @@ class Acting:
 
 
 class LoadedPolicy(Acting):
-    """A trained policy from a file."""
+    """A trained policy from a file, whose SHA-256 is `checksum`."""
 
-    def __init__(self, actor: PolicyActor, config: Config, spec: EnvSpec, path: Path) -> None:
+    def __init__(self, actor: PolicyActor, config: Config, spec: EnvSpec, path: Path, checksum: str) -> None:
         super().__init__(actor, spec)
         self.config, self.env_id, self.path = config, config.env, path
         self.own_spec = spec.unscaled()  # for whoever runs it: it clips its actions itself, in the environment's units
@@ -197,7 +198,7 @@ class LoadedPolicy(Acting):
         )
         self.action_view = spec.action_view
         self.description = f"{path.parent.parent.name}/{path.name}"  # of what a recording keeps: no path of a machine
-        self.checksum = hashlib.sha256(path.read_bytes()).hexdigest()
+        self.checksum = checksum
 
     @working_folder.kept()
     def in_env(self, env: str) -> LoadedPolicy:
@@ -208,7 +209,27 @@ class LoadedPolicy(Acting):
         spec = dataclasses.replace(
             self.spec, id=env, kwargs={}, backend=found.backend, max_episode_steps=found.max_episode_steps
         )
-        return LoadedPolicy(self._actor, config, spec, self.path)
+        return LoadedPolicy(self._actor, config, spec, self.path, self.checksum)
+
+
+@dataclass(frozen=True)
+class _Found:
+    """A policy as a run's checkpoint holds it."""
+
+    path: Path
+    content: dict[str, Any]  # what `checkpoint.config_of` and `spec_of` read, and the policy's parameters
+    checksum: str
+    lacks: Any = None  # why the run's id does not make its environment
+
+    def policy(self) -> tuple[Policy, Config, EnvSpec]:
+        config, spec = checkpoint.config_of(self.content, self.path), checkpoint.spec_of(self.content)
+        policy = make_policy(config, spec)
+        policy.load_state_dict(self.content["learner"]["policy"])
+        return policy, config, spec
+
+    def loaded(self) -> LoadedPolicy:
+        policy, config, spec = self.policy()
+        return LoadedPolicy(policy.actor(), config, spec, self.path, self.checksum)
 
 
 def load_policy(run: str | Path, which: str = "last") -> LoadedPolicy:
@@ -216,21 +237,30 @@ def load_policy(run: str | Path, which: str = "last") -> LoadedPolicy:
 
     Raises UserError if the folder holds none, or a damaged one.
     """
-    policy, config, spec, path = read_policy(whole_file.named("run", run, "run folder"), which)
-    return LoadedPolicy(policy.actor(), config, spec, path)
+    return _find(run, which).loaded()
 
 
-def load_in_env(run: str | Path, which: str = "last", env: str | None = None) -> LoadedPolicy:
+def load_in_env(
+    run: str | Path, which: str = "last", env: str | None = None, workers: Workers | None = None
+) -> LoadedPolicy:
     """As `load_policy`, for whoever makes the environment: by the run's own id, or by another one of the same spaces.
 
-    Raises UserError, too, if the run's id does not make the environment that the run was given, or the other does not fit.
+    With `workers` a collective, in which rank 0 alone reads: the run may go on and save between two ranks' reading, and
+    another host may have another file. Raises UserError, too, if the run's id does not make the environment that the run
+    was given, or the other does not fit.
     """
-    policy = load_policy(run, which)
+    ranks = workers or Workers()
+    found = ranks.share(ranks.together(lambda: _find(run, which, env is None) if ranks.main else None))
+    return ranks.together(lambda: _in_env(found, run, env))
+
+
+def _in_env(found: _Found, run: str | Path, env: str | None) -> LoadedPolicy:
+    policy = found.loaded()
     if env is not None:
         return policy.in_env(env)
-    if lacks := _lacks(Path(run) / "config.json"):
+    if found.lacks:
         raise UserError(
-            f"{run}: no name makes its environment {policy.env_id!r}, which Python gave ({lacks}): evaluate --env "
+            f"{run}: no name makes its environment {policy.env_id!r}, which Python gave ({found.lacks}): evaluate --env "
             "MODULE:NAME expected, an id or a function of a module"
         )
     return policy
@@ -250,7 +280,14 @@ def _lacks(file: Path) -> Any:
 
 def read_policy(run: str | Path, which: str = "last") -> tuple[Policy, Config, EnvSpec, Path]:
     """The policy as a module, with its config, the spec that training saw, and the checkpoint's path; as `load_policy`."""
-    folder = Path(run)
+    found = _find(run, which)
+    return *found.policy(), found.path
+
+
+def _find(run: str | Path, which: str, by_its_id: bool = False) -> _Found:
+    """Read a run's checkpoint. `by_its_id`: whether the run's id is to make its environment. Raises UserError as
+    `load_policy` does, and OSError if a run that goes on removes the file meanwhile."""
+    folder = whole_file.named("run", run, "run folder")
     if which not in SNAPSHOTS:
         raise UserError(f"which: {which!r:.40} given, {' or '.join(map(repr, SNAPSHOTS))} expected")
     if folder.is_file():
@@ -263,11 +300,10 @@ def read_policy(run: str | Path, which: str = "last") -> tuple[Policy, Config, E
             raise UserError(f"{run}: {why}, so no best.pt; without --snapshot best the last policy is taken")
         raise no_checkpoint(run, f"{which} ")
     state = checkpoint.read_of_run(folder, path)
-    config = checkpoint.config_of(state, path)
-    spec = checkpoint.spec_of(state)
-    policy = make_policy(config, spec)
-    policy.load_state_dict(state["learner"]["policy"])
-    return policy, config, spec, path
+    content = {name: state[name] for name in ("config", "spec", "clip")}
+    content["learner"] = {"policy": state["learner"]["policy"]}
+    lacks = _lacks(folder / "config.json") if by_its_id else None
+    return _Found(path, content, hashlib.sha256(path.read_bytes()).hexdigest(), lacks)
 
 
 def _meant(file: Path) -> str:
@@ -313,7 +349,7 @@ def evaluate_run(
     if episodes < 1:
         raise UserError(f"--episodes: {episodes} given, at least 1 expected")
     torch.set_num_threads(1)
-    policy = workers.together(lambda: load_in_env(run, which, env))
+    policy = load_in_env(run, which, env, workers)
     for warning in vector.cautions(policy.spec) if workers.main else ():
         warn(warning)
     config = dataclasses.replace(policy.config, seed=seed, success=success or policy.config.success)
