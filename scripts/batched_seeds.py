@@ -32,6 +32,7 @@ from trpo_gail.networks.mlp import MLP, tanh  # noqa: E402
 from trpo_gail.optim.adam import Adam, FlatAdam  # noqa: E402
 from trpo_gail.parallel import Workers  # noqa: E402
 from trpo_gail.policies import actor  # noqa: E402
+from trpo_gail.system.terminal import guarded  # noqa: E402
 
 OBSERVATIONS, UNITS, ROWS, ENVIRONMENTS, STEPSIZE = 11, 64, 512, 16, 2e-3
 
@@ -132,6 +133,7 @@ def rows_of(runs: int, repeats: int) -> list[tuple[object, ...]]:
     return found
 
 
+@guarded
 def main() -> int:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)

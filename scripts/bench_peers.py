@@ -54,6 +54,7 @@ from trpo_gail.commands.parsing import alone
 from trpo_gail.errors import UserError
 from trpo_gail.experts.load import load
 from trpo_gail.system import whole_file
+from trpo_gail.system.terminal import guarded
 
 TORCH = "torch==2.13.0"  # is installed first and alone, so that no other package chooses its build
 _MUJOCO = ("mujoco==4.0.0", "imageio==2.38.1", "packaging==26.4")  # gymnasium imports the others, too
@@ -414,6 +415,7 @@ def ended(number: int, frame: object) -> None:
     raise SystemExit(128 + number)
 
 
+@guarded
 def main() -> int:
     """From flags to a table."""
     given = arguments()

@@ -12,6 +12,8 @@ from typing import Any
 
 from results_table import rows_of
 
+from trpo_gail.system.terminal import guarded
+
 # What others' documents state, and of what, by task: first of those that scripts/benchmarks.sh trains.
 PEERS = {
     "LunarLander-v3": "DI-engine, GAIL on DQN, LunarLander-v2: 200",
@@ -101,7 +103,16 @@ def page(folder: Path) -> str:
     return "\n".join(lines)
 
 
-if __name__ == "__main__":
+@guarded
+def main() -> int:
+    """Print the page of a folder."""
     if len(sys.argv) != 2:
         sys.exit(__doc__)
+    if not any(rows_of(Path(sys.argv[1]) / task) for task in PEERS):
+        sys.exit(f"benchmarks_table.py: {sys.argv[1]}: no TASK/seed_*/summary.json there, expected one at least")
     print(page(Path(sys.argv[1])))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -37,6 +37,7 @@ import numpy as np
 from trpo_gail.bench.tables import table
 from trpo_gail.errors import UserError
 from trpo_gail.system import whole_file
+from trpo_gail.system.terminal import guarded
 
 POINT = (
     "kind", "ranks", "num_envs", "timesteps_per_batch", "rows", "small_updates", "own_s", "communication_s", "waiting_s",
@@ -349,6 +350,7 @@ def lines(found: dict[str, Any]) -> Iterable[str]:
     yield f"\nstrong scaling is fastest with {strongest(found['strong'])} ranks; it ends at {end}, one for each environment"
 
 
+@guarded
 def main() -> int:
     """From flags to tables."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])

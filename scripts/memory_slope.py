@@ -36,6 +36,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from trpo_gail.system.launcher import LAUNCHERS  # noqa: E402
+from trpo_gail.system.terminal import guarded  # noqa: E402
 
 COLUMNS = ("env", "seconds", "rank", "lowest_mb", "mean_mb")
 SAMPLE_S = 0.1  # seconds between two samples
@@ -214,6 +215,7 @@ def table(out: Path, skip: float, window: float, most: float) -> tuple[str, bool
     return "\n".join(lines), good
 
 
+@guarded
 def main(arguments: Sequence[str]) -> int:
     """0: all slopes are below --most."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)

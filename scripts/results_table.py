@@ -18,6 +18,7 @@ from trpo_gail.experts.data import Demonstrations
 from trpo_gail.experts.load import load
 from trpo_gail.runs.run_folder import read_json, read_metrics
 from trpo_gail.scores import scaled_score
+from trpo_gail.system.terminal import guarded
 
 ROOT = Path(__file__).parents[1]
 
@@ -122,10 +123,17 @@ def main(folder: Path, bar: float | None) -> None:
     )
 
 
-if __name__ == "__main__":
+@guarded
+def command() -> int:
+    """What the command line asks for."""
     if len(sys.argv) not in (2, 3):
         sys.exit(__doc__)
     try:
         main(Path(sys.argv[1]), number(sys.argv[2]) if len(sys.argv) == 3 else None)
     except UserError as error:
         sys.exit(f"results_table.py: {error}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(command())

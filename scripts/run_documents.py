@@ -147,6 +147,9 @@ def main() -> int:
     parser.add_argument("pages", nargs="*", type=Path, help="README.md and all of docs/ without them")
     parser.add_argument("--out", type=Path, help="CSV file of all rows")
     given = parser.parse_args()
+    for page in given.pages:
+        if not (page.is_file() and page.resolve().is_relative_to(ROOT)):
+            parser.error(f"{page}: a page of this checkout expected")
     rules = tomllib.loads((Path(__file__).parent / "documents.toml").read_text())
     bin_folder = Path(sys.executable).parent
     env = os.environ | {"PATH": f"{bin_folder}:{os.environ['PATH']}", "MPLBACKEND": "Agg"}

@@ -15,6 +15,8 @@ from typing import Any
 
 from cost_model import Load, Model
 
+from trpo_gail.system.terminal import guarded
+
 Found = dict[str, Any]
 
 PHASES = ("sample", "reward", "generator", "critic", "adversary", "other")
@@ -274,7 +276,17 @@ TABLES: tuple[Callable[[dict[str, Found]], Iterator[str]], ...] = (
     _to_expert, _update,
 )  # fmt: skip
 
-if __name__ == "__main__":
+
+@guarded
+def main() -> int:
+    """Print the tables of a folder."""
     if len(sys.argv) != 2:
         sys.exit(__doc__)
-    print(tables(Path(sys.argv[1])))
+    if not (found := tables(Path(sys.argv[1]))):
+        sys.exit(f"speed_table.py: {sys.argv[1]}: no file of scripts/speed.sh there, expected one at least")
+    print(found)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

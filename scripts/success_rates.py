@@ -14,10 +14,11 @@ from pathlib import Path
 from statistics import median
 
 from trpo_gail.runs.run_folder import read_json, read_metrics
+from trpo_gail.system.terminal import guarded
 
 
-def main(folder: Path) -> None:
-    """Markdown of one folder of seeds."""
+def show(folder: Path) -> None:
+    """Print markdown of one folder of seeds."""
     paths = sorted(folder.glob("seed_*/evaluation.json"))
     if not paths:
         print(f"{folder}: no seed_*/evaluation.json, skipped", file=sys.stderr)
@@ -45,6 +46,15 @@ def _rate(return_mean: float, length_mean: float) -> float:
     return return_mean + 0.01 * length_mean
 
 
-if __name__ == "__main__":
+@guarded
+def main() -> int:
+    """Print markdown of all folders."""
+    if len(sys.argv) < 2:
+        sys.exit(__doc__)
     for name in sys.argv[1:]:
-        main(Path(name))
+        show(Path(name))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

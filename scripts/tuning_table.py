@@ -11,6 +11,8 @@ import sys
 from pathlib import Path
 from statistics import mean
 
+from trpo_gail.system.terminal import guarded
+
 
 def figures(folder: Path) -> dict[str, dict[str, list[float]]]:
     """Scores of the runs, by contestant and task. Raises FileNotFoundError if the comparison has no run yet."""
@@ -34,7 +36,9 @@ def table(found: dict[str, dict[str, list[float]]]) -> str:
     return "\n".join(lines)
 
 
-if __name__ == "__main__":
+@guarded
+def main() -> int:
+    """Print the figures of a folder."""
     if len(sys.argv) != 2:
         sys.exit(__doc__)
     if not (Path(sys.argv[1]) / "runs.csv").is_file():
@@ -42,3 +46,8 @@ if __name__ == "__main__":
             f"tuning_table.py: {sys.argv[1]}: no runs.csv there; a comparison writes it when all its runs are done"
         )
     print(table(figures(Path(sys.argv[1]))))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -14,6 +14,8 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from trpo_gail.system.terminal import guarded
+
 Row = dict[str, str]
 ABOVE = "score_above_"  # before the name of the first contestant, in a header
 ABSENT = "-"
@@ -76,7 +78,9 @@ def _steps(row: Row | None) -> str:
     return f"{float(row['steps_to_95_median']):,.0f} ({counts})" if row["steps_to_95_median"] else counts
 
 
-if __name__ == "__main__":
+@guarded
+def main() -> int:
+    """Print the tables of a folder."""
     if len(sys.argv) != 2:
         sys.exit(__doc__)
     try:
@@ -85,3 +89,8 @@ if __name__ == "__main__":
         sys.exit(
             f"variants_table.py: {error.filename}: no such file; a comparison writes it when all its runs are done"
         )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

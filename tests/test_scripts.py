@@ -38,6 +38,45 @@ def test_success_rates_of_all_of_a_folder_skip_what_holds_none() -> None:
     assert done.stderr == f"{folder}/README.md: no seed_*/evaluation.json, skipped\n"
 
 
+TABLES = {
+    "success_rates.py": "pointnav/discrete_4096",
+    "results_table.py": "pointnav/discrete_4096",
+    "benchmarks_table.py": "benchmarks",
+    "speed_table.py": "speed",
+    "tuning_table.py": "adversaries/rewards",
+    "variants_table.py": "trpo_vs_ppo",
+}
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_a_table_for_a_reader_that_has_gone_ends_without_a_traceback(name: str) -> None:
+    """As under `| head`."""
+    words = [sys.executable, str(ROOT / "scripts" / name), str(ROOT / "results" / TABLES[name])]
+    reader, writer = os.pipe()
+    os.close(reader)
+    try:
+        done = subprocess.run(words, stdout=writer, stderr=subprocess.PIPE, text=True, timeout=60)
+    finally:
+        os.close(writer)
+    assert (done.returncode, done.stderr) == (1, "")
+
+
+@pytest.mark.parametrize("name", [*TABLES, "position_tasks.py"])
+def test_a_script_without_its_folder_says_what_it_needs(name: str) -> None:
+    words = [sys.executable, str(ROOT / "scripts" / name)]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1 and done.stdout == ""
+    assert f"scripts/{name}" in done.stderr and "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("name", [*TABLES])
+def test_a_folder_without_results_is_named(name: str, tmp_path: Path) -> None:
+    words = [sys.executable, str(ROOT / "scripts" / name), str(tmp_path)]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=60)
+    assert str(tmp_path) in done.stderr and done.stderr.count("\n") == 1 and done.stdout == ""
+    assert done.returncode == (0 if name == "success_rates.py" else 1)  # which skips it
+
+
 # ---- train.sbatch, with stand-ins for SLURM's programs -----------------------------------------------------------------
 
 
