@@ -390,6 +390,18 @@ def test_a_run_folder_that_something_else_went_on_with_is_refused(tmp_path: Path
     assert json.loads((tmp_path / "run" / "config.json").read_text())["format"] == 1
 
 
+def test_a_run_folder_that_is_gone_is_named_and_the_model_is_saved(tmp_path: Path) -> None:
+    model = gail(run_folder=tmp_path / "run").learn(10)
+    (tmp_path / "run").rename(tmp_path / "moved")
+    with pytest.raises(
+        UserError, match=rf"^run_folder: {tmp_path}/run: deleted or moved since the model's last session"
+    ):
+        model.learn(10)
+    model.save(tmp_path / "model")
+    assert GAIL.load(tmp_path / "model").learn(10).num_timesteps > model.num_timesteps
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_callback_that_raises_costs_no_row(tmp_path: Path) -> None:
     model = gail(run_folder=tmp_path / "run")
     calls = 0

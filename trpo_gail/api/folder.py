@@ -52,6 +52,11 @@ class Folder:
                 f"run_folder: {self.named} exists already: another one begins a run; `trpo-gail train --out {self.named} "
                 "--resume` goes on with this one"
             )
+        if self._begun and not (self.path / "config.json").is_file():
+            raise UserError(
+                f"run_folder: {self.named}: deleted or moved since the model's last session, expected where it was; `save` "
+                "keeps the model in a file, from which a loaded one goes on without the folder"
+            )
         folder = RunFolder.open(self.path) if self._begun else RunFolder.create(self.path)
         try:
             if self._begun:
