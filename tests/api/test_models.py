@@ -391,14 +391,14 @@ def test_a_run_folder_that_something_else_went_on_with_is_refused(tmp_path: Path
 
 
 def test_a_run_folder_that_is_gone_is_named_and_the_model_is_saved(tmp_path: Path) -> None:
-    model = gail(run_folder=tmp_path / "run").learn(10)
+    model = gail(run_folder=tmp_path / "run").learn(300)
     (tmp_path / "run").rename(tmp_path / "moved")
     with pytest.raises(
         UserError, match=rf"^run_folder: {tmp_path}/run: deleted or moved since the model's last session"
     ):
-        model.learn(10)
+        model.learn(300)
     model.save(tmp_path / "model")
-    assert GAIL.load(tmp_path / "model").learn(10).num_timesteps > model.num_timesteps
+    assert GAIL.load(tmp_path / "model").learn(300).num_timesteps > model.num_timesteps
     assert not (tmp_path / "run").exists()
 
 
