@@ -108,6 +108,30 @@ def test_torchruns_processes_train_nothing(tmp_path: Path) -> None:
     assert done.stderr.startswith("trpo-gail: WORLD_SIZE=2 RANK=1: ") and done.stderr.count("\n") == 1
 
 
+@pytest.mark.parametrize(
+    ("size", "is_open", "says"),
+    [
+        (1, False, "None"),
+        (1, True, "(0, 1)"),
+        (2, True, "(0, 2)"),
+        (2, False, "PMI_RANK=0 PMI_SIZE=2: started by a rank of mpirun, not by mpirun itself"),
+    ],
+)
+def test_what_a_rank_has_started_is_no_rank(size: int, is_open: bool, says: str) -> None:
+    """MPICH's start would end it with lines of its own."""
+    code = "from trpo_gail.system.launcher import launched\ntry: print(launched())\nexcept ValueError as error: print(error)"
+    reader, writer = os.pipe()  # for the connection to the launcher
+    try:
+        done = subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, pass_fds=[reader] if is_open else (),
+            env=os.environ | {"PMI_RANK": "0", "PMI_SIZE": str(size), "PMI_FD": str(reader)},
+        )  # fmt: skip
+    finally:
+        os.close(reader)
+        os.close(writer)
+    assert done.stdout.startswith(says), done.stderr
+
+
 def test_children_that_are_no_ranks_see_no_launcher(monkeypatch: pytest.MonkeyPatch) -> None:
     """But for one, all is kept; a batch script's variables are no launcher's."""
     for name in ("SLURM_ARRAY_TASK_ID", "SLURM_PROCID", "OMPI_MCA_btl"):

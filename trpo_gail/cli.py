@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 import trpo_gail
 from trpo_gail.commands import COMMANDS
 from trpo_gail.errors import MOST, Answered, RunError, UserError, shortened
+from trpo_gail.system.launcher import several
 from trpo_gail.system.own_modules import search_here
 from trpo_gail.system.terminal import guarded, tell
 
@@ -145,8 +146,6 @@ def _place(error: BaseException) -> str:
 
 def _join_the_others(workers: list[Workers]) -> None:
     """Start MPI to end the other ranks: those without an error are starting MPI, and wait there for this one."""
-    from trpo_gail.system.launcher import several
-
     if not workers and several():
         from trpo_gail.parallel import Workers
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 
 from trpo_gail.errors import UserError
 
@@ -21,13 +22,36 @@ _TORCH = ("RANK", "WORLD_SIZE")
 _TOLD = ("PMI", "MPI_LOCAL", "HYDI_", "OMPI_", "PRTE_", "SLURM_")
 
 
+def _is_cut_off() -> bool:
+    """Whether the connection to MPICH's launcher is closed here, as in what Python's `subprocess` starts in a rank: then the
+    variables are those of the rank, and MPI cannot start."""
+    descriptor = os.environ.get("PMI_FD", "")
+    if not descriptor.isdecimal() or "mpi4py.MPI" in sys.modules:  # which has started MPI
+        return False
+    try:
+        os.fstat(int(descriptor))
+    except (OSError, OverflowError):
+        return True
+    return False
+
+
+_CUT_OFF = _is_cut_off()  # as the process begins: what it opens later may get the number
+
+
 def launched() -> tuple[int, int] | None:
     """(rank, size) if a launcher started this process, else None.
 
-    Raises UserError for impossible values, and if a launcher without MPI started more processes than one with MPI did:
-    each process would believe that it is alone, and do the work of all.
+    Raises UserError for impossible values; if a rank among several has started this process; and if a launcher without MPI
+    started more processes than one with MPI did: each would believe that it is alone, and do the work of all.
     """
     found = _launched()
+    if found and _CUT_OFF and "PMI_RANK" in os.environ:
+        if found[1] == 1:
+            return None
+        raise UserError(
+            f"PMI_RANK={found[0]} PMI_SIZE={found[1]}: started by a rank of mpirun, not by mpirun itself (PMI_FD is closed "
+            "here), so MPI cannot start: unset PMI_RANK, PMI_SIZE and PMI_FD to run alone"
+        )
     others = _told_by(_TORCH) if all(os.environ.get(name, "").isdecimal() for name in _TORCH) else None
     if others and others[1] > (found or (0, 1))[1]:
         rank, size = others
@@ -76,5 +100,5 @@ def several() -> bool:
 
 def unlaunched_environment() -> dict[str, str]:
     """This process's environment without the launcher's variables, for child processes that are not ranks."""
-    told = _TOLD if launched() else ()
+    told = _TOLD if _launched() else ()
     return {name: value for name, value in os.environ.items() if not name.startswith(told)}
