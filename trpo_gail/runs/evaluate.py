@@ -251,6 +251,7 @@ def load_in_env(
     """
     ranks = workers or Workers()
     found = ranks.share(ranks.together(lambda: _find(run, which, env is None) if ranks.main else None))
+    assert found is not None, "rank 0 has found it"
     return ranks.together(lambda: _in_env(found, run, env))
 
 
