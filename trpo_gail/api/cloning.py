@@ -80,11 +80,10 @@ class BC(Model):
         if self._expert is None:
             workers = self.workers
             self._require_env()
-            # What is done with the pairs; evaluations play whole episodes.
-            learning = dataclasses.replace(self._resolved(), init_policy=start.CLONE, sampling="episodes")
+            learning = dataclasses.replace(self._resolved(), init_policy=start.CLONE)  # what is done with the pairs
             with workers.guarded():
                 setting, expert, env = workers.together(
-                    lambda: prepare(learning, None, workers, self._dataset, self._source)
+                    lambda: prepare(learning, None, workers, self._dataset, self._source, plays=False)
                 )
                 env.close()
                 workers.together(lambda: same_environment(env.spec, workers))

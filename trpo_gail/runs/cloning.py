@@ -84,9 +84,8 @@ def _prepare(
     if is_taken(path):
         raise UserError(f"--out {path}: {no_run(path) or 'exists already, a run'}; a new folder expected")
     run_config = dataclasses.replace(config.run_config(), num_envs=workers.size)
-    # What is done with the pairs; evaluations play whole episodes.
-    learning = dataclasses.replace(run_config, eval_every=0, init_policy=start.CLONE, sampling="episodes")
-    setting, expert, env = prepare(learning, None, workers, held)
+    learning = dataclasses.replace(run_config, eval_every=0, init_policy=start.CLONE)  # what is done with the pairs
+    setting, expert, env = prepare(learning, None, workers, held, plays=False)
     env.close()
     assert expert is not None
     return expert, _Run(config, run_config, setting, env.spec)

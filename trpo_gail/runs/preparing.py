@@ -40,12 +40,14 @@ def prepare(
     envs: Source | None = None,
     before: Setting | None = None,
     named: Collection[str] = (),
+    plays: bool = True,
 ) -> tuple[Setting, Demonstrations | None, VectorEnv]:
     """Check files, environment and numbers; everything that can be the user's mistake, before any folder is made.
 
     `given` are demonstrations in place of a file, `envs` makes environments in place of an id. `before` is the setting of
     the resumed run, where the caller knows it: another host's folder cannot be read. `named` are those fields of the config
-    whose files were named now; the run's own names may be relative to another folder.
+    whose files were named now; the run's own names may be relative to another folder. `plays` is False if the
+    caller asks for the environment's spec alone, and closes it.
     """
     if workers.size > config.num_envs:
         raise UserError(
@@ -71,7 +73,7 @@ def prepare(
             _refuse_other_lengths(expert)
     wanted = config.backend if envs is None else "gymnasium"
     backend = recorded["backend"] if recorded else vector.resolve_backend(config.env, wanted)
-    env = _environments(config, backend, workers, envs)
+    env = _environments(config, backend, workers, envs, plays)
     if expert is not None:
         expert = _acted(as_rows(expert, env.spec), config, env.spec)
         fit.check(expert, env.spec, config.dtype)
@@ -233,10 +235,11 @@ def _refuse_other_lengths(expert: Demonstrations) -> None:
         )
 
 
-def _environments(config: Config, backend: vector.Backend, workers: Workers, source: Source | None = None) -> VectorEnv:
+def _environments(
+    config: Config, backend: vector.Backend, workers: Workers, source: Source | None, plays: bool
+) -> VectorEnv:
     """This rank's environments, tried for a step. Raises UserError."""
     by_steps = config.sampling == "steps"
-
     block = workers.block(config.num_envs)
     mine = len(block)
 
@@ -245,8 +248,8 @@ def _environments(config: Config, backend: vector.Backend, workers: Workers, sou
         return vector.make(config.env, number, backend, **more, **config.env_settings)
 
     env = make(mine)
-    vector.try_out(env, by_steps, by_name=source is None or source.reference.lacks is None)
-    if not by_steps:  # its episodes are under way, and whoever wants whole ones may refuse to be reset now
+    vector.try_out(env, plays and by_steps, by_name=source is None or source.reference.lacks is None)
+    if plays and not by_steps:  # its episodes are under way, and whoever wants whole ones may refuse to be reset now
         env.close()
         env = make(mine)
     if mine == 1 and 0 < config.eval_every <= config.steps:
