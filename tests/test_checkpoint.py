@@ -15,7 +15,7 @@ import pytest
 import torch
 import toys
 from disk import full_disk
-from gymnasium.spaces import Box, Discrete
+from gymnasium.spaces import Box, Discrete, MultiBinary, MultiDiscrete
 
 from trpo_gail.algorithm import iteration
 from trpo_gail.build import make_learner
@@ -28,6 +28,7 @@ from trpo_gail.parallel import Workers
 from trpo_gail.records import Record
 from trpo_gail.runs import checkpoint, run_folder
 from trpo_gail.runs.evaluate import load_policy
+from trpo_gail.spaces import alike
 from trpo_gail.spaces.spec import ActionView, EnvSpec
 
 WORKERS = Workers()
@@ -439,3 +440,27 @@ def test_another_environment_is_refused(change: dict[str, Any], what: str) -> No
     checkpoint._check_same_environment(spec, spec, Path("run"))
     with pytest.raises(UserError, match=f"^run: the environment 'Toy-v0' has {what} than when the run began: "):
         checkpoint._check_same_environment(spec, dataclasses.replace(spec, **change), Path("run"))
+
+
+@pytest.mark.parametrize(
+    "acts",
+    [
+        Box(-np.inf, np.float32(0.4), (2,), np.float32),
+        MultiDiscrete([3, 2], dtype=np.int32, start=np.array([1, 0], np.int32)),
+        Discrete(3, start=1),
+        MultiBinary((2, 2)),
+    ],
+)
+def test_a_dtype_alone_makes_no_other_environment(acts: Any) -> None:
+    """Checkpoints do not keep that of labels, and another version of a library may have another."""
+    spec = EnvSpec("Toy-v0", "gymnasium", {}, Box(-1, 1, (4,)), acts, 50)
+    saved = checkpoint.spec_of(checkpoint.described(Config("Toy-v0"), spec))
+    checkpoint._check_same_environment(saved, spec, Path("run"))
+    alike.check_same(spec, saved, "env")
+    if isinstance(acts, Box):
+        wide = dataclasses.replace(spec, action_space=Box(-np.inf, 0.4, (2,), np.float64))
+        checkpoint._check_same_environment(saved, wide, Path("run"))
+    if isinstance(acts, MultiDiscrete):
+        other = dataclasses.replace(spec, action_space=MultiDiscrete([3, 2]))
+        with pytest.raises(UserError, match="has other actions than when the run began"):
+            checkpoint._check_same_environment(saved, other, Path("run"))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from gymnasium.spaces import Dict, Tuple
+import numpy as np
+from gymnasium.spaces import Box, Dict, Tuple
 
 from trpo_gail.errors import UserError, shortened
 from trpo_gail.spaces.layout import leaves
@@ -24,18 +25,26 @@ def acts(spec: EnvSpec) -> tuple[Any, ...]:
 def difference(found: EnvSpec, own: EnvSpec) -> tuple[str, str, str] | None:
     """What an environment has that another one has not, in words, and both as a message shows them; None if nothing differs
     that a run depends on."""
-    for what, of, attribute in (
-        ("other observations", columns, "observation_space"),
-        ("other actions", None, "executed_space"),
-        ("another time limit", None, "max_episode_steps"),
-        ("another backend", None, "backend"),
-        ("another view of actions", None, "action_view"),
+    for what, same, attribute in (
+        ("other observations", columns(found) == columns(own), "observation_space"),
+        ("other actions", _same_actions(found, own), "executed_space"),
+        ("another time limit", found.max_episode_steps == own.max_episode_steps, "max_episode_steps"),
+        ("another backend", found.backend == own.backend, "backend"),
+        ("another view of actions", found.action_view == own.action_view, "action_view"),
     ):
-        shown_of = [getattr(spec, attribute) for spec in (found, own)]
-        here, there = (of(spec) for spec in (found, own)) if of else shown_of
-        if here != there:
-            return what, *contrast(*shown_of)
+        if not same:
+            return what, *contrast(getattr(found, attribute), getattr(own, attribute))
     return None
+
+
+def _same_actions(found: EnvSpec, own: EnvSpec) -> bool:
+    """Whether two environments take the same actions, whatever their dtype, which files do not keep of labels."""
+    here, there = found.executed_space, own.executed_space
+    if acts(found) != acts(own) or here.shape != there.shape:
+        return False
+    if isinstance(here, Box) and isinstance(there, Box):
+        return np.allclose(here.low, there.low) and np.allclose(here.high, there.high)
+    return np.array_equal(getattr(here, "start", 0), getattr(there, "start", 0))
 
 
 def check_fits(found: EnvSpec, wanted: EnvSpec, whose: str) -> None:
@@ -51,7 +60,7 @@ def _acts(spec: EnvSpec) -> tuple[Any, ...]:
 def check_same(found: EnvSpec, own: EnvSpec, whose: str) -> None:
     """Raise UserError, beginning with `whose`, unless an environment shows what a model's own shows, and takes its actions
     within the same bounds, by which the policy's units are converted."""
-    _check(found, own, whose, found.executed_space == own.executed_space)
+    _check(found, own, whose, _same_actions(found, own))
 
 
 def _check(found: EnvSpec, own: EnvSpec, whose: str, same_actions: bool) -> None:
