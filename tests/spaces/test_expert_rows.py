@@ -10,7 +10,7 @@ from gymnasium.spaces import Box, Dict, Discrete, MultiBinary, MultiDiscrete, Sp
 
 from trpo_gail.errors import UserError
 from trpo_gail.experts import structured
-from trpo_gail.experts.checks import fit
+from trpo_gail.experts.checks import fit, validate
 from trpo_gail.experts.data import Demonstrations
 from trpo_gail.experts.facts import Ends
 from trpo_gail.experts.rows import as_rows
@@ -151,6 +151,16 @@ def test_rows_of_episodes_that_are_short_say_that_they_have_ended() -> None:
     assert ends.any() and np.array_equal(fewer.transitions().terminated, ends)
     unfinished = as_rows(replace(of_lengths(10, 3, 5), unfinished=True), spec)
     assert np.flatnonzero(unfinished.transitions().terminated).tolist() == [12]
+
+
+def test_flags_in_the_middle_of_episodes_stay_to_be_warned_of() -> None:
+    """As those of first rows, where those of last rows are expected: then lengths judge, since no last row says an end."""
+    spec = replace(spec_of(VECTOR, Box(-1, 1, (1,))), max_episode_steps=10)
+    data = of_lengths(3, 5, 10, says_ends=True)
+    first = np.isin(np.arange(18), [0, 3, 8])
+    found = as_rows(replace(data, terminals=first), spec)
+    assert np.flatnonzero(found.terminals).tolist() == [0, 2, 3, 7, 8]
+    assert any("is True in 3 rows in the middle of an episode" in text for text in validate.cheap(found))
 
 
 def test_what_a_source_says_of_its_ends_counts() -> None:

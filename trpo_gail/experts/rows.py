@@ -52,8 +52,10 @@ def as_rows(data: Demonstrations, spec: EnvSpec) -> Demonstrations:
     if (endings := _by_length(data, spec)) is not None:
         changes["whole"] = replace(data.facts, ends=Ends.of(endings, by_length=True))
         changes["episode_endings"] = np.append(endings, data.endings[data.finished :])
-        # Rows say the same: else a discriminator that sees ends would see them on the learner's side alone.
-        changes["terminals"] = data.last & (changes["episode_endings"] == facts.TERMINAL)[data.episode_of]
+        # Rows say the same: else a discriminator that sees ends would see them on the learner's side alone. Flags in the
+        # middle of an episode stay, to be warned of.
+        ended = data.last & (changes["episode_endings"] == facts.TERMINAL)[data.episode_of]
+        changes["terminals"] = data.terminals | ended
     return replace(data, **changes) if changes else data
 
 
