@@ -43,10 +43,10 @@ of its commit, and all episodes of the task's file in `expert_data/`. The page o
 deterministic episodes (1000 on PointNav2D-v0) of the last policy. Success is the share of these episodes that the
 environment calls a success, or a dash if it never says. The bar is 95 % of the expert's mean return; if that is
 negative, 95 % of the way to it from a random policy's. It is reached at the first periodic evaluation at or above it,
-and held if the last three are. HalfCheetah-v4 and Walker2d-v4 are the runs of [learning](../learning/README.md): five
-seeds, two ranks, 200 pairs, and the bar is that of the four trajectories. Others worked on the machine, so seconds say
-little. Most peers state neither seeds nor intervals, and their environments, experts and amounts of data differ from
-ours.
+and held if the last three are. HalfCheetah-v4 (five seeds) and Walker2d-v4 (ten) are the runs of
+[learning](../learning/README.md): two ranks, 200 pairs, and the bar is that of the four trajectories. Others worked on
+the machine, so seconds say little. Most peers state neither seeds nor intervals, and their environments, experts and
+amounts of data differ from ours.
 
 | task | peers state | expert | return: median, worst | success | steps | bar reached at: median, worst | seconds | held |
 |---|---|---|---|---|---|---|---|---|"""
