@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 import pytest
@@ -12,6 +13,7 @@ from trpo_gail.commands.shells import table
 from trpo_gail.config import idle
 from trpo_gail.config.leaves import flatten
 from trpo_gail.config.presets import changed, preset
+from trpo_gail.studies.reproduction.grid import load_grid
 
 Page = Callable[[str], str]
 
@@ -59,3 +61,22 @@ def test_the_page_of_expert_names_flags_without_effect(page: Page) -> None:
 
 def test_every_command_has_a_page(page: Page) -> None:
     assert all(page(command).startswith(f"usage: trpo-gail {command} ") for command in COMMANDS)
+
+
+@pytest.mark.parametrize("command", ["paper list", "paper run", "paper status", "paper table"])
+def test_a_page_names_the_tasks_and_algorithms_of_the_grid(command: str, page: Page) -> None:
+    tasks = page(command).partition("Any of the tasks ")[2].partition(";")[0]
+    assert tasks.replace(" and ", ", ").split(", ") == list(load_grid().tasks)
+    algorithms = page(command).partition("Any of the algorithms ")[2].partition("; without")[0]
+    assert [name for name in load_grid().algorithms if name not in algorithms.replace(",", "").split()] == []
+
+
+@pytest.mark.parametrize("command", ["info", "validate", "convert", "merge", "head", "select", "plot"])
+def test_a_page_says_that_demonstrations_may_be_a_file_a_folder_or_a_name(command: str, page: Page) -> None:
+    said = page(f"data {command}").lower()
+    assert "folder" in said and "of demonstrations" in said and "of `trpo-gail data list`" in said
+
+
+def test_the_page_of_train_says_what_d_is_before_it_uses_the_letter(page: Page) -> None:
+    before, letter, _ = page("train").partition("The adversary (D)")
+    assert letter and not re.search(r"\bD\b", before)

@@ -15,7 +15,7 @@ COMMANDS = {
     "record": ("record", "run", "run a policy and write its episodes to a file of demonstrations"),
     "data": ("data", "run", "print, check, convert, merge, select, plot or fetch files of demonstrations"),
     "compare": ("compare", "run", "compare generators, or any configurations, on equal terms"),
-    "paper": ("paper", "run", "list, run and report the paper's experiments"),
+    "paper": ("paper", "run", "list, run and report the experiments of the paper, Ho & Ermon (2016)"),
     "completion": ("completion", "run", "print a script by which bash, zsh or fish completes commands and flags"),
     "bench": ("bench", "run", "measure the speed of training on this machine"),
 }

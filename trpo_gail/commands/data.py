@@ -31,13 +31,13 @@ docs/expert_data.md of the repository describes all of them."""
 @dataclass(frozen=True)
 class _InfoArguments:
     file: Annotated[str, Positional("FILE")]
-    """Demonstrations."""
+    """File or folder of demonstrations of any format that is read, or a name of `trpo-gail data list`."""
 
 
 @dataclass(frozen=True)
 class _ValidateArguments:
     file: Annotated[str, Positional("FILE")]
-    """Demonstrations."""
+    """File or folder of demonstrations of any format that is read, or a name of `trpo-gail data list`."""
     env: str | None = None
     """Environment to compare with: its spaces, how episodes begin, replayed steps if its state can be set, and the return
     of random actions."""
@@ -50,7 +50,7 @@ class _ValidateArguments:
 @dataclass(frozen=True)
 class _ConvertArguments:
     source: Annotated[str, Positional("IN")]
-    """Demonstrations of any format that is read."""
+    """File or folder of demonstrations of any format that is read, or a name of `trpo-gail data list`."""
     out: Annotated[str, Positional("OUT")]
     """File to write; it must not exist."""
     to: str = "native"
@@ -62,13 +62,14 @@ class _MergeArguments:
     out: Annotated[str, Positional("OUT")]
     """File to write, in the native format; it must not exist."""
     sources: Annotated[tuple[str, ...], Positional("IN ...")]
-    """Demonstrations whose episodes are put together, in this order."""
+    """Files or folders of demonstrations, or names of `trpo-gail data list`, whose episodes are put together, in this
+    order."""
 
 
 @dataclass(frozen=True)
 class _HeadArguments:
     file: Annotated[str, Positional("FILE")]
-    """Demonstrations."""
+    """File or folder of demonstrations of any format that is read, or a name of `trpo-gail data list`."""
     rows: Annotated[int, AtLeast(1)] = 10
     """Number of rows to print."""
 
@@ -76,7 +77,7 @@ class _HeadArguments:
 @dataclass(frozen=True)
 class _SelectArguments:
     source: Annotated[str, Positional("IN")]
-    """Demonstrations."""
+    """File or folder of demonstrations of any format that is read, or a name of `trpo-gail data list`."""
     out: Annotated[str, Positional("OUT")]
     """File to write, in the native format; it must not exist."""
     min_return: float | None = None
@@ -110,7 +111,7 @@ class _ListArguments:
 @dataclass(frozen=True)
 class _PlotArguments:
     file: Annotated[str, Positional("FILE")]
-    """Demonstrations."""
+    """File or folder of demonstrations of any format that is read, or a name of `trpo-gail data list`."""
     out: Annotated[str, Positional("OUT.png")]
     """Picture to write: histograms of returns, lengths and actions."""
 

@@ -21,13 +21,21 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class _Cells:
-    """Flags that choose cells of the grid; without a flag, all its values are chosen."""
+class _Rows:
+    """Flags that choose rows of the grid; without a flag, all its values are chosen."""
 
     task: tuple[str, ...] = ()
-    """Tasks; without it all."""
+    """Any of the tasks cartpole, acrobot, mountaincar, reacher, halfcheetah, hopper, walker, ant and humanoid; without it
+    all."""
     algorithm: tuple[str, ...] = ()
-    """Algorithms; without it all."""
+    """Any of the algorithms bc, fem, gtal, gail, gail_ent1e-3, gail_ent1e-2 and gail_ent1e-1 (gail with a causal entropy
+    bonus, on reacher), and constant (the control without demonstrations); without it all."""
+
+
+@dataclass(frozen=True)
+class _Cells(_Rows):
+    """Flags that choose cells of the grid."""
+
     trajectories: tuple[int, ...] = ()
     """Numbers of demonstrated trajectories, of which 0 is the control without demonstrations; without it all."""
     seeds: tuple[int, ...] = ()
@@ -65,11 +73,7 @@ class _RunArguments(_Cells):
 
 
 @dataclass(frozen=True)
-class _TableArguments:
-    task: tuple[str, ...] = ()
-    """Tasks to print; without it all."""
-    algorithm: tuple[str, ...] = ()
-    """Algorithms to print; without it all."""
+class _TableArguments(_Rows):
     measured: bool = False
     """Print only the cells that have results."""
     results: str = "results/paper"

@@ -185,7 +185,7 @@ class CriticConfig:
 
 @dataclass(frozen=True)
 class DiscriminatorConfig:
-    """The adversary: a network, its loss, what holds it back, and the reward that it pays."""
+    """The adversary (D): a network, its loss, what holds it back, and the reward that it pays."""
 
     hidden_size_adversary: Count = 100
     """Units of each of the two hidden layers."""
@@ -332,7 +332,8 @@ class Config:
     expert: str | None = None
     """File or folder of demonstrations, or a name of `trpo-gail data list`. Among many formats are HDF5 of this package and
     of D4RL, Minari, Stable-Baselines' and other .npz, trajectories of imitation, LeRobot, CSV and JSON; `trpo-gail data
-    --help` says more. An adversary that does not imitate needs no file; with one it computes the score."""
+    --help` says more. An adversary that does not imitate needs no file. If it is given one, the file's returns make the
+    score."""
     trajectories: Count | None = None
     """Use the first N trajectories of the file; None uses all."""
     subsample: Count = 1
@@ -363,7 +364,8 @@ class Config:
     env_kwargs: Annotated[str, JsonObject()] = "{}"
     """Arguments of the environment, as a JSON object."""
     actions: Literal["auto", "raw", "executed"] = "auto"
-    """What D and the environment see of an action: the sample, or the sample clipped to the bounds; auto asks the file."""
+    """What the discriminator and the environment see of an action: the sample (raw), or the sample clipped to the bounds
+    (executed); auto asks the file."""
     action_scaling: bool = True
     """The policy acts in normalised units: a Box's bounded dimensions are [-1, 1] to it, whatever the bounds are."""
     max_episode_steps: Count | None = None
@@ -400,7 +402,7 @@ class Config:
     """Weight at the end of --steps, to which task_weight goes in a straight line; None keeps it."""
     fixed_horizon: bool = False
     """Refuse episodes of different lengths, in the demonstrations and in training; otherwise the length of an episode alone
-    could tell D, or reward the policy."""
+    could show the discriminator whose it is, or decide what the policy is paid."""
     normalise_from_expert: bool = False
     """Start the normalisers of all networks from the demonstrations; a policy of --init_policy keeps its own."""
     init_policy: str | None = None
