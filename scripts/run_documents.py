@@ -5,8 +5,7 @@
 
 Each page has a folder of its own, with links to the checkout's expert_data, scripts, docs and examples. Its blocks run
 there in their order, the pieces of Python as one program each; what a page takes for granted comes first
-(documents.toml).
-Trainings are made short: no more than STEPS steps and one seed. The exit code is 1 if a block fails.
+(documents.toml). Trainings are made short: no more than STEPS steps and one seed. The exit code is 1 if a block fails.
 """
 
 from __future__ import annotations
@@ -86,9 +85,10 @@ def shorter(command: str) -> str:
         most, command = 4 * STEPS, f"{command} --eval_every {2 * STEPS}"
 
     def few(found: re.Match[str]) -> str:
-        return " ".join(["--steps", *(str(min(int(n), most)) for n in found[1].split())])
+        return " ".join([found[1], *(str(min(int(n), most)) for n in found[2].split())])
 
-    command = re.sub(r"--seeds [\d ]*\d", "--seeds 1", re.sub(r"--steps ([\d ]*\d)", few, command))
+    command = re.sub(r"(--steps|--eval_every) ([\d ]*\d)", few, command)
+    command = re.sub(r"--seeds [\d ]*\d", "--seeds 1", command)
     return command if "--steps" in command else f"{command} --steps {most}"
 
 

@@ -5,8 +5,13 @@ from __future__ import annotations
 import re
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
+
+import trpo_gail
+from trpo_gail.config.presets import changed, preset
+from trpo_gail.config.tree import PresetName
 
 ROOT = Path(__file__).parents[1]
 sys.path.append(str(ROOT / "scripts" / "site"))
@@ -67,3 +72,24 @@ def test_what_pages_of_the_site_link_to_is_on_the_site() -> None:
             if file.is_file() and file not in staged:
                 missing.append((page.name, target))
     assert not missing
+
+
+@pytest.mark.slow
+def test_every_column_of_the_metrics_is_explained(tmp_path: Path) -> None:
+    few: dict[str, Any] = {"expert": "CartPole-v0", "iterations": 2, "num_envs": 2, "timesteps_per_batch": 128}
+    settings: dict[str, tuple[PresetName, dict[str, Any]]] = {
+        "paper": ("paper", {"eval_every": 128, "eval_episodes": 1}),
+        "ppo": ("default", {"generator": "ppo", "ppo.objective": "kl-penalty", "success": "terminated"}),
+        "rests": (
+            "default",
+            {"discriminator.rest_above": 0.9, "init_policy": "bc", "cloning.iterations": 2, "warmup_iterations": 1},
+        ),
+        "fem": ("default", {"adversary": "fem"}),
+    }
+    pages = "".join((ROOT / "docs" / name).read_text() for name in ("metrics.md", "adversaries.md"))
+    explained = {re.sub(r"below_\S+", "below_X", name) for name in re.findall(r"`(\w+(?:_-\d)?)`", pages)}
+    for name, (preset_name, given) in settings.items():
+        config = preset(preset_name, "CartPole-v0", **{"steps": 10_000, "final_episodes": 0, "eval_every": 0} | few)
+        trpo_gail.run(changed(config, given), tmp_path / name, quiet=True)
+        header = (tmp_path / name / "metrics.csv").read_text().partition("\n")[0].split(",")
+        assert {re.sub(r"below_\S+", "below_X", column) for column in header} <= explained, name
