@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,9 @@ from trpo_gail.config.presets import changed, preset
 from trpo_gail.config.tree import PresetName
 
 ROOT = Path(__file__).parents[1]
-sys.path.append(str(ROOT / "scripts" / "site"))
+sys.path.extend([str(ROOT / "scripts"), str(ROOT / "scripts" / "site")])
 
+import run_documents  # noqa: E402
 import stage  # noqa: E402
 
 FOLDERS = ("docs", "results", "expert_data")
@@ -72,6 +74,21 @@ def test_what_pages_of_the_site_link_to_is_on_the_site() -> None:
             if file.is_file() and file not in staged:
                 missing.append((page.name, target))
     assert not missing
+
+
+def test_what_is_said_of_a_command_is_of_one_that_a_page_has() -> None:
+    """Else a command that has changed is run as it is, for hours."""
+    rules = tomllib.loads((ROOT / "scripts" / "documents.toml").read_text())
+    blocks = [text for page in PAGES for _, text in run_documents.BLOCK.findall(page.read_text())]
+    shown = [command for text in blocks for command in run_documents.commands(text)]
+    assert [command for command in rules["instead"] if command not in shown] == []
+    assert [start for start in rules["not_run"] if not any(one.startswith(start) for one in shown)] == []
+    assert [page for part in ("before", "prelude") for page in rules[part] if not (ROOT / page).exists()] == []
+
+
+def test_a_shortened_comparison_is_evaluated_within_its_steps() -> None:
+    short = run_documents.shorter("trpo-gail compare --steps 200000 500000 --eval_every 10000 2000 --seeds 50 51")
+    assert short == "trpo-gail compare --steps 4096 4096 --eval_every 4096 2000 --seeds 1"
 
 
 @pytest.mark.slow
