@@ -171,9 +171,9 @@ def test_images_are_no_batch(tmp_path: Path) -> None:
     ("changes", "said"),
     [
         ({"rewards": np.ones((2, 5))}, "rewards: expected 2 rows|rewards"),
-        ({"lengths": [4, 5]}, "lengths: expected 2 of 1 to 4, found 4, 5"),
+        ({"lengths": [4, 5]}, "episode 1: expected a length from 1 to 4, found 5"),
         ({"lengths": [4]}, "lengths: expected 2 of 1 to 4, found 4"),
-        ({"actions": np.full((2, 4, 1), np.nan)}, "lengths: expected 2 of 1 to 4, found 0, 0"),
+        ({"actions": np.full((2, 4, 1), np.nan)}, "episode 0: expected a length from 1 to 4, found 0"),
         (
             {"next_obs": np.ones((2, 3, 3))},
             r"next_observations: expected \[2, 4, ...\] as of actions, found \[2, 3, 3\]",

@@ -104,25 +104,31 @@ def split(found: Mapping[str, Any], path: str | Path, lengths: Any = None) -> li
             raise UserError(f"{path}: {name}: expected {episodes} episodes as of actions, found {held}")
     made: list[dict[str, Any]] = [{name: found[name][i] for name in fields} for i in range(episodes)]
     if lengths is not None:
-        for i, steps in enumerate(_lengths(lengths, episodes, path)):
+        for i, steps in enumerate(lengths_of(lengths, episodes, path).tolist()):
             made[i] = _cut(made[i], steps, f"{path}: episode {i}")
     return made
 
 
-def _lengths(values: Any, episodes: int, path: str | Path) -> list[int]:
+def lengths_of(values: Any, episodes: int, path: str | Path) -> np.ndarray:
+    """[E] steps that an array or a list states. Raises UserError unless these are as many whole numbers."""
     lengths = arrays.array(values, f"{path}: lengths")
     if lengths.size != episodes or lengths.dtype.kind not in "iu":
         raise UserError(
             f"{path}: lengths: expected {episodes} whole numbers, found {lengths.dtype} {list(lengths.shape)}"
         )
-    return [int(n) for n in lengths.reshape(-1)]
+    return lengths.reshape(-1).astype(np.int64)
+
+
+def check_length(length: int, rows: int, where: str) -> None:
+    """Raise UserError, which begins with `where`, unless an episode of this length is within its rows."""
+    if not 1 <= length <= rows:
+        raise UserError(f"{where}: expected a length from 1 to {rows}, found {length}")
 
 
 def _cut(episode: dict[str, Any], length: int, where: str) -> dict[str, Any]:
     """Without the rows behind its length; of observations one more is kept if there is one more than actions."""
     rows = len(episode["actions"])
-    if not 1 <= length <= rows:
-        raise UserError(f"{where}: expected a length from 1 to {rows}, found {length}")
+    check_length(length, rows, where)
     more = int(isinstance(episode["observations"], np.ndarray) and len(episode["observations"]) == rows + 1)
     cut = {}
     for name, values in episode.items():

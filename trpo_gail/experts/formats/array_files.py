@@ -13,12 +13,11 @@ from typing import Any
 
 import numpy as np
 
-from trpo_gail.errors import UserError, listed
-from trpo_gail.experts import batches, blanks, time_first, trajectories
-from trpo_gail.experts.arrays import demonstrations
+from trpo_gail.errors import UserError
+from trpo_gail.experts import batches, trajectories
 from trpo_gail.experts.data import Demonstrations
 from trpo_gail.experts.files import npz, numpy_files
-from trpo_gail.experts.formats import columns, marks, sidecar, transitions, trees
+from trpo_gail.experts.formats import columns, marks, sequences, sidecar, transitions, trees
 
 NAME = "NumPy arrays (.npz or .npy)"
 
@@ -82,13 +81,15 @@ def _of_arrays(arrays: Arrays, path: Path) -> Demonstrations:
     fields = _fields(arrays)
     if {"observations", "actions"} <= fields.keys():
         if not said and _is_batch(fields) and (rows := batches.of_one_environment(fields)) is not None:
-            return transitions.demonstrations({name: _column(values, name) for name, values in rows.items()}, path)
+            return transitions.demonstrations(
+                {name: sequences.column(values, name) for name, values in rows.items()}, path
+            )
         if not set(said) - set(trajectories.LENGTHS) and _is_batch(fields):
-            return _batches(fields, marks.lengths(said, path, 0), path)
+            return sequences.read(fields, marks.lengths(said, path, 0), path)
         if not said and "next_observations" not in fields and len(fields["observations"]) == len(fields["actions"]) + 1:
             if not trajectories.are_several(fields):
                 return trajectories.joined([fields], path)
-            rows = {name: _column(values, name) for name, values in fields.items()}
+            rows = {name: sequences.column(values, name) for name, values in fields.items()}
             rows["observations"] = rows["observations"][:-1]
             return transitions.demonstrations(rows, path, notes=(trajectories.ONE_MORE,))
     led_to = any(name.lower().startswith(trajectories.LED_TO) for name in arrays)  # columns knows what these are
@@ -172,78 +173,9 @@ def _is_batch(fields: Arrays) -> bool:
     observed, acted = fields["observations"], fields["actions"]
     if observed.ndim < 3 or acted.ndim < 2 or len(observed) != len(acted):
         return False
+    if "rewards" in fields and fields["rewards"].shape[:2] == acted.shape[:2] and sequences.are_here(fields):
+        return True  # though flags be one a sequence
     one_each = [fields[name] for name in ("rewards", "terminals", "timeouts") if name in fields]
     if any(values.shape[:2] != acted.shape[:2] for values in one_each):
         return False
     return observed.shape[1] - acted.shape[1] in (0, 1)
-
-
-def _batches(fields: dict[str, np.ndarray], lengths: np.ndarray | None, path: Path) -> Demonstrations:
-    """Episodes of arrays [E, T, ...], without what pads them: rows that are NaN, or beyond their lengths."""
-    count, steps = fields["actions"].shape[:2]
-    for name, values in fields.items():
-        expected = [count, steps]
-        if list(values.shape[:2]) not in (expected, [count, steps + (name == "observations")]):
-            raise UserError(
-                f"{path}: {name}: expected [{count}, {steps}, ...] as of actions, found {list(values.shape)}"
-            )
-    if not count or not steps:
-        raise UserError(f"{path}: expected at least 1 step of 1 episode, found actions {list(fields['actions'].shape)}")
-    if lengths is None:
-        lengths = np.array([_filled(fields["actions"][i]) for i in range(count)])
-    if len(lengths) != count or lengths.min() < 1 or lengths.max() > steps:
-        raise UserError(f"{path}: lengths: expected {count} of 1 to {steps}, found {listed(lengths.tolist())}")
-    more = fields["observations"].shape[1] - steps
-    turned = time_first.note(fields["observations"][:, :steps])
-    notes: tuple[str, ...] = () if turned is None else (turned,)
-    time_first.check(fields["observations"], fields.get("next_observations"), path)
-    sequences = _sequences(fields, lengths, more)
-    if (kept := blanks.lengths(sequences)) is not None:
-        lengths, notes = np.array(kept), (*notes, blanks.note([len(one["actions"]) for one in sequences], kept))
-    flags = [
-        fields[name].reshape(count, steps, -1)[..., 0] != 0 for name in ("terminals", "timeouts") if name in fields
-    ]
-    ended = [np.any([values[i, : lengths[i]] for values in flags], axis=0) for i in range(count)] if flags else []
-    if any(values[:-1].any() for values in ended):
-        if not all((values[1:] >= values[:-1]).all() for values in ended):
-            return _with_ends(fields, lengths, path, notes)
-        lengths = np.array([int(np.argmax(values)) + 1 if values.any() else len(values) for values in ended])
-        notes += ("flags stay set behind the first end of a sequence: these rows are left out as padding",)
-    return trajectories.joined(_sequences(fields, lengths, more), path, notes=notes)
-
-
-def _sequences(fields: Arrays, lengths: np.ndarray, more: int) -> list[dict[str, np.ndarray]]:
-    """Each sequence by itself, of observations with the one that is `more`."""
-    return [
-        {name: _column(values[i, : length + more * (name == "observations")], name) for name, values in fields.items()}
-        for i, length in enumerate(lengths)
-    ]
-
-
-def _with_ends(fields: Arrays, lengths: np.ndarray, path: Path, notes: tuple[str, ...]) -> Demonstrations:
-    """Episodes that end within the rows, after which others begin: what vector environments record."""
-    parts = {
-        name: np.concatenate([_column(values[i, : lengths[i]], name) for i in range(len(lengths))])
-        for name, values in fields.items()
-    }
-    last = np.zeros(int(lengths.sum()), bool)
-    last[np.cumsum(lengths) - 1] = True
-    cut = last & ~np.any([parts[name] != 0 for name in ("terminals", "timeouts") if name in parts], axis=0)
-    parts["timeouts"] = cut | (parts["timeouts"] != 0 if "timeouts" in parts else False)
-    note = f"flags end episodes within the {len(lengths)} sequences; the ends of these are taken for time limits"
-    return replace(demonstrations(parts, path), notes=(*notes, note))
-
-
-def _filled(actions: np.ndarray) -> int:
-    """Rows before those at the end that are NaN."""
-    if actions.dtype.kind != "f":
-        return len(actions)
-    there = np.flatnonzero(~np.isnan(actions.reshape(len(actions), -1)).all(axis=1))
-    return int(there[-1]) + 1 if len(there) else 0
-
-
-def _column(values: np.ndarray, name: str) -> np.ndarray:
-    """[T] of rewards and flags [T, 1]; float actions [T] as [T, 1]."""
-    if name in ("rewards", "terminals", "timeouts") and values.ndim == 2 and values.shape[1] == 1:
-        return values[:, 0]
-    return values[:, None] if name == "actions" and values.ndim == 1 and values.dtype.kind == "f" else values

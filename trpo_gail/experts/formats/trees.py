@@ -18,7 +18,7 @@ from trpo_gail.errors import UserError, listed, shortened
 from trpo_gail.experts import arrays, batches, trajectories
 from trpo_gail.experts.data import Demonstrations
 from trpo_gail.experts.files.unpickling import Record, attributes
-from trpo_gail.experts.formats import in_turn, marks, tianshou, transitions
+from trpo_gail.experts.formats import in_turn, marks, sequences, tianshou, transitions
 
 _DEEPEST = 4
 _FUNCTION = "a function that uses them is recorded by trpo-gail record --policy module:function"
@@ -133,6 +133,9 @@ def _of_arrays(found: dict[str, Any], said: dict[str, np.ndarray], path: str | P
         return transitions.demonstrations(rows_of, path)
     if batches.is_batch(found):
         lengths = next((said[name] for name in trajectories.LENGTHS if name in said), None)
+        if sequences.are_here(found):
+            steps = None if lengths is None else batches.lengths_of(lengths, len(found["actions"]), path)
+            return sequences.read(found, steps, path)
         return trajectories.joined(batches.split(found, path, lengths), path)
     held = {name: arrays.array(values, f"{path}: {name}") for name, values in found.items()}
     rows = len(held["actions"]) if held["actions"].ndim else 0
