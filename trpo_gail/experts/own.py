@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from trpo_gail.errors import UserError
-from trpo_gail.experts import arrays, trajectories
+from trpo_gail.experts import arrays, infos, trajectories
 from trpo_gail.experts import load as loading
 from trpo_gail.experts.check import checked
 from trpo_gail.experts.data import Demonstrations as Held
@@ -85,7 +85,10 @@ class Demonstrations(Held):
         """
         if isinstance(episodes, (str, Mapping)) or not isinstance(episodes, Iterable):
             raise UserError(f"{_HERE}: {type(episodes).__name__} given, a list of episodes expected")
-        read = [trajectories.of(one, f"{_HERE}: 'episode {i}'") for i, one in enumerate(episodes)]
+        given = list(episodes)
+        if given and all(isinstance(one, Mapping) for one in given):
+            given = infos.with_limits(given)
+        read = [trajectories.of(one, f"{_HERE}: 'episode {i}'") for i, one in enumerate(given)]
         return cls.of(trajectories.joined(read, _HERE, known=origin))
 
     @classmethod

@@ -34,11 +34,15 @@ CALLED: dict[str, tuple[str, ...]] = {
         "new_obs",
     ),
 }
-LED_TO = "next."  # LeRobot and TorchRL write it before the name of what a step led to
+NEXT = "next"  # TorchRL's group of what a step led to
+LED_TO = f"{NEXT}."  # LeRobot and TorchRL write it before the name of what a step led to
+# gym's flag in `info` of a time limit that was no termination; Stable-Baselines3 passes it on.
+TIME_LIMIT = "TimeLimit.truncated"
+INFOS = ("info", "infos", "env_infos")
 OPPOSITE = ("not_done", "not_dones")  # 0 where an episode ends
 # All names of each field. Of rewards and flags, next.done is the step's own, whatever done is.
 _SPELT: dict[str, tuple[str, ...]] = CALLED | {
-    field: (*(LED_TO + name for name in CALLED[of]), *CALLED[field])
+    field: (*(f"{NEXT}{mark}{name}" for mark in "./" for name in CALLED[of]), *CALLED[field])
     for field, of in (
         ("rewards", "rewards"),
         ("terminals", "terminals"),
@@ -47,12 +51,18 @@ _SPELT: dict[str, tuple[str, ...]] = CALLED | {
     )
 }
 _EITHER = (*(name for name in _SPELT["terminals"] if name.endswith(("done", "dones"))), "episode_terminals")
-ENDS = ("terminals", "timeouts", "ended", "going_on")
-# The same, but `ended` is what says of either kind of end that it is one, and `going_on` its opposite: see `with_ends`.
+ENDS = ("terminals", "timeouts", "ended", "going_on", "limit")
+# The same, but `ended` is what says of either kind of end that it is one, `going_on` its opposite, and `limit` that it is
+# a time limit and nothing else: see `with_ends`.
 NAMES: dict[str, tuple[str, ...]] = _SPELT | {
     "terminals": tuple(name for name in _SPELT["terminals"] if name not in _EITHER),
     "ended": _EITHER,
     "going_on": OPPOSITE,
+    "limit": tuple(
+        f"{before}{name}"
+        for name in (TIME_LIMIT, TIME_LIMIT.lower())
+        for before in ("", *(f"{info}{mark}" for info in INFOS for mark in "./"))
+    ),
 }
 # What arrays beside flat rows may be called that say where episodes end, and what names the episode of a row.
 LENGTHS = ("episode_lengths", "lengths", "lens", "traj_lengths", "traj_lens", "path_lengths", "len")
@@ -93,6 +103,7 @@ def named(given: Mapping[str, Any]) -> dict[str, Any]:
 
 def picked(given: Mapping[str, Any]) -> dict[str, Any]:
     """The values that are given, by the fields of `NAMES`."""
+    given = flat(given)
     found = {}
     for field, names in NAMES.items():
         name = next((name for name in names if given.get(name) is not None), None)
@@ -101,13 +112,25 @@ def picked(given: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
+def flat(given: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The same with what a step led to beside the others, if it is a mapping of its own."""
+    inner = given.get(NEXT)
+    return (
+        {**given, **{f"{LED_TO}{name}": value for name, value in inner.items()}}
+        if isinstance(inner, Mapping)
+        else given
+    )
+
+
 def with_ends(given: Mapping[str, Any]) -> dict[str, Any]:
-    """The same with `terminals` and `timeouts` in place of `ended` and `going_on`.
+    """The same with `terminals` and `timeouts` in place of `ended`, `going_on` and `limit`.
 
     `ended` alone is taken for a termination, since nothing tells it from a time limit. Beside time limits it is a
-    termination where it is not one of them, and beside terminations a time limit where it is not one of them.
+    termination where it is not one of them, and beside terminations a time limit where it is not one of them. `limit` is
+    never set at a termination.
     """
     found = dict(given)
+    _take_limits(found)
     ended, going_on = found.pop("ended", None), found.pop("going_on", None)
     if ended is None and going_on is not None:
         ended = np.asarray(going_on) == 0
@@ -120,6 +143,28 @@ def with_ends(given: Mapping[str, Any]) -> dict[str, Any]:
         limits = _unless(ended, terminals)
         found["timeouts"] = limits if timeouts is None else _unless(limits, timeouts, either=True)
     return found
+
+
+def _take_limits(found: dict[str, Any]) -> None:
+    """Put `limit` into `timeouts`, and out of `terminals`. Where it is empty, as in a table of every `info`, none is set."""
+    limit = _are_set(found.pop("limit", None))
+    if limit is None:
+        return
+    timeouts = found.get("timeouts")
+    found["timeouts"] = limit if timeouts is None else _unless(limit, timeouts, either=True)
+    if "terminals" in found:
+        found["terminals"] = _unless(found["terminals"], limit)
+
+
+def _are_set(flags: Any) -> Any:
+    """Booleans of flags, a list of them for episodes of several lengths; None of what is no number."""
+    if flags is None:
+        return None
+    try:
+        return np.nan_to_num(np.asarray(flags, np.float64)) == 1
+    except (TypeError, ValueError):
+        several = isinstance(flags, (list, tuple)) and all(isinstance(one, (list, np.ndarray)) for one in flags)
+        return [_are_set(one) for one in flags] if several else None
 
 
 def _unless(flags: Any, others: Any, either: bool = False) -> Any:

@@ -29,6 +29,7 @@ _PLUGIN = {
 }  # fmt: skip
 _OTHERS = {4: "SZIP", 305: "LZO"}
 
+_INNER = ("next", "info", "infos", "env_infos")  # what a step led to, and what its environment said
 _A_ROW = 32  # bytes
 MOST_PARTS = 200  # of an observation
 _DEEPEST = 20
@@ -69,11 +70,15 @@ def is_one(path: str | Path) -> bool:
 
 
 def names(path: str | Path) -> set[str]:
-    """What stands at the top of an HDF5 file; nothing of another file. Raises UserError if it is damaged."""
+    """What stands at the top of an HDF5 file, or in the groups `_INNER` there, as `next/reward`; nothing of another file.
+
+    Raises UserError if it is damaged.
+    """
     if Path(path).is_dir() or not h5py.is_hdf5(path):
         return set()
     with reading(path) as file:
-        return set(members(file))
+        groups = [name for name in _INNER if file.get(name, getclass=True) is h5py.Group]
+        return {*members(file), *(f"{name}/{inner}" for name in groups for inner in members(file[name]))}
 
 
 def members(group: h5py.Group) -> list[str]:

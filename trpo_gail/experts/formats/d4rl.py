@@ -52,6 +52,8 @@ def holds(path: Path) -> bool:
     """Whether it is a flat file that does not number the steps of its episodes."""
     found = set(hdf5.names(path))
     others = found & _OTHERS  # transitions.py and marked_rows.py read these
+    if "timeouts" in found:  # beside which `info` says nothing new
+        others -= {*trajectories.NAMES["limit"]}
     return "observations" in found and not others and not native.holds(path)
 
 

@@ -17,7 +17,7 @@ from typing import IO, Any
 import numpy as np
 
 from trpo_gail.errors import UserError, listed, shortened
-from trpo_gail.experts import arrays, structured, trajectories
+from trpo_gail.experts import arrays, infos, structured, trajectories
 from trpo_gail.experts.data import Demonstrations
 from trpo_gail.experts.files import foreign
 from trpo_gail.experts.formats import columns, marks, numbered
@@ -169,13 +169,15 @@ def _of(values: Iterable[Any], path: Path) -> Demonstrations:
             if kind == "step":
                 steps.add(batch, where)
             else:
-                parts.append(_columns(batch, where))
+                parts.append(_columns(_with_limits(batch), where))
     if len(kinds) != 1:
         found = listed(sorted(kinds)) if kinds else "nothing"
         raise UserError(f"{path}: expected steps, batches of rows or episodes, found {found}")
     if kinds == {"step"}:
-        return marks.table(steps.columns(f"{path}: steps"), path)
-    if kinds == {"batch"} or len(parts) == 1:
+        parts = [steps.columns(f"{path}: steps")]
+    if not any(part[name].any() for part in parts for name in part if name == trajectories.TIME_LIMIT):
+        parts = [{n: v for n, v in part.items() if n != trajectories.TIME_LIMIT} for part in parts]
+    if kinds <= {"step", "batch"} or len(parts) == 1:
         return marks.table(_joined(parts, path), path)
     return trajectories.joined([columns.grouped(part, path).fields for part in parts], path)
 
@@ -183,7 +185,7 @@ def _of(values: Iterable[Any], path: Path) -> Demonstrations:
 def _mapping(value: Any, where: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise UserError(f"{where}: expected an object such as {{obs, action}}, found {type(value).__name__}")
-    return value
+    return dict(trajectories.flat(value))
 
 
 def _batches(value: dict[str, Any], where: str) -> list[dict[str, Any]]:
@@ -208,6 +210,15 @@ def _kind(value: Mapping[str, Any]) -> str:
     if not isinstance(acted, list) or not isinstance(seen, list):
         return "episode" if isinstance(acted, list) and isinstance(seen, dict) and _depth(acted) > 1 else "step"
     return "episode" if _depth(seen) > 1 and len(seen) - len(acted) in (0, 1) else "step"
+
+
+def _with_limits(batch: Mapping[str, Any]) -> dict[str, Any]:
+    """The same with a flag of a time limit for each row, as its `info` says, or not set."""
+    acted = next((batch[name] for name in batch if columns.field(name) == "actions"), None)
+    flags, rows = infos.limits(batch), len(acted) if isinstance(acted, list) else 0
+    if not isinstance(flags, list) or len(flags) != rows:
+        flags = [False] * (rows - 1) + [bool(flags)] * (rows > 0)
+    return {trajectories.TIME_LIMIT: flags, **batch}
 
 
 def _depth(value: Any) -> int:
@@ -276,7 +287,8 @@ class _Steps:
         self.parts: list[Columns] = []
 
     def add(self, step: Mapping[str, Any], where: str) -> None:
-        self.waiting.append({name: value for name, value in step.items() if _is_wanted(name)})
+        limit = {trajectories.TIME_LIMIT: bool(infos.limits(step))}
+        self.waiting.append(limit | {name: value for name, value in step.items() if _is_wanted(name)})
         if len(self.waiting) == _TOGETHER:
             self._make(where)
 

@@ -15,7 +15,7 @@ import h5py
 import numpy as np
 
 from trpo_gail.errors import UserError
-from trpo_gail.experts import arrays, trajectories
+from trpo_gail.experts import arrays, infos, trajectories
 from trpo_gail.experts.data import Demonstrations
 from trpo_gail.experts.files import hdf5, unpickling
 from trpo_gail.experts.files.unpickling import Record
@@ -24,7 +24,8 @@ from trpo_gail.experts.formats import attributes, transitions
 NAME = "Tianshou"
 
 _META = "_meta"
-_FIELDS = ("obs", "act", "rew", "terminated", "truncated", "done", "obs_next")
+_LIMIT = f"info/{trajectories.TIME_LIMIT}"
+_FIELDS = ("obs", "act", "rew", "terminated", "truncated", "done", _LIMIT, "obs_next")
 _INDEX, _INDEX_OF_1 = "_index", "_insertion_idx"  # before version 1, and since
 _STATED = (_INDEX, _INDEX_OF_1, "_size", "maxsize")
 _MOST_SPANS = 100_000
@@ -44,7 +45,7 @@ def read(path: Path) -> Demonstrations:
         found = {}
         for name in _FIELDS:
             if name in group:
-                flags = name in ("terminated", "truncated", "done")
+                flags = name in ("terminated", "truncated", "done", _LIMIT)
                 expected = ("biuf", "[rows]", (1, 2)) if flags else ("biuf", "[rows, ...]", (1, 2, 3, 4))
                 found[name] = hdf5.rows(file, path, f"{_META}/{name}", *expected)
         said = {name: attributes.integer(file, path, name, "a whole number") for name in _STATED}
@@ -75,6 +76,7 @@ def _batch(value: Any) -> Any:
 def _of_rows(
     found: Mapping[str, Any], stated: Mapping[str, Any], parts: list[Mapping[str, Any]], path: str | Path
 ) -> Demonstrations:
+    found = infos.with_limits([found])[0]
     named = {name: values for name, values in trajectories.named(found).items() if _is_known(values)}
     if "actions" not in named or "observations" not in named:
         raise UserError(f"{path}: a buffer of Tianshou: expected rows of obs and act, found none")

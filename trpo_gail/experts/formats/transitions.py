@@ -43,7 +43,7 @@ def read(path: Path) -> Demonstrations:
 def are_here(names: Iterable[str]) -> bool:
     """Whether observations and actions are among the names, and what tells where episodes end."""
     found = trajectories.picked(dict.fromkeys(names, True)).keys()
-    ends = {"next_observations", *_FLAGS, "ended", "going_on"}
+    ends = {"next_observations", *trajectories.ENDS}
     return {"observations", "actions"} <= found and bool(ends & found)
 
 

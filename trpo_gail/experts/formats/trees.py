@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from trpo_gail.errors import UserError, listed, shortened
-from trpo_gail.experts import arrays, batches, trajectories
+from trpo_gail.experts import arrays, batches, infos, trajectories
 from trpo_gail.experts.data import Demonstrations
 from trpo_gail.experts.files.unpickling import Record, attributes
 from trpo_gail.experts.formats import in_turn, marks, sequences, tianshou, transitions
@@ -56,7 +56,7 @@ def _found(tree: Any, path: str | Path, depth: int) -> Demonstrations | None:
         return tianshou.of_record(tree, path)
     value, found = opened(tree), None
     if isinstance(value, Mapping):
-        found = _of_mapping(value, path, depth)
+        found = _of_mapping(value if _is_imitations(tree, value) else infos.with_limits([value])[0], path, depth)
     elif isinstance(value, (list, tuple)) and value:
         found = _of_list(value, path, depth)
     return trajectories.of_unknown_kind(found) if found is not None and _is_imitations(tree, value) else found
@@ -84,6 +84,7 @@ def _of_mapping(held: Mapping[Any, Any], path: str | Path, depth: int) -> Demons
     within = {str(key): opened(value) for key, value in held.items()}
     episodes = {key: value for key, value in within.items() if isinstance(value, Mapping) and _is_data(_named(value))}
     if len(episodes) > 1:
+        episodes = dict(zip(episodes, infos.with_limits(list(episodes.values())), strict=True))
         for key, value in episodes.items():
             trajectories.check_spelling(value, f"{path}: '{key}'")
         return trajectories.joined([_named(value) for value in episodes.values()], path, list(episodes))
@@ -159,6 +160,7 @@ def _of_list(items: Sequence[Any], path: str | Path, depth: int) -> Demonstratio
     if isinstance(first, Mapping) and _is_data(step := _named(first)):
         values = [_opened_to(Mapping, item, i, path) for i, item in enumerate(items)]
         trajectories.check_spelling({key for value in values for key in value}, path)
+        values = values if _is_imitations(items, items) else infos.with_limits(values)
         if _is_step(step):
             return transitions.demonstrations(_columns(values, path), path)
         return trajectories.joined([_named(value) for value in values], path)
@@ -194,7 +196,7 @@ def _opened_to(kind: Any, item: Any, i: int, path: str | Path) -> Any:
 
 def _columns(steps: Sequence[Mapping[str, Any]], path: str | Path) -> dict[str, Any]:
     """A list for each value of a step."""
-    named = [_named(step) for step in steps]
+    named = [_named(step) for step in infos.with_limits(steps)]
     for i, step in enumerate(named):
         if step.keys() != named[0].keys():
             raise UserError(f"{path}: step {i}: expected {listed(named[0])} as step 0 has, found {listed(step)}")
@@ -276,6 +278,8 @@ def _two_arrays(items: Sequence[Any]) -> dict[str, Any] | None:
 
 def _named(held: Mapping[Any, Any]) -> dict[str, Any]:
     """Values by the names of `Demonstrations`, opened."""
+    if isinstance(held.get(trajectories.NEXT), Record):
+        held = {**held, trajectories.NEXT: opened(held[trajectories.NEXT])}
     return {field: _deep(value) for field, value in trajectories.named(held).items()}
 
 
