@@ -221,3 +221,19 @@ def test_a_flag_behind_which_the_step_goes_on_ends_no_episode(write: Any, tmp_pa
     marks = {"episode": EPISODE, "step": STEP, "done": (STEP == 1) | LAST}
     held = read(write(tmp_path, turned(ROWS | marks)))
     assert held.episode_lengths.tolist() == LENGTHS and np.array_equal(held.observations, ROWS["obs"])
+
+
+def test_rows_in_no_order_with_flags(tmp_path: Path) -> None:
+    """The last row of an episode may stand before others of it: a step that comes once is of one episode."""
+    draws = np.random.default_rng(0)
+    episode, step = np.repeat(np.arange(4), 25), np.tile(np.arange(25), 4)
+    rows = {"episode": episode, "step": step, "obs": np.c_[episode, step].astype(float), "action": step % 2}
+    mixed = draws.permutation(100)
+    np.savez(
+        path := tmp_path / "mixed.npz",
+        **{name: values[mixed] for name, values in (rows | {"terminated": step == 24}).items()},
+    )
+    held = read(path)
+    assert held.episode_lengths.tolist() == [25] * 4
+    assert held.observations[:, 1].tolist() == step.tolist()
+    assert np.flatnonzero(held.terminals).tolist() == [24, 49, 74, 99]

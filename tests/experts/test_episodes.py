@@ -156,3 +156,38 @@ def test_promoted_dtypes() -> None:
     for wrong in (np.dtype([("a", "f4", (3,)), ("b", "i1")]), np.dtype([("a", "f4", (2,))]), np.dtype("f4")):
         with pytest.raises(TypeError, match="parts of several names or shapes"):
             structured.promoted(one, wrong)
+
+
+# --- One group of rows --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("end", ["flags", "meta", "beside"])
+def test_the_only_group_holds_rows_of_several_episodes(tmp_path: Path, end: str) -> None:
+    seen, acted = np.arange(24.0).reshape(12, 2), np.arange(12) % 2
+    with h5py.File(path := tmp_path / "x.h5", "w") as file:
+        file["data/obs"], file["data/action"] = seen, acted
+        if end == "flags":
+            file["data/terminated"] = np.isin(np.arange(12), [4, 11])
+        else:
+            file["meta/episode_ends" if end == "meta" else "data/episode_ends"] = np.array([5, 12])
+    held = read(path)
+    assert held.episode_lengths.tolist() == [5, 7]
+    assert np.array_equal(held.observations, seen) and np.array_equal(held.actions, acted)
+    assert held.says_ends == (end == "flags")
+    assert [part.episode_lengths.tolist() for part in pieces(path)] == [[5, 7]]
+
+
+def test_one_episode_in_a_group_stays_one(tmp_path: Path) -> None:
+    with h5py.File(path := tmp_path / "x.h5", "w") as file:
+        file["demo/obs"], file["demo/actions"] = np.zeros((6, 2)) + np.arange(6.0)[:, None], np.zeros((6, 1))
+        file["demo/dones"] = np.arange(6) >= 4  # a success stays set
+    assert read(path).episode_lengths.tolist() == [6]
+
+
+def test_minaris_arrow_is_refused_by_name(tmp_path: Path) -> None:
+    (tmp_path / "data" / "0").mkdir(parents=True)
+    (tmp_path / "data" / "0" / "x.arrow").write_bytes(b"ARROW1")
+    (tmp_path / "data" / "metadata.json").write_text('{"data_format": "arrow"}')
+    for path in (tmp_path, tmp_path / "data"):
+        with pytest.raises(UserError, match="Minari's layout with data_format 'arrow', expected 'hdf5'"):
+            read(path)

@@ -178,6 +178,12 @@ def _zipped(path: str | Path) -> str:
     return next((what for end, what in _ZIPPED if any(n.endswith(end) for n in names)), f"a zip archive; {_UNPACK}")
 
 
+_MINARI = (
+    "Minari's layout with data_format 'arrow', expected 'hdf5': "
+    "trpo_gail.Demonstrations.from_trajectories(minari.load_dataset(ID).iterate_episodes()).save('demos.h5') makes a file"
+)
+
+
 def folder(path: Path) -> str | None:
     """What a folder is that no format holds, and what to do. None if it is not known."""
     names = sorted(member.name for member in path.iterdir())
@@ -191,6 +197,8 @@ def folder(path: Path) -> str | None:
     if any(name.endswith((".db3", ".mcap")) for name in names):
         return f"a bag of ROS 2, {_HOW}"
     inner = [name for name in names if (path / name).is_dir()]
+    if inner and "metadata.json" in names and "main_data.hdf5" not in names and all(map(str.isdecimal, inner)):
+        return _MINARI
     if len(inner) == len(names) == 1:
         return folder(path / inner[0]) or f"a folder that holds the folder {inner[0]!r:.60} alone; name that"
     return None

@@ -82,6 +82,8 @@ def _comes_back(
     # a flag that stays set, or behind which the step goes on, ends no episode
     flagged = np.zeros(len(before), bool) if ends is None else ends[before] & ~ends[after] & ~goes_on
     falls = np.zeros(len(before), bool) if step is None else step[after] <= step[before]  # which `_by_step` judges
+    if step is not None:  # whose numbers each come once are of one episode, whose rows are in no order
+        flagged &= ~falls | ~_come_once(which, step)[which[after]]
     in_turn = len(which) < IN_TURN * len(first)
     if ends is not None and not flagged.any():  # parts of episodes, as several samplers write them
         apart = np.zeros(len(before), bool)
@@ -100,6 +102,15 @@ def _comes_back(
     if (same := ~apart & ~goes_on & ~falls).any() and not in_turn:
         notes.append(f"names of episodes come back behind others, {int(same.sum())} times: taken for the same episodes")
     return codes(which + several * (which.max() + 1)), tuple(notes)
+
+
+def _come_once(which: np.ndarray, step: np.ndarray) -> np.ndarray:
+    """Whether no step comes twice under a name, for each of these."""
+    order = np.lexsort((step, which))
+    twice = (np.diff(which[order]) == 0) & (np.diff(step[order]) == 0)
+    found = np.ones(int(which.max()) + 1, bool)
+    found[which[order][1:][twice]] = False
+    return found
 
 
 # --- Steps --------------------------------------------------------------------------------------------------------

@@ -24,7 +24,7 @@ from trpo_gail.experts import blanks, structured, time_first, trajectories
 from trpo_gail.experts.check import FIELDS
 from trpo_gail.experts.data import Demonstrations
 from trpo_gail.experts.files import hdf5
-from trpo_gail.experts.formats import totals
+from trpo_gail.experts.formats import marks, totals, transitions
 from trpo_gail.experts.streams import Rows, cut, row_bytes
 from trpo_gail.experts.trajectories import NAMES
 
@@ -48,6 +48,8 @@ def holds(path: Path) -> bool:
 def read(path: Path) -> Demonstrations:
     """All episodes, one after the other."""
     with hdf5.reading(path) as file:
+        if (rows := _of_rows(file, path)) is not None:
+            return rows
         found = _found(file)
         episodes = [_episode(file, path, *one) for one in found]
         notes = _lacking(file, [len(episode["actions"]) for episode in episodes])
@@ -58,7 +60,7 @@ def pieces(path: Path) -> Iterator[Demonstrations]:
     """The same, some episodes at a time; at once if they differ in more than their lengths, which is refused then. Padding
     and the order of the axes are judged before, of all."""
     with hdf5.reading(path) as file:
-        plan = _plan(file, path)
+        plan = _plan(file, path) if _of_rows(file, path) is None else None
     if plan is None:
         yield read(path)
         return
@@ -187,6 +189,44 @@ def _of_group(group: h5py.Group) -> Member:
 
 def _numbered(file: h5py.Group, number: int) -> Member:
     return lambda name: (file, f"{name}_{number}") if f"{name}_{number}" in file else None
+
+
+# --- One group of rows --------------------------------------------------------------------------------------------
+
+
+def _of_rows(file: h5py.File, path: Path) -> Demonstrations | None:
+    """The episodes of a file whose only group, without a number, has the rows of several; None of another file."""
+    found = _found(file)
+    if len(found) != 1 or re.search(r"\d", name := found[0][0]):
+        return None
+    rows, known = _episode(file, path, *found[0]), _provenance(file)
+    count = len(rows["actions"])
+    if any(len(values) != count for values in rows.values()):
+        return None
+    if trajectories.are_several(rows):
+        return transitions.demonstrations(rows, path, known)
+    said = {mark: values for mark, values in _marks(file, path, name) if _are_of(mark, values, count)}
+    return marks.read(*marks.apart(said | rows), path, known) if said else None
+
+
+def _marks(file: h5py.File, path: Path, name: str) -> Iterator[tuple[str, np.ndarray]]:
+    """Integers that may say where episodes end, beside the rows or in `meta`, as Diffusion Policy keeps them."""
+    for place in ("meta", name):
+        group = file.get(place)
+        for mark in hdf5.members(group) if isinstance(group, h5py.Group) else ():
+            dataset = group.get(mark)
+            wanted = mark.lower() in (*trajectories.MARKS, *trajectories.EPISODES)
+            if wanted and isinstance(dataset, h5py.Dataset) and dataset.dtype.kind in "iu" and dataset.ndim == 1:
+                yield mark.lower(), hdf5.rows(file, path, f"{place}/{mark}", "iu", "[episodes]", (1,))
+
+
+def _are_of(mark: str, values: np.ndarray, rows: int) -> bool:
+    """Whether numbers by this name are of so many rows, of several episodes."""
+    if mark in trajectories.EPISODES:
+        return len(values) == rows and len(np.unique(values)) > 1
+    if mark in trajectories.LENGTHS:
+        return len(values) > 1 and values.min() > 0 and int(values.sum()) == rows
+    return mark in trajectories.BEHIND and len(values) > 1 and int(values[-1]) == rows
 
 
 # --- One episode --------------------------------------------------------------------------------------------------
