@@ -14,7 +14,8 @@ import pytest
 import torch
 
 import trpo_gail
-from trpo_gail.experts.load import load
+from trpo_gail.experts.load import load, pieces
+from trpo_gail.experts.outline import outline
 
 N = 12  # rows of three episodes, of which the second one ends at a time limit
 DONE, LIMIT = np.zeros(N, bool), np.zeros(N, bool)
@@ -25,6 +26,7 @@ ROWS: dict[str, Any] = {
     "reward": np.arange(N, dtype=np.float32),
 }
 NAME = "TimeLimit.truncated"
+NAMED: dict[str, Any] = {NAME: LIMIT}
 INFOS = [{NAME: True} if limit else {"other": 1} for limit in LIMIT]
 
 
@@ -38,7 +40,7 @@ def plain(value: Any) -> Any:
 
 def npz(path: Path) -> None:
     with open(path, "wb") as stream:
-        np.savez(stream, **ROWS, done=DONE, **{NAME: LIMIT})
+        np.savez(stream, **ROWS, done=DONE, **NAMED)
 
 
 def csv(path: Path) -> None:
@@ -106,7 +108,7 @@ def test_time_limits(write: Callable[[Path], None], tmp_path: Path) -> None:
 
 
 def test_flags_of_terminations_that_are_set_at_time_limits_too(tmp_path: Path) -> None:
-    np.savez(path := tmp_path / "file.npz", **ROWS, terminals=DONE, **{NAME: LIMIT})
+    np.savez(path := tmp_path / "file.npz", **ROWS, terminals=DONE, **NAMED)
     assert np.flatnonzero(load(path).terminals).tolist() == [3, 11]
 
 
@@ -171,3 +173,12 @@ def test_what_a_step_led_to(write: Callable[[Path], None], tmp_path: Path) -> No
     assert np.flatnonzero(held.terminals).tolist() == [3, 11] and np.flatnonzero(held.timeouts).tolist() == [8]
     assert held.rewards is not None and np.array_equal(held.rewards, ROWS["reward"])
     assert held.next_observations is not None and np.allclose(held.next_observations, FOLLOWING)
+
+
+def test_an_end_that_is_flagged_both_ways_counts_once(tmp_path: Path) -> None:
+    """d3rlpy's `episode_terminals` are set at terminations, too."""
+    with h5py.File(path := tmp_path / "x.h5", "w") as file:
+        file["observations"], file["actions"] = ROWS["observation"], ROWS["action"]
+        file["terminals"], file["episode_terminals"] = DONE & ~LIMIT, DONE
+    found = outline(pieces(path))
+    assert (found.terminals, found.timeouts) == (2, 1)

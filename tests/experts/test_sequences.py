@@ -25,7 +25,7 @@ def arrays() -> dict[str, np.ndarray]:
     }
 
 
-def written(kind: str, path: Path, arrays: dict[str, np.ndarray]) -> Path:
+def written(kind: str, path: Path, arrays: dict[str, Any]) -> Path:
     if kind == "npz":
         np.savez(path, **arrays)
         return path.with_suffix(".npz")

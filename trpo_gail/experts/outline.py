@@ -88,7 +88,7 @@ def bounds(held: Demonstrations) -> Bounds | None:
 def _add(found: Outline, piece: Demonstrations) -> None:
     found.rows += len(piece.observations)
     found.terminals += int(piece.terminals.sum())
-    found.timeouts += int(piece.timeouts.sum())
+    found.timeouts += int((piece.timeouts & ~piece.terminals).sum())  # d3rlpy's flags of ends are set at both
     found.ends = _sum(found.ends, piece.ends)
     found.lengths.append(piece.episode_lengths)
     found.returns.append(piece.episode_returns)

@@ -266,11 +266,17 @@ def _of_all(parts: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
     return [{n: v for n, v in part.items() if n not in some} for part in parts] if some else parts
 
 
+def _shown(names: Iterable[str]) -> list[str]:
+    """Those of the file: the flags of time limits are put beside them here."""
+    return [name for name in names if name != trajectories.TIME_LIMIT]
+
+
 def _joined(parts: Sequence[Columns], path: Path) -> Columns:
     parts = _of_all(parts)
     for i, part in enumerate(parts):
         if part.keys() != parts[0].keys():
-            raise UserError(f"{path}: value {i}: expected {listed(parts[0])} as in the first, found {listed(part)}")
+            expected, found = listed(_shown(parts[0])), listed(_shown(part))
+            raise UserError(f"{path}: value {i}: expected {expected} as in the first, found {found}")
         for name, values in part.items():
             if not values.ndim or not structured.alike(values, parts[0][name]):
                 expected, found = structured.row(parts[0][name]), structured.row(values)
@@ -302,6 +308,7 @@ class _Steps:
         names = self.waiting[0].keys()
         for step in self.waiting:
             if step.keys() != names:
-                raise UserError(f"{where}: expected {listed(names)} in each step, found {listed(step)}")
+                expected, found = listed(_shown(names)), listed(_shown(step))
+                raise UserError(f"{where}: expected {expected} in each step, found {found}")
         self.parts.append(_columns({name: [step[name] for step in self.waiting] for name in names}, where))
         self.waiting = []
