@@ -107,6 +107,31 @@ def test_a_pair_is_one_unfinished_episode_whatever_holds_its_rows(held: Any, kin
     assert np.array_equal(found.observations.astype(np.float32), obs) and np.array_equal(found.actions, acts)
 
 
+def test_a_mapping_holds_tensors_as_it_holds_arrays() -> None:
+    obs, acts = rows()
+    flags = np.array([False, False, True, False, True])
+    given = {"observations": obs, "actions": acts, "dones": flags}
+    held = {name: torch.as_tensor(values) for name, values in given.items()}
+    learned = held | {"observations": held["observations"].clone().requires_grad_()}
+    expected = demonstrations_of(given)
+    for mapping in (held, learned, {name: Column(values) for name, values in given.items()}):
+        found = demonstrations_of(mapping)
+        assert found.sha256 == expected.sha256 and tuple(found.episode_lengths) == LENGTHS
+
+
+class Column:
+    """What gives an array if it is asked to, as pandas' columns do."""
+
+    def __init__(self, values: np.ndarray) -> None:
+        self._values = values
+
+    def __array__(self, dtype: Any = None, copy: Any = None) -> np.ndarray:
+        return self._values.astype(dtype or self._values.dtype)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+
 def test_steps_in_memory_are_read_as_those_of_a_file(tmp_path: Path) -> None:
     obs, acts = rows()
     ends = [False, False, True, False, True]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
@@ -97,3 +98,19 @@ def test_a_callback_may_have_attributes_of_these_names() -> None:
     own, made = Own(), model()
     made.learn(512, own)
     assert own.n_calls == len(made.logger.records) > 1
+
+
+@pytest.mark.parametrize("name", ["gamma", "max_kl", "learning_rate", "ent_coef", "batch_size", "env", "d_stepsize"])
+def test_a_setting_that_is_set_on_a_model_is_warned_of(name: str) -> None:
+    made: Any = model()
+    with pytest.warns(UserWarning, match=f"^{name}: set on a PPO, which changes nothing of its training"):
+        setattr(made, name, 3)
+
+
+def test_a_model_may_have_other_attributes() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        made: Any = model()
+        made.verbose, made.tensorboard_log, made.mine = 0, None, 3
+    made.learn(256)
+    assert made.mine == 3

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import re
 from pathlib import Path
 from typing import Any
@@ -299,3 +300,10 @@ def test_it_learns_in_gymnasiums_own_environment(reward: RewardFunction) -> None
     """The id that the file names makes an environment of its spaces."""
     env = gymnasium.make(reward.env_id)
     assert (env.observation_space, env.action_space) == (reward.observation_space, reward.action_space)
+
+
+def test_it_can_be_pickled(reward: RewardFunction) -> None:
+    """As another process needs it."""
+    obs, act = reward.observation_space.sample(), reward.action_space.sample()
+    again = pickle.loads(pickle.dumps(reward))
+    assert again(obs, act, obs, False) == reward(obs, act, obs, False)

@@ -141,3 +141,17 @@ def test_stable_baselines3_learns_from_it(reward: RewardFunction) -> None:
     sb3 = pytest.importorskip("stable_baselines3")
     env = RewardWrapper(gymnasium.make(WALK), reward)
     sb3.PPO("MlpPolicy", env, n_steps=64, batch_size=32, n_epochs=1, device="cpu", seed=0).learn(128)
+
+
+class Kind(Box):
+    """A library's own class of Box."""
+
+
+def test_the_environment_of_training_is_taken_whatever_order_and_classes_its_spaces_have(tmp_path: Path) -> None:
+    """A Dict that is made of keywords keeps their order; training takes the parts in that of their names."""
+    learned = export_reward(make_run(tmp_path / "run", "robot"), tmp_path / "reward.pt")
+    sees, acts = SPACES["robot"]
+    assert isinstance(sees, gymnasium.spaces.Dict) and isinstance(acts, Box)
+    turned = gymnasium.spaces.Dict(**dict(reversed(sees.spaces.items())))
+    assert list(turned.spaces) != list(sees.spaces)
+    RewardWrapper(Other(turned, Kind(acts.low, acts.high, dtype=np.float32)), learned)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import pickle
 from collections.abc import Callable
 
 import pytest
@@ -269,3 +270,10 @@ def test_products_by_autograd_are_the_mlps_own(torch_rng: torch.Generator) -> No
     for here, into in zip((ours, theirs), sums, strict=True):
         here.pullback(delta, into)
     torch.testing.assert_close(*sums)
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_it_can_be_pickled(activation: str) -> None:
+    made = MLP(3, (8,), 2, out_scale=1.0, rng=torch.Generator().manual_seed(0), activation=activation)
+    rows = torch.ones(4, 3)
+    assert torch.equal(pickle.loads(pickle.dumps(made))(rows), made(rows))

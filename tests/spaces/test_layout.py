@@ -12,6 +12,7 @@ from gymnasium.vector.utils import batch_space, concatenate, create_empty_array
 
 from trpo_gail.errors import UserError
 from trpo_gail.networks.convolutions import Convolutions
+from trpo_gail.spaces import given
 from trpo_gail.spaces.known import known
 from trpo_gail.spaces.layout import Layout, check, left_out
 
@@ -197,3 +198,13 @@ def test_a_text_between_parts_keeps_their_places() -> None:
     assert list(layout.named(rows)) == ["0", "2"]
     keys = Layout.of(Dict({3: Discrete(2), 4: Box(-1, 1, (2,))}))  # type: ignore[dict-item]
     assert list(keys.unflatten(rows)) == [3, 4]
+
+
+def test_pixels_that_are_given_from_0_to_1_are_refused() -> None:
+    """A network would see them as black."""
+    part = Layout.of(Box(0, 255, (2, 2, 3), np.uint8)).parts[0]
+    pixels = np.arange(12.0).reshape(1, 2, 2, 3)
+    for good in (pixels, pixels.astype(np.uint8), pixels * 0.0, pixels + 0.5, np.minimum(pixels, 1.0)):
+        assert np.array_equal(given.encoded(part, good, "observation"), good.reshape(1, 12))
+    with pytest.raises(UserError, match=r"^observation: numbers from 0 to 1 given, pixels from 0 to 255 expected"):
+        given.encoded(part, pixels / 255, "observation")

@@ -30,6 +30,10 @@ class Form:
     sign: float
 
 
+def _as_it_is(x: Tensor) -> Tensor:
+    return x
+
+
 def fairl(x: Tensor) -> Tensor:
     """-x exp(x), whose optimum minimises the forward KL divergence (Ghasemipour et al. 2020, table 1)."""
     return -x * torch.exp(x.clamp(max=FAR))
@@ -43,7 +47,7 @@ def amp(x: Tensor) -> Tensor:
 FORMS = {
     ALIVE: Form(softplus, 1.0),
     SUCCESS: Form(logsigmoid, -1.0),
-    LOGIT: Form(lambda x: x, 0.0),  # the sum of the two above (Fu et al. 2018, AIRL)
+    LOGIT: Form(_as_it_is, 0.0),  # the sum of the two above (Fu et al. 2018, AIRL)
     "fairl": Form(fairl, 0.0),
     "amp": Form(amp, 1.0),
 }

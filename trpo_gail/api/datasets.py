@@ -97,7 +97,7 @@ def demonstrations_of(given: Any, name: str = "expert_dataset") -> Demonstration
     if isinstance(given, (str, Path, Held)):
         return load(_file(given) if isinstance(given, (str, Path)) else given)
     if isinstance(given, Mapping):
-        return _of_mapping(given, name)
+        return _of_mapping(_array(given), name)
     if all(hasattr(given, key) for key in _FLAT):
         return _of_transitions(given)
     if (pair := _pair(given)) is not None:
@@ -133,8 +133,15 @@ def _rows(part: Any) -> np.ndarray | None:
 
 
 def _array(value: Any) -> Any:
-    """A tensor of torch as an array; anything else as it is."""
-    return value.detach().cpu().numpy() if hasattr(value, "detach") else value
+    """What is no array but can be one, such as a tensor or a column of pandas, as an array, also in mappings; anything else
+    as it is."""
+    if isinstance(value, Mapping):
+        return {key: _array(item) for key, item in value.items()}
+    if hasattr(value, "detach"):
+        return value.detach().cpu().numpy()
+    return (
+        np.asarray(value) if hasattr(value, "__array__") and not isinstance(value, (np.ndarray, np.generic)) else value
+    )
 
 
 def _of_list(given: Sequence[Any], name: str) -> Demonstrations:

@@ -17,6 +17,7 @@ import torch
 
 from trpo_gail.api import elsewhere
 from trpo_gail.api.logger import Logger
+from trpo_gail.api.settings import is_setting
 from trpo_gail.api.words import in_python, in_words
 from trpo_gail.build import make_policy
 from trpo_gail.config.tree import Config
@@ -85,6 +86,17 @@ class Model(ABC):
 
         def __getattr__(self, name: str) -> Any:
             return elsewhere.of_model(self, name)
+
+        def __setattr__(self, name: str, value: Any) -> None:
+            """An attribute of the user's own may have any name, but by some a user expects to change a setting."""
+            super().__setattr__(name, value)
+            workers = vars(self).get("workers")
+            if not name.startswith("_") and is_setting(name) and (workers is None or workers.main):
+                warnings.warn(
+                    f"{name}: set on a {type(self).__name__}, which changes nothing of its training: its settings are those "
+                    "that it was made with",
+                    stacklevel=2,
+                )
 
     # ---- the policy --------------------------------------------------------------------------------------------------
 

@@ -120,6 +120,11 @@ def path_of(cls: type, name: str, own: str = "") -> str:
     raise UserError(f"{name}: no parameter or field has this name{meant}")
 
 
+def is_setting(name: str) -> bool:
+    """Whether a constructor takes a keyword of this name for a setting, or names the one that is meant by it."""
+    return name in ELSEWHERE or name in others.NAMES or any(leaf.name == name for leaf in leaves(Config).values())
+
+
 def checked(cls: type, name: str, value: Any) -> tuple[str, Any]:
     """The path and the value of a keyword of a flat tree. Raises UserError."""
     path = path_of(cls, name)

@@ -12,6 +12,7 @@ from gymnasium.vector import AutoresetMode, VectorEnv, VectorWrapper
 
 from trpo_gail.errors import UserError
 from trpo_gail.exports.reward_function import RewardFunction
+from trpo_gail.spaces.known import known
 from trpo_gail.spaces.layout import Layout, at
 
 ENV_REWARD = "env_reward"  # key of `info`
@@ -98,6 +99,8 @@ def _check_spaces(observation: Space, action: Space, function: object) -> None:
             f"reward_function: {what} given, a RewardFunction expected: model.reward_test, or one of a file"
         )
     learned = function.spec
+    # In the order and of the classes that training took them for.
+    observation, action = known(observation, "observation_space"), known(action, "action_space")
     try:
         found = [(part.path, part.shape, part.labels, part.starts) for part in Layout.of(observation).parts]
     except (AttributeError, TypeError):

@@ -52,13 +52,36 @@ def _through_tanh(x: Tensor, h: Tensor) -> Tensor:
 
 LEAK = 0.01  # slope of `leaky-relu` below 0
 
-ACTIVATIONS = {
-    "tanh": Activation(tanh, _through_tanh, lambda h: -2.0 * h),
-    "relu": Activation(torch.relu, lambda x, h: x.mul_(h > 0), torch.zeros_like),
-    "leaky-relu": Activation(
-        lambda x: leaky_relu(x, LEAK), lambda x, h: torch.where(h > 0, x, LEAK * x), torch.zeros_like
-    ),
-    "elu": Activation(elu, lambda x, h: x * (h.clamp(max=0.0) + 1.0), lambda h: (h < 0).to(h.dtype)),
+
+def _bend_of_tanh(h: Tensor) -> Tensor:
+    return -2.0 * h
+
+
+def _through_relu(x: Tensor, h: Tensor) -> Tensor:
+    return x.mul_(h > 0)
+
+
+def _leaky_relu(x: Tensor) -> Tensor:
+    return leaky_relu(x, LEAK)
+
+
+def _through_leaky_relu(x: Tensor, h: Tensor) -> Tensor:
+    return torch.where(h > 0, x, LEAK * x)
+
+
+def _through_elu(x: Tensor, h: Tensor) -> Tensor:
+    return x * (h.clamp(max=0.0) + 1.0)
+
+
+def _bend_of_elu(h: Tensor) -> Tensor:
+    return (h < 0).to(h.dtype)
+
+
+ACTIVATIONS = {  # of functions with names, since a module that holds a lambda cannot be pickled
+    "tanh": Activation(tanh, _through_tanh, _bend_of_tanh),
+    "relu": Activation(torch.relu, _through_relu, torch.zeros_like),
+    "leaky-relu": Activation(_leaky_relu, _through_leaky_relu, torch.zeros_like),
+    "elu": Activation(elu, _through_elu, _bend_of_elu),
 }
 
 

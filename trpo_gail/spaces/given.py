@@ -58,11 +58,19 @@ def encoded(part: Part, values: np.ndarray, name: str) -> np.ndarray:
     no label or no bit of its space."""
     called = _called(part, name)
     try:
-        return part.encode(finite(values, called))
+        return part.encode(_pixels(part, finite(values, called), called))
     except UserError:
         raise
     except ValueError as error:
         raise UserError(f"{called}: {error}") from error
+
+
+def _pixels(part: Part, values: np.ndarray, name: str) -> np.ndarray:
+    """The same. Raises UserError for an image of bytes that is given from 0 to 1: a network would see it as black."""
+    bytewise = part.kind == "image" and part.dtype == np.uint8 and part.white > 1
+    if bytewise and values.dtype.kind == "f" and ((values >= 0) & (values <= 1)).all() and (values % 1 != 0).any():
+        raise UserError(f"{name}: numbers from 0 to 1 given, pixels from 0 to 255 expected: multiply them by 255")
+    return values
 
 
 def _called(part: Part, name: str) -> str:
