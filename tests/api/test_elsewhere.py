@@ -46,6 +46,17 @@ def model() -> PPO:
             r"^sequential_preprocessing: no parameter of Expert",
         ),
         (
+            lambda: callbacks.EvalCallback(log_path="x"),
+            r"^log_path: no parameter of EvalCallback: leave it out: the rec",
+        ),
+        (
+            lambda: callbacks.CheckpointCallback(9, "x", verbose=1),
+            r"^verbose: no parameter of CheckpointCallback: leave",
+        ),
+        (lambda: callbacks.StopTrainingOnRewardThreshold(9, verbose=1), r"^verbose: no parameter of StopTrainingOnRew"),
+        (lambda: callbacks.StopTrainingOnMaxEpisodes(9, verbose=1), r"^verbose: no parameter of StopTrainingOnMaxEpis"),
+        (lambda: callbacks.StopTrainingOnNoModelImprovement(9, min_eval=1), r"^min_eval: .*: is 'min_evals' meant\?$"),
+        (
             lambda: callbacks.of(lambda _locals, _globals: True),
             r"a function of \(_locals, _globals\) given, \(model, rec",
         ),

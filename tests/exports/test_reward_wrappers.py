@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import OrderedDict
 from pathlib import Path
 from typing import Any
 
@@ -148,10 +149,10 @@ class Kind(Box):
 
 
 def test_the_environment_of_training_is_taken_whatever_order_and_classes_its_spaces_have(tmp_path: Path) -> None:
-    """A Dict that is made of keywords keeps their order; training takes the parts in that of their names."""
+    """A Dict that is made of keywords or of an OrderedDict keeps their order; training takes the parts in that of their names."""
     learned = export_reward(make_run(tmp_path / "run", "robot"), tmp_path / "reward.pt")
     sees, acts = SPACES["robot"]
     assert isinstance(sees, gymnasium.spaces.Dict) and isinstance(acts, Box)
-    turned = gymnasium.spaces.Dict(**dict(reversed(sees.spaces.items())))
+    turned = gymnasium.spaces.Dict(OrderedDict(reversed(sees.spaces.items())))
     assert list(turned.spaces) != list(sees.spaces)
     RewardWrapper(Other(turned, Kind(acts.low, acts.high, dtype=np.float32)), learned)

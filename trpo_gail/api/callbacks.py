@@ -173,7 +173,8 @@ class EveryNTimesteps(_Every):
 class CheckpointCallback(_Every):
     """Saves the model to SAVE_PATH/NAME_PREFIX_N_steps.zip every so many environment steps."""
 
-    def __init__(self, save_freq: int, save_path: str | Path, name_prefix: str = "rl_model") -> None:
+    def __init__(self, save_freq: int, save_path: str | Path, name_prefix: str = "rl_model", **others: Any) -> None:
+        elsewhere.refuse("CheckpointCallback", CheckpointCallback, others)
         super().__init__(save_freq, "save_freq")
         self._folder, self._prefix = Path(save_path), name_prefix
 
@@ -201,8 +202,10 @@ class EvalCallback(_Every):
         eval_freq: int = 10_000,
         best_model_save_path: str | Path | None = None,
         deterministic: bool = True,
+        **others: Any,
     ) -> None:
         """`eval_env`: what `evaluate` takes as `env`; None makes the model's environment."""
+        elsewhere.refuse("EvalCallback", EvalCallback, others)
         super().__init__(eval_freq, "eval_freq")
         episodes = typed.whole("n_eval_episodes", n_eval_episodes)
         self._env, self._episodes, self._deterministic = eval_env, episodes, deterministic
@@ -239,7 +242,8 @@ class EvalCallback(_Every):
 class StopTrainingOnRewardThreshold(BaseCallback):
     """Stops once the return of an evaluation, or, without evaluations, of an iteration's episodes, reaches a threshold."""
 
-    def __init__(self, reward_threshold: float) -> None:
+    def __init__(self, reward_threshold: float, **others: Any) -> None:
+        elsewhere.refuse("StopTrainingOnRewardThreshold", StopTrainingOnRewardThreshold, others)
         if not isinstance(reward_threshold, (int, float, np.number)) or math.isnan(reward_threshold):
             raise UserError(f"reward_threshold: {reward_threshold!r:.60} given, a number expected")
         self._threshold = reward_threshold
@@ -253,7 +257,8 @@ class StopTrainingOnNoModelImprovement(BaseCallback):
     """Stops once so many evaluations in a row (without evaluations: iterations) have brought no new best return. The first
     `min_evals` of them do not count."""
 
-    def __init__(self, max_no_improvement_evals: int, min_evals: int = 0) -> None:
+    def __init__(self, max_no_improvement_evals: int, min_evals: int = 0, **others: Any) -> None:
+        elsewhere.refuse("StopTrainingOnNoModelImprovement", StopTrainingOnNoModelImprovement, others)
         self._most = typed.whole("max_no_improvement_evals", max_no_improvement_evals)
         self._least = typed.whole("min_evals", min_evals, 0)
         self._best: float | None = None
@@ -274,7 +279,8 @@ class StopTrainingOnNoModelImprovement(BaseCallback):
 class StopTrainingOnMaxEpisodes(BaseCallback):
     """Stops once so many episodes have ended since `learn` began, over all ranks and environments."""
 
-    def __init__(self, max_episodes: int) -> None:
+    def __init__(self, max_episodes: int, **others: Any) -> None:
+        elsewhere.refuse("StopTrainingOnMaxEpisodes", StopTrainingOnMaxEpisodes, others)
         self._most = typed.whole("max_episodes", max_episodes)
         self._before = 0
 

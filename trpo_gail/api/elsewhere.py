@@ -10,7 +10,19 @@ from typing import Any
 from trpo_gail.errors import UserError
 
 _EVALUATIONS = "use callback=EvalCallback(eval_env, eval_freq=..., n_eval_episodes=...)"
+_SAID = {"verbose": "leave it out: verbose of the model prints what there is to say"}  # of all callbacks
 _KEYWORDS = {
+    "EvalCallback": _SAID
+    | {
+        "log_path": "leave it out: the records, and `evaluations` of the callback, have the returns",
+        "render": "leave it out: `trpo-gail evaluate RUN --video FILE` films a policy",
+        "warn": "leave it out",
+    },
+    "CheckpointCallback": _SAID
+    | dict.fromkeys(("save_replay_buffer", "save_vecnormalize"), "leave it out: save writes all of the model"),
+    "StopTrainingOnRewardThreshold": _SAID,
+    "StopTrainingOnNoModelImprovement": _SAID,
+    "StopTrainingOnMaxEpisodes": _SAID,
     "learn": {
         "eval_env": _EVALUATIONS,
         "eval_freq": _EVALUATIONS,
