@@ -218,8 +218,10 @@ class Workers:
         name = call_under_way.get() or "something else"
         calls = self.gather("a constructor" if name.startswith("_") else name)
         if other := next((rank for rank, name in enumerate(calls) if name != calls[0]), 0):
+            # A rank that is within an iteration has answered with something else.
+            first, here = (name if isinstance(name, str) else "no method" for name in (calls[0], calls[other]))
             raise UserError(
-                f"rank 0 calls {calls[0]}, and rank {other} calls {calls[other]}: each is to be called on every rank, not "
+                f"rank 0 calls {first}, and rank {other} calls {here}: each is to be called on every rank, not "
                 "inside an `if` on the rank (rank 0 alone writes files)"
             )
 

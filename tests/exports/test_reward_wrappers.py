@@ -149,7 +149,7 @@ class Kind(Box):
 
 
 def test_the_environment_of_training_is_taken_whatever_order_and_classes_its_spaces_have(tmp_path: Path) -> None:
-    """A Dict that is made of keywords or of an OrderedDict keeps their order; training takes the parts in that of their names."""
+    """A Dict made of keywords or an OrderedDict keeps their order; training takes the parts in that of their names."""
     learned = export_reward(make_run(tmp_path / "run", "robot"), tmp_path / "reward.pt")
     sees, acts = SPACES["robot"]
     assert isinstance(sees, gymnasium.spaces.Dict) and isinstance(acts, Box)
