@@ -131,3 +131,19 @@ def test_what_a_new_file_does_not_say_is_warned_of(tmp_path: Path, capsys: pytes
     capsys.readouterr()
     assert main(["data", "merge", merged, *one]) == 0
     assert "of several environments: A-v0, B-v0\n" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("to", "said"), [("d4rl", True), ("minari", True), ("native", False)])
+def test_a_layout_that_must_say_how_episodes_end_is_warned_of(
+    to: str, said: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Stable-Baselines' files do not; D4RL's and Minari's do."""
+    first = np.zeros(6, bool)
+    first[[0, 3]] = True
+    source = tmp_path / "a.npz"
+    numbers = {"obs": np.arange(12.0).reshape(6, 2), "actions": np.arange(6.0)[:, None], "rewards": np.ones(6)}
+    np.savez(source, **numbers, episode_starts=first, episode_returns=np.array([3.0, 3.0]))
+    out = tmp_path / ("b" if to == "minari" else "b.h5")
+    assert main(["data", "convert", str(source), str(out), "--to", to]) == 0
+    line = f"{out}: says of each episode how it ends, which its source does not: 0 by termination, 2 by time limit"
+    assert (line in capsys.readouterr().err) == said

@@ -21,6 +21,7 @@ from trpo_gail.system.terminal import kept_for_json, warn
 
 if TYPE_CHECKING:
     from trpo_gail.experts.data import Demonstrations
+    from trpo_gail.experts.facts import Ends
     from trpo_gail.parallel import Workers
 
 _FORMATS = """FILE and IN hold demonstrations: HDF5 of this package, of D4RL, Minari and robomimic; files of Stable-Baselines,
@@ -129,8 +130,8 @@ def run(arguments: list[str], workers: list[Workers]) -> int:
     raise UserError(f"data: {found}; there are {', '.join(_WORK)} (trpo-gail data --help)")
 
 
-def print_info(path: str) -> None:
-    """Print a file of demonstrations as a table, with its warnings."""
+def print_info(path: str) -> Ends | None:
+    """Print a file of demonstrations as a table, with its warnings. Returns how its episodes end, if it says so."""
     from dataclasses import replace
 
     from trpo_gail.experts import catalogue, describe, load
@@ -143,6 +144,7 @@ def print_info(path: str) -> None:
     print_table(describe.info(held))
     for warning in cautions.of_file(held):
         warn(warning)
+    return held.ends
 
 
 def _info(given: _InfoArguments) -> None:
@@ -262,13 +264,18 @@ def _save(out: str, pieces: Iterator[Demonstrations], to: str = "native", merged
     """Write them, print what the new file holds, and warn of what its readers noted, which the file does not say."""
     from trpo_gail.experts.save import check_ending, writer
 
-    notes, writing, path = dict[str, None](), writer(to), _new(out)
+    notes, writing, path, unsaid = dict[str, None](), writer(to), _new(out), False
     check_ending(path, to)
     with writing(path) as append:
         for piece in pieces:
+            unsaid |= piece.ends is None
             notes |= dict.fromkeys(note if merged else f"{piece.path}: {note}" for note in piece.notes)
             append(piece)
-    print_info(out)
+    if (ends := print_info(out)) and unsaid:  # as the layouts of some libraries must
+        notes[
+            f"{out}: says of each episode how it ends, which its source does not: {ends.terminal} by termination, "
+            f"{ends.limit} by time limit"
+        ] = None
     for note in notes:
         warn(note)
 
