@@ -141,8 +141,14 @@ def test_a_layout_that_must_say_how_episodes_end_is_warned_of(
     first = np.zeros(6, bool)
     first[[0, 3]] = True
     source = tmp_path / "a.npz"
-    numbers = {"obs": np.arange(12.0).reshape(6, 2), "actions": np.arange(6.0)[:, None], "rewards": np.ones(6)}
-    np.savez(source, **numbers, episode_starts=first, episode_returns=np.array([3.0, 3.0]))
+    np.savez(
+        source,
+        obs=np.arange(12.0).reshape(6, 2),
+        actions=np.arange(6.0)[:, None],
+        rewards=np.ones(6),
+        episode_starts=first,
+        episode_returns=np.array([3.0, 3.0]),
+    )
     out = tmp_path / ("b" if to == "minari" else "b.h5")
     assert main(["data", "convert", str(source), str(out), "--to", to]) == 0
     line = f"{out}: says of each episode how it ends, which its source does not: 0 by termination, 2 by time limit"
