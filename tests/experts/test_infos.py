@@ -182,3 +182,22 @@ def test_an_end_that_is_flagged_both_ways_counts_once(tmp_path: Path) -> None:
         file["terminals"], file["episode_terminals"] = DONE & ~LIMIT, DONE
     found = outline(pieces(path))
     assert (found.terminals, found.timeouts) == (2, 1)
+
+
+@pytest.mark.parametrize("cut", [0, 1])
+def test_of_episodes_as_lists_of_steps_one_may_end_otherwise(cut: int, tmp_path: Path) -> None:
+    path = tmp_path / "a.pkl"
+    episodes: list[list[dict[str, Any]]] = []
+    for episode in range(2):
+        rows: list[dict[str, Any]] = [
+            {"obs": np.array([t, 2.0]), "action": np.array([0.1]), "reward": 1.0, "done": t == 3, "info": {}}
+            for t in range(4)
+        ]
+        if episode == cut:
+            rows[-1]["info"] = {"TimeLimit.truncated": True}
+        episodes.append(rows)
+    path.write_bytes(pickle.dumps(episodes))
+    held = load(path)
+    last = [3, 7]
+    assert np.flatnonzero(held.timeouts).tolist() == [last[cut]]
+    assert np.flatnonzero(held.terminals).tolist() == [last[1 - cut]]

@@ -60,7 +60,11 @@ def pieces(path: Path) -> Iterator[Demonstrations]:
     """The same, some episodes at a time; at once if they differ in more than their lengths, which is refused then. Padding
     and the order of the axes are judged before, of all."""
     with hdf5.reading(path) as file:
-        plan = _plan(file, path) if _of_rows(file, path) is None else None
+        rows = _of_rows(file, path)
+        plan = _plan(file, path) if rows is None else None
+    if rows is not None:
+        yield rows
+        return
     if plan is None:
         yield read(path)
         return

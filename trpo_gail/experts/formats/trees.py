@@ -8,7 +8,7 @@ Containers around them are looked into.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from itertools import pairwise
+from itertools import islice, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -179,9 +179,10 @@ def _of_lists(items: Sequence[Any], path: str | Path, depth: int) -> Demonstrati
     episodes = [_opened_to((list, tuple), item, i, path) for i, item in enumerate(items)]
     first = opened(episodes[0][0]) if episodes[0] else None
     if isinstance(first, Mapping) and _is_data(_named(first)):
-        steps = [[_opened_to(Mapping, step, i, path) for i, step in enumerate(episode)] for episode in episodes]
+        steps = [_opened_to(Mapping, step, i, path) for episode in episodes for i, step in enumerate(episode)]
         trajectories.check_spelling(first, path)
-        return trajectories.joined([_columns(episode, path) for episode in steps], path)
+        limited = iter(infos.with_limits(steps))  # of all: one episode's alone would have flags that others lack
+        return trajectories.joined([_columns([*islice(limited, len(one))], path) for one in episodes], path)
     if isinstance(first, (list, tuple)) and (order := _order(first, episodes[0])) is not None:
         return trajectories.joined([_tuple_columns(episode, order, path) for episode in episodes], path)
     return _found(episodes[0], path, depth + 1) if len(episodes) == 1 and depth < _DEEPEST else None
@@ -196,7 +197,7 @@ def _opened_to(kind: Any, item: Any, i: int, path: str | Path) -> Any:
 
 def _columns(steps: Sequence[Mapping[str, Any]], path: str | Path) -> dict[str, Any]:
     """A list for each value of a step."""
-    named = [_named(step) for step in infos.with_limits(steps)]
+    named = [_named(step) for step in steps]
     for i, step in enumerate(named):
         if step.keys() != named[0].keys():
             raise UserError(f"{path}: step {i}: expected {listed(named[0])} as step 0 has, found {listed(step)}")
