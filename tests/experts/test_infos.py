@@ -95,6 +95,68 @@ def hdf5_of_episodes(path: Path) -> None:
                 file[f"episode_{i}/{name}"] = values[rows]
 
 
+def npz_with_infos(path: Path) -> None:
+    with open(path, "wb") as stream:
+        np.savez(stream, **ROWS, done=DONE, infos=np.array(INFOS, object))
+
+
+def lists_in_a_pickled_info(path: Path) -> None:
+    path.write_bytes(pickle.dumps(ROWS | {"done": DONE, "infos": {NAME: LIMIT.tolist()}}))
+
+
+def lists_in_an_info_of_json(path: Path) -> None:
+    rows = {name: plain(values) for name, values in (ROWS | {"done": DONE}).items()}
+    path.write_text(json.dumps(rows | {"infos": {NAME: plain(LIMIT)}}))
+
+
+def some_pickled_steps(path: Path) -> None:
+    path.write_bytes(
+        pickle.dumps([step | ({NAME: bool(LIMIT[i])} if DONE[i] else {}) for i, step in enumerate(steps(done=DONE))])
+    )
+
+
+def some_steps_of_json(path: Path) -> None:
+    lines = [
+        {name: plain(value) for name, value in step.items()} | ({f"info/{NAME}": bool(LIMIT[i])} if DONE[i] else {})
+        for i, step in enumerate(steps(done=DONE))
+    ]
+    path.write_text("\n".join(map(json.dumps, lines)))
+
+
+def nothing_but_nan(path: Path) -> None:
+    infos = [{NAME: True if limit else float("nan")} for limit in LIMIT]
+    path.write_bytes(pickle.dumps(steps(done=DONE, info=infos)))
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        npz_with_infos,
+        lists_in_a_pickled_info,
+        lists_in_an_info_of_json,
+        some_pickled_steps,
+        some_steps_of_json,
+        nothing_but_nan,
+    ],
+)
+def test_time_limits_however_they_are_written(write: Callable[[Path], None], tmp_path: Path) -> None:
+    test_time_limits(write, tmp_path)
+
+
+@pytest.mark.parametrize("never", [[False] * N, np.zeros(0)])
+def test_a_list_in_info_that_is_never_set(never: Any, tmp_path: Path) -> None:
+    (path := tmp_path / "file").write_bytes(pickle.dumps(ROWS | {"done": DONE, "infos": {NAME: never}}))
+    held = load(path)
+    assert np.array_equal(held.terminals, DONE) and held.episode_lengths.tolist() == [4, 5, 3]
+
+
+def test_texts_in_a_column_out_of_info_are_left_out(tmp_path: Path) -> None:
+    lines = [f"obs_0,action,reward,done,{NAME}"]
+    lines += [f"{i},0.5,1,{int(DONE[i])},{'True' if LIMIT[i] else 'None'}" for i in range(N)]
+    (path := tmp_path / "a.csv").write_text("\n".join(lines))
+    assert load(path).episode_lengths.tolist() == [4, 5, 3]
+
+
 @pytest.mark.parametrize(
     "write",
     [npz, csv, pickled_rows, pickled_steps, pickled_episodes, json_steps, rllib, flat_hdf5, hdf5_of_episodes],

@@ -66,3 +66,15 @@ class TestSequences:
         assert held.episode_lengths.tolist() == [7, STEPS]
         assert np.flatnonzero(held.terminals).tolist() == [6]
         assert np.flatnonzero(held.timeouts).tolist() == [7 + STEPS - 1]
+
+
+@pytest.mark.parametrize("frames", [1, 2])
+@pytest.mark.parametrize("kind", ["npz", "pickle"])
+def test_stacked_frames_with_a_column_of_rewards_are_rows(kind: str, frames: int, tmp_path: Path) -> None:
+    """Were these sequences of one step, each row would be an episode."""
+    done = np.isin(np.arange(12), [4, 11])
+    rows = {"observations": np.arange(12.0 * frames * 5).reshape(12, frames, 5), "dones": done}
+    rows |= {"actions": np.zeros((12, 1)), "rewards": np.ones((12, 1))}
+    held = load(written(kind, tmp_path / "rows", rows))
+    assert held.episode_lengths.tolist() == [5, 7]
+    assert held.observations.shape == (12, frames, 5)

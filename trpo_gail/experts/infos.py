@@ -7,22 +7,34 @@ from typing import Any
 
 import numpy as np
 
-from trpo_gail.experts.trajectories import INFOS, NAMES, TIME_LIMIT
+from trpo_gail.experts.trajectories import INFOS, NAMES, TIME_LIMIT, are_set
 
-_SAID = {*NAMES["limit"], *NAMES["timeouts"]}
+_TIMEOUTS, _LIMITS = frozenset(NAMES["timeouts"]), frozenset(NAMES["limit"])
 
 
 def with_limits(held: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """Steps, episodes or arrays by their names, each with flags of time limits if the `info` of one of them sets some, and
-    no flags of its own are there."""
-    found = [limits(one) for one in held]
-    if any(not _SAID.isdisjoint(one) for one in held) or not any(map(_is_any, found)):
+    """Steps, episodes or arrays by their names, each with flags of time limits if one of them says some, in its `info` or
+    beside it, and no other flags of time limits are there."""
+    beside = [not _LIMITS.isdisjoint(one) for one in held]
+    if all(beside) or any(not _TIMEOUTS.isdisjoint(one) for one in held):
         return list(held)
-    return [{**one, TIME_LIMIT: False if flags is None else flags} for one, flags in zip(held, found, strict=True)]
+    found = [limits(one) for one in held]
+    own = [without(one) for one in held] if any(beside) else held  # else some would have flags that others lack
+    if not any(map(_is_any, found)):
+        return list(own)
+    return [{**one, TIME_LIMIT: False if flags is None else flags} for one, flags in zip(own, found, strict=True)]
+
+
+def without(held: Mapping[str, Any]) -> dict[str, Any]:
+    """The same without flags of time limits that `info` was to say."""
+    return {name: value for name, value in held.items() if name not in _LIMITS}
 
 
 def limits(held: Mapping[str, Any]) -> Any:
-    """The flag of a step's `info`, or those of a list of them; None if there is no `info`."""
+    """The flag of a step's `info`, or those of a list of them, which may stand beside it; None if there are none."""
+    own = next((held[name] for name in NAMES["limit"] if held.get(name) is not None), None)
+    if own is not None:
+        return _of(own)
     info = next((held[name] for name in INFOS if held.get(name) is not None), None)
     return None if info is None else _flags(info)
 
@@ -32,9 +44,20 @@ def _flags(info: Any) -> Any:
         info = info.tolist()
     if isinstance(info, (list, tuple)):
         return [_flags(one) for one in info]
-    flag = info.get(TIME_LIMIT) if isinstance(info, Mapping) else None
-    return flag if isinstance(flag, np.ndarray) and flag.size > 1 else bool(flag)
+    return _of(info.get(TIME_LIMIT)) if isinstance(info, Mapping) else False
+
+
+def _of(flag: Any) -> Any:
+    """A flag, or an array of several; not set where it is no number, as None and NaN are none."""
+    if flag is None or isinstance(flag, bool):
+        return bool(flag)
+    found = are_set(flag)
+    if found is None:
+        return False
+    return found if isinstance(found, list) or found.size > 1 else bool(found.any())
 
 
 def _is_any(flags: Any) -> bool:
-    return any(map(_is_any, flags)) if isinstance(flags, list) else bool(np.any(flags))
+    if isinstance(flags, bool):
+        return flags
+    return any(map(_is_any, flags)) if isinstance(flags, list) else flags is not None and bool(np.any(flags))

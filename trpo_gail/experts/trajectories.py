@@ -147,7 +147,7 @@ def with_ends(given: Mapping[str, Any]) -> dict[str, Any]:
 
 def _take_limits(found: dict[str, Any]) -> None:
     """Put `limit` into `timeouts`, and out of `terminals`. Where it is empty, as in a table of every `info`, none is set."""
-    limit = _are_set(found.pop("limit", None))
+    limit = are_set(found.pop("limit", None))
     if limit is None:
         return
     timeouts = found.get("timeouts")
@@ -156,7 +156,7 @@ def _take_limits(found: dict[str, Any]) -> None:
         found["terminals"] = _unless(found["terminals"], limit)
 
 
-def _are_set(flags: Any) -> Any:
+def are_set(flags: Any) -> Any:
     """Booleans of flags, a list of them for episodes of several lengths; None of what is no number."""
     if flags is None:
         return None
@@ -164,7 +164,7 @@ def _are_set(flags: Any) -> Any:
         return np.nan_to_num(np.asarray(flags, np.float64)) == 1
     except (TypeError, ValueError):
         several = isinstance(flags, (list, tuple)) and all(isinstance(one, (list, np.ndarray)) for one in flags)
-        return [_are_set(one) for one in flags] if several else None
+        return [are_set(one) for one in flags] if several else None
 
 
 def _unless(flags: Any, others: Any, either: bool = False) -> Any:

@@ -6,6 +6,7 @@ more than actions. Flat ones are a table (`columns`); lengths, ends or starts of
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from trpo_gail.errors import UserError
-from trpo_gail.experts import batches, trajectories
+from trpo_gail.experts import batches, infos, trajectories
 from trpo_gail.experts.data import Demonstrations
 from trpo_gail.experts.files import npz, numpy_files
 from trpo_gail.experts.formats import columns, marks, sequences, sidecar, transitions, trees
@@ -63,12 +64,25 @@ def _arrays(path: Path) -> tuple[Arrays, list[str]]:
     columns.check_names(names, path)
     with npz.reading(path) as archive:
         there = [name for name in names if _is_wanted(name) and not _is_an_object(name, archive)]
-        return {name: archive.value(name) for name in there}, names
+        found = {name: archive.value(name) for name in there}
+        return found | _limits(names, found, archive), names
 
 
 def _is_an_object(name: str, archive: npz.Archive) -> bool:
     """Whether an array that may say something else is a pickle, as of the environment itself."""
     return name.lower() in trajectories.LOOSE and b"'|O'" in archive.start(name)
+
+
+def _limits(names: list[str], found: Arrays, archive: npz.Archive) -> Arrays:
+    """Flags of time limits as an array of `info` says them, a mapping each row; nothing if none is set, if others are there,
+    or if it cannot be read, as it may hold anything."""
+    name = next((name for name in trajectories.INFOS if name in names), None)
+    if name is None or {"timeouts", "limit"} & {columns.field(one) for one in found}:
+        return {}
+    with contextlib.suppress(UserError, ValueError, TypeError):
+        flags = np.array(infos.limits({name: archive.value(name)}), bool)
+        return {trajectories.TIME_LIMIT: flags} if flags.ndim and flags.any() else {}
+    return {}
 
 
 def _of_arrays(arrays: Arrays, path: Path) -> Demonstrations:
@@ -173,8 +187,9 @@ def _is_batch(fields: Arrays) -> bool:
     observed, acted = fields["observations"], fields["actions"]
     if observed.ndim < 3 or acted.ndim < 2 or len(observed) != len(acted):
         return False
-    if "rewards" in fields and fields["rewards"].shape[:2] == acted.shape[:2] and sequences.are_here(fields):
-        return True  # though flags be one a sequence
+    paid = "rewards" in fields and fields["rewards"].shape[:2] == acted.shape[:2] and acted.shape[1] > 1
+    if paid and sequences.are_here(fields):
+        return True  # though flags be one a sequence; of one step each, they are one a row
     one_each = [fields[name] for name in ("rewards", "terminals", "timeouts") if name in fields]
     if any(values.shape[:2] != acted.shape[:2] for values in one_each):
         return False

@@ -198,9 +198,10 @@ def field(name: str) -> str | None:
 
 
 def is_field(name: str) -> bool:
-    """Whether a column of this name is observations, actions, rewards or flags, or one of their columns by number."""
+    """Whether a column of this name is observations, actions, rewards or flags, or one of their columns by number. One out
+    of `info` may be anything."""
     place = _place(name.strip().lower())
-    return place is not None and (place.part == "" or isinstance(place.part, int))
+    return place is not None and place.field != "limit" and (place.part == "" or isinstance(place.part, int))
 
 
 # --- Names --------------------------------------------------------------------------------------------------------

@@ -216,9 +216,11 @@ def _with_limits(batch: Mapping[str, Any]) -> dict[str, Any]:
     """The same with a flag of a time limit for each row, as its `info` says, or not set."""
     acted = next((batch[name] for name in batch if columns.field(name) == "actions"), None)
     flags, rows = infos.limits(batch), len(acted) if isinstance(acted, list) else 0
-    if not isinstance(flags, list) or len(flags) != rows:
-        flags = [False] * (rows - 1) + [bool(flags)] * (rows > 0)
-    return {trajectories.TIME_LIMIT: flags, **batch}
+    if np.ndim(flags) and len(flags) == rows:
+        flags = list(flags)
+    else:  # one value is of the last step
+        flags = [False] * (rows - 1) + [flags is True] * (rows > 0)
+    return {trajectories.TIME_LIMIT: flags, **infos.without(batch)}
 
 
 def _depth(value: Any) -> int:
@@ -293,8 +295,9 @@ class _Steps:
         self.parts: list[Columns] = []
 
     def add(self, step: Mapping[str, Any], where: str) -> None:
-        limit = {trajectories.TIME_LIMIT: bool(infos.limits(step))}
-        self.waiting.append(limit | {name: value for name, value in step.items() if _is_wanted(name)})
+        limit = {trajectories.TIME_LIMIT: infos.limits(step) is True}
+        wanted = {name: value for name, value in infos.without(step).items() if _is_wanted(name)}
+        self.waiting.append(limit | wanted)
         if len(self.waiting) == _TOGETHER:
             self._make(where)
 
