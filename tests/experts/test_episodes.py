@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from trpo_gail.errors import UserError
-from trpo_gail.experts import describe, editing, structured
+from trpo_gail.experts import describe, editing, structured, trajectories
 from trpo_gail.experts.data import Demonstrations
 from trpo_gail.experts.formats import d4rl, minari, paper
 from trpo_gail.experts.formats import native as native_format
@@ -175,6 +175,33 @@ def test_the_only_group_holds_rows_of_several_episodes(tmp_path: Path, end: str)
     assert np.array_equal(held.observations, seen) and np.array_equal(held.actions, acted)
     assert held.says_ends == (end == "flags")
     assert [part.episode_lengths.tolist() for part in pieces(path)] == [[5, 7]]
+
+
+@pytest.mark.parametrize(
+    "marks",
+    [
+        {"episode_starts": np.array([0, 5])},
+        {"episode_starts": np.isin(np.arange(12), [0, 5])},
+        {"episode_ends": np.isin(np.arange(12), [4, 11])},
+        {"episode_lengths": np.array([5, 7])},
+        {"episode": np.repeat([3, 4], [5, 7])},
+    ],
+)
+def test_whatever_marks_the_episodes_of_the_only_group(tmp_path: Path, marks: dict[str, np.ndarray]) -> None:
+    with h5py.File(path := tmp_path / "x.h5", "w") as file:
+        file["data/obs"], file["data/action"] = np.arange(24.0).reshape(12, 2), np.arange(12) % 2
+        for name, values in marks.items():
+            file[f"data/{name}"] = values
+    assert read(path).episode_lengths.tolist() == [5, 7]
+
+
+def test_flags_of_several_episodes_beside_one_observation_more(tmp_path: Path) -> None:
+    with h5py.File(path := tmp_path / "x.h5", "w") as file:
+        file["data/obs"], file["data/action"] = np.arange(26.0).reshape(13, 2), np.arange(12) % 2
+        file["data/terminated"] = np.isin(np.arange(12), [4, 11])
+    held = read(path)
+    assert held.episode_lengths.tolist() == [5, 7] and len(held.observations) == 12
+    assert held.notes == (trajectories.ONE_MORE,)
 
 
 def test_one_episode_in_a_group_stays_one(tmp_path: Path) -> None:

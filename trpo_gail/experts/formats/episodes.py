@@ -204,33 +204,41 @@ def _of_rows(file: h5py.File, path: Path) -> Demonstrations | None:
     if len(found) != 1 or re.search(r"\d", name := found[0][0]):
         return None
     rows, known = _episode(file, path, *found[0]), _provenance(file)
-    count = len(rows["actions"])
+    count, notes = len(rows["actions"]), tuple[str, ...]()
+    if trajectories.are_several(rows) and "next_observations" not in rows and len(rows["observations"]) == count + 1:
+        rows["observations"], notes = rows["observations"][:-1], (trajectories.ONE_MORE,)
     if any(len(values) != count for values in rows.values()):
         return None
     if trajectories.are_several(rows):
-        return transitions.demonstrations(rows, path, known)
+        return transitions.demonstrations(rows, path, known, notes)
     said = {mark: values for mark, values in _marks(file, path, name) if _are_of(mark, values, count)}
     return marks.read(*marks.apart(said | rows), path, known) if said else None
 
 
 def _marks(file: h5py.File, path: Path, name: str) -> Iterator[tuple[str, np.ndarray]]:
-    """Integers that may say where episodes end, beside the rows or in `meta`, as Diffusion Policy keeps them."""
+    """Integers and flags that may say where episodes end, beside the rows or in `meta`, as Diffusion Policy keeps them."""
     for place in ("meta", name):
         group = file.get(place)
         for mark in hdf5.members(group) if isinstance(group, h5py.Group) else ():
             dataset = group.get(mark)
             wanted = mark.lower() in (*trajectories.MARKS, *trajectories.EPISODES)
-            if wanted and isinstance(dataset, h5py.Dataset) and dataset.dtype.kind in "iu" and dataset.ndim == 1:
-                yield mark.lower(), hdf5.rows(file, path, f"{place}/{mark}", "iu", "[episodes]", (1,))
+            if wanted and isinstance(dataset, h5py.Dataset) and dataset.dtype.kind in "biu" and dataset.ndim == 1:
+                yield mark.lower(), hdf5.rows(file, path, f"{place}/{mark}", "biu", "[episodes]", (1,))
 
 
 def _are_of(mark: str, values: np.ndarray, rows: int) -> bool:
-    """Whether numbers by this name are of so many rows, of several episodes."""
+    """Whether numbers or flags by this name are of so many rows, of several episodes."""
+    if len(values) < 2:
+        return False
     if mark in trajectories.EPISODES:
         return len(values) == rows and len(np.unique(values)) > 1
+    if marks.is_flagged(mark, values, rows):
+        return int(values.sum()) > 1
     if mark in trajectories.LENGTHS:
-        return len(values) > 1 and values.min() > 0 and int(values.sum()) == rows
-    return mark in trajectories.BEHIND and len(values) > 1 and int(values[-1]) == rows
+        return int(values.min()) > 0 and int(values.sum()) == rows
+    if mark in trajectories.STARTS:
+        return not values[0] and int(values[-1]) < rows and bool((values[1:] > values[:-1]).all())
+    return mark in trajectories.BEHIND and int(values[-1]) == rows
 
 
 # --- One episode --------------------------------------------------------------------------------------------------
