@@ -10,7 +10,7 @@ from typing import Any
 import gymnasium
 import numpy as np
 import pytest
-from gymnasium.spaces import Box, Discrete
+from gymnasium.spaces import Box, Discrete, MultiDiscrete
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from runs import SPACES, first, make_run, toy_envs
 
@@ -156,3 +156,12 @@ def test_the_environment_of_training_is_taken_whatever_order_and_classes_its_spa
     turned = gymnasium.spaces.Dict(OrderedDict(reversed(sees.spaces.items())))
     assert list(turned.spaces) != list(sees.spaces)
     RewardWrapper(Other(turned, Kind(acts.low, acts.high, dtype=np.float32)), learned)
+
+
+def test_labels_of_another_dtype_are_the_same_actions(tmp_path: Path) -> None:
+    learned = export_reward(make_run(tmp_path / "run", "labels"), tmp_path / "reward.pt")
+    sees, acts = SPACES["labels"]
+    assert isinstance(acts, MultiDiscrete)
+    RewardWrapper(Other(sees, MultiDiscrete(acts.nvec, dtype=np.int32, start=acts.start.astype(np.int32))), learned)
+    with pytest.raises(UserError, match=r"^action_space: MultiDiscrete"):
+        RewardWrapper(Other(sees, MultiDiscrete(acts.nvec)), learned)

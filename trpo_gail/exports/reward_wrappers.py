@@ -7,11 +7,12 @@ from typing import Any
 
 import gymnasium
 import numpy as np
-from gymnasium.spaces import Box, Space
+from gymnasium.spaces import Space
 from gymnasium.vector import AutoresetMode, VectorEnv, VectorWrapper
 
 from trpo_gail.errors import UserError
 from trpo_gail.exports.reward_function import RewardFunction
+from trpo_gail.spaces import alike
 from trpo_gail.spaces.known import known
 from trpo_gail.spaces.layout import Layout, at
 
@@ -108,12 +109,5 @@ def _check_spaces(observation: Space, action: Space, function: object) -> None:
     wanted = [(part.path, part.shape, part.labels, part.starts) for part in learned.observations.parts]
     if found != wanted:
         raise UserError(f"observation_space: {observation} given, {learned.observation_space} expected by the reward")
-    if not _same_action(action, learned.executed_space):
+    if not alike.same_space(action, learned.executed_space):
         raise UserError(f"action_space: {action} given, {learned.executed_space} expected by the reward")
-
-
-def _same_action(found: Space, wanted: Space) -> bool:
-    if isinstance(found, Box) and isinstance(wanted, Box):
-        bounds = zip((found.low, found.high), (wanted.low, wanted.high), strict=True)
-        return found.shape == wanted.shape and all(np.allclose(a, b) for a, b in bounds)
-    return bool(found == wanted)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from gymnasium.spaces import Box, Dict, Tuple
+from gymnasium.spaces import Box, Dict, Space, Tuple
 
 from trpo_gail.errors import UserError, shortened
 from trpo_gail.spaces.layout import leaves
@@ -38,13 +38,16 @@ def difference(found: EnvSpec, own: EnvSpec) -> tuple[str, str, str] | None:
 
 
 def _same_actions(found: EnvSpec, own: EnvSpec) -> bool:
-    """Whether two environments take the same actions, whatever their dtype, which files do not keep of labels."""
-    here, there = found.executed_space, own.executed_space
-    if acts(found) != acts(own) or here.shape != there.shape:
+    return acts(found) == acts(own) and same_space(found.executed_space, own.executed_space)
+
+
+def same_space(here: Space, there: Space) -> bool:
+    """Whether two spaces hold the same actions, whatever their dtype, which files do not keep of labels."""
+    if here.shape != there.shape or isinstance(here, Box) != isinstance(there, Box):
         return False
     if isinstance(here, Box) and isinstance(there, Box):
         return np.allclose(here.low, there.low) and np.allclose(here.high, there.high)
-    return np.array_equal(getattr(here, "start", 0), getattr(there, "start", 0))
+    return all(np.array_equal(*(getattr(space, name, 0) for space in (here, there))) for name in ("n", "nvec", "start"))
 
 
 def check_fits(found: EnvSpec, wanted: EnvSpec, whose: str) -> None:
