@@ -55,7 +55,7 @@ class Second(Workers):
         ({"observation_space": Box(-1, 1, (3,))}, "other observations .* Box.*(3,)"),
         ({"action_space": Box(-2, 2, (1,), np.float32)}, "other actions .* Box.-2.0, 2.0"),
         ({"action_space": Discrete(3)}, "other actions .* Discrete.3"),
-        ({"max_episode_steps": 50}, "another time limit than rank 0 on one: 50, there 100"),
+        ({"max_episode_steps": 50}, "another time limit than rank 0 on one: 50, there 100; .* as --max_episode"),
         ({"backend": "envpool"}, "another backend than rank 0 on one: envpool, there gymnasium"),
     ],
 )

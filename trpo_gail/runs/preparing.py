@@ -162,7 +162,7 @@ def same_environment(spec: EnvSpec, workers: Workers) -> None:
         ranks = [f"rank {rank} on {workers.host_of[rank]}" for rank in (workers.rank, 0)]
         raise UserError(
             f"environment {spec.id!r}: {ranks[0]} has {what} than {ranks[1]}: {here}, there {there}; expected the same on "
-            "all ranks"
+            f"all ranks{', as --max_episode_steps makes it' if 'time limit' in what else ''}"
         )
 
 
