@@ -143,6 +143,21 @@ def test_time_limits_however_they_are_written(write: Callable[[Path], None], tmp
     test_time_limits(write, tmp_path)
 
 
+@pytest.mark.parametrize("kind", ["rows", "steps", "npz"])
+def test_an_info_that_is_used_again_keeps_its_flag(kind: str, tmp_path: Path) -> None:
+    stale = np.array([{NAME: True} if i in (8, 9, 10) else {} for i in range(N)], object)
+    path = tmp_path / "file"
+    if kind == "npz":
+        with open(path, "wb") as stream:
+            np.savez(stream, **ROWS, done=DONE, infos=stale)
+    else:
+        given = ROWS | {"done": DONE, "infos": stale}
+        path.write_bytes(pickle.dumps(given if kind == "rows" else steps(done=DONE, info=stale)))
+    held = load(path)
+    assert held.episode_lengths.tolist() == [4, 5, 3]
+    assert np.flatnonzero(held.timeouts).tolist() == [8] and np.flatnonzero(held.terminals).tolist() == [3, 11]
+
+
 @pytest.mark.parametrize("never", [[False] * N, np.zeros(0)])
 def test_a_list_in_info_that_is_never_set(never: Any, tmp_path: Path) -> None:
     (path := tmp_path / "file").write_bytes(pickle.dumps(ROWS | {"done": DONE, "infos": {NAME: never}}))

@@ -22,6 +22,10 @@ def with_limits(held: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     own = [without(one) for one in held] if any(beside) else held  # else some would have flags that others lack
     if not any(map(_is_any, found)):
         return list(own)
+    ended = [next((one[name] for name in NAMES["ended"] if one.get(name) is not None), True) for one in held]
+    if all(one is None or isinstance(one, (bool, int, float, np.generic)) for one in (*found, *ended)):  # steps
+        at_ends = [bool(flag and end) for flag, end in zip(found, ended, strict=True)]
+        found = at_ends if any(at_ends) else found  # else an `info` that is used again keeps its flag
     return [{**one, TIME_LIMIT: False if flags is None else flags} for one, flags in zip(own, found, strict=True)]
 
 

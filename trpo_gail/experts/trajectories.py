@@ -130,10 +130,10 @@ def with_ends(given: Mapping[str, Any]) -> dict[str, Any]:
     never set at a termination.
     """
     found = dict(given)
-    _take_limits(found)
     ended, going_on = found.pop("ended", None), found.pop("going_on", None)
     if ended is None and going_on is not None:
         ended = np.asarray(going_on) == 0
+    _take_limits(found, ended)
     if ended is None:
         return found
     terminals, timeouts = found.get("terminals"), found.get("timeouts")
@@ -145,15 +145,25 @@ def with_ends(given: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
-def _take_limits(found: dict[str, Any]) -> None:
-    """Put `limit` into `timeouts`, and out of `terminals`. Where it is empty, as in a table of every `info`, none is set."""
+def _take_limits(found: dict[str, Any], ended: Any) -> None:
+    """Put `limit` into `timeouts`, and out of `terminals`. Where it is empty, as in a table of every `info`, none is set.
+    If an end is one of them, all are ends: an `info` that its environment uses again keeps its flag in later rows."""
     limit = are_set(found.pop("limit", None))
     if limit is None:
         return
+    if ended is not None and np.any(at_ends := _both(limit, ended)):
+        limit = at_ends
     timeouts = found.get("timeouts")
     found["timeouts"] = limit if timeouts is None else _unless(limit, timeouts, either=True)
     if "terminals" in found:
         found["terminals"] = _unless(found["terminals"], limit)
+
+
+def _both(limit: Any, ended: Any) -> Any:
+    """Where both are set; False unless they are flags of as many rows."""
+    if isinstance(limit, list) or not isinstance(ended, np.ndarray) or ended.dtype.kind not in "biuf":
+        return False
+    return limit & (ended.reshape(limit.shape) != 0) if limit.size == ended.size else False
 
 
 def are_set(flags: Any) -> Any:

@@ -73,7 +73,7 @@ def _is_an_object(name: str, archive: npz.Archive) -> bool:
     return name.lower() in trajectories.LOOSE and b"'|O'" in archive.start(name)
 
 
-def _limits(names: list[str], found: Arrays, archive: npz.Archive) -> Arrays:
+def _limits(names: list[str], found: Arrays, archive: npz.Archive) -> dict[str, np.ndarray]:
     """Flags of time limits as an array of `info` says them, a mapping each row; nothing if none is set, if others are there,
     or if it cannot be read, as it may hold anything."""
     name = next((name for name in trajectories.INFOS if name in names), None)
