@@ -47,7 +47,7 @@ def same_space(here: Space, there: Space) -> bool:
         return False
     if isinstance(here, Box) and isinstance(there, Box):
         return np.allclose(here.low, there.low) and np.allclose(here.high, there.high)
-    return all(np.array_equal(*(getattr(space, name, 0) for space in (here, there))) for name in ("n", "nvec", "start"))
+    return all(np.array_equal(getattr(here, name, 0), getattr(there, name, 0)) for name in ("n", "nvec", "start"))
 
 
 def check_fits(found: EnvSpec, wanted: EnvSpec, whose: str) -> None:
