@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 from disk import full_disk
 
@@ -454,6 +455,23 @@ def test_tensorboards_events_are_cut_too(folder: RunFolder) -> None:
     assert [e.step for e in events.Scalars("x")] == [10, 20, 30]
     assert events.Scalars("x")[-1].value == pytest.approx(1.0)
     assert events.Tags()["scalars"] == ["x"]
+
+
+def test_a_column_that_is_no_number_stays_out_of_events_alone(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """A callback may put anything into its record."""
+    accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator").EventAccumulator
+    written = events.Events(tmp_path)
+    for step in (10, 20):
+        odd = {"mine": np.zeros(3), "text": "abc", "huge": 10**400}
+        written.write({"iteration": step // 10, "steps": step, "x": 2.0, "scalar": np.float32(1.0), **odd})  # type: ignore[dict-item]
+    written.close()
+    found = accumulator(str(tmp_path))
+    found.Reload()
+    assert [event.step for event in found.Scalars("x")] == [event.step for event in found.Scalars("scalar")] == [10, 20]
+    lines = capfd.readouterr().err.splitlines()
+    assert [line.partition("leave out ")[2].partition(":")[0] for line in lines] == ["'mine'", "'text'", "'huge'"]
 
 
 def test_shares_below_edges_are_a_histogram_in_tensorboard(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from trpo_gail.errors import shortened
 from trpo_gail.system.terminal import warn
 
 BELOW = re.compile(r"(.+)_below_(-?\d+)")  # a column of a histogram: the share of what is less than an edge
@@ -28,6 +29,7 @@ class Events:
         self._file: FileIO | None = None
         self._writer: Any = None
         self._given_up = False
+        self._left_out = set[str]()  # columns
 
     def begin_anew(self, rows: Iterable[Mapping[str, float | int | None]]) -> None:
         """Events of these rows in the place of all that are there."""
@@ -69,12 +71,28 @@ class Events:
         from tensorboard.compat.proto.summary_pb2 import Summary
 
         writer = self._writer or self._open()
-        histograms, numbers = _histograms(row)
+        histograms, numbers = _histograms(self._numbers(row))
         values = [Summary.Value(tag=name, simple_value=value) for name, value in numbers.items()]
         values += [Summary.Value(tag=name, histo=histogram) for name, histogram in histograms.items()]
         step = int(row.get("steps", row["iteration"]) or 0)
         event = Event(wall_time=time.time(), step=step, summary=Summary(value=values))
         writer.write(event.SerializeToString())
+
+    def _numbers(self, row: Mapping[str, Any]) -> dict[str, float]:
+        """What a row holds besides its place. Of a column in which a callback has put something else, a warning says so
+        once."""
+        found: dict[str, float] = {}
+        for name, value in row.items():
+            if value is None or name in ("iteration", "steps"):
+                continue
+            try:
+                found[name] = float(value)
+            except Exception:  # of any kind of value
+                if name not in self._left_out:
+                    self._left_out.add(name)
+                    said = shortened(repr(value), 60)
+                    warn(f"{self._folder}: TensorBoard's events leave out {name!r}: a number expected, found {said}")
+        return found
 
     def _open(self) -> Any:
         from tensorboard.compat.proto.event_pb2 import Event
@@ -87,18 +105,16 @@ class Events:
         return self._writer
 
 
-def _histograms(row: Mapping[str, float | int | None]) -> tuple[dict[str, Any], dict[str, float]]:
+def _histograms(row: Mapping[str, float]) -> tuple[dict[str, Any], dict[str, float]]:
     """A row's histograms by name, and its other numbers. The outermost bars are as wide as half of what is between."""
     from tensorboard.compat.proto.summary_pb2 import HistogramProto
 
     numbers, shares = {}, {}  # type: dict[str, float], dict[str, list[tuple[float, float]]]
     for name, value in row.items():
-        if value is None or name in ("iteration", "steps"):
-            continue
         if found := BELOW.fullmatch(name):
-            shares.setdefault(found[1] + "_histogram", []).append((float(found[2]), float(value)))
+            shares.setdefault(found[1] + "_histogram", []).append((float(found[2]), value))
         else:
-            numbers[name] = float(value)
+            numbers[name] = value
     made = {}
     for name, points in shares.items():
         edges, below = zip(*sorted(points), strict=True)
