@@ -79,6 +79,7 @@ def test_differences_from_the_first() -> None:
         ([0.0, 96.0, 95.0, 97.0], True, True),
         ([96.0, 96.0, 94.9, 97.0], True, False),
         ([0.0, 96.0], True, False),
+        ([96.0, 96.0], True, False),  # too few
         ([90.0, 90.0, 90.0], False, False),
     ],
 )

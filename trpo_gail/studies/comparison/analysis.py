@@ -225,8 +225,9 @@ def to_near(result: Result, scale: Scale, column: str) -> float | None:
 
 
 def held(result: Result, scale: Scale) -> bool:
-    """Whether the last evaluations are all at 95 % of the expert or above."""
-    return all(scale.score(value) >= NEAR for value in result.curve["return_mean"][-LAST:])
+    """Whether the last evaluations are all there, and at 95 % of the expert or above."""
+    last = result.curve["return_mean"][-LAST:]
+    return len(last) == LAST and all(scale.score(value) >= NEAR for value in last)
 
 
 def _groups(found: Analysis) -> dict[str, list[str]]:

@@ -209,7 +209,7 @@ def _near(found: Analysis) -> Section:
     text = (
         f"The first periodic evaluation with a score of at least {NEAR}. The median is over the runs with a result. Runs "
         "that never came there count as later than all others; a dash means that the median is one of them. A run has held "
-        f"it if its last {LAST} evaluations all have that score."
+        f"it if its last {LAST} evaluations all have that score; one of fewer evaluations has not."
     )
     rows: list[list[Cell]] = [
         [
