@@ -33,9 +33,10 @@ SPEED = Box(-np.inf, np.inf, (3,), np.float32)
 ROBOT = Dict({"camera": Box(0, 255, (6, 6, 3), np.uint8), "speed": Box(-1, 1, (2,)), "mode": Discrete(2, start=3)})
 SPACES: dict[str, tuple[Space, Space]] = {
     "box": (SPEED, Box(-1, 1, (2,), np.float32)),
+    "half": (SPEED, Box(-1, 1, (2,), np.float16)),
     "scaled": (SPEED, Box(-3, 5, (2, 1), np.float32)),
     "label": (Box(-1, 1, (2, 2), np.float64), Discrete(3, start=1)),
-    "labels": (Discrete(4, start=2), MultiDiscrete([3, 2], start=[1, -1])),
+    "labels": (Discrete(4, start=2), MultiDiscrete([3, 2], dtype=np.int32, start=[1, -1])),
     "robot": (ROBOT, Box(-2, 2, (2,), np.float32)),
     "picture": (Box(0, 255, (6, 6, 3), np.uint8), Discrete(2)),
     "switches": (Box(0, 1, (3,), np.bool_), Discrete(2)),

@@ -43,6 +43,7 @@ def test_torchscript_and_onnx(kind: str, given: dict[str, Any], tmp_path: Path) 
     samples = [space.sample() for _ in range(7)]
     rows = np.concatenate([_rows(policy.spec.observations, sample) for sample in samples])
     expected = np.stack([policy.predict(sample) for sample in samples])
+    assert expected.dtype == SPACES[kind][1].dtype  # an environment may take no other
     network = torch.jit.load(tmp_path / "policy.pt")
     runs = {"pt": lambda x: network(torch.from_numpy(x)).numpy()}
     if _has_onnx():
@@ -130,6 +131,26 @@ def test_what_torch_cannot_write(tmp_path: Path, capfd: pytest.CaptureFixture[st
     with pytest.raises(UserError, match=r"torch writes no policy of uint16 observations so; write FILE.pt"):
         export_policy(folder, tmp_path / "policy.onnx")
     assert capfd.readouterr().out == "" and not (tmp_path / "policy.onnx").exists()
+
+
+@pytest.mark.parametrize("ending", ["pt", "onnx"])
+def test_an_operation_that_torch_cannot_write(
+    ending: str, box: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a network of the user's own."""
+    if ending == "onnx":
+        pytest.importorskip("onnx")
+        pytest.importorskip("onnxruntime")
+
+    def fail(*given: Any, **more: Any) -> None:
+        raise RuntimeError("Exporting the operator 'aten::own' is not supported\nand more")
+
+    monkeypatch.setattr(torch.jit, "trace", fail)
+    monkeypatch.setattr(torch.onnx, "export", fail)
+    said = r"FILE\.(pt|onnx): torch cannot write this policy so \(Exporting .* is not supported\)(; write FILE.pt)?$"
+    with pytest.raises(UserError, match=said):
+        export_policy(box, tmp_path / f"policy.{ending}")
+    assert not list(tmp_path.iterdir())
 
 
 def test_the_best_policy(box: Path, tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ SPACES: list[Space] = [
     Discrete(4),
     Discrete(4, start=-2),
     MultiDiscrete([3, 2]),
+    MultiDiscrete([3, 2], dtype=np.int32),
     MultiDiscrete(np.array([[3, 2], [4, 6]]), start=np.array([[1, 0], [0, -2]])),
     MultiBinary(4),
     MultiBinary((2, 2)),
@@ -25,3 +26,9 @@ SPACES: list[Space] = [
 @pytest.mark.parametrize("space", SPACES, ids=repr)
 def test_a_space_comes_back(space: Space) -> None:
     assert saved.load(saved.save(space)) == space
+
+
+def test_labels_of_before_are_read_without_a_dtype() -> None:
+    kept = saved.save(MultiDiscrete([3, 2], start=[1, 0]))
+    del kept["dtype"]
+    assert saved.load(kept) == MultiDiscrete([3, 2], start=[1, 0])

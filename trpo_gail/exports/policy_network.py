@@ -85,7 +85,7 @@ class _Executed(nn.Module):
             actions = torch.minimum(torch.maximum(actions, low), high)
         if self._scaling is not None:
             actions = self._scaled(actions)
-        return actions.reshape(-1, *self._outer)
+        return actions.reshape(-1, *self._outer).to(self._kind)
 
     def _scaled(self, actions: Tensor) -> Tensor:
         low, high, scaled = (self.get_buffer(f"scaling_{place}") for place in range(3))
@@ -93,8 +93,7 @@ class _Executed(nn.Module):
         values = low + (wide + 1.0) * 0.5 * (high - low)
         inside = torch.minimum(torch.maximum(values, low), high)
         values = torch.where(wide.abs() <= 1.0, inside, values)
-        values = torch.where(scaled, values, wide)
-        return values.to(self._kind) if self._kind.is_floating_point else values
+        return torch.where(scaled, values, wide)
 
 
 def _torch_dtype(dtype: Any) -> torch.dtype:

@@ -6,11 +6,12 @@ environment's own actions [B, *shape]. The file itself says what the columns are
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import tempfile
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from trpo_gail.errors import UserError, absent
+from trpo_gail.errors import UserError, absent, shortened
 from trpo_gail.exports.policy_network import PolicyNetwork
 from trpo_gail.runs.evaluate import Acting, read_policy
 from trpo_gail.spaces.layout import Layout, leaves
@@ -74,7 +75,8 @@ def _compared(written: Run, policy: Acting, rows: np.ndarray, path: str | Path, 
     tolerance = 0.0
     if not policy.spec.executed.whole:
         wide = dtype == "float64" == str(expected.dtype)
-        tolerance = (1e-9 if wide else 1e-4) * max(1.0, float(np.abs(expected).max()))
+        rounding = 1e-9 if wide else max(1e-4, float(np.finfo(expected.dtype).eps))
+        tolerance = rounding * max(1.0, float(np.abs(expected).max()))
     if not difference <= tolerance:
         raise UserError(
             f"{path}: not written: actions differ by {difference:.2g} from those of `predict`, at most {tolerance:.2g} "
@@ -140,11 +142,26 @@ def _columns(layout: Layout) -> list[dict[str, Any]]:
     ]  # fmt: skip
 
 
+@contextlib.contextmanager
+def _of_network(ending: str, instead: str = "") -> Iterator[None]:
+    """Raise UserError for what torch cannot write: a network of the user's own may hold any operation."""
+    try:
+        yield
+    except OSError:  # of the disk
+        raise
+    except Exception as error:  # torch raises many kinds
+        said = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise UserError(
+            f"--policy FILE.{ending}: torch cannot write this policy so ({shortened(said, 120)}){instead}"
+        ) from error
+
+
 # ---- TorchScript -----------------------------------------------------------------------------------------------------
 
 
 def _torchscript(network: nn.Module, rows: Tensor, facts: dict[str, str]) -> bytes:
-    with torch.enable_grad():  # without it, a network for images would cut a batch into pieces of a fixed number
+    # Without gradients, a network for images would cut a batch into pieces of a fixed number.
+    with torch.enable_grad(), _of_network("pt"):
         traced = torch.jit.trace(network, rows, check_trace=False)
     buffer = io.BytesIO()
     torch.jit.save(traced, buffer, _extra_files=facts)
@@ -170,10 +187,11 @@ def _onnx(network: nn.Module, rows: Tensor, facts: dict[str, str]) -> bytes:
         raise UserError(f"--policy FILE.onnx: torch writes no policy of {kind} observations so; write FILE.pt")
     with tempfile.TemporaryDirectory() as folder, torch.enable_grad():
         file = Path(folder) / "policy.onnx"
-        torch.onnx.export(
-            network, (rows,), file, input_names=["observations"], output_names=["actions"],
-            dynamic_axes={"observations": {0: "rows"}, "actions": {0: "rows"}}, opset_version=ONNX_VERSION, dynamo=False,
-        )  # fmt: skip
+        with _of_network("onnx", "; write FILE.pt"):
+            torch.onnx.export(
+                network, (rows,), file, input_names=["observations"], output_names=["actions"], dynamo=False,
+                dynamic_axes={"observations": {0: "rows"}, "actions": {0: "rows"}}, opset_version=ONNX_VERSION,
+            )  # fmt: skip
         model = onnx.load(file)
     onnx.helper.set_model_props(model, facts)
     return bytes(model.SerializeToString())

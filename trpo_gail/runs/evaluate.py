@@ -162,7 +162,7 @@ class Acting:
         return self.spec.action_scaling.executed(actions) if self.spec.action_scaling else actions
 
     def predict(self, observation: Any, deterministic: bool = True) -> np.ndarray:
-        """Action for one observation, or actions for a batch, both in the environment's own structure.
+        """Action for one observation, or actions for a batch, both in the environment's own structure and dtype.
 
         A batch has arrays [n, ...] in place of the observation's. Raises ValueError for another shape.
         """
@@ -173,6 +173,8 @@ class Acting:
         else:
             noise = self._rng.standard_normal(shape) if self.noise_kind == "normal" else self._rng.gumbel(size=shape)
         actions = self.spec.executed.outward(self.act(rows, noise))
+        if not self.spec.executed.whole:  # as training gives them to the environment, whose space may hold no others
+            actions = actions.astype(self.spec.executed_space.dtype, copy=False)
         return actions[0] if single else actions
 
     def _rows(self, observation: Any) -> tuple[np.ndarray, bool]:

@@ -11,6 +11,12 @@ from gymnasium.spaces import Box, Dict, Discrete, MultiBinary, MultiDiscrete, Sp
 Saved = dict[str, Any]
 
 
+def _labels(saved: Mapping[str, Any]) -> MultiDiscrete:
+    """Checkpoints of before kept no dtype."""
+    kind = np.dtype(saved.get("dtype", "int64")).type
+    return MultiDiscrete(np.asarray(saved["nvec"]), dtype=kind, start=np.asarray(saved["starts"]))
+
+
 def _bits(saved: Mapping[str, Any]) -> MultiBinary:
     shape = saved["shape"]
     return MultiBinary(shape if len(shape) > 1 else shape[0])
@@ -27,8 +33,8 @@ SPACES: dict[type[Space], tuple[Callable[[Any], Saved], Callable[[Mapping[str, A
         lambda s: Discrete(s["n"], start=s["start"]),
     ),
     MultiDiscrete: (
-        lambda space: {"nvec": space.nvec, "starts": space.start},
-        lambda s: MultiDiscrete(np.asarray(s["nvec"]), start=np.asarray(s["starts"])),
+        lambda space: {"nvec": space.nvec, "starts": space.start, "dtype": str(space.dtype)},
+        _labels,
     ),
     MultiBinary: (lambda space: {"shape": list(space.shape)}, _bits),
     Dict: (
