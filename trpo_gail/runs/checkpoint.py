@@ -34,6 +34,8 @@ from trpo_gail.spaces.spec import ActionView, EnvSpec
 from trpo_gail.spaces.units import ActionScaling
 from trpo_gail.system import sealed, whole_file
 
+# What to do without a best policy.
+LAST_INSTEAD = "without --snapshot best, or by load_policy(run), the last policy is taken"
 KEEP = 3  # of the last checkpoints, beside the best
 _NAME = re.compile(r"(iteration|unfinished)_(\d+)\.pt")
 _HELD = {"format", "iteration", "config", "spec", "clip", "learner"}
@@ -171,7 +173,7 @@ def read_of_run(folder: Path, path: Path) -> dict[str, Any]:
     except Damaged as error:
         good = [other for other in reversed(_sorted(folder)) if other != path and _is_good(other)]
         if path == best_path(folder) and good:
-            advice = "without --snapshot best the last policy is taken"
+            advice = LAST_INSTEAD
         elif good:
             advice = f"the last good one is {good[0].name} (train --resume takes it; or move the other away)"
         else:

@@ -300,7 +300,7 @@ def _find(run: str | Path, which: str, by_its_id: bool = False) -> _Found:
     if path is None or not path.exists():
         if last is not None:
             why = _why_no_best(folder, last)
-            raise UserError(f"{run}: {why}, so no best.pt; without --snapshot best the last policy is taken")
+            raise UserError(f"{run}: {why}, so no best.pt; {checkpoint.LAST_INSTEAD}")
         raise no_checkpoint(run, f"{which} ")
     state = checkpoint.read_of_run(folder, path)
     content = {name: state[name] for name in ("config", "spec", "clip")}
