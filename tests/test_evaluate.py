@@ -152,7 +152,8 @@ def run(tmp_path: Path) -> Path:
 
 
 def test_a_runs_evaluation_tells_what_it_measured(run: Path) -> None:
-    told = evaluate_run(run, 7, False, "last", 3, Workers())
+    told, played = evaluate_run(run, 7, False, "last", 3, Workers())
+    assert str(played.path) == told["checkpoint"]
     policy = load_policy(run)
     done = evaluator(WALK, seed=3).run(policy, 7, FINAL)
     assert told["episodes"] == 7 and told["deterministic"] and told["env"] == WALK
@@ -160,7 +161,7 @@ def test_a_runs_evaluation_tells_what_it_measured(run: Path) -> None:
     assert told["return_mean"] == done.returns.mean() and told["return_std"] == done.returns.std()
     assert told["return_min"] == done.returns.min() and told["return_max"] == done.returns.max()
     assert told["length_mean"] == done.lengths.mean()
-    assert evaluate_run(run, 7, True, "last", 3, Workers())["return_mean"] != told["return_mean"]
+    assert evaluate_run(run, 7, True, "last", 3, Workers())[0]["return_mean"] != told["return_mean"]
 
 
 def test_all_ranks_play_what_rank_0_has_read(run: Path, tmp_path: Path) -> None:
@@ -221,7 +222,7 @@ def test_a_config_of_a_later_version_is_refused_where_it_names_the_environment(r
     with pytest.raises(UserError, match=r"config\.json: format 2, made by a later version of trpo_gail"):
         evaluate_run(run, 1, False, "last", 0, Workers())
     assert load_policy(run).env_id == WALK
-    assert evaluate_run(run, 1, False, "last", 0, Workers(), env=WALK)["episodes"] == 1
+    assert evaluate_run(run, 1, False, "last", 0, Workers(), env=WALK)[0]["episodes"] == 1
 
 
 def test_no_episodes_are_refused(run: Path) -> None:

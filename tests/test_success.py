@@ -242,10 +242,10 @@ def test_a_run_has_the_share_everywhere(run: Path) -> None:
         assert bool(row["eval_success_rate"]) == bool(row["eval_return_mean"])
     assert summary["success_rate"] == np.mean(summary["successes"]) == (np.array(summary["returns"]) > 0).mean()
     assert len(summary["successes"]) == 5 and 0 <= summary["random_success_rate"] <= 1
-    told = evaluate_run(run, 5, False, "last", 0, Workers())
+    told = evaluate_run(run, 5, False, "last", 0, Workers())[0]
     assert told["success_rate"] == summary["success_rate"]
-    assert evaluate_run(run, 5, False, "last", 0, Workers(), "length>1000")["success_rate"] == 0
-    assert evaluate_run(run, 5, False, "last", 0, Workers(), "length<1000")["success_rate"] == 1
+    assert evaluate_run(run, 5, False, "last", 0, Workers(), "length>1000")[0]["success_rate"] == 0
+    assert evaluate_run(run, 5, False, "last", 0, Workers(), "length<1000")[0]["success_rate"] == 1
 
 
 def test_a_resume_gives_the_same_files(run: Path, tmp_path: Path) -> None:
@@ -269,7 +269,7 @@ def test_a_run_that_knows_of_no_success_has_no_column(tmp_path: Path) -> None:
     assert [{k: v for k, v in row.items() if k not in more} for row in ruled] == silent
     summary = json.loads((tmp_path / "a" / "summary.json").read_text())
     assert summary["success_rate"] is None and summary["random_success_rate"] is None and summary["successes"] == []
-    assert "success_rate" not in evaluate_run(tmp_path / "a", 2, False, "last", 0, Workers())
+    assert "success_rate" not in evaluate_run(tmp_path / "a", 2, False, "last", 0, Workers())[0]
     assert float(ruled[0]["success_rate"]) == 0.5  # of each environment an episode of 3 and one of 2
 
 

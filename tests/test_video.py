@@ -18,7 +18,7 @@ from trpo_gail.cli import main
 from trpo_gail.envs.one_by_one import make_one
 from trpo_gail.errors import UserError
 from trpo_gail.runs import video
-from trpo_gail.runs.evaluate import LoadedPolicy
+from trpo_gail.runs.evaluate import LoadedPolicy, load_in_env
 from trpo_gail.runs.video import MOST_FPS, record_video
 
 TINY = (
@@ -70,7 +70,7 @@ def test_a_gif_shows_the_first_episode_of_an_evaluation(
 @pytest.mark.usefixtures("drawable")
 def test_an_mp4_is_as_long_as_its_episode(run: Path, tmp_path: Path) -> None:
     ffmpeg = pytest.importorskip("imageio_ffmpeg", reason="imageio-ffmpeg is not installed (the extra `video`)")
-    told = record_video(run, tmp_path / "film.mp4", "last", 0)
+    told = record_video(load_in_env(run), tmp_path / "film.mp4", 0)
     count, seconds = ffmpeg.count_frames_and_secs(str(tmp_path / "film.mp4"))
     assert count == frames(told["video_length"]) and seconds == pytest.approx(count / 25, abs=0.05)
 
@@ -119,7 +119,7 @@ def test_drawing_that_fails_is_one_line_that_says_what_to_do(
     path = tmp_path / "film.gif"
     path.write_bytes(b"before")
     with pytest.raises(UserError, match=r"cannot be drawn: 'NoneType' object has no attribute .*MUJOCO_GL=egl"):
-        record_video(run, path, "last", 0)
+        record_video(load_in_env(run), path, 0)
     assert path.read_bytes() == b"before" and [p.name for p in tmp_path.iterdir()] == ["film.gif"]
 
 
@@ -171,7 +171,7 @@ def test_why_nothing_is_drawn_is_said(
     try:
         assert main(["expert", "Drawn-v0", "--out", str(tmp_path / "run"), *TINY]) == 0
         with pytest.raises(UserError, match=line):
-            record_video(tmp_path / "run", tmp_path / "film.gif", "last", 0)
+            record_video(load_in_env(tmp_path / "run"), tmp_path / "film.gif", 0)
     finally:
         del gymnasium.registry["Drawn-v0"]
 
@@ -179,7 +179,7 @@ def test_why_nothing_is_drawn_is_said(
 def test_an_environment_that_has_no_picture_is_said(tmp_path: Path) -> None:
     assert main(["expert", "toys:Script-v0", "--out", str(tmp_path / "run"), *TINY]) == 0
     with pytest.raises(UserError, match="toys:Script-v0"):
-        record_video(tmp_path / "run", tmp_path / "film.gif", "last", 0)
+        record_video(load_in_env(tmp_path / "run"), tmp_path / "film.gif", 0)
 
 
 @pytest.mark.parametrize(
@@ -216,7 +216,7 @@ def test_pictures_and_speeds_that_make_no_film_are_named(
     make = video._make
     monkeypatch.setattr(video, "_make", lambda policy: Drawn(make(policy)))
     with pytest.raises(UserError, match=f"'Paper/CartPole-v0': {line}"):
-        record_video(run, tmp_path / "film.gif", "last", 0)
+        record_video(load_in_env(run), tmp_path / "film.gif", 0)
     assert list(tmp_path.iterdir()) == []
 
 

@@ -274,7 +274,7 @@ def test_a_film_of_another_episode_is_told(
     backend: str, another: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("trpo_gail.runs.video.record_video", lambda *given: {"video": "film.gif"})
-    monkeypatch.setattr("trpo_gail.runs.evaluate.evaluate_run", lambda *given: {"backend": backend})
+    monkeypatch.setattr("trpo_gail.runs.evaluate.evaluate_run", lambda *given: ({"backend": backend}, None))
     assert main(["evaluate", "run", "--video", "film.gif"]) == 0
     assert ("shows none of the evaluated episodes" in capsys.readouterr().out) == another
 

@@ -14,6 +14,7 @@ from trpo_gail.system.terminal import kept_for_json
 
 if TYPE_CHECKING:
     from trpo_gail.parallel import Workers
+    from trpo_gail.runs.evaluate import LoadedPolicy
 
 
 @dataclass(frozen=True)
@@ -53,10 +54,10 @@ def run(arguments: list[str], workers: list[Workers]) -> int:
 
         ranks.together(lambda: check_video(Path(str(given.video))))
     with ranks.watched(), ranks.pulse.during("evaluation"), kept_for_json(given.json):
-        found = evaluate_run(
+        found, policy = evaluate_run(
             given.run, given.episodes, given.stochastic, which, given.seed, ranks, given.success, given.env
         )
-    film, failure = ({}, None) if given.video is None else ranks.together(lambda: _film(given, which, ranks))
+    film, failure = ({}, None) if given.video is None else ranks.together(lambda: _film(given, policy, ranks))
     if ranks.main:
         _print(given, found, film)
     ranks.together(lambda: _raise(failure))
@@ -68,7 +69,7 @@ def _raise(failure: Exception | None) -> None:
         raise failure
 
 
-def _film(given: _EvaluateArguments, which: str, ranks: Workers) -> tuple[dict[str, Any], Exception | None]:
+def _film(given: _EvaluateArguments, policy: LoadedPolicy, ranks: Workers) -> tuple[dict[str, Any], Exception | None]:
     """What to say of the film, which rank 0 makes, and why there is none: the evaluation is printed in any case."""
     from trpo_gail.runs.video import record_video
 
@@ -76,7 +77,7 @@ def _film(given: _EvaluateArguments, which: str, ranks: Workers) -> tuple[dict[s
         return {}, None
     try:
         with kept_for_json(given.json):
-            return record_video(given.run, Path(str(given.video)), which, given.seed, given.env), None
+            return record_video(policy, Path(str(given.video)), given.seed), None
     except (UserError, RunError) as error:
         return {}, error
 

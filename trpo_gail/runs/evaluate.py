@@ -346,9 +346,10 @@ def evaluate_run(
     workers: Workers,
     success: str | None = None,
     env: str | None = None,
-) -> dict[str, Any]:
+) -> tuple[dict[str, Any], LoadedPolicy]:
     """Returns of a run's policy over whole episodes, in the environment that it was trained in or in another one, and the
-    share of successes if it is known; `success` is a rule in place of the run's. A collective."""
+    share of successes if it is known; `success` is a rule in place of the run's. And that policy: a run that goes on soon
+    has another one. A collective."""
     if episodes < 1:
         raise UserError(f"--episodes: {episodes} given, at least 1 expected")
     torch.set_num_threads(1)
@@ -358,7 +359,7 @@ def evaluate_run(
     config = dataclasses.replace(policy.config, seed=seed, success=success or policy.config.success)
     evaluator = Evaluator(config, policy.own_spec, workers)
     done = evaluator.run(policy, episodes, FINAL, stochastic=stochastic)
-    return {
+    found = {
         "run": str(run),
         "checkpoint": str(policy.path),
         "env": policy.env_id,
@@ -372,6 +373,7 @@ def evaluate_run(
         "length_mean": float(done.lengths.mean()),
         **({} if done.success_rate is None else {SUCCESS: done.success_rate}),
     }
+    return found, policy
 
 
 def final_scores(evaluator: Evaluator, actor: Actor, episodes: int, expert: float | None) -> dict[str, Any]:

@@ -16,7 +16,7 @@ import numpy as np
 from trpo_gail.envs.failures import called
 from trpo_gail.envs.one_by_one import make_one
 from trpo_gail.errors import UserError, absent, shortened
-from trpo_gail.runs.evaluate import FINAL, LoadedPolicy, load_in_env
+from trpo_gail.runs.evaluate import FINAL, LoadedPolicy
 from trpo_gail.seeding import EVAL_RESET, reset_seeds
 from trpo_gail.system import whole_file, working_folder
 
@@ -42,14 +42,13 @@ def check_video(path: Path) -> None:
 
 
 @working_folder.kept()
-def record_video(run: str | Path, path: Path, which: str, seed: int, env_id: str | None = None) -> dict[str, Any]:
+def record_video(policy: LoadedPolicy, path: Path, seed: int) -> dict[str, Any]:
     """Film one deterministic episode, in the time in which the environment's happens; its return and length.
 
     gymnasium draws, whatever ran the environments in training. Raises UserError if it cannot, or where `path` cannot be
     written; then `path` is what it was.
     """
     check_video(path)
-    policy = load_in_env(run, which, env_id)
     _without_display()
     env = _make(policy)
     fps = _speed(env, policy.env_id)
