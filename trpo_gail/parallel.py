@@ -7,6 +7,7 @@ accept uses reduced values, so all ranks take the same branch.
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import functools
 import itertools
@@ -38,6 +39,8 @@ T = TypeVar("T")
 LEAVE_S = 2.0  # seconds that the other ranks have to reach an error, too
 MPI_START_S = 60.0  # the least that ranks may differ in their start, since a busy disk reads the libraries for minutes
 EXIT_S = 60.0  # seconds that ranks may be apart at the end of their work, and that Python has to end one
+_ENDED = "(the end of its script)"  # what a rank answers there, when the ranks compare what they call
+_ON_EVERY_RANK = "each is to be called on every rank, not inside an `if` on the rank (rank 0 alone writes files)"
 call_under_way: ContextVar[str] = ContextVar("call", default="")  # the method of a model that runs now
 FORWARD_S = 0.5  # seconds that a launcher has to pass a rank's last line on, before all ranks are ended
 
@@ -66,12 +69,37 @@ def _aside() -> Any:
     """A communicator used only for the end and for hangs, so that it does not mix with other messages. A collective."""
     from mpi4py import MPI
 
+    came, rank = MPI.COMM_WORLD.Ibarrier(), MPI.COMM_WORLD.Get_rank()
+    if (
+        not _came(came, MPI_START_S) and rank < 2
+    ):  # in a script that has started MPI by itself; 1: it may be 0 that is missing
+        warn(
+            f"rank {rank} waits for others since {MPI_START_S:.0f} s: a model is to be made on every rank, not inside an `if`"
+        )
+    came.Wait()
     return MPI.COMM_WORLD.Dup()
+
+
+@functools.cache
+def _places() -> tuple[int, int, set[int], list[str]]:
+    """Of this rank: its number among those on this machine, how many these are, their cores; and of each rank its host. A
+    collective."""
+    from mpi4py import MPI
+
+    node = MPI.COMM_WORLD.Split_type(MPI.COMM_TYPE_SHARED)
+    place = node.Get_rank(), node.Get_size(), set().union(*node.allgather(cores()))
+    node.Free()
+    return *place, MPI.COMM_WORLD.allgather(os.uname().nodename)
 
 
 def _all_came(comm: Any, seconds: float) -> bool:
     """Whether all ranks call this within so many seconds of each other."""
-    came, until = comm.Ibarrier(), time.monotonic() + seconds
+    return _came(comm.Ibarrier(), seconds)
+
+
+def _came(came: Any, seconds: float) -> bool:
+    """Whether an MPI request is complete within so many seconds."""
+    until = time.monotonic() + seconds
     while not came.Test():
         if time.monotonic() > until:
             return False
@@ -94,6 +122,41 @@ def _warn_of_one_thread() -> None:
     warn("this MPI library may be called by one thread alone, so a rank that hangs is not noticed")
 
 
+@functools.cache
+def _compare_at_the_end() -> None:
+    """From here on a rank whose script ends takes part in the ranks' next comparison of what they call. They begin with this
+    together, in their first one, and each takes part once, so that a script that ends everywhere waits for nobody."""
+    from mpi4py import MPI
+
+    key = MPI.Comm.Create_keyval(delete_fn=lambda *_: _come_to_the_end(process))
+    process = os.getpid()
+    MPI.COMM_SELF.Set_attr(key, None)  # deleted first if the script itself ends MPI, on some ranks perhaps
+    atexit.register(_come_to_the_end, process)
+
+
+@functools.cache
+def _come_to_the_end(process: int) -> None:
+    """End all ranks, with a line, if others go on to a collective call; wait until all have come to one or to their end."""
+    from mpi4py import MPI
+
+    if os.getpid() != process or MPI.Is_finalized():  # a copy that an environment has forked is no rank
+        return
+    world = MPI.COMM_WORLD
+    calls = _named(world.allgather(_ENDED))
+    other = next((rank for rank, call in enumerate(calls) if call != _ENDED), None)
+    if other is None:
+        return
+    if calls.index(_ENDED) == world.Get_rank():
+        here = f"rank {world.Get_rank()} has come to the end of its script"
+        end_all(1, f"trpo-gail: {here}, and rank {other} calls {calls[other]}: {_ON_EVERY_RANK}; all ranks end")
+    time.sleep(EXIT_S)  # the first of those that have ended ends all
+
+
+def _named(calls: list[Any]) -> list[str]:
+    """The names by which the ranks came here. A rank that is within an iteration has answered with something else."""
+    return [call if isinstance(call, str) else "no method" for call in calls]
+
+
 class Workers:
     """Processes that hold shards of one batch and identical parameters."""
 
@@ -107,14 +170,8 @@ class Workers:
         self._is_watched = False
         self._cores = cores()  # of this rank; further down also of all ranks on this machine
         if comm:
-            from mpi4py import MPI
-
             self._leaving = _aside()
-            node = comm.Split_type(MPI.COMM_TYPE_SHARED)
-            self.local_rank, self.local_size = node.Get_rank(), node.Get_size()
-            self._cores = set().union(*node.allgather(self._cores))
-            node.Free()
-            self.host_of = comm.allgather(os.uname().nodename)
+            self.local_rank, self.local_size, self._cores, self.host_of = _places()
             self.hosts = sorted(set(self.host_of))
 
     @classmethod
@@ -198,13 +255,25 @@ class Workers:
 
     @contextlib.contextmanager
     def guarded(self, limit: float = LIMIT_S) -> Iterator[None]:
-        """A context of collective work in programs that are not our command line, which is also `watched`: what one rank
-        alone raises there, a SystemExit too, ends all ranks. The others would wait for it, and the program may catch it, or
-        leave in silence."""
+        """A context of collective work in programs that are not our command line: it is `alike` and `watched`."""
+        with self._all_or_none(), self.watched(limit):
+            self._check_same_call()
+            yield
+
+    @contextlib.contextmanager
+    def alike(self, call: str = "") -> Iterator[None]:
+        """A context that all ranks enter by the same call, which has this name, or that which it is known by. What one rank
+        alone raises there ends all. Raises UserError if the ranks come by different calls."""
+        with self._all_or_none():
+            self._check_same_call(call)
+            yield
+
+    @contextlib.contextmanager
+    def _all_or_none(self) -> Iterator[None]:
+        """A context in which what one rank alone raises, a SystemExit too, ends all ranks. The others would wait for it, and
+        the program may catch it, or leave in silence."""
         try:
-            with self.watched(limit):
-                self._check_same_call()
-                yield
+            yield
         except BaseException as error:
             on_all = isinstance(error, Interrupted | UserError)  # as a rule: they have time to come
             if self.size > 1 and not _all_came(self._leaving, EXIT_S if on_all else LEAVE_S):
@@ -212,18 +281,17 @@ class Workers:
                 end_all(code or 1, f"[rank {self.rank}] {''.join(traceback.format_exception(error)).rstrip()}")
             raise
 
-    def _check_same_call(self) -> None:
+    def _check_same_call(self, call: str = "") -> None:
         """Raise UserError, on all ranks, if they have come here by different methods: the messages of one would be taken for
-        those of the other."""
-        name = call_under_way.get() or "something else"
-        calls = self.gather("a constructor" if name.startswith("_") else name)
+        those of the other. If the script of a rank has ended, all ranks end."""
+        name = call or call_under_way.get() or "something else"
+        calls = _named(self.gather("a constructor" if name.startswith("_") else name))
+        if _ENDED in calls:
+            time.sleep(EXIT_S)  # that rank ends all
         if other := next((rank for rank, name in enumerate(calls) if name != calls[0]), 0):
-            # A rank that is within an iteration has answered with something else.
-            first, here = (name if isinstance(name, str) else "no method" for name in (calls[0], calls[other]))
-            raise UserError(
-                f"rank 0 calls {first}, and rank {other} calls {here}: each is to be called on every rank, not "
-                "inside an `if` on the rank (rank 0 alone writes files)"
-            )
+            raise UserError(f"rank 0 calls {calls[0]}, and rank {other} calls {calls[other]}: {_ON_EVERY_RANK}")
+        if self.size > 1:
+            _compare_at_the_end()
 
     @contextlib.contextmanager
     def watched(self, limit: float = LIMIT_S) -> Iterator[None]:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from ending import ENDS, check_ends, check_whole
 from launch import start, work
 
 
@@ -90,3 +91,33 @@ def test_what_one_rank_alone_raises_ends_all_ranks(raises: str, around: str, say
     job = start(tmp_path, 2, sys.executable, str(script))
     assert job.wait(120.0) != 0
     assert says in job.err and "[rank 1]" in job.err and job.left() == []
+
+
+@pytest.mark.parametrize(
+    ("ended", "ends", "calls", "name"),
+    [
+        pytest.param(1, "sys.exit(0)", "model.save('model')", "save", id="sys.exit"),
+        pytest.param(
+            0, "import os; from mpi4py import MPI; MPI.Finalize(); os._exit(0)", "model.learn(64)", "learn",
+            id="MPI.Finalize", marks=pytest.mark.long,
+        ),
+        pytest.param(
+            1, "sys.exit(0)", "TRPO('MlpPolicy', 'CartPole-v1')", "a constructor", id="constructor", marks=pytest.mark.long
+        ),
+        pytest.param(
+            0, "sys.exit(0)", "generate_expert_traj(model)", "generate_expert_traj", id="record", marks=pytest.mark.long
+        ),
+        pytest.param(
+            1, "sys.exit(0)", "train(Config(env='CartPole-v1', adversary='env_reward'))", "train", id="train",
+            marks=pytest.mark.long,
+        ),
+    ],
+)  # fmt: skip
+def test_a_script_that_ends_on_one_rank_alone_ends_all_ranks_at_once(
+    ended: int, ends: str, calls: str, name: str, tmp_path: Path
+) -> None:
+    check_ends(tmp_path, ENDS.format(ended=ended, ends=ends, calls=calls), ended, name)
+
+
+def test_a_script_that_ends_on_all_ranks_waits_for_the_last(tmp_path: Path) -> None:
+    check_whole(tmp_path)

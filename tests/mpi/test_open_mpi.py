@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from bad_input import tiny_run
+from ending import ENDS, check_ends, check_whole
 from faulty_runs import Run, check_late, fail
 from launch import PROGRAM, by, open_mpi, start
 from run_files import apart, checkpoints, differing, metrics, state
@@ -71,3 +72,11 @@ def test_a_killed_rank_ends_the_job_and_sigterm_saves(tmp_path: Path) -> None:
 
 def test_a_rank_that_python_does_not_end(tmp_path: Path) -> None:
     check_late(tmp_path, "thread")
+
+
+def test_a_script_that_ends_on_one_rank_alone_ends_all_ranks_at_once(tmp_path: Path) -> None:
+    check_ends(tmp_path, ENDS.format(ended=1, ends="sys.exit(0)", calls="model.save('model')"), 1, "save")
+
+
+def test_a_script_that_ends_on_all_ranks_waits_for_the_last(tmp_path: Path) -> None:
+    check_whole(tmp_path)

@@ -59,21 +59,22 @@ class BC(Model):
         if expert_dataset is None:
             raise UserError("expert_dataset: demonstrations are needed to clone them")
         workers = Workers.world()
-        name = self._prepare(env, workers, verbose, None)
-        if hidden_size is not None:
-            fields["hidden_sizes"] = both_layers(hidden_size)
-        given = dict(checked(CloningConfig, field, value) for field, value in fields.items())
-        given["seed"] = workers.share(seeding.drawn() if seed is None else typed.whole("seed", seed, 0))
-        self._cloning = build(CloningConfig, given | {"env": name, "expert": ""})
-        self._dataset = workers.together(lambda: demonstrations_of(expert_dataset))
-        named = dataclasses.replace(self._cloning, expert="expert_dataset")  # a name, since they are no file
-        made = dataclasses.replace(named.run_config(), num_envs=workers.size, expert=None, eval_every=0)
-        self.config = made
-        expert = self._pairs()
-        self._policy = make_policy(self.config, self.spec)
-        kwargs = made.env_arguments if self._source is None else None
-        for text in (*vector.cautions(self.spec), *cautions.of_run(expert, self._task(), None, kwargs)):
-            caution(workers, text)
+        with workers.alike():
+            name = self._prepare(env, workers, verbose, None)
+            if hidden_size is not None:
+                fields["hidden_sizes"] = both_layers(hidden_size)
+            given = dict(checked(CloningConfig, field, value) for field, value in fields.items())
+            given["seed"] = workers.share(seeding.drawn() if seed is None else typed.whole("seed", seed, 0))
+            self._cloning = build(CloningConfig, given | {"env": name, "expert": ""})
+            self._dataset = workers.together(lambda: demonstrations_of(expert_dataset))
+            named = dataclasses.replace(self._cloning, expert="expert_dataset")  # a name, since they are no file
+            made = dataclasses.replace(named.run_config(), num_envs=workers.size, expert=None, eval_every=0)
+            self.config = made
+            expert = self._pairs()
+            self._policy = make_policy(self.config, self.spec)
+            kwargs = made.env_arguments if self._source is None else None
+            for text in (*vector.cautions(self.spec), *cautions.of_run(expert, self._task(), None, kwargs)):
+                caution(workers, text)
 
     def _pairs(self) -> Demonstrations:
         """Demonstrations as the policy takes them; sets the environment's spec. A collective. Raises UserError."""

@@ -74,21 +74,22 @@ class LearningModel(Model):
     ) -> None:
         """What the constructors do. A collective. Raises UserError."""
         workers = Workers.world()
-        name = self._prepare(env, workers, verbose, tensorboard_log)
-        top = {**choices, "seed": workers.share(seeding.drawn() if seed is None else seed)}
-        self.config = config_of(name, policy, policy_kwargs, preset, top, **self._environments(fields))
-        if expert_dataset is not None:
-            self._dataset = workers.together(lambda: demonstrations_of(expert_dataset))
-            self._pretrains_on = expert_dataset if isinstance(expert_dataset, ExpertDataset) else None
-        elif self.config.imitates:
-            raise UserError(f"expert_dataset: demonstrations are needed with adversary {self.config.adversary!r}")
-        self._follow()
-        self._folder = None if run_folder is None else Folder(run_folder, workers)
-        self._offset = self._target = 0
-        self._build()
-        if workers.main:
-            for text in (*self._cautions(), *_no_image(policy, self.spec)):
-                caution(workers, text)
+        with workers.alike():
+            name = self._prepare(env, workers, verbose, tensorboard_log)
+            top = {**choices, "seed": workers.share(seeding.drawn() if seed is None else seed)}
+            self.config = config_of(name, policy, policy_kwargs, preset, top, **self._environments(fields))
+            if expert_dataset is not None:
+                self._dataset = workers.together(lambda: demonstrations_of(expert_dataset))
+                self._pretrains_on = expert_dataset if isinstance(expert_dataset, ExpertDataset) else None
+            elif self.config.imitates:
+                raise UserError(f"expert_dataset: demonstrations are needed with adversary {self.config.adversary!r}")
+            self._follow()
+            self._folder = None if run_folder is None else Folder(run_folder, workers)
+            self._offset = self._target = 0
+            self._build()
+            if workers.main:
+                for text in (*self._cautions(), *_no_image(policy, self.spec)):
+                    caution(workers, text)
 
     def _environments(self, fields: Mapping[str, Any]) -> dict[str, Any]:
         """The fields, with as many environments as an object can give."""
@@ -330,8 +331,9 @@ class LearningModel(Model):
             raise UserError(
                 f"pretrain: the model has learned for {learner.progress.iteration} iterations: before, expected"
             )
-        expert = self._expert if dataset is None else workers.together(lambda: self._fitted(dataset))
-        workers.together(lambda: start.check_demonstrations(expert))
+        with workers.alike():
+            expert = self._expert if dataset is None else workers.together(lambda: self._fitted(dataset))
+            workers.together(lambda: start.check_demonstrations(expert))
         assert expert is not None
         asked = self._pretrains_on if dataset is None else dataset
         share = getattr(asked, "train_fraction", None) or CloningStartConfig.train_share

@@ -51,25 +51,26 @@ def generate_expert_traj(
     if not callable(model) and not hasattr(model, "predict"):
         raise UserError(f"model: {type(model).__name__} given, expected a function or an object that has predict")
     workers = Workers.world()
-    out = workers.together(lambda: _file(save_path, workers.main))
-    if isinstance(model, Model):
-        _check_layout(out, model.spec)  # before it learns
-    if n_timesteps:
-        if not hasattr(model, "learn"):
-            raise UserError(f"n_timesteps: {n_timesteps} given, but {type(model).__name__} has no method learn")
-        model.learn(n_timesteps)
+    with workers.alike("generate_expert_traj"):
+        out = workers.together(lambda: _file(save_path, workers.main))
+        if isinstance(model, Model):
+            _check_layout(out, model.spec)  # before it learns
+        if n_timesteps:
+            if not hasattr(model, "learn"):
+                raise UserError(f"n_timesteps: {n_timesteps} given, but {type(model).__name__} has no method learn")
+            model.learn(n_timesteps)
 
-    def record() -> dict[str, np.ndarray] | None:
-        if not workers.main:
-            return None
-        made = _recorded(model, env, n_episodes, deterministic, seed, out)
-        if out is not None:
-            save(out, made, "native" if _is_native(out) else "stable_baselines")
-        return _arrays(made)
+        def record() -> dict[str, np.ndarray] | None:
+            if not workers.main:
+                return None
+            made = _recorded(model, env, n_episodes, deterministic, seed, out)
+            if out is not None:
+                save(out, made, "native" if _is_native(out) else "stable_baselines")
+            return _arrays(made)
 
-    found = workers.share(workers.together(record))
-    assert found is not None
-    return found
+        found = workers.share(workers.together(record))
+        assert found is not None
+        return found
 
 
 @working_folder.kept()

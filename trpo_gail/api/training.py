@@ -40,5 +40,8 @@ def train(
     if not isinstance(config, Config):
         raise UserError(f"config: {config!r:.60} given, a trpo_gail.Config expected")
     workers = workers or Workers.world()
-    held = None if expert is None else workers.together(lambda: demonstrations_of(expert, "expert"))
-    return training.run(config, out, resume, quiet, workers, view, expert=held, rank_timeout=rank_timeout, track=track)
+    with workers.alike():
+        held = None if expert is None else workers.together(lambda: demonstrations_of(expert, "expert"))
+        return training.run(
+            config, out, resume, quiet, workers, view, expert=held, rank_timeout=rank_timeout, track=track
+        )
