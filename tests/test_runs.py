@@ -563,6 +563,17 @@ def test_default_paths_never_meet(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert default_path("toys:Script-v0", 3) == Path("runs/toys_Script-v0-seed3-now-2")
 
 
+def test_a_default_name_that_another_run_has_taken_meanwhile_gets_a_number(tmp_path: Path) -> None:
+    path, second = tmp_path / "now", tmp_path / "now-2"
+    first = RunFolder.create(path, numbered=True)  # it has no config.json yet
+    made = RunFolder.create(path, numbered=True)
+    assert (first.path, made.path) == (path, second)
+    first.close()
+    made.close()
+    with pytest.raises(OSError, match="Not a directory"):
+        RunFolder.create(Path(os.devnull) / "now", numbered=True)
+
+
 def test_a_session_says_what_ran_without_paths() -> None:
     what = session_of(Workers(), "cpu", 7)
     assert what["versions"]["torch"] and what["ranks"] == 1 and len(what["hosts"]) == 1

@@ -52,9 +52,11 @@ def _run(config: CloningConfig, out: str | None, quiet: bool, workers: Workers, 
     named = whole_file.named("--out", given, "folder")
     path = named.absolute()  # an environment may change the working directory
     held = sent(config.expert, workers)
-    expert, run = workers.together(lambda: _prepare(config, path, workers, held))
+    expert, run = workers.together(lambda: _prepare(config, None if out is None else path, workers, held))
     workers.together(lambda: same_environment(run.spec, workers))
-    folder = workers.together(lambda: RunFolder.create(path) if workers.main else None)
+    folder = workers.together(lambda: RunFolder.create(path, numbered=out is None) if workers.main else None)
+    path = workers.share(folder.path if folder else None) or path  # the default name may be another by now
+    named = named.with_name(path.name) if out is None else named
     with contextlib.nullcontext(view) if view else View(workers.main, quiet) as view:
         try:
             return _clone(run, expert, folder, named, workers, view)
@@ -78,10 +80,10 @@ class _Run:
 
 
 def _prepare(
-    config: CloningConfig, path: Path, workers: Workers, held: Demonstrations | None
+    config: CloningConfig, path: Path | None, workers: Workers, held: Demonstrations | None
 ) -> tuple[Demonstrations, _Run]:
-    """Check everything that can be the user's mistake, before any folder is made."""
-    if is_taken(path):
+    """Check everything that can be the user's mistake, before any folder is made at `path`, if the user gave one."""
+    if path and is_taken(path):
         raise UserError(f"--out {path}: {no_run(path) or 'exists already, a run'}; a new folder expected")
     run_config = dataclasses.replace(config.run_config(), num_envs=workers.size)
     learning = dataclasses.replace(run_config, eval_every=0, init_policy=start.CLONE)  # what is done with the pairs

@@ -18,6 +18,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import fcntl
+import itertools
 import json
 import os
 import platform
@@ -27,7 +28,7 @@ import subprocess
 import sys
 import time
 import weakref
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TextIO
@@ -68,8 +69,12 @@ class RunFolder:
         self._episodes = EpisodesFile(path)
 
     @classmethod
-    def create(cls, path: Path) -> RunFolder:
-        """A new folder, or one in which a run died before it began. Raises UserError for any other that exists."""
+    def create(cls, path: Path, numbered: bool = False) -> RunFolder:
+        """A new folder, or one in which a run died before it began. Raises UserError for any other that exists; if it is
+        `numbered`, puts a number behind its name, since runs that begin in the same second take the same default."""
+        for tried in _names(path) if numbered else ():
+            with contextlib.suppress(UserError):
+                return cls.create(tried)
         _check_new(path)
         made = not path.exists()
         whole_file.make_folder(path)
@@ -235,6 +240,12 @@ def is_taken(path: Path) -> bool:
     return (path.exists() or path.is_symlink()) and not is_unbegun(path)
 
 
+def _names(path: Path) -> Iterator[Path]:
+    """Of the name, and those with a number behind, what is not there."""
+    names = (path if number == 1 else path.with_name(f"{path.name}-{number}") for number in itertools.count(1))
+    return (name for name in names if not os.path.lexists(name))
+
+
 def no_run(path: Path) -> str:
     """What is at a path where no run may begin, if it is no run folder; empty for one."""
     if path.is_dir():
@@ -353,11 +364,7 @@ def kind_of(content: Mapping[str, Any], file: Path) -> Kind:
 def default_path(env: str, seed: int) -> Path:
     """runs/<environment>-seed<seed>-<time>, with a number behind if there is one already."""
     name = f"{env.replace(':', '_').replace('/', '_')}-seed{seed}-{time.strftime('%Y%m%d-%H%M%S')}"
-    path, number = Path("runs") / name, 1
-    while path.exists():
-        number += 1
-        path = Path("runs") / f"{name}-{number}"
-    return path
+    return next(_names(Path("runs") / name))
 
 
 def session_of(workers: Workers, device: object, from_iteration: int) -> dict[str, Any]:

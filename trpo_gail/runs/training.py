@@ -107,7 +107,9 @@ def _run(
         contextlib.nullcontext(view) if view else View(workers.main, quiet) as view,
     ):
         try:
-            folder = workers.together(lambda: _folder(path, resume) if workers.main else None)
+            folder = workers.together(lambda: _folder(path, resume, out is None) if workers.main else None)
+            path = workers.share(folder.path if folder else None) or path  # the default name may be another by now
+            named = named.with_name(path.name) if out is None else named
             if given is not None:
                 setting = workers.share(workers.together(lambda: kept(given, setting, folder)))
             session = Session(config, setting, expert, env, learner, folder, path, named, workers, view, stop, track)
@@ -164,5 +166,5 @@ def kept(expert: Demonstrations, setting: Setting, folder: RunFolder | None) -> 
     return dataclasses.replace(setting, expert=str(file), expert_sha256=hdf5.sha256(file))
 
 
-def _folder(path: Path, resume: bool) -> RunFolder:
-    return RunFolder.open(path) if resume else RunFolder.create(path)
+def _folder(path: Path, resume: bool, by_default: bool) -> RunFolder:
+    return RunFolder.open(path) if resume else RunFolder.create(path, numbered=by_default)
