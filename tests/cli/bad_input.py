@@ -114,6 +114,7 @@ def files(folder: Path) -> dict[str, Bad]:
 
     return {
         "no such file": train("absent.h5", "no such file"),
+        "a name that cannot be": train("x" * 300, "File name too long"),  # likewise a folder without permission
         "a folder": train("folder", "a folder of no format that is read, expected one that docs/expert_data.md names"),
         "not HDF5": train("text.h5", "of no format that is read"),
         "empty file": train("empty.h5", "an empty file"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,7 +61,7 @@ def _of_run(cls: type, held: Mapping[str, Any], file: str, other_env: bool) -> d
 def _files(flat: Mapping[str, Any], setting: Mapping[str, Any]) -> dict[str, str]:
     """Other files that a run was made from, where it found them: their names may be relative to another folder."""
     found = {name: setting.get(name) for name in ("reward_file", "init_policy") if flat.get(name) is not None}
-    return {name: path for name, path in found.items() if isinstance(path, str) and Path(path).exists()}
+    return {name: path for name, path in found.items() if isinstance(path, str) and os.path.exists(path)}
 
 
 def _demonstrations(named: str | None, setting: Mapping[str, Any], file: str) -> str | None:
@@ -72,7 +73,9 @@ def _demonstrations(named: str | None, setting: Mapping[str, Any], file: str) ->
 
     found = setting["expert"] if isinstance(setting.get("expert"), str) else None
     own = str(Path(file).parent / EXPERT) if found and Path(found).match(EXPERT) else None
-    there = [path for path in (named, found, own) if path and Path(path).exists()]
+    there = [
+        path for path in (named, found, own) if path and os.path.exists(path)
+    ]  # not: in a folder without permission
     recorded = setting.get("expert_sha256")
     if not there or not isinstance(recorded, str):
         return there[0] if there else named or found

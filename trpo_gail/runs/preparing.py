@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Collection
 from pathlib import Path
 from typing import Any
@@ -135,7 +136,7 @@ def sent(source: str | Path | None, workers: Workers) -> Demonstrations | None:
     """What a file of demonstrations holds, from rank 0 to ranks whose host lacks the file. None if rank 0's host lacks it,
     too, and on a rank that is to read it itself. A collective. Raises UserError if rank 0 cannot read it.
     """
-    lacking = workers.gather(source is not None and not catalogue.located(source).exists())
+    lacking = workers.gather(source is not None and not os.path.exists(catalogue.located(source)))
     if lacking[0] or not any(lacking):
         return None
     held = workers.share(workers.together(lambda: read(str(source)) if workers.main else None))
@@ -178,7 +179,7 @@ def demonstrations_file(
     if before is None or (named and own is not None):
         return own
     copy = resumed / EXPERT if resumed else None  # the run folder may have been moved
-    return next((path for path in (before, copy, own) if path and Path(path).exists()), before)
+    return next((path for path in (before, copy, own) if path and os.path.exists(path)), before)
 
 
 def reward_file(config: Config, recorded: Setting | None, named: bool = False) -> str | None:
@@ -188,7 +189,7 @@ def reward_file(config: Config, recorded: Setting | None, named: bool = False) -
     own, before = str(Path(config.reward_file).absolute()), recorded.reward_file if recorded else None
     if before is None or named:
         return own
-    return next((path for path in (before, own) if Path(path).exists()), before)
+    return next((path for path in (before, own) if os.path.exists(path)), before)
 
 
 def _where(env: str) -> str:
