@@ -192,6 +192,19 @@ def test_a_place_that_takes_no_file_is_told_before_the_work(name: str, says: str
         whole_file.check("--json", Path(name))
 
 
+@pytest.mark.parametrize("first", ["~", "$HOME", "${HOME}"])
+def test_what_only_a_shell_replaces_is_refused_unless_it_is_there(
+    first: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match=rf"^--out: {re.escape(first)}/runs given, but only a shell replaces "):
+        whole_file.named("--out", f"{first}/runs", "folder")
+    Path(first).mkdir()
+    assert whole_file.named("--out", f"{first}/runs") == Path(first) / "runs"
+    for other in ("~mine", "a/~", "$5", "costs$", "$", "."):
+        assert whole_file.named("--out", other) == Path(other)
+
+
 def test_the_names_of_new_folders_are_flushed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     flushed: list[Path] = []
     monkeypatch.setattr(whole_file, "flush", flushed.append)

@@ -7,6 +7,7 @@ import errno
 import itertools
 import json
 import os
+import re
 import secrets
 import shutil
 import tempfile
@@ -107,10 +108,17 @@ def kept_copy(path: Path) -> Path:
 
 
 def named(flag: str, given: object, what: str = "file") -> Path:
-    """The path that a user gives. Raises UserError for what names nothing, such as an empty variable of the shell."""
+    """The path that a user gives. Raises UserError for what names nothing, such as an empty variable of the shell, and for
+    what a shell would have replaced, as it does not in a file of flags: a folder of that name would be made."""
     with contextlib.suppress(UnicodeEncodeError):
         if isinstance(given, str | os.PathLike) and os.fspath(given) and b"\0" not in os.fsencode(given):
-            return Path(given)
+            path = Path(given)
+            first = path.parts[0] if path.parts else ""
+            if re.fullmatch(r"~|\$[A-Za-z_]\w*|\$\{\w+\}", first) and not os.path.lexists(first):
+                raise UserError(
+                    f"{flag}: {given!s:.60} given, but only a shell replaces {first}: the whole path expected"
+                )
+            return path
     raise UserError(f"{flag}: {given!r:.60} given, the name of a {what} expected")
 
 
