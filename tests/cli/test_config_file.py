@@ -88,6 +88,15 @@ def test_expert_takes_a_file_over_its_own_defaults(write: Write) -> None:
     assert config(write({"env": "x", "adversary": "constant"}), command="expert").adversary == "constant"
 
 
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [('{"env": "x",\n\t"seed": 3}', "F.JSON"), ("env: x\nseed: 3", "f.yaml"), ("env: x\nseed: 3", "f")],
+)
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
+def test_files_of_windows_are_read(write: Write, text: str, name: str, mark: str) -> None:
+    assert config(write(mark + text, name), "--adversary", "constant").seed == 3
+
+
 # ---- what is wrong with a file ---------------------------------------------------------------------------------------
 
 
@@ -140,6 +149,11 @@ def test_files_that_cannot_be_read(tmp_path: Path, capsys: pytest.CaptureFixture
         assert main(["train", "--config", str(file)]) == 2
         printed = capsys.readouterr().err
         assert f"trpo-gail: --config {file}: " in printed and said in printed and printed.count("\n") == 1
+
+
+def test_toml_is_refused_by_its_name(write: Write) -> None:
+    with pytest.raises(UserError, match=r"flags\.toml: TOML is not read, YAML or JSON expected$"):
+        config(write('env = "x"', "flags.toml"))
 
 
 def test_a_contestant_of_a_comparison_has_no_file(capsys: pytest.CaptureFixture[str]) -> None:
@@ -263,6 +277,8 @@ def test_demonstrations_are_found_from_another_folder_and_in_a_moved_run(write: 
     assert config(write(held)).expert == str(here)
     assert config(write(held | {"setting": {"expert": "gone.h5"}})).expert == "data/here.h5"
     assert config(write(held | {"setting": {"expert": 3}})).expert == "data/here.h5"
+    cannot_be_asked_for = f"/{'x' * 300}/here.h5"  # as in a folder without permission
+    assert config(write(held | {"setting": {"expert": cannot_be_asked_for}})).expert == "data/here.h5"
     copy = tmp_path / "checkpoints" / "expert.h5"
     copy.parent.mkdir()
     copy.touch()

@@ -22,12 +22,15 @@ def content(file: str) -> Mapping[str, Any]:
     """The mapping that a file holds: JSON if its name ends in .json, else YAML. Raises UserError."""
     source = f"--config {file}"
     try:
-        text = Path(file).read_text(encoding="utf-8")
+        text = Path(file).read_text(encoding="utf-8-sig")  # Windows may put a mark at the beginning
     except OSError as error:
         raise UserError(f"{source}: {error.strerror or error}") from error
     except UnicodeDecodeError as error:
         raise UserError(f"{source}: {error.reason} at byte {error.start}, a text in UTF-8 expected") from error
-    found = _json(text, source) if file.endswith(".json") else yaml_text.parse(text, source)
+    ending = Path(file).suffix.lower()
+    if ending == ".toml":
+        raise UserError(f"{source}: TOML is not read, YAML or JSON expected")
+    found = _json(text, source) if ending == ".json" else yaml_text.parse(text, source)
     if not isinstance(found, dict):
         raise UserError(f"{source}: {found!r:.60} found, a mapping of flags to values expected")
     return found
