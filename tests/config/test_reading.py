@@ -106,6 +106,7 @@ def test_flags_may_be_the_value_of_a_flag() -> None:
         ("--oven.fan=no", "--oven.fan: 'no' given, but it takes no value: --oven.fan, --oven.no_fan"),
         ("--guests a b", "--guests: a b given, expected in one word, with commas: --guests a,b"),
         ("--guests a, b --eggs 3", "--guests: a, b given, expected in one word, with commas: --guests a,b"),
+        ("tart --oven.fan False", "--oven.fan: 'False' given, but it takes no value: --oven.fan, --oven.no_fan"),
         ("tart pie", "Unrecognized options: pie"),
         ("--egs 3", "Unrecognized options: --egs, 3; did you mean --eggs?"),
         ("--hea=3", "Unrecognized options: --hea=3; did you mean --heat?"),

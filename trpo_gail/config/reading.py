@@ -18,6 +18,7 @@ from trpo_gail.config.leaves import REQUIRED
 from trpo_gail.errors import UserError
 
 MOST_HINTS = 3
+_TRUTHS = ("true", "false", "yes", "no", "on", "off")  # what a switch is given elsewhere
 ALIKE = 0.8  # a name that is this similar to what was typed may have been meant
 
 
@@ -55,12 +56,15 @@ class _Reader:
 
     def __init__(self, made: list[Flag], words: list[str]) -> None:
         self.flags, self.given, self.unknown, self._rest = made, Given(), list[str](), list(words)
+        self._switch = ""  # the word before, if it was one
         self._places = [flag for flag in made if flag.positional]
         self._named = {name: flag for flag in made for name in (*flag.names, *flag.opposites)}
 
     def run(self) -> None:
         while self._rest:
-            word = self._rest.pop(0)
+            word, before, self._switch = self._rest.pop(0), self._switch, ""
+            if before and not self._places and word.lower() in _TRUTHS:
+                raise _no_value(before, word, self._named[_spelt(before)])
             if _is_flag(word):
                 self._flag(*word.partition("="))
             elif self._places and not word.startswith("-"):
@@ -75,9 +79,8 @@ class _Reader:
             self.unknown += [name + equals + text, *self._values()]
         elif flag.switch:
             if equals:
-                raise UserError(
-                    f"{name}: {text!r} given, but it takes no value: {', '.join(flag.names + flag.opposites)}"
-                )
+                raise _no_value(name, text, flag)
+            self._switch = name
             self._set(flag, name, _spelt(name) in flag.names)
         else:
             most = None if flag.commas or (flag.many and not flag.once_per_item) else 1
@@ -104,6 +107,10 @@ class _Reader:
         return taken
 
 
+def _no_value(name: str, text: str, switch: Flag) -> UserError:
+    return UserError(f"{name}: {text!r} given, but it takes no value: {', '.join(switch.names + switch.opposites)}")
+
+
 def _is_flag(word: str) -> bool:
     """-3, -1e-5, -log(1-D) and "--a 3 --b=4", which is the value of another flag, are none."""
     name = word.partition("=")[0]
@@ -119,6 +126,8 @@ def _unrecognised(words: list[str], made: list[Flag]) -> str:
     """What is unknown, with the flags that may have been meant."""
     wrong = _spelt(next((word.partition("=")[0] for word in words if word.startswith("-")), ""))
     told = f"Unrecognized options: {', '.join(words)}"
+    if place := next((flag.positional for flag in made if flag.positional and wrong == f"--{flag.leaf.path}"), None):
+        return f"{told}; {place} is given alone, without a flag"
     if said := others.meant(wrong[2:], {name for flag in made for name in flag.names}):
         return f"{told}; here it is {said}"
     best = [max([*flag.names, *flag.opposites], key=_likeness(wrong)) for flag in made if flag.names]
