@@ -87,13 +87,23 @@ def _is_open_mpi(program: str) -> bool:
     return "open mpi" in told or "open-mpi" in told or "prte" in told
 
 
+def _out(command: Sequence[str]) -> str:
+    """The folder of the run, which --out RUN or --out=RUN names, the last of them; empty if none does."""
+    found = ""
+    for before, word in zip(("", *command), command, strict=False):
+        if before == "--out" or word.startswith("--out="):
+            found = word.removeprefix("--out=")
+    return found
+
+
 def main(arguments: Sequence[str]) -> int:
     """The exit code of the last session; 2 for a mistake in the arguments."""
-    if not arguments or not arguments[0].isdecimal() or "--out" not in arguments[1:-1]:
+    out = _out(arguments[1:])
+    if not out or not arguments[0].isdecimal():
         print((__doc__ or "").partition("\n\n")[0], file=sys.stderr)
         return 2
     most, command = int(arguments[0]), arguments[1:]
-    runner = Runner(command, Path(command[command.index("--out") + 1]))
+    runner = Runner(command, Path(out))
     for number in SIGNALS:
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, runner.pass_on)

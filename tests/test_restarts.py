@@ -132,6 +132,14 @@ def test_a_program_that_is_not_there_is_one_line() -> None:
     assert done.returncode == 2 and done.stderr == "restarts.py: no_such_program: No such file or directory\n"
 
 
+@pytest.mark.parametrize("named", [["--out=run"], ["--out", "other", "--out=run"], ["--out=other", "--out", "run"]])
+def test_the_last_name_of_the_run_counts(named: list[str], tmp_path: Path) -> None:
+    words = [*command(tmp_path, 3, "1+ s0")[:-2], *named]
+    done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "calls").read_text().splitlines()[1] == f"train {' '.join(named)} --resume"
+
+
 @pytest.mark.parametrize("arguments", [[], ["3"], ["many", "x", "--out", "run"], ["3", "trpo-gail", "train", "--out"]])
 def test_its_arguments_are_asked_for(arguments: list[str]) -> None:
     done = subprocess.run([sys.executable, SCRIPT, *arguments], capture_output=True, text=True, timeout=60)
