@@ -83,6 +83,14 @@ def test_typed_flags_win_over_the_file_and_the_file_over_the_preset(write: Write
     assert config(file, "--preset", "default").num_envs == Config("x").num_envs
 
 
+def test_of_two_files_the_last_is_read_and_a_warning_says_so(write: Write, capsys: pytest.CaptureFixture[str]) -> None:
+    one, two = write({"env": "x", "seed": 3}, "one.json"), write({"env": "y", "adversary": "constant"}, "two.json")
+    found = config(one, "--config", two)
+    assert (found.env, found.seed) == ("y", 0)
+    told = f"warning: --config {one}: nothing of it is read, since --config {two} comes after it\n"
+    assert " ".join(capsys.readouterr().err.split()) == told.strip()
+
+
 def test_expert_takes_a_file_over_its_own_defaults(write: Write) -> None:
     assert config(write({"env": "x"}), command="expert").adversary == "env_reward"
     assert config(write({"env": "x", "adversary": "constant"}), command="expert").adversary == "constant"

@@ -14,6 +14,8 @@ from trpo_gail.config.leaves import flatten, leaves
 from trpo_gail.config.reading import Given
 from trpo_gail.config.tree import CloningConfig, Config
 from trpo_gail.errors import UserError
+from trpo_gail.system.launcher import speaks
+from trpo_gail.system.terminal import warn
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,8 @@ def with_file(cls: type, given: Given) -> Given:
     file = given.values.get("config")
     if file is None or "config" not in leaves(cls):
         return given
+    if (before := given.replaced.get("config", file)) != file and speaks():
+        warn(f"--config {before}: nothing of it is read, since --config {file} comes after it")
     held = flag_file.content(file)
     if {"config", "sessions"} <= held.keys():
         if "preset" in given.values:
@@ -69,7 +73,6 @@ def _demonstrations(named: str | None, setting: Mapping[str, Any], file: str) ->
     came from Python. Warns if what is there has another content than the run's."""
     from trpo_gail.experts.files import hdf5
     from trpo_gail.runs.run_folder import EXPERT
-    from trpo_gail.system.terminal import warn
 
     found = setting["expert"] if isinstance(setting.get("expert"), str) else None
     own = str(Path(file).parent / EXPERT) if found and Path(found).match(EXPERT) else None

@@ -29,6 +29,7 @@ class Given:
     values: dict[str, Any] = field(default_factory=dict)  # by path
     typed: dict[str, str] = field(default_factory=dict)  # by path, the flag as it was typed
     base: dict[str, Any] | None = None  # by path, what stands in for the defaults
+    replaced: dict[str, Any] = field(default_factory=dict)  # by path, what a flag that was given again had before
 
 
 def read(cls: type, words: list[str]) -> Given:
@@ -97,6 +98,8 @@ class _Reader:
         self._set(flag, typed, (*before, *value) if before else value)
 
     def _set(self, flag: Flag, typed: str, value: Any) -> None:
+        if flag.leaf.path in self.given.values:
+            self.given.replaced[flag.leaf.path] = self.given.values[flag.leaf.path]
         self.given.values[flag.leaf.path], self.given.typed[flag.leaf.path] = value, typed
 
     def _values(self, most: int | None = None) -> list[str]:
