@@ -70,12 +70,9 @@ def _aside() -> Any:
     from mpi4py import MPI
 
     came, rank = MPI.COMM_WORLD.Ibarrier(), MPI.COMM_WORLD.Get_rank()
-    if (
-        not _came(came, MPI_START_S) and rank < 2
-    ):  # in a script that has started MPI by itself; 1: it may be 0 that is missing
-        warn(
-            f"rank {rank} waits for others since {MPI_START_S:.0f} s: a model is to be made on every rank, not inside an `if`"
-        )
+    if not _came(came, MPI_START_S) and rank < 2:  # a script may have started MPI itself; 1: rank 0 may be missing
+        waited = f"rank {rank} has waited {MPI_START_S:.0f} s for others"
+        warn(f"{waited}: every rank is to make the model, not one alone inside an `if`")
     came.Wait()
     return MPI.COMM_WORLD.Dup()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from launch import start
+from launch import START, start
 
 ENDS = """
 import sys
@@ -22,7 +22,7 @@ def check_ends(folder: Path, text: str, ended: int, name: str) -> None:
     script = folder / "script.py"
     script.write_text(text)
     job = start(folder, 2, sys.executable, str(script))
-    assert job.wait(60.0) != 0
+    assert job.wait(START) != 0
     [told] = [line for line in job.err.splitlines() if line.startswith("trpo-gail")]
     assert told.startswith(
         f"trpo-gail: rank {ended} has come to the end of its script, and rank {1 - ended} calls {name}: "
@@ -35,5 +35,5 @@ def check_whole(folder: Path) -> None:
     late = "import time; from mpi4py import MPI; time.sleep(2.0); MPI.Finalize()"
     (folder / "script.py").write_text(ENDS.format(ended=0, ends=late, calls=""))
     job = start(folder, 2, sys.executable, str(folder / "script.py"))
-    assert job.wait(60.0) == 0, job.err
+    assert job.wait(START) == 0, job.err
     assert job.out.split() == ["done", "done"] and "trpo-gail" not in job.err
