@@ -47,7 +47,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     shutil.copy(source, folder / "demos.h5")
     line = ["CartPole-v0", "--expert", str(folder / "demos.h5"), "--trajectories", "1", "--subsample", "10", *TINY]
     assert main(["train", *line, "--out", str(folder / "run")]) == 0
-    (folder / "run" / "film.gif").write_bytes(b"GIF89a")
+    (folder / "run" / "film.GIF").write_bytes(b"GIF89a")
     return folder / "run"
 
 
@@ -430,11 +430,11 @@ def test_a_repository(hub: Hub, run: Path, tmp_path: Path, capsys: pytest.Captur
     capsys.readouterr()
     assert main(["push", str(run), "hf:alice/pole"]) == 2
     assert "hf:alice/pole: holds a run already; --force replaces it" in capsys.readouterr().err
-    (run / "film.gif").rename(run / "film.no")
+    (run / "film.GIF").rename(run / "film.no")
     try:
         assert main(["push", str(run), "hf:alice/pole", "--force"]) == 0
     finally:
-        (run / "film.no").rename(run / "film.gif")
+        (run / "film.no").rename(run / "film.GIF")
     assert not (there / "replay.gif").exists() and (there / ".gitattributes").exists()
     (there / "mine.txt").touch()
     assert main(["push", str(run), "hf:alice/pole", "--force"]) == 2

@@ -208,3 +208,16 @@ def test_pixels_that_are_given_from_0_to_1_are_refused() -> None:
         assert np.array_equal(given.encoded(part, good, "observation"), good.reshape(1, 12))
     with pytest.raises(UserError, match=r"^observation: numbers from 0 to 1 given, pixels from 0 to 255 expected"):
         given.encoded(part, pixels / 255, "observation")
+
+
+@pytest.mark.parametrize("name", ["vector", "label", "dict"])
+def test_what_reset_returns_is_no_observation(name: str) -> None:
+    space = SPACES[name]
+    with pytest.raises(UserError, match=r"^observation: a pair with a mapping given, as `reset` returns it: the obs"):
+        given.observed(Layout.of(space), (space.sample(), {}))
+
+
+def test_a_pair_with_a_mapping_may_be_one_observation() -> None:
+    space = Tuple((Discrete(3), Dict({"arm": Box(-1, 1, (2,), np.float32)})))
+    parts, single = given.observed(Layout.of(space), (np.int64(2), {"arm": np.zeros(2, np.float32)}))
+    assert single and [part.shape for part in parts] == [(1,), (1, 2)]

@@ -14,10 +14,10 @@ from trpo_gail.errors import UserError
 from trpo_gail.exports import hub, shared
 from trpo_gail.exports.card import card
 from trpo_gail.runs.run_folder import read_json
+from trpo_gail.runs.video import ENDINGS
 from trpo_gail.scores import scaled_score
 from trpo_gail.system.whole_file import beside, naming
 
-_FILMS = (".mp4", ".gif")
 # Of the last evaluation, which is the last policy's.
 _OF_LAST = ("returns", "return_std", "lengths", "length_mean", "success_rate", "successes", "episodes")
 
@@ -66,7 +66,7 @@ def _files(run: Path, target: str, which: str, video: str | None) -> dict[str, b
             if (run / name).is_file():
                 files[name] = (run / name).read_bytes()
         if (film := _film(run, video)) is not None:
-            files[f"replay{film.suffix}"] = film.read_bytes()
+            files[f"replay{film.suffix.lower()}"] = film.read_bytes()
     source = target if target.startswith(hub.PREFIX) else "FOLDER"
     return {shared.CARD: card(config, summary, set(files), source).encode()} | files
 
@@ -85,10 +85,10 @@ def _film(run: Path, video: str | None) -> Path | None:
     if video is not None:
         if not (path := Path(video)).is_file():
             raise UserError(f"--video {video}: no such file")
-        if path.suffix not in _FILMS:
+        if path.suffix.lower() not in ENDINGS:
             raise UserError(f"--video {video}: FILE.mp4 or FILE.gif expected")
         return path
-    found = [path for path in run.iterdir() if path.suffix in _FILMS and path.is_file()]
+    found = [path for path in run.iterdir() if path.suffix.lower() in ENDINGS and path.is_file()]
     return max(found, key=lambda path: path.stat().st_mtime, default=None)
 
 

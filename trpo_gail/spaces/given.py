@@ -18,6 +18,9 @@ def observed(layout: Layout, given: Any, name: str = "observation") -> tuple[lis
 
     Raises UserError for another structure or another shape, beginning with `name`.
     """
+    of_reset = isinstance(given, tuple) and len(given) == 2 and isinstance(given[1], Mapping)
+    if of_reset and not any(isinstance(number, int) for part in layout.parts for number in part.path[:1]):
+        raise UserError(f"{name}: a pair with a mapping given, as `reset` returns it: the observation alone expected")
     parts = [_array(_found(given, part.path, name), name) for part in layout.parts]
     names = [_called(part, name) for part in layout.parts]
     single = _single(parts, [part.shape for part in layout.parts], names)
