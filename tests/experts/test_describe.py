@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 from trpo_gail.experts import describe
+from trpo_gail.experts.data import Demonstrations
 from trpo_gail.experts.load import read
 
 
@@ -22,3 +24,11 @@ def test_info_tells_all_that_a_file_holds(native: Path) -> None:
     assert lines["ends"] == "1 terminal, 2 by time limit"
     assert lines["policy"] == "by hand (stochastic)"
     assert (lines["seed"], lines["licence"], lines["attribution"]) == ("3", "MIT", "nobody")
+
+
+def test_the_ends_of_episodes_whose_last_rows_are_left_out(demonstrations: Demonstrations) -> None:
+    """They are told if the source says them, and are unknown otherwise."""
+    few = demonstrations.select(subsample=3)
+    assert dict(describe.info(few))["ends"] == "1 terminal, 2 by time limit"
+    bare = dataclasses.replace(few, episode_endings=None, whole=None)
+    assert dict(describe.info(bare))["ends"] == ("1 terminal, 1 by time limit, 1 unknown, whose last rows are left out")

@@ -150,8 +150,9 @@ def test_subsampled_rows_are_those_of_the_whole_episodes(tmp_path: Path, toys: N
     )
     for size in (9, 4):
         expected, found = load(paths[0], size, 3), load(paths[1], size)
-        for name in ("observations", "actions", "rewards", "terminals", "timeouts", "steps", "episode_of"):
+        for name in ("observations", "actions", "rewards", "terminals", "timeouts", "steps", "episode_of", "endings"):
             np.testing.assert_array_equal(getattr(found, name), getattr(expected, name), err_msg=name)
+        assert found.ends == expected.ends
         np.testing.assert_array_equal(found.episode_returns, expected.episode_returns)
     assert few.subsample == 3 and len(few.steps) < len(whole.steps) / 2
     assert few.terminals.any() and not few.terminals.all()

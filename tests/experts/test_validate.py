@@ -188,6 +188,10 @@ def test_without_rewards_the_return_is_unknown() -> None:
 def test_a_subsampled_file_is_looked_at_as_far_as_it_can() -> None:
     held = load(made(), subsample=3)
     assert [f for f in validate.findings(held) if f.level != "fact"] == []
+    unknown = "how they end is not known"
+    assert not any(unknown in f.text for f in validate.findings(held))
+    bare = replace(held, episode_endings=None, whole=None)  # as in a file without the dataset
+    assert sum(unknown in f.text for f in validate.findings(bare)) == 1
 
 
 def test_as_json() -> None:

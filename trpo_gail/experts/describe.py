@@ -7,6 +7,7 @@ import json
 import numpy as np
 
 from trpo_gail.experts.data import Demonstrations
+from trpo_gail.experts.facts import LEFT_OUT
 from trpo_gail.experts.outline import Outline, bounds, outline
 
 
@@ -64,6 +65,10 @@ def _returns(held: Outline) -> str:
 
 def _ends(held: Outline) -> str:
     said = f"{held.terminals} terminal, {held.timeouts} by time limit" if held.last.says_ends else "not said"
+    if held.ends and held.last.subsample > 1:  # its rows say it of few episodes; it is read as one piece
+        unknown = int((held.last.endings == LEFT_OUT).sum())
+        said = f"{held.ends.terminal} terminal, {held.ends.limit} by time limit"
+        said += f", {unknown} unknown, whose last rows are left out" if unknown else ""
     if not held.unfinished:
         return said
     return f"{said}, 1 unfinished of {held.episode_lengths[-1]} steps, which returns and lengths leave out"

@@ -19,7 +19,7 @@ from trpo_gail.envs.vector import Backend, VectorEnv, cautions, make_together
 from trpo_gail.errors import UserError, shortened
 from trpo_gail.experts import arrays, structured
 from trpo_gail.experts.data import Demonstrations
-from trpo_gail.experts.facts import Provenance
+from trpo_gail.experts.facts import LIMIT, TERMINAL, Provenance
 from trpo_gail.experts.policies import function, greedy
 from trpo_gail.experts.policies.noisy import Noisy
 from trpo_gail.experts.rows import check_names
@@ -348,6 +348,8 @@ def _demonstrations(
         episode_returns=np.array([run.ret for run in runs]),
         final_observations=_observed(np.stack([run.final for run in runs]), spec.observations, dtype),
         subsample=subsample,
+        # Most last rows, which say it, are left out.
+        episode_endings=np.where(terminated, TERMINAL, LIMIT) if subsample > 1 else None,
         provenance=provenance,
     )
 

@@ -19,6 +19,7 @@ from trpo_gail.experts import structured
 from trpo_gail.experts.check import returns as episode_returns
 from trpo_gail.experts.checks import cuts, fit, padding
 from trpo_gail.experts.data import Demonstrations
+from trpo_gail.experts.facts import LEFT_OUT
 from trpo_gail.experts.numbers import INTEGERS, listed_numbers
 from trpo_gail.magnitudes import too_large
 from trpo_gail.spaces.as_json import bounds_from_json
@@ -258,6 +259,8 @@ def _ends(held: Demonstrations) -> Iterator[Finding]:
         return
     unsaid = ends.unsaid - held.unfinished
     yield Finding("fact", "ends", f"{ends.terminal} episodes end by termination, {ends.limit} by time limit")
+    if left_out := int((held.endings == LEFT_OUT).sum()):
+        yield Finding("fact", "ends", f"of {left_out} episodes the last rows are left out: how they end is not known")
     if ends.reward:
         yield Finding("fact", "reward", ends.reward)
     if unsaid > 0:
