@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 import random
 import threading
 import warnings
@@ -184,6 +185,25 @@ def test_a_limit_is_the_objects_own_or_shorter(env: Any, wanted: int | None, lim
         if limit != 500:
             assert not truncated.any()
     assert made.step(np.zeros(2, np.int64))[3].all() or limit == 500
+
+
+@pytest.mark.parametrize(("limits", "said"), [((50, 60), 60), ((60, 50), 60), ((50, None), None)])
+def test_environments_of_different_limits_state_the_longest(
+    limits: tuple[int | None, ...], said: int | None, tmp_path: Path
+) -> None:
+    each = [functools.partial(_limited, limit) for limit in limits]
+    vectors = (gymnasium.vector.SyncVectorEnv(each) for _ in range(2))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of one without a limit
+        model = TRPO("MlpPolicy", next(vectors), **SMALL)
+        assert model.spec.max_episode_steps == said
+        model.save(tmp_path / "model")
+        again = TRPO.load(tmp_path / "model", env=next(vectors)).learn(64)
+    assert again.spec.max_episode_steps == said
+
+
+def _limited(limit: int | None) -> gymnasium.Env:
+    return toys.Endless() if limit is None else TimeLimit(toys.Endless(), limit)
 
 
 def test_an_object_without_a_limit_is_cut_at_our_bound() -> None:

@@ -33,9 +33,10 @@ def test_a_model_does_not_depend_on_the_number_of_ranks(found: dict[int | None, 
 
 def test_its_cousins_neither(found: dict[int | None, dict[str, Any]]) -> None:
     alone, shared = (found[ranks]["cousins"] for ranks in (None, 2))
-    assert set(alone) == {"TRPO", "PPO", "BC", "pretrained", "differing", "returns"}
+    assert set(alone) == {"TRPO", "PPO", "BC", "pretrained", "differing", "returns", "limits"}
     for name in alone:
         assert np.allclose(alone[name], shared[name], atol=1e-6), name
+    assert alone["limits"][0] == 60  # steps: the longest of all ranks' environments
 
 
 def test_one_rank_prints(found: dict[int | None, dict[str, Any]]) -> None:

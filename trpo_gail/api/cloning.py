@@ -27,7 +27,7 @@ from trpo_gail.parallel import Workers
 from trpo_gail.policies.policy import Policy
 from trpo_gail.records import Record, Stats
 from trpo_gail.runs import checkpoint, start
-from trpo_gail.runs.preparing import prepare, same_environment
+from trpo_gail.runs.preparing import prepare_alike
 from trpo_gail.system import typed
 
 
@@ -83,11 +83,8 @@ class BC(Model):
             self._require_env()
             learning = dataclasses.replace(self._resolved(), init_policy=start.CLONE)  # what is done with the pairs
             with workers.guarded():
-                setting, expert, env = workers.together(
-                    lambda: prepare(learning, None, workers, self._dataset, self._source, plays=False)
-                )
+                setting, expert, env = prepare_alike(learning, workers, self._dataset, self._source, plays=False)
                 env.close()
-                workers.together(lambda: same_environment(env.spec, workers))
             self._setting, self._expert, self.spec = setting, expert, env.spec
         assert self._expert is not None
         return self._expert

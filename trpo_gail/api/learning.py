@@ -38,7 +38,7 @@ from trpo_gail.parallel import Workers
 from trpo_gail.policies.policy import Policy
 from trpo_gail.runs import checkpoint, opening, start
 from trpo_gail.runs.console import View
-from trpo_gail.runs.preparing import in_rows, located, prepare, reward_file, same_environment, same_everywhere
+from trpo_gail.runs.preparing import in_rows, located, prepare_alike, reward_file, same_everywhere
 from trpo_gail.sampling.rollout import never
 from trpo_gail.spaces import alike
 from trpo_gail.spaces.spec import EnvSpec
@@ -127,11 +127,10 @@ class LearningModel(Model):
                 held = self._setting
                 file = reward_file(asked, held)
                 asked = dataclasses.replace(asked, backend=held.backend, actions=held.actions, reward_file=file)
-            setting, self._expert, self._env = workers.together(
-                lambda: prepare(asked, None, workers, self._dataset, self._source)
-            )
+            setting, self._expert, self._env = prepare_alike(asked, workers, self._dataset, self._source)
             workers.together(lambda: same_everywhere(self._expert, workers))
-            workers.together(lambda: same_environment(self._env.spec, workers))
+            if self._content is not None:
+                workers.together(self._check_limit)
             self._setting, self.spec = setting, self._env.spec
             if self._content is not None:
                 # The policy is the one that was handed out, with what was changed in it since.
@@ -151,8 +150,12 @@ class LearningModel(Model):
         """Raise UserError if a loaded model is given another environment than it learned in, as far as a spec says."""
         found = self._fitting(dataclasses.replace(self.config, backend=self._setting.backend), source)
         alike.check_same(found, self.spec, "env")
-        limits = self.spec.max_episode_steps, found.max_episode_steps
+
+    def _check_limit(self) -> None:
+        """Likewise, of what all environments state together."""
+        limits = self.spec.max_episode_steps, self._env.spec.max_episode_steps
         if limits[0] != limits[1]:
+            self._env.close()
             raise UserError(f"env: it has a time limit of {limits[1]} steps, {limits[0]} expected as the model's had")
 
     def _look_where_environments_are(self) -> None:

@@ -51,13 +51,16 @@ class OneByOne:
         """`one` makes an environment by its number, and says its time limit, in place of gymnasium."""
         self.num_envs, self._id, self._one = num_envs, env_id, one
         self._envs: list[gymnasium.Env] = []
+        limits: list[int | None] = []
         try:
             for number in range(num_envs):
-                env, self.max_episode_steps = self._make(number, kwargs, max_episode_steps)
+                env, limit = self._make(number, kwargs, max_episode_steps)
                 self._envs.append(env)
+                limits.append(limit)
         except BaseException:
             self.close()
             raise
+        self.max_episode_steps = longest(limits)
         self.observation_space, self.action_space = self._spaces()
         self._layout = Layout.of(self.observation_space)
         self._bits = self._layout.is_plain and self._layout.parts[0].kind == "onehot"  # rows of a MultiBinary
@@ -300,6 +303,12 @@ def make_one(
     if limit is not None and max_episode_steps is not None and limit < max_episode_steps:
         raise _longer(env_id, max_episode_steps, limit)
     return (env if limit else TimeLimit(env, BOUND)), limit
+
+
+def longest(limits: Sequence[int | None]) -> int | None:
+    """What environments with these time limits state together; None if one has none."""
+    known = [limit for limit in limits if limit is not None]
+    return max(known, default=None) if len(known) == len(limits) else None
 
 
 def spaces_of(env: gymnasium.Env, name: str) -> tuple[Space, Space]:

@@ -20,7 +20,7 @@ from gymnasium.envs.registration import load_env_creator
 from trpo_gail.envs import named
 from trpo_gail.envs.failures import RAISED, described
 from trpo_gail.envs.named import Reference
-from trpo_gail.envs.one_by_one import LIMIT, OneByOne, limited
+from trpo_gail.envs.one_by_one import LIMIT, OneByOne, limited, longest
 from trpo_gail.errors import RunError, UserError, shortened
 from trpo_gail.spaces.spec import ActionView
 from trpo_gail.system.terminal import warn
@@ -42,6 +42,9 @@ class Source(Protocol):
     most: int | None  # so many can be there at a time; None: as many as are asked for
     suits: int | None  # so many were given; None: any number
     why: str  # there can be no more, in words
+    limits: (
+        Sequence[int | None] | None
+    )  # time limits of all ranks' environments, where these may differ; None: they may not
 
     def make(self, num_envs: int, max_episode_steps: int | None, first: int = 0) -> Any:
         """A backend of `vector`, or a whole `vector.VectorEnv`, of the environments from the `first` on. Raises UserError."""
@@ -56,6 +59,7 @@ class Factories:
     ):
         self.reference, self._factories, self.suits = reference, factories, suits
         self.most, self.why = most, ""
+        self.limits: Sequence[int | None] | None = () if len(factories) > 1 else None
         self._there: list[weakref.ref[Any]] = []
 
     def make(self, num_envs: int, max_episode_steps: int | None, first: int = 0) -> Any:
@@ -67,7 +71,9 @@ class Factories:
             self._note(getattr(env, "unwrapped", env))
             return limited(env, self.reference.name, max_episode_steps)
 
-        return OneByOne(self.reference.name, num_envs, {}, max_episode_steps, one)
+        made = OneByOne(self.reference.name, num_envs, {}, max_episode_steps, one)
+        made.max_episode_steps = longest([made.max_episode_steps, *(self.limits or ())])
+        return made
 
     def _note(self, env: Any) -> None:
         """Raise UserError for an object that is there already, for training or for an evaluation."""
@@ -87,6 +93,7 @@ class Whole:
     """A vector environment of the user's own that is what ours are (`vector.VectorEnv`)."""
 
     why = "a vector environment is used as it is"
+    limits: Sequence[int | None] | None = None
 
     def __init__(self, env: Any) -> None:
         self._env, self.most, self.suits = env, env.num_envs, env.num_envs

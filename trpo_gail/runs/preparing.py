@@ -91,6 +91,26 @@ def prepare(
     return setting, expert, env.viewed(setting.actions)
 
 
+def prepare_alike(
+    config: Config, workers: Workers, given: Demonstrations | None, envs: Source | None, plays: bool = True
+) -> tuple[Setting, Demonstrations | None, VectorEnv]:
+    """`prepare` on all ranks, whose environments state one time limit: that of the longest, if they were given one by one
+    and differ. A collective. Raises UserError on all ranks, also if their environments differ otherwise."""
+
+    def prepared() -> tuple[Setting, Demonstrations | None, VectorEnv]:
+        return prepare(config, None, workers, given, envs, plays=plays)
+
+    setting, expert, env = workers.together(prepared)
+    if envs is not None and envs.limits is not None:
+        limits = workers.gather(env.spec.max_episode_steps)
+        if len(set(limits)) > 1:
+            env.close()
+            envs.limits = limits  # before the demonstrations are judged by it
+            setting, expert, env = workers.together(prepared)
+    workers.together(lambda: same_environment(env.spec, workers))
+    return setting, expert, env
+
+
 def in_rows(expert: Demonstrations, config: Config, spec: EnvSpec) -> Demonstrations:
     """Demonstrations as the learner of an environment takes them, with actions in the policy's units. Raises UserError."""
     return _in_units(_acted(as_rows(expert, spec), config, spec), spec, config.dtype)
