@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,11 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
+import torch
 
 from trpo_gail.errors import UserError
 from trpo_gail.experts.policies import paper_policy
+from trpo_gail.runs.evaluate import saved_model
 from trpo_gail.runs.experts import load_actor
 
 # --- A closed form ------------------------------------------------------------------------------------------------
@@ -181,6 +184,18 @@ def test_a_file_that_is_no_policy(tmp_path: Path, native: Path) -> None:
     (tmp_path / "text.h5").write_text("no")
     with pytest.raises(UserError, match=r"text\.h5: not an HDF5 file"):
         load_actor(tmp_path / "text.h5", "CartPole-v0")
+
+
+@pytest.mark.filterwarnings("error::UserWarning")  # torch would warn of the archive
+def test_an_exported_network_is_no_policy_to_record(tmp_path: Path) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        torch.jit.trace(torch.nn.Linear(4, 2), torch.zeros(1, 4)).save(str(tmp_path / "policy.pt"))
+    (tmp_path / "policy.onnx").write_bytes(b"\x08\x0a\x12\x07pytorch")
+    for name in ("policy.pt", "policy.onnx"):
+        with pytest.raises(UserError, match=rf"{name}: an exported network, .*: --policy RUN records the run"):
+            load_actor(tmp_path / name, "CartPole-v1")
+    assert saved_model(tmp_path / "policy.pt") is None
 
 
 def test_a_folder_that_is_no_run(tmp_path: Path) -> None:

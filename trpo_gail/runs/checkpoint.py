@@ -11,6 +11,7 @@ import contextlib
 import hashlib
 import os
 import re
+import warnings
 from collections.abc import Mapping
 from io import BytesIO
 from pathlib import Path
@@ -146,7 +147,11 @@ def read_sealed(path: Path, what: str) -> Any:
     try:
         data = path.read_bytes()
         sealed.check(data)
-        return torch.load(BytesIO(data), map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter(
+                "ignore"
+            )  # torch says of a TorchScript archive what it is, and the error says it, too
+            return torch.load(BytesIO(data), map_location="cpu", weights_only=True)
     except FileNotFoundError as error:
         raise UserError(f"{path}: no such file, a {what} of trpo_gail expected") from error
     except OSError as error:

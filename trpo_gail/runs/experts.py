@@ -32,7 +32,13 @@ def load_actor(path: str | Path, env_id: str, snapshot: str | None = None) -> Ac
             _refuse_snapshot(path, snapshot)
             with damage.told(kind.NAME, path):
                 return kind.read(Path(path))
-        if (foreign.kind(path) or "").startswith(foreign.TORCH):
+        kind_of_file = foreign.kind(path) or ""
+        if kind_of_file.startswith(foreign.SCRIPTED) or Path(path).suffix.lower() == ".onnx":
+            raise UserError(
+                f"{path}: an exported network, which does not say whose observations and actions it has: --policy RUN "
+                "records the run that it was exported from, and --policy module:function a function that calls it"
+            )
+        if kind_of_file.startswith(foreign.TORCH):
             if own := saved_model(Path(path)):
                 raise UserError(
                     f"{path}: a model that {own}.save wrote: generate_expert_traj({own}.load({str(path)!r}), 'OUT.h5') "

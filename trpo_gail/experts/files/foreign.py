@@ -27,6 +27,7 @@ _CONVERT = "write its episodes one after the other into flat datasets (docs/expe
 _PICKLE = f"a Python pickle, {_UNREAD}"
 NUMPY = "a NumPy archive (.npz)"
 TORCH = "a PyTorch file"
+SCRIPTED = "a network of TorchScript"
 _TORCH = f"{TORCH}, {_UNREAD}"
 _TEXT = "what a transfer as text has left of one; copy it again as binary"
 
@@ -100,6 +101,7 @@ _ZIPPED = (
     ("xl/workbook.xml", "a workbook of Excel, which is not read; save its sheet as CSV"),
     (".npy", f"{NUMPY}, {_UNREAD}"),
     ("policy.pth", f"a policy of Stable-Baselines3, {_UNREAD}"),
+    ("constants.pkl", f"{SCRIPTED}, {_WEIGHTS}"),
     ("data.pkl", _TORCH),
 )
 
