@@ -114,6 +114,12 @@ def test_a_score_on_a_short_scale_is_told_to_say_little(std: float, said: bool) 
     assert [("hardly differ" in text) for text in told[score + 1 :]] == [True] * said
 
 
+@pytest.mark.parametrize(("random", "said"), [(30.0, True), (12.5, False), (1.0, False), (None, False)])
+def test_a_scale_that_is_upside_down_is_told(random: float | None, said: bool) -> None:
+    ends = {"random_return_mean": random, "random_return_std": 5.0}
+    assert any("less than random actions" in text for text in closing_lines(SUMMARY | ends)) is said
+
+
 @pytest.mark.parametrize(("random", "said"), [(0.25, "25.0%"), (0.0, "0.0%"), (None, "unknown")])
 def test_a_success_rate_of_random_actions_that_is_unknown_is_said_to_be(random: float | None, said: str) -> None:
     rates = {"random_return_std": 5.0, "success_rate": 1.0, "random_success_rate": random}

@@ -30,7 +30,11 @@ def closing_lines(summary: dict[str, Any]) -> list[str]:
         lines.insert(
             1, f"success rate    {share:.1%} (random {'unknown' if by_chance is None else f'{by_chance:.1%}'})"
         )
-    spread = summary["random_return_std"], summary["episodes"]
-    if hardly_differ(summary["expert_return_mean"], summary["random_return_mean"], *spread):
+    ends = summary["expert_return_mean"], summary["random_return_mean"]
+    if hardly_differ(*ends, summary["random_return_std"], summary["episodes"]):
         lines.append("                expert and random return hardly differ, so that the score says little")
+    elif None not in ends and ends[0] < ends[1]:
+        lines.append(
+            "                the expert returns less than random actions, so that a higher score is a lower return"
+        )
     return lines
