@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from gymnasium.spaces import Box, Dict, Discrete, MultiBinary
+from gymnasium.spaces import Box, Dict, Discrete, MultiBinary, MultiDiscrete
 
 from trpo_gail.errors import UserError
 from trpo_gail.experts.checks import fit
@@ -96,11 +96,11 @@ NARROW, WIDE = Box(-0.2, 0.2, (1,)), Box(-1.0, 1.0, (1,))  # the actions are 0 t
         (None, NARROW, None, "raw", r"demos\.h5 does not say, but there are actions outside the bounds"),
         (None, WIDE, None, "executed", r"warning: .*demos\.h5 does not say"),
         (None, Discrete(2), None, "raw", "discrete actions have no bounds"),
+        (None, MultiDiscrete([2, 3]), "raw", "raw", "discrete actions have no bounds"),
+        (None, MultiBinary(2), "raw", "raw", "discrete actions have no bounds"),
     ],
 )
-def test_the_view_of_actions(
-    native: Path, stated: Any, space: Box | Discrete, override: Any, expected: str, reason: str
-) -> None:
+def test_the_view_of_actions(native: Path, stated: Any, space: Any, override: Any, expected: str, reason: str) -> None:
     data = with_facts(load(native), action_view=stated)
     view, why = fit.action_view(data, space, override)
     assert view == expected

@@ -12,7 +12,7 @@ from typing import Any
 
 import gymnasium
 import numpy as np
-from gymnasium.spaces import Discrete
+from gymnasium.spaces import Box
 
 from trpo_gail.errors import UserError, shortened
 from trpo_gail.experts.data import Demonstrations
@@ -184,7 +184,7 @@ def action_view(data: Demonstrations, action_space: Any, override: ActionView | 
     reason begins with "warning:" if it is a guess. `data` must have passed `check`.
     """
     several = data.path == "demonstrations" or data.path.startswith("demonstrations of ")  # no file's name
-    if isinstance(action_space, Discrete):
+    if not isinstance(action_space, Box):
         return "raw", "discrete actions have no bounds to clip to"
     if override is not None:
         return override, "as asked for"
