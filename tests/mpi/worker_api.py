@@ -56,7 +56,8 @@ def cousins() -> dict[str, Any]:
     found["returns"] = model.evaluate(4).returns.tolist()
     each = [functools.partial(gymnasium.make, "Pendulum-v1", max_episode_steps=n) for n in (260, 250, 240, 255)]
     limited = GAIL("MlpPolicy", gymnasium.vector.SyncVectorEnv(each), dataset, dtype="float64", **SMALL).learn(500)
-    found["limits"] = [float(limited.spec.max_episode_steps or 0), *limited.predict(OBS, deterministic=True)[0].ravel()]
+    actions = limited.predict(OBS, deterministic=True)[0].ravel().tolist()
+    found["limits"] = [float(limited.spec.max_episode_steps or 0), *actions]
     cloned = BC("MlpPolicy", "Pendulum-v1", dataset, hidden_size=16).learn(60)
     cloned.save("bc")
     found["BC"] = BC.load("bc").predict(OBS, deterministic=True)[0].tolist()
