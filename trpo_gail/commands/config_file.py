@@ -76,9 +76,8 @@ def _demonstrations(named: str | None, setting: Mapping[str, Any], file: str) ->
 
     found = setting["expert"] if isinstance(setting.get("expert"), str) else None
     own = str(Path(file).parent / EXPERT) if found and Path(found).match(EXPERT) else None
-    there = [
-        path for path in (named, found, own) if path and os.path.exists(path)
-    ]  # not: in a folder without permission
+    # Path.exists would raise for one in a folder without permission.
+    there = [path for path in (named, found, own) if path and os.path.exists(path)]
     recorded = setting.get("expert_sha256")
     if not there or not isinstance(recorded, str):
         return there[0] if there else named or found

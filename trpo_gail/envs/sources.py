@@ -42,9 +42,7 @@ class Source(Protocol):
     most: int | None  # so many can be there at a time; None: as many as are asked for
     suits: int | None  # so many were given; None: any number
     why: str  # there can be no more, in words
-    limits: (
-        Sequence[int | None] | None
-    )  # time limits of all ranks' environments, where these may differ; None: they may not
+    limits: Sequence[int | None] | None  # of time, of all ranks' environments, where these may differ; else None
 
     def make(self, num_envs: int, max_episode_steps: int | None, first: int = 0) -> Any:
         """A backend of `vector`, or a whole `vector.VectorEnv`, of the environments from the `first` on. Raises UserError."""

@@ -148,9 +148,7 @@ def read_sealed(path: Path, what: str) -> Any:
         data = path.read_bytes()
         sealed.check(data)
         with warnings.catch_warnings():
-            warnings.simplefilter(
-                "ignore"
-            )  # torch says of a TorchScript archive what it is, and the error says it, too
+            warnings.simplefilter("ignore")  # of a TorchScript archive, of which the error says what it is
             return torch.load(BytesIO(data), map_location="cpu", weights_only=True)
     except FileNotFoundError as error:
         raise UserError(f"{path}: no such file, a {what} of trpo_gail expected") from error

@@ -34,7 +34,6 @@ def closing_lines(summary: dict[str, Any]) -> list[str]:
     if hardly_differ(*ends, summary["random_return_std"], summary["episodes"]):
         lines.append("                expert and random return hardly differ, so that the score says little")
     elif None not in ends and ends[0] < ends[1]:
-        lines.append(
-            "                the expert returns less than random actions, so that a higher score is a lower return"
-        )
+        upside_down = "the expert returns less than random actions, so that a higher score is a lower return"
+        lines.append(f"                {upside_down}")
     return lines
