@@ -52,7 +52,8 @@ if [[ $quick ]]; then
         tests/test_{config,critic,errors,finite,layers,paper_iteration,policy,scores,whole_file}.py
 else
     step types mypy
-    step "unit tests" pytest -n 2 --dist worksteal -m "not long" --ignore=tests/mpi tests
+    # Behind those of ranks, which follow one another: what is left at the end can fill both cores.
+    step "unit tests" nice -n 5 pytest -n 2 --dist worksteal -m "not long" --ignore=tests/mpi tests
     echo "== tests under mpirun: ${under_mpirun[*]}"
     wait "$beside" || failed+=("tests under mpirun")
     cat "$output"
