@@ -32,7 +32,7 @@ def check_ends(folder: Path, text: str, ended: int, name: str) -> None:
 
 def check_whole(folder: Path) -> None:
     """Ranks whose scripts end at different times, one of them by ending MPI itself, wait for each other and are done."""
-    late = "import time; from mpi4py import MPI; time.sleep(2.0); MPI.Finalize()"
+    late = "import time; from mpi4py import MPI; time.sleep(1.0); MPI.Finalize()"
     (folder / "script.py").write_text(ENDS.format(ended=0, ends=late, calls=""))
     job = start(folder, 2, sys.executable, str(folder / "script.py"))
     assert job.wait(START) == 0, job.err

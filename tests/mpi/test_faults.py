@@ -36,6 +36,7 @@ def test_a_rank_that_raises(run: Run) -> None:
     run.check_stopped(job, FORWARDED[-1])
 
 
+@pytest.mark.long
 def test_a_rank_that_wants_to_leave(run: Run) -> None:
     """In ways that no `except Exception` and no hook hears of; each is one line."""
     job = run.begin(2)
@@ -125,16 +126,15 @@ def test_a_rank_that_hangs_as_it_reads_what_is_resumed_ends_the_job(tmp_path: Pa
     assert not job.left()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("what", "says"),
     [
-        pytest.param("learn", r"in phase 'sample': no step for \d+ s, at faulty_envs.py", marks=pytest.mark.long),
-        pytest.param(
-            "evaluate", r"in phase 'evaluation': no step for \d+ s, at faulty_envs.py", marks=pytest.mark.long
-        ),
+        ("learn", r"in phase 'sample': no step for \d+ s, at faulty_envs.py"),
+        ("evaluate", r"in phase 'evaluation': no step for \d+ s, at faulty_envs.py"),
         ("command", r"in phase 'evaluation': no step for \d+ s, at faulty_envs.py"),
-        pytest.param("clone", r"in phase 'start': no step for \d+ s, at faulty_envs.py", marks=pytest.mark.long),
-        pytest.param("callback", r"in phase 'callback': no step for \d+ s, at worker_model.py", marks=pytest.mark.long),
+        ("clone", r"in phase 'start': no step for \d+ s, at faulty_envs.py"),
+        ("callback", r"in phase 'callback': no step for \d+ s, at worker_model.py"),
     ],
 )
 def test_a_rank_that_hangs_in_a_model_or_in_another_command_ends_the_job(what: str, says: str, tmp_path: Path) -> None:
@@ -167,7 +167,8 @@ def test_a_slow_rank_is_named(run: Run) -> None:
     assert re.search(r"sample [0-9.]+ s on rank 1 of ", job.out)
 
 
-@pytest.mark.parametrize("asked", [pytest.param(False, marks=pytest.mark.long), True])
+@pytest.mark.long
+@pytest.mark.parametrize("asked", [False, True])
 def test_a_rank_that_never_comes_to_the_start_of_mpi(asked: bool, tmp_path: Path) -> None:
     """It is stopped before. The others may wait for 8 s here, or for 10 s after a signal."""
     job = start(tmp_path, 2, sys.executable, str(HERE / "worker_start.py"), "1", "0" if asked else "8")
