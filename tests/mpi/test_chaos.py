@@ -26,15 +26,16 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     return chaos.undisturbed(PYTHON, tmp_path_factory.mktemp("whole").resolve())
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("number", "signal"),
     [
         pytest.param(25, "SIGKILL", id="kill a rank in an evaluation"),
-        pytest.param(52, "SIGKILL", id="kill all at a rename", marks=pytest.mark.long),
-        pytest.param(13, "SIGKILL", id="kill at a flush", marks=pytest.mark.long),
-        pytest.param(4, "SIGINT", id="interrupt at the start", marks=pytest.mark.long),
-        pytest.param(23, "SIGSTOP", id="stop a rank", marks=pytest.mark.long),
-        pytest.param(47, "SIGTERM", id="end the launcher", marks=pytest.mark.long),
+        pytest.param(52, "SIGKILL", id="kill all at a rename"),
+        pytest.param(13, "SIGKILL", id="kill at a flush"),
+        pytest.param(4, "SIGINT", id="interrupt at the start"),
+        pytest.param(23, "SIGSTOP", id="stop a rank"),
+        pytest.param(47, "SIGTERM", id="end the launcher"),
     ],
 )
 def test_a_trial_ends_and_resumes_to_the_same_bits(
