@@ -18,6 +18,7 @@ from trpo_gail.experts.data import Demonstrations
 from trpo_gail.experts.load import load
 from trpo_gail.runs.run_folder import read_json, read_metrics
 from trpo_gail.scores import scaled_score
+from trpo_gail.studies.comparison.analysis import LAST
 from trpo_gail.system.terminal import guarded
 
 ROOT = Path(__file__).parents[1]
@@ -58,8 +59,8 @@ def row(folder: Path, bar: float | None = None) -> dict[str, Any]:
         "evaluations": returns,
         "reached": int(first["steps"]) if first else None,
         "reached_s": first.get("wall_s"),
-        "held": bool(returns) and all(value >= bar for value in returns[-3:]),
-        "last_three": ", ".join(f"{value:.0f}" for value in returns[-3:]),
+        "held": len(returns) >= LAST and all(value >= bar for value in returns[-LAST:]),
+        "last_three": ", ".join(f"{value:.0f}" for value in returns[-LAST:]),
     }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -76,6 +77,14 @@ def test_when_the_bar_is_reached_and_whether_it_is_held(tmp_path: Path) -> None:
         (42, 3000, 1.5, False),
     ]
     assert results_table.rows_of(tmp_path / "elsewhere") == []
+
+
+def test_two_evaluations_hold_nothing(tmp_path: Path) -> None:
+    (tmp_path / "metrics.csv").write_text("iteration,steps,eval_return_mean,wall_s\n1,1000,99.0,1\n2,2000,99.0,2\n")
+    kept = keep(tmp_path / "others") / "seed_40"
+    for name in ("summary.json", "config.json"):
+        shutil.copy(kept / name, tmp_path)
+    assert results_table.row(tmp_path)["reached"] == 1000 and not results_table.row(tmp_path)["held"]
 
 
 def test_the_table_of_seeds_says_how_many_episodes_there_were(
