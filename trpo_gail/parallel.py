@@ -259,8 +259,8 @@ class Workers:
 
     @contextlib.contextmanager
     def alike(self, call: str = "") -> Iterator[None]:
-        """A context that all ranks enter by the same call, which has this name, or that which it is known by. What one rank
-        alone raises there ends all. Raises UserError if the ranks come by different calls."""
+        """A context that all ranks enter by the same call. `call` is its name; without one, it is the method of a model that
+        runs now. What one rank alone raises there ends all. Raises UserError if the ranks come by different calls."""
         with self._all_or_none():
             self._check_same_call(call)
             yield

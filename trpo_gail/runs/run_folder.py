@@ -241,7 +241,7 @@ def is_taken(path: Path) -> bool:
 
 
 def _names(path: Path) -> Iterator[Path]:
-    """Of the name, and those with a number behind, what is not there."""
+    """The name, and the same with 2, 3 and so on behind it, without those that are taken."""
     names = (path if number == 1 else path.with_name(f"{path.name}-{number}") for number in itertools.count(1))
     return (name for name in names if not os.path.lexists(name))
 

@@ -12,7 +12,7 @@ Saved = dict[str, Any]
 
 
 def _labels(saved: Mapping[str, Any]) -> MultiDiscrete:
-    """Checkpoints of before kept no dtype."""
+    """Earlier checkpoints kept no dtype; int64 is taken for them."""
     kind = np.dtype(saved.get("dtype", "int64")).type
     return MultiDiscrete(np.asarray(saved["nvec"]), dtype=kind, start=np.asarray(saved["starts"]))
 
