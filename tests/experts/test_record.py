@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -318,9 +319,12 @@ def test_episodes_of_a_least_return_are_kept(tmp_path: Path, toys: None, doublin
     assert kept.provenance.policy == "doubling, episodes of return 12 or more"
 
 
-def test_a_return_that_is_never_reached_is_given_up(tmp_path: Path, toys: None, doubling: None) -> None:
-    with pytest.raises(UserError, match=r"--min_return 1000: of \d+ episodes 0 return so much, 1 expected"):
-        record("ToyRandom-v0", "p", 1, tmp_path / "x.h5", min_return=1000.0)
+def test_a_return_that_is_never_reached_is_noted_early_and_given_up(tmp_path: Path, toys: None, doubling: None) -> None:
+    said: list[str] = []
+    found = r"--min_return 1000: of {} episodes 0 return so much, 2 expected \(the best returns [\d.]+\)"
+    with pytest.raises(UserError, match=found.format(200) + "$"):
+        record("ToyRandom-v0", "p", 2, tmp_path / "x.h5", min_return=1000.0, warn=said.append)
+    assert len(said) == 1 and re.fullmatch(found.format(50) + "; after 200 it is given up", said[0])
 
 
 def test_noise_is_added_in_half_widths_of_the_bounds(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -264,10 +265,22 @@ def test_steps_are_replayed(tmp_path: Path) -> None:
     held = read(cartpole(tmp_path))
     env = gymnasium.make("CartPole-v1")
     done = replay(held, env)
-    assert done is not None and done.alike == done.tried > 20
+    assert not isinstance(done, str) and done.alike == done.tried > 20
     other = replay(replace(held, actions=1 - held.actions), env)
-    assert other is not None and other.alike == 0
-    assert replay(held, gymnasium.make("FrozenLake-v1")) is None
+    assert not isinstance(other, str) and other.alike == 0
+
+
+def test_why_no_step_is_replayed(tmp_path: Path) -> None:
+    held, env = read(cartpole(tmp_path)), gymnasium.make("CartPole-v1")
+    assert replay(held, gymnasium.make("FrozenLake-v1")) == "the state cannot be set from an observation here"
+    assert replay(replace(held, subsample=20), env) == "the file holds no two steps that follow each other"
+    assert replay(replace(held, actions=np.zeros((len(held.steps), 0))), env) == "the file has no actions"
+
+
+def test_steps_are_replayed_in_a_class_that_is_not_registered(tmp_path: Path) -> None:
+    found = validation.against(read(cartpole(tmp_path)), "gymnasium.envs.classic_control:CartPoleEnv", {})
+    (said,) = (f.text for f in found if f.check == "replay")
+    assert re.fullmatch(r"of (\d+) steps that were replayed \1 come out as the file says", said)
 
 
 def test_beside_its_environment(tmp_path: Path) -> None:

@@ -30,15 +30,19 @@ docs/expert_data.md of the repository describes all of them."""
 
 
 @dataclass(frozen=True)
-class _InfoArguments:
+class _File:
     file: Annotated[str, Positional("FILE")]
     """File or folder of demonstrations of any format that is read, or a name of `trpo-gail data list`."""
 
 
 @dataclass(frozen=True)
-class _ValidateArguments:
-    file: Annotated[str, Positional("FILE")]
+class _Source:
+    source: Annotated[str, Positional("IN")]
     """File or folder of demonstrations of any format that is read, or a name of `trpo-gail data list`."""
+
+
+@dataclass(frozen=True)
+class _ValidateArguments(_File):
     env: str | None = None
     """Environment to compare with: its spaces, how episodes begin, replayed steps if its state can be set, and the return
     of random actions."""
@@ -49,9 +53,7 @@ class _ValidateArguments:
 
 
 @dataclass(frozen=True)
-class _ConvertArguments:
-    source: Annotated[str, Positional("IN")]
-    """File or folder of demonstrations of any format that is read, or a name of `trpo-gail data list`."""
+class _ConvertArguments(_Source):
     out: Annotated[str, Positional("OUT")]
     """File to write; it must not exist."""
     to: str = "native"
@@ -68,17 +70,13 @@ class _MergeArguments:
 
 
 @dataclass(frozen=True)
-class _HeadArguments:
-    file: Annotated[str, Positional("FILE")]
-    """File or folder of demonstrations of any format that is read, or a name of `trpo-gail data list`."""
+class _HeadArguments(_File):
     rows: Annotated[int, AtLeast(1)] = 10
     """Number of rows to print."""
 
 
 @dataclass(frozen=True)
-class _SelectArguments:
-    source: Annotated[str, Positional("IN")]
-    """File or folder of demonstrations of any format that is read, or a name of `trpo-gail data list`."""
+class _SelectArguments(_Source):
     out: Annotated[str, Positional("OUT")]
     """File to write, in the native format; it must not exist."""
     min_return: float | None = None
@@ -110,9 +108,7 @@ class _ListArguments:
 
 
 @dataclass(frozen=True)
-class _PlotArguments:
-    file: Annotated[str, Positional("FILE")]
-    """File or folder of demonstrations of any format that is read, or a name of `trpo-gail data list`."""
+class _PlotArguments(_File):
     out: Annotated[str, Positional("OUT.png")]
     """Picture to write: histograms of returns, lengths and actions."""
 
@@ -147,7 +143,7 @@ def print_info(path: str) -> Ends | None:
     return held.ends
 
 
-def _info(given: _InfoArguments) -> None:
+def _info(given: _File) -> None:
     print_info(given.file)
 
 
@@ -288,7 +284,7 @@ def _new(out: str) -> Path:
 
 
 _WORK: dict[str, tuple[type, Callable[[Any], int | None]]] = {
-    "info": (_InfoArguments, _info),
+    "info": (_File, _info),
     "validate": (_ValidateArguments, _validate),
     "convert": (_ConvertArguments, _convert),
     "merge": (_MergeArguments, _merge),

@@ -97,7 +97,8 @@ def record(
         acting: Actor = Noisy(actor, noise, env.spec, deterministic) if noise else actor
         acting = _Clipped(acting, env.spec.viewed(view)) if view == "executed" else acting
         still = deterministic and not noise
-        runs = _run(env, acting, episodes, seed, still, subsample, dtype, min_return, actor)
+        kept = None if min_return is None else _Kept(min_return, episodes, warn)
+        runs = _run(env, acting, episodes, seed, still, subsample, dtype, kept, actor)
         spec = env.spec
     finally:
         env.close()
@@ -250,6 +251,32 @@ class _Episode:
         )
 
 
+class _Kept:
+    """Which episodes are kept: those that return enough. It says early that hardly any do, and gives up in the end."""
+
+    def __init__(self, least: float, wanted: int, warn: Callable[[str], None]) -> None:
+        self._least, self._wanted, self._warn = least, wanted, warn
+        self._taken, self._best, self._warned = 0, -np.inf, False
+
+    def takes(self, ret: float) -> bool:
+        self._best = max(self._best, ret)
+        self._taken += ret >= self._least
+        return ret >= self._least
+
+    def check(self, tried: int) -> None:
+        """After a round. Raises UserError if so few return enough that the wanted number will hardly come."""
+        most = MOST_TRIES * self._wanted
+        said = (
+            f"--min_return {self._least:g}: of {tried} episodes {self._taken} return so much, {self._wanted} expected (the "
+            f"best returns {self._best:g})"
+        )
+        if self._taken < self._wanted and tried >= most:
+            raise UserError(said)
+        if not self._warned and self._taken < self._wanted and tried >= MOST_TRIES / 2 * (self._taken + 1):
+            self._warned = True
+            self._warn(f"{said}; after {most} it is given up")
+
+
 def _run(
     env: VectorEnv,
     actor: Actor,
@@ -258,10 +285,10 @@ def _run(
     deterministic: bool,
     subsample: int,
     dtype: str,
-    min_return: float | None,
+    kept: _Kept | None,
     policy: Actor,
 ) -> list[_Episode]:
-    """One episode per environment at a time, in order of their numbers; those below `min_return` are left out. `policy` is
+    """One episode per environment at a time, in order of their numbers; those that `kept` refuses are left out. `policy` is
     the actor itself, whatever `actor` makes of its actions."""
     begin, only_valid = getattr(policy, "begin", _nothing), function.is_own(policy)
     done: list[_Episode] = []
@@ -269,7 +296,7 @@ def _run(
     while len(done) < episodes:
         numbers = range(tried, tried + env.num_envs)
         # The last round may need fewer; how many of them will be good is not known.
-        wanted = np.array([number < episodes or min_return is not None for number in numbers], np.int64)
+        wanted = np.array([number < episodes or kept is not None for number in numbers], np.int64)
         draw = no_noise(actor, env.num_envs) if deterministic else BlockedNoise(actor, seed, RECORD_NOISE, 0, numbers)
         seeds = reset_seeds(seed, RECORD_RESET, 0, numbers)
         begin()
@@ -277,13 +304,11 @@ def _run(
         for n, number in enumerate(numbers):
             if wanted[n] and len(done) < episodes:
                 episode = _episode(rollout, n, env.spec.id, number, dtype)
-                if min_return is None or episode.ret >= min_return:
+                if kept is None or kept.takes(episode.ret):
                     done.append(episode.every(subsample, start[len(done)]))
         tried += env.num_envs
-        if tried >= MOST_TRIES * episodes and len(done) < episodes:
-            raise UserError(
-                f"--min_return {min_return:g}: of {tried} episodes {len(done)} return so much, {episodes} expected"
-            )
+        if kept is not None:
+            kept.check(tried)
     return done
 
 

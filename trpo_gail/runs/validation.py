@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import json
-import warnings
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import gymnasium
 import numpy as np
 from gymnasium.spaces import Box
 
 from trpo_gail.config.tree import Config
 from trpo_gail.envs import vector
+from trpo_gail.envs.one_by_one import make_one
 from trpo_gail.errors import UserError
 from trpo_gail.experts import numbers
 from trpo_gail.experts.checks import fit, starts
@@ -95,9 +94,7 @@ def _observed(held: Demonstrations, spec: EnvSpec, resets: np.ndarray) -> Iterat
 
 def _replayed(held: Demonstrations, env_id: str, kwargs: Mapping[str, Any]) -> Iterator[Finding]:
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # an old id is no news
-            env = gymnasium.make(env_id, disable_env_checker=True, **kwargs)
+        env, _ = make_one(env_id, kwargs, None)
     except Exception as error:  # it exists on EnvPool alone
         yield Finding(
             "fact", "replay", f"no step is replayed: gymnasium does not make {env_id} ({type(error).__name__})"
@@ -107,8 +104,8 @@ def _replayed(held: Demonstrations, env_id: str, kwargs: Mapping[str, Any]) -> I
         done = replay(held, env)
     finally:
         env.close()
-    if done is None:
-        yield Finding("fact", "replay", "no step is replayed: the state cannot be set from an observation here")
+    if isinstance(done, str):
+        yield Finding("fact", "replay", f"no step is replayed: {done}")
         return
     said = f"of {done.tried} steps that were replayed {done.alike} come out as the file says"
     yield Finding("fact", "replay", said)

@@ -28,14 +28,17 @@ class Replayed:
     worst: str  # the row and column that differ most
 
 
-def replay(held: Demonstrations, env: gymnasium.Env) -> Replayed | None:
-    """None if the state cannot be set from an observation of this environment, or nothing is known of next rows or of
-    actions."""
+def replay(held: Demonstrations, env: gymnasium.Env) -> Replayed | str:
+    """What came out, or why no step can be replayed."""
     inner: Any = env.unwrapped
     put = _SETTERS.get(type(inner).__name__) or (_put_mujoco if _is_mujoco(inner) else None)
+    if put is None:
+        return "the state cannot be set from an observation here"
+    if not held.has_actions:
+        return "the file has no actions"
     rows = np.flatnonzero(held.steps[1:] == held.steps[:-1] + 1) if held.subsample == 1 else np.zeros(0, np.int64)
-    if put is None or not len(rows) or not held.has_actions:
-        return None
+    if not len(rows):
+        return "the file holds no two steps that follow each other"
     rows = rows[np.unique(np.linspace(0, len(rows) - 1, ROWS).astype(int))]
     scale = np.maximum(held.observations.std(axis=0, dtype=np.float64), 1e-3)
     off = np.array([np.abs(_next(held, int(row), inner, put) - held.observations[row + 1]) / scale for row in rows])
