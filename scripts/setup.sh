@@ -78,11 +78,13 @@ is_usable || make_venv
 export PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_INPUT=1 PIP_USER=0
 # torch comes first and alone: it takes the longest, and no other package may choose its build.
 say "installing torch (log: $log)"
-# pip compiles modules on one core; all cores do it at the end. (A package's own test files may hold what is no Python.)
+# pip compiles modules on one core, and all of them; all cores do it at the end, with those that are likely to be imported.
+rarely='/(tests?|testing|sympy|mpmath|networkx|OpenGL|pip|mypyc?|pygments|setuptools|fontTools|pygame)/'
+rarely+='|/torch/(_inductor|_dynamo|distributed)/|/onnxruntime/transformers/'
 logged "$venv/bin/python" -m pip install --no-compile -c constraints.txt torch
 say "installing trpo_gail[$extras]"
 logged "$venv/bin/python" -m pip install --no-compile -c constraints.txt -e ".[$extras]"
-"$venv/bin/python" -m compileall -q -j 0 "$venv/lib" >>"$log" 2>&1 </dev/null || true
+"$venv/bin/python" -m compileall -q -j 0 -x "$rarely" "$venv/lib" >>"$log" 2>&1 </dev/null || true
 stamp >"$venv/.stamp"
 say "done in $SECONDS s: $("$venv/bin/python" -c 'import sys, importlib.metadata as m
 print("Python", sys.version.split()[0] + ", torch", m.version("torch"))')"

@@ -119,6 +119,7 @@ def test_the_wheel_holds_the_whole_package(wheel: Path) -> None:
     assert f"\nVersion: {trpo_gail.__version__}\n" in metadata and "\nClassifier: Typing :: Typed\n" in metadata
 
 
+@pytest.mark.long
 def test_the_wheel_trains_from_another_folder(environment: Path, tmp_path: Path) -> None:
     line = ["--trajectories", "1", "--num_envs", "2", "--timesteps_per_batch", "64", "--steps", "192"]
     run(environment / "trpo-gail", "train", "CartPole-v0", "--expert", "CartPole-v0", *line, "--eval_every", "0",

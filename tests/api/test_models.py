@@ -214,7 +214,7 @@ def test_a_call_whose_steps_were_taken_already_says_so() -> None:
     assert model.learner.progress.iteration == 1
 
 
-@pytest.mark.parametrize("generator", ["trpo", "ppo"])
+@pytest.mark.parametrize("generator", every(2, ["trpo", "ppo"]))
 @pytest.mark.parametrize("part", ["policy", "critic", "adversary"])
 def test_a_script_may_put_other_weights_in_place_of_a_networks(part: str, generator: str) -> None:
     """As Stable-Baselines' `load_from_vector` does: what is put there is learned from, as if it were written in place."""

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 from bad_input import tiny_run
+from repeats import every
 from run_files import check_trained_alike, checkpoints, metrics, resume
 
 from trpo_gail.cli import main
@@ -67,7 +68,7 @@ FAULTS = {
 }
 
 
-@pytest.mark.parametrize("number", FAULTS)
+@pytest.mark.parametrize("number", every(3, list(FAULTS)))
 @pytest.mark.parametrize("where", ["flush", "beside"])
 def test_a_disk_that_fails_is_named_and_the_checkpoint_before_stays(
     where: str,

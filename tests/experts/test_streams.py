@@ -14,6 +14,7 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
+from repeats import every
 
 from trpo_gail.bench import data as bench_data
 from trpo_gail.errors import UserError
@@ -113,8 +114,7 @@ def test_a_group_for_each_episode(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("padded", [0, 8, 30], ids="{} are padded".format)
-@pytest.mark.parametrize("filled", [False, True])
-@pytest.mark.parametrize("more", [0, 1])
+@pytest.mark.parametrize(("filled", "more"), every(3, [(False, 0), (False, 1), (True, 0), (True, 1)]))
 def test_padding_is_judged_of_all_episodes(padded: int, filled: bool, more: int, tmp_path: Path) -> None:
     """One that goes on behind its last flag, with rows that are no zeros, tells that none is padding."""
     path, rng = tmp_path / "demos.h5", np.random.default_rng(0)

@@ -120,5 +120,6 @@ def test_a_script_that_ends_on_one_rank_alone_ends_all_ranks_at_once(
     check_ends(tmp_path, ENDS.format(ended=ended, ends=ends, calls=calls), ended, name)
 
 
+@pytest.mark.long
 def test_a_script_that_ends_on_all_ranks_waits_for_the_last(tmp_path: Path) -> None:
     check_whole(tmp_path)

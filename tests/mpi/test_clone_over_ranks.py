@@ -9,6 +9,8 @@ from bad_input import EXPERT
 from launch import PROGRAM, start
 from run_files import checkpoints, differing, metrics, state
 
+from trpo_gail.cli import main
+
 
 def test_two_ranks_clone_as_one(tmp_path: Path) -> None:
     line = [
@@ -16,9 +18,9 @@ def test_two_ranks_clone_as_one(tmp_path: Path) -> None:
         "--eval_every", "20", "--final_episodes", "5", "--quiet", "--out",
     ]  # fmt: skip
     runs = [tmp_path / "alone", tmp_path / "shared"]
-    for ranks, run in zip((None, 2), runs, strict=True):
-        job = start(tmp_path, ranks, PROGRAM, *line, str(run))
-        assert job.wait(120.0) == 0, job.err
+    assert main([*line, str(runs[0])]) == 0
+    job = start(tmp_path, 2, PROGRAM, *line, str(runs[1]))
+    assert job.wait(120.0) == 0, job.err
     alone, shared = (json.loads((run / "summary.json").read_text()) for run in runs)
     assert (alone.pop("ranks"), shared.pop("ranks")) == (1, 2)
     assert {**alone, "wall_s": 0} == {**shared, "wall_s": 0} and len(alone["returns"]) == 5

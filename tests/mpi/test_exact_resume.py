@@ -27,6 +27,7 @@ CASES = (
 OTHER_RANKS = ("CartPole-v0,envpool,steps,1,float32", "Hopper-v4,envpool,steps,1,float64", CASES[-3])
 SUCCESSES = next(case for case in CASES if "PointNav" in case)
 SHORT = {CASES[0], SUCCESSES, *OTHER_RANKS}  # of one rank, those that the other tests need anyhow
+LONG = {CASES[1], CASES[3]}  # whose parts others have, too
 SAVED = 3  # the iteration that is resumed
 DAMAGED = f"iteration_{SAVED + 1:07d}.pt"
 
@@ -89,7 +90,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory, cases: dict[int, list[str]]) 
 @pytest.mark.parametrize(
     ("ranks", "case"),
     [
-        *((2, case) for case in CASES),
+        *(pytest.param(2, case, marks=[pytest.mark.long] * (case in LONG)) for case in CASES),
         *(pytest.param(1, case, marks=[pytest.mark.long] * (case not in SHORT)) for case in CASES),
     ],
 )

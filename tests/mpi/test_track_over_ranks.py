@@ -33,6 +33,7 @@ FLAGS = {
 }  # fmt: skip
 
 
+@pytest.mark.long
 def test_rank_0_alone_tracks_and_goes_on_without(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "wandb.py").write_text(STAND_IN)
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")]))

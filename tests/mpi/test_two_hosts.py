@@ -59,6 +59,7 @@ def check_ended(done: subprocess.CompletedProcess[str], run: Path, seconds: floa
     assert job.wait(START) == 0, job.err
 
 
+@pytest.mark.long
 def test_two_hosts_train_as_one_does(tmp_path: Path) -> None:
     two, one = tmp_path / "two", tmp_path / "one"
     done = launch(SCRIPT, *trained(two, "--iterations", "4"))
