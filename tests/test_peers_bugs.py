@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -14,11 +15,15 @@ NAMED = re.findall(r"tests/[a-z0-9_/]*\.py::test_[a-z0-9_]*", PAGE)
 FAULTS = re.split(r"^(?=\d+\. )", PAGE, flags=re.MULTILINE)[1:]
 
 
+@cache
+def functions(path: str) -> set[str]:
+    return {node.name for node in ast.parse((ROOT / path).read_text()).body if isinstance(node, ast.FunctionDef)}
+
+
 @pytest.mark.parametrize("name", sorted(set(NAMED)))
 def test_it_exists(name: str) -> None:
     path, function = name.split("::")
-    tree = ast.parse((ROOT / path).read_text())
-    assert function in {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
+    assert function in functions(path)
 
 
 def test_every_fault_has_a_test_or_a_reason() -> None:

@@ -21,11 +21,10 @@ from trpo_gail.experts.check import checked
 from trpo_gail.experts.data import Demonstrations
 from trpo_gail.experts.facts import Provenance
 from trpo_gail.experts.save import save
-from trpo_gail.seeding import RECORD_RESET, reset_seeds
+from trpo_gail.seeding import RECORD_RESET, stream_seed
 from trpo_gail.spaces import actions
 from trpo_gail.spaces.as_json import space_to_json
 
-_MOST = 100_000  # episodes that are tried
 _NOTHING = ""  # in place of a key: none is pressed
 
 
@@ -65,7 +64,7 @@ def play(
     try:
         table, idle = _keys(env, keys)
         log = _Log(episodes, min_return)
-        seeded = _Seeded(env, reset_seeds(seed, RECORD_RESET, 0, range(_MOST)))
+        seeded = _Seeded(env, seed)
         _run(playing, seeded, log, table, idle, fps)
     finally:
         env.close()
@@ -148,17 +147,17 @@ class _Log:
 
 
 class _Seeded(gymnasium.Wrapper[Any, Any, Any, Any]):
-    """Begins each episode with a seed of its own. Gymnasium's player begins all with the same one."""
+    """Begins each episode with a seed of its own, as `record` does. Gymnasium's player begins all with the same one."""
 
-    def __init__(self, env: gymnasium.Env, seeds: list[int]) -> None:
+    def __init__(self, env: gymnasium.Env, seed: int) -> None:
         super().__init__(env)
-        self._seeds, self._begun = iter(seeds), 0
+        self._seed, self._resets = seed, 0
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
-        self._begun += 1
-        if self._begun == 1:  # the player resets once before its first episode
+        self._resets += 1
+        if self._resets == 1:  # the player resets once before its first episode
             return self.env.reset(options=options)
-        return self.env.reset(seed=next(self._seeds), options=options)
+        return self.env.reset(seed=stream_seed(self._seed, RECORD_RESET, 0, self._resets - 2), options=options)
 
 
 def _run(playing: Any, env: gymnasium.Env, log: _Log, table: dict[Any, Any], idle: Any, fps: int | None) -> None:
