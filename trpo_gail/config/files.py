@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Iterator
-from typing import Any, get_type_hints
+from typing import Any
 
 from trpo_gail.config import idle
 from trpo_gail.config.leaves import build
@@ -66,7 +66,7 @@ def from_dict(cls: type, values: Any, source: str) -> Any:
 
 def _flat(cls: type, values: Any, source: str, prefix: str = "") -> Iterator[tuple[str, Any]]:
     """The leaves of a tree that a file holds, each of its field's type."""
-    hints = get_type_hints(cls)
+    hints = typed.hints(cls)
     typed.check(values, dict, source)
     values = _since(cls) | values
     if wrong := set(values) ^ set(hints):

@@ -50,9 +50,9 @@ def leaves(cls: type) -> dict[str, Leaf]:
 
 
 def _walk(cls: type, prefix: str, short: Short) -> Iterator[Leaf]:
-    hints = get_type_hints(cls, include_extras=True)
+    kinds = _kinds(cls)
     for field in dataclasses.fields(cls):
-        hint, marks = _unmarked(hints[field.name])
+        hint, marks = kinds[field.name]
         if dataclasses.is_dataclass(hint):
             names = next((mark for mark in marks if isinstance(mark, Short)), Short())
             yield from _walk(hint, _inner(prefix, field.name, marks), names)  # type: ignore[arg-type]
@@ -95,7 +95,7 @@ def make_plain(tree: Any) -> None:
     numbers where the field is a float. Raises UserError for a section that is none."""
     kinds = _kinds(tree.__class__)
     for field in dataclasses.fields(tree):
-        value, kind = getattr(tree, field.name), kinds[field.name]
+        value, kind = getattr(tree, field.name), kinds[field.name][0]
         if not dataclasses.is_dataclass(kind):
             object.__setattr__(tree, field.name, typed.as_float(typed.plain(value), kind))
         elif not isinstance(value, kind):  # type: ignore[arg-type]
@@ -104,17 +104,16 @@ def make_plain(tree: Any) -> None:
             make_plain(value)
 
 
-@functools.cache
-def _kinds(cls: Any) -> dict[str, Any]:
-    """The types of a dataclass's fields, without marks."""
-    return {name: _unmarked(hint)[0] for name, hint in get_type_hints(cls, include_extras=True).items()}
+@functools.cache  # to find out takes milliseconds
+def _kinds(cls: type) -> dict[str, tuple[Any, tuple[Any, ...]]]:
+    """The types of a dataclass's fields, and their marks."""
+    return {name: _unmarked(hint) for name, hint in get_type_hints(cls, include_extras=True).items()}
 
 
 def build(cls: type, values: Mapping[str, Any], prefix: str = "") -> Any:
     """The tree that has these values at its leaves. Those that are left out take their defaults."""
     made: dict[str, Any] = {}
-    for name, hint in get_type_hints(cls, include_extras=True).items():
-        kind, marks = _unmarked(hint)
+    for name, (kind, marks) in _kinds(cls).items():
         if dataclasses.is_dataclass(kind):
             made[name] = build(kind, values, _inner(prefix, name, marks))  # type: ignore[arg-type]
         elif prefix + name in values:
@@ -129,8 +128,7 @@ def sections(cls: type) -> dict[str, str]:
 
 
 def _sections(cls: type, prefix: str) -> Iterator[tuple[str, str]]:
-    for name, hint in get_type_hints(cls, include_extras=True).items():
-        kind, marks = _unmarked(hint)
+    for name, (kind, marks) in _kinds(cls).items():
         if dataclasses.is_dataclass(kind):
             inner = _inner(prefix, name, marks)
             if inner != prefix:

@@ -4,26 +4,26 @@ from __future__ import annotations
 
 import json
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Protocol, runtime_checkable
+from typing import Annotated, Any
 
 from trpo_gail.success import Rule
 
 # Ranges are asked by what is allowed: no comparison with nan is true.
 
 
-@runtime_checkable
-class Range(Protocol):
+class Range(ABC):
     """Which values of a type are allowed. None, in a field that may be None, is not asked about."""
 
+    @abstractmethod
     def problem(self, value: Any) -> str | None:
         """What is wrong with a value, as an error says it after the flag's name; None if nothing is."""
-        ...
 
 
 @dataclass(frozen=True)
-class AtLeast:
+class AtLeast(Range):
     """A number of at least this."""
 
     least: float
@@ -33,7 +33,7 @@ class AtLeast:
 
 
 @dataclass(frozen=True)
-class AtMost:
+class AtMost(Range):
     """A number of at most this."""
 
     most: float
@@ -43,7 +43,7 @@ class AtMost:
 
 
 @dataclass(frozen=True)
-class MoreThan:
+class MoreThan(Range):
     """A number above this."""
 
     bound: float
@@ -53,7 +53,7 @@ class MoreThan:
 
 
 @dataclass(frozen=True)
-class LessThan:
+class LessThan(Range):
     """A number below this."""
 
     bound: float
@@ -63,7 +63,7 @@ class LessThan:
 
 
 @dataclass(frozen=True)
-class Layers:
+class Layers(Range):
     """Numbers of units, one per layer."""
 
     def problem(self, value: tuple[int, ...]) -> str | None:
@@ -71,7 +71,7 @@ class Layers:
 
 
 @dataclass(frozen=True)
-class Names:
+class Names(Range):
     """Some of these names, each once, at least one."""
 
     known: tuple[str, ...]
@@ -87,7 +87,7 @@ class Names:
 
 
 @dataclass(frozen=True)
-class JsonObject:
+class JsonObject(Range):
     """An object in JSON."""
 
     def problem(self, value: str) -> str | None:
@@ -99,7 +99,7 @@ class JsonObject:
 
 
 @dataclass(frozen=True)
-class Interval:
+class Interval(Range):
     """A number of iterations or minutes: 20, 5m or 0.5m."""
 
     FORM = re.compile(r"(\d+(?:\.\d+)?)(m?)")
@@ -112,7 +112,7 @@ class Interval:
 
 
 @dataclass(frozen=True)
-class SuccessRule:
+class SuccessRule(Range):
     """A rule for an episode: return>=200 and terminated."""
 
     def problem(self, value: str) -> str | None:
@@ -124,7 +124,7 @@ class SuccessRule:
 
 
 @dataclass(frozen=True)
-class OneOf:
+class OneOf(Range):
     """The name of a row of a table, which may grow, or `module:function` from outside the package."""
 
     table: Mapping[str, Any]
@@ -137,7 +137,7 @@ class OneOf:
 
 
 @dataclass(frozen=True)
-class Outside:
+class Outside(Range):
     """The name of something outside the package: `module:name`."""
 
     def problem(self, value: str) -> str | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any
 
 import numpy as np
 
@@ -200,7 +200,7 @@ def _provenance(known: Mapping[str, Any], path: str | Path) -> Provenance:
     if (view := facts.get("action_view")) not in (None, "raw", "executed"):
         raise UserError(f"{path}: 'action_view': expected 'raw' or 'executed', found {view!r:.60}")
     stated = Provenance(**{name: typed.plain(value) for name, value in facts.items()})
-    hints = get_type_hints(Provenance)
+    hints = typed.hints(Provenance)
     for name in facts:
         typed.check(getattr(stated, name), hints[name], f"{path}: '{name}'")
     return stated

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import os
 import sys
 from collections.abc import Mapping
@@ -43,7 +44,8 @@ def plain(value: Any) -> Any:
 
 def as_float(value: Any, hint: Any) -> Any:
     """A whole number of JSON or Python as a float, if a type has floats and no whole numbers; else the value."""
-    kinds = get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)
+    origin, inner = _parts(hint)
+    kinds = inner if origin in (Union, UnionType) else (hint,)
     if isinstance(value, int) and not isinstance(value, bool) and float in kinds and int not in kinds:
         return float(value) if abs(value) <= sys.float_info.max else value
     return value
@@ -57,9 +59,15 @@ def _wrong(value: object, hint: Any) -> str:
     return f"{value!r:.60}"
 
 
+@functools.cache  # to find out takes milliseconds
+def hints(cls: type) -> Mapping[str, Any]:
+    """The types that a dataclass declares, by field."""
+    return get_type_hints(cls)
+
+
 def check_fields(instance: Any, source: object) -> None:
     """Raise UserError unless every field of a dataclass, read from `source`, is of its type."""
-    for name, hint in get_type_hints(type(instance)).items():
+    for name, hint in hints(instance.__class__).items():
         check(getattr(instance, name), hint, f"{source}: field {name!r}")
 
 
@@ -79,7 +87,7 @@ def build(cls: type, values: object, source: object) -> Any:
 
 def fits(value: Any, hint: Any) -> bool:
     """Whether a JSON value is of a type: a tuple is a list, a float may be a whole number, and numbers are finite."""
-    origin, inner = get_origin(hint), get_args(hint)
+    origin, inner = _parts(hint)
     if origin in (Union, UnionType):
         return any(fits(value, kind) for kind in inner)
     if origin is Literal:
@@ -92,6 +100,12 @@ def fits(value: Any, hint: Any) -> bool:
         whole = isinstance(value, int) and not isinstance(value, bool)
         return whole if hint is int else (whole or isinstance(value, float)) and abs(value) <= sys.float_info.max
     return hint is Any or isinstance(value, hint)
+
+
+@functools.cache  # a config's values are looked at many times
+def _parts(hint: Any) -> tuple[Any, tuple[Any, ...]]:
+    """What stands before and within a type's brackets. (The order of a union's is that of the first equal one.)"""
+    return get_origin(hint), get_args(hint)
 
 
 def words(hint: Any) -> str:
