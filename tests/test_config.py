@@ -214,7 +214,7 @@ def test_the_other_generators_fields_may_not_be_set(generator: str, flag: str, v
     ("flag", "base", "value"),
     [
         ("ppo.dual_clip", PPOConfig(objective="kl-penalty"), 3.0),
-        ("ppo.clip_range", PPOConfig(objective="kl-penalty"), 0.1),
+        ("ppo.clip_range", PPOConfig(objective="kl-penalty"), 0.2),
         ("ppo.kl_coeff", PPOConfig(), 0.5),
         ("ppo.kl_target", PPOConfig(objective="clip"), 0.02),
         ("critic.clip_range_vf", CriticConfig(fit="natural-gradient"), 0.2),

@@ -36,7 +36,7 @@ IDLE: list[tuple[dict[str, Any], str, Any, str]] = [
     ({"critic.fit": "natural-gradient"}, "critic.vf_batch_size", 8, "--critic.fit is natural-gradient"),
     ({"critic.fit": "natural-gradient"}, "critic.clip_range_vf", 0.2, "--critic.fit is natural-gradient"),
     ({"critic.vf_iters": 0}, "critic.vf_stepsize", 0.1, "--critic.vf_iters is 0"),
-    ({"generator": "ppo", "ppo.objective": "kl-penalty"}, "ppo.clip_range", 0.1, "--ppo.objective is kl-penalty"),
+    ({"generator": "ppo", "ppo.objective": "kl-penalty"}, "ppo.clip_range", 0.2, "--ppo.objective is kl-penalty"),
     ({"generator": "ppo", "ppo.objective": "kl-penalty"}, "ppo.dual_clip", 3.0, "--ppo.objective is kl-penalty"),
     ({"generator": "ppo"}, "ppo.kl_coeff", 0.5, "--ppo.objective is clip"),
     ({"generator": "ppo"}, "ppo.kl_target", 0.5, "--ppo.objective is clip"),

@@ -124,7 +124,7 @@ class PPOConfig:
     more, the rate follows the line for the new total."""
     objective: Literal["clip", "kl-penalty"] = "clip"
     """The clipped surrogate, or the surrogate less kl_coeff times KL(old || new)."""
-    clip_range: Positive = 0.2
+    clip_range: Positive = 0.1
     """Distance from 1 beyond which a change of the probabilities' ratio gains nothing."""
     dual_clip: Annotated[float, MoreThan(1)] | None = None
     """With --ppo.objective clip and a negative advantage: ratio beyond which nothing more is lost; None switches this bound
