@@ -23,49 +23,49 @@ trap 'exit 130' INT TERM # a comparison that is stopped saves and ends with 0; n
 # Each change alone, with a step size that falls to 0 by the end.
 steps() {
     compare steps "${two_tasks[@]}" \
-        --contestant "constant: --generator ppo" \
-        --contestant "linear: --generator ppo $linear" \
-        --contestant "rate_2e-3: --generator ppo $linear --ppo.learning_rate 2e-3" \
-        --contestant "rate_5e-4: --generator ppo $linear --ppo.learning_rate 5e-4" \
-        --contestant "rate_3e-4: --generator ppo $linear --ppo.learning_rate 3e-4" \
-        --contestant "kl_0.01: --generator ppo $linear --ppo.target_kl 0.01" \
-        --contestant "kl_0.03: --generator ppo $linear --ppo.target_kl 0.03" \
-        --contestant "no_kl: --generator ppo $linear --ppo.target_kl None" \
-        --contestant "clip_0.1: --generator ppo $linear --ppo.clip_range 0.1" \
-        --contestant "passes_5: --generator ppo $linear --ppo.n_epochs 5" \
-        --contestant "minibatch_128: --generator ppo $linear --ppo.batch_size 128" \
-        --contestant "entropy: --generator ppo $linear --ppo.entcoeff 1e-3" \
-        --contestant "batch_4096: --generator ppo $linear --timesteps_per_batch 4096"
+        --contestant "constant: $then" \
+        --contestant "linear: $then $linear" \
+        --contestant "rate_2e-3: $then $linear --ppo.learning_rate 2e-3" \
+        --contestant "rate_5e-4: $then $linear --ppo.learning_rate 5e-4" \
+        --contestant "rate_3e-4: $then $linear --ppo.learning_rate 3e-4" \
+        --contestant "kl_0.01: $then $linear --ppo.target_kl 0.01" \
+        --contestant "kl_0.03: $then $linear --ppo.target_kl 0.03" \
+        --contestant "no_kl: $then $linear --ppo.target_kl None" \
+        --contestant "clip_0.1: --generator ppo $remembers_all --discriminator.gradient_penalty 3 $linear --ppo.clip_range 0.1" \
+        --contestant "passes_5: $then $linear --ppo.n_epochs 5" \
+        --contestant "minibatch_128: $then $linear --ppo.batch_size 128" \
+        --contestant "entropy: $then $linear --ppo.entcoeff 1e-3" \
+        --contestant "batch_4096: $then $linear --timesteps_per_batch 4096"
 }
 
 # The winner of `steps`, with one change each.
 shared() {
     compare shared "${two_tasks[@]}" \
-        --contestant "winner: --generator ppo $winner" \
-        --contestant "lam_0.95: --generator ppo $winner --lam 0.95" \
-        --contestant "gamma_0.995: --generator ppo $winner --gamma 0.995" \
-        --contestant "d_step_8: --generator ppo $winner --d_step 8" \
-        --contestant "d_step_64: --generator ppo $winner --d_step 64" \
-        --contestant "penalty_1: --generator ppo $winner --discriminator.gradient_penalty 1" \
-        --contestant "log_std_-0.5: --generator ppo $winner --policy.init_log_std -0.5"
+        --contestant "winner: $then $winner" \
+        --contestant "lam_0.95: $then $winner --lam 0.95" \
+        --contestant "gamma_0.995: $then $winner --gamma 0.995" \
+        --contestant "d_step_8: $then $winner --d_step 8" \
+        --contestant "d_step_64: $then $winner --d_step 64" \
+        --contestant "penalty_1: $clip_0_2 $remembers_all $winner --discriminator.gradient_penalty 1" \
+        --contestant "log_std_-0.5: $then $winner --policy.init_log_std -0.5"
 }
 
 # The default of before and the winners, at the length of reported runs.
 long() {
     compare long "${three_tasks[@]}" --seeds 202 203 \
-        --contestant "before: --generator ppo --ppo.schedule constant" \
-        --contestant "steps: --generator ppo $winner" \
-        --contestant "shared: --generator ppo $winner $changed"
+        --contestant "before: $then --ppo.schedule constant" \
+        --contestant "steps: $then $winner" \
+        --contestant "shared: $then $winner $changed"
 }
 
 # The new defaults of the discriminator, those of before, and what may steady PPO with the new ones.
 discriminator() {
     compare discriminator "${three_tasks[@]}" --seeds 204 205 206 \
-        --contestant "default: --generator ppo" \
-        --contestant "before: --generator ppo --discriminator.normalise_decay 1 --discriminator.gradient_penalty 3" \
-        --contestant "penalty_3: --generator ppo --discriminator.gradient_penalty 3" \
-        --contestant "linear: --generator ppo $linear" \
-        --contestant "linear_penalty_3: --generator ppo $linear --discriminator.gradient_penalty 3" \
+        --contestant "default: $clip_0_2" \
+        --contestant "before: $then" \
+        --contestant "penalty_3: $clip_0_2 --discriminator.gradient_penalty 3" \
+        --contestant "linear: $clip_0_2 $linear" \
+        --contestant "linear_penalty_3: $clip_0_2 $linear --discriminator.gradient_penalty 3" \
         --contestant "clip_0.1: --generator ppo --ppo.clip_range 0.1"
 }
 
@@ -77,6 +77,10 @@ three_tasks=(
     --env Hopper-v4 HalfCheetah-v4 Walker2d-v4 --expert expert_data/{Hopper,HalfCheetah,Walker2d}-v4.h5
     --steps 500000 1000000 1000000 --eval_every 25000 50000 50000
 )
+# What were defaults then.
+clip_0_2="--generator ppo --ppo.clip_range 0.2"
+remembers_all="--discriminator.normalise_decay 1"
+then="$clip_0_2 $remembers_all --discriminator.gradient_penalty 3"
 linear="--ppo.schedule linear"
 winner="$linear --timesteps_per_batch 4096" # of `steps`; with it, `compare` makes d_step 32
 changed="--policy.init_log_std -0.5" # by the winner of `shared`
