@@ -31,7 +31,7 @@ steps() {
         --contestant "kl_0.01: $then $linear --ppo.target_kl 0.01" \
         --contestant "kl_0.03: $then $linear --ppo.target_kl 0.03" \
         --contestant "no_kl: $then $linear --ppo.target_kl None" \
-        --contestant "clip_0.1: --generator ppo $remembers_all --discriminator.gradient_penalty 3 $linear --ppo.clip_range 0.1" \
+        --contestant "clip_0.1: ${then/0.2/0.1} $linear" \
         --contestant "passes_5: $then $linear --ppo.n_epochs 5" \
         --contestant "minibatch_128: $then $linear --ppo.batch_size 128" \
         --contestant "entropy: $then $linear --ppo.entcoeff 1e-3" \
