@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from trpo_gail.commands.train import parse_flags
 from trpo_gail.config.files import from_dict, to_dict
 from trpo_gail.config.leaves import build, flatten
 from trpo_gail.config.presets import preset
@@ -24,6 +25,7 @@ from trpo_gail.config.tree import (
     PresetName,
     TRPOConfig,
 )
+from trpo_gail.config.words import of_training
 from trpo_gail.errors import UserError
 
 
@@ -241,7 +243,10 @@ def test_recomputed_advantages_need_a_pass_of_the_critic_between_epochs() -> Non
 def test_a_preset_with_ppo_differs_in_the_generator_alone(name: PresetName) -> None:
     trpo, ppo = (flatten(preset(name, "Hopper-v4", generator)) for generator in ("trpo", "ppo"))
     differing = {key for key in trpo if trpo[key] != ppo[key]}
-    assert ppo["generator"] == "ppo" and {key.split(".")[0] for key in differing} <= {"generator", "trpo"}
+    assert ppo["generator"] == "ppo" and {key.split(".")[0] for key in differing} <= {"generator", "trpo", "ppo"}
+    assert ppo["ppo.clip_range"] == (0.1 if name == "default" else 0.2)
+    flags = parse_flags(["Hopper-v4", "--preset", name, "--generator", "ppo"]).config
+    assert flags == preset(name, "Hopper-v4", "ppo") and "--ppo.clip_range" not in of_training(flags)
 
 
 # ---- what is derived -------------------------------------------------------------------------------------------------

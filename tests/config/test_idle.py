@@ -10,7 +10,7 @@ from trpo_gail.commands.train import parse_flags
 from trpo_gail.config import choices, idle
 from trpo_gail.config.files import from_dict, to_dict
 from trpo_gail.config.leaves import flatten, leaves
-from trpo_gail.config.presets import changed, preset
+from trpo_gail.config.presets import changed, preset, values
 from trpo_gail.config.tree import Config, DiscriminatorConfig
 from trpo_gail.errors import UserError
 
@@ -142,8 +142,8 @@ def test_what_a_preset_sets_and_a_choice_leaves_without_effect_is_no_mistake(nam
             str(next(iter(chosen.values()))), chosen
         )
     config = parse_flags(["x", "--preset", name, *words(chosen)]).config
-    assert config == changed(preset(name, "x"), chosen)
-    flat, before, defaults = flatten(config), flatten(preset(name, "x")), flatten(Config("x"))
+    assert config == preset(name, "x", **chosen)
+    flat, before, defaults = flatten(config), values(name, "x"), flatten(Config("x"))
     for path, value in flat.items():
         assert value == chosen.get(path, defaults[path] if idle.reason(flat, path) else before[path]), path
 

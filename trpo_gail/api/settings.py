@@ -16,7 +16,7 @@ from typing import Any
 from trpo_gail.api.words import in_words
 from trpo_gail.config import idle, others
 from trpo_gail.config.leaves import Leaf, flatten, leaves
-from trpo_gail.config.presets import changed, preset
+from trpo_gail.config.presets import preset
 from trpo_gail.config.tree import CloningConfig, Config
 from trpo_gail.errors import UserError, listed
 from trpo_gail.system import typed
@@ -70,7 +70,7 @@ def config_of(
         _once(words, path, name)
         named[path] = _value(name, value, leaves(Config)[path])
     # All at once, since a choice may need a field; evaluations are a callback's.
-    made = changed(preset(preset_name, env), chosen | named | {"eval_every": 0})
+    made = preset(preset_name, env, **{**chosen, **named, "eval_every": 0})
     _refuse_idle(made, {path for path in named if path not in _of_sections(given)})
     return made
 

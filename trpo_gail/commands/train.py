@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from trpo_gail.commands.config_file import FromFile, with_file
 from trpo_gail.commands.parsing import HELP, answer_help, file_errors, mistakes, world
-from trpo_gail.config import check, idle
+from trpo_gail.config import check, idle, presets
 from trpo_gail.config.flag_file import blamed
 from trpo_gail.config.leaves import flatten
 from trpo_gail.config.marks import AtLeast, Unprefixed
-from trpo_gail.config.presets import changed, preset
+from trpo_gail.config.presets import changed
 from trpo_gail.config.reading import Given, complete, read
 from trpo_gail.config.tree import Config
 from trpo_gail.errors import UserError
@@ -161,7 +161,7 @@ def _read(arguments: list[str], command: str) -> Given:
 
 def _defaults(given: dict[str, Any], command: str) -> dict[str, Any]:
     """Default values by path."""
-    base = flatten(preset(given.get("preset", "default"), ""))
+    base = presets.values(given.get("preset", "default"), "")
     del base["env"]
     return base | (EXPERT if command == "expert" else {})
 

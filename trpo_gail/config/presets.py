@@ -20,21 +20,30 @@ from trpo_gail.config.tree import (
 
 
 def preset(name: PresetName, env: str, generator: str = "trpo", **given: Any) -> Config:
-    """A preset's defaults for an environment, and other values at the top of the tree. What the preset sets and these values
-    leave without effect, as the TRPO step with PPO, is at its default. Raises UserError."""
-    return changed(
-        {"default": Config, "stable-baselines": _stable_baselines, "paper": _paper}[name](env),
-        {"generator": generator, **given},
-    )
+    """A preset's defaults for an environment, and other values, by path, or whole sections. What the preset sets and these
+    values leave without effect, as the TRPO step with PPO, is at its default. Raises UserError."""
+    return _settled(values(name, env), {"generator": generator, **given})
 
 
 def changed(config: Config, given: Mapping[str, Any]) -> Config:
     """A config with other values, by path, or whole sections. Old values that these leave without effect become defaults; a
     new one that has no effect raises UserError."""
-    values: dict[str, Any] = {}
+    return _settled(flatten(config), given)
+
+
+def values(name: PresetName, env: str) -> dict[str, Any]:
+    """A preset's values by path, whatever the generator will be."""
+    if name == "default":
+        return flatten(Config(env))
+    # Of PPO, as Schulman et al. (2017) and Stable-Baselines have it. All else of its step is as by default.
+    return flatten({"stable-baselines": _stable_baselines, "paper": _paper}[name](env)) | {"ppo.clip_range": 0.2}
+
+
+def _settled(base: Mapping[str, Any], given: Mapping[str, Any]) -> Config:
+    flat: dict[str, Any] = {}
     for path, value in given.items():
-        values |= flatten(value, f"{path}.") if dataclasses.is_dataclass(value) else {path: value}
-    made: Config = idle.settled(Config, flatten(config) | values, values)
+        flat |= flatten(value, f"{path}.") if dataclasses.is_dataclass(value) else {path: value}
+    made: Config = idle.settled(Config, {**base, **flat}, flat)
     return made
 
 

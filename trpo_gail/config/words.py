@@ -5,16 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from trpo_gail.config import idle
+from trpo_gail.config import idle, presets
 from trpo_gail.config.flags import Flag, flags
 from trpo_gail.config.leaves import flatten
-from trpo_gail.config.presets import preset
 from trpo_gail.config.tree import CloningConfig, Config
 
 
 def of_training(config: Config) -> list[str]:
     """The words after `trpo-gail train`: what differs from the defaults of the preset."""
-    values, defaults = flatten(config), flatten(preset(config.preset, config.env))
+    values, defaults = flatten(config), presets.values(config.preset, config.env)
     told = {path for path in values if values[path] != defaults[path] and not idle.reason(values, path)}
     if config.preset != Config("").preset:
         told.add("preset")
