@@ -48,6 +48,9 @@ the two. The first table has one line for each folder of runs, the sections belo
 - *Settings* says whether the command does the same today, or had *earlier* defaults. The sections then have the flags
   to add. *With flags*: the command has more flags than those of data, length and evaluation.
 
+Flags bring back settings, and no code. Earlier runs kept the critic's first value function, which was fitted to
+nothing, so their numbers will differ a little if they are repeated with these flags.
+
 Seconds are those of a shared machine of two cores, beside other work.
 
 | environment | expert | pairs | reached: steps | seconds | seeds held | curve | settings | runs |
