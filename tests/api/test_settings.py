@@ -12,7 +12,7 @@ from small import EXPERT, gail
 from trpo_gail import BC, GAIL, PPO, TRPO, UserError
 from trpo_gail.api.settings import config_of, path_of
 from trpo_gail.config.leaves import flatten, leaves
-from trpo_gail.config.tree import Config, PPOConfig
+from trpo_gail.config.tree import Config, PPOConfig, TRPOConfig
 
 TOP = {"generator": "trpo", "adversary": "gail"}
 
@@ -82,7 +82,8 @@ def test_sizes_of_the_networks() -> None:
 def test_a_preset_gives_the_defaults() -> None:
     made = config(preset="stable-baselines", max_kl=0.02)
     assert (made.g_step, made.d_step, made.trpo.max_kl, made.trpo.cg_damping) == (3, 1, 0.02, 0.01)
-    assert config(preset="paper", generator="ppo").ppo == PPOConfig()  # what the preset sets for TRPO does nothing
+    made = config(preset="paper", generator="ppo")  # what the preset sets for TRPO does nothing
+    assert made.ppo == PPOConfig(clip_range=0.2) and made.trpo == TRPOConfig()
 
 
 def test_evaluations_are_left_to_callbacks() -> None:
