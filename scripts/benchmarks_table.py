@@ -46,8 +46,8 @@ negative, 95 % of the way to it from a random policy's. It is reached at the fir
 and held if the last three are. HalfCheetah-v4 (five seeds) and Walker2d-v4 (ten) are the runs of
 [learning](../learning/README.md): two ranks, 200 pairs, and the bar is that of the four trajectories. Others worked on
 the machine, so the seconds of the whole runs say little. Most peers state neither seeds nor intervals, and their
-environments, experts and amounts of data differ from ours. The form of reward, `auto`, was chosen with other seeds,
-of LunarLander and BipedalWalker among other tasks.
+environments, experts and amounts of data differ from ours. The form of reward, `auto`, was chosen with other seeds;
+two tasks of this page were among those tried ([how](../adversaries/README.md#reward-forms-and-endings)).
 
 | task | peers state | expert | return: median, worst | success | steps | bar reached at: median, worst | run, s | held |
 |---|---|---|---|---|---|---|---|---|"""

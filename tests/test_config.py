@@ -244,6 +244,7 @@ def test_a_preset_with_ppo_differs_in_the_generator_alone(name: PresetName) -> N
     trpo, ppo = (flatten(preset(name, "Hopper-v4", generator)) for generator in ("trpo", "ppo"))
     differing = {key for key in trpo if trpo[key] != ppo[key]}
     assert ppo["generator"] == "ppo" and {key.split(".")[0] for key in differing} <= {"generator", "trpo", "ppo"}
+    assert {key for key in differing if key.startswith("ppo.")} <= {"ppo.clip_range"}
     assert ppo["ppo.clip_range"] == (0.1 if name == "default" else 0.2)
     flags = parse_flags(["Hopper-v4", "--preset", name, "--generator", "ppo"]).config
     assert flags == preset(name, "Hopper-v4", "ppo") and "--ppo.clip_range" not in of_training(flags)

@@ -166,12 +166,9 @@ def added(text: str) -> list[str]:
 
 
 def test_a_command_with_the_flags_to_add_is_what_was_run() -> None:
-    """Of every recorded setting whose defaults are others now; of its seeds the first."""
+    """Of every recorded run whose defaults are others now."""
     found = 0
-    settings = {
-        file.parents[1]: file for file in sorted((ROOT / "results").glob("**/seed_*/config.json"), reverse=True)
-    }
-    for file in settings.values():
+    for file in sorted((ROOT / "results").glob("**/seed_*/config.json")):
         content = json.loads(file.read_text())
         try:
             then = flatten(from_dict(Config, content["config"], "x"))
@@ -182,7 +179,7 @@ def test_a_command_with_the_flags_to_add_is_what_was_run() -> None:
             now = flatten(parse_flags([*hyperparameters.words(content["sessions"][0]["command"])[1:], *more]).config)
             differing = {key for key in then if now[key] != then[key]} - {"seed", "discriminator.absorbing"}
             assert not differing, file
-    assert found > 8
+    assert found > 20
 
 
 def test_pairs_are_those_that_the_learner_is_given() -> None:
@@ -219,4 +216,4 @@ def test_the_table_of_benchmarks(tmp_path: Path) -> None:
     assert "| Hopper-v4 | 41 | 60.0 ± 1.0 | never | 30.0, 40.0, 50.0 |" in lines
     assert sum(line.startswith("| Pendulum-v1") for line in lines) == 4
     assert any(line.startswith("| Pendulum-v1") and " | - | 6,000 |" in line for line in lines), "it never says"
-    assert not any(line.startswith("| LunarLander") for line in lines)
+    assert not any("LunarLander" in line for line in lines)

@@ -25,14 +25,12 @@ def run(tmp_path: Path) -> Run:
     return Run(tmp_path)
 
 
-def test_a_rank_that_raises_and_one_that_is_killed(run: Run) -> None:
-    """In the job that is resumed after the first failure, the second; then a signal ends a third."""
+def test_a_rank_that_raises(run: Run) -> None:
     job = run.begin(2)
     assert fail(run, job, "1 raise") not in (0, 2)
     assert "[rank 1]" in job.err and "[rank 0]" not in job.err
     assert "ZeroDivisionError: raised by the test's environment" in job.err
     assert f"last checkpoint: {checkpoints(run.path)[-1]}" in job.err
-    assert fail(run, run.go_on(2), "1 kill") not in (0, 2)
     job = run.go_on(2)
     job.process.send_signal(signal.Signals[FORWARDED[-1]])
     run.check_stopped(job, FORWARDED[-1])
@@ -61,6 +59,13 @@ def test_a_signal_before_there_is_a_run(run: Run) -> None:
     assert "Traceback" not in job.err and not run.path.exists()
 
 
+def test_a_rank_that_is_killed(run: Run) -> None:
+    assert fail(run, run.begin(2), "1 kill") not in (0, 2)
+    job = run.go_on(2)
+    job.process.send_signal(signal.Signals[FORWARDED[len(FORWARDED) // 2]])
+    run.check_stopped(job, FORWARDED[len(FORWARDED) // 2])
+
+
 def test_an_observation_that_is_not_a_number(run: Run) -> None:
     """On rank 0; then it goes on without mpirun."""
     job = run.begin(2)
@@ -80,8 +85,8 @@ def test_an_observation_that_is_not_a_number(run: Run) -> None:
 
 def test_a_signal_to_all_or_to_one(run: Run) -> None:
     job = run.begin(2)
-    job.process.send_signal(signal.Signals[FORWARDED[len(FORWARDED) // 2]])
-    run.check_stopped(job, FORWARDED[len(FORWARDED) // 2])
+    job.process.send_signal(signal.SIGUSR1)
+    run.check_stopped(job, "SIGUSR1")
     job = run.go_on(2)
     run.fire("1 SIGTERM")  # what a batch system may do: one rank alone gets it
     run.check_stopped(job, "SIGTERM")
