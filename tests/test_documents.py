@@ -1,4 +1,4 @@
-"""Documents: every link leads somewhere, every page is on the site, and lines of prose are short."""
+"""Documents: every link leads somewhere, every page is on the site, lines of prose are short, tables are whole."""
 
 from __future__ import annotations
 
@@ -55,6 +55,17 @@ def test_links_lead_somewhere(page: Path) -> None:
 def test_lines_of_prose_are_short(page: Path) -> None:
     long = [line for line in FENCE.sub("", page.read_text()).splitlines() if len(line) > 120 and "|" not in line]
     assert not [line for line in long if "](" not in line]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_a_table_has_a_line_for_each_row(page: Path) -> None:
+    """Text that was wrapped anew may have joined them, and is then shown as a paragraph."""
+    lines = re.sub(r"`[^`\n]*`|\\\|", "", FENCE.sub("", page.read_text())).splitlines()
+    for number, line in enumerate(lines):
+        if re.search(r"\|\s*:?--+:?\s*\|", line):
+            assert re.fullmatch(r"\s*\|(\s*:?-+:?\s*\|)+", line), line
+            head, *rows = (lines[place].count("|") for place in (number - 1, number, number + 1))
+            assert rows == [head, head], line
 
 
 def test_every_page_of_the_documents_is_on_the_site() -> None:
