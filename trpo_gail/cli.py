@@ -74,11 +74,14 @@ def _run(arguments: list[str], workers: list[Workers]) -> int:
         print(f"trpo-gail {trpo_gail.__version__}")
         return 0
     if arguments[0] == "help":
-        return _run([*arguments[1:2], "--help"], workers)
-    if arguments[0] not in COMMANDS:
-        raise UserError(f"unknown command {arguments[0]!r}; commands are {', '.join(COMMANDS)}")
-    module, function, _ = COMMANDS[arguments[0]]
-    return getattr(import_module(f"trpo_gail.commands.{module}"), function)(arguments[1:], workers)
+        return _run([*arguments[1:], "--help"], workers)
+    name, *words = arguments
+    if name not in COMMANDS:
+        raise UserError(f"unknown command {name!r}; commands are {', '.join(COMMANDS)}")
+    if words == ["help"] and not os.path.lexists("help"):  # as other programs have it; else it names a run folder
+        words = ["--help"]
+    module, function, _ = COMMANDS[name]
+    return getattr(import_module(f"trpo_gail.commands.{module}"), function)(words, workers)
 
 
 def _usage() -> str:

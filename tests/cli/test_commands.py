@@ -53,7 +53,8 @@ import contextlib, io, resource, sys
 from trpo_gail.cli import main
 from trpo_gail.commands import COMMANDS
 said = {}
-for line in (["--version"], ["--help"], [], ["help"], ["help", "train"], *([name, "--help"] for name in COMMANDS)):
+also = (["help"], ["help", "train"], ["train", "help"], ["help", "data", "convert"], ["data", "convert", "--help"])
+for line in (["--version"], ["--help"], [], *also, *([name, "--help"] for name in COMMANDS)):
     out = io.StringIO()
     with contextlib.redirect_stdout(out):
         try:
@@ -72,9 +73,11 @@ def test_version_and_help_answer_at_once() -> None:
     assert done.returncode == 0, done.stderr
     said, heavy, seconds = eval(done.stdout)  # what our own script printed
     assert heavy == set()
-    assert seconds < 5.0, "of processor time, for nine answers"
+    assert seconds < 5.0, "of processor time, for all answers"
     assert said["--version"] == f"trpo-gail {version('trpo_gail')}\n"
-    assert said[""] == said["--help"] == said["help"] and said["help train"] == said["train --help"]
+    assert said[""] == said["--help"] == said["help"]
+    assert said["help train"] == said["train help"] == said["train --help"] != said["help"]
+    assert said["help data convert"] == said["data convert --help"] != said["data --help"]
     assert all(name in said["--help"] for name in COMMANDS)
     for field in flatten(Config("")):
         assert field == "env" or f"--{field}" in said["train --help"], field
