@@ -42,6 +42,7 @@ TABLES = {
     "success_rates.py": "pointnav/discrete_4096",
     "results_table.py": "pointnav/discrete_4096",
     "benchmarks_table.py": "benchmarks",
+    "lead_table.py": "halfcheetah/seed_0",
     "speed_table.py": "speed",
     "tuning_table.py": "adversaries/rewards",
     "variants_table.py": "trpo_vs_ppo",
