@@ -3,7 +3,8 @@
 # discriminator that sees no actions, and the penalty on its gradient. The seeds are for tuning alone.
 #
 #   JOBS=2 scripts/lead.sh
-#   python scripts/lead_table.py runs/results_learning_lead/*-v4/*/* --picture results/learning/lead/lead.png
+#   runs=runs/results_learning_lead/HalfCheetah-v4
+#   python scripts/lead_table.py $runs-*-seed106 $runs-*-seed107 --picture results/learning/lead/halfcheetah.png
 #
 # Finished runs are skipped, so the command can be repeated. JOBS runs at once (1), results under OUT.
 set -euo pipefail

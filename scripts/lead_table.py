@@ -1,9 +1,9 @@
 """Print what the discriminator's lead does to runs: python scripts/lead_table.py RUN... [--picture FILE]
 
 RUN is a run folder. The Markdown table has the return of the last policy, and of iterations the means over the middle of
-the run, from 30 to 60 % of them: the share of pairs about which D is right, its mean logit, the entropy of its decisions
-and of the policy, the KL divergence of a step, and the spread of rewards within a batch. A dash is where a run did not
-record it. The picture has the same quantities against steps.
+the run, from 30 to 60 % of them: the share of pairs about which D is right, its mean logit, the share of the learner's
+pairs with a logit below -4, the entropy of D's decisions and of the policy, the KL divergence of a step, and the spread of
+rewards within a batch. A dash is where a run did not record it. The picture has the same quantities against steps.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from trpo_gail.errors import UserError
+from trpo_gail.records import logit_below
 from trpo_gail.reports import plots
 from trpo_gail.reports.plots import Panel
 from trpo_gail.reports.run_data import RunData, load
@@ -23,6 +24,7 @@ from trpo_gail.system import whole_file
 from trpo_gail.system.terminal import guarded
 
 MIDDLE = (0.3, 0.6)  # of a run's iterations
+LOW = -4  # `-log(1-D)` pays 0.018 there, and 3.0 at a logit of 3
 PANELS = (
     Panel("return of the deterministic policy", "eval_return_mean"),
     Panel("spread of rewards in a batch", "reward_std", bottom=0.0),
@@ -33,25 +35,27 @@ PANELS = (
     Panel("entropy of D's decisions, nats", "d_entropy", bottom=0.0),
     Panel("entropy of the policy, nats", "entropy"),
     Panel("KL of a step, nats", "kl", bottom=0.0),
-    Panel("norm of D's gradient", "d_gradient_norm", bottom=0.0),
+    Panel(f"learner's pairs with a logit below {LOW}", logit_below("learner", LOW), bottom=0.0, top=1.04),
 )
-HEAD = """\
-| run | return | D right: learner, expert | logit: learner, expert | entropy of D | of the policy | KL | spread of rewards |
-|---|--:|---|---|--:|--:|--:|--:|"""
+COLUMNS = (
+    "run", "return", "D right: learner, expert", "logit: learner, expert", f"learner below {LOW}", "entropy of D",
+    "of the policy", "KL", "spread of rewards",
+)  # fmt: skip
 
 
 def table(runs: Sequence[RunData]) -> str:
     """A line for each run."""
-    lines = [HEAD]
+    lines = [f"| {' | '.join(COLUMNS)} |", "|---|--:|---|---|--:|--:|--:|--:|--:|"]
     for run in runs:
         cells = [
             f"{run.summary['return_mean']:.0f}" if "return_mean" in run.summary else "-",
             f"{middle(run, 'd_accuracy_learner', '.2f')}, {middle(run, 'd_accuracy_expert', '.2f')}",
             f"{middle(run, 'd_logit_learner', '.1f')}, {middle(run, 'd_logit_expert', '.1f')}",
+            middle(run, logit_below("learner", LOW), ".2f"),
             middle(run, "d_entropy", ".3f"),
             middle(run, "entropy", ".1f"),
             middle(run, "kl", ".4f"),
-            middle(run, "reward_std", ".2g"),
+            middle(run, "reward_std", ".2f"),
         ]
         lines.append(f"| {run.label} | {' | '.join(cells)} |")
     return "\n".join(lines)

@@ -30,8 +30,8 @@ def test_numbers_are_means_over_the_middle_of_a_run(tmp_path: Path) -> None:
     ended, goes_on = keep(tmp_path / "ended", rows), keep(tmp_path / "goes_on", rows[:2])
     (ended / "summary.json").write_text(json.dumps({"return_mean": 12.4}))
     first, second = lead_table.table(load([ended, goes_on])).splitlines()[2:]
-    assert first == "| ended | 12 | 0.50, 1.00 | -5.0, - | - | - | 0.0100 | - |"
-    assert second == "| goes_on | - | 0.20, 1.00 | -2.0, - | - | - | 0.0100 | - |", "one row of two"
+    assert first == "| ended | 12 | 0.50, 1.00 | -5.0, - | - | - | - | 0.0100 | - |"
+    assert second == "| goes_on | - | 0.20, 1.00 | -2.0, - | - | - | - | 0.0100 | - |", "one row of two"
 
 
 def test_the_tables_of_kept_runs_are_what_their_commands_print() -> None:
