@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
+import gymnasium
 import numpy as np
 import pytest
 import torch
@@ -24,15 +28,26 @@ from trpo_gail.envs import vector
 from trpo_gail.errors import UserError
 from trpo_gail.optim.flat import of as flat_of
 from trpo_gail.parallel import Workers
+from trpo_gail.policies.distributions import FAMILIES
 from trpo_gail.policies.fisher import fisher_product
 from trpo_gail.policies.policy import Policy
 from trpo_gail.runs import checkpoint
 from trpo_gail.runs.evaluate import load_policy
 from trpo_gail.sampling.batch import Batch, Rows
 from trpo_gail.sampling.transitions import Transitions
+from trpo_gail.spaces.actions import KINDS
+from trpo_gail.spaces.saved import SPACES
 from trpo_gail.spaces.spec import EnvSpec
 
 WORKERS = Workers()
+
+
+@pytest.fixture(autouse=True)
+def forgotten_again() -> Iterator[None]:
+    """What these tests register is gone afterwards: another test of this process may list what there is."""
+    with patch.dict(KINDS), patch.dict(FAMILIES), patch.dict(SPACES), patch.dict(gymnasium.registry):
+        yield
+    sys.modules.pop("toy_dials", None)
 
 
 def explicit_fisher(policy: Policy, z: Tensor) -> Tensor:
