@@ -6,6 +6,8 @@
 #   runs=runs/results_learning_lead/HalfCheetah-v4
 #   python scripts/lead_table.py $runs-*-seed106 $runs-*-seed107 --picture results/learning/lead/halfcheetah.png
 #
+# and the same for Walker2d-v4.
+#
 # Finished runs are skipped, so the command can be repeated. JOBS runs at once (1), results under OUT.
 set -euo pipefail
 cd "$(dirname "$0")/.."

@@ -24,7 +24,7 @@ from trpo_gail.system import whole_file
 from trpo_gail.system.terminal import guarded
 
 MIDDLE = (0.3, 0.6)  # of a run's iterations
-LOW = -4  # `-log(1-D)` pays 0.018 there, and 3.0 at a logit of 3
+LOW = -4  # a logit at which `-log(1-D)` pays 0.018; at 0 it pays 0.69
 PANELS = (
     Panel("return of the deterministic policy", "eval_return_mean"),
     Panel("spread of rewards in a batch", "reward_std", bottom=0.0),
@@ -80,6 +80,8 @@ def command() -> int:
     parser.add_argument("--picture", type=Path, metavar="FILE", help="write the curves to a PNG file")
     given = parser.parse_args()
     try:
+        if given.picture:
+            whole_file.check("--picture", given.picture)
         runs = load(given.runs)
         print(table(runs))
         if given.picture:

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Sets up, then runs every check: lint, format, types, unit tests, tests under mpirun. Exits non-zero if one fails.
 #
-#   scripts/test.sh            everything but the longest tests (`pytest -m long` runs those); seven to eight minutes on two cores
+#   scripts/test.sh            everything but the longest tests (`pytest -m long` runs those); seven to eight minutes on two
+#                              cores
 #   scripts/test.sh --quick    for use while you work; less than one minute. Lint, format, the package's types, and the
 #                              tests of its parts (which start no program and train no run), without the slow ones
 set -euo pipefail

@@ -51,3 +51,10 @@ def test_the_picture_is_written(
     monkeypatch.setattr(sys, "argv", ["lead_table.py", *words])
     assert lead_table.command() == 0
     assert picture.read_bytes().startswith(b"\x89PNG") and "| -11.6, 7.1 |" in capsys.readouterr().out
+
+
+def test_a_picture_that_cannot_be_written_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    words = [str(ROOT / "results" / "halfcheetah" / "seed_0"), "--picture", str(tmp_path / "nowhere" / "lead.png")]
+    monkeypatch.setattr(sys, "argv", ["lead_table.py", *words])
+    with pytest.raises(SystemExit, match=r"^lead_table.py: --picture .*: the folder .* does not exist$"):
+        lead_table.command()
