@@ -30,7 +30,7 @@ LAYERS = [
     "optim",
     "networks sampling experts",
     "envs",
-    "finite parallel hangs",
+    "finite parallel same_call mpi hangs",
     "config seeding scores schedules success magnitudes spaces records",
     "system",
     "errors",
@@ -38,7 +38,7 @@ LAYERS = [
 
 # Optional or heavy libraries: the files that import each, and only within functions.
 LAZY = {
-    "mpi4py": {"parallel"},
+    "mpi4py": {"mpi", "parallel", "same_call"},
     "envpool": {"envs.envpool"},
     "tensorboard": {"runs.events"},
     "matplotlib": {

@@ -14,9 +14,10 @@ import numpy as np
 import pytest
 import torch
 
-from trpo_gail import parallel
+from trpo_gail import mpi
 from trpo_gail.errors import MOST, UserError
 from trpo_gail.parallel import Workers
+from trpo_gail.system.cores import cores
 from trpo_gail.system.launcher import LAUNCHERS, launched, unlaunched_environment
 
 VARIABLES = [name for pair in LAUNCHERS for name in pair] + ["SLURM_NTASKS", "RANK", "WORLD_SIZE"]
@@ -219,7 +220,7 @@ def test_where_the_system_does_not_tell_them_the_cores_are_the_machines(monkeypa
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     monkeypatch.delattr(os, "sched_getaffinity")
     monkeypatch.setattr(os, "cpu_count", lambda: 4)
-    assert (Workers().threads(), parallel.cores()) == (4, {0, 1, 2, 3})
+    assert (Workers().threads(), cores()) == (4, {0, 1, 2, 3})
 
 
 def test_cuda_is_refused_where_there_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -287,9 +288,9 @@ def test_a_rank_that_ends_all_waits_until_what_it_said_was_passed_on(
 ) -> None:
     """MPICH's launcher drops what it has not read yet when a rank ends all."""
     monkeypatch.setattr(sys, "stderr", types.SimpleNamespace(write=ends.append, flush=lambda: ends.append("flushed")))
-    parallel.end_all(3, "disk full")
+    mpi.end_all(3, "disk full")
     said = [end for end in ends if end]  # a write of nothing may follow the line
-    assert said == ["disk full\n", "flushed", f"waited {parallel.FORWARD_S} s", "ended with 3"]
+    assert said == ["disk full\n", "flushed", f"waited {mpi.FORWARD_S} s", "ended with 3"]
 
 
 def test_all_end_whatever_becomes_of_the_line(ends: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -298,5 +299,5 @@ def test_all_end_whatever_becomes_of_the_line(ends: list[str], monkeypatch: pyte
 
     monkeypatch.setattr(sys, "stderr", types.SimpleNamespace(write=refuse))
     with pytest.raises(BrokenPipeError):
-        parallel.end_all(3, "disk full")
+        mpi.end_all(3, "disk full")
     assert ends == ["ended with 3"]

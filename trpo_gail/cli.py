@@ -157,7 +157,7 @@ def _join_the_others(workers: list[Workers]) -> None:
 
 
 def _end_all(code: int) -> None:
-    from trpo_gail.parallel import end_all
+    from trpo_gail.mpi import end_all
 
     end_all(code)
 

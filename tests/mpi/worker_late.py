@@ -8,14 +8,14 @@ import signal
 import sys
 from typing import Any
 
-from trpo_gail import parallel
+from trpo_gail import mpi
 from trpo_gail.cli import main
 from trpo_gail.system.launcher import launched
 
-parallel.EXIT_S = 2.0
+mpi.EXIT_S = 2.0
 
 
-call, stops = parallel._all_came, sys.argv.pop(1) == "stops"
+call, stops = mpi.all_came, sys.argv.pop(1) == "stops"
 
 
 def stopped(comm: Any, seconds: float) -> bool:
@@ -25,5 +25,5 @@ def stopped(comm: Any, seconds: float) -> bool:
 
 
 if stops and (launched() or (0,))[0] == 0:
-    parallel._all_came = stopped
+    mpi.all_came = stopped
 sys.exit(main())

@@ -7,7 +7,7 @@ import signal
 import sys
 from pathlib import Path
 
-from trpo_gail import parallel
+from trpo_gail import mpi
 from trpo_gail.cli import main
 from trpo_gail.system.launcher import launched
 
@@ -15,6 +15,6 @@ rank, _ = launched() or (0, 1)
 if rank == int(sys.argv[1]):
     Path("stopped").touch()
     os.kill(os.getpid(), signal.SIGSTOP)
-parallel.MPI_START_S = 0.0
+mpi.START_S = 0.0
 Path("came").touch()
 sys.exit(main(["train", "CartPole-v0", "--expert", "nothing.h5", "--out", "run", "--rank_timeout", sys.argv[2]]))

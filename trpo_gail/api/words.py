@@ -10,7 +10,7 @@ from typing import ParamSpec, TypeVar
 from trpo_gail.config.leaves import leaves
 from trpo_gail.config.tree import Config
 from trpo_gail.errors import RunError, UserError
-from trpo_gail.parallel import call_under_way
+from trpo_gail.same_call import call_under_way
 
 P = ParamSpec("P")
 R = TypeVar("R")

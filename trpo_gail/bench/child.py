@@ -21,7 +21,8 @@ from trpo_gail.bench.jobs import MARK
 from trpo_gail.bench.resident import resident
 from trpo_gail.config.files import from_dict
 from trpo_gail.config.tree import Config
-from trpo_gail.parallel import Workers, cores
+from trpo_gail.parallel import Workers
+from trpo_gail.system.cores import cores
 from trpo_gail.system.memory import share_one_heap
 
 Found = dict[str, Any]

@@ -23,8 +23,8 @@ from trpo_gail.config.files import to_dict
 from trpo_gail.config.tree import Config
 from trpo_gail.errors import UserError
 from trpo_gail.experts import catalogue
-from trpo_gail.parallel import cores
 from trpo_gail.studies.launch import ONE_THREAD, mpirun
+from trpo_gail.system.cores import cores
 from trpo_gail.system.launcher import unlaunched_environment
 
 Found = dict[str, Any]

@@ -14,7 +14,7 @@ from trpo_gail.bench.jobs import check, in_turn, measured, ratio
 from trpo_gail.bench.scaling import grown
 from trpo_gail.config.tree import Config
 from trpo_gail.errors import UserError
-from trpo_gail.parallel import cores
+from trpo_gail.system.cores import cores
 
 
 def overview(config: Config, seconds: float, repeats: int, ranks: int) -> dict[str, Any]:

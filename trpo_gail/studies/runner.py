@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any, Generic, TextIO
 
 from trpo_gail.errors import UserError
-from trpo_gail.parallel import Workers, cores
+from trpo_gail.parallel import Workers
 from trpo_gail.runs.console import duration
 from trpo_gail.runs.run_folder import RunFolder, is_unbegun, read_json
 from trpo_gail.studies.experiment import CellT, Experiment
@@ -30,6 +30,7 @@ from trpo_gail.studies.launch import ONE_THREAD, mpirun
 from trpo_gail.studies.results import finished
 from trpo_gail.studies.view import Forecast, GridView
 from trpo_gail.system import typed
+from trpo_gail.system.cores import cores
 from trpo_gail.system.launcher import unlaunched_environment
 from trpo_gail.system.stopping import StopRequest
 from trpo_gail.system.terminal import warn
