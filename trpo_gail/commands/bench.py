@@ -38,7 +38,7 @@ class _Output:
     json: str | None = None
     """Also write the results to this file, as JSON."""
     png: str | None = None
-    """Also draw them, into this file."""
+    """Also draw the results, into this picture."""
 
 
 @dataclass(frozen=True)
@@ -51,8 +51,8 @@ class _Task:
     preset: PresetName = "default"
     """Set of defaults to train with; an iteration of `paper` takes seconds, so it needs longer measurements."""
     flags: str = ""
-    """More flags of `train`, such as --flags="--num_envs 8 --d_step 4". Steps, evaluations and outputs have no effect, also
-    those that a --config file names."""
+    """More flags of `train`, such as --flags="--num_envs 8 --d_step 4". Flags of steps, evaluations and outputs have no
+    effect, not even those in a --config file."""
 
 
 @dataclass(frozen=True)
@@ -87,24 +87,24 @@ class _Overview:
 @dataclass(frozen=True)
 class _Throughput(_Output, _Turns, _Task):
     ranks: tuple[int, ...] = (1,)
-    """Numbers of ranks, each on one core; more than there are cores share these. The environments are shared out among the
-    ranks."""
+    """Numbers of ranks to measure with, each rank on one core. If there are more ranks than cores, they share the cores. The
+    environments are divided among the ranks."""
 
 
 @dataclass(frozen=True)
 class _Scaling(_Output, _Turns, _Task):
     ranks: tuple[int, ...] = (2,)
-    """Numbers of ranks to compare with one rank; more than there are cores share these."""
+    """Numbers of ranks to compare with one rank. If there are more ranks than cores, they share the cores."""
     batches: tuple[int, ...] = ()
-    """Rows of a batch; without it the preset's."""
+    """Rows of a batch; without the flag, the preset's."""
 
 
 @dataclass(frozen=True)
 class _Memory(_Output, _Task):
     ranks: tuple[int, ...] = (1,)
-    """Numbers of ranks."""
+    """Numbers of ranks to measure with."""
     batches: tuple[int, ...] = ()
-    """Rows of a batch; without it the preset's."""
+    """Rows of a batch; without the flag, the preset's."""
     iterations: int = 2
     """Iterations to train for, after a first one."""
 
@@ -112,7 +112,7 @@ class _Memory(_Output, _Task):
 @dataclass(frozen=True)
 class _Start(_Output):
     ranks: tuple[int, ...] = (1, 2)
-    """Numbers of ranks on which the first iteration of CartPole-v1 is waited for."""
+    """Numbers of ranks with which the time to the end of CartPole-v1's first iteration is measured."""
     repeats: int = 5
     """Number of measurements of each kind, which take turns; medians are printed."""
 
@@ -138,11 +138,12 @@ class _Update(_Output):
 @dataclass(frozen=True)
 class _Data(_Output):
     gigabytes: float = 0.05
-    """Size of the file that is converted, in 10^9 bytes; seven times that is needed on the disk, and 0.1 GB more."""
+    """Size of the file that is converted, in GB (10^9 bytes). The disk needs room for seven times this size and 0.1 GB
+    more."""
     repeats: int = 5
     """Number of measurements of loading and of reading, which take turns; medians and ratios are printed."""
     folder: str | None = None
-    """Folder for the files, which are removed; None takes the system's for temporary files."""
+    """Folder for the files, which are removed at the end; None takes the system's folder for temporary files."""
 
 
 FLAGS: dict[str, type] = {

@@ -42,7 +42,7 @@ class _Arguments:
     env: tuple[str, ...]
     """Environments, each an id, module:Id, or module:name of a class or function that makes one."""
     expert: tuple[str, ...]
-    """A file of demonstrations, or a name of `trpo-gail data list`, for each of them, in their order."""
+    """For each environment, in the same order, a file of demonstrations, or a name of `trpo-gail data list`."""
     out: str
     """Folder of the plan, the results, the tables and the page (index.html)."""
     generators: Annotated[str, Commas()] = ""
@@ -61,13 +61,13 @@ class _Arguments:
     steps: tuple[int, ...] = (1_000_000,)
     """Environment steps of each run: one number for all environments, or one each."""
     trajectories: tuple[int | None, ...] = ()
-    """Use the first N trajectories of each file: one number for all environments, or one each, where None takes all of
-    them; without it all are used."""
+    """Use the first N trajectories of each file: one number for all environments, or one each. None takes all trajectories;
+    so does leaving out the flag."""
     subsample: tuple[int, ...] = (1,)
     """Use every K-th row of each trajectory: one number for all environments, or one each."""
     eval_every: tuple[int, ...] = ()
-    """Steps between evaluations: one number for all environments, or one each; without it a twentieth of --steps, or
-    one iteration if that is longer."""
+    """Steps between evaluations: one number for all environments, or one each. Without the flag, it is a twentieth of
+    --steps, or one iteration if that is longer."""
     eval_episodes: int = 20
     """Episodes of an evaluation during training."""
     final_episodes: int = 50
@@ -75,10 +75,10 @@ class _Arguments:
     runs: str | None = None
     """Folder of the run folders and logs; None makes runs/compare/NAME, with the name of --out."""
     jobs: int | None = None
-    """Number of runs at once; None starts as many as there is room for on the cores. More make each slower, and times
+    """Number of runs at once; None starts as many as the cores have room for. More runs make each one slower, and its times
     noisier."""
     ranks: int = 1
-    """Ranks of each run; a run of more than one is started by mpirun."""
+    """Ranks (processes) of each run; mpirun starts a run that has more than one."""
 
 
 @dataclass(frozen=True)

@@ -23,8 +23,8 @@ class FromFile:
     """The flag of a command whose flags may be in a file."""
 
     config: str | None = None
-    """YAML or JSON file of flags by their paths, nested or dotted; flags of the command line win over it. Or the
-    config.json of a run, whose settings take the place of all defaults: it repeats the run."""
+    """YAML or JSON file of flags, by their paths, nested or with dots. Flags on the command line win over the file. The
+    config.json of a run is such a file, too: its settings take the place of all defaults, so it repeats the run."""
 
 
 def with_file(cls: type, given: Given) -> Given:

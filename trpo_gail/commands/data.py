@@ -88,7 +88,7 @@ class _SelectArguments(_Source):
     max_length: int | None = None
     """Keep episodes of at most this many steps."""
     episodes: tuple[int, ...] = ()
-    """Keep these episodes, by their numbers from 0; without it all that the other flags accept."""
+    """Keep these episodes, by their numbers from 0. Without the flag, all are kept that the other flags accept."""
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ class _FetchArguments:
     """Names of `trpo-gail data list`."""
     from_: str | None = None
     """Folder or URL that holds the files, such as expert_data of a copy of the repository; None takes the address in the
-    package's metadata. This version has no address there, so the flag is needed."""
+    package's metadata. This version has no such address, so the flag is required."""
     to: str = "expert_data"
     """Folder for the files."""
 

@@ -27,8 +27,8 @@ class _EvaluateArguments:
     """Sample actions instead of taking the likeliest."""
     which: Annotated[Which, Unprefixed()] = field(default_factory=Which)
     env: str | None = None
-    """Another environment of the same spaces, by its id, as module:Id or as module:name; None takes the run's. A run from
-    Python may need one."""
+    """Another environment with the same spaces: an id, module:Id or module:name. None takes the run's environment. A run that
+    was made from Python may need this flag."""
     seed: int = 0
     """Seed of the initial states."""
     success: Annotated[str, SuccessRule()] | None = None

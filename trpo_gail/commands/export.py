@@ -20,7 +20,7 @@ class _ExportArguments:
     run: Annotated[str, Positional("RUN")]
     """Run folder."""
     reward: str | None = None
-    """File to write the learned reward to, that of the last checkpoint, for `trpo_gail.RewardFunction.load`."""
+    """File to write the learned reward of the last checkpoint to. `trpo_gail.RewardFunction.load` reads it."""
     policy: str | None = None
     """File to write the policy to: FILE.pt for TorchScript, or FILE.onnx, which needs pip install onnx onnxruntime."""
     which: Annotated[Which, Unprefixed()] = field(default_factory=Which)

@@ -25,11 +25,11 @@ class _Rows:
     """Flags that choose rows of the grid; without a flag, all its values are chosen."""
 
     task: tuple[str, ...] = ()
-    """Any of the tasks cartpole, acrobot, mountaincar, reacher, halfcheetah, hopper, walker, ant and humanoid; without it
-    all."""
+    """Any of the tasks cartpole, acrobot, mountaincar, reacher, halfcheetah, hopper, walker, ant and humanoid; without the
+    flag, all of them."""
     algorithm: tuple[str, ...] = ()
     """Any of the algorithms bc, fem, gtal, gail, gail_ent1e-3, gail_ent1e-2 and gail_ent1e-1 (gail with a causal entropy
-    bonus, on reacher), and constant (the control without demonstrations); without it all."""
+    bonus, on reacher), and constant (the control without demonstrations); without the flag, all of them."""
 
 
 @dataclass(frozen=True)
@@ -37,9 +37,10 @@ class _Cells(_Rows):
     """Flags that choose cells of the grid."""
 
     trajectories: tuple[int, ...] = ()
-    """Numbers of demonstrated trajectories, of which 0 is the control without demonstrations; without it all."""
+    """Numbers of demonstrated trajectories, of which 0 is the control without demonstrations; without the flag, all of the
+    grid's."""
     seeds: tuple[int, ...] = ()
-    """Seeds, which need not be in the grid; without it the grid's own."""
+    """Seeds, which need not be in the grid; without the flag, the grid's own."""
     shard: str | None = None
     """Take the i-th of n parts of the cells (i/n), to split a grid over a cluster; None takes all cells."""
     expert_data: str = "expert_data/paper"
@@ -67,9 +68,9 @@ class _ListArguments(_Cells):
 @dataclass(frozen=True)
 class _RunArguments(_Cells):
     jobs: int | None = None
-    """Number of cells at once; None starts as many as there is room for on the cores."""
+    """Number of cells that run at once; None starts as many as the cores have room for."""
     ranks: int = 1
-    """Ranks of each cell; a cell of more than one is started by mpirun."""
+    """Ranks of each cell; mpirun starts a cell that has more than one."""
 
 
 @dataclass(frozen=True)

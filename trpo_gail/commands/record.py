@@ -39,12 +39,13 @@ class _RecordArguments:
     deterministic: bool = False
     """Take the likeliest action instead of sampling."""
     noise: float = 0.0
-    """Perturb actions by Gaussian noise of this many half widths of the bounds, or by a random label with this
-    probability."""
+    """Noise on the actions. Box: Gaussian noise is added, whose standard deviation is this many half widths of the bounds.
+    Labels: with this probability, the action is replaced by a random one."""
     min_return: float | None = None
     """Keep only episodes that return at least this, until there are as many as --episodes."""
     snapshot: str | None = None
-    """Which of several policies: best or last of a run folder, iter0000500 or 500 of a policy file of Ho & Ermon."""
+    """Which one, if there are several policies: best or last of a run folder, iter0000500 or 500 of a policy file of Ho &
+    Ermon."""
     num_envs: int = 50
     """Environments that run at a time. Which episodes are recorded does not depend on it."""
     backend: Literal["auto", "envpool", "gymnasium"] = "auto"
@@ -52,11 +53,12 @@ class _RecordArguments:
     env_kwargs: str = "{}"
     """Arguments of the environment, as a JSON object."""
     max_episode_steps: int | None = None
-    """Cut episodes after this many steps, in place of the environment's own time limit; None keeps that, or cuts after
+    """Cut episodes after this many steps, in place of the environment's own time limit; None keeps that limit, or cuts after
     30,000 steps if the environment has no limit."""
     actions: Literal["raw", "executed"] | None = None
     """Store and execute the policy's action as it is (raw), or clipped to the bounds (executed). None does as the policy's
-    training did. A function had no training: what it returns is raw. Give executed if it keeps to the bounds by itself."""
+    training did. The actions of module:function count as raw, since a function had no training; give executed if it keeps to
+    the bounds by itself."""
     keys: str | None = None
     """With --policy human: keys and their actions, as a JSON object, such as {"left": 0, "right": 1, "": 0}. up+left
     stands for two keys, "" for no key; if its action is null, the environment waits for a key. None takes the
@@ -66,7 +68,7 @@ class _RecordArguments:
     subsample: int = 1
     """Store every K-th row, from a random offset as in the paper; lengths and returns stay those of whole episodes."""
     licence: str | None = None
-    """Licence of the recording, kept in the file; None takes that of a policy file of Ho & Ermon, which is known."""
+    """Licence of the recording, kept in the file; None takes the known licence of a policy file of Ho & Ermon."""
     attribution: str | None = None
     """Author of the policy, kept in the file."""
 

@@ -18,10 +18,10 @@ class _ReportArguments:
     runs: Annotated[tuple[str, ...], Positional("RUN ...")]
     """Run folders."""
     out: str | None = None
-    """HTML file to write; None writes report.html, into the folder of a single run, or into this folder for several
-    runs."""
+    """HTML file to write. None writes report.html: into the run's folder, or, if there are several runs, into the current
+    folder."""
     png: str | None = None
-    """Folder to put the pictures into, too, as PNG files; None writes no such files."""
+    """Folder for PNG files of the pictures; None writes no such files."""
     episodes: int = 10
     """Number of episodes to roll out by each run's policy, to see which states it visits."""
 

@@ -19,7 +19,7 @@ class _PushArguments:
     """Run folder."""
     target: Annotated[str, Positional("TARGET")]
     """Folder to make (./NAME or /PATH), or hf:USER/NAME for a repository of Hugging Face, which needs pip install
-    huggingface_hub and a login by its program."""
+    huggingface_hub, and a login with its program hf."""
     which: Annotated[Which, Unprefixed()] = field(default_factory=Which)
     video: str | None = None
     """Film to add (FILE.mp4 or FILE.gif); None takes the newest one in the run folder, if it holds one."""

@@ -44,7 +44,7 @@ class TrainArguments:
     quiet: bool = False
     """Print nothing but errors and warnings."""
     rank_timeout: Annotated[float, AtLeast(0)] = LIMIT_S
-    """With several ranks: end all if the others wait so many seconds for one that takes no step; 0 waits for ever."""
+    """With several ranks: if one takes no step while the others wait for it this many seconds, end all. 0 waits for ever."""
     track: Literal["wandb", "trackio"] | None = None
     """Send the metrics to a tracker, too: wandb, offline unless WANDB_MODE says otherwise, or trackio, on this machine.
     None sends nothing."""

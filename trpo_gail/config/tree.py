@@ -41,7 +41,8 @@ class PartsConfig:
     images: tuple[str, ...] = ()
     """Parts of the observation that are images although they are not uint8, by key (robot.camera)."""
     numbers: tuple[str, ...] = ()
-    """Parts that would be images, since they are uint8, but hold codes, as MiniGrid's do: they are standardised."""
+    """Parts of the observation that are uint8 but hold codes, as MiniGrid's do, by key. They are standardised, not taken for
+    images."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,8 +50,8 @@ class SeeingConfig(PartsConfig):
     """How the policy's network sees observations."""
 
     encoder: Literal["auto", "nature", "small"] = "auto"
-    """Convolutional net for images, of all networks: that of Mnih et al. (2015), or one for small images; auto chooses by the
-    image's size."""
+    """Convolutional net for images, in all networks: that of Mnih et al. (2015) (nature), or one for small images (small);
+    auto chooses by the image's size."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,7 @@ class TrustRegionConfig:
     cg_damping: NotNegative = 0.1
     """Number added to the Fisher matrix's diagonal."""
     fvp_subsample: Count = 5
-    """Fisher-vector products use one of every so many rows."""
+    """Fisher-vector products use one row in every this many."""
     fvp_draw: bool = False
     """Draw the rows of Fisher-vector products at random, with replacement, instead of taking them at equal distances."""
     line_search_steps: Count = 10
@@ -97,7 +98,7 @@ class TrustRegionConfig:
     line_search_failure: Literal["restore", "shrink"] = "restore"
     """If every length is refused: restore the parameters, or shrink the step once more and keep it untested."""
     least_gradient: NotNegative = 0.0
-    """The step is skipped if no entry of the gradient exceeds this."""
+    """The step is skipped if no entry of the gradient exceeds this in magnitude."""
 
 
 @dataclass(frozen=True)
@@ -110,8 +111,8 @@ class TRPOConfig(TrustRegionConfig):
 
 @dataclass(frozen=True)
 class PPOConfig:
-    """The step of --generator ppo. The value loss has no weight here, for the critic is fitted apart: critic.vf_iters,
-    critic.vf_stepsize, critic.clip_range_vf."""
+    """The step of --generator ppo. The value loss has no weight here, since the critic is fitted separately, by
+    critic.vf_iters, critic.vf_stepsize and critic.clip_range_vf."""
 
     n_epochs: Count = 10
     """Passes over the batch."""
@@ -120,8 +121,8 @@ class PPOConfig:
     learning_rate: Positive = 1e-3
     """Adam's step size."""
     schedule: Literal["constant", "linear"] = "constant"
-    """The step size stays, or falls to 0 by the end of the run, which --steps or --iterations sets. After a --resume with
-    more, the rate follows the line for the new total."""
+    """The step size stays the same (constant), or falls to 0 in a straight line by the end of the run (linear), which --steps
+    or --iterations sets. If --resume sets a later end, the step size follows the line to that end."""
     objective: Literal["clip", "kl-penalty"] = "clip"
     """The clipped surrogate, or the surrogate less kl_coeff times KL(old || new)."""
     clip_range: Positive = 0.1
@@ -130,7 +131,8 @@ class PPOConfig:
     """With --ppo.objective clip and a negative advantage: ratio beyond which nothing more is lost; None switches this bound
     off."""
     kl_coeff: Positive = 1.0
-    """With --ppo.objective kl-penalty: the penalty's first weight, which doubles or halves to keep the KL near kl_target."""
+    """With --ppo.objective kl-penalty: the penalty's initial weight, which doubles or halves to keep the KL near
+    kl_target."""
     kl_target: Positive = 0.01
     """With --ppo.objective kl-penalty: mean KL(old || new) that a step should have, in nats."""
     target_kl: Positive | None = 0.02
@@ -138,7 +140,7 @@ class PPOConfig:
     normalise_advantages: Literal["batch", "minibatch"] = "batch"
     """Standardise advantages over the batch, or over the batch and then over each minibatch."""
     recompute_advantages: bool = False
-    """Between passes the critic makes one of its vf_iters passes, and the advantages are computed anew from it; so
+    """Between passes, the critic makes one of its vf_iters passes, and the advantages are computed again from its values. So
     critic.vf_iters must be at least n_epochs - 1."""
     entcoeff: NotNegative = 0.0
     """Weight of the policy's entropy in the objective."""
@@ -162,7 +164,8 @@ class CriticConfig:
     """Fit the critic last in an iteration, on the rewards of the updated adversary, instead of on those that the policy was
     paid."""
     preserve_values: bool = True
-    """Rescale the output layer when the targets' statistics move, so that the values stay."""
+    """When the targets' statistics change, rescale the output layer so that the values stay the same (PopArt, van Hasselt et
+    al. 2016)."""
     vf_iters: Annotated[int, AtLeast(0)] = 10
     """With --critic.fit adam: passes over the batch."""
     vf_stepsize: Positive = 2e-3
@@ -192,10 +195,10 @@ class DiscriminatorConfig:
     hidden_sizes: HiddenSizes | None = None
     """Units of each hidden layer, however many; None makes two layers of hidden_size_adversary."""
     activation: Literal["tanh", "relu", "leaky-relu", "elu"] = "tanh"
-    """Function behind each hidden layer."""
+    """Activation function after each hidden layer."""
     network: Annotated[str, Outside()] | None = None
-    """A network of your own in place of the MLP: module:name of a torch module's class, or of a function. It is called
-    with the numbers of inputs and outputs. The module has one output, or one for each of Discrete actions."""
+    """A network of your own in place of the MLP: module:name of a torch module's class, or of a function. It is called with
+    the numbers of inputs and outputs. The module has one output, or one for each label if actions are Discrete."""
     inputs: Annotated[tuple[str, ...], Names("state", "action", "next_state", "done")] = ("state", "action")
     """What D sees of a transition: any of state, action, next_state and done (that the episode ended by termination).
     Without action, demonstrations need no actions."""
@@ -203,12 +206,12 @@ class DiscriminatorConfig:
     """Parts of the observation that the adversary does not see, by key (robot.camera); of an observation that is one vector,
     columns by number (3, 10:13)."""
     normalise: Literal["observations-actions", "observations", "none"] = "observations-actions"
-    """Inputs that are standardised, by one running mean and standard deviation for learner and expert."""
+    """Which inputs are standardised. Learner and expert share one running mean and standard deviation."""
     normalise_decay: Fraction | None = None
-    """Factor on the weight of all earlier iterations' rows in this mean and standard deviation, at each iteration. 0 takes
-    the last iteration's rows alone, so that D sees small differences once the learner is near the expert; 1 counts all rows
-    alike, as the paper does. The expert's rows have half the weight. None takes 0, or 1 for airl, whose reward should suit
-    other learners, too."""
+    """Each iteration multiplies the weight of all earlier rows by this factor, in the mean and standard deviation that
+    standardise D's inputs. 0 takes the last iteration's rows alone, so that D sees small differences once the learner is near
+    the expert; 1 counts all rows alike, as the paper does. The expert's rows have half the weight. None takes 0, or 1 for
+    airl, whose reward should suit other learners, too."""
     input_clip: Positive | None = 10.0
     """Limit on the magnitude of inputs, once they are standardised if they are; None switches the limit off."""
 
@@ -223,12 +226,12 @@ class DiscriminatorConfig:
     """With --discriminator.loss cross-entropy: share of the learner's rows that are taken to be as good as the expert's
     (positive-unlabelled learning); None takes all of them for worse."""
     gradient_penalty: NotNegative | None = None
-    """Weight of the mean of (|gradient of the logit by the inputs| - gradient_penalty_target)^2, pixels being from 0 to 1.
-    None takes 1, which lets D be ahead without its reward going flat; 3 with another loss than the cross-entropy, or if
-    normalise_decay is 1 or nothing is standardised; or 0 if D sees images, or if --discriminator.expert_batch_size leaves no
-    pairs to mix."""
+    """Weight of the mean of (|gradient of the logit by the inputs| - gradient_penalty_target)^2; pixels count as numbers from
+    0 to 1. None takes 1, which lets D be ahead without its reward going flat; 3 with another loss than the cross-entropy, or
+    if normalise_decay is 1 or nothing is standardised; or 0 if D sees images, or if --discriminator.expert_batch_size leaves
+    no pairs to mix."""
     gradient_penalty_target: NotNegative = 1.0
-    """Length that the penalty draws the gradient to: 1 as for Wasserstein, 0 as in AMP."""
+    """Norm that the penalty pulls the gradient towards: 1 as for Wasserstein, 0 as in AMP."""
     gradient_penalty_sides: Literal["both", "above"] = "both"
     """Penalise both sides of the target (Gulrajani et al. 2017), or only gradients above it (Petzka et al. 2018), so that D
     may be flat where the learner is as good as the expert."""
@@ -240,7 +243,7 @@ class DiscriminatorConfig:
     dropout: Annotated[Fraction, LessThan(1)] = 0.0
     """Share of the hidden units that an update leaves out, at random for each row."""
     weight_decay: NotNegative = 0.0
-    """Share of the weights, times the step size, that each update takes off (as in AdamW)."""
+    """Each update shrinks the weights by this share times the step size, as in AdamW."""
     logit_penalty: NotNegative = 0.0
     """Weight of the mean square of the logits."""
     mixup: NotNegative = 0.0
@@ -250,12 +253,13 @@ class DiscriminatorConfig:
     d_stepsize: Positive | None = None
     """Adam's step size. None takes 0.003 with a gradient penalty, which slows D, and 0.0003 without."""
     schedule: Literal["constant", "linear"] = "constant"
-    """The step size stays, or falls to 0 by the end of the run, which --steps or --iterations sets."""
+    """The step size stays the same (constant), or falls to 0 in a straight line by the end of the run (linear), which --steps
+    or --iterations sets."""
     d_batch_size: Count | None = None
     """Learner's rows in one update; None splits the iteration's rows into d_step minibatches. If it is the number of
     the iteration's rows, every update takes all of them."""
     expert_batch_size: Count | None = None
-    """Expert's rows in one update; None takes as many as of the learner's."""
+    """Expert's rows in one update; None takes as many as there are learner's rows."""
     replay_iterations: Annotated[int, AtLeast(0)] = 0
     """Number of earlier iterations whose rows D goes on learning from; 0 forgets them."""
     replay_share: Fraction = 0.5
@@ -298,7 +302,7 @@ class AIRLConfig:
     hidden_sizes: HiddenSizes = (100, 100)
     """Units of each hidden layer of h. Those of g are the discriminator's, and discriminator.inputs are what g sees."""
     shaping: bool = True
-    """Whether there is a potential h at all."""
+    """Use a potential h; without it, the logit is g - log pi(a|s)."""
     entropy_weight: NotNegative = 0.1
     """Weight of -log pi(a|s) in the learner's reward, f - entropy_weight log pi(a|s); D judges by weight 1. With 1, as in the
     paper, much of the pay is for being random, and HalfCheetah is learned slowly."""
@@ -330,10 +334,10 @@ class Config:
     env: Annotated[str, Positional("ENV")]
     """Environment id, module:Id, or module:name of a class or function that makes one."""
     expert: str | None = None
-    """File or folder of demonstrations, or a name of `trpo-gail data list`. Among many formats are HDF5 of this package and
-    of D4RL, Minari, Stable-Baselines' and other .npz, trajectories of imitation, LeRobot, CSV and JSON; `trpo-gail data
-    --help` says more. An adversary that does not imitate needs no file. If it is given one, the file's returns make the
-    score."""
+    """File or folder of demonstrations, or a name of `trpo-gail data list`. The many formats include HDF5 files of this
+    package, D4RL and Minari, .npz files of Stable-Baselines and others, trajectories of imitation, LeRobot, CSV and JSON;
+    `trpo-gail data --help` says more. An adversary that does not imitate needs no file. If you give one, its mean return is
+    the expert's in the score."""
     trajectories: Count | None = None
     """Use the first N trajectories of the file; None uses all."""
     subsample: Count = 1
@@ -349,11 +353,11 @@ class Config:
     (constant); the environment (env_reward), which trains experts; or a reward that an earlier run has learned (exported).
     module:function makes one of your own."""
     reward_file: str | None = None
-    """With --adversary exported: a file of `trpo-gail export RUN --reward FILE`."""
+    """With --adversary exported: the file of the reward, which `trpo-gail export RUN --reward FILE` has written."""
     steps: Count = 1_000_000
-    """Environment steps to train for, over all ranks."""
+    """Environment steps to train for, over all ranks (the processes that mpirun starts)."""
     iterations: Count | None = None
-    """Stop after so many iterations, if that comes before --steps; None stops by --steps alone."""
+    """Stop after this many iterations, if --steps has not ended the run before; None stops by --steps alone."""
     seed: Annotated[int, AtLeast(0)] = 0
     """Seed of all that is random in the run. Runs with equal seeds and settings are equal."""
 
@@ -365,11 +369,11 @@ class Config:
     """Arguments of the environment, as a JSON object."""
     actions: Literal["auto", "raw", "executed"] = "auto"
     """What the discriminator and the environment see of an action: the sample (raw), or the sample clipped to the bounds
-    (executed); auto asks the file."""
+    (executed); auto takes what the file of demonstrations says."""
     action_scaling: bool = True
-    """The policy acts in normalised units: a Box's bounded dimensions are [-1, 1] to it, whatever the bounds are."""
+    """The policy acts in normalised units: it sees a Box's bounded dimensions as [-1, 1], whatever the bounds are."""
     max_episode_steps: Count | None = None
-    """Cut episodes after so many steps, in place of the environment's own time limit; None keeps that, or cuts after
+    """Cut episodes after this many steps, in place of the environment's own time limit; None keeps that limit, or cuts after
     30,000 steps if the environment has no limit."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Device that computes updates; sampling is always on the CPU."""
@@ -377,12 +381,13 @@ class Config:
     """Precision of networks and updates."""
 
     sampling: Literal["steps", "episodes"] = "steps"
-    """A batch has a fixed number of steps, and episodes run on into the next one (steps), or whole episodes (episodes)."""
+    """A batch is a fixed number of steps, and unfinished episodes go on in the next batch (steps); or a batch is made of
+    whole episodes (episodes)."""
     timesteps_per_batch: Count = 2048
-    """Steps per generator step, over all ranks; with --sampling episodes the least number."""
+    """Environment steps per generator step, over all ranks; with --sampling episodes, at least this many."""
     restart_every: Count = 100
-    """With --sampling steps: environments restart their random streams after so many iterations, which bounds the replay on
-    resume."""
+    """With --sampling steps: iterations after which all environments begin new episodes from new seeds. A resume replays the
+    steps since then, so this number bounds the time that it takes."""
 
     g_step: Count = 1
     """Generator steps per iteration, each on a fresh batch."""
@@ -393,24 +398,26 @@ class Config:
     lam: Fraction = 0.97
     """Lambda of generalised advantage estimation."""
     time_limits: Literal["bootstrap", "terminal"] = "bootstrap"
-    """What follows a time limit: the value of the last observation (bootstrap), or nothing (terminal)."""
+    """What counts as the return after a time limit: the critic's value of the last observation (bootstrap), or 0
+    (terminal)."""
     causal_entcoeff: NotNegative = 0.0
     """Weight of the policy's causal entropy: -causal_entcoeff log pi(a|s) is added to the adversary's reward."""
     task_weight: NotNegative = 0.0
     """Weight of the environment's own reward, which is added to the adversary's."""
     task_weight_end: NotNegative | None = None
-    """Weight at the end of --steps, to which task_weight goes in a straight line; None keeps it."""
+    """Value that task_weight reaches, in a straight line, at the end of --steps; None keeps task_weight constant."""
     fixed_horizon: bool = False
-    """Refuse episodes of different lengths, in the demonstrations and in training; otherwise the length of an episode alone
-    could show the discriminator whose it is, or decide what the policy is paid."""
+    """Refuse episodes of different lengths, in the demonstrations and in training; otherwise, the length of an episode alone
+    could show the discriminator who acted in it, or decide what the policy is paid."""
     normalise_from_expert: bool = False
-    """Start the normalisers of all networks from the demonstrations; a policy of --init_policy keeps its own."""
+    """Start the normalisers of all networks with the demonstrations' statistics; a policy of --init_policy keeps its own."""
     init_policy: str | None = None
-    """Start from a policy that has learnt: bc clones the demonstrations first (--cloning.*); of a run folder, the last
-    policy is taken; of a file in its checkpoints/, that policy. Flags of the policy's network that are not given follow
-    that run. The critic starts anew, since its values are of another reward."""
+    """Start from a policy that has already learned. bc clones the demonstrations first (--cloning.*). A run folder gives its
+    last policy; a file in its checkpoints/ gives the policy in that file. Flags of the policy's network that are not given
+    are then as in that run. The critic starts from scratch, since its values would be of another reward. None starts from a
+    random policy."""
     warmup_iterations: Annotated[int, AtLeast(0)] = 0
-    """In so many iterations at the start, adversary and critic learn, and the policy stays as it is."""
+    """Number of iterations at the start in which only the adversary and the critic learn, and the policy stays as it is."""
 
     policy: PolicyConfig = field(default_factory=PolicyConfig)
     critic: Annotated[CriticConfig, Short("vf_iters", "vf_stepsize")] = field(default_factory=CriticConfig)
@@ -434,7 +441,7 @@ class Config:
     """When an episode is a success: return>=200, length<50, terminated or truncated, or several of them joined by "and".
     None takes what the environment says: success or is_success in the info of the episode's last step."""
     save_every: Annotated[str, Interval()] = "5m"
-    """Iterations (20) or minutes (5m) between checkpoints."""
+    """Iterations (such as 20) or minutes (such as 5m) between checkpoints."""
 
     def __post_init__(self) -> None:
         make_plain(self)
@@ -496,9 +503,9 @@ class CloningConfig:
     env: Annotated[str, Positional("ENV")]
     """Environment id, module:Id, or module:name of a class or function that makes one."""
     expert: str
-    """File or folder of demonstrations, or a name of `trpo-gail data list`. Among many formats are HDF5 of this package and
-    of D4RL, Minari, Stable-Baselines' and other .npz, trajectories of imitation, LeRobot, CSV and JSON; `trpo-gail data
-    --help` says more."""
+    """File or folder of demonstrations, or a name of `trpo-gail data list`. The many formats include HDF5 files of this
+    package, D4RL and Minari, .npz files of Stable-Baselines and others, trajectories of imitation, LeRobot, CSV and JSON;
+    `trpo-gail data --help` says more."""
     trajectories: Count | None = None
     """Use the first N trajectories of the file; None uses all."""
     subsample: Count = 1
@@ -524,11 +531,12 @@ class CloningConfig:
     env_kwargs: Annotated[str, JsonObject()] = "{}"
     """Arguments of the environment, as a JSON object."""
     actions: Literal["auto", "raw", "executed"] = "auto"
-    """What the environment sees of an action: the policy's, or that clipped to the bounds; auto asks the file."""
+    """What the environment sees of an action: the policy's own (raw), or that clipped to the bounds (executed); auto takes
+    what the file of demonstrations says."""
     action_scaling: bool = True
-    """The policy acts in normalised units: a Box's bounded dimensions are [-1, 1] to it, whatever the bounds are."""
+    """The policy acts in normalised units: it sees a Box's bounded dimensions as [-1, 1], whatever the bounds are."""
     max_episode_steps: Count | None = None
-    """Cut episodes after so many steps, in place of the environment's own time limit; None keeps that, or cuts after
+    """Cut episodes after this many steps, in place of the environment's own time limit; None keeps that limit, or cuts after
     30,000 steps if the environment has no limit."""
     final_episodes: Annotated[int, AtLeast(0)] = 50
     """Episodes of the evaluation at the end, and of the random policy's, which the score needs; 0 skips both."""
