@@ -34,24 +34,27 @@ WIDTH = 118
 HEAD = """\
 # Settings by environment
 
-Most tasks need no flags but the demonstrations: `trpo-gail train ENV --expert FILE`. This page has what was run on
-each environment, and what came of it; `python scripts/hyperparameters.py` makes it from `results/`, and a test compares
-the two. The first table has one line for each folder of runs, the sections below have the commands.
+Most tasks need no flags but the demonstrations: `trpo-gail train ENV --expert FILE`. This page lists which commands were
+run on each environment, and their results. `python scripts/hyperparameters.py` makes it from `results/`, and a test
+compares the two. The first table has one line for each folder of runs; the sections below it have the commands.
 
-- *Expert* is the mean return of the trajectories that the learner was given, and *pairs* is how many of their pairs it
-  was given. If their file is not in the repository, *expert* is the mean over the whole file, and *pairs* is a dash.
-- The bar is 95 % of the expert; if its return is negative, 95 % of the way to it from a random policy's. *Reached* is
-  the median over seeds of the first periodic evaluation at or above the bar, in steps and in seconds; *never* if half
-  of the seeds did not get there. *Held*: the last three evaluations are at or above it, in so many seeds.
-- *Curve*: the median over seeds of the evaluations, from a random policy (▁) to the bar (█). Of more than 40
-  evaluations, a curve shows only some, at equal distances.
-- *Settings* says whether the command does the same today, or had *earlier* defaults. The sections then have the flags
-  to add. *With flags*: the command has more flags than those of data, length and evaluation.
+- *Expert* is the mean return of the trajectories that the learner was given, and *pairs* is how many of their
+  state-action pairs it was given. If their file is not in the repository, *expert* is the mean over the whole file, and
+  *pairs* is a dash.
+- The bar is 95 % of the expert's return; if that is negative, it is 95 % of the way from a random policy's return to
+  the expert's. *Reached* is the first periodic evaluation at or above the bar, in steps and in seconds, as the median
+  over seeds; *never* if half of the seeds did not reach the bar. A seed *held* if its last three evaluations are at or
+  above the bar.
+- *Curve* shows the evaluations, as the median over seeds, from a random policy (▁) to the bar (█). If there are more
+  than 40 evaluations, the curve shows only some of them, at equal distances.
+- *Settings* is *today's* if the command does the same today, and *earlier* if the defaults were different. Then the
+  sections list the flags to add. *With flags* means that the command has more flags than those of data, length and
+  evaluation.
 
-Flags bring back settings, and no code. Earlier runs kept the critic's first value function, which was fitted to
-nothing, so their numbers will differ a little if they are repeated with these flags.
+Flags bring back earlier settings, but not earlier code. Earlier runs kept the critic's first value function, which was
+fitted to nothing. So their numbers will differ a little if they are repeated with these flags.
 
-Seconds are those of a shared machine of two cores, beside other work.
+Seconds are those of a shared machine with two cores, which also did other work.
 
 | environment | expert | pairs | reached: steps | seconds | seeds held | curve | settings | runs |
 |---|---|---|---|---|---|---|---|---|"""
