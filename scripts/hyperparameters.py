@@ -34,9 +34,9 @@ WIDTH = 118
 HEAD = """\
 # Settings by environment
 
-Most tasks need no flags but the demonstrations: `trpo-gail train ENV --expert FILE`. This page lists which commands were
-run on each environment, and their results. `python scripts/hyperparameters.py` makes it from `results/`, and a test
-compares the two. The first table has one line for each folder of runs; the sections below it have the commands.
+Most tasks need no flags but the demonstrations: `trpo-gail train ENV --expert FILE`. This page lists which commands
+were run on each environment, and their results. `python scripts/hyperparameters.py` makes it from `results/`, and a
+test compares the two. The first table has one line for each folder of runs; the sections below it have the commands.
 
 - *Expert* is the mean return of the trajectories that the learner was given, and *pairs* is how many of their
   state-action pairs it was given. If their file is not in the repository, *expert* is the mean over the whole file, and
