@@ -28,10 +28,10 @@ A map, in the order of a first reading:
     commands/        one file per command;  cli.py the command line
     system/          files, terminals, signals, launchers;  errors.py the errors that a user sees in one line
 
-`GAIL`, `TRPO`, `PPO` and `BC` are models that learn, predict, save and load (docs/python.md). `Demonstrations` are those of
-a file or of your own arrays, `train` (or `run`) trains into a run folder, `load_policy(run)` gives the trained policy.
-`RewardFunction.load(file)` is an exported reward, `RewardWrapper` and `VectorRewardWrapper` are environments that pay it.
-Importing the package starts no MPI.
+`GAIL`, `TRPO`, `PPO` and `BC` are models that learn, predict, save and load (docs/python.md). `Demonstrations` are
+those of a file or of your own arrays, `train` (or `run`) trains into a run folder, `load_policy(run)` gives the trained
+policy. `RewardFunction.load(file)` loads an exported reward; `RewardWrapper` and `VectorRewardWrapper` are environments
+that pay it. Importing the package starts no MPI.
 """
 
 from __future__ import annotations

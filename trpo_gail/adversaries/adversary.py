@@ -15,7 +15,7 @@ from trpo_gail.spaces.spec import EnvSpec
 
 
 class Adversary(Protocol):
-    """Learns to tell the expert from the learner, and rewards the learner for being taken for the expert.
+    """Learns to tell the expert from the learner, and rewards the learner for steps that it takes for the expert's.
 
     `reward` and `fit` are collectives: all ranks call them, each with its own rows.
     """
@@ -26,8 +26,9 @@ class Adversary(Protocol):
     def reward(self, learner: Transitions) -> np.ndarray:
         """The reward of each transition, [B] float64.
 
-        What the adversary has learned does not change here; the shift of FEM and GTAL and statistics of rewards may. With
-        `critic.after_adversary`, it is asked again after `fit`, of the same transitions: by `reward_again`, if it has that.
+        What the adversary has learned does not change here; the shift of FEM and GTAL and statistics of rewards may.
+        With `critic.after_adversary`, the rewards of the same transitions are computed again after `fit`: by
+        `reward_again`, if the adversary has this method.
         """
         ...
 

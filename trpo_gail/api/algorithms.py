@@ -50,11 +50,12 @@ class GAIL(LearningModel):
     ) -> None:
         """A model that imitates `expert_dataset` in `env`. A collective. Raises UserError, in one line.
 
-        `policy` is "MlpPolicy" (or "CnnPolicy", "MultiInputPolicy": the networks go by the observations). `env` is an id, a
-        gymnasium.Env, a function that makes one, or a vector environment; of an object copies are made. `expert_dataset` is
-        an `ExpertDataset`, `Demonstrations`, the path of a file of any format, a list of episodes, or arrays. `hidden_size`
-        is of policy and critic. `seed=None` draws one. `run_folder` is written for `trpo-gail report` and others, by
-        default none. `fields` are any other fields of the config, by path (critic__fit) or by last name (num_envs).
+        `policy` is "MlpPolicy", "CnnPolicy" or "MultiInputPolicy" (all mean the same: the observations decide the
+        networks), or a network of your own. `env` is an id, a gymnasium.Env, a function that makes one, or a vector
+        environment; an object is copied. `expert_dataset` is an `ExpertDataset`, `Demonstrations`, the path of a file
+        of any format, a list of episodes, or arrays. `hidden_size` is the size of the layers of policy and critic.
+        `seed=None` draws a seed. If `run_folder` is given, a run folder is written there for `trpo-gail report` and
+        other commands. `fields` are any other fields of the config, by path (critic__fit) or by last name (num_envs).
         """
         named = {
             "hidden_size_adversary": hidden_size_adversary, "adversary_entcoeff": adversary_entcoeff, "g_step": g_step,

@@ -1,8 +1,8 @@
 """What happens between a model's iterations; the names are those of Stable-Baselines.
 
-A callback is a function of (model, record), or a `BaseCallback` with `on_start(model)` and `after(model, record)`. It is
-called on every rank, with the same record, and training stops, on all ranks, if it returns False on one. So it may call what
-all ranks must call together: `evaluate` and `save`. What it puts into the record is seen by those behind it.
+A callback is a function of (model, record), or a `BaseCallback` with `on_start(model)` and `after(model, record)`. It
+is called on every rank, with the same record, and training stops, on all ranks, if it returns False on one. So it may
+call what all ranks must call together: `evaluate` and `save`. The callbacks after it see what it puts into the record.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ class _Called(BaseCallback):
 
 
 class CallbackList(BaseCallback):
-    """Several, in their order. All are called, whatever one returns."""
+    """Several callbacks, called in their order. All are called, whatever one of them returns."""
 
     def __init__(self, callbacks: Iterable[Any]) -> None:
         self.callbacks = [of(callback) for callback in callbacks]
@@ -156,7 +156,7 @@ class _Every(BaseCallback):
 
 
 class EveryNTimesteps(_Every):
-    """Another callback, every so many environment steps."""
+    """Calls another callback every `n_steps` environment steps."""
 
     def __init__(self, n_steps: int, callback: Any) -> None:
         super().__init__(n_steps, "n_steps")
@@ -171,7 +171,7 @@ class EveryNTimesteps(_Every):
 
 
 class CheckpointCallback(_Every):
-    """Saves the model to SAVE_PATH/NAME_PREFIX_N_steps.zip every so many environment steps."""
+    """Saves the model to SAVE_PATH/NAME_PREFIX_N_steps.zip every `save_freq` environment steps."""
 
     def __init__(self, save_freq: int, save_path: str | Path, name_prefix: str = "rl_model", **others: Any) -> None:
         elsewhere.refuse("CheckpointCallback", CheckpointCallback, others)
@@ -185,12 +185,13 @@ class CheckpointCallback(_Every):
 
 
 class EvalCallback(_Every):
-    """Evaluates every so many environment steps, in environments beside training's, always from the same starts.
+    """Evaluates every `eval_freq` environment steps, in environments apart from those of training, always from the same
+    initial states.
 
     The record gets `eval_return_mean`, `eval_return_std`, `eval_length_mean` and, if it is known, `eval_success_rate`.
-    `callback_on_new_best` is called for a mean
-    above all before, `callback_after_eval` after each evaluation; either may stop the training. The best model so far is
-    saved as `best_model.zip` in `best_model_save_path`.
+    `callback_on_new_best` is called if the mean return is above all earlier ones, and `callback_after_eval` after each
+    evaluation; either may stop the training. The best model so far is saved as `best_model.zip` in
+    `best_model_save_path`.
     """
 
     def __init__(
@@ -254,8 +255,8 @@ class StopTrainingOnRewardThreshold(BaseCallback):
 
 
 class StopTrainingOnNoModelImprovement(BaseCallback):
-    """Stops once so many evaluations in a row (without evaluations: iterations) have brought no new best return. The first
-    `min_evals` of them do not count."""
+    """Stops once `max_no_improvement_evals` evaluations in a row (without evaluations: iterations) have brought no new
+    best return. The first `min_evals` of them do not count."""
 
     def __init__(self, max_no_improvement_evals: int, min_evals: int = 0, **others: Any) -> None:
         elsewhere.refuse("StopTrainingOnNoModelImprovement", StopTrainingOnNoModelImprovement, others)
@@ -277,7 +278,7 @@ class StopTrainingOnNoModelImprovement(BaseCallback):
 
 
 class StopTrainingOnMaxEpisodes(BaseCallback):
-    """Stops once so many episodes have ended since `learn` began, over all ranks and environments."""
+    """Stops once `max_episodes` episodes have ended since `learn` began, over all ranks and environments."""
 
     def __init__(self, max_episodes: int, **others: Any) -> None:
         elsewhere.refuse("StopTrainingOnMaxEpisodes", StopTrainingOnMaxEpisodes, others)

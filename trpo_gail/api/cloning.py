@@ -110,8 +110,8 @@ class BC(Model):
         log_interval: int = 1,
         rank_timeout: float = LIMIT_S,
     ) -> BC:
-        """Clone by so many steps of Adam, or so many passes over the pairs to learn from; by default as many steps as
-        `trpo-gail clone` takes. Each call begins with a new policy. A collective; returns the model.
+        """Clone by `total_timesteps` steps of Adam, or by `n_epochs` passes over the pairs to learn from; by default by
+        as many steps as `trpo-gail clone` takes. Each call begins with a new policy. A collective; returns the model.
 
         The policy of the best validation score is kept. With `verbose`, every `log_interval`-th look at that score is
         printed. Rank 0 alone learns, since there is little to share out; `rank_timeout` is as in `GAIL.learn`. Raises

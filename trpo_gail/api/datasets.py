@@ -48,10 +48,10 @@ class ExpertDataset:
         subsample: int = 1,
         **others: Any,
     ) -> None:
-        """`expert_path` is a file or folder of any format, or a name of `trpo-gail data list`; `traj_data` is whatever else
-        `GAIL` takes, such as what `generate_expert_traj` returns. One of the two is expected. `traj_limitation` takes the
-        first so many episodes, or all if it is -1 or more than there are; `subsample` every so many-th row of each.
-        `train_fraction` and `batch_size` are those of `pretrain`.
+        """`expert_path` is a file or folder of any format, or a name of `trpo-gail data list`; `traj_data` is whatever
+        else `GAIL` takes, such as what `generate_expert_traj` returns. One of the two is expected. `traj_limitation` is
+        the number of episodes to take, from the first on; -1, or more than there are, takes all. `subsample=k` takes
+        every k-th row of each episode. `train_fraction` and `batch_size` are those of `pretrain`.
 
         Raises UserError for what is missing or malformed.
         """

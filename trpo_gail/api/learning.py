@@ -247,14 +247,15 @@ class LearningModel(Model):
         rank_timeout: float = LIMIT_S,
         **others: Any,
     ) -> L:
-        """Learn for so many further environment steps, in whole iterations. A collective; returns the model.
+        """Learn for `total_timesteps` further environment steps, in whole iterations. A collective; returns the model.
 
-        Steps that an earlier call took beyond its number count, so that two calls equal one of both numbers. It goes on
-        from where the model is, whatever `reset_num_timesteps`, which sets `num_timesteps` to 0 first. With `verbose`, a
-        line is printed every `log_interval` iterations. On Ctrl-C the iteration is finished, and then KeyboardInterrupt
-        raised: the model is whole, and can be saved. Under `mpirun`, all ranks end if the others have waited `rank_timeout`
-        seconds for one that takes no step (0: they wait for ever). Raises UserError, and RunError for what fails; steps
-        that a call did not come to are not added to the next one.
+        If an earlier call took more steps than asked, they count for this one, so that two calls equal one call with
+        the sum of their numbers. Learning always goes on from where the model is; `reset_num_timesteps` only sets
+        `num_timesteps` to 0 first. With `verbose`, a line is printed every `log_interval` iterations. On Ctrl-C, the
+        iteration is finished and KeyboardInterrupt is raised: the model is whole, and can be saved. Under `mpirun`, if
+        one rank takes no step while the others wait for it for `rank_timeout` seconds, all ranks end (0: they wait for
+        ever). Raises UserError, and RunError for what fails. If a call ends early, its missing steps are not added to
+        the next one.
         """
         elsewhere.refuse("learn", self.learn, others)
         typed.whole("total_timesteps", total_timesteps)
@@ -320,9 +321,9 @@ class LearningModel(Model):
     ) -> L:
         """Clone demonstrations (by default those that the model imitates) into the policy, before it learns. A collective.
 
-        So many passes over the pairs to learn from; the policy of the best score on the other pairs is kept, looked at
-        every `val_interval` passes (a tenth of them). A Gaussian's spread stays at least as large as a new policy's.
-        Raises UserError.
+        Cloning makes `n_epochs` passes over a share of the pairs. Every `val_interval` passes (by default a tenth of
+        them), the policy is scored on the other pairs, and the policy with the best score is kept. A Gaussian's
+        standard deviation stays at least as large as a new policy's. Raises UserError.
         """
         typed.whole("n_epochs", n_epochs)
         if val_interval is not None:
@@ -390,13 +391,15 @@ class LearningModel(Model):
     @property
     @in_words
     def reward_train(self) -> Rewarding:
-        """(obs, act, next_obs, done) -> what training pays now, without the environment's reward and entropy bonus."""
+        """(obs, act, next_obs, done) -> the reward that training pays at the moment, without the environment's reward
+        and the entropy bonus."""
         return rewards.of_training(lambda: self.learner.adversary, self.config, self.spec)
 
     @property
     @in_words
     def reward_test(self) -> RewardFunction:
-        """(obs, act, next_obs, done) -> the reward to keep, as it is now: of AIRL g, of others what training pays."""
+        """(obs, act, next_obs, done) -> a copy of the learned reward to keep: g for AIRL, what training pays for
+        others."""
         return rewards.to_keep(self.learner, self.config, self.spec, self._expert)
 
     @property

@@ -59,7 +59,7 @@ class Logger:
         self._sinks.append(sink)
 
     def print_every(self, iterations: int) -> None:
-        """Print a line every so many records; 0 prints nothing."""
+        """Print a line every `iterations` records; 0 prints nothing."""
         self._every = iterations
 
     def add(self, record: Record) -> None:

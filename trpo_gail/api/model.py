@@ -107,7 +107,7 @@ class Model(ABC):
 
     @property
     def num_timesteps(self) -> int:
-        """Environment steps that it has learned from."""
+        """Environment steps from which it has learned."""
         return 0
 
     @property
@@ -121,7 +121,7 @@ class Model(ABC):
 
     @property
     def action_space(self) -> Any:
-        """The environment's own, in its own units."""
+        """The environment's own action space, in its own units."""
         return self.spec.executed_space
 
     @property
@@ -167,8 +167,8 @@ class Model(ABC):
     ) -> Evaluation:
         """Returns over whole episodes, in environments made for it, with the environment's own reward. A collective.
 
-        The starts are always the same, by the seed; `periodic` ones are others. `env` is another environment of the same
-        spaces, by an id, an object or a function. Raises UserError.
+        The seed decides the initial states, so they are the same at each call; those of `periodic` evaluations are
+        others. `env` is another environment with the same spaces: an id, an object or a function. Raises UserError.
         """
         n_episodes = typed.whole("n_episodes", n_episodes)
         actor = self.policy.actor()
@@ -213,9 +213,9 @@ class Model(ABC):
 
     @in_words
     def save(self, path: str | Path) -> None:
-        """Write all of it to one file, `.zip` if the name has no ending: `load` gives a model that learns on exactly. (Only
-        the draws of `predict`, on which no learning depends, begin anew.) A collective; rank 0 writes. Raises UserError if it
-        cannot be written."""
+        """Write the whole model to one file, `.zip` if the name has no ending: `load` gives a model that goes on
+        learning exactly as this one would. (Only the draws of `predict`, on which no learning depends, begin anew.) A
+        collective; rank 0 writes. Raises UserError if the file cannot be written."""
         with self.workers.guarded(), self.workers.pulse.during("saving"):
             out = self.workers.together(lambda: _file(path))
             content = self._state()
@@ -266,10 +266,10 @@ class Model(ABC):
         tensorboard_log: str | Path | None = None,
         **others: Any,
     ) -> M:
-        """A model that `save` wrote; reading the file runs no code of it. A collective.
+        """The model in a file that `save` wrote; reading the file executes no code in it. A collective.
 
-        `env` is needed if the model's was an object, and then only to learn on or to evaluate. Raises UserError if the file
-        is missing, damaged, or of another class.
+        `env` is needed if the model's environment was an object, and then only to go on learning or to evaluate. Raises
+        UserError if the file is missing, damaged, or of another class.
         """
         elsewhere.refuse("load", cls.load, others)
         workers = Workers.world()

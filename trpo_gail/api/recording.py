@@ -41,10 +41,10 @@ def generate_expert_traj(
     """Record whole episodes: the arrays of Stable-Baselines' layout, also written to SAVE_PATH.npz if a path is given; to a
     native file if it ends in .h5. A collective: rank 0 records, and all ranks get the arrays.
 
-    `model` has `predict`, as models of this package and of Stable-Baselines3 have, or is a function of one observation. With
-    `n_timesteps` it learns so long first. `env` is what `GAIL` takes; by default the model's own. What VecNormalize does to
-    the observations is for the model alone: the episodes hold the environment's. `deterministic` actions are the default,
-    since they are the better expert. Raises UserError.
+    `model` has a method `predict`, as models of this package and of Stable-Baselines3 have, or is a function of one
+    observation. If `n_timesteps` is given, the model first learns for that many steps. `env` is what `GAIL` takes; by
+    default it is the model's own. Only the model sees what VecNormalize makes of the observations: the episodes hold
+    the environment's own. `deterministic` actions are the default, since they make the better expert. Raises UserError.
     """
     n_episodes, seed = typed.whole("n_episodes", n_episodes), typed.whole("seed", seed, 0)
     typed.whole("n_timesteps", n_timesteps, 0)

@@ -31,11 +31,12 @@ def train(
 ) -> dict[str, Any]:
     """Train, or go on training; returns the summary. Raises UserError, on all ranks, for what the user got wrong.
 
-    `out` is the run folder; by default one in `runs/` is named after environment, seed and time. `workers` are by default
-    all ranks of `mpirun`, or this process alone. `expert`, of any kind that `GAIL` takes as `expert_dataset`, takes the
-    place of the file that `config.expert` names: the run folder keeps a copy with which the run can be resumed. `view` is
-    one that is open already; without it `quiet` makes one. A rank that the others have waited for during `rank_timeout`
-    seconds ends all of them; 0 lets them wait. `track` names a tracker, wandb or trackio, that gets the metrics, too.
+    `out` is the run folder; by default one in `runs/` is named after environment, seed and time. `workers` are by
+    default all ranks of `mpirun`, or this process alone. `expert`, of any kind that `GAIL` takes as `expert_dataset`,
+    takes the place of the file that `config.expert` names: the run folder keeps a copy with which the run can be
+    resumed. `view` is one that is open already; without it, one is made, by `quiet`. If the other ranks have waited for
+    a rank for `rank_timeout` seconds, all end; with 0 they wait for ever. `track` names a tracker, wandb or trackio,
+    that gets the metrics, too.
     """
     if not isinstance(config, Config):
         raise UserError(f"config: {config!r:.60} given, a trpo_gail.Config expected")

@@ -35,8 +35,9 @@ Backend = Literal["auto", "envpool", "gymnasium"]
 class VectorEnv(Protocol):
     """N environments that step together.
 
-    Those that can say whether an episode was a success have one thing more, `successes`: of the last step, [N] float64, 1
-    or 0 for each environment whose episode ended in it, NaN where nothing is known; or None if nothing is known of any.
+    If they can say whether an episode was a success, they also have `successes`, of the last step: [N] float64, 1 or 0
+    for each environment whose episode ended in that step, NaN if it is not known; or None if it is known of no
+    environment.
     """
 
     spec: EnvSpec
@@ -55,8 +56,8 @@ class VectorEnv(Protocol):
         ...
 
     def rest(self, which: np.ndarray) -> None:
-        """Rows of these environments, [N] bool, are not used until the restart: `step` may leave them out and return
-        zeros."""
+        """Rows of these environments, [N] bool, will not be used until the next restart: `step` may leave them out and
+        return zeros."""
         ...
 
     def viewed(self, action_view: ActionView) -> VectorEnv:

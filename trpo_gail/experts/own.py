@@ -44,12 +44,12 @@ class Demonstrations(Held):
         """All rows one after the other: observations [N, ...], or a mapping of such arrays, and actions [N, ...]. Without
         actions, `--discriminator.inputs state next_state` can imitate them.
 
-        Where episodes end is told by at least one of: `episode_ends`, which is [N] booleans, True in the last row of each
-        episode, or [E] integers, the number of the row behind each episode's last, so that the last of them is N (not
-        N - 1, which is refused); `terminals` and `timeouts`, [N] booleans that also say how; `episode_lengths` [E]. Rows
-        behind the last end are an unfinished episode, whose return is not known.
+        At least one of these must say where episodes end: `episode_ends`, which is [N] booleans, True in the last row
+        of each episode, or [E] integers, the number of the first row after each episode, so that the last of them is N
+        (not N - 1, which is refused); `terminals` and `timeouts`, [N] booleans that also say how episodes end;
+        `episode_lengths` [E]. Rows after the last end are an unfinished episode, whose return is not known.
 
-        `rewards` [N] are needed for the scaled score alone. `final_observations` [E, ...] are what was observed after each
+        Only the scaled score needs `rewards` [N]. `final_observations` [E, ...] are the observations after each
         episode's last action. `origin` holds facts by the names of `Provenance`, such as `env_id` and `action_view`.
 
         Raises UserError, naming the array, for what is missing or malformed.
@@ -75,11 +75,12 @@ class Demonstrations(Held):
 
     @classmethod
     def from_trajectories(cls, episodes: Sequence[Any], **origin: Any) -> Demonstrations:
-        """One item an episode: a mapping, or an object with attributes, of `obs` [T or T + 1, ...] and `acts` [T, ...].
+        """One item per episode: a mapping, or an object with attributes, of `obs` [T or T + 1, ...] and `acts` [T,
+        ...].
 
-        `rews`, `next_obs`, `terminal` (one flag, or one a step) and `truncated` are optional. `trajectories.CALLED` lists
-        the names that each may have. An observation more than actions is what was observed after the last action.
-        `origin` holds facts by the names of `Provenance`, such as `env_id`.
+        `rews`, `next_obs`, `terminal` (one flag, or one per step) and `truncated` are optional. `trajectories.CALLED`
+        lists the names that each may have. If there is one observation more than actions, the last one is the
+        observation after the last action. `origin` holds facts by the names of `Provenance`, such as `env_id`.
 
         Raises UserError, naming the episode, for what is missing or malformed.
         """
@@ -110,7 +111,8 @@ class Demonstrations(Held):
         return _public(replace(held, sha256=content_sha256(held)))
 
     def save(self, path: str | Path, format: str = "native") -> None:
-        """Write a file of a format that is written: native, d4rl, minari, paper, stable_baselines or another.
+        """Write a file in a format that can be written: native, d4rl, minari, paper, stable_baselines or
+        datasets_folder.
 
         Atomic: `path` is what it was, or complete. Raises UserError for what the format cannot hold, a missing folder and
         a full disk.
@@ -121,7 +123,8 @@ class Demonstrations(Held):
 def load(
     source: str | Path | Held | Mapping[str, Any], trajectories: int | None = None, subsample: int = 1
 ) -> Demonstrations:
-    """The first `trajectories` (default: all) of a source, every `subsample`-th row from an offset, as in the paper.
+    """The first `trajectories` (default: all) of a source, with every `subsample`-th row of each from an offset, as in
+    the paper.
 
     A source is a file or folder of any format that is read, the name of one that comes with the package, such as
     CartPole-v0, demonstrations, or arrays by the names of their fields.

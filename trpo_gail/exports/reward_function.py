@@ -60,8 +60,8 @@ class RewardFunction:
     def load(cls, path: str | Path, *, normalised: bool = True) -> RewardFunction:
         """The reward in a file that `trpo-gail export RUN --reward FILE` wrote. Raises UserError for another file.
 
-        `normalised` keeps what `--discriminator.reward_normalise` did to the reward, with the run's last statistics;
-        without it the reward is as of a run without that flag.
+        With `normalised`, the reward is normalised as by `--discriminator.reward_normalise`, with the run's last
+        statistics; without it, the reward is that of a run without that flag.
         """
         file = whole_file.named("path", path)
         return cls(checkpoint.read_sealed(file, KIND), file, normalised)
@@ -76,7 +76,7 @@ class RewardFunction:
 
     @property
     def action_space(self) -> Any:
-        """The environment's own, in its own units."""
+        """The environment's own action space, in its own units."""
         return self.spec.executed_space
 
     def __call__(self, obs: Any, act: Any, next_obs: Any, done: Any) -> np.ndarray:

@@ -1,4 +1,5 @@
-"""Environments that pay an exported reward, for any library that learns in gymnasium's; theirs goes to `env_reward`."""
+"""Environments that pay an exported reward, for any library that learns in gymnasium's; their own goes to
+`env_reward`."""
 
 from __future__ import annotations
 
@@ -45,8 +46,8 @@ class RewardWrapper(gymnasium.Wrapper):
 class VectorRewardWrapper(VectorWrapper):
     """Environments that pay a learned reward, float64 [N]. Their own is `info["env_reward"]`, [N].
 
-    The true successor of a step that ends an episode is found in either mode of resetting: the observation itself in
-    NEXT_STEP, whose next step, a mere reset, pays 0; `info["final_obs"]` in SAME_STEP.
+    The true successor of a step that ends an episode is found in both modes of resetting: in NEXT_STEP it is the
+    observation itself, and the next step, which only resets, pays 0; in SAME_STEP it is `info["final_obs"]`.
     """
 
     def __init__(self, env: VectorEnv, reward_function: RewardFunction) -> None:

@@ -38,9 +38,9 @@ def clone(
 ) -> dict[str, Any]:
     """Clone the expert, evaluate, save; returns the summary. Raises UserError, on all ranks, for the user's mistakes.
 
-    Rank 0 alone learns, for there is little to share out; all evaluate. A run takes a minute at most and cannot be
-    resumed: Ctrl-C or an error before the policy is saved leaves no folder, a signal that ends the process at once leaves
-    one without a summary. `view` is one that is open already; without it `quiet` makes one.
+    Rank 0 alone learns, since there is little to share; all ranks evaluate. A run takes a minute at most and cannot be
+    resumed: Ctrl-C or an error before the policy is saved leaves no folder, and a signal that ends the process at once
+    leaves a folder without a summary. `view` is one that is open already; without it, one is made, by `quiet`.
     """
     with workers.watched():
         return _run(config, out, quiet, workers, view)

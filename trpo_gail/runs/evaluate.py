@@ -204,7 +204,7 @@ class LoadedPolicy(Acting):
 
     @working_folder.kept()
     def in_env(self, env: str) -> LoadedPolicy:
-        """The same for another environment of the same spaces. Raises UserError."""
+        """The same policy for another environment with the same spaces. Raises UserError."""
         config = dataclasses.replace(self.config, env=env, env_kwargs="{}", backend="auto")
         found = vector.spec_of(env, **config.env_settings)
         alike.check_fits(found, self.spec, f"--env {env}")
@@ -237,7 +237,7 @@ class _Found:
 def load_policy(run: str | Path, which: str = "last") -> LoadedPolicy:
     """The policy of a run folder's last checkpoint, or of the best by evaluation.
 
-    Raises UserError if the folder holds none, or a damaged one.
+    Raises UserError if the folder holds no checkpoint, or a damaged one.
     """
     return _find(run, which).loaded()
 

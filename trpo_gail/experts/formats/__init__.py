@@ -38,7 +38,8 @@ class Format(Protocol):
         ...
 
     def holds(self, path: Path) -> bool:
-        """Whether a file, or a folder, is of this format, whole or not; told by its content, of which it need read little."""
+        """Whether a file or a folder, complete or not, is of this format. It looks at the content, and need read only a
+        little of it."""
         ...
 
     def read(self, path: Path) -> Demonstrations:
