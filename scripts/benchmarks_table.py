@@ -37,17 +37,20 @@ LEARNED = {
 HEAD = """\
 # The benchmarks that peers' documents name
 
-`scripts/benchmarks.sh` made these runs, and `scripts/benchmarks_table.py` this page. Every run has the default settings
-of its commit, and all episodes of the task's file in `expert_data/`. The page on
-[settings](../../docs/hyperparameters.md) says whether these are today's defaults. The return is that of 50
-deterministic episodes (1000 on PointNav2D-v0) of the last policy. Success is the share of these episodes that the
-environment calls a success, or a dash if it never says. The bar is 95 % of the expert's mean return; if that is
-negative, 95 % of the way to it from a random policy's. It is reached at the first periodic evaluation at or above it,
-and held if the last three are. HalfCheetah-v4 (five seeds) and Walker2d-v4 (ten) are the runs of
-[learning](../learning/README.md): two ranks, 200 pairs, and the bar is that of the four trajectories. Others worked on
-the machine, so the seconds of the whole runs say little. Most peers state neither seeds nor intervals, and their
-environments, experts and amounts of data differ from ours. The form of reward, `auto`, was chosen with other seeds;
-two tasks of this page were among those tried ([how](../adversaries/README.md#reward-forms-and-endings)).
+`scripts/benchmarks.sh` made these runs, and `scripts/benchmarks_table.py` makes this page. Every run has the default
+settings of its commit, and all episodes of the task's file in `expert_data/`. The page on
+[settings](../../docs/hyperparameters.md) says whether these are today's defaults.
+
+The return is that of 50 deterministic episodes (1000 on PointNav2D-v0) of the last policy. Success is the share of
+these episodes that the environment calls a success, or a dash if the environment never says. The bar is 95 % of the
+expert's mean return; if that is negative, it is 95 % of the way from a random policy's return to the expert's. A run
+reaches the bar at the first periodic evaluation at or above it, and holds it if its last three evaluations are.
+
+HalfCheetah-v4 (five seeds) and Walker2d-v4 (ten) are the runs of [learning](../learning/README.md): two ranks, 200
+pairs, and the bar is that of the four trajectories. Other programs ran on the machine, so the seconds of the whole
+runs say little. Most peers state neither seeds nor intervals, and their environments, experts and amounts of data
+differ from ours. The form of the reward, `auto`, was chosen with other seeds; two tasks of this page were among those
+that were tried ([how](../adversaries/README.md#reward-forms-and-endings)).
 
 | task | peers state | expert | return: median, worst | success | steps | bar reached at: median, worst | run, s | held |
 |---|---|---|---|---|---|---|---|---|"""
