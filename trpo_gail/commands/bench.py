@@ -96,7 +96,7 @@ class _Scaling(_Output, _Turns, _Task):
     ranks: tuple[int, ...] = (2,)
     """Numbers of ranks to compare with one rank. If there are more ranks than cores, they share the cores."""
     batches: tuple[int, ...] = ()
-    """Rows of a batch; without the flag, the preset's."""
+    """Batch sizes to measure with, in rows; without the flag, the preset's."""
 
 
 @dataclass(frozen=True)
@@ -104,7 +104,7 @@ class _Memory(_Output, _Task):
     ranks: tuple[int, ...] = (1,)
     """Numbers of ranks to measure with."""
     batches: tuple[int, ...] = ()
-    """Rows of a batch; without the flag, the preset's."""
+    """Batch sizes to measure with, in rows; without the flag, the preset's."""
     iterations: int = 2
     """Iterations to train for, after a first one."""
 
@@ -124,9 +124,9 @@ class _Update(_Output):
     flags: str = ""
     """More flags of `train`, such as --flags="--trpo.cg_iters 5"."""
     batches: tuple[int, ...] = (2048, 50_000)
-    """Rows of a batch."""
+    """Batch sizes to measure with, in rows."""
     widths: tuple[int, ...] = (64, 256)
-    """Units of each of the two hidden layers of every network."""
+    """Widths to measure with: units of each of the two hidden layers of every network."""
     observations: int = 11
     """Numbers in an observation; Hopper has 11."""
     actions: int = 3
