@@ -35,7 +35,7 @@ class _EvaluateArguments:
     """When an episode is a success: return>=200, length<50, terminated or truncated, or several joined by "and"; None takes
     the run's rule, or what the environment says."""
     video: str | None = None
-    """Film one deterministic episode, too, and write it to this file (FILE.mp4 or FILE.gif); None films nothing."""
+    """Also make a video of one deterministic episode, in this file (FILE.mp4 or FILE.gif); None makes no video."""
     json: bool = False
     """Print the results as JSON."""
 

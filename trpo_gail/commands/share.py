@@ -22,7 +22,7 @@ class _PushArguments:
     huggingface_hub, and a login with its program hf."""
     which: Annotated[Which, Unprefixed()] = field(default_factory=Which)
     video: str | None = None
-    """Film to add (FILE.mp4 or FILE.gif); None takes the newest one in the run folder, if it holds one."""
+    """Video to add (FILE.mp4 or FILE.gif); None takes the newest video in the run folder, if there is one."""
     force: bool = False
     """Replace a run that was pushed to TARGET before. Other files there are never replaced."""
     private: bool = False
