@@ -255,16 +255,17 @@ def test_an_environment_does_not_depend_on_its_neighbours(backend: vector.Backen
 
 
 def test_envpool_does_not_mind_a_notebooks_backend() -> None:
-    """Its import loads matplotlib, which refuses MPLBACKEND if that names what is not installed."""
+    """Its import loads matplotlib, which refuses MPLBACKEND if that names what is not installed, and makes a folder for
+    matplotlib in /tmp, which may be read-only."""
     pytest.importorskip("envpool", reason="EnvPool is not installed")
     code = (
-        "import os; from trpo_gail.envs.envpool import offered; assert 'CartPole-v1' in offered(); "
-        "print(os.environ['MPLBACKEND'])"
+        "import os; before = dict(os.environ); from trpo_gail.envs.envpool import offered; "
+        "assert 'CartPole-v1' in offered() and os.environ == before; print(os.environ['MPLBACKEND'])"
     )
     name = "module://nobody_has_this.backend"
-    done = subprocess.run(
-        [sys.executable, "-c", code], env=os.environ | {"MPLBACKEND": name}, capture_output=True, text=True, timeout=100
-    )
+    env = {key: value for key, value in os.environ.items() if key != "MPLCONFIGDIR"}
+    env |= {"MPLBACKEND": name, "ENVPOOL_JUMANJI_MPLCONFIGDIR": "/proc/nobody/has_this"}
+    done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, timeout=100)
     assert (done.returncode, done.stdout.strip()) == (0, name), done.stderr
 
 

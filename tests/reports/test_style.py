@@ -10,6 +10,7 @@ import matplotlib
 import pytest
 
 from trpo_gail.reports import style
+from trpo_gail.system.plotting import without_backend
 
 _DRAW = """
 import os
@@ -45,6 +46,18 @@ def test_any_backend_may_be_asked_for(name: str, becomes: str | None) -> None:
     assert done.stdout.startswith(f"{name} ")
     assert becomes is None or done.stdout.split()[-1] == becomes
     assert done.stderr == ""
+
+
+@pytest.mark.parametrize("own", [None, "a value of the user's"])
+def test_what_an_import_sets_is_put_back(own: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """EnvPool's makes Agg of a backend that is not there, by which figures of the user's own are not shown, and has
+    matplotlib's folder in /tmp."""
+    for name in ("MPLBACKEND", "MPLCONFIGDIR"):
+        monkeypatch.setenv(name, own) if own else monkeypatch.delenv(name, raising=False)
+    before = dict(os.environ)
+    with without_backend():
+        assert os.environ.setdefault("MPLBACKEND", "Agg") == "" and os.environ["MPLCONFIGDIR"] == (own or "")
+    assert dict(os.environ) == before
 
 
 def test_settings_of_the_user_are_not_seen_and_stay() -> None:

@@ -1,4 +1,4 @@
-"""matplotlib, imported whatever MPLBACKEND says."""
+"""matplotlib, imported whatever the environment says, which stays as it is."""
 
 from __future__ import annotations
 
@@ -12,15 +12,18 @@ from collections.abc import Iterator
 def without_backend() -> Iterator[None]:
     """Imports within may be of matplotlib: a notebook's MPLBACKEND may name what is not installed here, and nothing of ours
     needs a backend. Figures of the user's own have theirs afterwards."""
-    if "matplotlib" in sys.modules:
-        yield
-        return
-    name = os.environ.pop("MPLBACKEND", "")
+    loaded = "matplotlib" in sys.modules
+    before = {name: os.environ.pop(name, None) for name in ("MPLBACKEND", "MPLCONFIGDIR")}
+    # Empty, both count as missing for matplotlib, but not for EnvPool, which would set them: figures of the user's own
+    # would not be shown any more, and matplotlib's folder would be one in /tmp, which may be another user's or read-only.
+    os.environ.update(MPLBACKEND="", MPLCONFIGDIR=before["MPLCONFIGDIR"] or "")
     try:
         yield
     finally:
-        if name:
-            os.environ["MPLBACKEND"] = name
-    if name and (found := sys.modules.get("matplotlib")):
+        for name, value in before.items():
+            os.environ.pop(name, None)
+            if value is not None:
+                os.environ[name] = value
+    if before["MPLBACKEND"] and not loaded and (found := sys.modules.get("matplotlib")):
         with contextlib.suppress(ValueError):  # as the import would have done
-            found.rcParams["backend"] = name
+            found.rcParams["backend"] = before["MPLBACKEND"]
