@@ -253,6 +253,14 @@ def test_another_runners_cell_is_left_alone(places: Places) -> None:
     assert run(places) == Outcome(done=8)
 
 
+def test_who_only_looks_writes_nothing(places: Places) -> None:
+    """The folder may be another user's, or read-only."""
+    lock = places.runs / f"{FIRST.name}.lock"
+    lock.touch()
+    os.utime(lock, ns=(1, 1))
+    assert (state(FIRST, GRID, places), lock.stat().st_mtime_ns) == ("open", 1)
+
+
 def test_a_cell_that_was_elsewhere_is_collected_at_the_end(
     places: Places, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -282,12 +282,15 @@ def busy(runs: Path) -> bool:
 
 
 def _is_held(lock: Path) -> bool:
+    """Whoever looks writes nothing, and shares the lock for an instant: the folder may be read-only, or another user's."""
     if not lock.exists():
         return False
-    claim = _claim(lock)
-    if claim:
-        claim.close()
-    return claim is None
+    with open(lock) as held:
+        try:
+            fcntl.flock(held, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except OSError as error:  # or else the file system has no locks
+            return isinstance(error, BlockingIOError)
+    return False
 
 
 def _made_by(run: Path, command: Sequence[str]) -> bool:
