@@ -572,6 +572,7 @@ def test_before_the_first_run_there_is_a_warning_of_demonstrations_that_return_n
             "--steps: 1000 given for CartPole-v0, but one iteration of small has 2048",
         ),
         (["--seeds", "0"], "--seeds: 0 given, at least 1"),
+        (["--seeds", "20261130"], "--seeds: 20261130 given, at most 10000 expected: one number alone is the number of"),
         (["--seeds", "3", "3"], "--seeds: 3 3 given, different numbers"),
         (["--eval_every", "60000"], "--eval_every: 60000 given, at most --steps 50000"),
         (["--final_episodes", "0"], "--final_episodes: 0 given, at least 1"),

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 NumberT = TypeVar("NumberT", int, int | None)
 Named = tuple[str, tuple[str, ...]]  # (name, flags)
+MOST_SEEDS = 10_000  # a larger number is a seed that was taken for one, such as a date
 EVALUATIONS = 20  # of a run, if --eval_every is not given
 RANDOM_EPISODES = 20  # of each task, before the first run
 MOST_STEPS = 20_000  # of these together: more could take minutes
@@ -322,6 +323,11 @@ def _seeds(values: Sequence[int]) -> tuple[int, ...]:
     if len(values) == 1:
         if values[0] < 1:
             raise UserError(f"--seeds: {values[0]} given, at least 1 expected")
+        if values[0] > MOST_SEEDS:
+            raise UserError(
+                f"--seeds: {values[0]} given, at most {MOST_SEEDS} expected: one number alone is the number of seeds, which "
+                "are 0, 1 and so on; several are the seeds themselves"
+            )
         return tuple(range(values[0]))
     if not values or min(values) < 0 or len(set(values)) < len(values):
         raise UserError(f"--seeds: {' '.join(map(str, values)) or 'none'} given, different numbers from 0 on expected")
