@@ -571,6 +571,7 @@ def test_before_the_first_run_there_is_a_warning_of_demonstrations_that_return_n
             ["--steps", "1000", "--eval_every", "1000"],
             "--steps: 1000 given for CartPole-v0, but one iteration of small has 2048",
         ),
+        (["--contestant", f"{'x' * 200}: --gamma 0.9"], "would have files whose names are too long: 218 characters"),
         (["--seeds", "0"], "--seeds: 0 given, at least 1"),
         (["--seeds", "20261130"], "--seeds: 20261130 given, at most 10000 expected: one number alone is the number of"),
         (["--seeds", "3", "3"], "--seeds: 3 3 given, different numbers"),

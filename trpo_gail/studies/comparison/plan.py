@@ -17,6 +17,9 @@ from trpo_gail.studies import store
 from trpo_gail.system import typed, whole_file
 
 FORMAT = 1  # of plan.json and of the cells' results
+LONGEST = (
+    200  # characters of a cell's name: a name of a file has 255 at most, and endings and the seed's digits come to it
+)
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
 Config = dict[str, Any]  # settings by path, {"trpo.max_kl": 0.01, ...}, as JSON holds them
 
@@ -126,7 +129,13 @@ def check_names(contestants: Sequence[str], envs: Sequence[str]) -> None:
     files: dict[str, tuple[str, str]] = {}
     for env in envs:
         for name in contestants:
-            own = files.setdefault(Cell(env, name, 0).name.casefold(), (env, name))
+            file = Cell(env, name, 0).name
+            if len(file) > LONGEST:
+                raise UserError(
+                    f"--env, --contestant: {env:.60} with {name:.60} would have files whose names are too long: "
+                    f"{len(file)} characters, at most {LONGEST} expected"
+                )
+            own = files.setdefault(file.casefold(), (env, name))
             if own != (env, name):
                 raise UserError(
                     f"--env, --contestant: {own[0]} with {own[1]} and {env} with {name} would have the same files: "
