@@ -366,6 +366,28 @@ def test_seeds_that_another_runner_has_added_are_in_the_tables(
     assert {row["seed"] for row in table(out / "runs.csv")} == {"0", "1", "2"}
 
 
+def test_of_two_that_write_the_tables_at_once_the_last_has_all_results(
+    done: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two runners that end together read the results and write one after the other."""
+    shutil.copytree(done, out := tmp_path / "out")
+    real, handle, free = results.read_all, os.open(out, os.O_RDONLY), list[bool]()
+
+    def look() -> None:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            free.append(True)
+        except BlockingIOError:
+            free.append(False)
+
+    monkeypatch.setattr(results, "read_all", lambda *given: look() or real(*given))
+    monkeypatch.setattr("trpo_gail.studies.comparison.tables.write_tables", lambda *_: look())
+    monkeypatch.setattr("trpo_gail.studies.comparison.page.write_page", lambda *_: look())
+    assert main(["compare", "report", "--out", str(out)]) == 0
+    os.close(handle)
+    assert free == [False, False, False]
+
+
 def test_a_folder_in_which_another_comparison_begins_is_taken(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

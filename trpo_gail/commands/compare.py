@@ -100,9 +100,7 @@ def run(arguments: list[str], workers: list[Workers]) -> int:
     with file_errors():
         if arguments and (found := {"report": _write, "pack": _pack}.get(arguments[0])):
             out = Path(parse(_FolderArguments, arguments[1:], f"compare {arguments[0]}").out)
-            from trpo_gail.studies.comparison.plan import load
-
-            return found(load(out), out)
+            return found(out)
         return _compare(parse(_Arguments, arguments, "compare"))
 
 
@@ -114,7 +112,7 @@ def _compare(given: _Arguments, program: Sequence[str] = ()) -> int:
     given = replace(given, expert=tuple(str(catalogue.located(source)) for source in given.expert))
     plan = _plan(given)
     from trpo_gail.studies.comparison.experiment import ComparisonExperiment
-    from trpo_gail.studies.comparison.plan import check_folder, keep, load
+    from trpo_gail.studies.comparison.plan import check_folder, keep
     from trpo_gail.studies.comparison.results import read_all
     from trpo_gail.studies.runner import Runner, busy
 
@@ -129,11 +127,22 @@ def _compare(given: _Arguments, program: Sequence[str] = ()) -> int:
     outcome = runner.run()
     print(outcome)
     if not outcome.stopped and outcome.done:
-        _write(load(out), out)  # another runner may have added seeds
+        _write(out)
     return outcome.exit_code
 
 
-def _write(plan: Plan, out: Path) -> int:
+def _write(out: Path) -> int:
+    """Tables and page of what is there. Another runner may have added seeds, and write, too, since both have ended."""
+    from trpo_gail.studies import store
+    from trpo_gail.studies.comparison.plan import load
+
+    load(out)  # or it says what the folder is
+    with store.alone(out):
+        _write_all(load(out), out)
+    return 0
+
+
+def _write_all(plan: Plan, out: Path) -> None:
     from trpo_gail.studies.comparison.analysis import analyse
     from trpo_gail.studies.comparison.fairness import unequal
     from trpo_gail.studies.comparison.page import write_page
@@ -147,14 +156,14 @@ def _write(plan: Plan, out: Path) -> int:
         print(said, file=sys.stderr)
     write_tables(found, out)
     print(write_page(found, out))
-    return 0
 
 
-def _pack(plan: Plan, out: Path) -> int:
+def _pack(out: Path) -> int:
     from trpo_gail.studies import store
+    from trpo_gail.studies.comparison.plan import load
     from trpo_gail.studies.comparison.results import read_all
 
-    print(store.pack(out, [result.cell.name for result in read_all(out, plan)]))
+    print(store.pack(out, [result.cell.name for result in read_all(out, load(out))]))
     return 0
 
 

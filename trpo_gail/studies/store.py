@@ -65,7 +65,7 @@ def pack(folder: Path, cells: Collection[str]) -> str:
 
     Raises UserError for a damaged file, OSError if something cannot be written: then no cell has lost its result.
     """
-    with _alone(folder):
+    with alone(folder):
         contents = {file: file.read_bytes() for cell in cells if (file := path(folder, cell)).exists()}
         found = _packed(folder) | {file.stem: _own(file) for file in contents}
         if contents:
@@ -80,8 +80,9 @@ def pack(folder: Path, cells: Collection[str]) -> str:
 
 
 @contextlib.contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """No other process packs these results meanwhile: of two, one would write without what the other has removed."""
+def alone(folder: Path) -> Iterator[None]:
+    """No other process packs these results, or writes tables of them, meanwhile. Of two that pack, one would write without
+    what the other has removed; of two that write tables, the last could be the one that has read fewer results."""
     handle = os.open(folder, os.O_RDONLY)
     try:
         with contextlib.suppress(OSError):  # a filesystem without locks
