@@ -10,10 +10,13 @@ import numpy as np
 import pytest
 from gymnasium.spaces import Box, Discrete
 
+from trpo_gail.config.leaves import flatten
+from trpo_gail.config.presets import changed
+from trpo_gail.config.tree import Config
 from trpo_gail.errors import UserError
 from trpo_gail.experts.load import load
 from trpo_gail.parallel import Workers
-from trpo_gail.runs.preparing import same_environment, same_everywhere
+from trpo_gail.runs.preparing import EACH_RANKS_OWN, same_environment, same_everywhere, same_settings
 from trpo_gail.spaces.spec import EnvSpec
 
 EXPERT = Path(__file__).parents[1] / "expert_data" / "CartPole-v0.h5"
@@ -39,9 +42,9 @@ def test_hosts_with_other_demonstrations_at_the_same_path_are_told_apart() -> No
 
 
 class Second(Workers):
-    """Rank 1 of two, beside a rank 0 whose environment has this spec."""
+    """Rank 1 of two, beside a rank 0 that shares this."""
 
-    def __init__(self, first: EnvSpec) -> None:
+    def __init__(self, first: Any) -> None:
         super().__init__()
         self.rank, self.host_of, self._first = 1, ["one", "two"], first
 
@@ -66,3 +69,17 @@ def test_hosts_with_another_environment_of_the_same_name_are_told_apart(change: 
     same_environment(spec, Second(spec))
     with pytest.raises(UserError, match=f"^environment 'Toy-v0': rank 1 on two has {says}"):
         same_environment(replace(spec, **change), Second(spec))
+
+
+def test_ranks_with_other_settings_are_told_apart() -> None:
+    """As by another copy of a file of flags: each learned by its own, in silence."""
+    config = Config(env="CartPole-v0")
+    first = {name: str(value) for name, value in flatten(config).items() if name not in EACH_RANKS_OWN}
+    same_settings(config, Workers())
+    same_settings(replace(config, device="cpu", expert="/scratch/e.h5", env_kwargs='{"port": 5001}'), Second(first))
+    with pytest.raises(
+        UserError, match=r"^--seed: 7 on rank 1 on two, 0 on rank 0 on one; expected the same on all ranks"
+    ):
+        same_settings(replace(config, seed=7), Second(first))
+    with pytest.raises(UserError, match=r"^--policy.hidden_sizes: \(4,\) on rank 1 on two, "):
+        same_settings(changed(config, {"policy.hidden_sizes": (4,)}), Second(first))

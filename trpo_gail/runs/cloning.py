@@ -26,7 +26,7 @@ from trpo_gail.runs import checkpoint, start
 from trpo_gail.runs.closing import closing_lines
 from trpo_gail.runs.console import View
 from trpo_gail.runs.evaluate import Evaluator, final_scores
-from trpo_gail.runs.preparing import prepare, same_environment, sent
+from trpo_gail.runs.preparing import prepare, same_environment, same_settings, sent
 from trpo_gail.runs.run_folder import RunFolder, default_path, is_taken, no_run, session_of
 from trpo_gail.runs.setting import Setting
 from trpo_gail.spaces.spec import EnvSpec
@@ -48,6 +48,7 @@ def clone(
 
 def _run(config: CloningConfig, out: str | None, quiet: bool, workers: Workers, view: View | None) -> dict[str, Any]:
     torch.set_num_threads(1)  # the products are small
+    workers.together(lambda: same_settings(config, workers))
     given = workers.share(default_path(config.env, config.seed) if out is None else out)
     named = whole_file.named("--out", given, "folder")
     path = named.absolute()  # an environment may change the working directory

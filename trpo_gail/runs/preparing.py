@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from trpo_gail.config.tree import Config
+from trpo_gail.config.leaves import flatten
+from trpo_gail.config.tree import CloningConfig, Config
 from trpo_gail.envs import vector
 from trpo_gail.envs.sources import Source
 from trpo_gail.envs.vector import VectorEnv
@@ -31,6 +32,10 @@ from trpo_gail.runs.run_folder import (
 from trpo_gail.runs.setting import Setting
 from trpo_gail.spaces import alike
 from trpo_gail.spaces.spec import EnvSpec
+
+# Where files are, what computes, and what a simulator needs, such as a port. What files and environments are is compared by
+# itself.
+EACH_RANKS_OWN = {"device", "env", "env_kwargs", "expert", "reward_file"}
 
 
 def prepare(
@@ -100,6 +105,7 @@ def prepare_alike(
     def prepared() -> tuple[Setting, Demonstrations | None, VectorEnv]:
         return prepare(config, None, workers, given, envs, plays=plays)
 
+    workers.together(lambda: same_settings(config, workers))
     setting, expert, env = workers.together(prepared)
     if envs is not None and envs.limits is not None:
         limits = workers.gather(env.spec.max_episode_steps)
@@ -173,6 +179,19 @@ def same_everywhere(expert: Demonstrations | None, workers: Workers) -> None:
             f"{expert.path}: rank {others[0]} on {there} has other demonstrations than rank 0 on {here}, by their SHA-256: "
             "expected the same on all ranks (rank 0 sends a file to hosts that lack it)"
         )
+
+
+def same_settings(config: Config | CloningConfig, workers: Workers) -> None:
+    """Raise UserError if this rank was given other settings than rank 0, as by another copy of a file of flags: each would
+    learn by its own, in silence. A collective."""
+    own = {name: str(value) for name, value in flatten(config).items() if name not in EACH_RANKS_OWN}
+    for name, value in workers.share(own).items():
+        if own.get(name) != value:
+            ranks = [f"rank {rank} on {workers.host_of[rank]}" for rank in (workers.rank, 0)]
+            raise UserError(
+                f"--{name}: {own.get(name)} on {ranks[0]}, {value} on {ranks[1]}; expected the same on all ranks, of which "
+                "each reads its own flags and files of flags"
+            )
 
 
 def same_environment(spec: EnvSpec, workers: Workers) -> None:

@@ -28,6 +28,7 @@ from trpo_gail.runs.preparing import (
     prepare,
     same_environment,
     same_everywhere,
+    same_settings,
     sent,
 )
 from trpo_gail.runs.resuming import renamed, resumable
@@ -80,6 +81,7 @@ def _run(
 ) -> dict[str, Any]:
     workers.pulse.note = "no checkpoint yet"
     torch.set_num_threads(1)  # until the size of the networks is known
+    workers.together(lambda: same_settings(config, workers))
     given_out = workers.share(default_path(config.env, config.seed) if out is None else out)
     named = whole_file.named("--out", given_out, "folder")
     path = named.absolute()  # an environment may change the working directory
