@@ -49,7 +49,7 @@ class FunctionPolicy:
 
     def _called(self, observation: Any) -> np.ndarray:
         try:
-            return np.asarray(self.function(observation))
+            return np.array(self.function(observation))  # a copy: it may return the same array for each observation
         except Exception as error:
             raise UserError(f"--policy {self.description}: raised {shortened(repr(error), 120)}") from error
 
