@@ -16,7 +16,7 @@ sys.path.append(str(Path(__file__).parents[1] / "envs"))
 import toy_envs
 
 from trpo_gail.cli import main
-from trpo_gail.errors import UserError
+from trpo_gail.errors import RunError, UserError
 from trpo_gail.experts.load import load
 from trpo_gail.runs.play import play
 
@@ -112,6 +112,47 @@ def test_a_class_of_a_module_is_played(tmp_path: Path, hands: Callable[..., None
     hands([("nothing", "")])
     held = play("test_play:Drawn", 1, tmp_path / "x.h5", fps=1000, max_episode_steps=4)
     assert held.episode_lengths.tolist() == [4] and held.timeouts.sum() == 1
+
+
+class Reusing(Drawn):
+    """It writes into the arrays that it gives and gets; 0.5 more at each step."""
+
+    def __init__(self, render_mode: str = "rgb_array") -> None:
+        super().__init__(render_mode)
+        self.action_space = gymnasium.spaces.Box(-1.0, 1.0, (1,), np.float64)
+        self._seen = np.zeros(2)
+
+    def reset(self, **given: Any) -> tuple[np.ndarray, dict]:
+        self._seen[:] = super().reset(**given)[0]
+        return self._seen, {}
+
+    def step(self, action: np.ndarray) -> tuple[np.ndarray, float, bool, bool, dict]:
+        self._seen[:], *others = super().step(action)
+        action *= 0.5
+        return self._seen, *others  # type: ignore[return-value]
+
+
+def test_an_environment_may_write_into_its_arrays(tmp_path: Path, hands: Callable[..., None]) -> None:
+    hands([("down", "right")])
+    held = play("test_play:Reusing", 2, tmp_path / "x.h5", fps=1000, max_episode_steps=4)
+    assert held.observations[:, 1].tolist() == [0, 1, 2, 3] * 2  # steps made; the first was that of the step after it
+    assert (held.actions == 1).all()  # the table's action was halved again and again
+
+
+class Failing(Drawn):
+    made = 0
+
+    def step(self, action: Any) -> tuple[np.ndarray, float, bool, bool, dict]:
+        self.made += 1
+        return sys.exit(0) if self.made == 6 else super().step(action)
+
+
+def test_a_failure_keeps_what_is_finished(tmp_path: Path, hands: Callable[..., None]) -> None:
+    hands([])
+    said = r"environment 'test_play:Failing': step: it called sys.exit\(0\) .*x\.h5 holds the 1 of 9 episodes"
+    with pytest.raises(RunError, match=said):
+        play("test_play:Failing", 9, tmp_path / "x.h5", fps=1000, max_episode_steps=4)
+    assert load(tmp_path / "x.h5").trajectories == 1
 
 
 def test_a_closed_window_keeps_what_is_finished(tmp_path: Path, hands: Callable[..., None]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import os
 import warnings
@@ -14,8 +15,9 @@ import gymnasium
 import numpy as np
 from gymnasium.spaces import Box, Discrete, Space
 
+from trpo_gail.envs.failures import called
 from trpo_gail.envs.one_by_one import make_one, spaces_of
-from trpo_gail.errors import UserError, listed, shortened
+from trpo_gail.errors import RunError, UserError, listed, shortened
 from trpo_gail.experts import structured, trajectories
 from trpo_gail.experts.check import checked
 from trpo_gail.experts.data import Demonstrations
@@ -48,11 +50,11 @@ def play(
     `keys` is a JSON object of keys and actions, `{"left": 0, "right": 1, "": 0}`; `up+left` are two keys together, and
     the empty name stands for no key. Its action may be null: then the environment waits for a key. By default the
     environment's own keys are used, or the arrows for two or three actions and for a Box of one number. Episode i starts
-    from the seed that any policy's episode i starts from. If the window is closed, the finished episodes are written, and
-    the one under way is not. Episodes that return less than `min_return` do not count.
+    from the seed that any policy's episode i starts from. If the window is closed, or the environment fails, the finished
+    episodes are written, and the one under way is not. Episodes that return less than `min_return` do not count.
 
     Raises UserError for an environment that does not draw itself, for keys that are none, for actions that the
-    environment does not have, and if no episode was finished.
+    environment does not have, and if no episode was finished; RunError for a failure of the environment.
     """
     try:
         with warnings.catch_warnings():
@@ -64,13 +66,14 @@ def play(
     try:
         table, idle = _keys(env, keys)
         log = _Log(episodes, min_return)
-        seeded = _Seeded(env, seed)
-        _run(playing, seeded, log, table, idle, fps)
+        failure = _run(playing, _Seeded(env, env_id, seed), log, table, idle, fps)
     finally:
         env.close()
     if not log.done:
+        if failure:
+            raise failure
         raise UserError(f"--policy human: the window was closed before an episode ended; {out} is not written")
-    if len(log.done) < episodes:
+    if len(log.done) < episodes and not failure:
         warn(f"the window was closed after {len(log.done)} of {episodes} episodes, which are written")
     origin = provenance or Provenance()
     origin = replace(
@@ -92,6 +95,10 @@ def play(
     )
     held = checked(held, out)
     save(out, held)
+    if failure:
+        raise RunError(
+            f"{failure}; {out} holds the {len(log.done)} of {episodes} episodes that were finished"
+        ) from failure
     return held
 
 
@@ -147,20 +154,32 @@ class _Log:
 
 
 class _Seeded(gymnasium.Wrapper[Any, Any, Any, Any]):
-    """Begins each episode with a seed of its own, as `record` does. Gymnasium's player begins all with the same one."""
+    """Begins each episode with a seed of its own, as `record` does; gymnasium's player begins all with the same one.
 
-    def __init__(self, env: gymnasium.Env, seed: int) -> None:
+    The player's table of actions, and the first observation, which is kept after the first step, are out of reach of an
+    environment that writes into its arrays.
+    """
+
+    def __init__(self, env: gymnasium.Env, env_id: str, seed: int) -> None:
         super().__init__(env)
-        self._seed, self._resets = seed, 0
+        self._who, self._seed, self._resets = f"environment {env_id!r}", seed, 0
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
         self._resets += 1
         if self._resets == 1:  # the player resets once before its first episode
             return self.env.reset(options=options)
-        return self.env.reset(seed=stream_seed(self._seed, RECORD_RESET, 0, self._resets - 2), options=options)
+        seed = stream_seed(self._seed, RECORD_RESET, 0, self._resets - 2)
+        observation, info = called(self._who, "reset", self.env.reset, seed=seed, options=options)
+        return copy.deepcopy(observation), info
+
+    def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
+        return called(self._who, "step", self.env.step, copy.deepcopy(action))
 
 
-def _run(playing: Any, env: gymnasium.Env, log: _Log, table: dict[Any, Any], idle: Any, fps: int | None) -> None:
+def _run(
+    playing: Any, env: gymnasium.Env, log: _Log, table: dict[Any, Any], idle: Any, fps: int | None
+) -> RunError | None:
+    """Play until there are enough episodes, or the window is closed; returns the failure of an environment that ended it."""
     wait = idle is None
     fps = fps or int(env.metadata.get("render_fps") or 30)
     try:
@@ -171,10 +190,13 @@ def _run(playing: Any, env: gymnasium.Env, log: _Log, table: dict[Any, Any], idl
             )
     except _Enough:
         pass
+    except RunError as error:
+        return error
     except playing.pygame.error as error:
         raise UserError(f"--policy human: no window can be opened here: {shortened(str(error), 100)}") from error
     finally:
         playing.pygame.quit()
+    return None
 
 
 def _made(
