@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 import toys
 from gymnasium.spaces import Box
 
@@ -87,6 +88,7 @@ def test_the_rate_is_of_those_episodes_of_which_it_is_known() -> None:
         ({"success": 0.5}, NAN),
         ({"success": [True, False]}, NAN),
         ({"success": None}, NAN),
+        ({"success": torch.ones(1, requires_grad=True)}, NAN),  # numpy takes no such tensor
         (None, NAN),
         ("success", NAN),
     ],

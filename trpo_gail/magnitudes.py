@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+FLOOR = 1e-6  # is added to a standard deviation before it divides, so that a constant gives no infinity
+
 
 def largest(dtype: str) -> float:
     """Largest magnitude that a network of this dtype accepts. Up to it, differences stay finite, and so do sums of

@@ -65,7 +65,7 @@ def said(info: Any) -> float:
     try:
         if np.size(value) == 1 and (number := float(np.ravel(value)[0])) in (0.0, 1.0):
             return number
-    except (TypeError, ValueError):
+    except Exception:  # of any library's object, such as a tensor that requires gradients
         pass
     return math.nan
 

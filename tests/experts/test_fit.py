@@ -18,6 +18,7 @@ from trpo_gail.experts.load import load
 from trpo_gail.experts.own import Demonstrations as Held
 from trpo_gail.experts.rows import as_rows
 from trpo_gail.spaces.spec import EnvSpec
+from trpo_gail.spaces.units import ActionScaling
 
 
 def with_facts(held: Demonstrations, **facts: Any) -> Demonstrations:
@@ -160,3 +161,46 @@ def test_a_clock_is_named_by_its_part_in_rows_too() -> None:
 def test_who_states_the_actions_is_said_in_plain_words(native: Path, path: str, said: str) -> None:
     data = replace(with_facts(load(native), action_view="raw"), path=path)
     assert fit.action_view(data, Box(-0.2, 0.2, (1,))) == ("raw", said)
+
+
+@pytest.mark.parametrize(
+    ("size", "center", "bound", "log_std", "said"),
+    [
+        (1.0, 0.0, np.inf, 0.0, None),
+        (500.0, 1500.0, 1.0, 0.0, None),  # dimensions with bounds are scaled
+        (50.0, 0.0, np.inf, 0.0, None),
+        (
+            500.0,
+            1500.0,
+            np.inf,
+            0.0,
+            r"size 1.5\de\+03, and the policy begins at 0 with a standard deviation of 1, .*bounds in",
+        ),
+        (500.0, 1500.0, np.inf, 6.0, None),  # a policy that begins as wide
+        (
+            1e-6,
+            0.0,
+            np.inf,
+            0.0,
+            r"dimension 0 are of size \d\.?\d*e-07, .* finite bounds in the environment's action_space",
+        ),
+        (1e-6, 0.0, np.inf, -14.0, None),
+        (0.0, 0.0, np.inf, 0.0, None),
+    ],
+)
+def test_actions_that_a_policy_hardly_comes_to(
+    native: Path, size: float, center: float, bound: float, log_std: float, said: str | None
+) -> None:
+    data = load(native)
+    data = replace(data, actions=center + size * np.linspace(-1.0, 1.0, len(data.actions))[:, None])
+    box = Box(-bound, bound, (1,))
+    scaling = ActionScaling.of(Box(-2.0, 2.0, (1,))) if np.isfinite(bound) else None
+    found = fit.beyond_reach(data, replace(spec(actions=box), action_scaling=scaling), log_std)
+    assert len(found) == (said is not None)
+    assert said is None or re.search(said, found[0])
+
+
+def test_bounds_that_are_not_scaled_to(native: Path) -> None:
+    data = load(native)
+    found = fit.beyond_reach(replace(data, actions=data.actions * 0 + 1500), spec(actions=Box(1000, 2000, (1,))), 0.0)
+    assert found and found[0].endswith("--action_scaling makes [-1, 1] of the bounds")

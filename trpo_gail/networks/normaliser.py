@@ -8,12 +8,14 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from trpo_gail.magnitudes import FLOOR
+
 AT_A_TIME = 1_000_000  # numbers that are summed
 TOGETHER = 16  # columns that torch sums in one way, unless the last stands alone: a split between them changes no bit
 
 
 class Normaliser(nn.Module):
-    """z = (x - mean) / (std + 1e-6), computed over all data ever passed to `add` (Ho & Ermon's `Standardizer`).
+    """z = (x - mean) / (std + FLOOR), computed over all data ever passed to `add` (Ho & Ermon's `Standardizer`).
 
     Statistics are float64 buffers whatever the dtype of x. Until the first `add` it is the identity.
     Differs: z is clipped to +-`clip` unless that is None, so that a feature that was constant so far cannot explode.
@@ -68,8 +70,8 @@ class Normaliser(nn.Module):
         return torch.sqrt(torch.clamp(self.meansq - self.mean**2, min=0.0))
 
     def shift_and_scale(self, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
-        """mean and std + 1e-6, [size] each, in the dtype of the data; 0 and 1 while empty and for inactive features."""
-        shift, scale = self.mean.clone(), self.std + (1e-6 if self.count > 0 else 0.0)
+        """mean and std + FLOOR, [size] each, in the dtype of the data; 0 and 1 while empty and for inactive features."""
+        shift, scale = self.mean.clone(), self.std + (FLOOR if self.count > 0 else 0.0)
         shift[self._active :], scale[self._active :] = 0.0, 1.0
         if self.exempt is not None:
             exempt = torch.from_numpy(self.exempt).to(shift.device)

@@ -16,8 +16,10 @@ from trpo_gail.envs.sources import Source
 from trpo_gail.envs.vector import VectorEnv
 from trpo_gail.experts import describe
 from trpo_gail.experts.checks import cautions as of_demonstrations
+from trpo_gail.experts.checks import fit
 from trpo_gail.experts.data import Demonstrations
 from trpo_gail.parallel import Workers
+from trpo_gail.runs import start
 from trpo_gail.runs.setting import Setting
 from trpo_gail.sampling.sampler import Sampler
 from trpo_gail.spaces.spec import EnvSpec
@@ -61,6 +63,8 @@ def cautions(
         reward = rewards.chosen(config, expert.ends, limit) if _has_form(config) else None
         yield from of_demonstrations.of_run(expert, task, reward, config.env_arguments if source is None else None)
         yield from spec.observations.codes(expert.observations)
+        if config.init_policy in (None, start.CLONE):
+            yield from fit.beyond_reach(expert, spec, config.policy.init_log_std)
         if expert.ends is None and limit is None and (seen := _ends_seen(config)):
             yield (
                 f"{expert.path}: does not say how episodes end, and {spec.id} has no time limit by which their lengths could "

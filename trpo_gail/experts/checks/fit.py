@@ -6,6 +6,7 @@ M rows, A action size.
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -21,6 +22,10 @@ from trpo_gail.spaces.actions import Actions
 from trpo_gail.spaces.spec import ActionView, EnvSpec
 
 FEWEST = 10  # steps that show a column to count time
+# Sizes of actions that a policy hardly learns, in standard deviations of its first actions or in 1, whichever is farther
+# away: a step by a KL of 0.01 moves its mean by 0.14 standard deviations at most.
+FAR, NEAR = 100.0, 1e-3
+LARGEST_LOG = 700.0  # its exponential is still a float64
 
 
 def check(data: Demonstrations, spec: EnvSpec, dtype: str = "float64") -> None:
@@ -194,6 +199,26 @@ def action_view(data: Demonstrations, action_space: Any, override: ActionView | 
     if outside(data.actions, action_space.low.ravel(), action_space.high.ravel()).any():
         return "raw", f"{silent}, but there are actions outside the bounds"
     return "executed", f"warning: {silent}, and no action is outside the bounds: taken as clipped"
+
+
+def beyond_reach(data: Demonstrations, spec: EnvSpec, log_std: float) -> list[str]:
+    """What to warn of if actions [M, A], in the policy's units, are of another size than those of a policy that begins at 0
+    with this log standard deviation. Dimensions that are scaled to [-1, 1] are not looked at."""
+    if spec.actions.whole or not data.has_actions:
+        return []
+    free = np.ones(spec.action_size, bool) if spec.action_scaling is None else ~spec.action_scaling.scaled
+    sizes = np.sqrt(np.mean(np.square(data.actions, dtype=np.float64), axis=0)) * free
+    most, std = int(np.argmax(sizes)), math.exp(min(log_std, LARGEST_LOG))
+    far = sizes[most] > FAR * max(1.0, std)
+    near = free.all() and 0.0 < sizes[most] < NEAR * min(1.0, std)
+    if not (far or near):
+        return []
+    bounded = spec.actions.bounds is not None and np.isfinite(np.concatenate(spec.actions.bounds)).all()
+    remedy = "--action_scaling makes" if bounded else "finite bounds in the environment's action_space make"
+    return [
+        f"{data.path}: 'actions': those of dimension {most} are of size {sizes[most]:.3g}, and the policy begins at 0 with a "
+        f"standard deviation of {std:.3g}, from where it hardly comes there: {remedy} [-1, 1] of the bounds"
+    ]
 
 
 def taken_for_raw(data: Demonstrations, low: np.ndarray, high: np.ndarray, which: str) -> str | None:
