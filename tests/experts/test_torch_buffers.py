@@ -8,9 +8,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from gymnasium.spaces import Box
 
 from trpo_gail.errors import UserError
 from trpo_gail.experts.load import read
+from trpo_gail.experts.rows import as_rows
+from trpo_gail.spaces.spec import EnvSpec
 
 STATES = torch.arange(1.0, 11).reshape(5, 2)
 ACTIONS = torch.tensor([[0.5], [0.5], [0.5], [1.5], [1.5]])
@@ -77,3 +80,43 @@ def test_wrong_lengths(tmp_path: Path, lengths: torch.Tensor, said: str) -> None
     torch.save({**LAYOUTS["Kostrikov's"], "lengths": lengths}, tmp_path / "expert.pt")
     with pytest.raises(UserError, match=said):
         read(tmp_path / "expert.pt")
+
+
+def of(states: Any) -> dict[str, Any]:
+    return {"states": states, "actions": ACTIONS, "rewards": REWARDS, "dones": DONES}
+
+
+def test_numbers_of_other_kinds(tmp_path: Path) -> None:
+    """Unsigned ones are stored as bytes; an imaginary part of a conjugate is stored with the other sign."""
+    for states in (STATES.to(torch.uint16), STATES.to(torch.uint64)[:], torch.complex(STATES, -STATES).conj().imag):
+        torch.save(of(states), tmp_path / "expert.pt")
+        np.testing.assert_array_equal(read(tmp_path / "expert.pt").observations, STATES)
+
+
+@pytest.mark.parametrize(
+    ("states", "said"),
+    [
+        (
+            STATES.to(torch.float8_e5m2),
+            "observations: expected numbers, found torch.Tensor of numbers that NumPy lacks",
+        ),
+        (STATES.to(torch.complex64), "observations: expected numbers, found torch.Tensor of numbers that NumPy lacks"),
+        (
+            [*STATES.to(torch.complex64)],
+            "observations: expected numbers, found torch.Tensor of numbers that NumPy lacks",
+        ),
+        (STATES.to_sparse(), "observations: expected numbers, found torch._utils._rebuild_sparse_tensor, which is not"),
+    ],
+)
+def test_what_cannot_be_read_is_named(tmp_path: Path, states: Any, said: str) -> None:
+    torch.save(of(states), tmp_path / "expert.pt")
+    with pytest.raises(UserError, match=said):
+        read(tmp_path / "expert.pt")
+
+
+def test_rows_to_learn_from_can_be_written(tmp_path: Path) -> None:
+    """torch warns of arrays that cannot."""
+    torch.save(of(STATES), tmp_path / "expert.pt")
+    spec = EnvSpec("Toy-v0", "gymnasium", {}, Box(-np.inf, np.inf, (2,)), Box(-1, 1, (1,)))
+    held = as_rows(read(tmp_path / "expert.pt"), spec)
+    assert held.observations.flags.writeable and held.actions.flags.writeable

@@ -17,6 +17,7 @@ from trpo_gail.experts import numbers, structured
 from trpo_gail.experts.check import FIELDS, check_length
 from trpo_gail.experts.data import Demonstrations
 from trpo_gail.experts.facts import Provenance
+from trpo_gail.experts.files.pickle_machine import Record
 from trpo_gail.system import typed
 
 _ORIGIN = tuple(f.name for f in fields(Provenance))
@@ -95,6 +96,7 @@ def array(values: Any, where: str) -> np.ndarray:
         raise UserError(
             f"{where}: expected numbers, found texts such as '{shortened(text, 40)}': write numbers or booleans"
         )
+    check_read(values[0] if isinstance(values, (list, tuple)) and len(values) else values, where)
     if isinstance(values, np.ma.MaskedArray) and np.ma.getmaskarray(values).any():
         raise UserError(f"{where}: expected numbers, found masked ones, which would count as what is below the mask")
     try:
@@ -108,6 +110,17 @@ def array(values: Any, where: str) -> np.ndarray:
     if found.dtype.names is not None:
         return _records({name: found[name] for name in found.dtype.names}, where)
     return found
+
+
+def is_unread(value: Any) -> bool:
+    """Whether it stands for an array or a tensor of a kind that cannot be read."""
+    return isinstance(value, Record) and value.name.startswith(("torch.", "numpy.ndarray of "))
+
+
+def check_read(value: Any, where: str) -> None:
+    """Raise UserError, which begins with `where`, for what stands for an array that cannot be read."""
+    if is_unread(value):
+        raise UserError(f"{where}: expected numbers, found {value.name}, which is not read: write float32 or integers")
 
 
 def _tuples(values: Any) -> dict[str, list[Any]] | None:

@@ -40,6 +40,10 @@ def as_rows(data: Demonstrations, spec: EnvSpec) -> Demonstrations:
     acted = _actions(data.actions, spec)
     if acted.dtype.kind != data.actions.dtype.kind or not np.array_equal(acted, data.actions):
         changes["actions"] = acted
+    for name in ("observations", "actions"):
+        values = changes.get(name, getattr(data, name))
+        if not values.flags.writeable:  # a view of a file's bytes, of which torch warns
+            changes[name] = values.copy()
     told = (
         _left_out(data.observations, spec.observations),
         _of_one_array(data.observations, spec),

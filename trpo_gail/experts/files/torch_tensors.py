@@ -28,6 +28,8 @@ _STORAGES = {
     "Bool": "?", "Untyped": "u1",
 }  # fmt: skip
 _BFLOAT = "BFloat16"
+_WIDER = {"torch.uint16": "<u2", "torch.uint32": "<u4", "torch.uint64": "<u8"}  # of tensors over bytes
+LACKING = "torch.Tensor of numbers that NumPy lacks"
 _DIMENSIONS = 32
 
 
@@ -57,15 +59,47 @@ class Storage:
 # --- Makers -------------------------------------------------------------------------------------------------------
 
 
-def _tensor(machine: Machine, storage: Any, offset: Any, size: Any, stride: Any, *_: Any) -> Any:
-    """A view of the numbers of a storage, if they are within it."""
+def _tensor(
+    machine: Machine,
+    storage: Any,
+    offset: Any,
+    size: Any,
+    stride: Any,
+    _: Any = None,
+    hooks: Any = None,
+    more: Any = None,
+) -> Any:
+    """The numbers of a storage, if they are within it; `more` may say that they count with the other sign."""
+    made = _viewed(machine, storage, offset, size, stride)
+    if not (isinstance(more, dict) and more.get("neg")):
+        return made
+    if not isinstance(made, np.ndarray) or made.dtype.kind != "f":
+        return Record(LACKING)
+    machine.pay(made.nbytes)
+    return -made
+
+
+def _tensor_of_bytes(
+    machine: Machine, storage: Any, offset: Any, size: Any, stride: Any, _: Any, hooks: Any, kind: Any, more: Any = None
+) -> Any:
+    """The same of numbers that have no storage of their own kind."""
+    code = _WIDER.get(kind.name) if isinstance(kind, Kind) else None
+    if code is None or not isinstance(storage, Storage) or storage.values is None:
+        return Record(LACKING)
+    numbers, whole = Storage(None), len(storage.values) - len(storage.values) % np.dtype(code).itemsize
+    numbers.values = storage.values[:whole].view(code)
+    return _tensor(machine, numbers, offset, size, stride, None, None, more)
+
+
+def _viewed(machine: Machine, storage: Any, offset: Any, size: Any, stride: Any) -> Any:
+    """A view of the numbers of a storage."""
     numbers = (offset, *size, *stride) if isinstance(size, tuple) and isinstance(stride, tuple) else ()
     if not numbers or len(size) != len(stride) or len(size) > _DIMENSIONS:
         raise ValueError("a tensor without a shape")
     if not all(type(n) is int and n >= 0 for n in numbers):
         raise ValueError("a tensor of a shape that is no whole number")
     if not isinstance(storage, Storage) or storage.values is None:
-        return Record("torch.Tensor of numbers that NumPy lacks")
+        return Record(LACKING)
     values = storage.values
     machine.pay(128 + math.prod(size) * values.itemsize)  # a view may repeat its numbers
     last = offset + sum((n - 1) * step for n, step in zip(size, stride, strict=True))
@@ -101,6 +135,7 @@ def _sized(machine: Machine, size: Any = (), *_: Any) -> Any:
 _TENSORS: dict[str, Maker] = {
     **MAKERS,
     "torch._utils._rebuild_tensor_v2": _tensor,
+    "torch._utils._rebuild_tensor_v3": _tensor_of_bytes,
     "torch._utils._rebuild_tensor": _tensor,
     "torch._utils._rebuild_parameter": _parameter,
     "torch.Size": _sized,

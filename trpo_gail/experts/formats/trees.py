@@ -40,8 +40,9 @@ def demonstrations(tree: Any, path: str | Path) -> Demonstrations | None:
 
 
 def opened(value: Any) -> Any:
-    """Mappings and lists in place of records and arrays of objects; everything else as it is."""
-    if isinstance(value, Record):
+    """Mappings and lists in place of records and arrays of objects; everything else as it is, also what stands for an array
+    that cannot be read."""
+    if isinstance(value, Record) and not arrays.is_unread(value):
         held = attributes(value)
         if "_d" in held and value.name.endswith("DictObs"):  # `imitation`'s observations of several parts
             return held["_d"]
@@ -78,6 +79,9 @@ def _of_mapping(held: Mapping[Any, Any], path: str | Path, depth: int) -> Demons
             "filled: expected episodes, which trpo-gail record ENV --policy FILE.zip makes of the model"
         )
     found = _named(held)
+    if found.keys() >= {"observations", "actions"}:
+        for name, value in found.items():
+            arrays.check_read(value, f"{path}: {name}")
     if _is_data(found):
         trajectories.check_spelling(held, path)
         return _of_arrays(found, _marks(held, path, batches.length(found["actions"])), path)
