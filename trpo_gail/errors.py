@@ -41,6 +41,12 @@ def _is_surrogate(sign: str) -> bool:
     return "\ud800" <= sign <= "\udfff"
 
 
+def spelled(text: str) -> str:
+    """A text that a file can hold: surrogates, which stand for the bytes of a file's name that are no text, are spelled
+    out."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
 def unstopped(text: str) -> str:
     """A message without its full stop, which libraries write and we do not: what quotes it goes on, or has its own."""
     return text[:-1] if text.endswith(".") and not text.endswith("..") else text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +41,8 @@ def feather(folder: Path, columns: dict[str, Any]) -> Path:
 
 @pytest.mark.parametrize("write", [parquet, feather])
 def test_a_row_a_step(tmp_path: Path, write: Any) -> None:
-    held = load(write(tmp_path, STEPS))
+    named = write(tmp_path, STEPS).rename(tmp_path / os.fsdecode(b"caf\xe9"))  # which is no UTF-8
+    held = load(named)
     assert held.observations.tolist() == [[0, 0.5], [1, 1.5], [2, 2.5], [3, 3.5]] and held.return_mean == 3.0
     assert held.terminals.tolist() == STEPS["done"] and held.format == "a table (Parquet or Arrow)"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import pickle
 from collections.abc import Callable
 from io import BytesIO
@@ -71,6 +72,12 @@ def test_files_come_in_the_order_of_their_numbers(kind: str, tmp_path: Path) -> 
     assert held.path == str(tmp_path) and held.format == "a folder of files" and len(held.sha256) == 64
     assert numbers(load(tmp_path, 2)) == [0.0, 1.0]
     assert sum(piece.trajectories for piece in pieces(tmp_path)) == 11
+
+
+def test_names_of_files_may_be_no_text(tmp_path: Path) -> None:
+    for number in (1, 2):
+        WRITERS[".npz"](tmp_path / os.fsdecode(b"caf\xe9%d.npz" % number), episode(number, 3))
+    assert load(tmp_path).observations[:, 0].tolist() == [1, 1, 1, 2, 2, 2]
 
 
 def test_a_file_that_no_flag_ends_was_cut_by_time_if_flags_end_others(tmp_path: Path) -> None:

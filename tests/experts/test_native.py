@@ -34,6 +34,13 @@ def test_what_is_written_is_read(tmp_path: Path, demonstrations: Demonstrations,
             np.testing.assert_array_equal(getattr(held, name), values, err_msg=name)
 
 
+def test_a_name_that_is_no_text_is_spelled_out(tmp_path: Path, demonstrations: Demonstrations) -> None:
+    """Of a policy's folder, for example: in Latin-1, where names are UTF-8."""
+    origin = replace(demonstrations.provenance, policy="caf\udce9")
+    save(tmp_path / "x.h5", replace(demonstrations, provenance=origin))
+    assert load(tmp_path / "x.h5").provenance.policy == r"caf\udce9"
+
+
 def test_the_same_content_gives_the_same_bytes(tmp_path: Path, demonstrations: Demonstrations) -> None:
     for name in ("a.h5", "b.h5"):
         save(tmp_path / name, demonstrations)

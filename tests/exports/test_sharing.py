@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import resource
 import shlex
@@ -178,6 +179,15 @@ def test_the_card_says_what_the_run_does(run: Path, tmp_path: Path) -> None:
     config = parse_flags(shlex.split(line)).config
     held = json.loads((tmp_path / "shared" / shared.CONFIG).read_text())
     assert json.loads(json.dumps(trpo_gail.config.files.to_dict(config))) == held["config"]
+
+
+def test_the_name_of_the_demonstrations_may_be_no_text(run: Path, tmp_path: Path) -> None:
+    shutil.copytree(run, tmp_path / "run")
+    held = json.loads((tmp_path / "run" / "config.json").read_text())
+    held["config"]["expert"] = held["setting"]["expert"] = os.fsdecode(b"/caf\xe9.h5")
+    (tmp_path / "run" / "config.json").write_text(json.dumps(held))
+    push(tmp_path / "run", str(tmp_path / "shared"))
+    assert r"caf\udce9.h5" in (tmp_path / "shared" / shared.CARD).read_text()
 
 
 def test_nothing_private_is_shared(run: Path, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from trpo_gail.errors import UserError
+from trpo_gail.errors import UserError, spelled
 from trpo_gail.exports import hub, shared
 from trpo_gail.exports.card import card
 from trpo_gail.runs.run_folder import read_json
@@ -68,7 +68,7 @@ def _files(run: Path, target: str, which: str, video: str | None) -> dict[str, b
         if (film := _film(run, video)) is not None:
             files[f"replay{film.suffix.lower()}"] = film.read_bytes()
     source = target if target.startswith(hub.PREFIX) else "FOLDER"
-    return {shared.CARD: card(config, summary, set(files), source).encode()} | files
+    return {shared.CARD: spelled(card(config, summary, set(files), source)).encode()} | files
 
 
 def _of_best(summary: dict[str, Any]) -> dict[str, Any]:

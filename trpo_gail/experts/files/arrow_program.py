@@ -108,7 +108,12 @@ def _table(paths: list[str], most: int) -> Any:
 def _parts(path: str, most: int) -> Iterator[Any]:
     """Tables of what is stored together."""
     with open(path, "rb") as stream:
-        start = stream.read(6)
+        # By its number, since pyarrow takes no file whose name is no UTF-8.
+        yield from _parts_of(f"/proc/self/fd/{stream.fileno()}", stream.read(6), most)
+
+
+def _parts_of(path: str, start: bytes, most: int) -> Iterator[Any]:
+    """The same of a file that begins with `start`."""
     if start.startswith(b"PAR1"):
         yield from _row_groups(path, most)
     elif start == b"ARROW1":

@@ -18,7 +18,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-from trpo_gail.errors import UserError, listed, shortened
+from trpo_gail.errors import UserError, listed, shortened, spelled
 from trpo_gail.experts import numbers, structured
 from trpo_gail.experts.files import apart, foreign
 
@@ -116,7 +116,7 @@ def sha256(path: str | Path) -> str:
     if Path(path).is_dir():
         files = sorted(file for file in Path(path).rglob("*") if file.is_file())
         lines = [f"{sha256(file)}  {file.relative_to(path).as_posix()}\n" for file in files]
-        return hashlib.sha256("".join(lines).encode()).hexdigest()
+        return hashlib.sha256(spelled("".join(lines)).encode()).hexdigest()
     with open(path, "rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 

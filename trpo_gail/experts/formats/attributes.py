@@ -9,7 +9,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from trpo_gail.errors import UserError, shortened
+from trpo_gail.errors import UserError, shortened, spelled
 from trpo_gail.experts.facts import Provenance
 from trpo_gail.experts.files import hdf5
 
@@ -60,4 +60,4 @@ def write_provenance(file: h5py.Group, provenance: Provenance) -> None:
         if isinstance(value, Mapping):
             file.attrs[name] = json.dumps(dict(value), sort_keys=True)
         elif value is not None:
-            file.attrs[name] = value
+            file.attrs[name] = spelled(value) if isinstance(value, str) else value
