@@ -9,6 +9,7 @@ import sys
 import matplotlib
 import pytest
 
+from trpo_gail.errors import UserError
 from trpo_gail.reports import style
 from trpo_gail.system.plotting import without_backend
 
@@ -72,3 +73,13 @@ def test_settings_of_the_user_are_not_seen_and_stay() -> None:
     with matplotlib.rc_context({"text.usetex": True, "lines.linewidth": 9.0, "savefig.bbox": "tight"}):
         assert draw() == plain
         assert matplotlib.rcParams["lines.linewidth"] == 9.0 and matplotlib.rcParams["text.usetex"]
+
+
+def test_a_matplotlibrc_in_another_encoding_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With which matplotlib cannot be imported."""
+    monkeypatch.delitem(sys.modules, "matplotlib", raising=False)
+    with (
+        pytest.raises(UserError, match=r"its file matplotlibrc is not written in UTF-8: .* byte 0xdc"),
+        without_backend(),
+    ):
+        b"\xdcber".decode()

@@ -7,11 +7,14 @@ import os
 import sys
 from collections.abc import Iterator
 
+from trpo_gail.errors import UserError
+
 
 @contextlib.contextmanager
 def without_backend() -> Iterator[None]:
     """Imports within may be of matplotlib: a notebook's MPLBACKEND may name what is not installed here, and nothing of ours
-    needs a backend. Figures of the user's own have theirs afterwards."""
+    needs a backend. Figures of the user's own have theirs afterwards. Raises UserError for a matplotlibrc with which nobody
+    can import it."""
     loaded = "matplotlib" in sys.modules
     before = {name: os.environ.pop(name, None) for name in ("MPLBACKEND", "MPLCONFIGDIR")}
     # Empty, both count as missing for matplotlib, but not for EnvPool, which would set them: figures of the user's own
@@ -19,6 +22,8 @@ def without_backend() -> Iterator[None]:
     os.environ.update(MPLBACKEND="", MPLCONFIGDIR=before["MPLCONFIGDIR"] or "")
     try:
         yield
+    except UnicodeDecodeError as error:
+        raise UserError(f"matplotlib: its file matplotlibrc is not written in UTF-8: {error}") from error
     finally:
         for name, value in before.items():
             os.environ.pop(name, None)
