@@ -123,6 +123,28 @@ def test_drawing_that_fails_is_one_line_that_says_what_to_do(
     assert path.read_bytes() == b"before" and [p.name for p in tmp_path.iterdir()] == ["film.gif"]
 
 
+class Unclosable(Undrawable):
+    """Its drawing asks for the end of the program, and its window cannot be closed."""
+
+    def render(self) -> None:
+        sys.exit("no display")
+
+    def close(self) -> None:
+        raise RuntimeError("no window")
+
+
+def test_neither_an_exit_nor_a_failing_close_takes_the_evaluation_along(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make = video._make
+    monkeypatch.setattr(video, "_make", lambda policy: Unclosable(make(policy)))
+    assert main(["evaluate", str(run), "--episodes", "1", "--json", "--video", str(tmp_path / "film.gif")]) == 2
+    told = capsys.readouterr()
+    assert json.loads(told.out)["episodes"] == 1
+    assert "close: RuntimeError: no window" in told.err
+    assert "cannot be drawn: it called sys.exit('no display') (" in told.err
+
+
 def test_a_class_without_a_mode_of_drawing_is_told_what_it_needs() -> None:
     line = r"'toys:Script-v0' cannot be drawn: its class takes no `render_mode`.*__init__\(self, render_mode=None\) expected"
     with pytest.raises(UserError, match=line), video._drawing("toys:Script-v0"):

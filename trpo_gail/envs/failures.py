@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import sysconfig
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, TypeVar
 
 import gymnasium
 
 from trpo_gail.errors import RunError, UserError, unstopped
+from trpo_gail.system.terminal import warn
 
 T = TypeVar("T")
 
@@ -42,3 +43,15 @@ def called(who: str, what: str, function: Callable[..., T], *arguments: Any, **k
         raise
     except RAISED as error:
         raise RunError(f"{who}: {what}: {described(error)}") from error
+
+
+def close(who: str, envs: Iterable[gymnasium.Env]) -> None:
+    """Close environments. A failure is only a warning, one for all of them, since nothing depends on them any more."""
+    said = None
+    for env in envs:
+        try:
+            env.close()
+        except RAISED as error:
+            said = f"{who}: close: {described(error)}"
+    if said:
+        warn(said)

@@ -20,13 +20,12 @@ from gymnasium.spaces import Box, Space
 from gymnasium.wrappers import TimeLimit
 
 from trpo_gail.envs import named
-from trpo_gail.envs.failures import RAISED, called, described
+from trpo_gail.envs.failures import RAISED, called, close, described
 from trpo_gail.errors import RunError, UserError, shortened
 from trpo_gail.spaces import actions, layout
 from trpo_gail.spaces.known import known
 from trpo_gail.spaces.layout import Layout, Part, at
 from trpo_gail.success import said, said_by_each
-from trpo_gail.system.terminal import warn
 
 # An episode without a limit is cut after this many steps; the longest common limit, Atari's, is 27,000.
 BOUND = 30_000
@@ -137,15 +136,8 @@ class OneByOne:
         self._resting = which.copy()
 
     def close(self) -> None:
-        """Close all environments. A failure is only a warning, since nothing depends on it any more."""
-        said = None
-        while self._envs:
-            try:
-                self._envs.pop().close()
-            except RAISED as error:
-                said = f"environment {self._id!r}: close: {described(error)}"
-        if said:
-            warn(said)
+        """Close all environments, once."""
+        close(f"environment {self._id!r}", (self._envs.pop() for _ in range(len(self._envs))))
 
     # ---- one environment's answers -----------------------------------------------------------------------------------
 

@@ -18,12 +18,11 @@ import numpy as np
 from gymnasium.envs.registration import load_env_creator
 
 from trpo_gail.envs import named
-from trpo_gail.envs.failures import RAISED, described
+from trpo_gail.envs.failures import RAISED, close, described
 from trpo_gail.envs.named import Reference
 from trpo_gail.envs.one_by_one import LIMIT, OneByOne, limited, longest
 from trpo_gail.errors import RunError, UserError, shortened
 from trpo_gail.spaces.spec import ActionView
-from trpo_gail.system.terminal import warn
 
 _TAKEN_APART = (gymnasium.vector.SyncVectorEnv, gymnasium.vector.AsyncVectorEnv)
 _GENERATORS = (np.random.Generator, np.random.RandomState, random.Random)
@@ -299,8 +298,5 @@ def _tried(make: Callable[..., Any]) -> gymnasium.Env:
         raise UserError(f"env: the function raised {described(error)}") from error
     if not isinstance(found, gymnasium.Env):
         raise UserError(f"env: the function made {type(found).__name__}, expected a gymnasium.Env")
-    try:
-        found.close()
-    except RAISED as error:
-        warn(f"env: close: {described(error)}")
+    close("env", [found])
     return found

@@ -13,7 +13,7 @@ from typing import Any
 import gymnasium
 import numpy as np
 
-from trpo_gail.envs.failures import called
+from trpo_gail.envs.failures import RAISED, called, close, described
 from trpo_gail.envs.one_by_one import make_one
 from trpo_gail.errors import UserError, absent, shortened
 from trpo_gail.runs.evaluate import FINAL, LoadedPolicy
@@ -61,7 +61,7 @@ def record_video(policy: LoadedPolicy, path: Path, seed: int) -> dict[str, Any]:
     except OSError as error:
         raise UserError(f"--video {path}: cannot be written: {error.strerror or error}") from error
     finally:
-        env.close()
+        close(f"environment {policy.env_id!r}", [env])
     return {"video": str(path), "video_return": episode.total, "video_length": episode.length}
 
 
@@ -93,13 +93,13 @@ def _drawing(env_id: str) -> Iterator[None]:
         yield
     except UserError:
         raise
-    except Exception as error:
+    except RAISED as error:
         if isinstance(error, TypeError) and _NO_MODE.search(str(error)):
             raise UserError(
                 f"--video: environment {env_id!r} cannot be drawn: its class takes no `render_mode`, which gymnasium asks "
                 "for: def __init__(self, render_mode=None) expected, and a method `render`"
             ) from error
-        said = shortened(str(error), 80) or type(error).__name__
+        said = shortened(str(error) if isinstance(error, Exception) else described(error), 80) or type(error).__name__
         raise UserError(
             f"--video: environment {env_id!r} cannot be drawn: {said} (classic control needs "
             "pip install 'gymnasium[classic-control]'; MuJoCo without a screen MUJOCO_GL=egl and libegl1, or "
