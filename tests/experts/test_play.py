@@ -139,22 +139,6 @@ def test_an_environment_may_write_into_its_arrays(tmp_path: Path, hands: Callabl
     assert (held.actions == 1).all()  # the table's action was halved again and again
 
 
-class Failing(Drawn):
-    made = 0
-
-    def step(self, action: Any) -> tuple[np.ndarray, float, bool, bool, dict]:
-        self.made += 1
-        return sys.exit(0) if self.made == 6 else super().step(action)
-
-
-def test_a_failure_keeps_what_is_finished(tmp_path: Path, hands: Callable[..., None]) -> None:
-    hands([])
-    said = r"environment 'test_play:Failing': step: it called sys.exit\(0\) .*x\.h5 holds the 1 of 9 episodes"
-    with pytest.raises(RunError, match=said):
-        play("test_play:Failing", 9, tmp_path / "x.h5", fps=1000, max_episode_steps=4)
-    assert load(tmp_path / "x.h5").trajectories == 1
-
-
 def test_a_closed_window_keeps_what_is_finished(tmp_path: Path, hands: Callable[..., None]) -> None:
     told: list[str] = []
     hands([("nothing", "")] * 30 + [("close", "")])
@@ -164,6 +148,56 @@ def test_a_closed_window_keeps_what_is_finished(tmp_path: Path, hands: Callable[
     with pytest.raises(UserError, match=r"closed before an episode ended; .*y\.h5 is not written"):
         play("CartPole-v1", 1, tmp_path / "y.h5", fps=1000)
     assert not (tmp_path / "y.h5").exists()
+
+
+class Breaking(Drawn):
+    """Its second episode breaks at the third step, and it cannot be closed. `how` says in which way."""
+
+    how: Callable[[], Any]
+    resets = 0
+
+    def reset(self, **given: Any) -> Any:
+        self.resets += 1  # the first is the look at its picture, the second the player's
+        return super().reset(**given)
+
+    def step(self, action: Any) -> Any:
+        observation, reward, *more = super().step(action)
+        if self.resets == 4 and self._step == 3:
+            reward = type(self).how()
+        return (observation, reward, *more)
+
+    def close(self) -> None:
+        raise RuntimeError("no window to close")
+
+
+def _lose() -> None:
+    raise RuntimeError("the server is gone")
+
+
+def _interrupt() -> None:
+    raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize(
+    ("how", "kind", "message"),
+    [
+        (_lose, RunError, r"'test_play:Breaking': step: RuntimeError: the server is gone \(test_play"),
+        (lambda: sys.exit(0), RunError, r"'test_play:Breaking': step: it called sys.exit\(0\) \(test_play"),
+        (lambda: np.nan, RunError, "FloatingPointError: observations and rewards must be finite, found nan"),
+        (_interrupt, KeyboardInterrupt, None),
+    ],
+)
+def test_what_breaks_a_game_off_loses_no_finished_episode(
+    how: Callable[[], Any], kind: type[BaseException], message: str | None, tmp_path: Path, hands: Callable[..., None],
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    monkeypatch.setattr(Breaking, "how", staticmethod(how), raising=False)
+    hands([("nothing", "")])
+    with pytest.raises(kind, match=message) as raised:
+        play("test_play:Breaking", 3, tmp_path / "x.h5", fps=1000, max_episode_steps=4)
+    assert raised.value.__notes__ == [f"finished episodes, written to {tmp_path / 'x.h5'}: 1 of 3"]
+    assert load(tmp_path / "x.h5").episode_lengths.tolist() == [4]
+    assert "close: RuntimeError: no window to close" in capsys.readouterr().err
 
 
 def test_it_waits_for_a_key(tmp_path: Path, hands: Callable[..., None]) -> None:

@@ -15,7 +15,7 @@ import gymnasium
 import numpy as np
 from gymnasium.spaces import Box, Discrete, Space
 
-from trpo_gail.envs.failures import called
+from trpo_gail.envs.failures import RAISED, called, close, described
 from trpo_gail.envs.one_by_one import make_one, spaces_of
 from trpo_gail.errors import RunError, UserError, listed, shortened
 from trpo_gail.experts import structured, trajectories
@@ -50,8 +50,9 @@ def play(
     `keys` is a JSON object of keys and actions, `{"left": 0, "right": 1, "": 0}`; `up+left` are two keys together, and
     the empty name stands for no key. Its action may be null: then the environment waits for a key. By default the
     environment's own keys are used, or the arrows for two or three actions and for a Box of one number. Episode i starts
-    from the seed that any policy's episode i starts from. If the window is closed, or the environment fails, the finished
-    episodes are written, and the one under way is not. Episodes that return less than `min_return` do not count.
+    from the seed that any policy's episode i starts from. If the window is closed, the finished episodes are written, and
+    the one under way is not; so they are before an error of the environment or an interruption is raised. Episodes that
+    return less than `min_return` do not count.
 
     Raises UserError for an environment that does not draw itself, for keys that are none, for actions that the
     environment does not have, and if no episode was finished; RunError for a failure of the environment.
@@ -63,17 +64,17 @@ def play(
     except gymnasium.error.DependencyNotInstalled as error:
         raise UserError("--policy human needs pygame: pip install pygame") from error
     env, (observation_space, action_space) = _made(env_id, dict(env_kwargs or {}), max_episode_steps)
+    log = _Log(episodes, min_return)
     try:
         table, idle = _keys(env, keys)
-        log = _Log(episodes, min_return)
-        failure = _run(playing, _Seeded(env, env_id, seed), log, table, idle, fps)
+        broken = _broken_off(lambda: _run(playing, _Seeded(env, env_id, seed), log, table, idle, fps), env_id)
     finally:
-        env.close()
+        close(f"environment {env_id!r}", [env])
     if not log.done:
-        if failure:
-            raise failure
-        raise UserError(f"--policy human: the window was closed before an episode ended; {out} is not written")
-    if len(log.done) < episodes and not failure:
+        raise broken or UserError(
+            f"--policy human: the window was closed before an episode ended; {out} is not written"
+        )
+    if len(log.done) < episodes and not broken:
         warn(f"the window was closed after {len(log.done)} of {episodes} episodes, which are written")
     origin = provenance or Provenance()
     origin = replace(
@@ -95,10 +96,9 @@ def play(
     )
     held = checked(held, out)
     save(out, held)
-    if failure:
-        raise RunError(
-            f"{failure}; {out} holds the {len(log.done)} of {episodes} episodes that were finished"
-        ) from failure
+    if broken:
+        broken.add_note(f"finished episodes, written to {out}: {len(log.done)} of {episodes}")
+        raise broken
     return held
 
 
@@ -119,6 +119,21 @@ class _Episode:
             "rewards": np.asarray(self.rewards),
             "terminals": self.terminated,
         }
+
+
+def _broken_off(playing: Callable[[], None], env_id: str) -> BaseException | None:
+    """What an environment or a signal does to a game: an error to be raised once what was played is written."""
+    try:
+        playing()
+    except UserError:
+        raise
+    except (KeyboardInterrupt, RunError) as error:
+        return error
+    except RAISED as error:
+        broken = RunError(f"environment {env_id!r}: {described(error)}")
+        broken.__cause__ = error
+        return broken
+    return None
 
 
 class _Enough(Exception):
@@ -143,7 +158,7 @@ class _Log:
             now.observations.append(_named(first))  # the player passes on what `reset` returned, with its info
         now.observations.append(_named(after))
         now.actions.append(action)
-        now.rewards.append(float(reward))
+        now.rewards.append(_finite(np.float64(reward)).item())
         if terminated or truncated:
             now.terminated = bool(terminated)
             if self._least is None or sum(now.rewards) >= self._least:
@@ -176,10 +191,8 @@ class _Seeded(gymnasium.Wrapper[Any, Any, Any, Any]):
         return called(self._who, "step", self.env.step, copy.deepcopy(action))
 
 
-def _run(
-    playing: Any, env: gymnasium.Env, log: _Log, table: dict[Any, Any], idle: Any, fps: int | None
-) -> RunError | None:
-    """Play until there are enough episodes, or the window is closed; returns the failure of an environment that ended it."""
+def _run(playing: Any, env: gymnasium.Env, log: _Log, table: dict[Any, Any], idle: Any, fps: int | None) -> None:
+    """Play until there are enough episodes, or the window is closed."""
     wait = idle is None
     fps = fps or int(env.metadata.get("render_fps") or 30)
     try:
@@ -190,13 +203,10 @@ def _run(
             )
     except _Enough:
         pass
-    except RunError as error:
-        return error
     except playing.pygame.error as error:
         raise UserError(f"--policy human: no window can be opened here: {shortened(str(error), 100)}") from error
     finally:
         playing.pygame.quit()
-    return None
 
 
 def _made(
@@ -212,13 +222,13 @@ def _made(
             picture: Any = env.render()
     except UserError:
         raise
-    except Exception as error:
-        said = shortened(f"{type(error).__name__}: {error}", 150)
+    except RAISED as error:
+        said = shortened(described(error), 150)
         raise UserError(
             f"environment {env_id!r} cannot be made with pictures (render_mode rgb_array): {said}"
         ) from error
     if not isinstance(picture, np.ndarray):
-        env.close()
+        close(f"environment {env_id!r}", [env])
         raise UserError(f"environment {env_id!r}: render: expected a picture, found {type(picture).__name__}")
     try:
         if env.render_mode != "rgb_array":  # gymnasium's player asks for it
@@ -226,7 +236,7 @@ def _made(
             raise UserError(f"environment {env_id!r}: {said}")
         return env, spaces_of(env, env_id)
     except UserError:
-        env.close()
+        close(f"environment {env_id!r}", [env])
         raise
 
 
@@ -327,4 +337,11 @@ def _named(observation: Any) -> Any:
         observation = dict(enumerate(observation))
     if isinstance(observation, dict):
         return {str(name): _named(part) for name, part in observation.items() if not isinstance(part, str)}
-    return np.array(observation)
+    return _finite(np.array(observation))
+
+
+def _finite(found: Any) -> Any:
+    """The same. At another number the game is over: a file that held it would be refused, with all episodes before."""
+    if found.dtype.kind == "f" and not np.isfinite(found).all():
+        raise FloatingPointError(f"observations and rewards must be finite, found {found[~np.isfinite(found)].flat[0]}")
+    return found
