@@ -75,6 +75,14 @@ def test_an_mp4_is_as_long_as_its_episode(run: Path, tmp_path: Path) -> None:
     assert count == frames(told["video_length"]) and seconds == pytest.approx(count / 25, abs=0.05)
 
 
+def test_a_disk_without_room_for_an_mp4_is_noticed(capfd: pytest.CaptureFixture[str]) -> None:
+    """ffmpeg, which writes it, ends without a word to the program that feeds it."""
+    pytest.importorskip("imageio_ffmpeg", reason="imageio-ffmpeg is not installed (the extra `video`)")
+    with pytest.raises(OSError, match="ffmpeg did not write the whole film"):
+        video._write_mp4(Path("/dev/full"), iter([np.zeros((16, 16, 3), np.uint8)] * 3), 30.0)
+    assert "No space left on device" in capfd.readouterr().err
+
+
 def test_what_cannot_be_filmed_is_said_before_anything_is_run(
     run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import struct
@@ -184,3 +185,19 @@ def _write_mp4(path: Path, frames: Iterator[np.ndarray], fps: float) -> None:
             writer.send(np.ascontiguousarray(frame))
     finally:
         writer.close()
+    if not _is_whole(path):  # nobody is told of ffmpeg's exit code
+        raise OSError(errno.EIO, "ffmpeg did not write the whole film, as on a full disk")
+
+
+def _is_whole(path: Path) -> bool:
+    """Whether an MP4 is its boxes, one behind the other, of which `moov` is written last."""
+    size, at, kinds = path.stat().st_size, 0, set()
+    with open(path, "rb") as film:
+        while at + 8 <= size:
+            film.seek(at)
+            length, kind = struct.unpack(">I4s", film.read(8))
+            if length == 1:  # it has 64 bits of its own
+                length = int.from_bytes(film.read(8))
+            kinds.add(kind)
+            at += max(8, length)
+    return at == size and b"moov" in kinds
