@@ -178,3 +178,12 @@ def test_a_link_that_leads_nowhere_is_no_new_name(tmp_path: Path, capsys: pytest
         assert main(["data", "convert", str(EXPERT), out]) == 2
         assert said in capsys.readouterr().err
     assert not (tmp_path / "elsewhere.h5").exists()
+
+
+@pytest.mark.parametrize(
+    ("saved", "said"), [(True, "saved; --resume goes on"), (False, "too early for a checkpoint; --resume begins anew")]
+)
+def test_a_run_that_was_stopped_says_what_a_resume_does(saved: bool, said: str) -> None:
+    """A signal may come while the first policy is cloned."""
+    stopped = SUMMARY | {"stopped": "SIGTERM", "return_mean": None, "steps": 0}
+    assert closing_lines(stopped, saved) == [f"stopped by SIGTERM at 0 steps, {said}"]

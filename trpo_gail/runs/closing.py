@@ -7,13 +7,14 @@ from typing import Any
 from trpo_gail.scores import hardly_differ
 
 
-def closing_lines(summary: dict[str, Any]) -> list[str]:
-    """The lines that are printed at the end."""
+def closing_lines(summary: dict[str, Any], saved: bool = True) -> list[str]:
+    """The lines that are printed at the end. `saved`: whether there is a checkpoint."""
     done = summary["stopped"] in ("steps", "iterations")
     if done and not summary["episodes"]:
         return ["saved, and not evaluated (--final_episodes 0)"]
     if summary["return_mean"] is None:
-        return [f"stopped by {summary['stopped']} at {summary['steps']:,} steps, saved; --resume goes on"]
+        kept = "saved; --resume goes on" if saved else "too early for a checkpoint; --resume begins anew"
+        return [f"stopped by {summary['stopped']} at {summary['steps']:,} steps, {kept}"]
 
     def number(value: float | None) -> str:
         return "unknown" if value is None else f"{value:.2f}"

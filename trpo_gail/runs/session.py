@@ -289,7 +289,8 @@ class Session:
         if not self.folder:
             return
         self.folder.conclude(summary)
-        for line in (*closing_lines(summary), *self._stragglers.lines()):
+        saved = checkpoint.last_path(self.path) is not None
+        for line in (*closing_lines(summary, saved), *self._stragglers.lines()):
             self.view.line(line)
         from trpo_gail.reports.run_report import show_learning_curve
 
