@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -273,3 +274,14 @@ def test_mutated_files_are_one_line_or_data(tmp_path: Path) -> None:
                 read(tmp_path / "x")
             except UserError as error:
                 assert str(error).startswith(str(tmp_path)), error  # noqa: PT017
+
+
+def test_an_archive_with_a_password_is_not_called_damaged(tmp_path: Path) -> None:
+    path = npz(tmp_path, FLAT)
+    content = bytearray(path.read_bytes())
+    for mark, flags in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+        for found in re.finditer(mark, content):
+            content[found.start() + flags] |= 1
+    path.write_bytes(content)
+    with pytest.raises(UserError, match="encrypted, expected an archive without a password"):
+        load(path)

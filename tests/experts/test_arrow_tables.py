@@ -161,3 +161,16 @@ def test_without_the_library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(UserError, match=r"x\.parquet: tables of Arrow and Parquet need pyarrow, which is missing; pip"):
         read(path)
+
+
+def test_a_table_of_a_compression_that_is_not_there_is_not_called_damaged(tmp_path: Path) -> None:
+    path = parquet(tmp_path, STEPS, compression="snappy")
+    by_lzo = path.read_bytes().replace(
+        b"obs_0\x15\x02", b"obs_0\x15\x06"
+    )  # the codec's number behind the column's name
+    assert by_lzo != path.read_bytes()
+    path.write_bytes(by_lzo)
+    with pytest.raises(
+        UserError, match=r"the installed pyarrow cannot read it: While LZO.*anew with compression='none'"
+    ):
+        read(path)

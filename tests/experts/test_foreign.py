@@ -66,6 +66,8 @@ KINDS = {
     "gzip": (gzip.compress(WHOLE), "a gzip archive; unpack it first"),
     "bzip2": (bz2.compress(WHOLE), "a bzip2 archive; unpack it first"),
     "utf-16": ("obs_0,action\n1,2\n".encode("utf-16"), "a text in UTF-16, which is not read; save it as UTF-8"),
+    "RAR": (b"Rar!\x1a\x07\x01\x00", "a RAR archive; unpack it first"),
+    "encrypted Parquet": (b"PARE" + bytes(60) + b"PARE", "an encrypted Parquet table; decrypt it first"),
     "xz": (lzma.compress(WHOLE), "an xz archive; unpack it first"),
     "zip": (zipped("demos.h5"), "a zip archive; unpack it first"),
     "broken zip": (zipped("demos.h5")[:20], "a zip archive that is cut short or broken"),

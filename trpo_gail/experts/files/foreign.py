@@ -42,11 +42,13 @@ _BEGINNINGS: tuple[tuple[bytes, str], ...] = (
     *((mark, "a text in UTF-16, which is not read; save it as UTF-8") for mark in (b"\xff\xfe", b"\xfe\xff")),
     (b"\x93NUMPY", f"a NumPy array (.npy), {_UNREAD}"),
     (b"PAR1", f"a Parquet table, {_UNREAD}"),
+    (b"PARE", "an encrypted Parquet table; decrypt it first"),
     (b"\x1f\x8b", f"a gzip archive; {_UNPACK}"),
     (b"BZh", f"a bzip2 archive; {_UNPACK}"),
     (b"\xfd7zXZ\x00", f"an xz archive; {_UNPACK}"),
     (b"\x28\xb5\x2f\xfd", f"a Zstandard archive; {_UNPACK}"),
     (b"7z\xbc\xaf\x27\x1c", f"a 7z archive; {_UNPACK}"),
+    (b"Rar!\x1a\x07", f"a RAR archive; {_UNPACK}"),
     (b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19.", _TORCH),  # as PyTorch wrote before 1.6
     *((bytes([0x80, protocol]), _PICKLE) for protocol in range(2, 6)),
     *((start, _PICKLE) for start in (b"(lp", b"(dp", b"]q", b"}q", b"cnumpy", b"ccopy_reg")),  # protocols 0 and 1

@@ -84,6 +84,8 @@ class Archive:
             raise UserError(f"{where} is missing, expected {shape}; found {listed(sorted(names))}")
         with _damage(where):
             member = self._archive.getinfo(f"{name}.npy")
+            if member.flag_bits & 1:
+                raise UserError(f"{where}: encrypted, expected an archive without a password")
             if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
                 raise UserError(f"{where}: compressed as NumPy never does (method {member.compress_type})")
             stream = self._stack.enter_context(self._archive.open(member))
