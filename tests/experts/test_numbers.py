@@ -132,6 +132,8 @@ def test_links_that_lead_nowhere(tmp_path: Path) -> None:
         file["x"] = h5py.SoftLink("/gone")
     with pytest.raises(UserError, match=r"dataset 'x' is a link to /gone, which does not exist"):
         read(tmp_path / "x.h5")
+    with h5py.File(tmp_path / "x.h5") as file, pytest.raises(UserError, match="'x' is a link to /gone, which"):
+        hdf5.columns(file, tmp_path / "x.h5", "x", "f", "[rows, ...]", (2,))  # of an observation, maybe a group
 
 
 def test_the_list_of_what_a_file_holds_stays_short(tmp_path: Path) -> None:
