@@ -98,6 +98,13 @@ def test_what_is_odd_is_found_and_nothing_else(fault: str, expected: list[tuple[
     assert found(fault) == expected
 
 
+def test_one_alone_in_a_process_is_checked_and_told_how_to_run() -> None:
+    first, *others = checking.check("odd_envs:Line-v0", kwargs={"kind": "single"})
+    assert first.level == "warning" and "instance 2 of 4 in one process: RuntimeError: port 5005" in first.text
+    assert first.text.endswith("--num_envs 1, or as many as ranks, and --eval_every 0")
+    assert "error" not in {found.level for found in others} and "speed" in {found.subject for found in others}
+
+
 def test_an_episode_without_a_limit_is_a_warning() -> None:
     assert found("", "ToyNoLimit-v0") == [("warning", "time limit")]
 

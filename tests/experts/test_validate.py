@@ -293,6 +293,26 @@ def test_beside_its_environment(tmp_path: Path) -> None:
     assert "replay" in [f.check for f in turned if f.level == "warning"]
 
 
+class Failing(toy_envs.Counter):
+    """It takes two steps, and cannot be closed."""
+
+    def step(self, action: np.ndarray) -> tuple[np.ndarray, float, bool, bool, dict]:
+        assert self._step < 2, "the server is gone"
+        return super().step(action)
+
+    def close(self) -> None:
+        raise RuntimeError("nothing to close")
+
+
+def test_an_environment_that_fails_takes_no_finding_along(capsys: pytest.CaptureFixture[str]) -> None:
+    seen, acts = np.arange(18.0).reshape(9, 2), np.full((9, 1), 0.5)
+    held = trpo_gail.Demonstrations.from_arrays(seen, acts, rewards=np.ones(9), episode_lengths=[3, 3, 3])
+    found = validation.against(held, "test_validate:Failing", {})
+    assert {"environment", "starts", "replay"} <= {finding.check for finding in found}
+    assert "step: AssertionError: the server is gone" in found[-1].text and found[-1].level == "error"
+    assert "close: RuntimeError: nothing to close" in capsys.readouterr().err
+
+
 def test_what_a_training_notes_of_them_beside_its_environment_is_told() -> None:
     """Parts that the environment lacks, and episodes longer than its time limit."""
     name = toy_envs.env_id(space := Dict({"pose": Box(-1.0, 1.0, (3,))}), Box(-1.0, 1.0, (1,)))

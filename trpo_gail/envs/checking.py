@@ -23,6 +23,7 @@ NUM_ENVS = 4
 STEPS = 500  # of random actions, in each environment
 PATIENCE = 20.0  # seconds after which fewer steps must do: some environments make ten a second
 SECONDS = 1.0  # duration of the measurement of speed
+ALONE = "it runs with one in each process: --num_envs 1, or as many as ranks, and --eval_every 0"
 
 
 @dataclass(frozen=True)
@@ -38,12 +39,18 @@ def check(
     env_id: str, backend: vector.Backend = "auto", kwargs: Mapping[str, Any] | None = None, **more: Any
 ) -> Iterator[Finding]:
     """Yield findings one by one. A break of the interface is an error, and ends them."""
+    alone = ""
     try:
-        env = vector.make(env_id, NUM_ENVS, backend, kwargs, **more)
+        try:
+            env = vector.make(env_id, NUM_ENVS, backend, kwargs, **more)
+        except UserError as error:
+            env, alone = vector.make(env_id, 1, backend, kwargs, **more), str(error)
     except UserError as error:
         yield Finding("error", "make", str(error))
         return
     try:
+        if alone:
+            yield Finding("warning", "make", f"{alone}: {ALONE}")
         yield from _spaces(env.spec)
         for warning in repeating.own_statistics(env):
             yield Finding("warning", "wrapper", warning)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -11,8 +11,9 @@ from gymnasium.spaces import Box
 
 from trpo_gail.config.tree import Config
 from trpo_gail.envs import vector
+from trpo_gail.envs.failures import RAISED, close
 from trpo_gail.envs.one_by_one import make_one
-from trpo_gail.errors import UserError
+from trpo_gail.errors import RunError, UserError
 from trpo_gail.experts import numbers
 from trpo_gail.experts.checks import fit, starts
 from trpo_gail.experts.checks.replay import replay
@@ -46,10 +47,18 @@ def against(held: Demonstrations, env_id: str, kwargs: Mapping[str, Any]) -> lis
         found.append(Finding("warning", "environment", other))
     found += [Finding("warning", "environment", note) for note in rows.notes if note not in held.notes]
     found += _bounds(rows, spec.action_space)
-    found += _observed(rows, spec, _resets(env_id, kwargs))
+    found += _unless_it_fails(lambda: _observed(rows, spec, _resets(env_id, kwargs)))
     found += _replayed(rows, env_id, kwargs)
-    found += _random(held, Evaluator(config, spec, Workers()))
+    found += _unless_it_fails(lambda: _random(held, Evaluator(config, spec, Workers())))
     return found
+
+
+def _unless_it_fails(look: Callable[[], Iterator[Finding]]) -> Iterator[Finding]:
+    """An environment's failure is a finding, too: it takes no other along."""
+    try:
+        yield from look()
+    except (UserError, RunError) as error:
+        yield Finding("error", "environment", str(error))
 
 
 def _bounds(held: Demonstrations, space: Any) -> Iterator[Finding]:
@@ -95,7 +104,7 @@ def _observed(held: Demonstrations, spec: EnvSpec, resets: np.ndarray) -> Iterat
 def _replayed(held: Demonstrations, env_id: str, kwargs: Mapping[str, Any]) -> Iterator[Finding]:
     try:
         env, _ = make_one(env_id, kwargs, None)
-    except Exception as error:  # it exists on EnvPool alone
+    except RAISED as error:  # it exists on EnvPool alone
         yield Finding(
             "fact", "replay", f"no step is replayed: gymnasium does not make {env_id} ({type(error).__name__})"
         )
@@ -103,7 +112,7 @@ def _replayed(held: Demonstrations, env_id: str, kwargs: Mapping[str, Any]) -> I
     try:
         done = replay(held, env)
     finally:
-        env.close()
+        close(f"environment {env_id!r}", [env])
     if isinstance(done, str):
         yield Finding("fact", "replay", f"no step is replayed: {done}")
         return
