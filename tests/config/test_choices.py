@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import types
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -93,6 +94,21 @@ def test_a_config_imports_nothing_before_it_must() -> None:
 def test_what_is_no_function_is_refused(name: str, says: str, outside: types.ModuleType) -> None:
     with pytest.raises(UserError, match=says):
         find(ADVERSARIES, name)
+
+
+@pytest.mark.parametrize(
+    ("code", "says"),
+    [
+        ("{}['gone']", r"KeyError\('gone'\) \(broken_module.py, line 1\)"),
+        ("import sys; sys.exit(0)", r"SystemExit\(0\) \(broken_module.py, line 1\)"),
+        ("def f(:", r"SyntaxError\('invalid syntax'"),
+    ],
+)
+def test_a_module_that_fails_is_one_line(code: str, says: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "broken_module.py").write_text(code)
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(UserError, match=f"^--generator: broken_module:f: cannot be imported: {says}"):
+        find(GENERATORS, "broken_module:f")
 
 
 @pytest.mark.parametrize("name", ["npg", "", ":", "module:", ":function", "a b:c", "a:b:c", "module/file.py:build"])
