@@ -205,6 +205,35 @@ def test_two_limits_that_differ_are_refused() -> None:
         vector.make(LINE, 1, kwargs={"max_episode_steps": 4}, max_episode_steps=3)
 
 
+class ResetsItself(gymnasium.Wrapper):
+    """It begins its next episode in the last step, as vector environments do, or only tells the last observation."""
+
+    def __init__(self, last: str, resets: bool) -> None:
+        super().__init__(gymnasium.make(LINE))
+        self._last, self._resets = last, resets
+
+    def step(self, action: np.ndarray) -> Any:
+        observation, reward, ended, cut, info = super().step(action)
+        if ended:
+            info = {self._last: observation}
+            observation = self.reset()[0] if self._resets else observation
+        return observation, reward, ended, cut, info
+
+
+@pytest.mark.parametrize(
+    ("last", "resets", "told"),
+    [("final_obs", True, True), ("terminal_observation", True, True), ("final_obs", False, False), ("x", True, False)],
+)
+def test_an_environment_that_resets_itself_is_told(
+    last: str, resets: bool, told: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    env = one_by_one.OneByOne(f"{last} {resets}", 2, {}, None, lambda number: (ResetsItself(last, resets), None))
+    env.restart([0, 1])
+    for _ in range(45):
+        env.step(np.zeros((2, 1), np.float32))
+    assert capsys.readouterr().err.count(f"another observation than info['{last}'], as if it reset itself;") == told
+
+
 # ---- one instance alone ----------------------------------------------------------------------------------------------
 
 

@@ -7,7 +7,9 @@ environment's failure with a traceback.
 
 from __future__ import annotations
 
+import contextlib
 import copy
+import functools
 import traceback
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -26,12 +28,15 @@ from trpo_gail.spaces import actions, layout
 from trpo_gail.spaces.known import known
 from trpo_gail.spaces.layout import Layout, Part, at
 from trpo_gail.success import said, said_by_each
+from trpo_gail.system.terminal import warn
 
 # An episode without a limit is cut after this many steps; the longest common limit, Atari's, is 27,000.
 BOUND = 30_000
 
 _ANSWER = "(observation, reward, terminated, truncated, info)"  # to a step
 _GYMNASIUM = str(Path(gymnasium.__file__).parent)
+
+_LAST = ("final_observation", "final_obs", "terminal_observation")  # names of a last observation in `info`
 
 LIMIT = "max_episode_steps"  # gymnasium's and EnvPool's name for it
 
@@ -169,7 +174,19 @@ class OneByOne:
             terminated, truncated = self._flag(i, "terminated", terminated), self._flag(i, "truncated", truncated)
         if terminated or truncated:
             self._keep_success(i, said(info))
+            self._look_for_own_reset(i, info, into[i])
         return reward, terminated, truncated
+
+    def _look_for_own_reset(self, i: int, info: Any, row: np.ndarray) -> None:
+        """Warn of an environment that has begun its next episode by itself: its last observation stands in `info` alone."""
+        known = (key for key in _LAST if isinstance(info, dict) and key in info)
+        if (key := next(known, None)) is None:
+            return
+        own = np.empty_like(row)
+        with contextlib.suppress(Exception):  # of any kind: then it is something else
+            self._keep(i, "step", info[key], own)
+            if not np.array_equal(own, row, equal_nan=row.dtype.kind == "f"):
+                _warn_of_own_reset(self._id, key)
 
     def _outside(self, action: Any) -> str:
         """What to say of an action outside the bounds, which may be why the environment failed."""
@@ -355,6 +372,15 @@ def _limit(env: gymnasium.Env) -> int | None:
 def _steps_once(wrapper: gymnasium.Wrapper) -> bool:
     """Whether its method `step` is one of gymnasium's."""
     return str(getattr(type(wrapper).step, "__module__", "")).partition(".")[0] == "gymnasium"
+
+
+@functools.cache
+def _warn_of_own_reset(env_id: str, key: str) -> None:
+    """Once, although there are several such environments."""
+    warn(
+        f"environment {env_id!r}: step: at an episode's end it returns another observation than info[{key!r}], as if it "
+        "reset itself; the last observation of each episode is then wrong: expected no reset but by `reset`"
+    )
 
 
 def _unpacked(error: BaseException) -> bool:
