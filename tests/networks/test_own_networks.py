@@ -14,8 +14,10 @@ from torch import Tensor, nn
 from trpo_gail import GAIL, PPO, TRPO, UserError
 from trpo_gail.build import make_policy
 from trpo_gail.config.presets import changed, preset
+from trpo_gail.errors import RunError
 from trpo_gail.exports.write_reward import export_reward
 from trpo_gail.networks import own
+from trpo_gail.networks.network import linearise
 from trpo_gail.networks.placing import place
 from trpo_gail.runs.evaluate import load_policy
 from trpo_gail.spaces.layout import Layout
@@ -116,6 +118,59 @@ class Draws(InPlace):
         if not (x == 0).all():
             raise IndexError
         return self.net(x + torch.rand_like(x))
+
+
+class Unlearned(InPlace):
+    """Gives outputs without a gradient."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.net(x).detach()
+
+
+class Doubling(nn.Module):
+    """Takes its input to float64, in which its parameters are when it is made."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.layer = nn.Linear(inputs, outputs).double()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.layer(x.double())
+
+
+class Positive(torch.autograd.Function):
+    """A ReLU whose gradient torch cannot differentiate."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        ctx.save_for_backward(x)
+        return x.clamp(min=0)
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        return gradient * (ctx.saved_tensors[0] > 0)
+
+
+class Once(nn.Module):
+    """A network with such a layer."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.hidden, self.out = nn.Linear(inputs, 8), nn.Linear(8, outputs)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.out(Positive.apply(self.hidden(x)))
+
+
+def lazy(inputs: int, outputs: int) -> nn.Module:
+    return nn.LazyLinear(outputs)
+
+
+def compiled(inputs: int, outputs: int) -> nn.Module:
+    made = nn.Linear(inputs, outputs)
+    made._compiled_call_impl = made.__call__  # as `compile` does, which loads a compiler
+    return made
 
 
 def layout(size: int = 3) -> Layout:
@@ -274,6 +329,18 @@ def test_a_learned_reward_does_not_name_the_policys_network(tmp_path: Path) -> N
             "--policy.network: test_own_networks:Mixing: the output of a row changes with the other rows of its batch",
         ),
         (
+            "test_own_networks:lazy",
+            "--policy.network: test_own_networks:lazy made a module with lazy layers, whose sizes are not known: Linear",
+        ),
+        (
+            "test_own_networks:compiled",
+            "--policy.network: test_own_networks:compiled made a compiled module, whose gradient can be taken once: one",
+        ),
+        (
+            "test_own_networks:Unlearned",
+            "--policy.network: test_own_networks:Unlearned: its outputs have no gradient, as under torch.no_grad() or after",
+        ),
+        (
             "test_own_networks:fails",
             "--policy.network: test_own_networks:fails(4, 2) raised ZeroDivisionError('of mine')",
         ),
@@ -287,6 +354,32 @@ def test_what_is_wrong_with_a_network_is_one_clear_line(name: str, line: str) ->
         make_policy(config, toys.spec_of("CartPole-v0"))
     assert str(caught.value).startswith(line), caught.value
     assert dataclasses.replace(config, seed=1).policy.network == name
+
+
+def test_a_gradient_that_cannot_be_differentiated_again_serves_where_once_is_enough() -> None:
+    made: list[Any] = [
+        own.make("x", f"test_own_networks:{name}", layout(), 0, 2, torch.Generator().manual_seed(0))
+        for name in ("Once", "Residual")
+    ]
+    once, again = (linearise(net, torch.randn(5, 3)) for net in made)
+    for net, here in zip(made, (once, again), strict=True):
+        here.pullback(torch.randn(5, 2), [torch.zeros_like(p) for p in net.parameters()])
+    again.pushforward([torch.randn_like(p) for p in made[1].parameters()])
+    with pytest.raises(UserError, match=r"^--x: .*:Once: its gradient cannot be differentiated again, as products"):
+        once.pushforward([torch.randn_like(p) for p in made[0].parameters()])
+    with pytest.raises(UserError, match=r"^discriminator__network: .*:Once: .* again, as gradient_penalty needs"):
+        GAIL("MlpPolicy", "CartPole-v0", EXPERT, discriminator__network=Once, **SMALL)
+
+
+def test_what_a_network_raises_later_is_one_clear_line() -> None:
+    import toys
+
+    config = changed(preset("default", "CartPole-v0"), {"policy.network": "test_own_networks:Doubling"})
+    policy = make_policy(config, toys.spec_of("CartPole-v0"))
+    with pytest.raises(
+        RunError, match=r"^--policy.network: .*:Doubling: of \[3, 4\] float32, cpu raised RuntimeError\('mat1"
+    ):
+        policy(torch.zeros(3, 4))
 
 
 def test_a_layer_that_two_networks_share_is_refused_by_the_name_of_one() -> None:

@@ -17,6 +17,7 @@ from trpo_gail.adversaries.draws import Draw
 from trpo_gail.adversaries.network import DiscriminatorNetwork
 from trpo_gail.config.tree import DiscriminatorConfig
 from trpo_gail.networks.mlp import MLP
+from trpo_gail.networks.own import Own
 from trpo_gail.optim.adam import FlatAdam
 
 # Weights of the gradient penalty, which the config's None becomes: with the cross-entropy and inputs whose statistics
@@ -63,6 +64,8 @@ class Updater:
         self._config, self._network, self._adam = config, network, adam
         self._workers, self._loss = adam.workers, losses.of(config)
         self._penalty_weight = config.gradient_penalty or 0.0  # `settled` has made it a number
+        if self._penalty_weight and isinstance(network.net, Own) and not network.net.again:
+            raise network.net.not_again("--discriminator.gradient_penalty needs")
         penalised = bool(self._penalty_weight) and not isinstance(network.net, MLP)
         self._by_autograd = bool(penalised or config.spectral_norm or config.dropout)
         self._whites = torch.from_numpy(network.inputs.whites).to(adam.flat.vector)
