@@ -97,6 +97,20 @@ def test_nobody_elses_random_numbers_are_used(tmp_path: Path) -> None:
     assert torch.equal(torch.random.get_rng_state(), before)
 
 
+@pytest.mark.parametrize(
+    "around", [torch.inference_mode, partial(torch.autocast, "cpu"), partial(torch.device, "meta")]
+)
+def test_what_a_caller_sets_around_torch_changes_nothing(around: Any, tmp_path: Path) -> None:
+    plain = gail().learn(1)
+    with around():
+        model = gail().learn(1)
+        model.save(tmp_path / "model")
+        loaded = GAIL.load(tmp_path / "model")
+        acted, paid = loaded.predict(OBS, deterministic=True)[0], loaded.reward_train(OBS, ACTS)
+    assert differing(state(model), state(plain)) == [] == differing(state(loaded), state(plain))
+    assert (acted == plain.predict(OBS, deterministic=True)[0]).all() and (paid == plain.reward_train(OBS, ACTS)).all()
+
+
 def test_a_schedule_starts_from_the_same_policy_whatever_was_handed_out() -> None:
     models = [PPO("MlpPolicy", "CartPole-v1", seed=0, num_envs=4, timesteps_per_batch=256, ppo__schedule="linear")
               for _ in range(2)]  # fmt: skip

@@ -11,6 +11,7 @@ from trpo_gail.config.leaves import leaves
 from trpo_gail.config.tree import Config
 from trpo_gail.errors import RunError, UserError
 from trpo_gail.same_call import call_under_way
+from trpo_gail.system import torch_settings
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -40,13 +41,15 @@ def keyword(path: str) -> str:
 
 
 def in_words(function: Callable[P, R], name: Callable[[str], str] | None = None) -> Callable[P, R]:
-    """The function, whose errors are in the words of Python, as `in_python` has them, and whose name the ranks compare."""
+    """The function, whose errors are in the words of Python, as `in_python` has them, whose name the ranks compare, and for
+    which nothing is set around torch."""
 
     @functools.wraps(function)
     def speaking(*arguments: P.args, **keywords: P.kwargs) -> R:
         outer = call_under_way.set(function.__name__)
         try:
-            return function(*arguments, **keywords)
+            with torch_settings.plain():
+                return function(*arguments, **keywords)
         except (UserError, RunError) as error:
             error.args = (in_python(str(error), name),)
             raise

@@ -28,7 +28,7 @@ from trpo_gail.runs import checkpoint
 from trpo_gail.sampling.transitions import Transitions
 from trpo_gail.spaces import given
 from trpo_gail.spaces.spec import EnvSpec
-from trpo_gail.system import whole_file
+from trpo_gail.system import torch_settings, whole_file
 
 FORMAT = 1
 KIND = "reward file"
@@ -99,6 +99,7 @@ class RewardFunction:
         return self._adversary.learned()
 
 
+@torch_settings.plain()
 def by_rows(
     function: Callable[[Transitions], np.ndarray], spec: EnvSpec, obs: Any, act: Any, next_obs: Any, done: Any
 ) -> np.ndarray:

@@ -234,6 +234,7 @@ class _Found:
         return LoadedPolicy(policy.actor(), config, spec, self.path, self.checksum)
 
 
+@torch_settings.plain()
 def load_policy(run: str | Path, which: str = "last") -> LoadedPolicy:
     """The policy of a run folder's last checkpoint, or of the best by evaluation.
 
