@@ -123,6 +123,14 @@ def test_all_are_called_whatever_one_says() -> None:
             lambda: StopTrainingOnNoModelImprovement(0),
             "max_no_improvement_evals: 0 given, a whole number of at least 1 expected",
         ),
+        (
+            lambda: callbacks.of(lambda round_num: None),
+            "callback: <lambda>(round_num) given, which cannot be called with (model, record): too many positional arguments",
+        ),
+        (
+            lambda: callbacks.of(type("Mine", (BaseCallback,), {"after": lambda self, record: None})()),
+            "callback: Mine.<lambda>(record) given, which cannot be called with (model, record): too many positional arguments",
+        ),
         (lambda: CallbackList([3]), "callback: 3 given, a function of (model, record) or a BaseCallback expected"),
     ],
 )

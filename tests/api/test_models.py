@@ -327,6 +327,9 @@ def test_tensorboard_gets_a_folder_for_each_call(tmp_path: Path) -> None:
 def test_sinks_and_printing_follow_the_records(capsys: pytest.CaptureFixture[str]) -> None:
     seen: list[Any] = []
     model = gail(verbose=1)
+    with pytest.raises(UserError, match=r"^logger.add_sink: 'wandb' given, a function of a record expected$"):
+        model.logger.add_sink("wandb")  # type: ignore[arg-type]
+    model.logger.add_sink(lambda record: record.clear())  # each has a record of its own
     model.logger.add_sink(seen.append)
     model.learn(1200, log_interval=2)
     assert seen == model.logger.records and len(seen) >= 4

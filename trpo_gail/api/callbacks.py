@@ -105,6 +105,8 @@ def of(given: Any) -> BaseCallback:
     if isinstance(given, BaseCallback) or not callable(given):
         _refuse_other_hooks(type(given))
     if isinstance(given, BaseCallback):
+        for method, arguments in ((given.on_start, "model"), (given.after, "model, record")):
+            _check_takes(method, f"{type(given).__name__}.{method.__name__}", arguments)
         return given
     if isinstance(given, Sequence) and not isinstance(given, str):
         return CallbackList(given)
@@ -112,6 +114,7 @@ def of(given: Any) -> BaseCallback:
         raise UserError(f"callback: the class {given.__name__} given, a callback of it expected: {given.__name__}(...)")
     if callable(given):
         _refuse_variables(given)
+        _check_takes(given, getattr(given, "__name__", type(given).__name__), "model, record")
         return _Called(given)
     raise UserError(f"callback: {given!r:.60} given, a function of (model, record) or a BaseCallback expected")
 
@@ -126,6 +129,20 @@ def _refuse_variables(function: Callable[..., Any]) -> None:
         raise UserError(
             "callback: a function of (_locals, _globals) given, (model, record) expected: _locals['self'] is model"
         )
+
+
+def _check_takes(function: Callable[..., Any], name: str, arguments: str) -> None:
+    """Raise UserError for a function that cannot be called with these arguments, as those of other libraries cannot."""
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):  # as above
+        return
+    try:
+        signature.bind(*arguments.split(", "))
+    except TypeError as error:
+        raise UserError(
+            f"callback: {name}{signature} given, which cannot be called with ({arguments}): {error}"
+        ) from error
 
 
 def _refuse_other_hooks(cls: type) -> None:

@@ -55,7 +55,10 @@ class Logger:
         return [record.get(name) for record in self.records]
 
     def add_sink(self, sink: Sink) -> None:
-        """Hand each record on to a function, on the first rank: a tracker, a file, a plot."""
+        """Hand a copy of each record on to a function, on the first rank: a tracker, a file, a plot. Raises UserError for
+        what is no function."""
+        if not callable(sink):
+            raise UserError(f"logger.add_sink: {sink!r:.60} given, a function of a record expected")
         self._sinks.append(sink)
 
     def print_every(self, iterations: int) -> None:
@@ -70,7 +73,7 @@ class Logger:
         if self._every and len(self.records) % self._every == 0:
             print(line(record), flush=True)
         for sink in self._sinks:
-            sink(record)
+            sink(dict(record))
 
 
 def line(record: Record) -> str:
