@@ -129,7 +129,8 @@ def test_all_are_called_whatever_one_says() -> None:
         ),
         (
             lambda: callbacks.of(type("Mine", (BaseCallback,), {"after": lambda self, record: None})()),
-            "callback: Mine.<lambda>(record) given, which cannot be called with (model, record): too many positional arguments",
+            "callback: Mine.<lambda>(record) given, which cannot be called with (model, record): "
+            "too many positional arguments",
         ),
         (lambda: CallbackList([3]), "callback: 3 given, a function of (model, record) or a BaseCallback expected"),
     ],

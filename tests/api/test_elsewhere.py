@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import warnings
 from typing import Any
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
+import torch
 from small import CARTPOLE
 
-from trpo_gail import PPO, BaseCallback, ExpertDataset, UserError
+from trpo_gail import BC, PPO, BaseCallback, ExpertDataset, UserError, generate_expert_traj
 from trpo_gail.api import callbacks
 
 
@@ -34,6 +36,16 @@ def model() -> PPO:
         (
             lambda: PPO.load("x", device="cpu"),
             r"^device: no parameter of load: leave it out: a model stays on the device",
+        ),
+        (lambda: model().evaluate(n_eval_episodes=3), r"^n_eval_episodes: no parameter of evaluate: use n_episodes$"),
+        (lambda: model().pretrain(adam_epsilon=1e-8), r"^adam_epsilon: no parameter of pretrain: leave it out$"),
+        (
+            lambda: generate_expert_traj(lambda obs: 0, image_folder="x"),
+            r"^image_folder: no parameter of generate_expert_traj: leave it out: a save_path that ends in .h5 holds images",
+        ),
+        (
+            lambda: BC.learn(Mock(BC), callback=None),
+            r"^callback: no parameter of BC.learn: leave it out: `logger.records`",
         ),
         (lambda: PPO.load("x", custom_objects={}), r"^custom_objects: no parameter of load: leave it out"),
         (lambda: PPO.load("x", verbos=1), r"^verbos: no parameter of load: is 'verbose' meant\?$"),
@@ -67,7 +79,7 @@ def test_a_keyword_is_answered(call: Any, line: str) -> None:
         call()
 
 
-@pytest.mark.parametrize("name", ["set_env", "get_env", "env", "n_envs", "device", "get_parameters", "set_parameters"])
+@pytest.mark.parametrize("name", ["set_env", "get_env", "env", "n_envs", "get_parameters", "set_parameters"])
 def test_an_attribute_of_a_model_is_answered(name: str) -> None:
     made: Any = model()
     assert not hasattr(made, name)
@@ -75,6 +87,21 @@ def test_an_attribute_of_a_model_is_answered(name: str) -> None:
         getattr(made, name)
     with pytest.raises(AttributeError, match="'PPO' object has no attribute 'nonsense'"):
         _ = made.nonsense
+
+
+def test_what_an_answer_names_is_there() -> None:
+    made: Any = model()
+    for name, path in (("gamma", "gamma"), ("device", "device"), ("learning_rate", "ppo.learning_rate")):
+        with pytest.raises(AttributeError, match=rf"^PPO has no {name}: use config.{path}$"):
+            getattr(made, name)
+    with pytest.raises(
+        AttributeError, match=r"^PPO has no action_probability: use policy\(policy.normaliser\(rows\)\)"
+    ):
+        made.action_probability(0)
+    shown = made.policy(made.policy.normaliser(torch.zeros(3, 4)))
+    assert shown.log_prob(torch.tensor([0, 1, 1])).shape == shown.entropy().shape == (3,)
+    with pytest.raises(AttributeError, match=r"^PPO: its logger cannot be replaced: use logger.add_sink\(function\)$"):
+        made.logger = print
 
 
 def test_an_error_within_a_property_is_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -111,7 +138,10 @@ def test_a_callback_may_have_attributes_of_these_names() -> None:
     assert own.n_calls == len(made.logger.records) > 1
 
 
-@pytest.mark.parametrize("name", ["gamma", "max_kl", "learning_rate", "ent_coef", "batch_size", "env", "d_stepsize"])
+@pytest.mark.parametrize(
+    "name",
+    ["gamma", "max_kl", "learning_rate", "ent_coef", "batch_size", "env", "d_stepsize", "expert_dataset", "run_folder"],
+)
 def test_a_setting_that_is_set_on_a_model_is_warned_of(name: str) -> None:
     made: Any = model()
     with pytest.warns(UserWarning, match=f"^{name}: set on a PPO, which changes nothing of its training"):

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from trpo_gail import cloning, seeding
+from trpo_gail.api import elsewhere
 from trpo_gail.api.datasets import demonstrations_of
 from trpo_gail.api.model import Model, caution, threads
 from trpo_gail.api.settings import POLICIES, both_layers, checked
@@ -110,6 +111,7 @@ class BC(Model):
         n_epochs: int | None = None,
         log_interval: int = 1,
         rank_timeout: float = LIMIT_S,
+        **others: Any,
     ) -> BC:
         """Clone by `total_timesteps` steps of Adam, or by `n_epochs` passes over the pairs to learn from; by default by
         as many steps as `trpo-gail clone` takes. Each call begins with a new policy. A collective; returns the model.
@@ -118,6 +120,7 @@ class BC(Model):
         printed. Rank 0 alone learns, since there is little to share out; `rank_timeout` is as in `GAIL.learn`. Raises
         UserError.
         """
+        elsewhere.refuse("BC.learn", self.learn, others)
         expert, workers = self._pairs(), self.workers
         config = self._of_length(total_timesteps, n_epochs, len(expert.actions))
         typed.whole("log_interval", log_interval)

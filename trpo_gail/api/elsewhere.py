@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 from collections.abc import Callable, Mapping
 from difflib import get_close_matches
 from typing import Any
 
+from trpo_gail.api.settings import path_of
+from trpo_gail.config.tree import Config
 from trpo_gail.errors import UserError
 
 _EVALUATIONS = "use callback=EvalCallback(eval_env, eval_freq=..., n_eval_episodes=...)"
@@ -35,6 +38,21 @@ _KEYWORDS = {
         "print_system_info": "leave it out",
         "force_reset": "leave it out: environments go on where they were",
     },
+    "evaluate": {
+        "n_eval_episodes": "use n_episodes",
+        "render": "leave it out: `trpo-gail evaluate RUN --video FILE` films a policy",
+        "return_episode_rewards": "leave it out: `returns` and `lengths` of what it gives are of each episode",
+        "reward_threshold": "leave it out, and compare `mean` of what it gives",
+        "warn": "leave it out",
+    },
+    "pretrain": {"adam_epsilon": "leave it out"},
+    "generate_expert_traj": dict.fromkeys(
+        ("image_folder", "image_extension"), "leave it out: a save_path that ends in .h5 holds images, too"
+    ),
+    "BC.learn": {
+        "callback": "leave it out: `logger.records` has the validation scores",
+        "n_batches": "use total_timesteps",
+    },
     "predict": {"mask": "use episode_start, or leave it out: the policy keeps no state"},
     "ExpertDataset": {"sequential_preprocessing": "leave it out: pairs are held in memory, and no process reads them"},
 }
@@ -43,9 +61,16 @@ _OF_MODELS = {
     "get_env": "keep the environment that you gave: the model has copies of it",
     "env": "keep the environment that you gave: the model has copies of it",
     "n_envs": "use config.num_envs",
-    "device": "use config.device",
     "get_parameters": "use policy.state_dict()",
     "set_parameters": "use policy.load_state_dict(...)",
+    "load_parameters": "use policy.load_state_dict(...)",
+    "action_probability": "use policy(policy.normaliser(rows)), the distribution for observations [B, O] in a tensor",
+    "set_logger": "use logger.add_sink(function), or give tensorboard_log or run_folder when the model is made",
+    "set_random_seed": "give seed when the model is made",
+    "set_demonstrations": "give expert_dataset when the model is made",
+    "get_vec_normalize_env": "leave it out: observations are standardised inside",
+    "train": "use learn(total_timesteps)",
+    "reward_net": "use reward_train, reward_test or discriminator.network",
 }
 _GIVEN = "on_start(self, model) and after(self, model, record) are given the model"
 _OF_CALLBACKS = {
@@ -76,7 +101,11 @@ def _instead(function: str, known: Callable[..., Any], name: str) -> str:
 
 def of_model(owner: object, name: str) -> Any:
     """For `__getattr__` of a model. Raises AttributeError."""
-    return _missing(owner, name, _OF_MODELS)
+    instead = _OF_MODELS
+    if name not in instead and not name.startswith("_"):
+        with contextlib.suppress(UserError):  # no setting either
+            instead = {name: f"use config.{path_of(Config, name)}"}
+    return _missing(owner, name, instead)
 
 
 def of_callback(owner: object, name: str) -> Any:

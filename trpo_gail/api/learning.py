@@ -318,6 +318,7 @@ class LearningModel(Model):
         n_epochs: int = 10,
         learning_rate: float = 1e-4,
         val_interval: int | None = None,
+        **others: Any,
     ) -> L:
         """Clone demonstrations (by default those that the model imitates) into the policy, before it learns. A collective.
 
@@ -325,6 +326,7 @@ class LearningModel(Model):
         them), the policy is scored on the other pairs, and the policy with the best score is kept. A Gaussian's
         standard deviation stays at least as large as a new policy's. Raises UserError.
         """
+        elsewhere.refuse("pretrain", self.pretrain, others)
         typed.whole("n_epochs", n_epochs)
         if val_interval is not None:
             typed.whole("val_interval", val_interval)
@@ -375,11 +377,16 @@ class LearningModel(Model):
 
     @in_words
     def evaluate(
-        self, n_episodes: int = 50, deterministic: bool = True, env: Any = None, periodic: bool = False
+        self,
+        n_episodes: int = 50,
+        deterministic: bool = True,
+        env: Any = None,
+        periodic: bool = False,
+        **others: Any,
     ) -> Evaluation:
         begun, learner = time.perf_counter(), self.learner
         with self.workers.guarded():
-            found = super().evaluate(n_episodes, deterministic, env, periodic)
+            found = super().evaluate(n_episodes, deterministic, env, periodic, **others)
             if env is None and self._source is not None and self._source.most is not None:
                 # The evaluation took training's environments, since there are no others: put them back to where they were.
                 learner.sampler.load_state_dict(learner.sampler.state_dict())

@@ -89,6 +89,10 @@ class Model(ABC):
 
         def __setattr__(self, name: str, value: Any) -> None:
             """An attribute of the user's own may have any name, but by some a user expects to change a setting."""
+            if name == "logger" and not isinstance(value, Logger):
+                raise AttributeError(
+                    f"{type(self).__name__}: its logger cannot be replaced: use logger.add_sink(function)"
+                )
             super().__setattr__(name, value)
             workers = vars(self).get("workers")
             if not name.startswith("_") and is_setting(name) and (workers is None or workers.main):
@@ -163,13 +167,19 @@ class Model(ABC):
 
     @in_words
     def evaluate(
-        self, n_episodes: int = 50, deterministic: bool = True, env: Any = None, periodic: bool = False
+        self,
+        n_episodes: int = 50,
+        deterministic: bool = True,
+        env: Any = None,
+        periodic: bool = False,
+        **others: Any,
     ) -> Evaluation:
         """Returns over whole episodes, in environments made for it, with the environment's own reward. A collective.
 
         The seed decides the initial states, so they are the same at each call; those of `periodic` evaluations are
         others. `env` is another environment with the same spaces: an id, an object or a function. Raises UserError.
         """
+        elsewhere.refuse("evaluate", self.evaluate, others)
         n_episodes = typed.whole("n_episodes", n_episodes)
         actor = self.policy.actor()
         pulse = self.workers.pulse

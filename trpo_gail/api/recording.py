@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from trpo_gail.api import elsewhere
 from trpo_gail.api.model import Model
 from trpo_gail.envs import repeating, sources, vector
 from trpo_gail.errors import UserError, listed
@@ -37,6 +38,7 @@ def generate_expert_traj(
     *,
     deterministic: bool = True,
     seed: int = 0,
+    **others: Any,
 ) -> dict[str, np.ndarray]:
     """Record whole episodes: the arrays of Stable-Baselines' layout, also written to SAVE_PATH.npz if a path is given; to a
     native file if it ends in .h5. A collective: rank 0 records, and all ranks get the arrays.
@@ -46,6 +48,7 @@ def generate_expert_traj(
     default it is the model's own. Only the model sees what VecNormalize makes of the observations: the episodes hold
     the environment's own. `deterministic` actions are the default, since they make the better expert. Raises UserError.
     """
+    elsewhere.refuse("generate_expert_traj", generate_expert_traj, others)
     n_episodes, seed = typed.whole("n_episodes", n_episodes), typed.whole("seed", seed, 0)
     typed.whole("n_timesteps", n_timesteps, 0)
     if not callable(model) and not hasattr(model, "predict"):

@@ -42,6 +42,7 @@ ELSEWHERE = {
     "venv": "env",
     "out": "run_folder, or save(FILE) of BC",
 }
+_ASIDE = {"expert_dataset", "hidden_size", "policy_kwargs", "run_folder"}  # keywords that are no fields
 POLICIES = ("MlpPolicy", "CnnPolicy", "MultiInputPolicy")
 
 
@@ -122,7 +123,8 @@ def path_of(cls: type, name: str, own: str = "") -> str:
 
 def is_setting(name: str) -> bool:
     """Whether a constructor takes a keyword of this name for a setting, or names the one that is meant by it."""
-    return name in ELSEWHERE or name in others.NAMES or any(leaf.name == name for leaf in leaves(Config).values())
+    known = name in ELSEWHERE or name in others.NAMES or name in _ASIDE
+    return known or any(leaf.name == name for leaf in leaves(Config).values())
 
 
 def checked(cls: type, name: str, value: Any) -> tuple[str, Any]:

@@ -11,6 +11,7 @@ from collections.abc import Container
 NAMES = {
     # imitation
     "gen_algo": "--generator trpo or ppo",
+    "reward_net": "--discriminator.network",
     "debug_use_ground_truth": "--adversary env_reward",
     "use_state": "--discriminator.inputs",
     "use_action": "--discriminator.inputs",
@@ -39,6 +40,13 @@ NAMES = {
     "reward_normalization": "--discriminator.reward_normalise",
     "action_bound_method": "--actions",
     "lr_scheduler": "--ppo.schedule and --discriminator.schedule",
+    # CleanRL
+    "num_steps": "--timesteps_per_batch",
+    "update_epochs": "--ppo.n_epochs",
+    "clip_coef": "--ppo.clip_range",
+    "norm_adv": "--ppo.normalise_advantages",
+    "clip_vloss": "--critic.clip_range_vf",
+    "anneal_lr": "--ppo.schedule",
     # Stable-Baselines3
     "n_envs": "--num_envs",
     "cg_max_steps": "--cg_iters",
