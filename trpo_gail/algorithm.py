@@ -182,6 +182,9 @@ def _paid(
 ) -> np.ndarray:
     """The adversary's reward [B] as [T, N], with the environment's own if that has a weight; 0 in rows that are no
     transitions."""
+    if not isinstance(reward, np.ndarray) or reward.shape != (len(seen.observations),):  # of an adversary from outside
+        found = f"shape {reward.shape}" if isinstance(reward, np.ndarray) else type(reward).__name__
+        raise RunError(f"--adversary: reward gave {found}, an array of shape ({len(seen.observations)},) expected")
     finite.numbers("reward of the adversary", reward)
     if task_weight:
         assert seen.env_rewards is not None

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import torch
 
 from trpo_gail.adversaries.adversary import Adversary
@@ -9,8 +12,9 @@ from trpo_gail.adversaries.adversary import Parts as AdversaryParts
 from trpo_gail.config import choices
 from trpo_gail.config.tree import Config
 from trpo_gail.critic import Critic
+from trpo_gail.envs.failures import RAISED, described
 from trpo_gail.envs.vector import VectorEnv
-from trpo_gail.errors import UserError
+from trpo_gail.errors import RunError, UserError, listed
 from trpo_gail.generators.generator import Generator
 from trpo_gail.generators.generator import Parts as GeneratorParts
 from trpo_gail.learner import Learner
@@ -21,6 +25,8 @@ from trpo_gail.policies.policy import Policy
 from trpo_gail.sampling.sampler import Sampler
 from trpo_gail.sampling.transitions import Transitions
 from trpo_gail.spaces.spec import EnvSpec
+
+_STATE = ("state_dict", "load_state_dict")  # of all parts that learn
 
 
 def make_policy(config: Config, spec: EnvSpec) -> Policy:
@@ -64,7 +70,8 @@ def _made(config: Config, env: VectorEnv, expert: Transitions | None, workers: W
 
 def make_generator(config: Config, policy: Policy, workers: Workers) -> Generator:
     """The part that improves the policy."""
-    made: Generator = choices.find(choices.GENERATORS, config.generator).load()(config, GeneratorParts(policy, workers))
+    parts = GeneratorParts(policy, workers)
+    made: Generator = _of_choice(choices.GENERATORS, config.generator, config, parts, ("step", *_STATE))
     if config.warmup_iterations and not hasattr(made, "rest"):
         raise UserError(
             f"--warmup_iterations: --generator {config.generator} has no method `rest`, which is needed then"
@@ -76,7 +83,23 @@ def make_adversary(
     config: Config, spec: EnvSpec, expert: Transitions | None, policy: Policy, workers: Workers
 ) -> Adversary:
     """The part that computes the reward. A collective."""
-    build = choices.find(choices.ADVERSARIES, config.adversary).load()
+    parts, needed = AdversaryParts(spec, expert, policy, workers), ("needs_log_prob", "reward", "fit", *_STATE)
     with torch.random.fork_rng(devices=[]):  # as above
-        made: Adversary = build(config, AdversaryParts(spec, expert, policy, workers))
+        made: Adversary = _of_choice(choices.ADVERSARIES, config.adversary, config, parts, needed)
+    return made
+
+
+def _of_choice(table: choices.Table, name: str, config: Config, parts: Any, needed: Sequence[str]) -> Any:
+    """What the row of a name makes. Raises UserError if a user's own code fails, or makes what lacks something needed."""
+    build = choices.find(table, name).load()
+    if name in table:
+        return build(config, parts)
+    try:
+        made = build(config, parts)
+    except (UserError, RunError):
+        raise
+    except RAISED as error:
+        raise UserError(f"--{table.flag}: {name}(config, parts): {described(error)}") from error
+    if lacks := [attribute for attribute in needed if not hasattr(made, attribute)]:
+        raise UserError(f"--{table.flag}: {name} made {type(made).__name__}, which lacks {listed(lacks)}")
     return made

@@ -77,8 +77,10 @@ def numbers(what: str, values: np.ndarray | Tensor) -> None:
 def checked(owner: str, stats: S, *parts: Part) -> S:
     """Return the statistics if they and the states of the parts are finite. All ranks have the same statistics.
 
-    Raises NotFinite for the first number that is not finite.
+    Raises NotFinite for the first number that is not finite, and RunError for what are no statistics.
     """
+    if not isinstance(stats, Mapping):  # of a part from outside
+        raise RunError(f"{owner}: its statistics are {type(stats).__name__}, a mapping of numbers expected")
     for name, value in stats.items():
         if value is not None:
             number(f"{name} of the {owner}", value)

@@ -7,6 +7,7 @@ from typing import Any, cast
 import numpy as np
 import pytest
 import torch
+import toys
 from small import EXPERT, gail
 
 from trpo_gail import BC, GAIL, PPO, TRPO, UserError
@@ -133,6 +134,7 @@ def test_evaluations_are_left_to_callbacks() -> None:
         ({"discriminator__network": "mine:Net", "adversary": "airl"}, "discriminator__network: mine:Net given, but adve"),
         ({"policy_kwargs": {"activation_fn": "relu"}}, "policy_kwargs: activation_fn: 'relu' given, tanh expected"),
         ({"policy_kwargs": {"net_arch": {"qf": [3]}}}, "policy_kwargs: net_arch: 'qf' given, pi and vf expected"),
+        ({"policy_kwargs": {"net_arch": [3], "hidden_sizes": [4]}}, "policy_kwargs: policy__hidden_sizes is given twice, by"),
         ({"policy_kwargs": {"ortho_init": True}}, "policy_kwargs: ortho_init: expected net_arch, log_std_init"),
         ({"env_kwargs": {"f": print}}, "env_kwargs: Object of type builtin_function_or_method is not JSON serializable"),
     ],
@@ -147,6 +149,15 @@ def test_a_wrong_keyword_is_one_clear_line(given: dict[str, Any], line: str) -> 
     ("make", "line"),
     [
         (lambda: GAIL("MlpPolicy", "CartPole-v0"), "expert_dataset: demonstrations are needed with adversary 'gail'"),
+        (
+            lambda: GAIL("MlpPolicy", "CartPole-v0", adversary=toys.spec_of),
+            "expert_dataset: demonstrations are needed with adversary 'toys:spec_of', unless its attribute imitates is False",
+        ),
+        (
+            lambda: GAIL("MlpPolicy", "CartPole-v0", generator=lambda config, parts: None),
+            "generator: <lambda>.<locals>.<lambda> of test_settings cannot be found by its name: a class or a function at the top of a module "
+            "expected, which makes a generator of (config, parts)",
+        ),
         (lambda: BC("MlpPolicy", "CartPole-v0"), "expert_dataset: demonstrations are needed to clone them"),
         (lambda: BC("Lstm", "CartPole-v0", EXPERT), "policy: 'Lstm' given, one of MlpPolicy"),
         (

@@ -25,7 +25,8 @@ from trpo_gail.algorithm import iteration
 from trpo_gail.build import make_generator, make_learner
 from trpo_gail.config.tree import Config, DiscriminatorConfig, PolicyConfig
 from trpo_gail.envs import vector
-from trpo_gail.errors import UserError
+from trpo_gail.errors import RunError, UserError
+from trpo_gail.finite import checked
 from trpo_gail.optim.flat import of as flat_of
 from trpo_gail.parallel import Workers
 from trpo_gail.policies.distributions import FAMILIES
@@ -109,6 +110,12 @@ def test_it_trains_behind_the_seam() -> None:
 class Restless:
     """A generator that knows of no warm-up."""
 
+    def state_dict(self) -> dict[str, Any]:
+        return {}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        pass
+
     def step(self, batch: Batch, rng: np.random.Generator) -> dict[str, float]:
         return {"kl": 0.0}
 
@@ -120,6 +127,53 @@ def test_a_generator_that_cannot_rest_has_no_warm_up(monkeypatch: pytest.MonkeyP
     assert isinstance(make_generator(config, toys.policy(toys.spec(3, 2)), WORKERS), Restless)
     with pytest.raises(UserError, match=r"--generator toy_adversary:restless has no method `rest`"):
         make_generator(dataclasses.replace(config, warmup_iterations=1), toys.policy(toys.spec(3, 2)), WORKERS)
+
+
+class Odd:
+    """An adversary whose reward is a column, and which tells nothing of what it learned."""
+
+    needs_log_prob = False
+    state_dict = Restless.state_dict
+    load_state_dict = Restless.load_state_dict
+
+    def reward(self, learner: Transitions) -> np.ndarray:
+        return np.zeros((len(learner.observations), 1))
+
+    def fit(self, learner: Transitions, rng: np.random.Generator) -> None:
+        pass
+
+
+@pytest.mark.parametrize(
+    ("made", "line"),
+    [
+        (
+            lambda config, parts: None,
+            "--adversary: toy_adversary:odd made NoneType, which lacks needs_log_prob, reward, fit",
+        ),
+        (
+            lambda config, parts: Restless(),
+            "--adversary: toy_adversary:odd made Restless, which lacks needs_log_prob, reward",
+        ),
+        (
+            lambda config: Odd(),
+            r"--adversary: toy_adversary:odd\(config, parts\): TypeError: .* takes 1 positional argument",
+        ),
+        (lambda config, parts: Odd(), r"--adversary: reward gave shape \(52, 1\), an array of shape \(52,\) expected"),
+    ],
+)
+def test_a_part_from_outside_that_is_none_is_one_clear_line(
+    made: Any, line: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(toy_adversary, "odd", made, raising=False)
+    config = Config("toys:Walk-v0", adversary="toy_adversary:odd", num_envs=2, timesteps_per_batch=60, d_step=2)
+    env = vector.make(config.env, 2, "gymnasium")
+    with pytest.raises((UserError, RunError), match=line):
+        iteration(make_learner(config, env, None, WORKERS), config, WORKERS)
+
+
+def test_statistics_are_a_mapping() -> None:
+    with pytest.raises(RunError, match=r"^adversary: its statistics are NoneType, a mapping of numbers expected"):
+        checked("adversary", Odd().fit(toys.pairs(np.zeros((1, 3)), np.zeros((1, 2))), np.random.default_rng(0)))  # type: ignore[type-var]
 
 
 # ---- an action space of several labels -------------------------------------------------------------------------------

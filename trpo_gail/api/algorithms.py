@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -40,8 +40,8 @@ class GAIL(LearningModel):
         vf_iters: int | None = None,
         hidden_size: int | tuple[int, ...] | None = None,
         seed: int | None = 0,
-        generator: str = "trpo",
-        adversary: str = "gail",
+        generator: str | Callable[..., Any] = "trpo",
+        adversary: str | Callable[..., Any] = "gail",
         preset: str = "default",
         tensorboard_log: str | Path | None = None,
         run_folder: str | Path | None = None,

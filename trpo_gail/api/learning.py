@@ -82,7 +82,10 @@ class LearningModel(Model):
                 self._dataset = workers.together(lambda: demonstrations_of(expert_dataset))
                 self._pretrains_on = expert_dataset if isinstance(expert_dataset, ExpertDataset) else None
             elif self.config.imitates:
-                raise UserError(f"expert_dataset: demonstrations are needed with adversary {self.config.adversary!r}")
+                unless = ", unless its attribute imitates is False" if ":" in self.config.adversary else ""
+                raise UserError(
+                    f"expert_dataset: demonstrations are needed with adversary {self.config.adversary!r}{unless}"
+                )
             self._follow()
             self._folder = None if run_folder is None else Folder(run_folder, workers)
             self._offset = self._target = 0

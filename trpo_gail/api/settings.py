@@ -43,6 +43,11 @@ ELSEWHERE = {
     "out": "run_folder, or save(FILE) of BC",
 }
 _ASIDE = {"expert_dataset", "hidden_size", "policy_kwargs", "run_folder"}  # keywords that are no fields
+_MAKERS = {  # fields that may name code, by their last names: what that makes
+    "network": "a torch module of (inputs, outputs)",
+    "adversary": "an adversary of (config, parts)",
+    "generator": "a generator of (config, parts)",
+}
 POLICIES = ("MlpPolicy", "CnnPolicy", "MultiInputPolicy")
 
 
@@ -53,9 +58,7 @@ def config_of(
     """The config of a model for an environment's id. `top` are choices, `given` other fields by any of their names; of the
     given, `hidden_size` is of policy and critic. Raises UserError, in one line, for whatever is wrong with one."""
     _check("preset", preset_name, leaves(Config)["preset"])
-    for name, value in top.items():
-        _check(name, value, leaves(Config)[name])
-    chosen = {name: typed.plain(value) for name, value in top.items()}
+    chosen = {name: _value(name, value, leaves(Config)[name]) for name, value in top.items()}
     named: dict[str, Any] = {}
     words: dict[str, str] = {}  # by path, the keyword that gave it
     for word, pairs in (
@@ -64,6 +67,8 @@ def config_of(
     ):
         for path, value in pairs:
             _once(words, path, word)
+            if path in named:
+                raise UserError(f"{word}: {path.replace('.', '__')} is given twice, by two of its names")
             named[path] = value
     words = {path: word for path, word in words.items() if word != "hidden_size"}  # of which a network may have its own
     for name, value in _flat(given):
@@ -158,18 +163,19 @@ def _value(name: str, value: Any, leaf: Leaf) -> Any:
             return json.dumps(dict(value))
         except (TypeError, ValueError) as error:
             raise UserError(f"{name}: {error}: expected what JSON can hold, or env as a function") from error
-    value = _named(name, value) if leaf.name == "network" and callable(value) else typed.plain(value)
+    value = _named(name, value, leaf.name) if leaf.name in _MAKERS and callable(value) else typed.plain(value)
     _check(name, value, leaf)
     return value
 
 
-def _named(name: str, made: Any) -> str:
-    """`module:name` of a class or a function. Raises UserError if it cannot be found by that again."""
+def _named(name: str, made: Any, of: str) -> str:
+    """`module:name` of a class or a function that makes what a field of the name `of` is. Raises UserError if it cannot be
+    found by that again."""
     module, called = getattr(made, "__module__", ""), getattr(made, "__qualname__", type(made).__name__)
     if getattr(sys.modules.get(module), called, None) is not made:
         raise UserError(
             f"{name}: {called} of {module or 'no module'} cannot be found by its name: a class or a function at the top of a "
-            "module expected, which makes a torch module of (inputs, outputs)"
+            f"module expected, which makes {_MAKERS[of]}"
         )
     return f"{module}:{called}"
 
