@@ -7,6 +7,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -203,7 +204,7 @@ def test_a_dataset_says_what_it_holds(capsys: pytest.CaptureFixture[str]) -> Non
         (lambda: generate_expert_traj(max), "env: not given, and the model has none: an environment to play in expected"),
         (
             lambda: generate_expert_traj(lambda o: 0 / 0, env="CartPole-v1"),
-            "--policy <lambda>: raised ZeroDivisionError('division by zero')",
+            "model <lambda>: raised ZeroDivisionError('division by zero')",
         ),
     ],
 )  # fmt: skip
@@ -290,6 +291,17 @@ def test_a_model_is_shown_what_it_was_trained_on_and_the_file_what_the_environme
     assert [seen[1] for seen in model.seen] == [100, 101, 102]
     with pytest.raises(UserError, match="env: Vec changes observations in a way that no file keeps"):
         generate_expert_traj(Expert(Vec(venv=inner)), n_episodes=1)
+
+
+def test_who_records_is_called_a_model() -> None:
+    with pytest.raises(UserError, match=r"^model <lambda>: raised ZeroDivisionError"):
+        generate_expert_traj(lambda obs: 1 / 0, env="CartPole-v1", n_episodes=1)
+    with pytest.raises(UserError, match=r"^model: the class Mock given, an object of it expected: Mock\(\.\.\.\)$"):
+        generate_expert_traj(Mock, env="CartPole-v1", n_episodes=1)
+    with pytest.raises(
+        UserError, match=r"^expert_dataset: Mock given, a buffer of Tianshou: save_hdf5\(FILE\), and FILE"
+    ):
+        demonstrations_of(Mock(spec=["save_hdf5"]))
 
 
 def test_our_models_record_themselves_in_the_environments_units() -> None:

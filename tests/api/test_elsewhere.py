@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import operator
+import re
 import warnings
 from typing import Any
 from unittest.mock import Mock
@@ -12,7 +14,7 @@ import torch
 from small import CARTPOLE
 
 from trpo_gail import BC, PPO, BaseCallback, ExpertDataset, UserError, generate_expert_traj
-from trpo_gail.api import callbacks
+from trpo_gail.api import callbacks, elsewhere
 
 
 def model() -> PPO:
@@ -102,6 +104,15 @@ def test_what_an_answer_names_is_there() -> None:
     assert shown.log_prob(torch.tensor([0, 1, 1])).shape == shown.entropy().shape == (3,)
     with pytest.raises(AttributeError, match=r"^PPO: its logger cannot be replaced: use logger.add_sink\(function\)$"):
         made.logger = print
+
+
+def test_an_attribute_of_a_dataset_is_answered() -> None:
+    made: Any = ExpertDataset(traj_data=(np.zeros((3, 4)), np.array([0, 1, 1])), verbose=0)
+    for name, instead in elsewhere._OF_DATASETS.items():
+        with pytest.raises(AttributeError, match=rf"^ExpertDataset has no {name}: {re.escape(instead)}$"):
+            getattr(made, name)
+        if found := re.search(r"(demonstrations\.\w+)", instead):
+            assert operator.attrgetter(found[1])(made) is not made
 
 
 def test_an_error_within_a_property_is_its_own(monkeypatch: pytest.MonkeyPatch) -> None:

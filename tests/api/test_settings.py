@@ -155,8 +155,8 @@ def test_a_wrong_keyword_is_one_clear_line(given: dict[str, Any], line: str) -> 
         ),
         (
             lambda: GAIL("MlpPolicy", "CartPole-v0", generator=lambda config, parts: None),
-            "generator: <lambda>.<locals>.<lambda> of test_settings cannot be found by its name: a class or a function at the top of a module "
-            "expected, which makes a generator of (config, parts)",
+            "generator: <lambda>.<locals>.<lambda> of test_settings cannot be found by its name: a class or a function at "
+            "the top of a module expected, which makes a generator of (config, parts)",
         ),
         (lambda: BC("MlpPolicy", "CartPole-v0"), "expert_dataset: demonstrations are needed to clone them"),
         (lambda: BC("Lstm", "CartPole-v0", EXPERT), "policy: 'Lstm' given, one of MlpPolicy"),

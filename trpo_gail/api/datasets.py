@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -78,6 +78,11 @@ class ExpertDataset:
         if verbose:
             self.log_info()
 
+    if not TYPE_CHECKING:  # a type checker would believe that every attribute is there
+
+        def __getattr__(self, name: str) -> Any:
+            return elsewhere.of_dataset(self, name)
+
     def log_info(self) -> None:
         """Print how much it holds, on the first rank."""
         from trpo_gail.system.launcher import speaks
@@ -106,6 +111,10 @@ def demonstrations_of(given: Any, name: str = "expert_dataset") -> Demonstration
         made = _of_list(given, name)
         own = type(given[0]).__module__.partition(".")[0] == "imitation"
         return of_unknown_kind(made) if own else made
+    if hasattr(given, "save_hdf5"):
+        raise UserError(
+            f"{name}: {type(given).__name__} given, a buffer of Tianshou: save_hdf5(FILE), and FILE expected"
+        )
     raise UserError(f"{name}: {shortened(repr(given), 60)} given, {_EXPECTED}")
 
 

@@ -72,6 +72,17 @@ _OF_MODELS = {
     "train": "use learn(total_timesteps)",
     "reward_net": "use reward_train, reward_test or discriminator.network",
 }
+_OF_DATASETS = {
+    "plot": "use `trpo-gail data plot FILE`",
+    "num_traj": "use demonstrations.trajectories",
+    "num_transition": "use len(demonstrations.actions)",
+    "avg_ret": "use demonstrations.return_mean",
+    "std_ret": "use demonstrations.return_std",
+    "returns": "use demonstrations.finished_returns",
+    "observations": "use demonstrations.observations",
+    "actions": "use demonstrations.actions",
+    "get_next_batch": "leave it out: a model draws its pairs itself",
+}
 _GIVEN = "on_start(self, model) and after(self, model, record) are given the model"
 _OF_CALLBACKS = {
     "n_calls": "count in after(self, model, record), or use record['iteration']",
@@ -106,6 +117,11 @@ def of_model(owner: object, name: str) -> Any:
         with contextlib.suppress(UserError):  # no setting either
             instead = {name: f"use config.{path_of(Config, name)}"}
     return _missing(owner, name, instead)
+
+
+def of_dataset(owner: object, name: str) -> Any:
+    """For `__getattr__` of an `ExpertDataset`. Raises AttributeError."""
+    return _missing(owner, name, _OF_DATASETS)
 
 
 def of_callback(owner: object, name: str) -> Any:

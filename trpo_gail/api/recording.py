@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import numpy as np
 
 from trpo_gail.api import elsewhere
 from trpo_gail.api.model import Model
+from trpo_gail.api.words import in_words, keyword
 from trpo_gail.envs import repeating, sources, vector
 from trpo_gail.errors import UserError, listed
 from trpo_gail.experts import structured
@@ -29,6 +31,7 @@ MOST_ENVS = 10  # that play together
 _HARMLESS = ("VecMonitor", "VecCheckNan")  # wrappers of vector environments that leave observations as they are
 
 
+@partial(in_words, name=lambda path: {"policy": "model"}.get(path, keyword(path)))  # who plays is its first parameter
 def generate_expert_traj(
     model: Any,
     save_path: str | Path | None = None,
@@ -51,6 +54,8 @@ def generate_expert_traj(
     elsewhere.refuse("generate_expert_traj", generate_expert_traj, others)
     n_episodes, seed = typed.whole("n_episodes", n_episodes), typed.whole("seed", seed, 0)
     typed.whole("n_timesteps", n_timesteps, 0)
+    if isinstance(model, type):
+        raise UserError(f"model: the class {model.__name__} given, an object of it expected: {model.__name__}(...)")
     if not callable(model) and not hasattr(model, "predict"):
         raise UserError(f"model: {type(model).__name__} given, expected a function or an object that has predict")
     workers = Workers.world()
