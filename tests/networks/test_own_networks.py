@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+import toys
 from torch import Tensor, nn
 
 from trpo_gail import GAIL, PPO, TRPO, UserError
@@ -347,8 +348,6 @@ def test_a_learned_reward_does_not_name_the_policys_network(tmp_path: Path) -> N
     ],
 )
 def test_what_is_wrong_with_a_network_is_one_clear_line(name: str, line: str) -> None:
-    import toys
-
     config = changed(preset("default", "CartPole-v0"), {"policy.network": name})
     with pytest.raises(UserError) as caught:
         make_policy(config, toys.spec_of("CartPole-v0"))
@@ -371,9 +370,19 @@ def test_a_gradient_that_cannot_be_differentiated_again_serves_where_once_is_eno
         GAIL("MlpPolicy", "CartPole-v0", EXPERT, discriminator__network=Once, **SMALL)
 
 
-def test_what_a_network_raises_later_is_one_clear_line() -> None:
-    import toys
+def test_a_state_of_another_network_is_refused_in_one_line() -> None:
+    config = changed(preset("default", "CartPole-v0"), {"policy.network": "test_own_networks:small"})
+    policy = make_policy(config, toys.spec_of("CartPole-v0"))
+    state = policy.state_dict()
+    policy.load_state_dict(state)
+    line = r"^--policy.network: .*:small: makes another network than the one that was saved: parameter "
+    with pytest.raises(UserError, match=line + r"'2.weight': found \[2, 8\], expected \[2, 9\]$"):
+        policy.load_state_dict(state | {"net.net.2.weight": torch.zeros(2, 9)})
+    with pytest.raises(UserError, match=line + r"'3.weight': found none, expected \[2, 9\]$"):
+        policy.load_state_dict(state | {"net.net.3.weight": torch.zeros(2, 9)})
 
+
+def test_what_a_network_raises_later_is_one_clear_line() -> None:
     config = changed(preset("default", "CartPole-v0"), {"policy.network": "test_own_networks:Doubling"})
     policy = make_policy(config, toys.spec_of("CartPole-v0"))
     with pytest.raises(

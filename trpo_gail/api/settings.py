@@ -48,6 +48,15 @@ _MAKERS = {  # fields that may name code, by their last names: what that makes
     "adversary": "an adversary of (config, parts)",
     "generator": "a generator of (config, parts)",
 }
+_OF_CLONING = {  # of BC alone
+    "learning_rate": "stepsize",
+    "optimizer_kwargs": "stepsize",
+    "train_fraction": "train_share",
+    "policy_kwargs": "hidden_sizes",
+    "n_epochs": "learn(n_epochs=...)",
+    "run_folder": "save(FILE)",
+    "tensorboard_log": "logger.records, or logger.add_sink(function)",
+}
 POLICIES = ("MlpPolicy", "CnnPolicy", "MultiInputPolicy")
 
 
@@ -108,6 +117,8 @@ def path_of(cls: type, name: str, own: str = "") -> str:
     known, path = leaves(cls), name.replace("__", ".")
     if name in ELSEWHERE and f"{own}.{name}" not in known and (cls, name) != (CloningConfig, "eval_every"):
         raise UserError(f"{name}: no name of a setting here: use {ELSEWHERE[name]}")
+    if cls is CloningConfig and name in _OF_CLONING:
+        raise UserError(f"{name}: no name of a setting of BC: use {_OF_CLONING[name]}")
     for found in (path, f"{own}.{name}"):
         if found in known:
             return found

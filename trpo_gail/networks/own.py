@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -186,6 +187,21 @@ class Own(nn.Module):
             f"{self.said}: its gradient cannot be differentiated again, as {why}: expected operations of torch alone, "
             "without a backward pass that is marked once_differentiable"
         )
+
+    def _load_from_state_dict(self, state_dict: Mapping[str, Any], prefix: str, *more: Any) -> None:
+        """As torch's. Raises UserError if the user's code makes another network than when the state was saved."""
+        at = f"{prefix}net."
+        held, made = (
+            {name.removeprefix(at): value.shape for name, value in state.items() if isinstance(value, Tensor)}
+            for state in ({k: v for k, v in state_dict.items() if k.startswith(at)}, self.net.state_dict())
+        )
+        if other := [name for name in (held | made) if held.get(name) != made.get(name)]:
+            found, expected = (list(of[other[0]]) if other[0] in of else "none" for of in (made, held))
+            raise UserError(
+                f"{self.said}: makes another network than the one that was saved: parameter {other[0]!r}: "
+                f"found {found}, expected {expected}"
+            )
+        super()._load_from_state_dict(state_dict, prefix, *more)
 
     def train(self, mode: bool = True) -> Own:
         super().train(mode)
