@@ -159,7 +159,7 @@ def test_a_wrong_keyword_is_one_clear_line(given: dict[str, Any], line: str) -> 
             "the top of a module expected, which makes a generator of (config, parts)",
         ),
         (lambda: BC("MlpPolicy", "CartPole-v0"), "expert_dataset: demonstrations are needed to clone them"),
-        (lambda: BC("MlpPolicy", "CartPole-v0", EXPERT, learning_rate=1), "learning_rate: no name of a setting of BC: use step"),
+        (lambda: BC("MlpPolicy", "CartPole-v0", EXPERT, learning_rate=1), "learning_rate: no name of a setting of BC: use"),
         (lambda: BC("Lstm", "CartPole-v0", EXPERT), "policy: 'Lstm' given, one of MlpPolicy"),
         (
             lambda: BC("MlpPolicy", "CartPole-v0", EXPERT, iterations=3),

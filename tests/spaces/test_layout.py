@@ -221,3 +221,26 @@ def test_a_pair_with_a_mapping_may_be_one_observation() -> None:
     space = Tuple((Discrete(3), Dict({"arm": Box(-1, 1, (2,), np.float32)})))
     parts, single = given.observed(Layout.of(space), (np.int64(2), {"arm": np.zeros(2, np.float32)}))
     assert single and [part.shape for part in parts] == [(1,), (1, 2)]
+
+
+@pytest.mark.parametrize(
+    ("observation", "line"),
+    [
+        (
+            {"a": np.zeros((2, 2)), "b": [0]},
+            "observation 'b' of shape (1,), () or (n,) expected; observation 'a' is a batch of 2",
+        ),
+        (
+            {"a": np.zeros(2), "b": [0]},
+            "observation 'b' of shape (1,), () or (n,) expected; observation 'a' is one alone",
+        ),
+        (
+            [{"a": np.zeros(2), "b": 0}] * 2,
+            "observation: expected an observation with the part 'a', found list of mappings: of",
+        ),
+    ],
+)
+def test_parts_that_are_no_batch_together_are_told_apart(observation: Any, line: str) -> None:
+    with pytest.raises(UserError) as caught:
+        given.observed(Layout.of(Dict(a=Box(-1, 1, (2,)), b=Discrete(3))), observation)
+    assert str(caught.value).startswith(line)

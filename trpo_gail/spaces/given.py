@@ -103,6 +103,8 @@ def _found(given: Any, path: tuple[str | int, ...], name: str) -> Any:
     except (LookupError, TypeError) as error:
         wanted = ".".join(map(str, path))
         found = listed(given) if isinstance(given, Mapping) else type(given).__name__
+        if isinstance(given, (list, tuple)) and given and isinstance(given[0], Mapping):
+            found += " of mappings: of a batch, each part is an array [n, ...]"
         raise UserError(f"{name}: expected an observation with the part {wanted!r}, found {found}") from error
 
 
@@ -124,5 +126,8 @@ def _single(parts: Sequence[np.ndarray], shapes: Sequence[tuple[int, ...]], name
     for x, shape, name in zip(parts, shapes, names, strict=True):
         if x.shape != (shape if single else (*parts[0].shape[:1], *shape)):
             wanted = " or ".join(str(s) for s in (shape, ("n", *shape))).replace("'", "")
-            raise UserError(f"{name} of shape {x.shape}, {wanted} expected")
+            first = (
+                "" if x is parts[0] else f"; {names[0]} is {'one alone' if single else f'a batch of {len(parts[0])}'}"
+            )
+            raise UserError(f"{name} of shape {x.shape}, {wanted} expected{first}")
     return single
