@@ -78,7 +78,7 @@ def test_an_mp4_is_as_long_as_its_episode(run: Path, tmp_path: Path) -> None:
 def test_a_disk_without_room_for_an_mp4_is_noticed(capfd: pytest.CaptureFixture[str]) -> None:
     """ffmpeg, which writes it, ends without a word to the program that feeds it."""
     pytest.importorskip("imageio_ffmpeg", reason="imageio-ffmpeg is not installed (the extra `video`)")
-    with pytest.raises(OSError, match="ffmpeg did not write the whole film"):
+    with pytest.raises(OSError, match="ffmpeg did not write the whole video"):
         video._write_mp4(Path("/dev/full"), iter([np.zeros((16, 16, 3), np.uint8)] * 3), 30.0)
     assert "No space left on device" in capfd.readouterr().err
 

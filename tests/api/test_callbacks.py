@@ -86,12 +86,16 @@ def test_training_stops_on_a_return() -> None:
 
 
 def test_training_stops_without_improvement() -> None:
-    def stop(**more: int) -> StopTrainingOnNoModelImprovement:
-        return StopTrainingOnNoModelImprovement(2, **more)
+    """After one evaluation more than may be without it, as in Stable-Baselines3."""
+
+    def stop(most: int = 1, **more: int) -> StopTrainingOnNoModelImprovement:
+        return StopTrainingOnNoModelImprovement(most, **more)
 
     returns = (1, 2, 2, 1, 5)
     assert run(Model(*returns), EvalCallback(eval_freq=100, callback_after_eval=stop()), 5) == 4
     assert run(Model(*returns), EvalCallback(eval_freq=100, callback_after_eval=stop(min_evals=3)), 5) == 5
+    assert run(Model(*returns), EvalCallback(eval_freq=100, callback_after_eval=stop(0)), 5) == 3
+    assert run(Model(*returns), EvalCallback(eval_freq=100, callback_after_eval=stop(2)), 5) == 5
     assert run(Model(), stop(), return_mean=1.0) == 3
 
 
@@ -120,8 +124,8 @@ def test_all_are_called_whatever_one_says() -> None:
         (lambda: CheckpointCallback(0, "x"), "save_freq: 0 given, a whole number of at least 1 expected"),
         (lambda: EveryNTimesteps(0, None), "n_steps: 0 given, a whole number of at least 1 expected"),
         (
-            lambda: StopTrainingOnNoModelImprovement(0),
-            "max_no_improvement_evals: 0 given, a whole number of at least 1 expected",
+            lambda: StopTrainingOnNoModelImprovement(-1),
+            "max_no_improvement_evals: -1 given, a whole number of at least 0 expected",
         ),
         (
             lambda: callbacks.of(lambda round_num: None),

@@ -272,12 +272,12 @@ class StopTrainingOnRewardThreshold(BaseCallback):
 
 
 class StopTrainingOnNoModelImprovement(BaseCallback):
-    """Stops once `max_no_improvement_evals` evaluations in a row (without evaluations: iterations) have brought no new
-    best return. The first `min_evals` of them do not count."""
+    """Stops once more than `max_no_improvement_evals` evaluations in a row (without evaluations: iterations) have brought no
+    new best return. The first `min_evals` of them do not count."""
 
     def __init__(self, max_no_improvement_evals: int, min_evals: int = 0, **others: Any) -> None:
         elsewhere.refuse("StopTrainingOnNoModelImprovement", StopTrainingOnNoModelImprovement, others)
-        self._most = typed.whole("max_no_improvement_evals", max_no_improvement_evals)
+        self._most = typed.whole("max_no_improvement_evals", max_no_improvement_evals, 0)
         self._least = typed.whole("min_evals", min_evals, 0)
         self._best: float | None = None
         self._seen = self._without = 0
@@ -291,7 +291,7 @@ class StopTrainingOnNoModelImprovement(BaseCallback):
             self._best, self._without = found, 0
         elif self._seen > self._least:
             self._without += 1
-        return self._without < self._most
+        return self._without <= self._most  # as in Stable-Baselines3
 
 
 class StopTrainingOnMaxEpisodes(BaseCallback):

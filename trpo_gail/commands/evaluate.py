@@ -89,4 +89,4 @@ def _print(given: _EvaluateArguments, found: dict[str, Any], film: dict[str, Any
         return
     print_table(result.items())
     if film and result["backend"] != "gymnasium":
-        print("The film is gymnasium's, from another initial state: it shows none of the evaluated episodes.")
+        print("The video is gymnasium's, from another initial state: it shows none of the evaluated episodes.")

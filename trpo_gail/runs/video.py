@@ -186,7 +186,7 @@ def _write_mp4(path: Path, frames: Iterator[np.ndarray], fps: float) -> None:
     finally:
         writer.close()
     if not _is_whole(path):  # nobody is told of ffmpeg's exit code
-        raise OSError(errno.EIO, "ffmpeg did not write the whole film, as on a full disk")
+        raise OSError(errno.EIO, "ffmpeg did not write the whole video, as on a full disk")
 
 
 def _is_whole(path: Path) -> bool:
