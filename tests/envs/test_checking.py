@@ -98,7 +98,8 @@ def test_what_is_odd_is_found_and_nothing_else(fault: str, expected: list[tuple[
     assert found(fault) == expected
 
 
-def test_one_alone_in_a_process_is_checked_and_told_how_to_run() -> None:
+def test_one_alone_in_a_process_is_checked_and_told_how_to_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("odd_envs.Line.alive", 0)  # whatever other tests have left open
     first, *others = checking.check("odd_envs:Line-v0", kwargs={"kind": "single"})
     assert first.level == "warning" and "instance 2 of 4 in one process: RuntimeError: port 5005" in first.text
     assert first.text.endswith("--num_envs 1, or as many as ranks, and --eval_every 0")

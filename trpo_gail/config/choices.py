@@ -7,14 +7,12 @@ belong to adversaries. A row can be added to a table, too, before a config names
 
 from __future__ import annotations
 
-import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 from trpo_gail.errors import UserError, shortened
-from trpo_gail.system.own_modules import imported
+from trpo_gail.system.own_modules import described, imported
 
 Build = Callable[[Any, Any], Any]  # (config, parts) -> the adversary or generator
 
@@ -38,9 +36,7 @@ class Choice:
         except (Exception, SystemExit) as error:
             if self.module.startswith("trpo_gail."):  # a fault of ours, which needs its traceback
                 raise
-            last = traceback.extract_tb(error.__traceback__)[-1]
-            said = f"cannot be imported: {shortened(repr(error), 120)}"
-            raise UserError(f"{name}: {said} ({Path(last.filename).name}, line {last.lineno})") from error
+            raise UserError(f"{name}: cannot be imported: {shortened(described(error), 160)}") from error
         if not callable(built):
             raise UserError(f"{name}: a function of a config and its parts expected, found {built!r:.60}")
         made: Build = built

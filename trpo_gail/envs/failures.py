@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import sysconfig
-import traceback
 from collections.abc import Callable, Iterable
-from pathlib import Path
 from typing import Any, TypeVar
 
 import gymnasium
 
 from trpo_gail.errors import RunError, UserError, unstopped
+from trpo_gail.system import own_modules
 from trpo_gail.system.terminal import warn
 
 T = TypeVar("T")
@@ -18,21 +16,12 @@ T = TypeVar("T")
 # Failures of an environment. KeyboardInterrupt and other exceptions of signals are not failures, and pass.
 RAISED = (Exception, SystemExit, GeneratorExit)
 
-_LIBRARIES = tuple(sysconfig.get_paths()[name] for name in ("purelib", "platlib", "stdlib"))
-_OURS = str(Path(__file__).parents[1])
-
 
 def described(error: BaseException) -> str:
-    """An exception's kind and message, and the file and line of the user's own code that raised it."""
-    text = unstopped(" ".join(str(error).split()))
+    """As `own_modules.described`; of gymnasium's own errors the message alone, which says all."""
     if isinstance(error, gymnasium.error.Error):
-        return text
-    if isinstance(error, SystemExit):
-        said = f"it called sys.exit({error.code!r})"
-    else:
-        said = f"{type(error).__name__}: {text}" if text else type(error).__name__
-    frames = [f for f in traceback.extract_tb(error.__traceback__) if not f.filename.startswith((*_LIBRARIES, _OURS))]
-    return f"{said} ({Path(frames[-1].filename).name}, line {frames[-1].lineno})" if frames else said
+        return unstopped(" ".join(str(error).split()))
+    return own_modules.described(error)
 
 
 def called(who: str, what: str, function: Callable[..., T], *arguments: Any, **keywords: Any) -> T:
