@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 import signal
@@ -133,7 +134,7 @@ def test_all_are_called_whatever_one_says() -> None:
         ),
         (
             lambda: callbacks.of(type("Mine", (BaseCallback,), {"after": lambda self, record: None})()),
-            "callback: Mine.<lambda>(record) given, which cannot be called with (model, record): "
+            "callback: Mine.after(record) given, which cannot be called with (model, record): "
             "too many positional arguments",
         ),
         (lambda: CallbackList([3]), "callback: 3 given, a function of (model, record) or a BaseCallback expected"),
@@ -143,6 +144,20 @@ def test_wrong_callbacks_are_refused(make: Any, line: str) -> None:
     with pytest.raises(UserError) as caught:
         make()
     assert str(caught.value) == line
+
+
+def test_callbacks_that_are_made_of_other_functions_are_called() -> None:
+    def of_a_record(record: Record) -> bool:
+        return record["iteration"] < 3
+
+    @functools.wraps(of_a_record)
+    def wrapped(model: Any, record: Record) -> bool:
+        return of_a_record(record)
+
+    assert run(Model(), wrapped) == 3
+    own = BaseCallback()
+    own.after = functools.partial(lambda least, model, record: record["iteration"] < least, 4)  # type: ignore[method-assign]
+    assert run(Model(), own) == 4
 
 
 def test_a_column_that_no_record_has_is_refused() -> None:

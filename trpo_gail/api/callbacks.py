@@ -105,8 +105,8 @@ def of(given: Any) -> BaseCallback:
     if isinstance(given, BaseCallback) or not callable(given):
         _refuse_other_hooks(type(given))
     if isinstance(given, BaseCallback):
-        for method, arguments in ((given.on_start, "model"), (given.after, "model, record")):
-            _check_takes(method, f"{type(given).__name__}.{method.__name__}", arguments)
+        for name, arguments in (("on_start", "model"), ("after", "model, record")):
+            _check_takes(getattr(given, name), f"{type(given).__name__}.{name}", arguments)
         return given
     if isinstance(given, Sequence) and not isinstance(given, str):
         return CallbackList(given)
@@ -119,13 +119,18 @@ def of(given: Any) -> BaseCallback:
     raise UserError(f"callback: {given!r:.60} given, a function of (model, record) or a BaseCallback expected")
 
 
+def _signature(function: Callable[..., Any]) -> inspect.Signature | None:
+    """What a function itself takes, whatever the one takes that it wraps. None: not every callable has one."""
+    try:
+        return inspect.signature(function, follow_wrapped=False)
+    except (TypeError, ValueError):
+        return None
+
+
 def _refuse_variables(function: Callable[..., Any]) -> None:
     """Raise UserError for a function of Stable-Baselines 2, which is given variables of `learn` by their names."""
-    try:
-        names = [name.strip("_") for name in inspect.signature(function).parameters][:2]
-    except (TypeError, ValueError):  # not every callable has one
-        return
-    if names == ["locals", "globals"]:
+    signature = _signature(function)
+    if signature and [name.strip("_") for name in signature.parameters][:2] == ["locals", "globals"]:
         raise UserError(
             "callback: a function of (_locals, _globals) given, (model, record) expected: _locals['self'] is model"
         )
@@ -133,9 +138,7 @@ def _refuse_variables(function: Callable[..., Any]) -> None:
 
 def _check_takes(function: Callable[..., Any], name: str, arguments: str) -> None:
     """Raise UserError for a function that cannot be called with these arguments, as those of other libraries cannot."""
-    try:
-        signature = inspect.signature(function)
-    except (TypeError, ValueError):  # as above
+    if (signature := _signature(function)) is None:
         return
     try:
         signature.bind(*arguments.split(", "))
