@@ -116,8 +116,11 @@ def _table(paths: list[str], most: int) -> Any:
 def _parts(path: str, most: int) -> Iterator[Any]:
     """Tables of what is stored together."""
     with open(path, "rb") as stream:
-        # By its number, since pyarrow takes no file whose name is no UTF-8.
-        yield from _parts_of(f"/proc/self/fd/{stream.fileno()}", stream.read(6), most)
+        start = stream.read(6)
+        # pyarrow takes no name that is no UTF-8, which Linux alone has: such a file is called by its number.
+        if path.encode(errors="replace").decode() != path:
+            path = f"/proc/self/fd/{stream.fileno()}"
+        yield from _parts_of(path, start, most)
 
 
 def _parts_of(path: str, start: bytes, most: int) -> Iterator[Any]:
