@@ -165,9 +165,8 @@ def test_without_the_library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 def test_a_table_of_a_compression_that_is_not_there_is_not_called_damaged(tmp_path: Path) -> None:
     path = parquet(tmp_path, STEPS, compression="snappy")
-    by_lzo = path.read_bytes().replace(
-        b"obs_0\x15\x02", b"obs_0\x15\x06"
-    )  # the codec's number behind the column's name
+    # The codec's number stands behind the column's name.
+    by_lzo = path.read_bytes().replace(b"obs_0\x15\x02", b"obs_0\x15\x06")
     assert by_lzo != path.read_bytes()
     path.write_bytes(by_lzo)
     with pytest.raises(

@@ -170,9 +170,7 @@ class Own(nn.Module):
             found: Tensor = self.net(x)
         except torch.OutOfMemoryError:
             raise
-        except (
-            Exception
-        ) as error:  # of the user's code, for a dtype, a device or a number of rows that the trial had not
+        except Exception as error:  # of the user's code, for a dtype or rows that the trial had not
             of = f"{list(x.shape)} {str(x.dtype).removeprefix('torch.')}, {x.device}"
             raise RunError(f"{self.said}: of {of} raised {shortened(repr(error), 160)}") from error
         return found

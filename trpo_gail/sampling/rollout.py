@@ -174,9 +174,8 @@ def collect_episodes(
 def _actions(env: VectorEnv, position: Position, actor: Actor, noise: np.ndarray, asked: np.ndarray) -> np.ndarray:
     """Actions [N, A] or [N] of all environments. The actor is `asked` for some, [N] bool; others do not count."""
     if asked.all():
-        return actor.act(
-            position.observation.copy(), noise
-        )  # code of the user's may write into it; the row must not change
+        # A copy, since code of the user's may write into it, and the row must not change.
+        return actor.act(position.observation.copy(), noise)
     actions = env.spec.actions.zeros(len(asked))
     if asked.any():
         found = actor.act(position.observation[asked], noise[asked])

@@ -126,8 +126,6 @@ def _single(parts: Sequence[np.ndarray], shapes: Sequence[tuple[int, ...]], name
     for x, shape, name in zip(parts, shapes, names, strict=True):
         if x.shape != (shape if single else (*parts[0].shape[:1], *shape)):
             wanted = " or ".join(str(s) for s in (shape, ("n", *shape))).replace("'", "")
-            first = (
-                "" if x is parts[0] else f"; {names[0]} is {'one alone' if single else f'a batch of {len(parts[0])}'}"
-            )
-            raise UserError(f"{name} of shape {x.shape}, {wanted} expected{first}")
+            first = f"; {names[0]} is {'one alone' if single else f'a batch of {len(parts[0])}'}"
+            raise UserError(f"{name} of shape {x.shape}, {wanted} expected{first if x is not parts[0] else ''}")
     return single

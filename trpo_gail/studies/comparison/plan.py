@@ -17,9 +17,8 @@ from trpo_gail.studies import store
 from trpo_gail.system import typed, whole_file
 
 FORMAT = 1  # of plan.json and of the cells' results
-LONGEST = (
-    200  # characters of a cell's name: a name of a file has 255 at most, and endings and the seed's digits come to it
-)
+# Characters of a cell's name: a name of a file has 255 at most, and endings and the seed's digits come to it.
+LONGEST = 200
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
 Config = dict[str, Any]  # settings by path, {"trpo.max_kl": 0.01, ...}, as JSON holds them
 
