@@ -106,6 +106,15 @@ def test_one_alone_in_a_process_is_checked_and_told_how_to_run(monkeypatch: pyte
     assert "error" not in {found.level for found in others} and "speed" in {found.subject for found in others}
 
 
+def test_instances_that_differ_are_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One alone could be made, too, but it would be no other's."""
+    sizes = iter((2, 3, 3, 3, 2))
+    monkeypatch.setattr(Odd, "observation_space", property(lambda self: self.space))
+    monkeypatch.setattr(Odd, "__init__", lambda self, fault: setattr(self, "space", Box(-9, 9, (next(sizes),))))
+    (only,) = checking.check("ToyOdd-v0", kwargs={"fault": ""})
+    assert (only.level, only.subject) == ("error", "make") and "its instances differ in observation_space" in only.text
+
+
 def test_an_episode_without_a_limit_is_a_warning() -> None:
     assert found("", "ToyNoLimit-v0") == [("warning", "time limit")]
 

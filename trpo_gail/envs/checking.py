@@ -11,6 +11,7 @@ import numpy as np
 from gymnasium.spaces import Box
 
 from trpo_gail.envs import repeating, vector
+from trpo_gail.envs.one_by_one import Alone
 from trpo_gail.envs.repeating import Walk, walk
 from trpo_gail.envs.vector import VectorEnv
 from trpo_gail.errors import RunError, UserError
@@ -43,7 +44,7 @@ def check(
     try:
         try:
             env = vector.make(env_id, NUM_ENVS, backend, kwargs, **more)
-        except UserError as error:
+        except Alone as error:
             env, alone = vector.make(env_id, 1, backend, kwargs, **more), str(error)
     except UserError as error:
         yield Finding("error", "make", str(error))

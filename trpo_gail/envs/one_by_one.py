@@ -41,6 +41,10 @@ _LAST = ("final_observation", "final_obs", "terminal_observation")  # names of a
 LIMIT = "max_episode_steps"  # gymnasium's and EnvPool's name for it
 
 
+class Alone(UserError):
+    """One environment was made, and no other beside it."""
+
+
 class OneByOne:
     """N environments of one id, or of one function."""
 
@@ -102,7 +106,8 @@ class OneByOne:
         except RAISED as error:
             which = f", instance {number + 1} of {self.num_envs} in one process" if number else ""
             arguments = f" with {dict(kwargs)}" if kwargs else ""
-            raise UserError(f"environment {self._id!r}{arguments}{which}: {described(error)}") from error
+            kind = Alone if number else UserError
+            raise kind(f"environment {self._id!r}{arguments}{which}: {described(error)}") from error
 
     def restart(self, seeds: Sequence[int]) -> np.ndarray:
         """Observations [N, O] of new episodes, one seed per environment."""
