@@ -59,6 +59,18 @@ def test_linear_gaussian_data_gives_the_regression_back(rng: np.random.Generator
     assert best["validation_nll"] == pytest.approx(2 * (math.log(0.5) + 0.5 * math.log(2 * math.pi) + 0.5), rel=0.1)
 
 
+def test_a_constant_that_float32_has_not_is_the_same_when_the_clone_acts() -> None:
+    """It acts as one of other units, in which the constant is 0."""
+    acted = []
+    for constant in (0.0, 1000.1):
+        observations = np.column_stack([np.linspace(-1.0, 1.0, 64), np.full(64, constant)])
+        cfg = config(dtype="float32", iterations=5, eval_every=5, hidden_sizes=(8,))
+        policy = fresh(cfg, toys.spec(2, 1))
+        clone(policy, observations, observations[:, :1], cfg, lambda row: None)
+        acted.append(policy.actor().act(observations, np.zeros((64, 1))))
+    np.testing.assert_allclose(acted[1], acted[0], rtol=1e-3, atol=1e-5)
+
+
 def test_discrete_actions_get_the_experts_shares(rng: np.random.Generator) -> None:
     actions = np.arange(1000) % 10 // 5 * 2  # 0 and 2 in halves, never 1
     cfg = config(iterations=400, eval_every=100, stepsize=1e-2, hidden_sizes=(8,))

@@ -18,6 +18,7 @@ from trpo_gail.policies.policy import Policy
 from trpo_gail.records import Stats
 from trpo_gail.sampling.batch import action_tensor
 from trpo_gail.seeding import CLONING, stream
+from trpo_gail.spaces.resolution import rounding_shows
 
 
 def steps_per_pass(pairs: int, train_share: float, batch_size: int) -> int:
@@ -43,6 +44,7 @@ def clone(
     the flags which it names. `each` is called after each step.
     """
     assert len(observations) >= 2
+    observations = _as_acting(policy, observations)
     # The statistics include the validation pairs, and never change again.
     rows = torch.from_numpy(observations.astype(np.float64)).to(policy.normaliser.mean.device)
     policy.normaliser.add(policy.normaliser.sums(rows))
@@ -65,6 +67,14 @@ def clone(
     flat.vector.copy_(theta)
     assert best is not None
     return best
+
+
+def _as_acting(policy: Policy, observations: np.ndarray) -> np.ndarray:
+    """Observations [M, O] with the digits that the policy sees when it acts, in columns where others would show: far from
+    a mean of more digits, a constant would be an input from which it has never learned."""
+    dtype = np.dtype(str(next(policy.parameters()).dtype).removeprefix("torch."))
+    shows = rounding_shows(observations, dtype)
+    return np.where(shows, observations.astype(dtype), observations) if shows.any() else observations
 
 
 class _Pairs:

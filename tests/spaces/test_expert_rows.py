@@ -47,6 +47,19 @@ def test_what_are_rows_already_is_left_alone() -> None:
     assert as_rows(data, spec_of(VECTOR, Box(-1, 1, (1,)))) is data
 
 
+@pytest.mark.parametrize("parts", [False, True])
+def test_a_constant_has_the_environments_digits(parts: bool) -> None:
+    """Those of a table's text would tell the sides apart. Columns that vary keep theirs."""
+    seen = np.column_stack([np.linspace(-1.0, 1.0, 4), np.full(4, 1000.1)])
+    spec = spec_of(Dict({"all": VECTOR, "wide": Box(-1, 1, (1,), np.float64)}) if parts else VECTOR, Box(-1, 1, (1,)))
+    given = structured.packed({"all": seen, "wide": seen[:, 1:]}) if parts else seen
+    rows = as_rows(replace(held(given, np.zeros((4, 1))), next_observations=given), spec)
+    for found in (rows.observations, rows.next_observations):
+        assert found is not None and found.dtype == np.float64
+        np.testing.assert_array_equal(found[:, 0], seen[:, 0])
+        assert (found[:, 1] == np.float32(1000.1)).all() and (found[:, 2:] == 1000.1).all()
+
+
 def test_one_array_in_place_of_parts_is_told_with_the_order_in_which_it_is_taken() -> None:
     """Nothing shows that another order was meant."""
     space = Dict({"pos": VECTOR, "goal": VECTOR, "lamp": Box(0, 1, (1,), np.float32)})

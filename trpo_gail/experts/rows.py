@@ -17,6 +17,7 @@ from trpo_gail.experts.facts import Ends
 from trpo_gail.experts.formats import csv_tables, json_lines
 from trpo_gail.experts.numbers import FLAGS
 from trpo_gail.spaces.layout import Layout, Part
+from trpo_gail.spaces.resolution import rounding_shows
 from trpo_gail.spaces.spec import EnvSpec
 
 _OBSERVED = ("observations", "next_observations", "followers", "final_observations")
@@ -30,9 +31,12 @@ def as_rows(data: Demonstrations, spec: EnvSpec) -> Demonstrations:
     missing or of another shape, and for labels that the environment does not have.
     """
     changes: dict[str, Any] = {}
+    finer: tuple[np.ndarray, ...] | None = None
     for name in _OBSERVED:
         if (values := getattr(data, name)) is not None:
             rows = _observations(values, spec, f"{data.path}: dataset '{name}'")
+            finer = _finer(rows, spec.observations) if finer is None else finer  # of the first, the observations
+            rows = _as_given(rows, spec.observations, finer)
             if rows is not values:
                 changes[name] = rows
     if "observations" in changes and len(spec.observations.parts) > 1:
@@ -124,6 +128,26 @@ def _observations(values: np.ndarray, spec: EnvSpec, where: str) -> np.ndarray:
         return _side_by_side(values, layout, where, spec.id)
     found = [_part(values, part, where, spec) for part in layout.parts]
     return _laid_out(found, layout, where, spec.id)
+
+
+def _finer(rows: np.ndarray, layout: Layout) -> tuple[np.ndarray, ...]:
+    """Columns [K] of each part of float numbers that hardly vary, and have digits that the environment's own lack. They would
+    tell the sides apart once they are standardised. Empty for rows of another shape, for `fit.check` to name."""
+    if rows.shape[1:] != (layout.size,):
+        return tuple(np.zeros(0, np.int64) for _ in layout.parts)
+    floats = [part.dtype if part.dtype.kind == "f" else np.dtype(np.float64) for part in layout.parts]
+    shows = [rounding_shows(rows[:, part.columns], dtype) for part, dtype in zip(layout.parts, floats, strict=True)]
+    return tuple(part.columns.start + np.flatnonzero(which) for part, which in zip(layout.parts, shows, strict=True))
+
+
+def _as_given(rows: np.ndarray, layout: Layout, finer: tuple[np.ndarray, ...]) -> np.ndarray:
+    """The rows with the environment's digits in these columns."""
+    if not any(map(len, finer)) or rows.shape[1:] != (layout.size,):
+        return rows
+    rows = rows.copy()
+    for part, columns in zip(layout.parts, finer, strict=True):
+        rows[:, columns] = rows[:, columns].astype(part.dtype)
+    return rows
 
 
 def _part(values: np.ndarray, part: Part, where: str, spec: EnvSpec) -> np.ndarray:

@@ -10,6 +10,7 @@ from trpo_gail.spaces.layout import MOST_ROWS, Layout
 
 # Of float64, half the digits: a standard deviation is the root of E[x^2] - E[x]^2, which needs the squares' digits.
 _MOST = {"float32": 2.0**21, "float64": 2.0**24}
+_SHOWS = 0.1  # standard deviations by which rounding moves a number that a network then takes for another
 _NOISE = 1e-3  # a column that varies by less than this share of its mean may be a constant with rounding
 
 
@@ -43,3 +44,15 @@ def unresolved(layout: Layout, rows: np.ndarray, dtype: str) -> list[str]:
                 f"the observation's {name} {first}{more}: values near {mean[at]:.6g} {differ} in the environment"
             )
     return found
+
+
+@np.errstate(over="ignore", invalid="ignore")
+def rounding_shows(rows: np.ndarray, dtype: np.dtype) -> np.ndarray:
+    """Columns [O] bool of rows [N, O] that differ from themselves in `dtype` by much of their standard deviation: those that
+    hardly vary, such as a constant 1000.1 in float64, which float32 has not."""
+    if rows.dtype.kind != "f" or np.can_cast(rows.dtype, dtype) or not len(rows):
+        return np.zeros(rows.shape[1], bool)
+    some = rows[:: max(1, len(rows) // MOST_ROWS)].astype(np.float64)
+    off = np.abs(some.astype(dtype) - some).max(0)
+    shows: np.ndarray = (off > _SHOWS * ((some - some.mean(0)).std(0) + FLOOR)) & np.isfinite(off)
+    return shows
