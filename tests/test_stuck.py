@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from trpo_gail.config.presets import preset
-from trpo_gail.config.tree import Config, PPOConfig, TRPOConfig, TrustRegionConfig
+from trpo_gail.config.tree import Config, DiscriminatorConfig, PPOConfig, TRPOConfig, TrustRegionConfig
 from trpo_gail.parallel import Workers
 from trpo_gail.runs import training
 from trpo_gail.runs.stuck import Stuck
@@ -69,7 +69,18 @@ REASONS = {
     "nothing paid": (
         Config("any"),
         TRPO | {"step_accepted": 1.0, "reward_mean": 0.0, "reward_std": 0.0},
-        "the discriminator paid exactly 0 for every step",
+        "the discriminator paid exactly 0 for every step, so the policy learns nothing",
+    ),
+    "nothing paid but by the task": (
+        Config("any", task_weight=0.5),
+        TRPO | {"step_accepted": 1.0, "reward_mean": 0.0, "reward_std": 0.0},
+        "so the policy learns from the environment's reward alone",
+    ),
+    "the same paid": (
+        Config("any", discriminator=DiscriminatorConfig(reward="log(D)", reward_clip=0.1)),
+        TRPO | {"step_accepted": 1.0, "reward_mean": -0.1, "reward_std": 1e-17},
+        "paid exactly -0.1 for every step, so the policy learns at most how long to live: it is too sure; a smaller "
+        "--discriminator.d_stepsize or --d_step, or a larger --discriminator.reward_clip",
     ),
 }  # fmt: skip
 

@@ -8,6 +8,7 @@ from trpo_gail.config.tree import Config, TrustRegionConfig
 from trpo_gail.records import AnyRecord
 
 FIRST = 20  # iterations in a row, after which there is a warning; then after twice as many, each time
+ROUNDING = 1e-12  # of a mean, as the standard deviation of numbers that are all the same
 NO_GRADIENT = "every transition is paid alike, a batch holds too few of them, or the policy has no spread left"
 
 
@@ -46,12 +47,21 @@ class Stuck:
         return _refused("critic", "critic.natural_gradient", step, row, "vf_")
 
     def _adversary(self, row: AnyRecord) -> str | None:
-        """Every reward is 0: their mean alone may be, if they are of both signs or standardised."""
-        if self.config.adversary != "gail" or self.config.causal_entcoeff or row["reward_mean"] or row["reward_std"]:
+        """Every reward is the same. The mean alone of others may be 0, if they are of both signs or standardised."""
+        mean, spread = row["reward_mean"], row.get("reward_std")
+        if mean is None or spread is None or spread > ROUNDING * abs(mean):
             return None
+        if self.config.adversary != "gail" or self.config.causal_entcoeff:
+            return None
+        if self.config.task_weight or self.config.task_weight_end:
+            learned = "from the environment's reward alone"
+        else:
+            learned = "at most how long to live" if mean else "nothing"
+        clip = self.config.discriminator.reward_clip
+        larger = ", or a larger" + (" --discriminator.reward_clip or" if mean and clip is not None else "")
         return (
-            "the discriminator paid exactly 0 for every step, so the policy learns nothing: it is too sure; "
-            "a smaller --discriminator.d_stepsize or --d_step, or a larger --discriminator.adversary_entcoeff may help"
+            f"the discriminator paid exactly {mean:.3g} for every step, so the policy learns {learned}: it is too sure; "
+            f"a smaller --discriminator.d_stepsize or --d_step{larger} --discriminator.adversary_entcoeff may help"
         )
 
 
