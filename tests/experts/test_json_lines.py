@@ -128,6 +128,33 @@ def test_lists_of_steps(tmp_path: Path) -> None:
     assert load(path).episode_lengths.tolist() == [2, 1]
 
 
+def test_lists_of_steps_a_line(tmp_path: Path) -> None:
+    held = read(lines(tmp_path, [STEP, STEP, STEP], [STEP, STEP | {"done": True}]))
+    assert held.episode_lengths.tolist() == [3, 2] and held.terminals.tolist() == [False] * 4 + [True]
+
+
+@pytest.mark.parametrize(
+    "marks", [{"episode_lengths": [1, 2]}, {"episode_ends": [1, 3]}, {"episode_starts": [0, 1]}, {"lens": [1, 2]}]
+)
+def test_flat_arrays_with_marks_of_episodes_beside_them(tmp_path: Path, marks: dict[str, Any]) -> None:
+    flat = {"obs": [[0.0], [1.0], [2.0]], "actions": [[0.5]] * 3, "rewards": [1.0] * 3}
+    assert read(lines(tmp_path, flat | marks)).episode_lengths.tolist() == [1, 2]
+    named = flat | {"episode": [4, 4, 5], "length": [2, 2, 1]}  # a number for each row marks none
+    assert read(lines(tmp_path, named)).episode_lengths.tolist() == [2, 1]
+
+
+def test_batches_of_episodes_in_a_document(tmp_path: Path) -> None:
+    batch: dict[str, Any] = {"obs": np.arange(12.0).reshape(2, 3, 2).tolist(), "actions": [[[0.5]] * 3] * 2}
+    held = read(lines(tmp_path, batch | {"lengths": [3, 2]}))
+    assert held.episode_lengths.tolist() == [3, 2] and held.observations.shape == (5, 2)
+
+
+def test_one_episode_of_a_document(tmp_path: Path) -> None:
+    held = read(lines(tmp_path, {"obs": [[0.0], [1.0], [2.0]], "actions": [[0.5], [0.25]], "terminated": True}))
+    assert held.episode_lengths.tolist() == [2] and held.terminals.tolist() == [False, True]
+    assert held.final_observations is not None and held.final_observations.tolist() == [[2.0]]
+
+
 def test_flat_arrays(tmp_path: Path) -> None:
     path = tmp_path / "x.json"
     flat = {"observations": [[0.5], [1.5], [2.5]], "actions": [0, 1, 1], "terminals": [0, 1, 0]}

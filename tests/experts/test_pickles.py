@@ -384,3 +384,21 @@ def _change(tree: Any, rng: np.random.Generator, value: Any) -> None:
 def test_a_selection_of_it_is_learned_from(tmp_path: Path) -> None:
     held: Demonstrations = read(written(tmp_path, LAYOUTS["episodes, plural"])).select(1, 2)
     assert held.trajectories == 1 and held.return_mean == 4.5
+
+
+@pytest.mark.parametrize("marked", [{"episode"}, {"episode", "step"}, {"step"}, {"episode", "truncated"}])
+@pytest.mark.parametrize("kind", ["steps", "rows"])
+def test_steps_name_their_episodes_as_in_a_table(tmp_path: Path, kind: str, marked: set[str]) -> None:
+    """Two episodes of which neither is marked by flags, or the second one alone."""
+    each = {
+        "obs": np.arange(10.0).reshape(5, 2), "action": np.full((5, 1), 0.5), "reward": np.ones(5),
+        "episode": np.array(["b", "b", "b", "a", "a"]), "step": np.array([0, 1, 2, 0, 1]),
+        "truncated": np.array([False, False, False, False, True]),
+    }  # fmt: skip
+    given = {name: values for name, values in each.items() if name in {"obs", "action", "reward"} | marked}
+    (path := tmp_path / "x.pkl").write_bytes(
+        pickle.dumps(given if kind == "rows" else [{n: v[i] for n, v in given.items()} for i in range(5)])
+    )
+    held = read(path)
+    assert held.episode_lengths.tolist() == list(LENGTHS) and not held.unfinished and held.notes == ()
+    assert held.timeouts.any() == held.terminals.any() == ("truncated" in marked)

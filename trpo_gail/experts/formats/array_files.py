@@ -44,7 +44,7 @@ def read(path: Path) -> Demonstrations:
     arrays, names = _arrays(path)
     if any(values.dtype.hasobject for values in arrays.values()):
         return _of_objects(arrays, path)
-    held = _of_arrays(arrays, path)
+    held = of_arrays(arrays, path)
     return replace(held, notes=(*held.notes, _DUMMY)) if _begins_with_a_dummy(held, names) else held
 
 
@@ -85,7 +85,7 @@ def _limits(names: list[str], found: Arrays, archive: npz.Archive) -> dict[str, 
     return {}
 
 
-def _of_arrays(arrays: Arrays, path: Path) -> Demonstrations:
+def of_arrays(arrays: Arrays, path: Path) -> Demonstrations:
     """By their names and shapes: one episode, a batch of episodes, transitions, or rows of a table."""
     # One value names no row: the length or the number of the only episode.
     arrays = {name: values for name, values in arrays.items() if values.ndim or name.lower() not in _OF_ROWS}

@@ -70,7 +70,7 @@ def _read(found: Grouped, path: str | Path, known: Mapping[str, Any] | None) -> 
     behind = None
     if lanes is not None:
         fields, step, behind = _one_after_the_other(fields, step, lanes)
-    again, told = _begins_again(step)
+    again, told = begins_again(step)
     notes += told
     _check_time(step, flagged(fields), path)
     if "terminals" in fields or "timeouts" in fields:
@@ -286,7 +286,7 @@ def _check_time(step: np.ndarray | None, ends: np.ndarray | None, path: str | Pa
         )
 
 
-def _begins_again(step: np.ndarray | None) -> tuple[np.ndarray | None, tuple[str, ...]]:
+def begins_again(step: np.ndarray | None) -> tuple[np.ndarray | None, tuple[str, ...]]:
     """(rows [N] bool after which the step does not go up, notes); None if no row does, or most do: that counts something
     else."""
     if step is None or step.ndim != 1 or step.dtype.kind not in "iuf":

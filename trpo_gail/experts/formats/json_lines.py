@@ -20,7 +20,7 @@ from trpo_gail.errors import UserError, listed, shortened
 from trpo_gail.experts import arrays, infos, structured, trajectories
 from trpo_gail.experts.data import Demonstrations
 from trpo_gail.experts.files import foreign
-from trpo_gail.experts.formats import columns, marks, numbered
+from trpo_gail.experts.formats import array_files, columns, marks, numbered
 
 NAME = "JSON (RLlib's lines and others)"
 
@@ -30,7 +30,7 @@ _TOGETHER = 10_000  # steps that are made arrays at a time
 _LISTS = ("episodes", "trajectories", "demonstrations", "demos", "data", "transitions", "samples")
 _BATCHES = ("SampleBatch", "MultiAgentBatch")
 _WANTED = {"observations", "actions"}
-_ASIDE = (*trajectories.LOOSE, *trajectories.STARTS, *trajectories.BEHIND)  # which steps may hold for something else
+_ASIDE = (*trajectories.LOOSE, *trajectories.MARKS)  # which steps may hold for something else
 _OTHERS = (*trajectories.EPISODES, *columns.STEPS, *_ASIDE)
 
 Columns = Mapping[str, np.ndarray]
@@ -80,7 +80,7 @@ def _is_lines(path: Path) -> bool:
     with open(path, encoding="utf-8-sig", errors="replace") as stream:
         first = _next_line(stream, _LONGEST)
         second = _next_line(stream, 200)
-    return bool(second) and first.rstrip().endswith("}") and _parsed(first) is not None
+    return bool(second) and first.rstrip().endswith(("}", "]")) and _parsed(first) is not None
 
 
 def _next_line(stream: IO[str], longest: int) -> str:
@@ -177,9 +177,24 @@ def _of(values: Iterable[Any], path: Path) -> Demonstrations:
         parts = [steps.columns(f"{path}: steps")]
     if not any(part[name].any() for part in parts for name in part if name == trajectories.TIME_LIMIT):
         parts = [{n: v for n, v in part.items() if n != trajectories.TIME_LIMIT} for part in parts]
-    if kinds <= {"step", "batch"} or len(parts) == 1:
+    if kinds == {"episode"} and len(parts) == 1:
+        return array_files.of_arrays(_without_counts(parts[0]), path)
+    if kinds <= {"step", "batch"}:
         return marks.table(_joined(parts, path), path)
     return trajectories.joined([columns.grouped(part, path).fields for part in parts], path)
+
+
+def _without_counts(held: Columns) -> Columns:
+    """The same without what is called `length` or the like, but has a number for each row, and so marks no episodes; of
+    batches of episodes it may have one for each of these."""
+    seen = [values for name, values in held.items() if columns.field(name) == "observations"]
+    rows = max((len(values) for values in seen if 0 < values.ndim < 3), default=0)
+    counts = [
+        name
+        for name, values in held.items()
+        if name.lower() in trajectories.MARKS and values.shape == (rows,) and not marks.is_flagged(name, values, rows)
+    ]
+    return {name: values for name, values in held.items() if name not in counts}
 
 
 def _mapping(value: Any, where: str) -> dict[str, Any]:
@@ -203,6 +218,8 @@ def _kind(value: Mapping[str, Any]) -> str:
     if value.get("type") in _BATCHES:
         return "batch"
     named = {columns.field(name): held for name, held in value.items()}
+    if "rewards" not in named and _are_rows(named.get("observations"), named.get("actions")):
+        return "episode"  # though a flag be one value, of its last step
     for name in ("rewards", *trajectories.ENDS):
         if name in named and not (name != "rewards" and isinstance(named.get("rewards"), list)):
             return "episode" if isinstance(named[name], list) else "step"
@@ -210,6 +227,11 @@ def _kind(value: Mapping[str, Any]) -> str:
     if not isinstance(acted, list) or not isinstance(seen, list):
         return "episode" if isinstance(acted, list) and isinstance(seen, dict) and _depth(acted) > 1 else "step"
     return "episode" if _depth(seen) > 1 and len(seen) - len(acted) in (0, 1) else "step"
+
+
+def _are_rows(seen: Any, acted: Any) -> bool:
+    """Whether observations and actions are lists of lists of as many steps."""
+    return _depth(acted) > 1 and _depth(seen) > 1 and len(seen) - len(acted) in (0, 1)
 
 
 def _with_limits(batch: Mapping[str, Any]) -> dict[str, Any]:
@@ -238,7 +260,7 @@ def _columns(batch: Mapping[str, Any], where: str) -> Columns:
     """Arrays of the columns that say something."""
     found = {}
     for name, values in batch.items():
-        if not _is_wanted(name) or values is None or (name.lower() in _ASIDE and not _are_single(values)):
+        if not _is_wanted(name) or values is None or (name.lower() in _ASIDE and not _are_single(name, values)):
             continue
         if isinstance(values, str):
             packed = "packed as a pickle" if len(values) > 100 else "a text"
@@ -251,9 +273,10 @@ def _columns(batch: Mapping[str, Any], where: str) -> Columns:
     return found
 
 
-def _are_single(values: Any) -> bool:
-    """Whether these may name the environment or agent of each row, or mark it."""
-    return isinstance(values, list) and all(isinstance(value, (str, int)) for value in values)
+def _are_single(name: str, values: Any) -> bool:
+    """Whether these may name the environment or agent of each row, or mark rows or episodes."""
+    kinds = (str, int) if name.lower() in trajectories.NAMING else int
+    return isinstance(values, list) and all(isinstance(value, kinds) for value in values)
 
 
 def _number(text: object) -> int:

@@ -18,7 +18,7 @@ from trpo_gail.errors import UserError, listed, shortened
 from trpo_gail.experts import arrays, batches, infos, trajectories
 from trpo_gail.experts.data import Demonstrations
 from trpo_gail.experts.files.unpickling import Record, attributes
-from trpo_gail.experts.formats import in_turn, marks, sequences, tianshou, transitions
+from trpo_gail.experts.formats import columns, in_turn, marks, sequences, tianshou, transitions
 
 _DEEPEST = 4
 _FUNCTION = "a function that uses them is recorded by trpo-gail record --policy module:function"
@@ -103,17 +103,22 @@ def _of_mapping(held: Mapping[Any, Any], path: str | Path, depth: int) -> Demons
 
 def _marks(held: Mapping[Any, Any], path: str | Path, rows: int) -> dict[str, np.ndarray]:
     """What says where episodes end, or which episode or environment a row is of."""
-    names = (*trajectories.MARKS, *trajectories.EPISODES, *trajectories.LOOSE)
+    names = (*trajectories.MARKS, *trajectories.EPISODES, *trajectories.LOOSE, *columns.STEPS)
     said = {str(name).lower(): opened(value) for name, value in held.items() if str(name).lower() in names}
-    found = {}
+    found: dict[str, np.ndarray] = {}
+    steps: dict[str, np.ndarray] = {}
     for name, value in said.items():
         if not isinstance(value, (list, tuple, np.ndarray)) or not batches.length(value):
             continue
-        if name not in trajectories.LOOSE:
-            found[name] = arrays.array(value, f"{path}: {name}")
-        elif (loose := _one_each(value)) is not None and _tells(name, loose, rows):
-            found[name] = loose
-    return found
+        single = _one_each(value)
+        if name in columns.STEPS:
+            steps |= {} if single is None or len(single) != rows else {name: single}
+        elif name not in trajectories.LOOSE:
+            found[name] = arrays.array(value, f"{path}: {name}") if single is None else single
+        elif single is not None and _tells(name, single, rows):
+            found[name] = single
+    named = not found.keys().isdisjoint(trajectories.EPISODES)
+    return found | {name: step for name, step in steps.items() if named or columns.begins_again(step)[0] is not None}
 
 
 def _one_each(value: Any) -> np.ndarray | None:
@@ -166,7 +171,7 @@ def _of_list(items: Sequence[Any], path: str | Path, depth: int) -> Demonstratio
         trajectories.check_spelling({key for value in values for key in value}, path)
         values = values if _is_imitations(items, items) else infos.with_limits(values)
         if _is_step(step):
-            return transitions.demonstrations(_columns(values, path), path)
+            return _of_steps(values, path)
         return trajectories.joined([_named(value) for value in values], path)
     if not isinstance(first, (list, tuple)):
         found = _two_arrays(items)
@@ -176,6 +181,16 @@ def _of_list(items: Sequence[Any], path: str | Path, depth: int) -> Demonstratio
     if (order := _order(first, items)) is not None:
         return _of_tuples(items, order, path)
     return _of_lists(items, path, depth)
+
+
+def _of_steps(steps: Sequence[Mapping[str, Any]], path: str | Path) -> Demonstrations:
+    """Of steps one after the other, each of which may name its episode, its environment or its number."""
+    rows = _columns(steps, path)
+    names = [name for name in steps[0] if str(name).lower() in (*trajectories.NAMING, *columns.STEPS)]
+    each = {name: [step.get(name) for step in steps] for name in names}
+    if said := _marks({n: values for n, values in each.items() if _one_each(values) is not None}, path, len(steps)):
+        return marks.read(*marks.apart(said | {n: arrays.array(v, f"{path}: {n}") for n, v in rows.items()}), path)
+    return transitions.demonstrations(rows, path)
 
 
 def _of_lists(items: Sequence[Any], path: str | Path, depth: int) -> Demonstrations | None:
@@ -250,13 +265,13 @@ def _of_tuples(items: Sequence[Any], order: tuple[str, ...], path: str | Path) -
     if not one and np.ndim(observations) >= 2 and np.ndim(actions) >= 1 and len(observations) - steps in (0, 1):
         episodes = [dict(zip(order, _opened_to((list, tuple), item, i, path))) for i, item in enumerate(items)]  # noqa: B905
         return trajectories.joined(episodes, path)
-    columns = _tuple_columns(items, order, path)
-    done = arrays.array(columns.get("terminals", False), f"{path}: terminals")
+    made = _tuple_columns(items, order, path)
+    done = arrays.array(made.get("terminals", False), f"{path}: terminals")
     most = done.mean() if done.dtype.kind in "biuf" else 0.0
     if most > 0.5 and (most < 1.0 or done.dtype.kind == "f"):
         note = "most of the last items of the steps are 1: taken for masks, which are 0 where an episode ends"
-        return transitions.demonstrations({**columns, "terminals": done == 0}, path, notes=(note,))
-    return transitions.demonstrations(columns, path)
+        return transitions.demonstrations({**made, "terminals": done == 0}, path, notes=(note,))
+    return transitions.demonstrations(made, path)
 
 
 def _tuple_columns(items: Sequence[Any], order: tuple[str, ...], path: str | Path) -> dict[str, Any]:
