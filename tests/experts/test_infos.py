@@ -165,6 +165,51 @@ def test_a_list_in_info_that_is_never_set(never: Any, tmp_path: Path) -> None:
     assert np.array_equal(held.terminals, DONE) and held.episode_lengths.tolist() == [4, 5, 3]
 
 
+def as_pickled_episodes(path: Path, cut: list[np.ndarray], infos: list[Any]) -> None:
+    given = [{n: plain(v[rows]) for n, v in ROWS.items()} | {"infos": [infos[k] for k in rows]} for rows in cut]
+    path.write_bytes(pickle.dumps(given))
+
+
+def as_json_episodes(path: Path, cut: list[np.ndarray], infos: list[Any]) -> None:
+    given = [{n: plain(v[rows]) for n, v in ROWS.items()} | {"infos": [infos[k] for k in rows]} for rows in cut]
+    path.write_text("\n".join(map(json.dumps, given)))
+
+
+def as_pickled_rows(path: Path, cut: list[np.ndarray], infos: list[Any]) -> None:
+    path.write_bytes(pickle.dumps(ROWS | {"infos": infos, "episode_lengths": [len(rows) for rows in cut]}))
+
+
+def as_pickled_steps(path: Path, cut: list[np.ndarray], infos: list[Any]) -> None:
+    path.write_bytes(pickle.dumps(steps(info=infos, episode=np.repeat(np.arange(len(cut)), [*map(len, cut)]))))
+
+
+def as_npz(path: Path, cut: list[np.ndarray], infos: list[Any]) -> None:
+    with open(path, "wb") as stream:
+        np.savez(stream, **ROWS, infos=np.array(infos, object), lengths=np.array([*map(len, cut)]))
+
+
+@pytest.mark.parametrize("write", [as_pickled_episodes, as_json_episodes, as_pickled_rows, as_pickled_steps, as_npz])
+def test_limits_that_are_never_set_say_how_episodes_end(write: Callable[..., None], tmp_path: Path) -> None:
+    cut = np.array_split(np.arange(N), [4, 9])
+    write(tmp_path / "said", cut, [{NAME: False}] * N)
+    held = load(tmp_path / "said")
+    assert np.flatnonzero(held.terminals).tolist() == [3, 8, 11] and not held.timeouts.any()
+    assert len(held.notes) == 1 and "taken for terminations" in held.notes[0]
+    write(tmp_path / "unsaid", cut, [{}] * N)
+    unsaid = load(tmp_path / "unsaid")
+    assert unsaid.episode_lengths.tolist() == [4, 5, 3] and not unsaid.says_ends
+
+
+@pytest.mark.parametrize("dump", [pickle.dumps, lambda value: json.dumps(value).encode()])
+def test_the_first_info_may_be_of_the_reset(dump: Callable[[Any], bytes], tmp_path: Path) -> None:
+    cut = np.array_split(np.arange(N), [4, 9])
+    given = [{n: plain(v[rows]) for n, v in (ROWS | {"done": DONE}).items()} for rows in cut]
+    infos = [{"infos": [{}, *(INFOS[k] for k in rows)]} for rows in cut]
+    (path := tmp_path / "file").write_bytes(dump([a | b for a, b in zip(given, infos, strict=True)]))
+    held = load(path)
+    assert np.flatnonzero(held.timeouts).tolist() == [8] and np.flatnonzero(held.terminals).tolist() == [3, 11]
+
+
 def test_texts_in_a_column_out_of_info_are_left_out(tmp_path: Path) -> None:
     lines = [f"obs_0,action,reward,done,{NAME}"]
     lines += [f"{i},0.5,1,{int(DONE[i])},{'True' if LIMIT[i] else 'None'}" for i in range(N)]

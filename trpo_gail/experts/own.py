@@ -88,7 +88,7 @@ class Demonstrations(Held):
             raise UserError(f"{_HERE}: {type(episodes).__name__} given, a list of episodes expected")
         given = list(episodes)
         if given and all(isinstance(one, Mapping) for one in given):
-            given = infos.with_limits(given)
+            given = infos.with_limits(given, True)
         read = [trajectories.of(one, f"{_HERE}: 'episode {i}'") for i, one in enumerate(given)]
         return cls.of(trajectories.joined(read, _HERE, known=origin))
 

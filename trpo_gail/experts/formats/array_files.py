@@ -74,14 +74,16 @@ def _is_an_object(name: str, archive: npz.Archive) -> bool:
 
 
 def _limits(names: list[str], found: Arrays, archive: npz.Archive) -> dict[str, np.ndarray]:
-    """Flags of time limits as an array of `info` says them, a mapping each row; nothing if none is set, if others are there,
-    or if it cannot be read, as it may hold anything."""
+    """Flags of time limits as an array of `info` says them, a mapping each row; nothing if others are there, or if it cannot
+    be read, as it may hold anything; nothing if none is set, unless arrays tell episodes apart."""
     name = next((name for name in trajectories.INFOS if name in names), None)
     if name is None or {"timeouts", "limit"} & {columns.field(one) for one in found}:
         return {}
     with contextlib.suppress(UserError, ValueError, TypeError):
-        flags = np.array(infos.limits({name: archive.value(name)}), bool)
-        return {trajectories.TIME_LIMIT: flags} if flags.ndim and flags.any() else {}
+        held = {**found, name: archive.value(name)}
+        flags = np.array(infos.limits(held), bool)
+        said = flags.any() or (marks.are_in(found) and infos.are_said(held))
+        return {trajectories.TIME_LIMIT: flags} if flags.ndim and said else {}
     return {}
 
 

@@ -148,6 +148,7 @@ def _of(values: Iterable[Any], path: Path) -> Demonstrations:
     steps = _Steps(path)
     parts: list[Columns] = []
     kinds: set[str] = set()
+    said = False  # whether anything says of an end that it is a time limit, or none
     for number, value in enumerate(values):
         where = f"{path}: value {number}"
         if number == 0:  # the others have the same keys
@@ -160,12 +161,14 @@ def _of(values: Iterable[Any], path: Path) -> Demonstrations:
         if isinstance(value, list):  # steps of an episode
             inner = _Steps(path)
             for step in value:
+                said = said or infos.are_said(_mapping(step, where))
                 inner.add(_mapping(step, where), where)
             parts.append(inner.columns(where))
             kinds.add("episode")
             continue
         for batch in _batches(_mapping(value, where), where):
             kinds.add(kind := _kind(batch))
+            said = said or infos.are_said(batch)
             if kind == "step":
                 steps.add(batch, where)
             else:
@@ -175,13 +178,19 @@ def _of(values: Iterable[Any], path: Path) -> Demonstrations:
         raise UserError(f"{path}: expected steps, batches of rows or episodes, found {found}")
     if kinds == {"step"}:
         parts = [steps.columns(f"{path}: steps")]
-    if not any(part[name].any() for part in parts for name in part if name == trajectories.TIME_LIMIT):
+    flags = [part[name] for part in parts for name in part if name == trajectories.TIME_LIMIT]
+    if not any(map(np.any, flags)) and not (said and _are_told_apart(parts, kinds)):
         parts = [{n: v for n, v in part.items() if n != trajectories.TIME_LIMIT} for part in parts]
     if kinds == {"episode"} and len(parts) == 1:
         return array_files.of_arrays(_without_counts(parts[0]), path)
     if kinds <= {"step", "batch"}:
         return marks.table(_joined(parts, path), path)
     return trajectories.joined([columns.grouped(part, path).fields for part in parts], path)
+
+
+def _are_told_apart(parts: Sequence[Columns], kinds: set[str]) -> bool:
+    """Whether episodes are, by whatever is no flag: only then flags that are never set say something."""
+    return (kinds == {"episode"} and len(parts) > 1) or marks.are_in(parts[0])
 
 
 def _without_counts(held: Columns) -> Columns:

@@ -57,7 +57,9 @@ def _found(tree: Any, path: str | Path, depth: int) -> Demonstrations | None:
         return tianshou.of_record(tree, path)
     value, found = opened(tree), None
     if isinstance(value, Mapping):
-        found = _of_mapping(value if _is_imitations(tree, value) else infos.with_limits([value])[0], path, depth)
+        found = _of_mapping(
+            value if _is_imitations(tree, value) else infos.with_limits([value], _names_episodes(value))[0], path, depth
+        )
     elif isinstance(value, (list, tuple)) and value:
         found = _of_list(value, path, depth)
     return trajectories.of_unknown_kind(found) if found is not None and _is_imitations(tree, value) else found
@@ -88,7 +90,7 @@ def _of_mapping(held: Mapping[Any, Any], path: str | Path, depth: int) -> Demons
     within = {str(key): opened(value) for key, value in held.items()}
     episodes = {key: value for key, value in within.items() if isinstance(value, Mapping) and _is_data(_named(value))}
     if len(episodes) > 1:
-        episodes = dict(zip(episodes, infos.with_limits(list(episodes.values())), strict=True))
+        episodes = dict(zip(episodes, infos.with_limits(list(episodes.values()), True), strict=True))
         for key, value in episodes.items():
             trajectories.check_spelling(value, f"{path}: '{key}'")
         return trajectories.joined([_named(value) for value in episodes.values()], path, list(episodes))
@@ -119,6 +121,11 @@ def _marks(held: Mapping[Any, Any], path: str | Path, rows: int) -> dict[str, np
             found[name] = single
     named = not found.keys().isdisjoint(trajectories.EPISODES)
     return found | {name: step for name, step in steps.items() if named or columns.begins_again(step)[0] is not None}
+
+
+def _names_episodes(held: Mapping[Any, Any]) -> bool:
+    """Whether a name is among these that tells episodes apart, whatever flags say."""
+    return any(str(name).lower() in (*trajectories.MARKS, *trajectories.EPISODES) for name in held)
 
 
 def _one_each(value: Any) -> np.ndarray | None:
@@ -169,8 +176,10 @@ def _of_list(items: Sequence[Any], path: str | Path, depth: int) -> Demonstratio
     if isinstance(first, Mapping) and _is_data(step := _named(first)):
         values = [_opened_to(Mapping, item, i, path) for i, item in enumerate(items)]
         trajectories.check_spelling({key for value in values for key in value}, path)
-        values = values if _is_imitations(items, items) else infos.with_limits(values)
-        if _is_step(step):
+        one_each = _is_step(step)
+        if not _is_imitations(items, items):
+            values = infos.with_limits(values, not one_each or _names_episodes(values[0]))
+        if one_each:
             return _of_steps(values, path)
         return trajectories.joined([_named(value) for value in values], path)
     if not isinstance(first, (list, tuple)):
@@ -200,7 +209,7 @@ def _of_lists(items: Sequence[Any], path: str | Path, depth: int) -> Demonstrati
     if isinstance(first, Mapping) and _is_data(_named(first)):
         steps = [_opened_to(Mapping, step, i, path) for episode in episodes for i, step in enumerate(episode)]
         trajectories.check_spelling(first, path)
-        limited = iter(infos.with_limits(steps))  # of all: one episode's alone would have flags that others lack
+        limited = iter(infos.with_limits(steps, True))  # of all: one episode's alone would have flags that others lack
         return trajectories.joined([_columns([*islice(limited, len(one))], path) for one in episodes], path)
     if isinstance(first, (list, tuple)) and (order := _order(first, episodes[0])) is not None:
         return trajectories.joined([_tuple_columns(episode, order, path) for episode in episodes], path)
