@@ -110,6 +110,16 @@ def test_numpy_savetxt_with_a_header(tmp_path: Path) -> None:
     assert held.observations.tolist() == [[0.5, 1.5], [3.5, 4.5]] and held.actions.tolist() == [[2.5], [5.5]]
 
 
+@pytest.mark.parametrize("form", ["obs.q.{}", "obs/q_{}", "obs.q[{}]", "obs_{}"])
+def test_numbered_columns_of_one_part_that_were_sorted_as_texts(tmp_path: Path, form: str) -> None:
+    names = sorted(form.format(i) for i in range(12))
+    numbers = {form.format(i): str(i + 0.5) for i in range(12)}
+    lines = [",".join([*names, "obs.v", "action"]) if "q" in form else ",".join([*names, "obs_12", "action"])]
+    lines += [",".join([*(numbers[name] for name in names), "99.5", "1"])] * 2
+    held = read(written(tmp_path, "\n".join(lines)))
+    assert held.observations[0].tolist() == [*(i + 0.5 for i in range(12)), 99.5]
+
+
 def test_whole_numbers_stay_floats_if_they_are_written_so(tmp_path: Path) -> None:
     assert load(written(tmp_path, "obs,action\n0.5,1.0\n0.5,0.0\n")).actions.tolist() == [[1.0], [0.0]]
 

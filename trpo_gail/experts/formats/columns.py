@@ -234,14 +234,16 @@ def _place(name: str) -> _Place | None:
 
 
 def _array(parts: Mapping[Any, np.ndarray], where: str) -> np.ndarray:
-    """One array of a field's columns: side by side if each is a number, in the order of their own numbers, if they have
-    some; else the records of parts."""
+    """One array of a field's columns: side by side if each is a number, those of one name in the order of their own
+    numbers, if they have some; else the records of parts."""
     if list(parts) == [""] or len(parts) == 1:
         return next(iter(parts.values()))
     if "" in parts:  # observation, and observation_1: the one without a number is the first
         parts = {(-1 if key == "" else key): values for key, values in parts.items()}
     if all(isinstance(key, int) for key in parts):
         parts = dict(sorted(parts.items()))
+    else:
+        parts = {key: parts[key] for key in _by_number(parts)}
     lengths = {str(key): len(values) if values.ndim else 0 for key, values in parts.items()}
     if len(set(lengths.values())) > 1:
         said = listed(f"{key} {rows}" for key, rows in lengths.items())
@@ -251,6 +253,16 @@ def _array(parts: Mapping[Any, np.ndarray], where: str) -> np.ndarray:
     if all(isinstance(key, int) for key in parts) or any(key == -1 for key in parts):
         raise UserError(f"{where}: expected numbers in each of {len(parts)} columns, found others")
     return structured.packed({str(key): values for key, values in parts.items()})
+
+
+def _by_number(keys: Iterable[Any]) -> list[Any]:
+    """The same with pose.2 before pose.10, in the places that those of one name have: many programs sort names as texts."""
+    found = {key: _NUMBERED.fullmatch(str(key)) for key in keys}
+    stems: dict[Any, list[tuple[int, Any]]] = {}
+    for key, match in found.items():
+        stems.setdefault(match[1] if match else key, []).append((int(match[2]) if match else -1, key))
+    in_order = {stem: iter(sorted(numbered, key=lambda pair: pair[0])) for stem, numbered in stems.items()}
+    return [next(in_order[match[1] if match else key])[1] for key, match in found.items()]
 
 
 def _shaped(fields: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
