@@ -218,3 +218,42 @@ def test_minaris_arrow_is_refused_by_name(tmp_path: Path) -> None:
     for path in (tmp_path, tmp_path / "data"):
         with pytest.raises(UserError, match="Minari's layout with data_format 'arrow', expected 'hdf5'"):
             read(path)
+
+
+def several_groups(path: Path, *groups: str) -> Path:
+    with h5py.File(path, "w") as file:
+        for group in groups:
+            file[f"{group}/obs"], file[f"{group}/actions"] = np.arange(6.0).reshape(3, 2), np.full((3, 1), 0.5)
+    return path
+
+
+def test_several_groups_of_episodes_are_refused(tmp_path: Path) -> None:
+    """Of `train` and `test`, the second one alone was learned from."""
+    path = several_groups(tmp_path / "x.h5", "train/demo_0", "train/demo_1", "test/demo_0")
+    said = r"x\.h5: several groups hold episodes: test/ 1, train/ 2; expected one of them: write each"
+    with pytest.raises(UserError, match=said):
+        read(path)
+    with pytest.raises(UserError, match=said):
+        list(pieces(path))
+    assert read(several_groups(tmp_path / "y.h5", "train/demo_0", "train/demo_1")).trajectories == 2
+
+
+def test_a_group_of_rows_that_nothing_tells_apart_says_so(tmp_path: Path) -> None:
+    path = several_groups(tmp_path / "x.h5", "data")
+    assert read(path).notes == (trajectories.NO_ENDS,)
+    with h5py.File(path, "r+") as file:
+        file["episode_ends"] = np.array([1, 3])
+    assert read(path).episode_lengths.tolist() == [1, 2] and read(path).notes == ()
+    with h5py.File(path, "r+") as file:
+        del file["episode_ends"]
+        file["data/next_obs"] = np.array([[2.0, 3.0], [9.0, 9.0], [6.0, 7.0]])
+    assert read(path).episode_lengths.tolist() == [2, 1]
+
+
+def test_minaris_names_with_one_of_its_flags(tmp_path: Path) -> None:
+    path = several_groups(tmp_path / "x.h5", "episode_0", "episode_1")
+    with h5py.File(path, "r+") as file:
+        for i in range(2):
+            file[f"episode_{i}/dones"], file[f"episode_{i}/truncations"] = np.arange(3) == 2, np.arange(3) == 2 * i
+    held = read(path)
+    assert np.flatnonzero(held.terminals).tolist() == [2] and np.flatnonzero(held.timeouts).tolist() == [5]

@@ -9,6 +9,7 @@ or `terminals` is set there, else by a time limit; without such flags it is not 
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -48,6 +49,7 @@ def holds(path: Path) -> bool:
 def read(path: Path) -> Demonstrations:
     """All episodes, one after the other."""
     with hdf5.reading(path) as file:
+        _check_one_set(file, path)
         if (rows := _of_rows(file, path)) is not None:
             return rows
         found = _found(file)
@@ -60,6 +62,7 @@ def pieces(path: Path) -> Iterator[Demonstrations]:
     """The same, some episodes at a time; at once if they differ in more than their lengths, which is refused then. Padding
     and the order of the axes are judged before, of all."""
     with hdf5.reading(path) as file:
+        _check_one_set(file, path)
         rows = _of_rows(file, path)
         plan = _plan(file, path) if rows is None else None
     if rows is not None:
@@ -145,15 +148,8 @@ def _of_flags(episodes: Iterable[Mapping[str, Rows]], steps: Sequence[int]) -> t
 
 def _found(file: h5py.Group) -> list[tuple[str, Member]]:
     """(name, members) of each episode, in order; empty if this is no such file."""
-    for prefix, group in _places(file):
-        names = sorted(
-            (name for name in hdf5.members(group) if group.get(name, getclass=True) is h5py.Group), key=_by_number
-        )
-        held = [(name, group[name]) for name in names]
-        stems = {_stem(name) for name, one in held if _name_of("actions", one) is not None}
-        if stems:  # what only looks like an episode by its name is refused later
-            episodes = [(f"{prefix}{name}", one) for name, one in held if _stem(name) in stems]
-            return [(name, _of_group(one)) for name, one in episodes]
+    if (first := next(_sets(file), None)) is not None:
+        return [(f"{first.prefix}{name}", _of_group(group)) for name, group in first.groups]
     numbers = sorted(
         {
             int(match[1])
@@ -163,6 +159,36 @@ def _found(file: h5py.Group) -> list[tuple[str, Member]]:
         }
     )
     return [(str(number), _numbered(file, number)) for number in numbers]
+
+
+@dataclass(frozen=True)
+class _Set:
+    """Episodes side by side."""
+
+    prefix: str  # the group that they are in
+    groups: list[tuple[str, h5py.Group]]  # by their names, in order
+
+
+def _sets(file: h5py.Group) -> Iterator[_Set]:
+    for prefix, group in _places(file):
+        names = sorted(
+            (name for name in hdf5.members(group) if group.get(name, getclass=True) is h5py.Group), key=_by_number
+        )
+        held = [(name, group[name]) for name in names]
+        stems = {_stem(name) for name, one in held if _name_of("actions", one) is not None}
+        if stems:  # what only looks like an episode by its name is refused later
+            yield _Set(prefix, [(name, one) for name, one in held if _stem(name) in stems])
+
+
+def _check_one_set(file: h5py.Group, path: Path) -> None:
+    """Raise UserError if several groups, such as train and test, hold episodes."""
+    found = list(itertools.takewhile(lambda one: one.prefix, _sets(file)))
+    if len(found) > 1:
+        said = listed(f"{one.prefix} {len(one.groups)}" for one in found)
+        raise UserError(
+            f"{path}: several groups hold episodes: {said}; expected one of them: write each into a file of its own, which "
+            "trpo-gail data merge puts together"
+        )
 
 
 def _places(file: h5py.Group) -> Iterable[tuple[str, h5py.Group]]:
@@ -212,18 +238,23 @@ def _of_rows(file: h5py.File, path: Path) -> Demonstrations | None:
     if trajectories.are_several(rows):
         return transitions.demonstrations(rows, path, known, notes)
     said = {mark: values for mark, values in _marks(file, path, name) if _are_of(mark, values, count)}
-    return marks.read(*marks.apart(said | rows), path, known) if said else None
+    if said:
+        return marks.read(*marks.apart(said | rows), path, known)
+    if {"terminals", "timeouts"} & rows.keys():
+        return None
+    return transitions.demonstrations(rows, path, known, _lacking(file, [count]))
 
 
 def _marks(file: h5py.File, path: Path, name: str) -> Iterator[tuple[str, np.ndarray]]:
-    """Integers and flags that may say where episodes end, beside the rows or in `meta`, as Diffusion Policy keeps them."""
-    for place in ("meta", name):
+    """Integers and flags that may say where episodes end, beside the rows or their group, or in `meta`, as Diffusion Policy
+    keeps them."""
+    for place in ("meta", name, "/"):
         group = file.get(place)
         for mark in hdf5.members(group) if isinstance(group, h5py.Group) else ():
             dataset = group.get(mark)
             wanted = mark.lower() in (*trajectories.MARKS, *trajectories.EPISODES)
             if wanted and isinstance(dataset, h5py.Dataset) and dataset.dtype.kind in "biu" and dataset.ndim == 1:
-                yield mark.lower(), hdf5.rows(file, path, f"{place}/{mark}", "biu", "[episodes]", (1,))
+                yield mark.lower(), hdf5.rows(file, path, f"{place}/{mark}".lstrip("/"), "biu", "[episodes]", (1,))
 
 
 def _are_of(mark: str, values: np.ndarray, rows: int) -> bool:
