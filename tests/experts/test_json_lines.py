@@ -139,6 +139,7 @@ def test_lists_of_steps_a_line(tmp_path: Path) -> None:
 def test_flat_arrays_with_marks_of_episodes_beside_them(tmp_path: Path, marks: dict[str, Any]) -> None:
     flat = {"obs": [[0.0], [1.0], [2.0]], "actions": [[0.5]] * 3, "rewards": [1.0] * 3}
     assert read(lines(tmp_path, flat | marks)).episode_lengths.tolist() == [1, 2]
+    assert read(lines(tmp_path, flat | {"lengths": [1, 1, 1]})).episode_lengths.tolist() == [1, 1, 1]
     named = flat | {"episode": [4, 4, 5], "length": [2, 2, 1]}  # a number for each row marks none
     assert read(lines(tmp_path, named)).episode_lengths.tolist() == [2, 1]
 

@@ -402,3 +402,18 @@ def test_steps_name_their_episodes_as_in_a_table(tmp_path: Path, kind: str, mark
     held = read(path)
     assert held.episode_lengths.tolist() == list(LENGTHS) and not held.unfinished and held.notes == ()
     assert held.timeouts.any() == held.terminals.any() == ("truncated" in marked)
+
+
+def test_flags_of_short_episodes_are_no_masks(tmp_path: Path) -> None:
+    """Of two episodes of one step and one of two, most steps are last ones, as most masks are 1."""
+
+    def step(i: int, j: int, done: float) -> tuple[Any, ...]:
+        return np.array([i, 0.5]), np.array([0.1]), 1.0, np.array([j, 0.5]), done
+
+    flags = [step(0, 9, 1.0), step(1, 2, 0.0), step(2, 9, 1.0), step(3, 9, 1.0)]
+    held = read(written(tmp_path, flags))
+    assert held.episode_lengths.tolist() == [1, 2, 1] and held.terminals.tolist() == [True, False, True, True]
+    both = [(*step(i, 9, i % 3 != 1), i % 3 == 1) for i in range(4)]  # terminated and truncated
+    assert read(written(tmp_path, both)).terminals.tolist() == [True, False, True, True]
+    masks = [step(0, 1, 1.0), step(1, 2, 1.0), step(2, 9, 0.0), step(3, 4, 1.0), step(4, 9, 0.0)]
+    assert read(written(tmp_path, masks)).episode_lengths.tolist() == [3, 2]

@@ -194,14 +194,17 @@ def _are_told_apart(parts: Sequence[Columns], kinds: set[str]) -> bool:
 
 
 def _without_counts(held: Columns) -> Columns:
-    """The same without what is called `length` or the like, but has a number for each row, and so marks no episodes; of
-    batches of episodes it may have one for each of these."""
+    """The same without what is called `length` or the like, but has a number for each row, and so marks no episodes, unless
+    all are of one step; of batches of episodes it may have one for each of these."""
     seen = [values for name, values in held.items() if columns.field(name) == "observations"]
     rows = max((len(values) for values in seen if 0 < values.ndim < 3), default=0)
     counts = [
         name
         for name, values in held.items()
-        if name.lower() in trajectories.MARKS and values.shape == (rows,) and not marks.is_flagged(name, values, rows)
+        if name.lower() in trajectories.MARKS
+        and values.shape == (rows,)
+        and not marks.is_flagged(name, values, rows)
+        and (values != 1).any()
     ]
     return {name: values for name, values in held.items() if name not in counts}
 

@@ -19,6 +19,7 @@ from trpo_gail.experts import arrays, batches, infos, trajectories
 from trpo_gail.experts.data import Demonstrations
 from trpo_gail.experts.files.unpickling import Record, attributes
 from trpo_gail.experts.formats import columns, in_turn, marks, sequences, tianshou, transitions
+from trpo_gail.experts.formats.d4rl import differ
 
 _DEEPEST = 4
 _FUNCTION = "a function that uses them is recorded by trpo-gail record --policy module:function"
@@ -277,10 +278,22 @@ def _of_tuples(items: Sequence[Any], order: tuple[str, ...], path: str | Path) -
     made = _tuple_columns(items, order, path)
     done = arrays.array(made.get("terminals", False), f"{path}: terminals")
     most = done.mean() if done.dtype.kind in "biuf" else 0.0
-    if most > 0.5 and (most < 1.0 or done.dtype.kind == "f"):
+    mostly = most > 0.5 and (most < 1.0 or done.dtype.kind == "f") and "timeouts" not in made
+    if mostly and not _end_there(made, done.reshape(-1) != 0, path):
         note = "most of the last items of the steps are 1: taken for masks, which are 0 where an episode ends"
         return transitions.demonstrations({**made, "terminals": done == 0}, path, notes=(note,))
     return transitions.demonstrations(made, path)
+
+
+def _end_there(made: Mapping[str, Any], flags: np.ndarray, path: str | Path) -> bool:
+    """Whether next observations show that steps whose flag is set end an episode, and most others none: many episodes are
+    of a step or two."""
+    before, after = (arrays.array(made[name], f"{path}: {name}") for name in ("observations", "next_observations"))
+    numbers = {before.dtype.kind, after.dtype.kind} <= {*"biuf"}
+    if not numbers or before.shape != after.shape or len(flags) != len(before) or flags[:-1].all():
+        return False
+    goes_on, ends = ~differ(after[:-1], before[1:]), flags[:-1]
+    return bool(2 * goes_on[~ends].sum() > (~ends).sum() and 2 * goes_on[ends].sum() < ends.sum())
 
 
 def _tuple_columns(items: Sequence[Any], order: tuple[str, ...], path: str | Path) -> dict[str, Any]:
