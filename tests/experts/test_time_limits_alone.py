@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 import trpo_gail
+from trpo_gail.experts import trajectories
 from trpo_gail.experts.facts import LIMIT, TERMINAL
 from trpo_gail.experts.load import load, read
 
@@ -72,6 +73,15 @@ def test_what_no_time_limit_has_cut_is_terminal(write: Any, scalar: bool, tmp_pa
 
 def test_files_of_an_episode_each(tmp_path: Path) -> None:
     assert load(folder(tmp_path, episodes(True))).endings.tolist() == [TERMINAL, LIMIT, TERMINAL]
+
+
+def test_files_of_an_episode_each_whose_flags_are_a_row_each(tmp_path: Path) -> None:
+    held = load(folder(tmp_path, episodes(False)))
+    assert held.endings.tolist() == [TERMINAL, LIMIT, TERMINAL]
+    assert held.notes[1:] == (
+        "2 of 3 files have flags of time limits alone, and none at the end: taken for terminations",
+    )
+    assert read(tmp_path / "0.npz").notes == (trajectories.NO_LIMIT,) and read(tmp_path / "1.npz").notes == ()
 
 
 def test_flags_that_are_never_set_are_noted() -> None:

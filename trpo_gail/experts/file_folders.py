@@ -15,7 +15,7 @@ from trpo_gail.experts.check import checked
 from trpo_gail.experts.data import Demonstrations
 from trpo_gail.experts.files import damage, foreign, hdf5
 from trpo_gail.experts.formats import Format, arrow_tables, csv_tables, holding, json_lines, numbered
-from trpo_gail.experts.trajectories import NO_BREAK, NO_ENDS
+from trpo_gail.experts.trajectories import NO_BREAK, NO_ENDS, NO_LIMIT
 
 NAME = "a folder of files"
 
@@ -40,7 +40,8 @@ def holds(path: Path) -> bool:
 def read(path: Path) -> Demonstrations:
     """The episodes of all files, in the order of the numbers in their names; one file alone as it is.
 
-    Where a file marks ends, its last row is one: a time limit, if no flag says how. Where nothing in a file marks ends,
+    Where a file marks ends, its last row is one: a time limit, if no flag says how, or a termination, if all flags are of
+    time limits. Where nothing in a file marks ends,
     it is an episode, and it is not known how it ends. Raises UserError for files of several kinds, for one that holds no
     demonstrations or other columns than the first, for files of several environments, and for an episode that goes on
     in the next file.
@@ -53,13 +54,17 @@ def read(path: Path) -> Demonstrations:
     _check_origins(held)
     _check_whole(held)
     silent = [any(note in (NO_ENDS, NO_BREAK) for note in part.notes) for part in held]
-    cut = sum(part.unfinished and not unmarked for part, unmarked in zip(held, silent, strict=True))
+    no_limit = [part.unfinished and NO_LIMIT in part.notes for part in held]
+    cut = sum(part.unfinished and not unmarked for part, unmarked in zip(held, silent, strict=True)) - sum(no_limit)
     merged = editing.merge(_alike([_finished(part, unmarked) for part, unmarked in zip(held, silent, strict=True)]))
     notes = [f"{len(files)} files, from {files[0].name} to {files[-1].name}"]
     if any(silent):
         notes.append(f"nothing in {sum(silent)} of {len(files)} files marks episodes: each of these is taken for one")
     if cut:
         notes.append(f"{cut} of {len(files)} files end without a flag: these ends are taken for time limits")
+    if any(no_limit):
+        of_all = f"{sum(no_limit)} of {len(files)} files"
+        notes.append(f"{of_all} have flags of time limits alone, and none at the end: taken for terminations")
     return replace(merged, notes=(*_shared(held), *merged.notes, *notes))
 
 
@@ -155,14 +160,15 @@ def _finished(held: Demonstrations, unmarked: bool) -> Demonstrations:
     """With an end of the last episode, which no flag ends, and without notes."""
     if not held.unfinished:
         return replace(held, notes=())
-    timeouts, says_ends = held.timeouts.copy(), held.says_ends and not unmarked
-    timeouts[-1] = says_ends
-    return replace(held, timeouts=timeouts, says_ends=says_ends, unfinished=False, notes=())
+    flags = "terminals" if NO_LIMIT in held.notes else "timeouts"
+    ends, says_ends = getattr(held, flags).copy(), held.says_ends and not unmarked
+    ends[-1] = says_ends
+    return replace(held, **{flags: ends}, says_ends=says_ends, unfinished=False, notes=())
 
 
 def _shared(held: Sequence[Demonstrations]) -> list[str]:
     """The notes of the files, without those that are summed up: the first, and of how many others there are some."""
-    told = [(Path(part.path).name, [n for n in part.notes if n not in (NO_ENDS, NO_BREAK)]) for part in held]
+    told = [(Path(part.path).name, [n for n in part.notes if n not in (NO_ENDS, NO_BREAK, NO_LIMIT)]) for part in held]
     told = [(name, notes) for name, notes in told if notes]
     if not told:
         return []

@@ -5,7 +5,7 @@ T steps of an episode; N rows and E episodes of all.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
@@ -86,6 +86,10 @@ BESIDE = (
 NO_ENDS = "where its episodes end is not said: all rows are taken for one episode"
 NO_BREAK = "no column marks the episodes (episode, step or done), and no break shows: taken for one, unfinished"
 NEVER_CUT = "the file has flags of time limits alone, and none is set at an end: all ends are taken for terminations"
+NO_LIMIT = (
+    "the file has flags of time limits alone, and none is set in its last row: an end of another kind is not told from "
+    "going on"
+)
 ONE_MORE = "flags end several episodes, so that the one observation more than actions is left out"
 STEP_MARKS = ("is_first", "is_last", "is_terminal")  # of RLDS and Dreamer
 NAMING = (*EPISODES, *BESIDE)  # which may be texts
@@ -199,6 +203,11 @@ def _unless(flags: Any, others: Any, either: bool = False) -> Any:
 
 def _are_flags(values: np.ndarray) -> bool:
     return values.dtype.kind in "biuf" and bool(values.size) and bool(((values == 0) | (values == 1)).all())
+
+
+def at_last(fields: Container[str], held: Demonstrations) -> tuple[str, ...]:
+    """What to say of rows whose flags, of these fields, are of time limits alone, and leave the last episode open."""
+    return (NO_LIMIT,) if held.unfinished and "timeouts" in fields and "terminals" not in fields else ()
 
 
 def check_spelling(keys: Iterable[Any], where: str | Path) -> None:

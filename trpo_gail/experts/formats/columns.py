@@ -74,8 +74,10 @@ def _read(found: Grouped, path: str | Path, known: Mapping[str, Any] | None) -> 
     notes += told
     _check_time(step, flagged(fields), path)
     if "terminals" in fields or "timeouts" in fields:
+        of_file = frozenset(fields)  # before ends are marked
         notes += mark_breaks(fields) or _mark(fields, again)
-        return replace(demonstrations(fields | dict(known or {}), path), notes=notes)
+        rows = demonstrations(fields | dict(known or {}), path)
+        return replace(rows, notes=(*notes, *trajectories.at_last(of_file, rows)))
     if behind is not None:
         again = behind if again is None else behind | again
     if again is not None:

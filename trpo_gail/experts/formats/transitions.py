@@ -64,14 +64,14 @@ def demonstrations(
     for name, values in found.items():
         if name in _FLAGS and values.ndim == 2 and values.shape[1] == 1:
             found[name] = values[:, 0]
-    said = bool({*_FLAGS} & found.keys())
+    flags = found.keys() & {*_FLAGS}  # those of the file
     breaks = d4rl.mark_breaks(found) if _are_rows(found) else ()
     held = arrays.demonstrations({**found, **(known or {})}, path)
-    if not said:  # where episodes end is known, but not how; nor whether the last one is finished
+    if not flags:  # where episodes end is known, but not how; nor whether the last one is finished
         unknown = np.zeros(len(held.observations), bool)
         held = replace(held, timeouts=unknown, unfinished=False, says_ends=False)
         notes += () if breaks else (trajectories.NO_ENDS,)
-    return replace(held, notes=notes + breaks)
+    return replace(held, notes=notes + breaks + trajectories.at_last(flags, held))
 
 
 def _are_rows(found: Mapping[str, np.ndarray]) -> bool:
