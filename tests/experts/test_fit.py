@@ -5,22 +5,18 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 from gymnasium.spaces import Box, Dict, Discrete, MultiBinary, MultiDiscrete
 
-from trpo_gail.config.presets import changed
-from trpo_gail.config.tree import Config
 from trpo_gail.errors import UserError
 from trpo_gail.experts.checks import fit
 from trpo_gail.experts.data import Demonstrations
 from trpo_gail.experts.load import load
 from trpo_gail.experts.own import Demonstrations as Held
 from trpo_gail.experts.rows import as_rows
-from trpo_gail.runs import opening
 from trpo_gail.spaces.spec import EnvSpec
 from trpo_gail.spaces.units import ActionScaling
 
@@ -110,25 +106,6 @@ def test_the_view_of_actions(native: Path, stated: Any, space: Any, override: An
     view, why = fit.action_view(data, space, override)
     assert view == expected
     assert re.search(reason, why)
-
-
-@pytest.mark.parametrize(
-    ("given", "view", "warned"),
-    [
-        ({}, "executed", True),
-        ({"adversary": "gtal"}, "executed", True),
-        ({"discriminator.inputs": ("state",)}, "executed", False),
-        ({"adversary": "constant"}, "executed", False),
-        ({}, "raw", False),
-    ],
-)
-def test_actions_that_the_learner_never_takes_are_warned_of(
-    given: dict[str, Any], view: Any, warned: bool, native: Path
-) -> None:
-    """Three of the nine are outside, where a clipped one of the learner's never is."""
-    env: Any = SimpleNamespace(spec=replace(spec(), action_view=view))
-    found = opening.cautions(changed(Config("Toy-v0"), given), env, load(native), "Toy-v0", resumed=True)
-    assert any(re.search(r"'actions': 33\.3% of the pairs are outside the bounds", text) for text in found) == warned
 
 
 def test_a_float32_bound_is_not_outside_a_float64_one() -> None:

@@ -65,8 +65,6 @@ def cautions(
         yield from spec.observations.codes(expert.observations)
         if config.init_policy in (None, start.CLONE):
             yield from fit.beyond_reach(expert, spec, config.policy.init_log_std)
-        if _compares_actions(config) and (text := fit.never_executed(expert, spec)):
-            yield text
         if expert.ends is None and limit is None and (seen := _ends_seen(config)):
             yield (
                 f"{expert.path}: does not say how episodes end, and {spec.id} has no time limit by which their lengths could "
@@ -79,13 +77,6 @@ def cautions(
             "--adversary airl pays for a wide spread, and raw actions beyond a bound are executed as the bound, so "
             "the spread may grow without limit: --actions executed takes all that is beyond a bound for one action"
         )
-
-
-def _compares_actions(config: Config) -> bool:
-    """Whether an adversary of ours sees the actions of both sides."""
-    return config.adversary in ("fem", "gtal") or (
-        config.adversary in ("gail", "airl") and "action" in config.discriminator.inputs
-    )
 
 
 def _idle_penalty(config: Config, spec: EnvSpec) -> str | None:

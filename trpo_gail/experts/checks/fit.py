@@ -201,19 +201,6 @@ def action_view(data: Demonstrations, action_space: Any, override: ActionView | 
     return "executed", f"warning: {silent}, and no action is outside the bounds: taken as clipped"
 
 
-def never_executed(data: Demonstrations, spec: EnvSpec) -> str | None:
-    """What to warn of if an adversary sees the learner's actions clipped, and demonstrations' actions [M, A], in the policy's
-    units, that are not."""
-    if spec.clipped_to is None or not data.has_actions:
-        return None
-    if not (away := outside(data.actions, *spec.clipped_to).any(axis=1)).any():
-        return None
-    return (
-        f"{data.path}: 'actions': {away.mean():.1%} of the pairs are outside the bounds, where the learner's, which are "
-        "clipped (--actions executed), never are: the adversary can tell them by that alone; clip them in the file"
-    )
-
-
 def beyond_reach(data: Demonstrations, spec: EnvSpec, log_std: float) -> list[str]:
     """What to warn of if actions [M, A], in the policy's units, are of another size than those of a policy that begins at 0
     with this log standard deviation. Dimensions that are scaled to [-1, 1] are not looked at."""
