@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import torch
 
 from trpo_gail.adversaries.adversary import Adversary
 from trpo_gail.adversaries.adversary import Parts as AdversaryParts
+from trpo_gail.adversaries.view import rounded
 from trpo_gail.config import choices
 from trpo_gail.config.tree import Config
 from trpo_gail.critic import Critic
@@ -83,10 +86,18 @@ def make_adversary(
     config: Config, spec: EnvSpec, expert: Transitions | None, policy: Policy, workers: Workers
 ) -> Adversary:
     """The part that computes the reward. A collective."""
-    parts, needed = AdversaryParts(spec, expert, policy, workers), ("needs_log_prob", "reward", "fit", *_STATE)
+    parts = AdversaryParts(spec, expert and _as_executed(expert, spec), policy, workers)
+    needed = ("needs_log_prob", "reward", "fit", *_STATE)
     with torch.random.fork_rng(devices=[]):  # as above
         made: Adversary = _of_choice(choices.ADVERSARIES, config.adversary, config, parts, needed)
     return made
+
+
+def _as_executed(expert: Transitions, spec: EnvSpec) -> Transitions:
+    """The expert's rows, with clipped actions if the learner's are clipped: a file of raw samples, which --actions executed
+    was given for, would be told from the learner's by those outside the bounds."""
+    shown = rounded(spec.shown(expert.actions), expert.actions.dtype)
+    return expert if np.array_equal(shown, expert.actions) else dataclasses.replace(expert, actions=shown)
 
 
 def _of_choice(table: choices.Table, name: str, config: Config, parts: Any, needed: Sequence[str]) -> Any:

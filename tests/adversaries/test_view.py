@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 import pytest
 import toys
 
 from trpo_gail.adversaries.view import View
+from trpo_gail.build import make_adversary
+from trpo_gail.config.presets import changed
+from trpo_gail.config.tree import Config
+from trpo_gail.parallel import Workers
+from trpo_gail.spaces.spec import ActionView
 
 
 def seen(values: list[float], given: str, kept: str) -> np.ndarray:
@@ -68,3 +74,25 @@ def test_executed_actions_are_clipped_before_they_are_rounded() -> None:
         toys.seen(rollout)
     )
     assert actions[:, 0].tolist() == [np.float32(-0.1), np.float32(0.05), np.float32(0.1)]
+
+
+@pytest.mark.parametrize(
+    "given", [{}, {"adversary": "airl", "airl.shaping": False}, {"adversary": "fem"}], ids=["gail", "airl", "fem"]
+)
+def test_the_experts_samples_are_clipped_if_the_learners_are(given: dict[str, Any]) -> None:
+    """Otherwise those outside the bounds, where no learner's action is, would show whose they are."""
+    spec = toys.spec(1, 1, bounds=(np.array([-0.5]), np.array([0.5])))
+    learner = toys.seen(toys.rollout(["....", "..1."]))
+    observations, samples = np.arange(4.0)[:, None], np.array([[-9.0], [0.1], [0.4], [2.0]], np.float32)
+    config = changed(Config("Hand-v0", dtype="float64"), given)
+
+    def pays(expert: np.ndarray, view: ActionView) -> np.ndarray:
+        seen_as = spec.viewed(view)
+        made = make_adversary(config, seen_as, toys.pairs(observations, expert), toys.policy(seen_as), Workers())
+        rows = toys.policy(seen_as).judged(learner, True, seen_as.clipped_to)
+        made.reward(rows)
+        made.fit(rows, np.random.default_rng(0))
+        return made.reward(rows)
+
+    np.testing.assert_array_equal(pays(samples, "executed"), pays(samples.clip(-0.5, 0.5), "executed"))
+    assert (pays(samples, "raw") != pays(samples.clip(-0.5, 0.5), "raw")).any()
