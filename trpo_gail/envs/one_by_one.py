@@ -384,7 +384,8 @@ def _warn_of_own_reset(env_id: str, key: str) -> None:
     """Once, although there are several such environments."""
     warn(
         f"environment {env_id!r}: step: at an episode's end it returns another observation than info[{key!r}], as if it "
-        "reset itself; the last observation of each episode is then wrong: expected no reset but by `reset`"
+        "reset itself; unless a wrapper changes its observations, the last of each episode is wrong: expected no reset but "
+        "by `reset`"
     )
 
 
