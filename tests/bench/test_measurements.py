@@ -5,12 +5,17 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import re
+import subprocess
+import threading
+import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from trpo_gail.bench import jobs, memory, overview, scaling, start, tables, throughput
+from trpo_gail.bench import child, jobs, memory, overview, scaling, start, tables, throughput
 from trpo_gail.bench.collectives import Spent, TimedWorkers, spent
 from trpo_gail.bench.pictures import picture
 from trpo_gail.bench.throughput import PHASES
@@ -317,3 +322,56 @@ def test_columns_of_numbers_stand_to_the_right() -> None:
 def test_numbers_that_cannot_be_meant(ranks: list[int], seconds: float, repeats: int, says: str) -> None:
     with pytest.raises(UserError, match=says):
         jobs.check(CONFIG, ranks, seconds, repeats)
+
+
+RULE = 74 * "-"
+SLOTS = f"""{RULE}
+There are not enough slots available in the system to satisfy the 2
+slots that were requested by the application:
+
+  python
+
+Either request fewer procs for your application.
+{RULE}
+"""
+ENDED = f"{RULE}\nprterun detected that one or more processes exited with non-zero status\n{RULE}\n"
+
+
+@pytest.mark.parametrize(
+    ("said", "reason"),
+    [
+        (SLOTS, "There are not enough slots .* requested by the application:"),
+        (f"root is refused\n\nIt is dangerous.\n{RULE}\n", "root is refused"),
+        (f"a note\ntrpo-gail: a mistake\n{ENDED}", "trpo-gail: a mistake"),
+        (f"ValueError: no\n{ENDED}", "ValueError: no"),
+        ("a note\nkilled\n", "killed"),
+        ("", "ended by SIGKILL"),
+    ],
+)
+def test_the_reason_of_a_failure_is_no_rule_of_dashes(said: str, reason: str) -> None:
+    assert re.fullmatch(f"bench: it failed: {reason}", str(jobs.what_failed("it", said, -9)))
+
+
+def test_a_measured_process_ends_with_the_one_that_measures(monkeypatch: pytest.MonkeyPatch) -> None:
+    ended = threading.Event()
+    monkeypatch.setattr("trpo_gail.bench.child.os._exit", lambda code: ended.set())
+    with subprocess.Popen(["sleep", "60"]) as measures:
+        child.end_with(measures.pid, look_s=0.01)
+        assert not ended.wait(0.05)
+        measures.kill()
+    assert ended.wait(10.0)
+    ended.clear()
+    child.end_with(measures.pid, look_s=0.01)  # another host's
+    assert not ended.wait(0.05)
+
+
+def test_an_interrupted_measurement_leaves_nobody_behind(tmp_path: Path) -> None:
+    launcher = f"trap 'touch {tmp_path}/ended; exit' TERM; touch {tmp_path}/begun; while :; do sleep 0.01; done"
+    try:
+        with jobs.started(["bash", "-c", launcher]) as process:
+            while not (tmp_path / "begun").exists():
+                time.sleep(0.01)
+            raise KeyboardInterrupt
+    except KeyboardInterrupt:
+        pass
+    assert process.poll() == 0 and (tmp_path / "ended").exists()  # SIGKILL would not let it end its ranks

@@ -9,6 +9,7 @@ import dataclasses
 import json
 import os
 import sys
+import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable
@@ -23,6 +24,7 @@ from trpo_gail.config.files import from_dict
 from trpo_gail.config.tree import Config
 from trpo_gail.parallel import Workers
 from trpo_gail.system.cores import cores
+from trpo_gail.system.launcher import speaks
 from trpo_gail.system.memory import share_one_heap
 
 Found = dict[str, Any]
@@ -52,6 +54,26 @@ def main(job: Found) -> None:
         found = training(config, job["seconds"], job["iterations"], workers)
     if workers.main:
         print(f"\n{MARK}{json.dumps(found)}", flush=True)
+
+
+def end_with(process: int, look_s: float = 1.0) -> None:
+    """End this process, and so all ranks, when the one that measures is gone: it may be killed."""
+
+    def wait() -> None:
+        while _is_there(process):
+            time.sleep(look_s)
+        os._exit(1)
+
+    if _is_there(process):  # else this rank is on another host
+        threading.Thread(target=wait, daemon=True).start()
+
+
+def _is_there(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    return True
 
 
 def raw(config: Config, seconds: float, workers: Workers) -> Found:
@@ -171,4 +193,7 @@ def messages(workers: Workers) -> Found:
 
 
 if __name__ == "__main__":
-    main(json.loads(sys.argv[1]))
+    given = json.loads(sys.argv[1])
+    if speaks():
+        end_with(given["by"])
+    main(given)

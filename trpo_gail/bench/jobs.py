@@ -36,7 +36,13 @@ MARK = "bench found: "  # begins the line of a measured process that holds what 
 
 def measured(what: What, config: Config, ranks: int, seconds: float = 0.0, iterations: int = 1) -> Found:
     """What one fresh process, or `ranks` of them, found. Raises UserError if it fails, or without mpirun."""
-    job = {"what": what, "config": to_dict(endless(config)), "seconds": seconds, "iterations": iterations}
+    job = {
+        "what": what,
+        "config": to_dict(endless(config)),
+        "seconds": seconds,
+        "iterations": iterations,
+        "by": os.getpid(),
+    }
     command = [*mpirun(ranks), sys.executable, "-m", "trpo_gail.bench.child", json.dumps(job)]
     found: Found = json.loads(last_line(command, f"the {what} measurement on {ranks} rank(s)", MARK))
     return found
@@ -45,24 +51,42 @@ def measured(what: What, config: Config, ranks: int, seconds: float = 0.0, itera
 def last_line(command: Sequence[str], what: str, mark: str = "") -> str:
     """What a fresh process prints last, behind a mark if there is one: an environment may print, too. Raises UserError if it
     fails."""
-    environment = unlaunched_environment() | ONE_THREAD
-    done = subprocess.run(command, capture_output=True, text=True, errors="replace", env=environment)
-    if done.returncode:
-        raise what_failed(what, done.stderr, done.returncode)
-    printed = [line for line in done.stdout.strip().splitlines() if mark in line]
+    pipe = subprocess.PIPE
+    with started(command, stdout=pipe, stderr=pipe, text=True, errors="replace") as process:
+        out, err = process.communicate()
+    if process.returncode:
+        raise what_failed(what, err, process.returncode)
+    printed = [line for line in out.strip().splitlines() if mark in line]
     if not printed:
         raise UserError(f"bench: {what} printed no result")
     return printed[-1].partition(mark)[2] if mark else printed[-1]
 
 
+@contextmanager
+def started(command: Sequence[str], **how: Any) -> Iterator[subprocess.Popen[Any]]:
+    """A fresh process, which an interruption ends, with its ranks: Open MPI's mpirun leaves them behind if it is killed."""
+    process = subprocess.Popen(command, env=unlaunched_environment() | ONE_THREAD, **how)
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            process.terminate()
+            process.wait()
+
+
 OURS = re.compile(r"^trpo_gail\.errors\.\w+: ")  # what a user need not see of an error's last line
-ERROR = re.compile(r"[\w.]*(Error|Exception): ")  # how the last line of a traceback begins
+ERROR = re.compile(r"[\w.]*(Error|Exception): |trpo-gail: ")  # how the last line of a traceback begins, and ours
+RULE = re.compile(r"^-{20,}$", re.MULTILINE)  # around what Open MPI's mpirun says
 
 
 def what_failed(what: str, stderr: str, code: int) -> UserError:
     """The error of a process that failed, in one line."""
     said = [line for line in stderr.strip().splitlines() if line.strip()]
-    wrong = next((line for line in reversed(said) if ERROR.match(line)), said[-1] if said else _ended(code))
+    if RULE.search(stderr):  # the first paragraph has the reason
+        last = " ".join(RULE.sub("", stderr).strip().partition("\n\n")[0].split())
+    else:
+        last = said[-1] if said else _ended(code)
+    wrong = next((line for line in reversed(said) if ERROR.match(line)), last)
     return UserError(f"bench: {what} failed: {OURS.sub('', wrong)}")
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import subprocess
 import sys
 import tempfile
 import time
@@ -12,10 +11,9 @@ from functools import partial
 from pathlib import Path
 from statistics import median
 
-from trpo_gail.bench.jobs import Found, about, check, in_turn, last_line, what_failed
+from trpo_gail.bench.jobs import Found, about, check, in_turn, last_line, started, what_failed
 from trpo_gail.config.presets import preset
-from trpo_gail.studies.launch import ONE_THREAD, mpirun
-from trpo_gail.system.launcher import unlaunched_environment
+from trpo_gail.studies.launch import mpirun
 
 ENV = "CartPole-v1"  # its demonstrations come with the package
 PROGRAM = (sys.executable, "-m", "trpo_gail")
@@ -50,17 +48,11 @@ def first_iteration(ranks: int) -> float:
         out, log = Path(folder) / "run", Path(folder) / "log"
         command = [*mpirun(ranks), *PROGRAM, "train", ENV, "--expert", ENV, *ONE_ITERATION, "--out", str(out)]
         begin = time.perf_counter()
-        with open(log, "wb") as said:
-            process = subprocess.Popen(command, env=unlaunched_environment() | ONE_THREAD, stdout=said, stderr=said)
-        try:
+        with open(log, "wb") as said, started(command, stdout=said, stderr=said) as process:
             while not _has_a_row(out / "metrics.csv") and process.poll() is None:
                 time.sleep(LOOK_S)
             seconds = time.perf_counter() - begin
             process.wait()
-        finally:
-            if process.poll() is None:  # an interruption
-                process.terminate()
-                process.wait()
         if process.returncode or not _has_a_row(out / "metrics.csv"):
             raise what_failed(f"training on {ranks} rank(s)", log.read_text(errors="replace"), process.returncode)
         return seconds
