@@ -6,7 +6,7 @@ import gymnasium
 import pytest
 
 from trpo_gail.envs.failures import described
-from trpo_gail.errors import MOST, RunError, UserError, listed, shortened
+from trpo_gail.errors import MOST, RunError, UserError, listed, of_system, shortened
 
 
 @pytest.mark.parametrize("text", ["", "short", "two  blanks stay", "x" * MOST])
@@ -24,6 +24,13 @@ def test_the_middle_of_what_is_long_is_left_out() -> None:
 
 def test_lines_become_one() -> None:
     assert shortened("one\n  two\r\n\tthree\n") == "one two three"
+
+
+def test_no_temporary_folder_says_what_to_set() -> None:
+    assert of_system(OSError(28, "No space left on device", "runs/a")) == "runs/a: No space left on device"
+    assert of_system(OSError("it fell")) == "input/output: it fell"
+    none = FileNotFoundError(2, "No usable temporary directory found in ['/tmp']")
+    assert of_system(none).endswith("['/tmp']: set TMPDIR to a folder that has room and can be written")
 
 
 @pytest.mark.parametrize("kind", [UserError, RunError])

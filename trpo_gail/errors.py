@@ -66,6 +66,14 @@ def shortened(text: str, limit: int = MOST) -> str:
     return line[: limit - len(gap) - tail] + gap + line[len(line) - tail :]
 
 
+def of_system(error: OSError) -> str:
+    """The system's error about a file or a folder."""
+    text = error.strerror or str(error)
+    if text.startswith("No usable temporary directory"):  # of Python's tempfile, also if the disk is full
+        return f"{text}: set TMPDIR to a folder that has room and can be written"
+    return f"{error.filename or 'input/output'}: {text}"
+
+
 def absent(package: str, *install: str) -> str:
     """That a package is not there, and what installs it: `install`, or the package's own name."""
     return f"{package} is not installed: pip install {' '.join(install or (package,))}"

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from trpo_gail import mpi, same_call
-from trpo_gail.errors import UserError, shortened
+from trpo_gail.errors import UserError, of_system, shortened
 from trpo_gail.hangs import LIMIT_S, Pulse, Watch, seconds_of
 from trpo_gail.system.cores import cores
 from trpo_gail.system.launcher import launched
@@ -257,7 +257,7 @@ class Workers:
         except UserError as error:
             message = str(error)
         except OSError as error:
-            message = f"{error.filename or 'input/output'}: {error.strerror or error}"
+            message = of_system(error)
         messages = self.gather(message)
         for text in messages:
             if text is not None:

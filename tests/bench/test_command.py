@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -159,3 +160,11 @@ def test_each_has_a_page_of_help(name: str, capsys: pytest.CaptureFixture[str]) 
     assert main([*name.split(), "--help"]) == 0
     out = capsys.readouterr().out
     assert out.startswith(f"usage: trpo-gail {name}") and "--json" in out
+
+
+def test_no_temporary_folder_is_one_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr("tempfile._get_default_tempdir", lambda: tempfile.mkdtemp(dir="/proc/none"))
+    monkeypatch.setattr("tempfile.tempdir", None)
+    monkeypatch.setattr("trpo_gail.bench.start.help_", lambda: 1.0)
+    assert main(["bench", "start", "--repeats", "1"]) == 2
+    assert capsys.readouterr().err.splitlines()[-1].startswith("trpo-gail: /proc/none/")

@@ -166,7 +166,9 @@ def run(arguments: list[str], workers: list[Workers]) -> int:
     given: Any = parse(FLAGS[name], arguments[1:], name)
     _check_outputs(given)
     alone(name, hasattr(given, "ranks"))
-    _show(_MEASUREMENTS[name](given), given)
+    with file_errors():  # of the temporary folder
+        found = _MEASUREMENTS[name](given)
+    _show(found, given)
     return 0
 
 

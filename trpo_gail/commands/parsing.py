@@ -13,7 +13,7 @@ from trpo_gail.config import check
 from trpo_gail.config.flag_file import blamed
 from trpo_gail.config.leaves import build
 from trpo_gail.config.reading import Given, complete, read
-from trpo_gail.errors import Answered, UserError
+from trpo_gail.errors import Answered, UserError, of_system
 from trpo_gail.hangs import LIMIT_S
 from trpo_gail.system.launcher import launched
 from trpo_gail.system.stopping import unwind
@@ -106,7 +106,7 @@ def file_errors() -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise UserError(f"{error.filename or 'input/output'}: {error.strerror or error}") from error
+        raise UserError(of_system(error)) from error
 
 
 def print_table(rows: Any) -> None:
