@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from trpo_gail.bench.jobs import Found, last_line, machine, tell
-from trpo_gail.errors import UserError
+from trpo_gail.errors import UserError, of_system
 from trpo_gail.experts.data import Demonstrations
 from trpo_gail.experts.formats import native
 
@@ -68,7 +68,8 @@ def bench_data(gigabytes: float, repeats: int, folder: str | None, episodes: int
                 **_converting(Path(name), gigabytes),
             }
     except OSError as error:
-        raise UserError(f"--folder: {folder or error.filename}: {error.strerror or error}") from error
+        where = f"{folder}: {error.strerror or error}" if folder else of_system(error)
+        raise UserError(f"--folder: {where}") from error
 
 
 def pieces(episodes: int) -> Iterator[Demonstrations]:
