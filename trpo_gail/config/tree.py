@@ -369,7 +369,8 @@ class Config:
     """Arguments of the environment, as a JSON object."""
     actions: Literal["auto", "raw", "executed"] = "auto"
     """What the discriminator and the environment see of an action: the sample (raw), or the sample clipped to the bounds
-    (executed); auto takes what the file of demonstrations says."""
+    (executed), which the discriminator then sees of the expert's actions, too; auto takes what the file of demonstrations
+    says."""
     action_scaling: bool = True
     """The policy acts in normalised units: it sees a Box's bounded dimensions as [-1, 1], whatever the bounds are."""
     max_episode_steps: Count | None = None
