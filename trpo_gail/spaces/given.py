@@ -126,6 +126,8 @@ def _single(parts: Sequence[np.ndarray], shapes: Sequence[tuple[int, ...]], name
     for x, shape, name in zip(parts, shapes, names, strict=True):
         if x.shape != (shape if single else (*parts[0].shape[:1], *shape)):
             wanted = " or ".join(str(s) for s in (shape, ("n", *shape))).replace("'", "")
-            first = f"; {names[0]} is {'one alone' if single else f'a batch of {len(parts[0])}'}"
-            raise UserError(f"{name} of shape {x.shape}, {wanted} expected{first if x is not parts[0] else ''}")
+            said = f"{name} of shape {x.shape}, {wanted} expected"
+            if x is not parts[0]:
+                said += f"; {names[0]} is {'one alone' if single else f'a batch of {len(parts[0])}'}"
+            raise UserError(said)
     return single

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import sys
 import sysconfig
@@ -12,13 +13,6 @@ from pathlib import Path
 from types import ModuleType
 
 from trpo_gail.errors import unstopped
-
-# Where files are that are not the user's; Python's own importer has no file.
-_NOT_THEIRS = (
-    *(sysconfig.get_paths()[name] for name in ("purelib", "platlib", "stdlib")),
-    str(Path(__file__).parents[1]),
-    "<frozen ",
-)
 
 
 def search_here() -> None:
@@ -44,5 +38,12 @@ def described(error: BaseException) -> str:
         said = f"{type(error).__name__}: {text}" if text else type(error).__name__
     if isinstance(error, SyntaxError):  # its message names the place
         return said
-    frames = [f for f in traceback.extract_tb(error.__traceback__) if not f.filename.startswith(_NOT_THEIRS)]
+    frames = [f for f in traceback.extract_tb(error.__traceback__) if not f.filename.startswith(_not_theirs())]
     return f"{said} ({Path(frames[-1].filename).name}, line {frames[-1].lineno})" if frames else said
+
+
+@functools.cache
+def _not_theirs() -> tuple[str, ...]:
+    """How names of files begin that are not the user's; Python's own importer has no file."""
+    libraries = (sysconfig.get_paths()[name] for name in ("purelib", "platlib", "stdlib"))
+    return *libraries, str(Path(__file__).parents[1]), "<frozen "
