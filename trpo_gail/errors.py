@@ -66,12 +66,12 @@ def shortened(text: str, limit: int = MOST) -> str:
     return line[: limit - len(gap) - tail] + gap + line[len(line) - tail :]
 
 
-def of_system(error: OSError) -> str:
-    """The system's error about a file or a folder."""
+def of_system(error: OSError, where: object = "input/output") -> str:
+    """The system's error about a file or a folder; `where`, if it names none."""
     text = error.strerror or str(error)
     if text.startswith("No usable temporary directory"):  # of Python's tempfile, also if the disk is full
         return f"{text}: set TMPDIR to a folder that has room and can be written"
-    return f"{error.filename or 'input/output'}: {text}"
+    return f"{error.filename or where}: {text}"
 
 
 def absent(package: str, *install: str) -> str:

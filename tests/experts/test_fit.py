@@ -12,7 +12,7 @@ import pytest
 from gymnasium.spaces import Box, Dict, Discrete, MultiBinary, MultiDiscrete
 
 from trpo_gail.errors import UserError
-from trpo_gail.experts.checks import fit
+from trpo_gail.experts.checks import cautions, fit
 from trpo_gail.experts.data import Demonstrations
 from trpo_gail.experts.load import load
 from trpo_gail.experts.own import Demonstrations as Held
@@ -204,3 +204,14 @@ def test_bounds_that_are_not_scaled_to(native: Path) -> None:
     data = load(native)
     found = fit.beyond_reach(replace(data, actions=data.actions * 0 + 1500), spec(actions=Box(1000, 2000, (1,))), 0.0)
     assert found and found[0].endswith("--action_scaling makes [-1, 1] of the bounds")
+
+
+def test_what_a_first_policy_is_warned_of(native: Path) -> None:
+    """By all that make one: GAIL, `clone` and BC."""
+    data, image = load(native), Box(0, 255, (3, 3), np.uint8)
+    rows = np.zeros((len(data.actions), 9), np.uint8)
+    rows[0, 0] = 10
+    given = replace(data, observations=rows, actions=data.actions * 0 + 1500)
+    seen = replace(spec(actions=Box(-np.inf, np.inf, (1,))), observation_space=image)
+    found = cautions.of_first_policy(given, seen, 0.0)
+    assert [bool(re.search(r"no pixel above 10 of 255|of size 1.5e\+03", text)) for text in found] == [True, True]

@@ -20,7 +20,7 @@ from trpo_gail.config.leaves import build
 from trpo_gail.config.tree import CloningConfig, Config
 from trpo_gail.envs import vector
 from trpo_gail.errors import UserError
-from trpo_gail.experts.checks import cautions, fit
+from trpo_gail.experts.checks import cautions
 from trpo_gail.experts.data import Demonstrations
 from trpo_gail.hangs import LIMIT_S
 from trpo_gail.networks.placing import share
@@ -74,8 +74,8 @@ class BC(Model):
             expert = self._pairs()
             self._policy = make_policy(self.config, self.spec)
             kwargs = made.env_arguments if self._source is None else None
-            reach = fit.beyond_reach(expert, self.spec, made.policy.init_log_std)
-            for text in (*vector.cautions(self.spec), *cautions.of_run(expert, self._task(), None, kwargs), *reach):
+            own = cautions.of_first_policy(expert, self.spec, made.policy.init_log_std)
+            for text in (*vector.cautions(self.spec), *cautions.of_run(expert, self._task(), None, kwargs), *own):
                 caution(workers, text)
 
     def _pairs(self) -> Demonstrations:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from trpo_gail.build import make_policy
-from trpo_gail.errors import UserError
+from trpo_gail.errors import UserError, of_system
 from trpo_gail.exports import hub, shared
 from trpo_gail.runs import checkpoint
 from trpo_gail.runs.setting import Setting
@@ -58,7 +58,7 @@ def _make(folder: Path, out: Path, source: str) -> list[str]:
         with naming(out):
             os.rename(part, out)
     except OSError as error:
-        raise UserError(f"{error.filename or folder}: {error.strerror or error}") from error
+        raise UserError(of_system(error, folder)) from error
     finally:
         shutil.rmtree(part, ignore_errors=True)
     return outside

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from trpo_gail.errors import UserError, spelled
+from trpo_gail.errors import UserError, of_system, spelled
 from trpo_gail.exports import hub, shared
 from trpo_gail.exports.card import card
 from trpo_gail.runs.run_folder import read_json
@@ -138,4 +138,4 @@ def _errors(where: str | Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise UserError(f"{error.filename or where}: {error.strerror or error}") from error
+        raise UserError(of_system(error, where)) from error

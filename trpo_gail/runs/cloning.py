@@ -17,7 +17,7 @@ from trpo_gail.config.tree import CloningConfig, Config
 from trpo_gail.envs import vector
 from trpo_gail.errors import UserError
 from trpo_gail.experts import describe
-from trpo_gail.experts.checks import cautions, fit
+from trpo_gail.experts.checks import cautions
 from trpo_gail.experts.data import Demonstrations
 from trpo_gail.networks.placing import share
 from trpo_gail.parallel import Workers
@@ -105,9 +105,8 @@ def _clone(
     view.line(f"behavioural cloning of {describe.selection(expert)}")
     for warning in vector.cautions(run.spec):
         view.warn(warning)
-    codes = run.spec.observations.codes(expert.observations)
-    reach = fit.beyond_reach(expert, run.spec, run.run_config.policy.init_log_std)
-    for warning in (*cautions.of_run(expert, config.env, None, run.run_config.env_arguments), *codes, *reach):
+    own = cautions.of_first_policy(expert, run.spec, run.run_config.policy.init_log_std)
+    for warning in (*cautions.of_run(expert, config.env, None, run.run_config.env_arguments), *own):
         view.warn(warning)
     view.begin(0, config.iterations, "iterations")
     start = time.perf_counter()

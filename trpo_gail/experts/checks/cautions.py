@@ -11,6 +11,7 @@ from trpo_gail.experts.checks import fit, padding, validate
 from trpo_gail.experts.data import Demonstrations
 from trpo_gail.experts.facts import Ends
 from trpo_gail.experts.outline import Outline, outline
+from trpo_gail.spaces.spec import EnvSpec
 
 ALIVE, SUCCESS = "-log(1-D)", "log(D)"  # the rewards that are never negative, and never positive
 
@@ -40,6 +41,12 @@ def of_run(data: Demonstrations, env_id: str, reward: str | None, kwargs: Mappin
         *(f"{data.path}: {text}" for text in data.notes),
     ]
     return [text for text in found if text]
+
+
+def of_first_policy(data: Demonstrations, spec: EnvSpec, log_std: float) -> list[str]:
+    """What is so of a new policy in this environment, whose log standard deviation begins with this: observations that may
+    be codes, and actions that it hardly comes to."""
+    return [*spec.observations.codes(data.observations), *fit.beyond_reach(data, spec, log_std)]
 
 
 def _no_end(data: Demonstrations | Outline) -> str | None:
